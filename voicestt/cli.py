@@ -1,0 +1,35 @@
+"""The `voicestt` command. Its parts are imported when they are called, so that none needs another's extra."""
+
+import importlib
+
+import click
+
+import voicestt
+
+_COMMANDS = {
+    "call": ("voicestt.simulator.command", "call"),
+    "demo": ("voicestt.demo.command", "demo"),
+    "google-local": ("voicestt.google_local.command", "google_local"),
+    "settings": ("voicestt.settings_command", "settings"),
+}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, _context: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        module, attribute = _COMMANDS[name]
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+@click.group(cls=_LazyGroup)
+@click.version_option(voicestt.__version__)
+def main() -> None:
+    """Live phone calls to words: Twilio Media Streams in, Google Speech-to-Text partials and finals out.
+
+    The server itself is started with: twistd --nodaemon --pidfile= voicestt
+    """
