@@ -1,0 +1,169 @@
+"""Where an utterance starts and ends: voiced and unvoiced frames to segments of audio.
+
+Pure: audio is the only clock, and all positions are samples at 8 kHz since the stream's start. A segment
+opens when enough frames of a short window are voiced, reaches back by a pre-roll for the soft beginning of the
+first word, and closes after a pause. A segment that grows too long is cut, and the next one starts at the cut.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import webrtcvad  # type: ignore[import-untyped]
+
+SAMPLES_PER_MS = 8
+SAMPLES_PER_FRAME = 160
+BYTES_PER_FRAME = 320
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """When speech starts and ends, in milliseconds; each is understood in whole 20 ms frames.
+
+    Speech starts when `voiced_ms` of the last `window_ms` are voiced, and its segment begins `pre_roll_ms`
+    before the first of those voiced frames. It ends when nothing was voiced for `pause_ms`. It is cut when
+    its segment lasts `longest_ms`.
+    """
+
+    voiced_ms: int = 100
+    window_ms: int = 160
+    pre_roll_ms: int = 400
+    pause_ms: int = 600
+    longest_ms: int = 14_000
+
+    def __post_init__(self) -> None:
+        if not 20 <= self.voiced_ms <= self.window_ms:
+            raise ValueError("voiced_ms must be between 20 and window_ms")
+        if self.pre_roll_ms < 0 or self.pause_ms < 20:
+            raise ValueError("pre_roll_ms cannot be negative, and pause_ms must be at least one frame (20)")
+        if self.longest_ms < self.window_ms + self.pre_roll_ms + self.pause_ms:
+            raise ValueError("longest_ms must hold at least window_ms, pre_roll_ms and pause_ms together")
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """The utterance in samples [start, end) of the stream.
+
+    The pause that ended it is part of it. `cut` says that its length ended it instead: speech went on, and the
+    next segment, if anything voiced follows, starts exactly at `end`. `voiced_until` is the end of the last
+    voiced frame in it; a segment is the same segment without it.
+    """
+
+    start: int
+    end: int
+    cut: bool
+    voiced_until: int = field(default=0, compare=False)
+
+
+class Endpointer:
+    """Finds the segments of one stream. `is_voiced` judges one 20 ms frame (320 bytes of LINEAR16)."""
+
+    def __init__(self, is_voiced: Callable[[bytes], bool], rules: Rules | None = None) -> None:
+        rules = rules or Rules()
+        self._is_voiced = is_voiced
+        self._enough = rules.voiced_ms // 20
+        self._window: deque[bool] = deque(maxlen=rules.window_ms // 20)
+        self._pre_roll = rules.pre_roll_ms // 20 * SAMPLES_PER_FRAME
+        self._pause = rules.pause_ms // 20 * SAMPLES_PER_FRAME
+        self._longest = rules.longest_ms // 20 * SAMPLES_PER_FRAME
+        self._partial_frame = b""
+        self._judged = 0
+        self._start: int | None = None
+        self._last_end = 0
+        self._last_voiced = 0
+
+    @property
+    def position(self) -> int:
+        """How many samples were written."""
+        return self._judged + len(self._partial_frame) // 2
+
+    @property
+    def speaking_since(self) -> int | None:
+        """The start of the running segment, pre-roll included; None between segments."""
+        return self._start
+
+    @property
+    def last_voiced(self) -> int:
+        """The end of the last voiced frame, 0 before the first one."""
+        return self._last_voiced
+
+    @property
+    def needed_from(self) -> int:
+        """The first sample that a segment still to be completed can contain: older audio may be forgotten."""
+        if self._start is not None:
+            return self._start
+        return self._reach_back(self._judged - len(self._window) * SAMPLES_PER_FRAME)
+
+    def write(self, pcm: bytes) -> list[Segment]:
+        """The segments that `pcm` completes: LINEAR16 little-endian, 8 kHz, mono, whole samples.
+
+        Frames may be split over any number of writes; the segments are the same however they are.
+        """
+        if len(pcm) % 2:
+            raise ValueError("LINEAR16 audio has two bytes for each sample; this has an odd number of bytes")
+        audio = self._partial_frame + pcm
+        whole = len(audio) - len(audio) % BYTES_PER_FRAME
+        self._partial_frame = audio[whole:]
+        frames = (audio[at : at + BYTES_PER_FRAME] for at in range(0, whole, BYTES_PER_FRAME))
+        return [segment for frame in frames if (segment := self._judge(frame)) is not None]
+
+    def begin(self) -> None:
+        """Declare that speech is already going on, from the current position; nothing if a segment runs."""
+        if self._start is None:
+            self._start = max(self.position, self._last_end)
+            self._last_voiced = max(self._last_voiced, self._start)
+
+    def finish(self) -> Segment | None:
+        """The running segment, up to the last sample written; None if nobody was speaking."""
+        return self._close(self.position, cut=False)
+
+    def _judge(self, frame: bytes) -> Segment | None:
+        voiced = self._is_voiced(frame)
+        self._judged += SAMPLES_PER_FRAME
+        self._window.append(voiced)
+        if voiced:
+            self._last_voiced = self._judged
+        if self._start is None:
+            self._start = self._beginning()
+            return None
+        return self._ending(self._start)
+
+    def _beginning(self) -> int | None:
+        if sum(self._window) < self._enough:
+            return None
+        frames_ago = len(self._window) - self._window.index(True)
+        return self._reach_back(self._judged - frames_ago * SAMPLES_PER_FRAME)
+
+    def _reach_back(self, from_sample: int) -> int:
+        return max(from_sample - self._pre_roll, self._last_end)
+
+    def _ending(self, start: int) -> Segment | None:
+        silent_since = max(self._last_voiced, start)
+        if self._judged - silent_since >= self._pause:
+            return self._close(self._judged, cut=False)
+        if self._judged - start >= self._longest:
+            segment = self._close(self._judged, cut=True)
+            self._start = self._judged
+            return segment
+        return None
+
+    def _close(self, end: int, *, cut: bool) -> Segment | None:
+        start, self._start = self._start, None
+        self._window.clear()
+        if start is None or self._last_voiced <= start:
+            return None  # nothing was voiced after a cut or a begin()
+        self._last_end = end
+        return Segment(start, end, cut, self._last_voiced)
+
+
+def webrtc_voicing(mode: int) -> Callable[[bytes], bool]:
+    """A WebRTC voice activity detector for 20 ms frames at 8 kHz, with a memory: one for each stream.
+
+    `mode` is 0 (most frames pass as voiced) to 3 (fewest).
+    """
+    detector = webrtcvad.Vad(mode)
+
+    def is_voiced(frame: bytes) -> bool:
+        return bool(detector.is_speech(frame, 8_000))
+
+    return is_voiced
