@@ -1,0 +1,108 @@
+"""The scripted recogniser: texts in any language, timed to the audio, for tests and demonstrations.
+
+A script is a JSON file:
+
+    {
+      "utterances": [
+        {"text": "שלום {key} אני מתקשר לגבי ההזמנה", "start": 0.5, "end": 2.5},
+        {"text": "תודה רבה ולהתראות", "start": 3.2, "end": 4.4}
+      ],
+      "repeat": 10.0,
+      "final_delay": 0.5,
+      "quirks": true,
+      "recordings": ["הקלטה {sha}"]
+    }
+
+`start` and `end` are seconds of audio. The words of an utterance lie evenly between them; a word is heard when
+all of its audio has come, so partials grow word by word. The final comes `final_delay` (default 0.5) seconds of
+audio after `end`, at the latest with the first word of the next utterance, or at half-close with the words heard
+so far. `repeat` says the utterances again every so many seconds, for calls of any length. With `quirks` (the
+default) partials are now and then repeated and shortened, as Google's are.
+
+Results depend on nothing but the audio received: never on a clock, never on how it was cut into messages.
+Time counts from the stream's first sample, unless the audio carries its own position (`coded.py`): then it
+counts from the call's first sample, so a word that was cut by a change of streams is heard by neither and one
+that was sent twice is heard twice, as it would be with the real service.
+
+Placeholders in a text: `{key}` is the call's number in coded audio and `stream_key` of the stream elsewhere,
+`{round}` counts the repetitions from 0, `{sha}` is the first 8 hex digits of the SHA-256 of a recording.
+
+Recognize gives the words whose time lies within the recording, one result for each utterance; with `recordings`
+it gives the next of these texts instead, one for each request, from the start again after the last.
+"""
+
+import itertools
+from pathlib import Path
+
+import msgspec
+
+
+class BadScript(ValueError):
+    """The script cannot be used; the words say why and where."""
+
+
+class Utterance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is said between two moments: seconds of audio."""
+
+    text: str
+    start: float
+    end: float
+
+    def __post_init__(self) -> None:
+        if not self.text.split():
+            raise ValueError("`text` is empty; say at least one word")
+        if not 0 <= self.start < self.end:
+            raise ValueError(f"`start` ({self.start:g}) must be 0 or more and before `end` ({self.end:g})")
+
+
+class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A whole script, as the JSON file has it; times in seconds of audio."""
+
+    utterances: tuple[Utterance, ...] = ()
+    repeat: float | None = None
+    final_delay: float = 0.5
+    quirks: bool = True
+    recordings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.utterances and not self.recordings:
+            raise ValueError("there is nothing to say: `utterances` is missing or empty")
+        if self.final_delay < 0:
+            raise ValueError("`final_delay` must be 0 or more")
+        _check_order(self.utterances)
+        _check_repeat(self)
+
+
+def parse(text: str | bytes) -> Script:
+    """The script in JSON `text`; raises `BadScript`."""
+    try:
+        return msgspec.json.decode(text, type=Script)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadScript(f"The script cannot be read: {error}") from error
+
+
+def load(path: Path) -> Script:
+    """The script in the file `path`; raises `BadScript`."""
+    try:
+        return parse(path.read_bytes())
+    except OSError as error:
+        raise BadScript(f"The script {path} cannot be opened: {error.strerror}") from error
+    except BadScript as error:
+        raise BadScript(f"{path}: {error}") from error
+
+
+def _check_order(utterances: tuple[Utterance, ...]) -> None:
+    for earlier, later in itertools.pairwise(utterances):
+        if later.start < earlier.end:
+            raise ValueError(
+                f"utterances must follow one another: {later.text!r} starts at {later.start:g}, "
+                f"before {earlier.text!r} has ended at {earlier.end:g}"
+            )
+
+
+def _check_repeat(script: Script) -> None:
+    if script.repeat is None or not script.utterances:
+        return
+    last = script.utterances[-1].end
+    if script.repeat < last:
+        raise ValueError(f"`repeat` ({script.repeat:g}) must not be before the last utterance's end ({last:g})")
