@@ -27,7 +27,8 @@ def _encoding_table() -> npt.NDArray[np.uint8]:
     exponent = np.floor(np.log2(magnitude)).astype(int) - 7
     mantissa = (magnitude >> (exponent + 3)) & 0x0F
     sign = np.where(linear < 0, 0x80, 0)
-    return (~(sign | (exponent << 4) | mantissa) & 0xFF).astype(np.uint8)
+    code: npt.NDArray[np.uint8] = (~(sign | (exponent << 4) | mantissa) & 0xFF).astype(np.uint8)
+    return code
 
 
 TABLE = _decoding_table()

@@ -1,0 +1,38 @@
+"""Audio gathered into equal batches. It counts audio, not time: a batch is a number of bytes."""
+
+from collections.abc import Sequence
+
+_NONE: Sequence[bytes] = ()
+
+
+class Batcher:
+    """Gathers mu-law of any lengths into batches of exactly `size` bytes; no byte is lost, doubled or moved."""
+
+    def __init__(self, size: int) -> None:
+        if size < 1:
+            raise ValueError(f"a batch of {size} bytes cannot be filled")
+        self._size = size
+        self._parts: list[bytes] = []
+        self._gathered = 0
+
+    def add(self, audio: bytes) -> Sequence[bytes]:
+        """The batches that `audio` completes, usually none."""
+        self._parts.append(audio)
+        self._gathered += len(audio)
+        return self._full() if self._gathered >= self._size else _NONE
+
+    def flush(self) -> bytes:
+        """What is left, shorter than a batch and perhaps empty."""
+        rest = b"".join(self._parts)
+        self._parts = []
+        self._gathered = 0
+        return rest
+
+    def _full(self) -> list[bytes]:
+        audio = self.flush()
+        whole = len(audio) - len(audio) % self._size
+        rest = audio[whole:]
+        if rest:
+            self._parts.append(rest)
+            self._gathered = len(rest)
+        return [audio[at : at + self._size] for at in range(0, whole, self._size)]

@@ -1,0 +1,292 @@
+"""The life of one call, as a machine: who may do what when is the table at the end of this file.
+
+    waiting --start--> listening --stop, lost socket, shutdown--> draining --last final, or time is up--> ended
+
+What the network may send at a wrong moment (media before start, a second start, anything after stop) is counted
+and ignored: it is never an error of the call. What only we could do wrongly raises Automat's NoTransition.
+"""
+
+from bisect import bisect_left
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from automat import TypeMachineBuilder
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from voicestt import mulaw
+from voicestt.audience import Audience, CallDescription, CallEnded, CallStarted, Final, Partial
+from voicestt.batching import Batcher
+from voicestt.recogniser import Recogniser, RecogniserError, Result, Session
+
+_ARRIVALS_KEPT = 4_096  # batches: ten minutes at 150 ms, longer than any stream of Google's
+
+
+class CallInputs(Protocol):
+    """What can happen to a call."""
+
+    def started(self, call: CallDescription, /) -> None:
+        """Twilio's `start` came and is good: audio follows."""
+
+    def media(self, audio: bytes, /) -> None:
+        """A frame of the caller's audio, mu-law, any length."""
+
+    def ignored(self, what: str, /) -> None:
+        """Something came that has no meaning to the call; it is counted under this name."""
+
+    def finish(self, reason: str, /) -> None:
+        """There will be no more audio: `stop`, a lost or silent socket, or the server's own end."""
+
+    def heard(self, result: Result, /) -> None:
+        """The recogniser has words."""
+
+    def recogniser_ended(self, error: RecogniserError | None, /) -> None:
+        """The recogniser is through, or cannot go on."""
+
+    def time_is_up(self) -> None:
+        """The last final was waited for long enough."""
+
+
+@dataclass(slots=True)
+class CallParts:
+    """What a call is made with. `over` is called once, when everything has been told."""
+
+    clock: IReactorTime
+    audience: Audience
+    recogniser: Recogniser
+    batch_bytes: int
+    drain_seconds: float
+    over: Callable[[], None]
+    ignored: Counter[str] = field(default_factory=Counter)
+    conversation: "Conversation | None" = None
+
+
+class Conversation:
+    """A call between its start and its end: audio on its way in, words on their way out."""
+
+    _log = Logger()
+
+    def __init__(self, inputs: CallInputs, parts: CallParts, call: CallDescription) -> None:
+        self.call = call
+        self._parts = parts
+        self._batcher = Batcher(parts.batch_bytes)
+        self._session: Session = parts.recogniser.open(_Hearing(inputs))
+        self._arrivals: deque[tuple[int, float]] = deque(maxlen=_ARRIVALS_KEPT)
+        self._handed = 0
+        self._frames = 0
+        self._utterance = 1
+        self._reason = ""
+        parts.audience.tell(CallStarted(call))
+
+    def take(self, audio: bytes) -> None:
+        """Audio from the line; whole batches go on to the recogniser."""
+        self._frames += 1
+        for batch in self._batcher.add(audio):
+            self._hand_over(batch)
+
+    def finish(self, reason: str) -> None:
+        """Hands over the last short batch and half-closes."""
+        self._reason = reason
+        rest = self._batcher.flush()
+        if rest:
+            self._hand_over(rest)
+        self._session.finish()
+
+    def abort(self) -> None:
+        """Stops listening to the recogniser."""
+        self._session.abort()
+
+    def hear(self, result: Result) -> None:
+        """Tells the audience, and counts utterances: a final ends one."""
+        text = result.text.strip()
+        if not text:
+            return
+        if not result.is_final:
+            self._parts.audience.tell(Partial(self.call, self._utterance, text, result.stability))
+            return
+        self._parts.audience.tell(self._final(text, result))
+        self._utterance += 1
+
+    def end(self) -> None:
+        """Tells the audience the account of the call."""
+        self._parts.audience.tell(
+            CallEnded(
+                call=self.call,
+                reason=self._reason,
+                seconds=mulaw.seconds(self._handed),
+                frames=self._frames,
+                audio_bytes=self._handed,
+                ignored=dict(self._parts.ignored),
+            )
+        )
+
+    def complain(self, error: RecogniserError) -> None:
+        """The recogniser gave up, and whatever stood behind it did too."""
+        self._log.error(
+            "The recogniser gave up and the words after this are lost: {error}. The call goes on. "
+            "What to do: see 'When it breaks' in the README.",
+            error=error,
+            log_system=self.call.call_sid,
+        )
+
+    def _hand_over(self, batch: bytes) -> None:
+        self._handed += len(batch)
+        self._arrivals.append((self._handed, self._parts.clock.seconds()))
+        self._session.write(batch)
+
+    def _final(self, text: str, result: Result) -> Final:
+        end = mulaw.seconds(result.end) if result.end else None
+        delay = self._delay_since(result.end) if result.end else None
+        return Final(self.call, self._utterance, text, result.confidence, end, delay)
+
+    def _delay_since(self, position: int) -> float | None:
+        index = bisect_left(self._arrivals, (position, 0.0))
+        if index == len(self._arrivals):
+            return None
+        arrived = self._arrivals[index][1]
+        return max(0.0, self._parts.clock.seconds() - arrived)
+
+
+class _Hearing:
+    """The recogniser's side of the machine."""
+
+    def __init__(self, inputs: CallInputs) -> None:
+        self._inputs = inputs
+
+    def heard(self, result: Result) -> None:
+        self._inputs.heard(result)
+
+    def ended(self, error: RecogniserError | None) -> None:
+        self._inputs.recogniser_ended(error)
+
+
+@dataclass(slots=True)
+class Draining:
+    """Waiting for the last final, with a limit."""
+
+    conversation: Conversation
+    limit: IDelayedCall
+
+
+def _start_conversation(inputs: CallInputs, parts: CallParts, call: CallDescription) -> Conversation:
+    parts.conversation = Conversation(inputs, parts, call)
+    return parts.conversation
+
+
+def _start_draining(inputs: CallInputs, parts: CallParts, reason: str) -> Draining:
+    assert parts.conversation is not None  # noqa: S101 - the table has no other way here
+    limit = parts.clock.callLater(parts.drain_seconds, inputs.time_is_up)
+    return Draining(parts.conversation, limit)
+
+
+_builder = TypeMachineBuilder(CallInputs, CallParts)
+_waiting = _builder.state("waiting")
+_listening = _builder.state("listening", _start_conversation)
+_deaf = _builder.state("deaf")
+_draining = _builder.state("draining", _start_draining)
+_ended = _builder.state("ended")
+
+
+@_waiting.upon(CallInputs.started).to(_listening)
+def _begin(_inputs: CallInputs, _parts: CallParts, _call: CallDescription) -> None:
+    """The conversation was begun with the state."""
+
+
+@_waiting.upon(CallInputs.finish).to(_ended)
+def _never_began(_inputs: CallInputs, parts: CallParts, _reason: str) -> None:
+    parts.over()
+
+
+@_listening.upon(CallInputs.media).loop()
+def _take(_inputs: CallInputs, _parts: CallParts, conversation: Conversation, audio: bytes) -> None:
+    conversation.take(audio)
+
+
+@_listening.upon(CallInputs.heard).loop()
+def _hear(_inputs: CallInputs, _parts: CallParts, conversation: Conversation, result: Result) -> None:
+    conversation.hear(result)
+
+
+@_listening.upon(CallInputs.finish).to(_draining)
+def _drain(_inputs: CallInputs, _parts: CallParts, conversation: Conversation, reason: str) -> None:
+    conversation.finish(reason)
+
+
+@_listening.upon(CallInputs.recogniser_ended).to(_deaf)
+def _go_deaf(
+    _inputs: CallInputs, _parts: CallParts, conversation: Conversation, error: RecogniserError | None
+) -> None:
+    conversation.complain(error or RecogniserError("OK", "it closed the stream before the call was over"))
+
+
+@_deaf.upon(CallInputs.media).loop()
+def _count_unheard(_inputs: CallInputs, parts: CallParts, _audio: bytes) -> None:
+    parts.ignored["media after the recogniser gave up"] += 1
+
+
+@_deaf.upon(CallInputs.finish).to(_ended)
+def _end_deaf(_inputs: CallInputs, parts: CallParts, _reason: str) -> None:
+    _tell_the_end(parts)
+
+
+@_draining.upon(CallInputs.heard).loop()
+def _hear_the_last(_inputs: CallInputs, _parts: CallParts, draining: Draining, result: Result) -> None:
+    draining.conversation.hear(result)
+
+
+@_draining.upon(CallInputs.recogniser_ended).to(_ended)
+def _end_well(_inputs: CallInputs, parts: CallParts, draining: Draining, error: RecogniserError | None) -> None:
+    draining.limit.cancel()
+    if error is not None:
+        draining.conversation.complain(error)
+    _tell_the_end(parts)
+
+
+@_draining.upon(CallInputs.time_is_up).to(_ended)
+def _end_late(_inputs: CallInputs, parts: CallParts, draining: Draining) -> None:
+    draining.conversation.abort()
+    draining.conversation.complain(
+        RecogniserError("DEADLINE_EXCEEDED", f"no last final within {parts.drain_seconds:g} s of the call's end")
+    )
+    _tell_the_end(parts)
+
+
+def _tell_the_end(parts: CallParts) -> None:
+    assert parts.conversation is not None  # noqa: S101 - the table has no other way here
+    parts.conversation.end()
+    parts.over()
+
+
+def _count_start(_inputs: CallInputs, parts: CallParts, _call: CallDescription) -> None:
+    parts.ignored["start out of turn"] += 1
+
+
+def _count_media(_inputs: CallInputs, parts: CallParts, _audio: bytes) -> None:
+    parts.ignored["media out of turn"] += 1
+
+
+def _count(_inputs: CallInputs, parts: CallParts, what: str) -> None:
+    parts.ignored[what] += 1
+
+
+# What the network may do at any time, and what may still be under way to a call that is over.
+for _state in (_waiting, _deaf, _ended):
+    _state.upon(CallInputs.ignored).loop()(_count)
+for _data_state in (_listening, _draining):
+    _data_state.upon(CallInputs.ignored, nodata=True).loop()(_count)
+    _data_state.upon(CallInputs.started, nodata=True).loop()(_count_start)
+for _state in (_deaf, _ended):
+    _state.upon(CallInputs.started).loop()(_count_start)
+    _state.upon(CallInputs.heard).loop().returns(None)
+for _state in (_waiting, _ended):
+    _state.upon(CallInputs.media).loop()(_count_media)
+_draining.upon(CallInputs.media, nodata=True).loop()(_count_media)
+_draining.upon(CallInputs.finish, nodata=True).loop().returns(None)
+_ended.upon(CallInputs.finish).loop().returns(None)
+_ended.upon(CallInputs.recogniser_ended).loop().returns(None)
+_ended.upon(CallInputs.time_is_up).loop().returns(None)
+
+new_call = _builder.build()
+"""Makes a call, in the state `waiting`, of its `CallParts`."""

@@ -1,0 +1,14 @@
+"""Taking off the punctuation that a recogniser added, where the settings do not want it.
+
+Google has one punctuation flag for a whole stream; "none in partials, but in finals" is made here.
+"""
+
+import re
+
+# Marks at the end of a word only: the dot of 3.14, the colon of 9:30, the quotes inside צה״ל are the word's own.
+_MARKS = re.compile(r"[.,?!;:…،؟。，？！]+(?=\s|$)")
+
+
+def without_punctuation(text: str) -> str:
+    """`text` without marks after words; the words themselves and the spaces stay as they are."""
+    return _MARKS.sub("", text)

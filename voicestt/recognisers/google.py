@@ -1,0 +1,253 @@
+"""Google Speech-to-Text v1: streams as coroutines on a session thread, and single requests beside them.
+
+Raw protobuf messages on the hot path: google-cloud-speech's own wrappers cost ten times as much for each response.
+The library's retries are not used: a retried stream would begin in the middle of the audio.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from typing import Any
+
+import google.auth.exceptions
+import grpc
+from google.cloud.speech_v1 import types
+from twisted.internet.defer import Deferred
+
+from voicestt import mulaw
+from voicestt.punctuation import without_punctuation
+from voicestt.recogniser import Listener, RecogniserError, Result
+from voicestt.recognisers.google_answers import Clean, error_of, results_of, unchanged, utterance_of
+from voicestt.recognisers.google_channels import ChannelPool, Target
+from voicestt.recognisers.session_thread import SessionThread
+
+_STREAM = "/google.cloud.speech.v1.Speech/StreamingRecognize"
+_RECOGNISE = "/google.cloud.speech.v1.Speech/Recognize"
+_Request = types.StreamingRecognizeRequest.pb()
+_Response = types.StreamingRecognizeResponse.pb()
+_RecogniseRequest = types.RecognizeRequest.pb()
+_RecogniseResponse = types.RecognizeResponse.pb()
+_Config = types.RecognitionConfig.pb()
+_StreamConfig = types.StreamingRecognitionConfig.pb()
+
+STREAM_SECONDS = 320.0  # Google ends a stream after 305 s itself: this is for a server that does not
+RECOGNISE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What Google is asked for: its own language code and model, and where punctuation is wanted."""
+
+    language: str
+    model: str
+    punctuation_interim: bool = False
+    punctuation_final: bool = True
+
+    @property
+    def punctuation(self) -> bool:
+        """Google has one flag for both."""
+        return self.punctuation_interim or self.punctuation_final
+
+    @property
+    def clean_partial(self) -> Clean:
+        """What is done to a partial's text."""
+        return unchanged if self.punctuation_interim or not self.punctuation else without_punctuation
+
+    @property
+    def clean_final(self) -> Clean:
+        """What is done to a final's text."""
+        return unchanged if self.punctuation_final or not self.punctuation else without_punctuation
+
+    def config(self) -> Any:
+        """A raw RecognitionConfig: LINEAR16, 8 kHz, mono."""
+        return _Config(
+            encoding=types.RecognitionConfig.AudioEncoding.LINEAR16,
+            sample_rate_hertz=mulaw.BYTES_PER_SECOND,
+            language_code=self.language,
+            model=self.model,
+            enable_automatic_punctuation=self.punctuation,
+        )
+
+
+class _Line:
+    """A session thread and its channels."""
+
+    def __init__(self, thread: SessionThread, target: Target) -> None:
+        self.thread = thread
+        self.channels = ChannelPool(target)
+        thread.at_end(self.channels.close)
+
+
+class Google:
+    """Google's recogniser over some session threads: a Recogniser of streams, and single requests."""
+
+    def __init__(self, threads: Sequence[SessionThread], target: Target, asked: Asked) -> None:
+        self._lines = cycle([_Line(thread, target) for thread in threads])
+        self._asked = asked
+
+    def open(self, listener: Listener) -> "GoogleSession":
+        """A stream; it is opened with the first audio, because Google ends one that stays silent for 10 s."""
+        return GoogleSession(listener, next(self._lines), self._asked)
+
+    def recognise(self, audio: bytes) -> "Deferred[Result | None]":
+        """One utterance (mu-law, up to 60 s) in one request: its final, or None if nothing was understood.
+
+        Fails with RecogniserError.
+        """
+        answer: Deferred[Result | None] = Deferred()
+        line = next(self._lines)
+        line.thread.do(lambda: line.thread.spawn(_recognise(line, self._asked, audio, answer)))
+        return answer
+
+
+class GoogleSession:
+    """The reactor's side of a stream."""
+
+    def __init__(self, listener: Listener, line: _Line, asked: Asked) -> None:
+        self._listener: Listener | None = listener
+        self._thread = line.thread
+        self._stream = _Stream(line, asked, self)
+        self._open = False
+
+    def write(self, audio: bytes) -> None:
+        """Hands a batch to the session thread."""
+        stream = self._stream
+        self._ensure_open()
+        self._thread.do(lambda: stream.write(audio))
+
+    def finish(self) -> None:
+        """Half-closes: Google finalises what is pending."""
+        self._ensure_open()
+        self._thread.do(self._stream.finish)
+
+    def abort(self) -> None:
+        """Cancels the stream."""
+        self._listener = None
+        self._thread.do(self._stream.cancel)
+
+    def heard(self, results: Sequence[Result]) -> None:
+        """From the session thread, by hand-back."""
+        for result in results:
+            if self._listener is not None:
+                self._listener.heard(result)
+
+    def ended(self, error: RecogniserError | None) -> None:
+        """From the session thread, by hand-back."""
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.ended(error)
+
+    def _ensure_open(self) -> None:
+        if not self._open:
+            self._open = True
+            stream = self._stream
+            self._thread.do(lambda: self._thread.spawn(stream.run()))
+
+
+class _Stream:
+    """The session thread's side of a stream."""
+
+    def __init__(self, line: _Line, asked: Asked, session: GoogleSession) -> None:
+        self._line = line
+        self._asked = asked
+        self._session = session
+        self._waiting: deque[bytes] = deque()
+        self._finished = False
+        self._cancelled = False
+        self._more = asyncio.Event()
+        self._call: Any = None
+
+    def write(self, audio: bytes) -> None:
+        self._waiting.append(audio)
+        self._more.set()
+
+    def finish(self) -> None:
+        self._finished = True
+        self._more.set()
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        self.finish()
+        if self._call is not None:
+            self._call.cancel()
+
+    async def run(self) -> None:
+        """The whole life of the stream; the session is told its end, whatever it was."""
+        error: RecogniserError | None = None
+        try:
+            await self._converse()
+        except grpc.RpcError as problem:
+            error = error_of(problem)
+        except RecogniserError as problem:
+            error = problem
+        except google.auth.exceptions.GoogleAuthError as problem:
+            error = _no_key(problem)
+        except asyncio.CancelledError:
+            error = RecogniserError("CANCELLED", "the stream was cancelled here")
+        finally:
+            self._waiting.clear()
+            self._line.thread.hand_back(lambda: self._session.ended(error))
+
+    async def _converse(self) -> None:
+        if self._cancelled or (self._finished and not self._waiting):
+            return
+        async with self._line.channels.lease() as channel:
+            method: Any = channel.stream_stream(_STREAM, response_deserializer=_Response.FromString)
+            self._call = method(self._requests(), timeout=STREAM_SECONDS)
+            async for response in self._call:
+                self._pass_on(results_of(response, self._asked.clean_partial, self._asked.clean_final))
+
+    def _pass_on(self, results: Sequence[Result]) -> None:
+        if results:
+            self._line.thread.hand_back(lambda: self._session.heard(results))
+
+    async def _requests(self) -> AsyncIterator[bytes]:
+        config = _StreamConfig(config=self._asked.config(), interim_results=True)
+        yield _Request(streaming_config=config).SerializeToString()
+        while True:
+            while self._waiting:
+                pcm = mulaw.decode(self._waiting.popleft())
+                yield _Request(audio_content=pcm).SerializeToString()
+            if self._finished:
+                return
+            self._more.clear()
+            await self._more.wait()
+
+
+async def _recognise(line: _Line, asked: Asked, audio: bytes, answer: "Deferred[Result | None]") -> None:
+    outcome: Result | RecogniserError | None = RecogniserError("CANCELLED", "the request was cancelled here")
+    try:
+        outcome = await _ask_once(line, asked, audio)
+    except grpc.RpcError as problem:
+        outcome = error_of(problem)
+    except google.auth.exceptions.GoogleAuthError as problem:
+        outcome = _no_key(problem)
+    finally:
+        settled = outcome
+        line.thread.hand_back(lambda: _settle(answer, settled))
+
+
+async def _ask_once(line: _Line, asked: Asked, audio: bytes) -> Result | None:
+    request = _RecogniseRequest(config=asked.config(), audio={"content": mulaw.decode(audio)})
+    async with line.channels.lease() as channel:
+        method: Any = channel.unary_unary(
+            _RECOGNISE,
+            request_serializer=_RecogniseRequest.SerializeToString,
+            response_deserializer=_RecogniseResponse.FromString,
+        )
+        return utterance_of(await method(request, timeout=RECOGNISE_SECONDS), asked.clean_final)
+
+
+def _settle(answer: "Deferred[Result | None]", outcome: Result | RecogniserError | None) -> None:
+    if isinstance(outcome, RecogniserError):
+        answer.errback(outcome)
+    else:
+        answer.callback(outcome)
+
+
+def _no_key(problem: google.auth.exceptions.GoogleAuthError) -> RecogniserError:
+    # google-auth's own words may quote what it was given: only the kind of the problem is passed on.
+    words = f"no usable Google credentials ({type(problem).__name__}): see GOOGLE_APPLICATION_CREDENTIALS"
+    return RecogniserError("UNAUTHENTICATED", words)

@@ -1,0 +1,70 @@
+"""What Google says, as results: one response can hold a final, and the beginning of what comes after it.
+
+Source: google/cloud/speech/v1/cloud_speech.proto, StreamingRecognizeResponse: `results` are consecutive portions
+of the audio, at most one final first, then interims, which belong together and are shown joined.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import grpc
+
+from voicestt import mulaw
+from voicestt.recogniser import RecogniserError, Result
+
+Clean = Callable[[str], str]
+
+_STATUS_NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
+_LONGEST_WORDS = 300
+
+
+def unchanged(text: str) -> str:
+    """The text as it is."""
+    return text
+
+
+def results_of(response: Any, clean_partial: Clean = unchanged, clean_final: Clean = unchanged) -> list[Result]:
+    """The results in a raw StreamingRecognizeResponse, in order: finals, then one partial of all interims.
+
+    Raises:
+        RecogniserError: for an error inside the response, which gRPC does not raise.
+    """
+    if response.error.code:
+        raise RecogniserError(_STATUS_NAMES.get(response.error.code, "UNKNOWN"), response.error.message)
+    portions = [portion for portion in response.results if portion.alternatives]
+    results = [_final(portion, clean_final) for portion in portions if portion.is_final]
+    interims = [portion for portion in portions if not portion.is_final]
+    if interims:
+        results.append(_partial(interims, clean_partial))
+    return results
+
+
+def utterance_of(response: Any, clean_final: Clean = unchanged) -> Result | None:
+    """The final in a raw RecognizeResponse, whose results are portions of it; None if nothing was understood."""
+    portions = [portion for portion in response.results if portion.alternatives]
+    text = "".join(portion.alternatives[0].transcript for portion in portions).strip()
+    if not text:
+        return None
+    confidence = min(portion.alternatives[0].confidence for portion in portions)
+    return Result(clean_final(text), is_final=True, confidence=confidence)
+
+
+def error_of(problem: grpc.RpcError) -> RecogniserError:
+    """A failed call, in gRPC's word for it and the server's own words."""
+    return RecogniserError(problem.code().name, (problem.details() or "no details")[:_LONGEST_WORDS])
+
+
+def _final(portion: Any, clean: Clean) -> Result:
+    best = portion.alternatives[0]
+    return Result(clean(best.transcript), True, _end(portion), confidence=best.confidence)
+
+
+def _partial(interims: Iterable[Any], clean: Clean) -> Result:
+    interims = list(interims)
+    text = "".join(portion.alternatives[0].transcript for portion in interims)
+    return Result(clean(text), False, _end(interims[-1]), stability=interims[0].stability)
+
+
+def _end(portion: Any) -> int:
+    end = portion.result_end_time
+    return int(end.seconds * mulaw.BYTES_PER_SECOND + end.nanos * mulaw.BYTES_PER_SECOND // 1_000_000_000)

@@ -1,0 +1,123 @@
+"""Connections to Google, shared by streams.
+
+Channels with the same target and arguments share one TCP connection, and with it the server's limit of about 100
+streams; each channel here has an argument of its own and carries fewer.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import google.auth
+import grpc
+from google.auth.credentials import Credentials as GoogleCredentials
+from google.cloud.speech_v1.services.speech.transports import SpeechGrpcAsyncIOTransport
+
+from voicestt import credentials as keys
+from voicestt.settings import BadSettings
+
+_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+_HOST = "speech.googleapis.com:443"
+_MOST_STREAMS = 80
+_KEEPALIVE = (
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 5_000),
+    ("grpc.http2.max_pings_without_data", 0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where Google is: `endpoint` is HOST:PORT, None for Google's own; `insecure` is plaintext, without a key."""
+
+    endpoint: str | None = None
+    insecure: bool = False
+    key: keys.Credentials | None = None
+
+
+def load_key(key: keys.Credentials) -> GoogleCredentials:
+    """The key as google-auth wants it; nothing is asked of Google yet.
+
+    Raises:
+        BadSettings: when the key cannot be loaded; the words hold nothing of it.
+    """
+    try:
+        loaded: GoogleCredentials
+        loaded, _ = google.auth.load_credentials_from_dict(key.info, scopes=[_SCOPE])
+    except (google.auth.exceptions.GoogleAuthError, ValueError, TypeError):
+        words = f"GOOGLE_APPLICATION_CREDENTIALS is a {key.kind} key that Google cannot load: download a new one"
+        raise BadSettings([words]) from None
+    return loaded
+
+
+def _default_key() -> GoogleCredentials:
+    found: GoogleCredentials
+    found, _ = google.auth.default(scopes=[_SCOPE])
+    return found
+
+
+class _Pooled:
+    """A channel and how many streams it carries."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self.channel = channel
+        self.streams = 0
+
+
+class ChannelPool:
+    """The channels of one session thread; used in that thread only."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._key: GoogleCredentials | None = None
+        self._key_lock = asyncio.Lock()
+        self._pooled: list[_Pooled] = []
+
+    @asynccontextmanager
+    async def lease(self) -> AsyncIterator[grpc.aio.Channel]:
+        """A channel with room for one more stream.
+
+        Raises:
+            google.auth.exceptions.GoogleAuthError: when there is no key.
+        """
+        if not self._target.insecure:
+            await self._find_key()
+        pooled = self._with_room()
+        pooled.streams += 1
+        try:
+            yield pooled.channel
+        finally:
+            pooled.streams -= 1
+
+    async def close(self) -> None:
+        """Closes every channel."""
+        for pooled in self._pooled:
+            await pooled.channel.close()
+        self._pooled.clear()
+
+    def _with_room(self) -> _Pooled:
+        for pooled in self._pooled:
+            if pooled.streams < _MOST_STREAMS:
+                return pooled
+        pooled = _Pooled(self._open(len(self._pooled)))
+        self._pooled.append(pooled)
+        return pooled
+
+    def _open(self, number: int) -> grpc.aio.Channel:
+        options: list[tuple[str, Any]] = [*_KEEPALIVE, ("voicestt.channel", number)]
+        endpoint = self._target.endpoint or _HOST
+        if self._target.insecure:
+            return grpc.aio.insecure_channel(endpoint, options=options)
+        return SpeechGrpcAsyncIOTransport.create_channel(endpoint, credentials=self._key, options=options)
+
+    async def _find_key(self) -> None:
+        async with self._key_lock:
+            if self._key is not None:
+                return
+            if self._target.key is not None:
+                self._key = load_key(self._target.key)
+            else:  # asks the machine's metadata server, and may wait for it
+                self._key = await asyncio.to_thread(_default_key)

@@ -1,0 +1,153 @@
+"""Every live call: made here, watched for silence, and stopped in order."""
+
+from collections import Counter
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from voicestt import mulaw
+from voicestt.audience import Audience, CallDescription
+from voicestt.call import CallInputs, CallParts, new_call
+from voicestt.media_stream import Start
+from voicestt.recogniser import Recogniser
+from voicestt.server.call_book import CallBook
+from voicestt.server.debounced import Debounced
+from voicestt.server.tally import Tally
+from voicestt.settings import Settings
+
+_LOOKS_PER_IDLE = 3
+
+
+class Refused(Exception):
+    """This call is not taken; the text says why."""
+
+
+class LiveCall:
+    """A call and its socket. `activity` is counted up with each message: that is all the watchdog looks at."""
+
+    def __init__(self, inputs: CallInputs, parts: CallParts, hang_up: Callable[[str], None]) -> None:
+        self.inputs = inputs
+        self.activity = 0
+        self._parts = parts
+        self._hang_up = hang_up
+        self._seen = -1
+        self._idle_looks = 0
+
+    @property
+    def ignored(self) -> Counter[str]:
+        """What came and was not used, by name."""
+        return self._parts.ignored
+
+    def end(self, reason: str) -> None:
+        """Closes the socket and lets the last words come."""
+        self._hang_up(reason)
+        self.inputs.finish(reason)
+
+    def is_idle(self) -> bool:
+        """Whether nothing came for `_LOOKS_PER_IDLE` looks."""
+        moved = self.activity != self._seen
+        self._seen = self.activity
+        self._idle_looks = 0 if moved else self._idle_looks + 1
+        return self._idle_looks >= _LOOKS_PER_IDLE
+
+
+class Calls:
+    """The live calls of one server."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        settings: Settings,
+        book: CallBook,
+        recogniser: Recogniser,
+        audience: Audience,
+    ) -> None:
+        self._clock = clock
+        self._settings = settings
+        self._book = book
+        self._recogniser = recogniser
+        self._audience = audience
+        self._live: set[LiveCall] = set()
+        self._waiting_for_end: list[Deferred[None]] = []
+        self._watch = LoopingCall(self._end_idle_calls)
+        self._watch.clock = clock
+        self.taken = 0
+        self.is_stopping = False
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def start(self) -> None:
+        """Begins to watch for idle sockets."""
+        self._watch.start(self._settings.idle_seconds / _LOOKS_PER_IDLE, now=False)
+
+    def stop(self) -> "Deferred[None]":
+        """Ends every call, and fires when each has told its last words (which has a time limit of its own)."""
+        self.is_stopping = True
+        if self._watch.running:
+            self._watch.stop()
+        ended: Deferred[None] = Deferred()
+        self._waiting_for_end.append(ended)
+        for call in list(self._live):
+            call.end("the server is stopping")
+        self._tell_if_all_ended()
+        return ended
+
+    def new(self, hang_up: Callable[[str], None]) -> LiveCall:
+        """A call for a socket that has just been opened; `hang_up` closes that socket, saying why."""
+        parts = CallParts(
+            clock=self._clock,
+            audience=self._audience_of_one_call(),
+            recogniser=self._recogniser,
+            batch_bytes=self._settings.batch_ms * mulaw.BYTES_PER_SECOND // 1000,
+            drain_seconds=self._settings.drain_seconds,
+            over=lambda: self._over(call),
+        )
+        call = LiveCall(new_call(parts), parts, hang_up)
+        self._live.add(call)
+        self.taken += 1
+        return call
+
+    def describe(self, start: Start) -> CallDescription:
+        """The call of Twilio's `start`, with what the webhook said of it.
+
+        Raises:
+            Refused: when it is not one that can be taken.
+        """
+        details = start.start
+        record = self._book.find(details.call_sid)
+        if not details.media_format.is_mulaw:
+            raise Refused("its audio is not audio/x-mulaw, 8000 Hz, one channel")
+        if self._settings.require_known_call and not record.announced:
+            raise Refused("no webhook announced this CallSid in the last five minutes (REQUIRE_KNOWN_CALL=true)")
+        return CallDescription(
+            call_sid=details.call_sid,
+            stream_sid=details.stream_sid or start.stream_sid,
+            account_sid=details.account_sid,
+            caller=record.caller,
+            called=record.called,
+            parameters=details.custom_parameters or {},
+        )
+
+    def _audience_of_one_call(self) -> Audience:
+        tally = Tally(self._clock, self._audience)
+        return Debounced(self._clock, self._settings.partial_debounce_ms / 1000, tally)
+
+    def _over(self, call: LiveCall) -> None:
+        self._live.discard(call)
+        self._tell_if_all_ended()
+
+    def _tell_if_all_ended(self) -> None:
+        if not self._live:
+            waiting, self._waiting_for_end = self._waiting_for_end, []
+            for ended in waiting:
+                ended.callback(None)
+
+    def _end_idle_calls(self) -> None:
+        for call in [call for call in self._live if call.is_idle()]:
+            call.end(f"the socket said nothing for {self._settings.idle_seconds:g} s")

@@ -1,0 +1,49 @@
+"""STT_ENGINE=embedded: the Google-compatible service inside this process: the path is the very same one."""
+
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThread
+from twisted.logger import Logger
+
+from voicestt.google_local.engine import Engine
+from voicestt.google_local.service import LocalGoogle
+
+
+class EmbeddedGoogle:
+    """The local service with Whisper behind it, loaded for `language`; `model` is a user's own directory."""
+
+    _log = Logger()
+
+    def __init__(self, language: str, model: str | None) -> None:
+        self._language = language
+        self._model = model
+        self._engine: Engine | None = None
+        self._service: LocalGoogle | None = None
+
+    def start(self) -> "Deferred[str]":
+        """Loads the recogniser and listens; fires with HOST:PORT. Fails with words that say what to install."""
+        starting: Deferred[Any] = deferToThread(self._load)
+        return starting
+
+    def stop(self) -> None:
+        """Ends the service and its threads."""
+        if self._service is not None:
+            self._service.stop()
+        if self._engine is not None:
+            self._engine.close()
+
+    def _load(self) -> str:
+        from voicestt.google_local import whisper  # noqa: PLC0415 - only where the extra is installed
+
+        engine = whisper.load(Path(self._model) if self._model else None, self._warn)
+        self._engine = engine
+        engine.preload([self._language])
+        self._service = LocalGoogle(engine)
+        self._service.start()
+        self._log.info("The embedded recogniser is ready ({name}).", name=engine.name)
+        return self._service.target
+
+    def _warn(self, words: str) -> None:
+        self._log.warn("⚠️ {words}", words=words)

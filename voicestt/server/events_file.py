@@ -1,0 +1,83 @@
+"""EVENTS_FILE as an Audience: one JSON line for each partial and final, written in a thread of its own."""
+
+import threading
+import time
+from pathlib import Path
+from queue import SimpleQueue
+
+import msgspec
+from twisted.logger import Logger
+
+from voicestt.audience import Event, Final, Partial
+
+_END = None
+
+
+class EventsFile:
+    """Appends events to `path`. Each line has at least:
+
+    `call` (CallSid), `kind` ("partial" or "final"), `text`, `utterance` (1, 2, … within the call),
+    `t` (CLOCK_MONOTONIC in seconds when the event was handed over) and `at` (wall time, seconds since 1970).
+    """
+
+    _log = Logger()
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path)
+        self._lines: SimpleQueue[bytes | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._write_all, name="events-file", daemon=True)
+        self.lost = 0
+
+    def start(self) -> None:
+        """Starts the writing thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Writes what is waiting, at most for two seconds."""
+        self._lines.put(_END)
+        self._thread.join(2.0)
+
+    def tell(self, event: Event) -> None:
+        """Hands a partial or a final to the thread; nothing else is written."""
+        if isinstance(event, Partial | Final):
+            self._lines.put(_encoder.encode(_line(event)) + b"\n")
+
+    def _write_all(self) -> None:
+        is_open = True
+        while is_open:
+            lines = [self._lines.get()]
+            while not self._lines.empty():
+                lines.append(self._lines.get())
+            is_open = _END not in lines
+            self._append([line for line in lines if line is not None])
+
+    def _append(self, lines: list[bytes]) -> None:
+        try:
+            with self._path.open("ab") as file:
+                file.write(b"".join(lines))
+        except OSError as problem:
+            self.lost += len(lines)
+            self._log.error(
+                "EVENTS_FILE cannot be written ({problem}); {lost} events are lost so far. Calls go on. "
+                "What to do: free the disk or correct the path; the next event tries again.",
+                problem=problem.strerror,
+                lost=self.lost,
+            )
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def _line(event: Partial | Final) -> dict[str, object]:
+    line: dict[str, object] = {
+        "call": event.call.call_sid,
+        "kind": "final" if isinstance(event, Final) else "partial",
+        "text": event.text,
+        "utterance": event.utterance,
+        "t": time.monotonic(),
+        "at": time.time(),
+    }
+    if isinstance(event, Final):
+        line["confidence"] = event.confidence
+        line["end"] = event.end
+    return line

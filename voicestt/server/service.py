@@ -1,0 +1,168 @@
+"""The composition root: settings in, one service out that starts and stops everything in its order."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger
+from twisted.python.threadpool import ThreadPool
+from twisted.web.server import Site
+
+from voicestt.audience import Audience
+from voicestt.model_choice import choose_model
+from voicestt.recognisers.fallback import Fallback
+from voicestt.recognisers.google import Asked, Google
+from voicestt.recognisers.google_channels import Target
+from voicestt.recognisers.session_thread import SessionThread
+from voicestt.recognisers.single_shot import SingleShot
+from voicestt.server.call_book import CallBook
+from voicestt.server.call_log import CallLog
+from voicestt.server.calls import Calls
+from voicestt.server.embedded import EmbeddedGoogle
+from voicestt.server.events_file import EventsFile
+from voicestt.server.fanout import Fanout
+from voicestt.server.signatures import SignatureCheck
+from voicestt.server.webhooks import Webhooks
+from voicestt.server.websocket import media_resource
+from voicestt.settings import Settings
+
+KEEP_ALIVE_SECONDS = 75
+
+
+class VoiceService(Service):
+    """The whole server. `endpoints` are Twisted's endpoint strings.
+
+    Stopping is in order, which a MultiService does not know: no new calls; the live ones tell their last words;
+    then the threads that carried them end.
+    """
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any, settings: Settings, endpoints: Sequence[str]) -> None:
+        self._reactor = reactor
+        self._settings = settings
+        self._endpoints = endpoints
+        self._ports: list[IListeningPort] = []
+        self._pool = ThreadPool(settings.session_threads, settings.session_threads, name="sessions")
+        self._threads: list[SessionThread] = []
+        self._book = CallBook(reactor)
+        self._log_audience = CallLog(self._book)
+        self._events_file = EventsFile(settings.events_file) if settings.events_file else None
+        self._embedded = _embedded(settings) if settings.engine == "embedded" else None
+        self._calls: Calls | None = None
+
+    @property
+    def addresses(self) -> list[Any]:
+        """Where the server listens."""
+        return [port.getHost() for port in self._ports]
+
+    def startService(self) -> None:  # noqa: N802
+        """Sockets and threads begin here: a daemonising twistd forks between making and starting."""
+        super().startService()  # type: ignore[no-untyped-call]
+        starting = Deferred.fromCoroutine(self._start())
+        starting.addErrback(self._could_not_start)
+
+    def stopService(self) -> "Deferred[None]":  # noqa: N802
+        """Fires when the last thread has ended."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _start(self) -> None:
+        self._announce_settings()
+        target = await self._find_google()
+        self._pool.start()
+        self._threads = [SessionThread(self._reactor, self._pool) for _ in range(self._settings.session_threads)]
+        for thread in self._threads:
+            thread.start()
+        if self._events_file is not None:
+            self._events_file.start()
+        self._calls = self._make_calls(target)
+        self._calls.start()
+        await self._listen(self._site(self._calls))
+
+    async def _stop(self) -> None:
+        for port in self._ports:
+            stopped: Any = port.stopListening()
+            if isinstance(stopped, Deferred):
+                await stopped
+        if self._calls is not None:
+            await self._calls.stop()
+        for thread in self._threads:
+            await thread.stop()
+        if self._pool.started:
+            self._pool.stop()
+        if self._events_file is not None:
+            self._events_file.stop()
+        if self._embedded is not None:
+            self._embedded.stop()
+
+    def _announce_settings(self) -> None:
+        settings = self._settings
+        choice = choose_model(settings.model, settings.language)
+        self._log.info("[CFG] ENABLE_STREAMING_STT={flag}", flag=settings.enable_streaming_stt)
+        self._log.info(
+            "[CFG] PUBLIC_HOST={host} language={language} model={model}",
+            host=settings.public_host,
+            language=choice.language,
+            model=choice.model,
+        )
+        if choice.changed:
+            self._log.warn(
+                "⚠️ GCP_STT_MODEL={asked} was asked for, but Google refuses it with {language}: {used} is used. "
+                "Set GCP_STT_MODEL={used} to be rid of this line.",
+                asked=choice.asked_model,
+                language=choice.language,
+                used=choice.model,
+            )
+        if not settings.twilio_validate:
+            self._log.warn(
+                "⚠️ TWILIO_VALIDATE=false: anybody who finds this server can make calls to it. For trying out only."
+            )
+
+    async def _find_google(self) -> Target:
+        if self._embedded is None:
+            return Target(self._settings.endpoint, self._settings.insecure, self._settings.credentials)
+        return Target(await self._embedded.start(), insecure=True)
+
+    def _make_calls(self, target: Target) -> Calls:
+        settings = self._settings
+        choice = choose_model(settings.model, settings.language)
+        asked = Asked(choice.language, choice.model, settings.punctuation_interim, settings.punctuation_final)
+        google = Google(self._threads, target, asked)
+        single_shot = SingleShot(google.recognise, lambda action: self._reactor.callLater(0, action))
+        recogniser = Fallback(google, single_shot, lambda: settings.enable_streaming_stt)
+        return Calls(self._reactor, settings, self._book, recogniser, self._audience())
+
+    def _audience(self) -> Audience:
+        events = [] if self._events_file is None else [self._events_file]
+        return Fanout([self._log_audience, *events])
+
+    def _site(self, calls: Calls) -> Site:
+        settings = self._settings
+        token = settings.twilio_auth_token if settings.twilio_validate else None
+        webhooks = Webhooks(settings.public_host, SignatureCheck(token), self._book, calls, media_resource(calls))
+        site = Site(webhooks.app.resource(), timeout=KEEP_ALIVE_SECONDS)
+        site.displayTracebacks = False
+        # The access log would hold a line for every webhook and no word of help.
+        site.noisy = False
+        return site
+
+    async def _listen(self, site: Site) -> None:
+        for endpoint in self._endpoints:
+            self._ports.append(await serverFromString(self._reactor, endpoint).listen(site))
+            host = self._settings.public_host
+            self._log.info("Listening on {endpoint} for https://{host}", endpoint=endpoint, host=host)
+
+    def _could_not_start(self, failure: Any) -> None:
+        self._log.critical(
+            "The server could not start: {problem}. Nothing is served. What to do: correct it and start again.",
+            problem=failure.getErrorMessage(),
+        )
+        self._reactor.stop()
+
+
+def _embedded(settings: Settings) -> EmbeddedGoogle:
+    return EmbeddedGoogle(settings.language, settings.whisper_model)

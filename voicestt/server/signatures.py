@@ -1,0 +1,69 @@
+"""Whether a request is Twilio's: its signature over the URL that Twilio knows us by.
+
+Source: Twilio's "Webhooks security". The URL is built from PUBLIC_HOST, never from the Host header, which a proxy
+may have changed and anybody can write.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from twilio.request_validator import (  # type: ignore[import-untyped]
+    SIGNATURE_HEADER,
+    SIGNATURE_SETTINGS_HEADER,
+    RequestValidator,
+    get_signature_algorithm,
+)
+
+
+class Headers(Protocol):
+    """Where a header is looked up, whatever its case."""
+
+    def __call__(self, name: str, /) -> str | None:
+        """The header's value, None where it is missing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """A form as twilio's validator asks for it: several values to a name."""
+
+    fields: Mapping[str, Sequence[str]]
+
+    def getall(self, name: str) -> Sequence[str]:
+        return self.fields[name]
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        return iter(self.fields)
+
+    def __len__(self) -> int:
+        return len(self.fields)
+
+
+class SignatureCheck:
+    """Checks signatures made with `token`; with None every request is taken for Twilio's."""
+
+    def __init__(self, token: str | None) -> None:
+        self._validator = None if token is None else RequestValidator(token)
+
+    def accepts(self, url: str, header: Headers, form: Mapping[str, Sequence[str]] | str | None = None) -> bool:
+        """Whether the signature is good for `url`, with or without a slash at its end, and `form`.
+
+        `form` is what a form POST carried, or the whole body of another POST.
+        """
+        if self._validator is None:
+            return True
+        signature = header(SIGNATURE_HEADER)
+        if not signature:
+            return False
+        algorithm = get_signature_algorithm(header(SIGNATURE_SETTINGS_HEADER))
+        signed = form if isinstance(form, str) else _Form(form or {})
+        return any(
+            self._validator.validate(candidate, signed, signature, algorithm) for candidate in _candidates(url)
+        )
+
+
+def _candidates(url: str) -> Sequence[str]:
+    address, mark, query = url.partition("?")
+    bare = address.rstrip("/")
+    return (bare + mark + query, bare + "/" + mark + query)

@@ -1,0 +1,160 @@
+"""The one router: Twilio's webhooks, the health check, and the WebSocket's path."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import cast
+from urllib.parse import parse_qs
+
+from klein import Klein
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.http import FORBIDDEN, NO_CONTENT, NOT_FOUND, SERVICE_UNAVAILABLE, Request
+from twisted.web.iweb import IRequest
+from twisted.web.resource import IResource
+from werkzeug.exceptions import HTTPException
+
+import voicestt
+from voicestt import twiml
+from voicestt.server.call_book import CallBook
+from voicestt.server.calls import Calls
+from voicestt.server.signatures import SignatureCheck
+
+_UPGRADE_REQUIRED = 426
+_TOO_LARGE = 413
+_LARGEST_BODY = 65_536
+_FORM = b"application/x-www-form-urlencoded"
+
+Form = Mapping[str, Sequence[str]]
+
+
+class Webhooks:
+    """Every path of the server; `media` is the resource that the WebSocket's path ends at."""
+
+    app = Klein()
+    _log = Logger()
+
+    def __init__(
+        self, public_host: str, signatures: SignatureCheck, book: CallBook, calls: Calls, media: IResource
+    ) -> None:
+        self._public_host = public_host
+        self._signatures = signatures
+        self._book = book
+        self._calls = calls
+        self._media = media
+        self._twiml = twiml.connect_stream(public_host)
+
+    @app.route(twiml.INCOMING_CALL, methods=["GET", "POST"])
+    @app.route(twiml.INCOMING_CALL + "/", methods=["GET", "POST"])
+    def incoming_call(self, request: Request) -> bytes:
+        """Sends the call's audio to us; remembers who calls whom."""
+        form = self._signed_form(request, "https")
+        if form is None:
+            return _text(request, FORBIDDEN, "The signature is missing or wrong.")
+        call_sid = _first(form, "CallSid")
+        if call_sid:
+            self._book.announce(call_sid, _first(form, "From"), _first(form, "To"))
+            self._log.info("Incoming call announced.", log_system=call_sid)
+        return _answer(request, 200, twiml.CONTENT_TYPE, self._twiml)
+
+    @app.route(twiml.STREAM_STATUS, methods=["GET", "POST"])
+    @app.route(twiml.STREAM_STATUS + "/", methods=["GET", "POST"])
+    def stream_status(self, request: Request) -> bytes:
+        """What Twilio says of a stream."""
+        form = self._signed_form(request, "https")
+        if form is None:
+            return _text(request, FORBIDDEN, "The signature is missing or wrong.")
+        self._note_status(form)
+        request.setResponseCode(NO_CONTENT)
+        return b""
+
+    @app.route(twiml.MEDIA)
+    @app.route(twiml.MEDIA + "/")
+    def media(self, request: Request) -> bytes | IResource:
+        """The WebSocket, for those who ask for one."""
+        if (request.getHeader("upgrade") or "").lower() != "websocket":
+            request.setHeader("upgrade", "websocket")
+            return _text(request, _UPGRADE_REQUIRED, "This path speaks WebSocket only.")
+        if not self._signatures.accepts(self._url(request, "wss"), request.getHeader):
+            self._log.warn(
+                "A WebSocket was refused with 403: its signature is missing or wrong. {hint}", hint=_HINT
+            )
+            return _text(request, FORBIDDEN, "The signature is missing or wrong.")
+        if self._calls.is_stopping:
+            return _text(request, SERVICE_UNAVAILABLE, "The server is stopping.")
+        return self._media
+
+    @app.route(twiml.HEALTH, methods=["GET"])
+    @app.route(twiml.HEALTH + "/", methods=["GET"])
+    def health(self, request: Request) -> bytes:
+        """For a platform's health check."""
+        health = {
+            "status": "stopping" if self._calls.is_stopping else "ok",
+            "version": voicestt.__version__,
+            "live_calls": len(self._calls),
+            "calls_taken": self._calls.taken,
+        }
+        return _answer(request, 200, "application/json", json.dumps(health).encode())
+
+    @app.handle_errors(HTTPException)
+    def not_found(self, request: IRequest, failure: Failure) -> bytes:
+        """A path or a method that there is none of."""
+        return _text(cast(Request, request), getattr(failure.value, "code", NOT_FOUND), "There is nothing here.")
+
+    def _signed_form(self, request: Request, scheme: str) -> Form | None:
+        """The form of a signed request; None if the signature is not Twilio's."""
+        body = _body(request)
+        if body is None:
+            return None
+        is_form = (request.getHeader(b"content-type") or b"").split(b";")[0].strip().lower() == _FORM
+        text = body.decode("utf-8", "replace")
+        form = _parsed(text) if is_form else {}
+        signed = form if is_form or not text else text
+        if not self._signatures.accepts(self._url(request, scheme), request.getHeader, signed):
+            self._log.warn("A webhook was refused with 403: its signature is missing or wrong. {hint}", hint=_HINT)
+            return None
+        return form or _parsed(request.uri.partition(b"?")[2].decode("ascii", "replace"))
+
+    def _url(self, request: Request, scheme: str) -> str:
+        return f"{scheme}://{self._public_host}{request.uri.decode('ascii', 'replace')}"
+
+    def _note_status(self, form: Form) -> None:
+        call_sid = _first(form, "CallSid") or "unknown call"
+        status = " ".join(filter(None, (_first(form, "StreamEvent"), _first(form, "StreamError")))) or "no event"
+        self._book.note_status(call_sid, status[:200])
+        self._log.info("Twilio's stream status: {status}", status=status[:200], log_system=call_sid)
+
+
+_HINT = (
+    "Either it was not Twilio, or TWILIO_AUTH_TOKEN is not this account's, or PUBLIC_HOST is not the name in the "
+    "Twilio console."
+)
+
+
+def _body(request: Request) -> bytes | None:
+    if int(request.getHeader(b"content-length") or 0) > _LARGEST_BODY:
+        return None
+    return b"" if request.content is None else request.content.read(_LARGEST_BODY)
+
+
+def _parsed(text: str) -> Form:
+    try:
+        return parse_qs(text, keep_blank_values=True, max_num_fields=200)
+    except ValueError:
+        return {}
+
+
+def _first(form: Form, name: str) -> str | None:
+    values = form.get(name)
+    return values[0] if values else None
+
+
+def _text(request: Request, code: int, words: str) -> bytes:
+    return _answer(request, code, "text/plain; charset=utf-8", words.encode() + b"\n")
+
+
+def _answer(request: Request, code: int, content_type: str, body: bytes) -> bytes:
+    # Klein answers in chunks where no length is set, which Twilio takes, but not every proxy before it.
+    request.setResponseCode(code)
+    request.setHeader(b"content-type", content_type.encode())
+    request.setHeader(b"content-length", str(len(body)).encode())
+    return body

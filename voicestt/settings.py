@@ -1,0 +1,306 @@
+"""Everything that can be set, read from the environment: one table, and every problem named at once."""
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from voicestt.credentials import Credentials, read_credentials
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off"})
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?", re.IGNORECASE)
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+_WORD = re.compile(r"[a-z0-9_.-]+", re.IGNORECASE)
+
+
+class BadSettings(ValueError):
+    """The environment cannot be used; `problems` says in words what is wrong with each variable."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One environment variable: its default as it would be typed (None: not set), and what it means."""
+
+    name: str
+    default: str | None
+    meaning: str
+    read: Callable[[str], object]
+    required: bool = False
+
+
+def _flag(text: str) -> bool:
+    word = text.lower()
+    if word in _TRUE | _FALSE:
+        return word in _TRUE
+    raise ValueError("is neither true nor false")
+
+
+def _number(low: float, high: float) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise ValueError("is not a whole number") from None
+        if not low <= number <= high:
+            raise ValueError(f"is not between {low} and {high}")
+        return number
+
+    return read
+
+
+def _seconds(low: float, high: float) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            raise ValueError("is not a number of seconds") from None
+        if not low <= number <= high:
+            raise ValueError(f"is not between {low} and {high}")
+        return number
+
+    return read
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text.lower() in words:
+            return text.lower()
+        raise ValueError(f"is not one of: {', '.join(words)}")
+
+    return read
+
+
+def _matching(pattern: re.Pattern[str], what: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if pattern.fullmatch(text):
+            return text
+        raise ValueError(f"is not {what}")
+
+    return read
+
+
+def _public_host(text: str) -> str:
+    """The host, with its port if one was given, of "host", "https://host/" or "wss://host/path"."""
+    host = text.split("://", 1)[-1].split("/", 1)[0].lower()
+    if not _HOST.fullmatch(host):
+        raise ValueError("is not a host name such as voice.example.com")
+    return host
+
+
+def _endpoint(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise ValueError("is not HOST:PORT")
+    return text
+
+
+def _secret(text: str) -> str:
+    return text
+
+
+def _is_loopback(endpoint: str) -> bool:
+    host = endpoint.rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _from(
+    name: str, default: str | None, read: Callable[[str], object], meaning: str, *, required: bool = False
+) -> Any:
+    return field(metadata={"variable": Variable(name, default, meaning, read, required)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of one server, checked. Secrets are never in its repr."""
+
+    public_host: str = _from(
+        "PUBLIC_HOST",
+        None,
+        _public_host,
+        "The name Twilio reaches this server by. It always wins over the Host header and any "
+        "development domain. A pasted `https://host/` is understood.",
+        required=True,
+    )
+    port: int = _from(
+        "PORT", "5000", _number(0, 65_535), "The port that is listened on where no `--listen` says otherwise."
+    )
+    enable_streaming_stt: bool = _from(
+        "ENABLE_STREAMING_STT",
+        "false",
+        _flag,
+        "The safety net. `true`: speech is streamed to Google and partials come while the caller "
+        "speaks. `false`: one `recognize` per utterance, finals only.",
+    )
+    batch_ms: int = _from(
+        "STT_BATCH_MS",
+        "150",
+        _number(20, 1_000),
+        "Milliseconds of audio in one message to Google.",
+    )
+    partial_debounce_ms: int = _from(
+        "STT_PARTIAL_DEBOUNCE_MS",
+        "180",
+        _number(0, 10_000),
+        "A call's partials reach the application at most this often. Finals are never held back.",
+    )
+    model: str = _from(
+        "GCP_STT_MODEL",
+        "phone_call",
+        _matching(_WORD, "a model's name such as default"),
+        "Google's model. A pair of model and language that Google refuses (`phone_call` with Hebrew) "
+        "becomes `default`, and one loud line in the log says so.",
+    )
+    language: str = _from(
+        "GCP_STT_LANGUAGE",
+        "he-IL",
+        _matching(_LANGUAGE, "a BCP-47 code such as he-IL"),
+        "The language spoken, as a BCP-47 code. `he-IL` is sent as Google's own `iw-IL`.",
+    )
+    punctuation_interim: bool = _from("GCP_STT_PUNCTUATION_INTERIM", "false", _flag, "Punctuation in partials.")
+    punctuation_final: bool = _from("GCP_STT_PUNCTUATION_FINAL", "true", _flag, "Punctuation in finals.")
+    credentials: Credentials | None = field(
+        repr=False,
+        metadata={
+            "variable": Variable(
+                "GOOGLE_APPLICATION_CREDENTIALS",
+                None,
+                "Google's key: a path, or the JSON itself, or that in base64. Never printed. Not set: Google's "
+                "application default credentials of the machine are used.",
+                read_credentials,
+            )
+        },
+    )
+    endpoint: str | None = _from(
+        "GCP_STT_ENDPOINT",
+        None,
+        _endpoint,
+        "HOST:PORT of a Google-compatible service elsewhere (a regional endpoint, or a local one).",
+    )
+    insecure: bool = _from(
+        "GCP_STT_INSECURE",
+        "false",
+        _flag,
+        "Plaintext and no credentials towards GCP_STT_ENDPOINT; allowed on loopback only.",
+    )
+    engine: str = _from(
+        "STT_ENGINE",
+        "google",
+        _one_of("google", "embedded"),
+        "`embedded` starts a Google-compatible service inside the server, with the recogniser of the "
+        "`embedded` extra behind it: no account is needed.",
+    )
+    whisper_model: str | None = _from(
+        "WHISPER_MODEL",
+        None,
+        str,
+        "A directory with a Whisper of your own in ctranslate2's format, for the embedded engine.",
+    )
+    twilio_auth_token: str | None = field(
+        repr=False,
+        metadata={
+            "variable": Variable(
+                "TWILIO_AUTH_TOKEN",
+                None,
+                "The account's auth token, which Twilio signs its requests with. Never printed. Required "
+                "unless TWILIO_VALIDATE=false.",
+                _secret,
+            )
+        },
+    )
+    twilio_validate: bool = _from(
+        "TWILIO_VALIDATE",
+        "true",
+        _flag,
+        "`false` takes unsigned requests from anybody, and says so loudly in the log.",
+    )
+    require_known_call: bool = _from(
+        "REQUIRE_KNOWN_CALL",
+        "false",
+        _flag,
+        "`true` takes a socket only for a CallSid that a webhook announced in the last five minutes.",
+    )
+    events_file: str | None = _from(
+        "EVENTS_FILE",
+        None,
+        str,
+        "A file that one JSON line is appended to for each partial and final.",
+    )
+    drain_seconds: float = _from(
+        "STT_DRAIN_SECONDS",
+        "8",
+        _seconds(0.1, 60),
+        "How long a call that has ended waits for its last final.",
+    )
+    idle_seconds: float = _from(
+        "IDLE_SECONDS",
+        "30",
+        _seconds(1, 3_600),
+        "A socket that says nothing for so long is closed and its call ended.",
+    )
+    session_threads: int = _from(
+        "STT_SESSION_THREADS",
+        "1",
+        _number(1, 16),
+        "Threads that carry the streams to Google; each carries many calls.",
+    )
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
+        """The settings in `environ`; an empty variable counts as not set.
+
+        Raises:
+            BadSettings: with one sentence for each variable that cannot be used.
+        """
+        values: dict[str, object] = {}
+        problems: list[str] = []
+        for name, variable in _fields():
+            try:
+                values[name] = _value(variable, environ)
+            except ValueError as problem:
+                problems.append(f"{variable.name} {problem}")
+        problems.extend(_disagreements(values))
+        if problems:
+            raise BadSettings(problems)
+        return cls(**values)  # type: ignore[arg-type]
+
+
+def variables() -> list[Variable]:
+    """Every variable, in the order of the README's table."""
+    return [variable for _, variable in _fields()]
+
+
+def _fields() -> Iterator[tuple[str, Variable]]:
+    for each in fields(Settings):
+        yield each.name, each.metadata["variable"]
+
+
+def _value(variable: Variable, environ: Mapping[str, str]) -> object:
+    text = environ.get(variable.name, "").strip() or variable.default
+    if text is None:
+        if variable.required:
+            raise ValueError(f"is not set. {variable.meaning}")
+        return None
+    return variable.read(text)
+
+
+def _disagreements(values: Mapping[str, object]) -> Iterator[str]:
+    endpoint = values.get("endpoint")
+    if values.get("insecure"):
+        if endpoint is None and values.get("engine") != "embedded":
+            yield "GCP_STT_INSECURE=true needs GCP_STT_ENDPOINT=HOST:PORT on this machine"
+        elif isinstance(endpoint, str) and not _is_loopback(endpoint):
+            yield "GCP_STT_INSECURE=true is plaintext and allowed on loopback only (127.0.0.1, ::1, localhost)"
+    if values.get("twilio_validate") is True and values.get("twilio_auth_token") is None:
+        yield (
+            "TWILIO_AUTH_TOKEN is not set. It is on the first page of the Twilio console; "
+            "TWILIO_VALIDATE=false does without it and takes requests from anybody"
+        )

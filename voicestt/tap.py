@@ -1,0 +1,103 @@
+"""`twistd voicestt`: the command line and the environment to a service. The one place that knows the reactor."""
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from dotenv import dotenv_values
+from twisted.application.service import IService
+from twisted.internet.endpoints import serverFromString
+from twisted.python.usage import Options as TwistedOptions
+from twisted.python.usage import UsageError
+
+from voicestt.recognisers.google_channels import load_key
+from voicestt.server.service import VoiceService
+from voicestt.settings import BadSettings, Settings
+
+
+class Options(TwistedOptions):
+    """The command line; everything else is set by the environment, see the README's table."""
+
+    optParameters = [  # noqa: RUF012, N815 - Twisted's
+        ["port", "p", None, "Listen on this port on all interfaces (default: PORT, or 5000)."],
+        ["env-file", None, None, "Read variables from this file; the environment wins over it."],
+    ]
+
+    longdesc = "Twilio's live calls to words, by Google Speech-to-Text."
+
+    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._environ = environ
+        self["listen"] = []
+        self.settings: Settings | None = None
+
+    def opt_listen(self, endpoint: str) -> None:
+        """Listen on this endpoint of Twisted's, e.g. tcp:8080:interface=127.0.0.1 or ssl:443:privateKey=…; may be
+        given several times, and takes the place of the default."""
+        self["listen"].append(endpoint)
+
+    opt_l = opt_listen
+
+    def postOptions(self) -> None:  # noqa: N802
+        """Checks everything there is to check before anything is started.
+
+        Raises:
+            UsageError: with every problem, one a line.
+        """
+        problems: list[str] = []
+        self.settings = self._read_settings(problems)
+        problems.extend(problem for endpoint in self["listen"] if (problem := _problem_of(endpoint)))
+        if problems:
+            raise UsageError("it cannot start:\n" + "\n".join(f"  - {problem}" for problem in problems))
+
+    def _read_settings(self, problems: list[str]) -> Settings | None:
+        try:
+            settings = Settings.from_environment(self._variables())
+            if settings.credentials is not None:
+                load_key(settings.credentials)
+        except BadSettings as bad:
+            problems.extend(bad.problems)
+            return None
+        return settings
+
+    def _variables(self) -> dict[str, str]:
+        path = self["env-file"] or self._environ.get("VOICESTT_ENV_FILE")
+        from_file: Mapping[str, str | None] = {}
+        if path:
+            if not os.path.isfile(path):
+                raise BadSettings([f"--env-file {path}: there is no such file"])
+            from_file = dotenv_values(path, interpolate=False)
+        port = {"PORT": self["port"]} if self["port"] is not None else {}
+        return {name: value for name, value in {**from_file, **self._environ, **port}.items() if value is not None}
+
+    def endpoints(self, settings: Settings) -> list[str]:
+        """Where to listen, in Twisted's words."""
+        endpoints: list[str] = list(self["listen"])
+        if not endpoints or self["port"] is not None:
+            endpoints.insert(0, f"tcp:{settings.port}")
+        return endpoints
+
+
+def _problem_of(endpoint: str) -> str | None:
+    try:
+        serverFromString(_reactor(), endpoint)
+    except Exception as problem:  # noqa: BLE001 - each kind of endpoint has errors of its own
+        return f"--listen {endpoint}: {problem}"
+    return None
+
+
+def _reactor() -> Any:
+    from twisted.internet import reactor  # noqa: PLC0415 - importing it installs it
+
+    return reactor
+
+
+def makeService(options: Options) -> IService:  # noqa: N802 - twistd calls it
+    """The server, not yet started: no socket, no thread, no gRPC, because twistd may fork after this."""
+    # A terminal that cannot show Hebrew must not lose a log line.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    assert options.settings is not None  # noqa: S101 - twistd has parsed the options
+    return VoiceService(_reactor(), options.settings, options.endpoints(options.settings))
