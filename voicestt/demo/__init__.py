@@ -1,1 +1,1 @@
-"""The main job in one command: local Google service, server, and a recorded call between them."""
+"""All of it on one machine, by one command: recorded voices call the real server, and what it heard is judged."""

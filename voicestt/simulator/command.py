@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from twisted.internet.defer import Deferred
-from twisted.internet.task import react
 
 from voicestt.simulator.call_values import CallOptions, CallReport, Target
 from voicestt.simulator.caller import place_call
 from voicestt.simulator.clip import BadClip, read_clip
+from voicestt.simulator.running import run_with_reactor
 
 
 def target_from(environment: Mapping[str, str], to: str | None) -> Target:
@@ -94,14 +93,7 @@ def call(
 
 
 def _run(target: Target, audio: bytes, options: CallOptions) -> CallReport:
-    reports: list[CallReport] = []
+    async def place(reactor: Any) -> CallReport:
+        return await place_call(reactor, target, audio, options, click.echo)
 
-    async def place(reactor: Any) -> None:
-        reports.append(await place_call(reactor, target, audio, options, click.echo))
-
-    try:
-        react(lambda reactor: Deferred.fromCoroutine(place(reactor)))
-    except SystemExit:
-        if not reports:
-            raise
-    return reports[0]
+    return run_with_reactor(place)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as NoAnswerInTime
 from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.internet.error import TimeoutError as TwistedTimeout
 from twisted.internet.interfaces import IConsumer, IReactorTime
@@ -19,7 +20,7 @@ from voicestt.simulator.problems import CallRefused
 
 CONNECT_SECONDS = 5
 ANSWER_SECONDS = 15
-_FAILURES = (ConnectError, DNSLookupError, TwistedTimeout, ResponseFailed, ResponseNeverReceived, CancelledError)
+_FAILURES = (ConnectError, DNSLookupError, TwistedTimeout, ResponseFailed, ResponseNeverReceived, NoAnswerInTime)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class _Form:
 
 def web_agent(reactor: IReactorTime) -> IAgent:
     """An agent with Twilio's patience for connections; one connection per request."""
-    return Agent(reactor, connectTimeout=CONNECT_SECONDS)  # type: ignore[no-untyped-call]
+    return Agent(reactor, connectTimeout=CONNECT_SECONDS)
 
 
 async def post_form(
@@ -89,4 +90,6 @@ async def _post(agent: IAgent, url: str, headers: Headers, form: Mapping[str, st
 
 def _words(error: Exception) -> str:
     reasons = getattr(error, "reasons", None)
+    if isinstance(error, NoAnswerInTime):
+        return f"nothing within {ANSWER_SECONDS} s"
     return str(reasons[0].value if reasons else error) or type(error).__name__

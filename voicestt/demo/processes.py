@@ -1,0 +1,111 @@
+"""Processes that are watched: their lines are shown as they come, and their death is an event, not a surprise."""
+
+# ruff: noqa: N802 (camelCase is Twisted's)
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessExitedAlready
+from twisted.internet.interfaces import IProcessTransport
+from twisted.internet.protocol import ProcessProtocol
+from twisted.python.failure import Failure
+
+_LAST_LINES = 15
+_PATIENCE_SECONDS = 20.0
+
+
+class ProcessDied(Exception):
+    """A process ended that should not have; the words carry its last lines."""
+
+
+class Lines:
+    """Bytes in, whole lines out."""
+
+    def __init__(self, take: Callable[[str], None]) -> None:
+        self._take = take
+        self._rest = b""
+
+    def feed(self, data: bytes) -> None:
+        """More output; every line that is complete is passed on."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self._take(line.decode("utf-8", "replace").rstrip("\r"))
+
+    def end(self) -> None:
+        """No more output: an unfinished line counts."""
+        if self._rest:
+            self.feed(b"\n")
+
+
+class WatchedProcess(ProcessProtocol):
+    """One process. `on_line` takes its lines (stdout and stderr), `on_death` its unexpected end."""
+
+    transport: IProcessTransport
+
+    def __init__(self, name: str, on_line: Callable[[str], None], on_death: Callable[[ProcessDied], None]) -> None:
+        self._name = name
+        self._on_line = on_line
+        self._on_death = on_death
+        self._outputs = {1: Lines(self._line), 2: Lines(self._line)}
+        self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
+        self._waiting: list[tuple[str, Deferred[None]]] = []
+        self._stopping = False
+        self.ended: Deferred[None] = Deferred()
+
+    def start(self, reactor: Any, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        """Starts it; its death before `stop` is told to `on_death`."""
+        self._reactor = reactor
+        reactor.spawnProcess(self, command[0], list(command), env=dict(environment))
+        reactor.addSystemEventTrigger("before", "shutdown", self.kill)
+
+    def says(self, words: str) -> Deferred[None]:
+        """Fires when a line with these words in it has come; ask before `start`."""
+        said: Deferred[None] = Deferred()
+        self._waiting.append((words, said))
+        return said
+
+    async def stop(self) -> None:
+        """Asks it to end, waits for that, and kills it if it does not within 20 s."""
+        self._stopping = True
+        self._signal("TERM")
+        timer = self._reactor.callLater(_PATIENCE_SECONDS, self.kill)
+        await self.ended
+        if timer.active():
+            timer.cancel()
+
+    def kill(self) -> None:
+        """Ends it now."""
+        self._stopping = True
+        self._signal("KILL")
+
+    def childDataReceived(self, childFD: int, data: bytes) -> None:  # noqa: N803
+        """Twisted: it wrote something."""
+        self._outputs[childFD].feed(data)
+
+    def processEnded(self, reason: Failure) -> None:
+        """Twisted: it is gone and all its output has come."""
+        for output in self._outputs.values():
+            output.end()
+        self.ended.callback(None)
+        if not self._stopping:
+            self._on_death(self._died(reason))
+
+    def _died(self, reason: Failure) -> ProcessDied:
+        last = "\n".join(f"    {line}" for line in self._last_lines) or "    (it said nothing)"
+        code = getattr(reason.value, "exitCode", None)
+        how = f"exit code {code}" if code is not None else f"signal {getattr(reason.value, 'signal', None)}"
+        return ProcessDied(f"{self._name} ended although it should not have ({how}). Its last lines:\n{last}")
+
+    def _line(self, line: str) -> None:
+        self._last_lines.append(line)
+        self._on_line(line)
+        for words, said in [waiting for waiting in self._waiting if waiting[0] in line]:
+            self._waiting.remove((words, said))
+            said.callback(None)
+
+    def _signal(self, name: str) -> None:
+        with suppress(ProcessExitedAlready):
+            self.transport.signalProcess(name)
