@@ -9,6 +9,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
+from twisted.web.http import Request
 from twisted.web.server import Site
 
 from voicestt.audience import Audience
@@ -30,6 +31,16 @@ from voicestt.server.websocket import media_resource
 from voicestt.settings import Settings
 
 KEEP_ALIVE_SECONDS = 75
+
+
+class _QuietSite(Site):
+    """Without an access log: what a webhook brought is logged in words, and a GET's query could hold a number."""
+
+    displayTracebacks = False  # noqa: N815 - Twisted's
+    noisy = False
+
+    def log(self, request: Request) -> None:
+        """Nothing."""
 
 
 class VoiceService(Service):
@@ -143,12 +154,9 @@ class VoiceService(Service):
     def _site(self, calls: Calls) -> Site:
         settings = self._settings
         token = settings.twilio_auth_token if settings.twilio_validate else None
-        webhooks = Webhooks(settings.public_host, SignatureCheck(token), self._book, calls, media_resource(calls))
-        site = Site(webhooks.app.resource(), timeout=KEEP_ALIVE_SECONDS)
-        site.displayTracebacks = False
-        # The access log would hold a line for every webhook and no word of help.
-        site.noisy = False
-        return site
+        media = media_resource(self._reactor, calls)
+        webhooks = Webhooks(settings.public_host, SignatureCheck(token), self._book, calls, media)
+        return _QuietSite(webhooks.app.resource(), timeout=KEEP_ALIVE_SECONDS)  # type: ignore[no-untyped-call]
 
     async def _listen(self, site: Site) -> None:
         for endpoint in self._endpoints:

@@ -3,6 +3,7 @@
 from autobahn.twisted.resource import WebSocketResource
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from autobahn.websocket.types import ConnectionRequest
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from voicestt import twiml
@@ -14,6 +15,7 @@ SUBPROTOCOL = "audio.twilio.com"
 _LARGEST_MESSAGE = 65_536  # Twilio's are about 350 bytes
 _NORMAL = 1000
 _REFUSED = 4003
+_PATIENCE_AFTER_STOP = 1.0
 _LONGEST_REASON = 120  # bytes, by RFC 6455 section 5.5
 
 
@@ -22,11 +24,13 @@ class MediaStreamProtocol(WebSocketServerProtocol):
 
     _log = Logger()
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, clock: IReactorTime, calls: Calls) -> None:
         super().__init__()
+        self._clock = clock
         self._calls = calls
         self._call: LiveCall | None = None
         self._complained = False
+        self._closing: IDelayedCall | None = None
 
     def onConnect(self, request: ConnectionRequest) -> str | None:  # noqa: N802
         """Selects the subprotocol if it was offered: Twilio itself offers none, and gets none."""
@@ -57,6 +61,8 @@ class MediaStreamProtocol(WebSocketServerProtocol):
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:  # noqa: N802, N803
         """The socket is gone, with a `stop` before it or without."""
+        if self._closing is not None and self._closing.active():
+            self._closing.cancel()
         call, self._call = self._call, None
         if call is not None:
             call.inputs.finish("the socket was closed" if wasClean else "the socket was lost")
@@ -67,7 +73,7 @@ class MediaStreamProtocol(WebSocketServerProtocol):
                 self._start(call, message)
             case Stop():
                 call.inputs.finish("stop")
-                self.sendClose(_NORMAL)
+                self._close_soon()
             case Unknown(event=event):
                 self._ignore(call, "messages of an unknown kind", f"event {event!r}")
             case Media():
@@ -87,6 +93,12 @@ class MediaStreamProtocol(WebSocketServerProtocol):
             call.inputs.finish("refused")
             self._hang_up(str(refusal), _REFUSED)
 
+    def _close_soon(self) -> None:
+        # Twilio closes after `stop` itself. Were both to close in one turn, Autobahn would drop the connection
+        # with our close frame still unsent.
+        if self._closing is None:
+            self._closing = self._clock.callLater(_PATIENCE_AFTER_STOP, self.sendClose, _NORMAL)
+
     def _hang_up(self, reason: str, code: int = _NORMAL) -> None:
         self.sendClose(code, reason[:_LONGEST_REASON])
 
@@ -103,8 +115,9 @@ class MediaStreamProtocol(WebSocketServerProtocol):
 class MediaStreamFactory(WebSocketServerFactory):
     """Makes sockets for `calls`, with the limits that Autobahn does not set by itself."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, clock: IReactorTime, calls: Calls) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._clock = clock
         self._calls = calls
         self.setProtocolOptions(  # type: ignore[no-untyped-call]
             maxFramePayloadSize=_LARGEST_MESSAGE,
@@ -123,11 +136,11 @@ class MediaStreamFactory(WebSocketServerFactory):
 
     def buildProtocol(self, _address: object) -> MediaStreamProtocol:  # noqa: N802
         """A socket of its own for each call."""
-        protocol = MediaStreamProtocol(self._calls)
+        protocol = MediaStreamProtocol(self._clock, self._calls)
         protocol.factory = self
         return protocol
 
 
-def media_resource(calls: Calls) -> WebSocketResource:
+def media_resource(clock: IReactorTime, calls: Calls) -> WebSocketResource:
     """The resource that a request for the media path ends at."""
-    return WebSocketResource(MediaStreamFactory(calls))
+    return WebSocketResource(MediaStreamFactory(clock, calls))
