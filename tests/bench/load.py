@@ -148,7 +148,7 @@ def byte_faults(calls: list[RawCall], streams: list[dict[str, Any]]) -> list[str
         if stream is None:
             faults.append(f"call {call.number}: no stream has it")
         else:
-            difference = stream["bytes"] - call.pcm_bytes
+            difference = stream["audio_bytes"] - call.pcm_bytes
             faults.append(
                 f"call {call.number}: {difference:+d} bytes" if difference else f"call {call.number}: misplaced"
             )

@@ -92,7 +92,7 @@ def read_events(path: Path) -> list[Event]:
 
 def read_streams(path: Path) -> list[Stream]:
     """What the local Google service says it received."""
-    return [Stream(line["bytes"], line["sha256"]) for line in _json_lines(path)]
+    return [Stream(line["audio_bytes"], line["sha256"]) for line in _json_lines(path)]
 
 
 def _json_lines(path: Path) -> list[dict[str, Any]]:
