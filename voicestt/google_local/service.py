@@ -21,9 +21,9 @@ from voicestt.google_local.answers import (
 from voicestt.google_local.asked import v1
 from voicestt.google_local.audio import Decoder
 from voicestt.google_local.engine import Engine
-from voicestt.google_local.limits import GOOGLES, Limits, Refusal, check_recording
+from voicestt.google_local.limits import GOOGLES, Code, Limits, Refusal, check_recording
 from voicestt.google_local.recording import Recorder, StreamRecord, Tape
-from voicestt.google_local.streaming import Rules, StreamingCall, set_status
+from voicestt.google_local.streaming import Rules, StreamingCall, engine_failed, set_status
 
 V1 = "google.cloud.speech.v1.Speech"
 STREAMS_PER_CONNECTION = 100
@@ -58,6 +58,7 @@ class LocalGoogle:
         self._shared = Rules(engine, limits, time_scale)
         self._max_streams = max_streams_per_connection
         self._numbers = itertools.count(1)
+        self._calls: set[StreamingCall] = set()
         self._pool = ThreadPoolExecutor(4, "google-local-recognise")
         self._ready = threading.Event()
         self._failed: Exception | None = None
@@ -131,7 +132,17 @@ class LocalGoogle:
         await server.start()
         self._ready.set()
         await self._stopping.wait()
+        await self._dismiss()
         await server.stop(0)
+
+    async def _dismiss(self) -> None:
+        """Ends the calls by ourselves: a server that is stopped under them says so in tracebacks."""
+        for call in self._calls:
+            call.refuse(Refusal(Code.UNAVAILABLE, "The service is shutting down."))
+        for _ in range(100):
+            if not self._calls:
+                return
+            await asyncio.sleep(0.01)
 
     def _handlers(self) -> Any:
         streaming = grpc.stream_stream_rpc_method_handler(
@@ -148,9 +159,12 @@ class LocalGoogle:
 
     async def _streaming(self, _requests: Any, context: Any) -> None:
         tape = self._begin("StreamingRecognize", context)
+        call = StreamingCall(self._shared, context, tape)
+        self._calls.add(call)
         try:
-            await StreamingCall(self._shared, context, tape).run()
+            await call.run()
         finally:
+            self._calls.discard(call)
             self._end(tape)
 
     async def _recognise(self, request: Any, context: Any) -> Any:
@@ -172,7 +186,10 @@ class LocalGoogle:
         check_recording(seconds, self._shared.limits)
         pcm = Decoder(asked.encoding).feed(request.audio.content)
         loop = asyncio.get_running_loop()
-        finals = await loop.run_in_executor(self._pool, self._shared.engine.recognise, asked.request(), pcm)
+        try:
+            finals = await loop.run_in_executor(self._pool, self._shared.engine.recognise, asked.request(), pcm)
+        except Exception as error:  # an engine may fail in any way; the client is told
+            raise engine_failed(error) from error
         for final in finals:
             tape.final(final.text)
         tape.note(how="OK")

@@ -124,12 +124,13 @@ class StreamingCall:
         try:
             self._rules.check(self._now())
         except Refusal as refusal:
-            self._refuse(refusal)
+            self.refuse(refusal)
             return
         wait = max(0.0, self._rules.deadline - self._now()) / self._shared.scale
         self._timer = self._loop.call_later(wait, self._watch)
 
-    def _refuse(self, refusal: Refusal) -> None:
+    def refuse(self, refusal: Refusal) -> None:
+        """Ends the call with this status, after what was heard; on the loop."""
         self._refusal = self._refusal or refusal
         self._wake.set()
 
@@ -139,9 +140,9 @@ class StreamingCall:
                 self._take(message)
             self._half_close()
         except Refusal as refusal:
-            self._refuse(refusal)
+            self.refuse(refusal)
         except Exception as error:  # noqa: BLE001 - an engine may fail in any way; the client is told
-            self._refuse(_engine_failed(error))
+            self.refuse(engine_failed(error))
 
     def _take(self, message: Any) -> None:
         which = message.WhichOneof("streaming_request")
@@ -175,16 +176,18 @@ class StreamingCall:
             self._stream.finish()
 
     async def _answer(self) -> None:
-        while not self._is_over():
+        is_over = False
+        while not is_over:
             await self._wake.wait()
             self._wake.clear()
+            is_over = self._is_over()  # before the last responses are taken, or some come after them
             for response in self._responses():
                 await self._context.write(response)
                 self._tape.response()
         if self._refusal:
             raise self._refusal
         if self._outbox.error:
-            raise _engine_failed(self._outbox.error)
+            raise engine_failed(self._outbox.error)
 
     def _is_over(self) -> bool:
         return self._refusal is not None or self._outbox.is_over
@@ -210,5 +213,6 @@ class StreamingCall:
         return self._asked.interim_results
 
 
-def _engine_failed(error: Exception) -> Refusal:
+def engine_failed(error: Exception) -> Refusal:
+    """How a client is told that the recogniser failed."""
     return Refusal(Code.INTERNAL, f"The recogniser behind google-local failed: {type(error).__name__}: {error}")

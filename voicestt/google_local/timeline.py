@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from voicestt.google_local.coded import clip
 from voicestt.google_local.script import Script, Utterance
 
 SAMPLE_RATE = 8_000
@@ -82,3 +83,10 @@ def samples(seconds: float) -> int:
 def _placed(utterance: Utterance, number: int, turn: int, offset: int) -> Spoken:
     words = tuple(utterance.text.split())
     return Spoken(number, turn, words, offset + samples(utterance.start), offset + samples(utterance.end))
+
+
+def clip_of(script: Script, number: int, seconds: float) -> bytes:
+    """Coded audio of call `number` in which the script is spoken: LINEAR16 at 8 kHz, loud where it has words."""
+    length = samples(seconds)
+    speech = [(spoken.start, spoken.end) for spoken in Timeline(script).between(0, length)]
+    return clip(number, length, speech)

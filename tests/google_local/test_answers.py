@@ -1,0 +1,76 @@
+from typing import Any
+
+from voicestt.google_local.answers import (
+    Answers,
+    billed,
+    end_of_utterance,
+    in_band_error,
+    recognised,
+    split,
+)
+from voicestt.google_local.engine import Heard
+from voicestt.google_local.limits import Code
+
+
+def partial(text: str, end: int = 8_000, stability: float = 0.1) -> Heard:
+    return Heard(text, is_final=False, end=end, stability=stability)
+
+
+def final(text: str, end: int = 8_000) -> Heard:
+    return Heard(text, is_final=True, end=end, confidence=0.9)
+
+
+def told(response: Any) -> list[tuple[str, bool]]:
+    return [(result.alternatives[0].transcript, result.is_final) for result in response.results]
+
+
+def test_a_long_partial_has_a_stable_and_an_unstable_part() -> None:
+    (response,) = Answers("iw-IL").say([partial("שלום אני מתקשר לגבי ההזמנה")])
+    assert told(response) == [("שלום אני מתקשר", False), (" לגבי ההזמנה", False)]
+    assert [round(result.stability, 2) for result in response.results] == [0.9, 0.1]
+
+
+def test_a_short_or_a_stable_partial_is_one_result() -> None:
+    assert split(partial("one two three")) == ("", "one two three")
+    assert split(partial("one two three four", stability=0.9)) == ("", "one two three four")
+
+
+def test_a_final_and_the_next_partial_come_in_one_response() -> None:
+    responses = Answers("en-US").say([partial("a"), final("a b"), partial("c"), partial("c d")])
+    assert [told(response) for response in responses] == [
+        [("a", False)],
+        [("a b", True), (" c", False)],
+        [(" c d", False)],
+    ]
+
+
+def test_two_finals_are_two_responses() -> None:
+    responses = Answers("en-US").say([final("a"), final("b")])
+    assert [told(response) for response in responses] == [[("a", True)], [(" b", True)]]
+
+
+def test_a_result_says_its_language_and_where_it_ends() -> None:
+    (response,) = Answers("iw-IL").say([final("שלום", end=12_001)])
+    result = response.results[0]
+    assert result.language_code == "iw-il"
+    assert (result.result_end_time.seconds, result.result_end_time.nanos) == (1, 500_125_000)
+    assert round(result.alternatives[0].confidence, 2) == 0.9
+
+
+def test_the_last_response_bills() -> None:
+    responses = billed(Answers("en-US").say([final("a"), final("b")]), 14.2)
+    assert [response.total_billed_time.seconds for response in responses] == [0, 15]
+    assert [response.total_billed_time.seconds for response in billed([], 0.2)] == [1]
+
+
+def test_responses_without_results() -> None:
+    assert end_of_utterance().speech_event_type == 1
+    error = in_band_error(Code.UNAVAILABLE, "later").error
+    assert (error.code, error.message) == (14, "later")
+
+
+def test_the_answer_of_recognize() -> None:
+    response = recognised([final("a b"), final("c", end=16_000)], "en-US", 2.5)
+    assert [result.alternatives[0].transcript for result in response.results] == ["a b", " c"]
+    assert response.results[1].result_end_time.seconds == 2
+    assert response.total_billed_time.seconds == 3

@@ -1,0 +1,159 @@
+import hashlib
+import itertools
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.google_local.client import cut
+from voicestt.google_local import script
+from voicestt.google_local.engine import Heard, Request
+from voicestt.google_local.scripted import ScriptEngine, recording_key, stream_key
+from voicestt.google_local.timeline import clip_of
+
+ASKED = Request("iw-IL")
+SCRIPT = script.parse(
+    """{
+      "utterances": [
+        {"text": "שלום {key} אני מתקשר לגבי ההזמנה {round}", "start": 0.5, "end": 2.5},
+        {"text": "תודה רבה", "start": 2.6, "end": 3.2},
+        {"text": "להתראות", "start": 4.2, "end": 4.6}
+      ],
+      "repeat": 6
+    }"""
+)
+PLAIN = script.parse(
+    '{"quirks": false, "utterances": [{"text": "one two three", "start": 0, "end": 3},'
+    '{"text": "four", "start": 5, "end": 6}]}'
+)
+
+
+class Ears:
+    """A listener that keeps all it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[Heard] = []
+        self.ends: list[Exception | None] = []
+
+    def heard(self, heard: Heard) -> None:
+        self.told.append(heard)
+
+    def ended(self, error: Exception | None) -> None:
+        self.ends.append(error)
+
+
+def hear(said: script.Script, pieces: list[bytes]) -> list[Heard]:
+    ears = Ears()
+    stream = ScriptEngine(said).open(ASKED, ears)
+    for piece in pieces:
+        stream.write(piece)
+    stream.finish()
+    assert ears.ends == [None]
+    return ears.told
+
+
+def finals(told: list[Heard]) -> list[str]:
+    return [heard.text for heard in told if heard.is_final]
+
+
+def test_words_come_one_by_one_and_the_final_after_the_pause() -> None:
+    ears = Ears()
+    stream = ScriptEngine(PLAIN).open(ASKED, ears)
+    at: list[tuple[float, str, bool]] = []
+    for tenth in range(1, 60):
+        stream.write(bytes(1_600))
+        at += [(tenth / 10, heard.text, heard.is_final) for heard in ears.told]
+        ears.told.clear()
+    assert at == [
+        (1.0, "one", False),
+        (2.0, "one two", False),
+        (3.0, "one two three", False),
+        (3.5, "one two three", True),
+    ]
+
+
+def test_results_end_where_their_words_end() -> None:
+    told = hear(PLAIN, [bytes(2 * 8_000 * 7)])
+    assert [heard.end for heard in told if heard.is_final] == [24_000, 48_000]
+
+
+def test_half_close_gives_the_words_so_far() -> None:
+    assert finals(hear(PLAIN, [bytes(2 * 17_000)])) == ["one two"]
+
+
+def test_partials_repeat_and_shrink_as_googles_do() -> None:
+    shown = [heard.text.count(" ") + 1 for heard in hear(SCRIPT, [bytes(2 * 8_000 * 2)]) if not heard.is_final]
+    assert any(earlier == later for earlier, later in itertools.pairwise(shown))
+    assert any(earlier > later for earlier, later in itertools.pairwise(shown))
+
+
+def test_the_key_is_that_of_the_first_20_ms() -> None:
+    pcm = bytes(range(256)) * 200
+    assert stream_key(pcm) == hashlib.sha256(pcm[:320]).hexdigest()[:8]
+    assert stream_key(pcm) in finals(hear(SCRIPT, cut(pcm, 100)))[0]
+
+
+def test_in_coded_audio_the_key_is_the_calls_number() -> None:
+    assert finals(hear(SCRIPT, cut(clip_of(SCRIPT, 77, 12)))) == [
+        "שלום 77 אני מתקשר לגבי ההזמנה 0",
+        "תודה רבה",
+        "להתראות",
+        "שלום 77 אני מתקשר לגבי ההזמנה 1",
+        "תודה רבה",
+        "להתראות",
+    ]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(1, 4_000)), st.booleans())
+def test_only_the_audio_counts_not_its_messages(sizes: list[int], coded: bool) -> None:
+    pcm = clip_of(SCRIPT, 5, 7) if coded else bytes(2 * 8_000 * 7)
+    cuts = [0, *itertools.accumulate(2 * size for size in sizes)]
+    pieces = [pcm[start:end] for start, end in itertools.pairwise(cuts)] + [pcm[cuts[-1] :]]
+    assert hear(SCRIPT, pieces) == hear(SCRIPT, [pcm])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(8_000, 80_000))
+def test_a_seam_at_the_last_final_loses_nothing_and_doubles_nothing(seam: int) -> None:
+    pcm = clip_of(SCRIPT, 5, 12)
+    before = [heard for heard in hear(SCRIPT, [pcm[: 2 * seam]]) if heard.is_final]
+    covered = before[-1].end if before else 0
+    after = hear(SCRIPT, [pcm[2 * covered :]])
+    spoken = " ".join([heard.text for heard in before] + finals(after))
+    assert spoken.split() == " ".join(finals(hear(SCRIPT, [pcm]))).split()
+
+
+def test_a_word_that_was_cut_is_heard_by_neither_side() -> None:
+    pcm = clip_of(PLAIN, 1, 7)
+    assert finals(hear(PLAIN, [pcm[: 2 * 12_000]])) == ["one"]
+    assert finals(hear(PLAIN, [pcm[2 * 12_000 :]])) == ["three", "four"]
+
+
+def test_nothing_is_told_after_abort() -> None:
+    ears = Ears()
+    stream = ScriptEngine(PLAIN).open(ASKED, ears)
+    stream.write(bytes(2 * 9_000))
+    stream.abort()
+    stream.write(bytes(2 * 9_000))
+    stream.finish()
+    assert [heard.text for heard in ears.told] == ["one"]
+    assert ears.ends == []
+
+
+def test_a_recording_has_the_words_that_lie_in_it() -> None:
+    pcm = clip_of(SCRIPT, 9, 12)
+    recording = pcm[2 * 8_000 * 2 : 2 * 8_000 * 5]
+    assert [heard.text for heard in ScriptEngine(SCRIPT).recognise(ASKED, recording)] == [
+        "0",
+        "תודה רבה",
+        "להתראות",
+    ]
+
+
+def test_recordings_may_have_texts_of_their_own_that_prove_the_audio() -> None:
+    engine = ScriptEngine(script.parse('{"recordings": ["one {sha}", "two {key}"]}'))
+    pcm = bytes(range(200)) * 10
+    texts = [engine.recognise(ASKED, pcm)[0].text for _ in range(3)]
+    assert texts == [f"one {recording_key(pcm)}", f"two {stream_key(pcm)}", f"one {recording_key(pcm)}"]
+    assert recording_key(pcm) == hashlib.sha256(pcm).hexdigest()[:8]
+    engine.close()
