@@ -20,7 +20,7 @@ class Target:
 
     url: str
     public_host: str | None = None
-    auth_token: str | None = None
+    auth_token: str | None = field(default=None, repr=False)
 
     @property
     def webhook_path(self) -> str:

@@ -1,6 +1,5 @@
 """What a server may say to Twilio over the media WebSocket, and Twilio's warnings about everything else."""
 
-import binascii
 import json
 from base64 import b64decode
 from dataclasses import dataclass
@@ -75,7 +74,9 @@ def _check_fields(event: str, message: dict[str, Any]) -> None:
 
 
 def _audio(payload: object) -> bytes:
+    if not isinstance(payload, str):
+        raise _invalid("the payload is not a text")
     try:
-        return b64decode(str(payload), validate=True)
-    except binascii.Error as error:
+        return b64decode(payload, validate=True)
+    except ValueError as error:
         raise _invalid(f"the payload is not base64: {error}") from error
