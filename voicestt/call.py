@@ -4,6 +4,9 @@
 
 What the network may send at a wrong moment (media before start, a second start, anything after stop) is counted
 and ignored: it is never an error of the call. What only we could do wrongly raises Automat's NoTransition.
+
+Audio itself does not pass through the machine: five thousand frames a second for a hundred calls would pay for
+looking up the same transition each time. The machine sets where it goes, `CallParts.take`, when the state changes.
 """
 
 from bisect import bisect_left
@@ -30,9 +33,6 @@ class CallInputs(Protocol):
     def started(self, call: CallDescription, /) -> None:
         """Twilio's `start` came and is good: audio follows."""
 
-    def media(self, audio: bytes, /) -> None:
-        """A frame of the caller's audio, mu-law, any length."""
-
     def ignored(self, what: str, /) -> None:
         """Something came that has no meaning to the call; it is counted under this name."""
 
@@ -51,7 +51,10 @@ class CallInputs(Protocol):
 
 @dataclass(slots=True)
 class CallParts:
-    """What a call is made with. `over` is called once, when everything has been told."""
+    """What a call is made with. `over` is called once, when everything has been told.
+
+    `take` is where a frame of the caller's audio goes (mu-law, any length), by the state the call is in.
+    """
 
     clock: IReactorTime
     audience: Audience
@@ -61,6 +64,17 @@ class CallParts:
     over: Callable[[], None]
     ignored: Counter[str] = field(default_factory=Counter)
     conversation: "Conversation | None" = None
+    take: Callable[[bytes], None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.take = self._count_media
+
+    def take_no_more(self) -> None:
+        """From here on audio is only counted."""
+        self.take = self._count_media
+
+    def _count_media(self, _audio: bytes) -> None:
+        self.ignored["media out of turn"] += 1
 
 
 class Conversation:
@@ -190,18 +204,14 @@ _ended = _builder.state("ended")
 
 
 @_waiting.upon(CallInputs.started).to(_listening)
-def _begin(_inputs: CallInputs, _parts: CallParts, _call: CallDescription) -> None:
-    """The conversation was begun with the state."""
+def _begin(_inputs: CallInputs, parts: CallParts, _call: CallDescription) -> None:
+    assert parts.conversation is not None  # noqa: S101 - it was begun with the state
+    parts.take = parts.conversation.take
 
 
 @_waiting.upon(CallInputs.finish).to(_ended)
 def _never_began(_inputs: CallInputs, parts: CallParts, _reason: str) -> None:
     parts.over()
-
-
-@_listening.upon(CallInputs.media).loop()
-def _take(_inputs: CallInputs, _parts: CallParts, conversation: Conversation, audio: bytes) -> None:
-    conversation.take(audio)
 
 
 @_listening.upon(CallInputs.heard).loop()
@@ -210,20 +220,17 @@ def _hear(_inputs: CallInputs, _parts: CallParts, conversation: Conversation, re
 
 
 @_listening.upon(CallInputs.finish).to(_draining)
-def _drain(_inputs: CallInputs, _parts: CallParts, conversation: Conversation, reason: str) -> None:
+def _drain(_inputs: CallInputs, parts: CallParts, conversation: Conversation, reason: str) -> None:
+    parts.take_no_more()
     conversation.finish(reason)
 
 
 @_listening.upon(CallInputs.recogniser_ended).to(_deaf)
 def _go_deaf(
-    _inputs: CallInputs, _parts: CallParts, conversation: Conversation, error: RecogniserError | None
+    _inputs: CallInputs, parts: CallParts, conversation: Conversation, error: RecogniserError | None
 ) -> None:
+    parts.take_no_more()
     conversation.complain(error or RecogniserError("OK", "it closed the stream before the call was over"))
-
-
-@_deaf.upon(CallInputs.media).loop()
-def _count_unheard(_inputs: CallInputs, parts: CallParts, _audio: bytes) -> None:
-    parts.ignored["media after the recogniser gave up"] += 1
 
 
 @_deaf.upon(CallInputs.finish).to(_ended)
@@ -263,10 +270,6 @@ def _count_start(_inputs: CallInputs, parts: CallParts, _call: CallDescription) 
     parts.ignored["start out of turn"] += 1
 
 
-def _count_media(_inputs: CallInputs, parts: CallParts, _audio: bytes) -> None:
-    parts.ignored["media out of turn"] += 1
-
-
 def _count(_inputs: CallInputs, parts: CallParts, what: str) -> None:
     parts.ignored[what] += 1
 
@@ -280,9 +283,6 @@ for _data_state in (_listening, _draining):
 for _state in (_deaf, _ended):
     _state.upon(CallInputs.started).loop()(_count_start)
     _state.upon(CallInputs.heard).loop().returns(None)
-for _state in (_waiting, _ended):
-    _state.upon(CallInputs.media).loop()(_count_media)
-_draining.upon(CallInputs.media, nodata=True).loop()(_count_media)
 _draining.upon(CallInputs.finish, nodata=True).loop().returns(None)
 _ended.upon(CallInputs.finish).loop().returns(None)
 _ended.upon(CallInputs.recogniser_ended).loop().returns(None)

@@ -36,6 +36,10 @@ class LiveCall:
         self._seen = -1
         self._idle_looks = 0
 
+    def media(self, audio: bytes) -> None:
+        """A frame of the caller's audio, mu-law, any length."""
+        self._parts.take(audio)
+
     @property
     def ignored(self) -> Counter[str]:
         """What came and was not used, by name."""

@@ -1,7 +1,7 @@
 """Twilio's socket: Autobahn's callbacks turned into inputs of a call. It decides nothing."""
 
 from autobahn.twisted.resource import WebSocketResource
-from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.twisted.websocket import WebSocketServerFactory
 from autobahn.websocket.types import ConnectionRequest
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
@@ -9,6 +9,7 @@ from twisted.logger import Logger
 from voicestt import twiml
 from voicestt.media_stream import BadMessage, Connected, Dtmf, Mark, Media, Message, Start, Stop, Unknown, parse
 from voicestt.server.calls import Calls, LiveCall, Refused
+from voicestt.server.whole_frames import WholeFrames
 
 SUBPROTOCOL = "audio.twilio.com"
 
@@ -19,7 +20,7 @@ _PATIENCE_AFTER_STOP = 1.0
 _LONGEST_REASON = 120  # bytes, by RFC 6455 section 5.5
 
 
-class MediaStreamProtocol(WebSocketServerProtocol):
+class MediaStreamProtocol(WholeFrames):
     """One call's socket."""
 
     _log = Logger()
@@ -53,7 +54,7 @@ class MediaStreamProtocol(WebSocketServerProtocol):
             self._ignore(call, "messages not understood", str(problem))
             return
         if type(message) is Media and message.media.track == "inbound":
-            call.inputs.media(message.media.payload)
+            call.media(message.media.payload)
         elif isBinary:
             self._ignore(call, "binary messages", "Twilio sends text")
         else:
