@@ -117,7 +117,7 @@ class Decoder:
         inside = self._until(ids, last)
         words = self._tokenizer.decode([token for token in inside if token < self._end]).split()
         once = without_repeat(words)
-        repaired = len(once) < len(words) or len(ids) >= limit
+        repaired = len(once) < len(words) or len(inside) >= limit
         return _Attempt(" ".join(once), confidence, repaired)
 
     def _until(self, ids: Sequence[int], seconds: float) -> Sequence[int]:

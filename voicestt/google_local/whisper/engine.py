@@ -1,8 +1,9 @@
 """The embedded recogniser: Whisper tiny.en for English, base for all other languages, or a user's own model."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from threading import Lock
+from types import MappingProxyType
 from typing import Final
 
 from voicestt.endpointing import SAMPLES_PER_MS, Endpointer, Rules, Segment, webrtc_voicing
@@ -16,6 +17,9 @@ WORKERS: Final = 2
 VOICING_MODE: Final = 2
 _RECORDING: Final = Rules(longest_ms=28_000)
 Warn = Callable[[str], None]
+
+
+def _silently(_: str) -> None: ...
 
 
 class EngineClosed(Exception):
@@ -47,7 +51,12 @@ class WhisperEngine:
 
     name = "whisper"
 
-    def __init__(self, model_for: Callable[[str], Model], weak: dict[str, str], warn: Warn) -> None:
+    def __init__(
+        self,
+        model_for: Callable[[str], Model],
+        weak: Mapping[str, str] = MappingProxyType({}),
+        warn: Warn = _silently,
+    ) -> None:
         self._model_for = model_for
         self._weak = dict(weak)
         self._warn = warn

@@ -1,6 +1,5 @@
 """Which model serves which language."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -25,12 +24,9 @@ def own(directory: Path) -> WhisperEngine:
     """One model of the user's own for all languages; WeightsError when the directory holds none."""
     weights.require_directory(directory)
     model = Model(lambda: Decoder(weights.read_directory(directory)))
-    return WhisperEngine(lambda _: model, {}, _nothing_is_weak)
+    return WhisperEngine(lambda _: model)
 
 
 def _packaged(model: weights.PackagedModel) -> Model:
     weights.require(model)
     return Model(lambda: Decoder(weights.read(model)))
-
-
-_nothing_is_weak: Callable[[str], None] = lambda _: None  # noqa: E731

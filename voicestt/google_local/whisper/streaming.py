@@ -9,17 +9,29 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock, RLock
-from typing import Final
+from typing import Final, Protocol
 
 from voicestt.endpointing import Endpointer, Segment
 from voicestt.google_local.engine import EngineListener, Heard, Request
-from voicestt.google_local.whisper.decoder import Decoder, Spoken, Text
+from voicestt.google_local.whisper.decoder import Spoken, Text
 from voicestt.google_local.whisper.workers import Workers
 
 PARTIAL_EVERY: Final = 1_120
 """Samples of new audio between partials: 140 ms, so that batches of 150 ms bring a partial each."""
 
 Ended = Callable[["WhisperStream"], None]
+
+
+class Reader(Protocol):
+    """What a stream needs of a Decoder."""
+
+    def quick(self, spoken: Spoken) -> Text:
+        """The text of an utterance that still goes on."""
+        ...
+
+    def careful(self, spoken: Spoken) -> Text:
+        """The text of an utterance that is over."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +56,7 @@ class WhisperStream:
         language: str,
         listener: EngineListener,
         endpointer: Endpointer,
-        decoder: Callable[[], Decoder],
+        decoder: Callable[[], Reader],
         workers: Workers,
         ended: Ended,
     ) -> None:
@@ -105,8 +117,8 @@ class WhisperStream:
         self._end(error)
 
     def is_urgent(self) -> bool:
-        """See Work: a final, or the end, goes before partials."""
-        return bool(self._finals) or self._finishing
+        """See Work: a final, the end and an utterance's first partial go before other partials."""
+        return bool(self._finals) or self._finishing or not self._last_words
 
     def work(self) -> None:
         """See Work: decode the next final, else the newest partial, else say that it is over."""

@@ -1,10 +1,9 @@
 """The engine's threads: few workers that take turns at the work of many streams.
 
 A stream is worked on by one thread at a time, one piece at a time, so its results come in order. Between pieces
-it goes to the back of the queue; a stream with a final to say goes before all that have only a partial.
+it goes to the back of the queue; a stream with something urgent to say goes before the others.
 """
 
-from collections.abc import Callable
 from threading import Condition, Thread
 from typing import Protocol
 
@@ -70,7 +69,8 @@ class Workers:
             self._changed.wait_for(lambda: self._waiting or self._closed)
             if self._closed:
                 return None
-            work = next(filter(_is_urgent, self._waiting), next(iter(self._waiting)))
+            urgent = (work for work in self._waiting if work.is_urgent())
+            work = next(urgent, next(iter(self._waiting)))
             del self._waiting[work]
             self._working.add(work)
             return work
@@ -82,6 +82,3 @@ class Workers:
             self._offered_again.discard(work)
         if again:
             self.offer(work)
-
-
-_is_urgent: Callable[[Work], bool] = lambda work: work.is_urgent()  # noqa: E731
