@@ -72,7 +72,15 @@ class CallEnded:
     delivered: Delivered = Delivered()
 
 
-Event = CallStarted | Partial | Final | CallEnded
+@dataclass(frozen=True, slots=True)
+class Unheard:
+    """Words may be lost: `why` says what failed. The call goes on."""
+
+    call: CallDescription
+    why: str
+
+
+Event = CallStarted | Partial | Final | Unheard | CallEnded
 
 
 class Audience(Protocol):

@@ -16,15 +16,30 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from automat import TypeMachineBuilder
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger
 
 from voicestt import mulaw
-from voicestt.audience import Audience, CallDescription, CallEnded, CallStarted, Final, Partial
+from voicestt.audience import Audience, CallDescription, CallEnded, CallStarted, Final, Partial, Unheard
 from voicestt.batching import Batcher
 from voicestt.recogniser import Recogniser, RecogniserError, Result, Session
 
 _ARRIVALS_KEPT = 4_096  # batches: ten minutes at 150 ms, longer than any stream of Google's
+
+
+class DelayedCall(Protocol):
+    """Something that will be done later."""
+
+    def cancel(self) -> None:
+        """It will not."""
+
+
+class Clock(Protocol):
+    """Time, as Twisted's reactors and its test clock give it."""
+
+    def seconds(self) -> float:
+        """Now."""
+
+    def callLater(self, delay: float, callable: Callable[[], object], /) -> DelayedCall:  # noqa: N802, A002
+        """Does something after `delay` seconds."""
 
 
 class CallInputs(Protocol):
@@ -56,7 +71,7 @@ class CallParts:
     `take` is where a frame of the caller's audio goes (mu-law, any length), by the state the call is in.
     """
 
-    clock: IReactorTime
+    clock: Clock
     audience: Audience
     recogniser: Recogniser
     batch_bytes: int
@@ -79,8 +94,6 @@ class CallParts:
 
 class Conversation:
     """A call between its start and its end: audio on its way in, words on their way out."""
-
-    _log = Logger()
 
     def __init__(self, inputs: CallInputs, parts: CallParts, call: CallDescription) -> None:
         self.call = call
@@ -138,12 +151,7 @@ class Conversation:
 
     def complain(self, error: RecogniserError) -> None:
         """The recogniser gave up, and whatever stood behind it did too."""
-        self._log.error(
-            "The recogniser gave up and the words after this are lost: {error}. The call goes on. "
-            "What to do: see 'When it breaks' in the README.",
-            error=error,
-            log_system=self.call.call_sid,
-        )
+        self._parts.audience.tell(Unheard(self.call, str(error)))
 
     def _hand_over(self, batch: bytes) -> None:
         self._handed += len(batch)
@@ -181,7 +189,7 @@ class Draining:
     """Waiting for the last final, with a limit."""
 
     conversation: Conversation
-    limit: IDelayedCall
+    limit: DelayedCall
 
 
 def _start_conversation(inputs: CallInputs, parts: CallParts, call: CallDescription) -> Conversation:

@@ -88,7 +88,7 @@ def _problem_of(endpoint: str) -> str | None:
 
 
 def _reactor() -> Any:
-    from twisted.internet import reactor  # noqa: PLC0415 - importing it installs it
+    from twisted.internet import reactor  # noqa: PLC0415, TID251 - importing it installs it
 
     return reactor
 

@@ -4,7 +4,7 @@ from statistics import median
 
 from twisted.logger import Logger
 
-from voicestt.audience import CallEnded, CallStarted, Event, Final, Partial
+from voicestt.audience import CallEnded, CallStarted, Event, Final, Partial, Unheard
 from voicestt.server.call_book import CallBook
 
 
@@ -26,6 +26,13 @@ class CallLog:
                 self._log.info("🟡 Partial: {text}", text=event.text, log_system=system)
             case Final():
                 self._log.info("🟢 Final: {text}", text=event.text, log_system=system)
+            case Unheard(why=why):
+                self._log.error(
+                    "The recogniser gave up, and words may be lost: {why}. The call goes on. "
+                    "What to do: see 'When it breaks' in the README.",
+                    why=why,
+                    log_system=system,
+                )
             case CallEnded():
                 statuses = self._book.find(system).statuses
                 self._log.info("Call ended: {summary}", summary=_summary(event, statuses), log_system=system)

@@ -57,7 +57,5 @@ class WholeFrames(WebSocketServerProtocol):
 def unmasked(payload: bytes, mask: bytes) -> bytes:
     """`payload` XOR the four bytes of `mask` over and over (RFC 6455 section 5.3): one long number, not a loop."""
     length = len(payload)
-    if not length or mask == b"\0\0\0\0":
-        return payload
     repeated = (mask * (length // 4 + 1))[:length]
     return (int.from_bytes(payload, "little") ^ int.from_bytes(repeated, "little")).to_bytes(length, "little")
