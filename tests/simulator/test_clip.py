@@ -4,10 +4,12 @@ import sys
 import wave
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
-import soundfile
+import soundfile  # type: ignore[import-untyped]
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +19,7 @@ from voicestt.simulator.clip import BadClip, read_clip, voiced_span
 TONE = (8000 * np.sin(np.arange(1600) * 2 * np.pi * 440 / 8000)).astype(np.int16)
 
 
-def wav(samples: np.ndarray, rate: int = 8000, channels: int = 1) -> bytes:  # type: ignore[type-arg]
+def wav(samples: npt.NDArray[Any], rate: int = 8000, channels: int = 1) -> bytes:
     file = io.BytesIO()
     with wave.open(file, "wb") as writer:
         writer.setnchannels(channels)

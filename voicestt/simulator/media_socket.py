@@ -117,7 +117,8 @@ class _Factory(WebSocketClientFactory):
 def _refused(status_line: str | None, reason: str | None) -> CallRefused:
     if status_line is None:
         return CallRefused(f"the WebSocket's handshake was not answered: {reason}", 31901)
-    return CallRefused(f"the WebSocket's handshake was answered with {status_line!r}: {reason}", 31920)
+    why = f": {reason}" if " 101 " in status_line else ", not with 101"
+    return CallRefused(f"the WebSocket's handshake was answered with {status_line!r}{why}", 31920)
 
 
 async def open_media_socket(

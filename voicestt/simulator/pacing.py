@@ -25,9 +25,9 @@ class Pacer:
         """Returns when all frames are sent and the last has lasted its 20 ms, or after `stop`."""
         self._count, self._send, self._next = count, send, 0
         self._start = self._monotonic()
-        self._done = Deferred()
+        self._done = done = Deferred[None]()
         self._tick()
-        await self._done
+        await done
 
     def stop(self) -> None:
         """No further frame. Harmless when none is to come."""

@@ -11,7 +11,10 @@ from twisted.internet.defer import TimeoutError as NoAnswerInTime
 from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.internet.error import TimeoutError as TwistedTimeout
 from twisted.internet.interfaces import IConsumer, IReactorTime
-from twisted.web.client import Agent, ResponseFailed, ResponseNeverReceived, readBody
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from twisted.web.client import Agent, ResponseDone, ResponseFailed, ResponseNeverReceived
+from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer
 from zope.interface import implementer
@@ -56,6 +59,25 @@ class _Form:
         pass
 
 
+class _Body(Protocol):
+    """Collects an answer's body (twisted.web's readBody warns about transports that are Agent's own)."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self.read: Deferred[bytes] = Deferred()
+
+    def dataReceived(self, data: bytes) -> None:
+        self._pieces.append(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self.read.called:  # given up on
+            return
+        if reason.check(ResponseDone, PotentialDataLoss):
+            self.read.callback(b"".join(self._pieces))
+        else:
+            self.read.errback(reason)
+
+
 def web_agent(reactor: IReactorTime) -> IAgent:
     """An agent with Twilio's patience for connections; one connection per request."""
     return Agent(reactor, connectTimeout=CONNECT_SECONDS)
@@ -84,8 +106,9 @@ async def post_form(
 async def _post(agent: IAgent, url: str, headers: Headers, form: Mapping[str, str]) -> Answer:
     response = await agent.request(b"POST", url.encode("ascii"), headers, _Form(form))
     content_types = response.headers.getRawHeaders("content-type")
-    body = await readBody(response)
-    return Answer(response.code, content_types[0] if content_types else None, body)
+    body = _Body()
+    response.deliverBody(body)
+    return Answer(response.code, content_types[0] if content_types else None, await body.read)
 
 
 def _words(error: Exception) -> str:

@@ -1,0 +1,298 @@
+import socket as sockets
+import time
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import pytest_twisted  # type: ignore[import-untyped]
+
+from tests.simulator.answering import TWIML, Answering, Server, Socket, with_reactor
+from voicestt import mulaw
+from voicestt.simulator.call_values import CallOptions, CallReport, Speech, Target
+from voicestt.simulator.caller import Clocks, place_call
+from voicestt.simulator.signatures import signature
+
+VOICE = b"\x00\x80" * 400
+QUICK = CallOptions(silence=0.04)
+
+
+@pytest.fixture
+def answering() -> Answering:
+    return Answering()
+
+
+@pytest.fixture
+def target(answering: Answering) -> Iterator[Target]:
+    from twisted.internet import reactor
+
+    server = Server(reactor, answering)
+    yield Target(server.url, "demo.example", "token")
+    pytest_twisted.blockon(server.close())
+
+
+async def calling(target: Target, options: CallOptions = QUICK, clip: bytes = VOICE, **more: Any) -> CallReport:
+    from twisted.internet import reactor
+
+    return await place_call(reactor, target, clip, options, **more)
+
+
+@dataclass(frozen=True)
+class Split(Target):
+    """A server whose socket is somewhere else."""
+
+    socket: str = ""
+
+    def reached_at(self, url: str) -> str:
+        return self.socket if url.startswith("wss:") else Target.reached_at(self, url)
+
+
+def codes(report: CallReport) -> list[int | None]:
+    return [problem.code for problem in report.problems]
+
+
+@with_reactor
+async def test_a_call_says_what_twilio_says_in_its_order(answering: Answering, target: Target) -> None:
+    report = await calling(target)
+    assert report.ok, report.problems
+    assert answering.events() == ["connected", "start", "media", "stop"]
+    start = answering.messages[1]["start"]
+    assert (start["callSid"], start["streamSid"]) == (report.call_sid, report.stream_sid)
+    assert start["customParameters"] == {"line": "sales"}
+    assert answering.ends == [(True, 1000)]
+    assert report.close_code == 1000
+    assert report.webhook_status == 200
+
+
+@with_reactor
+async def test_every_byte_of_the_clip_arrives_once_and_is_reported(answering: Answering, target: Target) -> None:
+    clip = bytes(range(256)) * 4
+    report = await calling(target, clip=clip)
+    audio = b"".join(b64decode(frame["payload"]) for frame in answering.media())
+    assert audio == Speech.of(clip, QUICK).audio == clip + mulaw.SILENCE * (96 + 320)
+    assert (report.bytes_sent, report.frames_sent) == (len(audio), len(audio) // 160)
+    assert report.seconds == pytest.approx(len(audio) / 8000)
+
+
+@with_reactor
+async def test_the_report_knows_when_there_was_a_voice(target: Target) -> None:
+    clip = mulaw.SILENCE * 320 + VOICE
+    before = time.monotonic()
+    report = await calling(target, clip=clip)
+    first = report.first_frame_at
+    assert first is not None
+    assert before < first < time.monotonic()
+    assert report.voice_began_at == pytest.approx(first + 0.04)
+    assert report.voice_ended_at == pytest.approx(first + 0.14)
+
+
+@with_reactor
+async def test_everything_is_signed_over_the_public_urls(answering: Answering, target: Target) -> None:
+    report = await calling(target)
+    urls = {path: f"https://demo.example{path}" for path, _, _ in answering.posts}
+    assert list(urls) == ["/webhook/incoming_call", "/webhook/stream_status"]
+    for path, headers, form in answering.posts:
+        assert headers["x-twilio-signature"] == signature("token", urls[path], form)
+        assert headers["host"] == "demo.example"
+        assert form["CallSid"] == report.call_sid
+    (request,) = answering.requests
+    wanted = signature("token", "wss://demo.example/ws/twilio-media")
+    assert f"x-twilio-signature: {wanted}\r\n".lower() in request.decode().lower()
+
+
+@with_reactor
+async def test_the_handshake_has_twilios_headers_and_no_others(answering: Answering, target: Target) -> None:
+    await calling(target)
+    (request,) = answering.requests
+    names = {line.split(b":")[0].lower() for line in request.split(b"\r\n")[1:] if line}
+    assert names == {
+        *(b"host", b"user-agent", b"upgrade", b"connection", b"x-twilio-signature"),
+        *(b"sec-websocket-key", b"sec-websocket-version"),
+    }
+
+
+@with_reactor
+async def test_the_subprotocol_is_offered_only_when_asked_for(answering: Answering, target: Target) -> None:
+    answering.subprotocol = "audio.twilio.com"
+    assert (await calling(target)).subprotocol is None
+    assert (await calling(target, CallOptions(silence=0, subprotocol=True))).subprotocol == "audio.twilio.com"
+
+
+@with_reactor
+async def test_without_a_token_nothing_is_signed(answering: Answering, target: Target) -> None:
+    assert (await calling(Target(target.url, "demo.example"))).ok
+    assert not any("x-twilio-signature" in headers for _, headers, _ in answering.posts)
+    assert b"signature" not in answering.requests[0].lower()
+
+
+@with_reactor
+async def test_status_callbacks_frame_the_stream(answering: Answering, target: Target) -> None:
+    report = await calling(target, clocks=Clocks(unix_ns=lambda: 1_700_000_000_123_456_789))
+    assert report.status_callbacks == (("stream-started", 204), ("stream-stopped", 204))
+    forms = [form for path, _, form in answering.posts if path == "/webhook/stream_status"]
+    assert [form["StreamEvent"] for form in forms] == ["stream-started", "stream-stopped"]
+    assert {form["Timestamp"] for form in forms} == {"2023-11-14T22:13:20.123456789Z"}
+    assert {form["StreamSid"] for form in forms} == {report.stream_sid}
+
+
+@with_reactor
+async def test_status_callbacks_can_be_left_out(answering: Answering, target: Target) -> None:
+    report = await calling(target, CallOptions(silence=0, status_callbacks=False))
+    assert report.ok
+    assert report.status_callbacks == ()
+    assert len(answering.posts) == 1
+
+
+@with_reactor
+async def test_a_failing_status_callback_is_twilios_15003(answering: Answering, target: Target) -> None:
+    answering.status_code = 500
+    assert codes(await calling(target)) == [15003, 15003]
+
+
+@with_reactor
+async def test_a_lost_stop_is_a_close_without_it(answering: Answering, target: Target) -> None:
+    report = await calling(target, CallOptions(silence=0, lose_stop=True))
+    assert report.ok
+    assert answering.events() == ["connected", "start", "media"]
+    assert answering.ends == [(True, 1000)]
+
+
+@with_reactor
+async def test_a_dropped_call_ends_without_a_word(answering: Answering, target: Target) -> None:
+    lines: list[str] = []
+    report = await calling(target, CallOptions(silence=1, drop_at=0.06), progress=lines.append)
+    assert report.ok
+    assert (report.frames_sent, report.close_code) == (3, None)
+    assert any("cutting the connection after 0.06 s" in line for line in lines)
+    assert report.voice_ended_at is None
+
+
+def player(answering: Answering, *messages: dict[str, Any]) -> None:
+    """Makes the server say these once it knows the stream."""
+
+    def react(socket: Socket, message: dict[str, Any]) -> None:
+        if message["event"] == "start":
+            for said in messages:
+                socket.say({"streamSid": message["streamSid"], **said})
+
+    answering.react = react
+
+
+MARK = {"event": "mark", "mark": {"name": "end"}}
+
+
+@with_reactor
+async def test_marks_come_back_after_the_audio_before_them(answering: Answering, target: Target) -> None:
+    audio = {"event": "media", "media": {"payload": b64encode(b"\x01" * 400).decode()}}
+    player(answering, audio, MARK)
+    report = await calling(target)
+    assert report.ok, report.problems
+    assert report.received_audio == b"\x01" * 400
+    assert report.marks_returned == ("end",)
+    kinds = [message["event"] for message in answering.messages]
+    assert kinds.index("mark") >= 4  # connected, start and two frames at least: the audio lasts 50 ms
+    assert answering.messages[kinds.index("mark")]["mark"] == {"name": "end"}
+
+
+@with_reactor
+async def test_clear_returns_the_marks_that_wait(answering: Answering, target: Target) -> None:
+    long = {"event": "media", "media": {"payload": b64encode(b"\x01" * 80_000).decode()}}
+    player(answering, long, MARK, {"event": "clear"})
+    assert (await calling(target)).marks_returned == ("end",)
+
+
+@with_reactor
+async def test_what_twilio_would_not_understand_is_reported(answering: Answering, target: Target) -> None:
+    player(answering, {"event": "transcript"})
+    assert codes(await calling(target)) == [31951]
+
+
+@with_reactor
+async def test_a_binary_frame_is_reported(answering: Answering, target: Target) -> None:
+    def react(socket: Socket, message: dict[str, Any]) -> None:
+        if message["event"] == "start":
+            socket.say_bytes(b"\x00", binary=True)
+
+    answering.react = react
+    assert codes(await calling(target)) == [31950]
+
+
+def at_frame(chunk: str, do: Callable[[Socket], Any]) -> Callable[[Socket, dict[str, Any]], None]:
+    def react(socket: Socket, message: dict[str, Any]) -> None:
+        if message["event"] == "media" and message["media"]["chunk"] == chunk:
+            do(socket)
+
+    return react
+
+
+@with_reactor
+async def test_a_server_that_hangs_up_is_twilios_31921(answering: Answering, target: Target) -> None:
+    answering.react = at_frame("2", lambda socket: socket.sendClose(4003, "go away"))
+    report = await calling(target, CallOptions(silence=5))
+    assert codes(report) == [31921]
+    assert (report.close_code, report.close_reason) == (4003, "go away")
+    assert "4003 (go away)" in str(report.problems[0])
+    assert report.status_callbacks[-1] == ("stream-stopped", 204)
+
+
+@with_reactor
+async def test_a_broken_connection_is_twilios_31903(answering: Answering, target: Target) -> None:
+    answering.react = at_frame("2", lambda socket: socket.dropConnection(abort=True))
+    assert codes(await calling(target, CallOptions(silence=5))) == [31903]
+
+
+@with_reactor
+async def test_a_connection_that_breaks_after_stop_was_not_closed_properly(
+    answering: Answering, target: Target
+) -> None:
+    def react(socket: Socket, message: dict[str, Any]) -> None:
+        if message["event"] == "stop":
+            socket.dropConnection(abort=True)
+
+    answering.react = react
+    assert codes(await calling(target)) == [31924]
+
+
+@with_reactor
+async def test_a_refused_webhook_ends_the_call(answering: Answering, target: Target) -> None:
+    answering.webhook_code = 403
+    report = await calling(target)
+    assert codes(report) == [11200]
+    assert "/webhook/incoming_call answered 403" in str(report.problems[0])
+    assert (report.webhook_status, report.bytes_sent, report.first_frame_at) == (403, 0, None)
+
+
+@with_reactor
+async def test_twiml_that_twilio_refuses_ends_the_call(answering: Answering, target: Target) -> None:
+    answering.content_type = "text/html"
+    assert codes(await calling(target)) == [12300]
+
+
+@with_reactor
+async def test_a_handshake_that_is_not_answered_with_101_is_31920(answering: Answering, target: Target) -> None:
+    answering.twiml = TWIML.replace("/ws/twilio-media", "/ws/nobody")
+    report = await calling(target)
+    assert codes(report) == [31920]
+    assert "'HTTP/1.1 404 Not Found', not with 101" in str(report.problems[0])
+
+
+@with_reactor
+async def test_a_socket_that_is_refused_is_31902(answering: Answering, target: Target, closed_port: int) -> None:
+    # The stream's port is not the webhook's only here: a target is one place.
+    report = await calling(Split(target.url, "demo.example", "token", f"ws://127.0.0.1:{closed_port}/"))
+    assert codes(report) == [31902]
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    with sockets.socket() as bound:  # bound and not listening: nobody else gets it, everybody is refused
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
+@with_reactor
+async def test_nobody_there_is_11200_and_no_traceback(closed_port: int) -> None:
+    report = await calling(Target(f"http://127.0.0.1:{closed_port}"))
+    assert codes(report) == [11200]
+    assert "refused" in str(report.problems[0])

@@ -1,0 +1,105 @@
+import os
+import sys
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+
+import click.testing
+import pytest
+import pytest_twisted  # type: ignore[import-untyped]
+from twisted.internet.utils import getProcessOutputAndValue
+
+from tests.simulator.answering import Answering, Server, with_reactor
+from voicestt.mulaw import decode
+from voicestt.simulator.call_values import CallReport, Target
+from voicestt.simulator.command import call, report_lines, save_audio, target_from
+from voicestt.simulator.problems import Problem
+
+
+def test_the_target_comes_from_the_environment_as_the_servers_settings_do() -> None:
+    environment = {"PORT": "8080", "PUBLIC_HOST": "https://demo.example/", "TWILIO_AUTH_TOKEN": "hush"}
+    assert target_from(environment, None) == Target("http://127.0.0.1:8080", "demo.example", "hush")
+    assert target_from({}, None) == Target("http://127.0.0.1:5000")
+    assert target_from({}, "https://a.example") == Target("https://a.example")
+
+
+def test_the_report_says_what_happened() -> None:
+    report = CallReport(
+        "CA1",
+        "MZ1",
+        bytes_sent=320,
+        frames_sent=2,
+        seconds=0.04,
+        webhook_status=200,
+        status_callbacks=(("stream-started", 204),),
+        close_code=1000,
+        problems=(Problem("it rained", 31903),),
+    )
+    assert report_lines(report) == [
+        "sent      320 bytes in 2 frames, 0.04 s; the latest frame 0 ms late",
+        "received  0 bytes, 0 marks",
+        "webhook   200; status callbacks: stream-started 204",
+        "closed    1000",
+        "PROBLEM   it rained (Twilio's error 31903)",
+    ]
+    assert "status callbacks: none" in "\n".join(report_lines(CallReport("CA1", "MZ1")))
+
+
+def test_what_the_caller_hears_can_be_kept(tmp_path: Path) -> None:
+    audio = bytes(range(256))
+    save_audio(tmp_path / "heard.ulaw", audio)
+    save_audio(tmp_path / "heard.wav", audio)
+    assert (tmp_path / "heard.ulaw").read_bytes() == audio
+    with wave.open(str(tmp_path / "heard.wav")) as file:
+        assert (file.getframerate(), file.getnchannels(), file.readframes(256)) == (8000, 1, decode(audio))
+
+
+def test_a_recording_that_is_not_there_is_an_error_in_words() -> None:
+    result = click.testing.CliRunner().invoke(call, ["gone.wav"])
+    assert result.exit_code == 1
+    assert result.output == "Error: the recording gone.wav cannot be read: No such file or directory\n"
+
+
+@pytest.fixture
+def answering() -> Answering:
+    return Answering()
+
+
+@pytest.fixture
+def url(answering: Answering) -> Iterator[str]:
+    from twisted.internet import reactor
+
+    server = Server(reactor, answering)
+    yield server.url
+    pytest_twisted.blockon(server.close())
+
+
+async def run(folder: Path, *arguments: str) -> tuple[str, str, int]:
+    clip = folder / "clip.ulaw"
+    clip.write_bytes(b"\x00\x80" * 160)
+    command = ["-c", "from voicestt.cli import main; main()", "call", str(clip), "--silence", "0", *arguments]
+    environment = os.environ | {"PUBLIC_HOST": "demo.example", "TWILIO_AUTH_TOKEN": "hush"}
+    out, err, code = await getProcessOutputAndValue(sys.executable, command, env=environment)
+    return out.decode(), err.decode(), code
+
+
+@with_reactor
+async def test_the_command_calls_and_ends_with_0(answering: Answering, url: str, tmp_path: Path) -> None:
+    out, err, code = await run(tmp_path, "--to", url, "--save", str(tmp_path / "heard.ulaw"))
+    assert (err, code) == ("", 0), out
+    assert "the webhook took the call CA" in out
+    assert "sent      320 bytes in 2 frames" in out
+    assert answering.ends == [(True, 1000)]
+    assert (tmp_path / "heard.ulaw").read_bytes() == b""
+    assert "hush" not in out
+    assert "5555550100" not in out
+
+
+@with_reactor
+async def test_a_call_that_is_not_taken_ends_with_1_and_words(
+    answering: Answering, url: str, tmp_path: Path
+) -> None:
+    answering.webhook_code = 403
+    out, err, code = await run(tmp_path, "--to", url)
+    assert (err, code) == ("", 1)
+    assert "PROBLEM   the webhook /webhook/incoming_call answered 403 (Twilio's error 11200)" in out
