@@ -66,7 +66,7 @@ def _file_text(path: str) -> str:
 def _parsed(text: str) -> dict[str, Any]:
     try:
         info = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError("is not JSON") from None
     if not isinstance(info, dict):
         raise ValueError("is JSON, but not an object")  # noqa: TRY004 - a setting's value, not a type of ours

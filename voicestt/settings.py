@@ -10,7 +10,8 @@ from voicestt.credentials import Credentials, read_credentials
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
-_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?", re.IGNORECASE)
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:([0-9]{1,5}))?")
+_PORTS = range(1, 65_536)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _WORD = re.compile(r"[a-z0-9_.-]+", re.IGNORECASE)
 
@@ -88,14 +89,15 @@ def _matching(pattern: re.Pattern[str], what: str) -> Callable[[str], str]:
 def _public_host(text: str) -> str:
     """The host, with its port if one was given, of "host", "https://host/" or "wss://host/path"."""
     host = text.split("://", 1)[-1].split("/", 1)[0].lower()
-    if not _HOST.fullmatch(host):
+    match = _HOST.fullmatch(host)
+    if match is None or int(match[3] or 443) not in _PORTS:
         raise ValueError("is not a host name such as voice.example.com")
     return host
 
 
 def _endpoint(text: str) -> str:
     host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+    if not host or not port.isdecimal() or int(port) not in _PORTS:
         raise ValueError("is not HOST:PORT")
     return text
 

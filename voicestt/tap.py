@@ -67,7 +67,10 @@ class Options(TwistedOptions):
         if path:
             if not os.path.isfile(path):
                 raise BadSettings([f"--env-file {path}: there is no such file"])
-            from_file = dotenv_values(path, interpolate=False)
+            try:
+                from_file = dotenv_values(path, interpolate=False)
+            except (OSError, UnicodeDecodeError):
+                raise BadSettings([f"--env-file {path}: it is no text that can be read"]) from None
         port = {"PORT": self["port"]} if self["port"] is not None else {}
         return {name: value for name, value in {**from_file, **self._environ, **port}.items() if value is not None}
 

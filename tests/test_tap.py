@@ -1,0 +1,155 @@
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.application.service import IService
+from twisted.internet import reactor as installed_reactor
+from twisted.python.usage import UsageError
+
+from tests.server.fakes import ENVIRONMENT, TOKEN
+from tests.test_credentials import KEY, TEXT
+from voicestt.server.service import VoiceService
+from voicestt.tap import Options, makeService
+
+reactor: Any = installed_reactor
+
+
+def parsed(*arguments: str, environ: dict[str, str] | None = None) -> Options:
+    options = Options(ENVIRONMENT if environ is None else environ)
+    options.parseOptions(list(arguments))  # type: ignore[no-untyped-call]
+    return options
+
+
+def endpoints(*arguments: str, **variables: str) -> list[str]:
+    options = parsed(*arguments, environ={**ENVIRONMENT, **variables})
+    assert options.settings is not None
+    return options.endpoints(options.settings)
+
+
+def usage_error(*arguments: str, environ: dict[str, str] | None = None) -> str:
+    with pytest.raises(UsageError) as caught:
+        parsed(*arguments, environ=environ)
+    return str(caught.value)
+
+
+def test_it_listens_on_all_interfaces_where_nothing_is_said() -> None:
+    assert endpoints() == ["tcp:5000"]
+    assert endpoints(PORT="8080") == ["tcp:8080"]
+
+
+def test_the_option_wins_over_the_variable() -> None:
+    assert endpoints("--port", "9000", PORT="8080") == ["tcp:9000"]
+
+
+def test_listen_takes_the_place_of_the_default() -> None:
+    assert endpoints("--listen", "tcp:1:interface=127.0.0.1", "-l", "tcp:2") == [
+        "tcp:1:interface=127.0.0.1",
+        "tcp:2",
+    ]
+
+
+def test_port_and_listen_together_are_both() -> None:
+    assert endpoints("--port", "1", "--listen", "tcp:2") == ["tcp:1", "tcp:2"]
+
+
+def test_every_problem_is_in_one_usage_error() -> None:
+    error = usage_error(
+        "--listen", "carrier-pigeon:5", "--listen", "tcp:x", environ={"STT_BATCH_MS": "often", "PORT": "many"}
+    )
+    first, *lines = error.splitlines()
+    assert first == "it cannot start:"
+    assert [line[: len("  - ")] for line in lines] == ["  - "] * 6
+    for words in (
+        "PUBLIC_HOST is not set",
+        "TWILIO_AUTH_TOKEN is not set",
+        "STT_BATCH_MS is not a whole number",
+        "PORT is not a whole number",
+        "--listen carrier-pigeon:5: ",
+        "--listen tcp:x: ",
+    ):
+        assert words in error
+
+
+def test_a_port_that_is_none() -> None:
+    assert "PORT is not between 0 and 65535" in usage_error("--port", "65536")
+
+
+def test_the_env_file_is_read(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("STT_BATCH_MS=100\nGCP_STT_LANGUAGE='en-US'\nEMPTY\n# a remark\n")
+    settings = parsed("--env-file", str(env_file)).settings
+    assert settings is not None
+    assert (settings.batch_ms, settings.language) == (100, "en-US")
+
+
+def test_the_environment_wins_over_the_env_file(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("STT_BATCH_MS=100\nPORT=1\nPUBLIC_HOST=from.file.example\n")
+    options = parsed("--env-file", str(env_file), environ={**ENVIRONMENT, "STT_BATCH_MS": "200"})
+    assert options.settings is not None
+    assert options.settings.batch_ms == 200
+    assert options.settings.port == 1
+    assert options.settings.public_host == "voice.example.com"
+
+
+def test_the_env_file_is_taken_as_it_stands(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("EVENTS_FILE='/a/${HOME}/b'\n")
+    settings = parsed("--env-file", str(env_file)).settings
+    assert settings is not None
+    assert settings.events_file == "/a/${HOME}/b"
+
+
+def test_an_env_file_that_is_not_there(tmp_path: Path) -> None:
+    error = usage_error("--env-file", str(tmp_path / "none"), "--listen", "tcp:x")
+    assert "there is no such file" in error
+    assert "--listen tcp:x" in error
+
+
+def test_an_env_file_that_is_no_text(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_bytes(b"PUBLIC_HOST=\xff\xfe\x00\n")
+    assert f"--env-file {env_file}: it is no text" in usage_error("--env-file", str(env_file))
+
+
+def test_a_key_that_google_cannot_load_is_found_before_the_start() -> None:
+    error = usage_error(environ={**ENVIRONMENT, "GOOGLE_APPLICATION_CREDENTIALS": TEXT})
+    assert "GOOGLE_APPLICATION_CREDENTIALS is a service_account key that Google cannot load" in error
+    assert "c2VjcmV0" not in error
+    assert KEY["client_email"] not in error
+
+
+def test_no_secret_is_in_an_error() -> None:
+    error = usage_error(
+        environ={"TWILIO_AUTH_TOKEN": TOKEN, "GOOGLE_APPLICATION_CREDENTIALS": TEXT.replace("service_", "")}
+    )
+    assert TOKEN not in error
+    assert "c2VjcmV0" not in error
+
+
+def test_help_says_what_there_is() -> None:
+    text = str(Options(ENVIRONMENT))
+    for option in ("--port=", "--listen=", "--env-file="):
+        assert option in text
+
+
+def test_making_the_service_begins_nothing(tmp_path: Path) -> None:
+    before, readers = set(threading.enumerate()), set(reactor.getReaders())
+    options = parsed(environ={**ENVIRONMENT, "PORT": "0", "EVENTS_FILE": str(tmp_path / "events")})
+    service = makeService(options)
+    assert IService.providedBy(service)
+    assert isinstance(service, VoiceService)
+    assert service.addresses == []
+    assert set(threading.enumerate()) == before
+    assert not (tmp_path / "events").exists()
+    assert set(reactor.getReaders()) == readers
+
+
+def test_output_that_cannot_show_hebrew_loses_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (tmp_path / "out").open("w", encoding="ascii") as narrow:
+        monkeypatch.setattr(sys, "stdout", narrow)
+        makeService(parsed())
+        print("🟢 Final: שלום", file=sys.stdout)
+    assert (tmp_path / "out").read_text(encoding="utf-8") == "🟢 Final: שלום\n"
