@@ -5,6 +5,7 @@ streams; each channel here has an argument of its own and carries fewer.
 """
 
 import asyncio
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -46,7 +47,10 @@ def load_key(key: keys.Credentials) -> GoogleCredentials:
     """
     try:
         loaded: GoogleCredentials
-        loaded, _ = google.auth.load_credentials_from_dict(key.info, scopes=[_SCOPE])
+        with warnings.catch_warnings():
+            # The library warns of configurations from strangers; this one is the operator's own.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            loaded, _ = google.auth.load_credentials_from_dict(key.info, scopes=[_SCOPE])
     except (google.auth.exceptions.GoogleAuthError, ValueError, TypeError):
         words = f"GOOGLE_APPLICATION_CREDENTIALS is a {key.kind} key that Google cannot load: download a new one"
         raise BadSettings([words]) from None
