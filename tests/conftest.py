@@ -1,0 +1,97 @@
+"""What all tests share: nothing goes wrong unseen, and the parts of a call without a socket or a thread."""
+
+import gc
+from collections.abc import Iterator
+from typing import Any
+
+import hypothesis
+import pytest
+from twisted.internet.task import Clock
+from twisted.logger import ILogObserver, LogLevel, formatEvent, globalLogPublisher
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from tests.recognisers.fakes import Ear, ScriptedRecogniser
+from tests.server.fakes import Collected
+
+hypothesis.settings.register_profile("voicestt", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("voicestt")
+
+
+def pytest_collection_finish() -> None:
+    # What is imported by now stays: looking through it again after each test would be most of the suite's time.
+    gc.collect()
+    gc.freeze()
+
+
+@implementer(ILogObserver)
+class Logged:
+    """Everything that Twisted's log was given during a test."""
+
+    def __init__(self) -> None:
+        self.events: list[Any] = []
+
+    def __call__(self, event: Any) -> None:
+        self.events.append(event)
+
+    @property
+    def lines(self) -> list[str]:
+        """The messages, without time and system."""
+        return [formatEvent(event) for event in self.events]
+
+    def matching(self, words: str) -> list[str]:
+        """The messages that hold `words`."""
+        return [line for line in self.lines if words in line]
+
+    @property
+    def failures(self) -> list[Failure]:
+        """Exceptions that were logged, those in Deferreds that nobody looked at among them."""
+        return [event["log_failure"] for event in self.events if event.get("log_failure") is not None]
+
+    def flush(self, *kinds: type[BaseException]) -> list[Failure]:
+        """The failures of these kinds, which the test asked for; they are taken out of the log."""
+        gc.collect()
+        asked = [failure for failure in self.failures if failure.check(*kinds)]
+        self.events = [event for event in self.events if event.get("log_failure") not in asked]
+        return asked
+
+    def flush_critical(self) -> list[str]:
+        """The messages at the critical level, which the test asked for; they are taken out of the log."""
+        critical = [event for event in self.events if event.get("log_level") is LogLevel.critical]
+        self.events = [event for event in self.events if event.get("log_level") is not LogLevel.critical]
+        return [formatEvent(event) for event in critical]
+
+
+@pytest.fixture(autouse=True)
+def logged() -> Iterator[Logged]:
+    """The log; a failure or a critical event that the test did not flush fails it."""
+    log = Logged()
+    globalLogPublisher.addObserver(log)
+    try:
+        yield log
+        gc.collect()  # a Deferred tells of an error that nobody handled when it is collected
+    finally:
+        globalLogPublisher.removeObserver(log)
+    problems = [failure.getTraceback() for failure in log.failures]
+    problems += log.flush_critical()
+    assert not problems, "logged and not asked for:\n" + "\n".join(problems)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def audience() -> Collected:
+    return Collected()
+
+
+@pytest.fixture
+def recogniser() -> ScriptedRecogniser:
+    return ScriptedRecogniser()
+
+
+@pytest.fixture
+def ear() -> Ear:
+    return Ear()

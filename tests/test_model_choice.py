@@ -1,0 +1,26 @@
+import pytest
+
+from voicestt.model_choice import choose_model
+
+
+@pytest.mark.parametrize("asked", ["he-IL", "he", "iw", "iw-IL", "HE-il"])
+def test_hebrew_is_sent_by_googles_own_code(asked: str) -> None:
+    assert choose_model("default", asked).language == "iw-IL"
+
+
+@pytest.mark.parametrize("model", ["phone_call", "latest_long", "latest_short", "telephony", "video"])
+def test_a_model_that_google_refuses_with_hebrew_becomes_default(model: str) -> None:
+    choice = choose_model(model, "he-IL")
+    assert (choice.language, choice.model, choice.asked_model, choice.changed) == ("iw-IL", "default", model, True)
+
+
+@pytest.mark.parametrize("model", ["default", "command_and_search"])
+def test_a_model_that_google_has_for_hebrew_stays(model: str) -> None:
+    choice = choose_model(model, "he-IL")
+    assert (choice.model, choice.changed) == (model, False)
+
+
+@pytest.mark.parametrize("language", ["en-US", "de-DE", "ar-IL", "cmn-Hans-CN"])
+def test_other_languages_are_left_alone(language: str) -> None:
+    choice = choose_model("phone_call", language)
+    assert (choice.language, choice.model, choice.changed) == (language, "phone_call", False)
