@@ -106,6 +106,12 @@ def test_where_it_stands_is_known() -> None:
     assert endpointer.needed_from <= 15 * FRAME
 
 
+def test_speech_is_detected_later_than_it_starts() -> None:
+    endpointer = Endpointer(marked, QUICK)
+    endpointer.write(frames(20, voiced=False) + frames(9, voiced=True))
+    assert (endpointer.speaking_since, endpointer.detected_at) == (15 * FRAME, 25 * FRAME)
+
+
 def test_half_a_sample_is_refused() -> None:
     with pytest.raises(ValueError, match="odd number"):
         Endpointer(marked).write(b"\0\0\0")

@@ -69,6 +69,7 @@ class Endpointer:
         self._partial_frame = b""
         self._judged = 0
         self._start: int | None = None
+        self._detected_at = 0
         self._last_end = 0
         self._last_voiced = 0
 
@@ -81,6 +82,11 @@ class Endpointer:
     def speaking_since(self) -> int | None:
         """The start of the running segment, pre-roll included; None between segments."""
         return self._start
+
+    @property
+    def detected_at(self) -> int:
+        """Where the running segment was known to be speech, later than where it starts; 0 before the first."""
+        return self._detected_at
 
     @property
     def last_voiced(self) -> int:
@@ -110,8 +116,7 @@ class Endpointer:
     def begin(self) -> None:
         """Declare that speech is already going on, from the current position; nothing if a segment runs."""
         if self._start is None:
-            self._start = max(self.position, self._last_end)
-            self._last_voiced = max(self._last_voiced, self._start)
+            self._open(self.position)
 
     def finish(self) -> Segment | None:
         """The running segment, up to the last sample written; None if nobody was speaking."""
@@ -123,16 +128,16 @@ class Endpointer:
         self._window.append(voiced)
         if voiced:
             self._last_voiced = self._judged
-        if self._start is None:
-            self._start = self._beginning()
-            return None
-        return self._ending(self._start)
+        if self._start is not None:
+            return self._ending(self._start)
+        if sum(self._window) >= self._enough:
+            frames_ago = len(self._window) - self._window.index(True)
+            self._open(self._reach_back(self._judged - frames_ago * SAMPLES_PER_FRAME))
+        return None
 
-    def _beginning(self) -> int | None:
-        if sum(self._window) < self._enough:
-            return None
-        frames_ago = len(self._window) - self._window.index(True)
-        return self._reach_back(self._judged - frames_ago * SAMPLES_PER_FRAME)
+    def _open(self, start: int) -> None:
+        self._start = start
+        self._detected_at = max(self._judged, start)
 
     def _reach_back(self, from_sample: int) -> int:
         return max(from_sample - self._pre_roll, self._last_end)
@@ -143,7 +148,7 @@ class Endpointer:
             return self._close(self._judged, cut=False)
         if self._judged - start >= self._longest:
             segment = self._close(self._judged, cut=True)
-            self._start = self._judged
+            self._open(self._judged)
             return segment
         return None
 

@@ -5,6 +5,7 @@ from threading import Event, Thread
 
 import pytest
 
+from tests.google_local.whisper.voices import word_errors
 from voicestt.google_local.engine import Heard, Request
 from voicestt.google_local.whisper import load
 from voicestt.google_local.whisper.engine import EngineClosed, Model, WhisperEngine, spoken_parts
@@ -29,21 +30,6 @@ class Listener:
     @property
     def words(self) -> str:
         return " ".join(heard.text for heard in self.heard_ if heard.is_final)
-
-
-def plain(text: str) -> list[str]:
-    text = text.casefold().replace("mr.", "mister").replace("coldhearted", "cold hearted").replace("-", " ")
-    return re.findall(r"[a-z']+", text)
-
-
-def word_errors(spoken: str, heard: str) -> int:
-    """Levenshtein's distance in words."""
-    row = list(range(len(plain(heard)) + 1))
-    for i, said in enumerate(plain(spoken), 1):
-        diagonal, row[0] = row[0], i
-        for j, understood in enumerate(plain(heard), 1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (said != understood))
-    return row[-1]
 
 
 def stream(engine: WhisperEngine, pcm: bytes, chunk: int = 2_400) -> Listener:
@@ -105,7 +91,7 @@ def test_two_streams_at_once_are_not_mixed(engine: WhisperEngine, austen: dict[s
 
 def test_the_last_words_are_not_lost_at_finish(engine: WhisperEngine, austen: dict[str, bytes]) -> None:
     said, pcm = list(austen.items())[4]
-    assert plain(stream(engine, pcm.rstrip(b"\0")).words)[-1] == said.split()[-1]
+    assert re.findall(r"\w+", stream(engine, pcm.rstrip(b"\0")).words)[-1] == said.split()[-1]
 
 
 def test_utterances_become_finals_of_their_own(engine: WhisperEngine, austen: dict[str, bytes]) -> None:

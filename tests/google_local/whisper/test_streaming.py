@@ -40,6 +40,7 @@ class CountingDecoder:
     def __init__(self) -> None:
         self.may_go, self.asked = Event(), Event()
         self.may_go.set()
+        self.mute = False
         self.error: Exception | None = None
         self.quick_calls = 0
 
@@ -55,7 +56,7 @@ class CountingDecoder:
         assert self.may_go.wait(10)
         if self.error is not None:
             raise self.error
-        return Text(f"{kind} of {spoken.language} {len(spoken.pcm) // 320}", 0.5)
+        return Text("", 0.0) if self.mute else Text(f"{kind} of {spoken.language} {len(spoken.pcm) // 320}", 0.5)
 
 
 @pytest.fixture
@@ -133,6 +134,20 @@ def test_a_partial_that_another_one_confirms_is_more_stable(
         assert listener.something.wait(10)
     stream.abort()
     assert [heard.stability for heard in listener.heard_] == [0.1, 0.7]
+
+
+def test_what_has_no_word_yet_is_read_again_sooner(
+    workers: Workers, decoder: CountingDecoder, listener: Listener
+) -> None:
+    decoder.mute = True
+    stream = opened(workers, decoder, listener)
+    stream.write(FRAME * 5)
+    for _ in range(2):
+        decoder.asked.clear()
+        stream.write(FRAME * 3)
+        assert decoder.asked.wait(10)
+    stream.abort()
+    assert listener.heard_ == []
 
 
 def test_no_interim_results_when_none_are_asked_for(

@@ -118,7 +118,8 @@ class Decoder:
         words = self._tokenizer.decode([token for token in inside if token < self._end]).split()
         once = without_repeat(words)
         repaired = len(once) < len(words) or len(inside) >= limit
-        return _Attempt(" ".join(once), confidence, repaired)
+        text = " ".join(once)
+        return _Attempt(text if any(map(str.isalnum, text)) else "", confidence, repaired)
 
     def _until(self, ids: Sequence[int], seconds: float) -> Sequence[int]:
         """The tokens before the first timestamp at or past `seconds`."""

@@ -19,6 +19,12 @@ from voicestt.google_local.whisper.workers import Workers
 PARTIAL_EVERY: Final = 1_120
 """Samples of new audio between partials: 140 ms, so that batches of 150 ms bring a partial each."""
 
+FIRST_PARTIAL_EVERY: Final = 480
+"""The same for an utterance without a word yet: 60 ms. Whisper rarely makes out a word before that."""
+
+_FIRST_PARTIAL_WITHIN: Final = 4_000
+"""What has no word in its first 500 ms is noise or music, and is not worth the haste."""
+
 Ended = Callable[["WhisperStream"], None]
 
 
@@ -142,13 +148,17 @@ class WhisperStream:
         voiced = self._endpointer.last_voiced
         if not self._request.interim_results or start is None or voiced <= self._voiced_when_asked:
             return
-        if position - max(self._asked_at, start) < PARTIAL_EVERY:
+        if position - max(self._asked_at, self._endpointer.detected_at) < self._pace(position):
             return
         self._asked_at, self._voiced_when_asked = position, voiced
         utterance = self._utterance(start, position, voiced, is_final=False)
         with self._todo:
             self._partial = utterance
         self._workers.offer(self)
+
+    def _pace(self, position: int) -> int:
+        hasty = not self._last_words and position - self._endpointer.detected_at < _FIRST_PARTIAL_WITHIN
+        return FIRST_PARTIAL_EVERY if hasty else PARTIAL_EVERY
 
     def _utterance(self, start: int, end: int, speech_end: int, *, is_final: bool) -> Utterance:
         first, last = 2 * (start - self._audio_from), 2 * (end - self._audio_from)
