@@ -1,13 +1,7 @@
 from typing import Any
 
-from voicestt.google_local.answers import (
-    Answers,
-    billed,
-    end_of_utterance,
-    in_band_error,
-    recognised,
-    split,
-)
+from voicestt.google_local.answers import Answers, recognised, split
+from voicestt.google_local.dialects import V1
 from voicestt.google_local.engine import Heard
 from voicestt.google_local.limits import Code
 
@@ -25,7 +19,7 @@ def told(response: Any) -> list[tuple[str, bool]]:
 
 
 def test_a_long_partial_has_a_stable_and_an_unstable_part() -> None:
-    (response,) = Answers("iw-IL").say([partial("שלום אני מתקשר לגבי ההזמנה")])
+    (response,) = Answers(V1(), "iw-IL").say([partial("שלום אני מתקשר לגבי ההזמנה")])
     assert told(response) == [("שלום אני מתקשר", False), (" לגבי ההזמנה", False)]
     assert [round(result.stability, 2) for result in response.results] == [0.9, 0.1]
 
@@ -36,7 +30,7 @@ def test_a_short_or_a_stable_partial_is_one_result() -> None:
 
 
 def test_a_final_and_the_next_partial_come_in_one_response() -> None:
-    responses = Answers("en-US").say([partial("a"), final("a b"), partial("c"), partial("c d")])
+    responses = Answers(V1(), "en-US").say([partial("a"), final("a b"), partial("c"), partial("c d")])
     assert [told(response) for response in responses] == [
         [("a", False)],
         [("a b", True), (" c", False)],
@@ -45,12 +39,12 @@ def test_a_final_and_the_next_partial_come_in_one_response() -> None:
 
 
 def test_two_finals_are_two_responses() -> None:
-    responses = Answers("en-US").say([final("a"), final("b")])
+    responses = Answers(V1(), "en-US").say([final("a"), final("b")])
     assert [told(response) for response in responses] == [[("a", True)], [(" b", True)]]
 
 
 def test_a_result_says_its_language_and_where_it_ends() -> None:
-    (response,) = Answers("iw-IL").say([final("שלום", end=12_001)])
+    (response,) = Answers(V1(), "iw-IL").say([final("שלום", end=12_001)])
     result = response.results[0]
     assert result.language_code == "iw-il"
     assert (result.result_end_time.seconds, result.result_end_time.nanos) == (1, 500_125_000)
@@ -58,19 +52,20 @@ def test_a_result_says_its_language_and_where_it_ends() -> None:
 
 
 def test_the_last_response_bills() -> None:
-    responses = billed(Answers("en-US").say([final("a"), final("b")]), 14.2)
+    answers = Answers(V1(), "en-US")
+    responses = answers.billed(answers.say([final("a"), final("b")]), 14.2)
     assert [response.total_billed_time.seconds for response in responses] == [0, 15]
-    assert [response.total_billed_time.seconds for response in billed([], 0.2)] == [1]
+    assert [response.total_billed_time.seconds for response in answers.billed([], 0.2)] == [1]
 
 
 def test_responses_without_results() -> None:
-    assert end_of_utterance().speech_event_type == 1
-    error = in_band_error(Code.UNAVAILABLE, "later").error
+    assert Answers(V1(), "en-US").end_of_utterance().speech_event_type == 1
+    error = V1().in_band_error(Code.UNAVAILABLE, "later").error
     assert (error.code, error.message) == (14, "later")
 
 
 def test_the_answer_of_recognize() -> None:
-    response = recognised([final("a b"), final("c", end=16_000)], "en-US", 2.5)
+    response = recognised(V1(), [final("a b"), final("c", end=16_000)], "en-US", 2.5)
     assert [result.alternatives[0].transcript for result in response.results] == ["a b", " c"]
     assert response.results[1].result_end_time.seconds == 2
     assert response.total_billed_time.seconds == 3

@@ -276,3 +276,18 @@ def test_stopping_ends_the_calls_and_may_be_repeated() -> None:
 def test_waiting_for_what_does_not_come_says_so(google: LocalGoogle) -> None:
     with pytest.raises(TimeoutError, match="google-local: not so within 0 s"):
         google.wait_for_streams(10_000, 0)
+
+
+def test_a_connection_carries_so_many_streams_at_once() -> None:
+    done = threading.Event()
+    service = LocalGoogle(ScriptEngine(SCRIPT), max_streams_per_connection=1)
+    with service, transport(service.target) as speech:
+        first = speech.streaming_recognize(held_open(talk(WHOLE), done))
+        next(first)
+        second = speech.streaming_recognize(iter([begin()]), timeout=0.2)
+        with pytest.raises(grpc.RpcError) as caught:
+            list(second)
+        done.set()
+        assert finals(list(first))
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert len(service.streams) == 1

@@ -1,4 +1,4 @@
-"""What an engine heard, said as Google says it: responses of `google.cloud.speech.v1`, raw protobuf.
+"""What an engine heard, said as Google says it: responses of either version of the API, raw protobuf.
 
 - A partial of some length comes as two results, a stable beginning and an unstable rest: the text to show is
   both together.
@@ -10,26 +10,21 @@
 from collections.abc import Sequence
 from typing import Any
 
-from google.cloud.speech_v1.types import cloud_speech
-
+from voicestt.google_local.dialects import Dialect
 from voicestt.google_local.engine import Heard
-from voicestt.google_local.limits import Code, billed_seconds
+from voicestt.google_local.limits import billed_seconds
 
 SAMPLE_RATE = 8_000
 STABLE_ENOUGH = 0.8
 UNSTABLE_WORDS = 2
-
-StreamingRequest: Any = cloud_speech.StreamingRecognizeRequest.pb()
-StreamingResponse: Any = cloud_speech.StreamingRecognizeResponse.pb()
-RecogniseRequest: Any = cloud_speech.RecognizeRequest.pb()
-RecogniseResponse: Any = cloud_speech.RecognizeResponse.pb()
-_END_OF_UTTERANCE = int(cloud_speech.StreamingRecognizeResponse.SpeechEventType.END_OF_SINGLE_UTTERANCE)
+END_OF_SINGLE_UTTERANCE = 1
 
 
 class Answers:
     """The responses of one stream in `language` (a BCP-47 code; Google answers with it in lower case)."""
 
-    def __init__(self, language: str) -> None:
+    def __init__(self, dialect: Dialect, language: str) -> None:
+        self._dialect = dialect
         self._language = language.lower()
         self._lead = ""
 
@@ -38,7 +33,7 @@ class Answers:
         responses: list[Any] = []
         for one in heard:
             if one.is_final or not _can_follow(responses):
-                responses.append(StreamingResponse())
+                responses.append(self._dialect.StreamingResponse())
             self._add(responses[-1], one)
         return responses
 
@@ -69,7 +64,17 @@ class Answers:
         result.is_final = final
         result.stability = stability
         result.language_code = self._language
-        set_duration(result.result_end_time, heard.end)
+        set_duration(self._dialect.end_time(result), heard.end)
+
+    def billed(self, responses: list[Any], audio_seconds: float) -> list[Any]:
+        """The last responses of a stream: the same with the billed time on the last, or one that only bills."""
+        last = responses or [self._dialect.StreamingResponse()]
+        self._dialect.billed(last[-1]).seconds = billed_seconds(audio_seconds)
+        return last
+
+    def end_of_utterance(self) -> Any:
+        """The event that ends a stream of a single utterance."""
+        return self._dialect.StreamingResponse(speech_event_type=END_OF_SINGLE_UTTERANCE)
 
 
 def _can_follow(responses: list[Any]) -> bool:
@@ -87,35 +92,15 @@ def split(partial: Heard) -> tuple[str, str]:
     return words[0], partial.text[len(words[0]) :]
 
 
-def billed(responses: list[Any], audio_seconds: float) -> list[Any]:
-    """The last responses of a stream: the same with the billed time on the last, or one that only bills."""
-    last = responses if responses else [StreamingResponse()]
-    last[-1].total_billed_time.seconds = billed_seconds(audio_seconds)
-    return last
-
-
-def end_of_utterance() -> Any:
-    """The event that ends a stream of a single utterance."""
-    return StreamingResponse(speech_event_type=_END_OF_UTTERANCE)
-
-
-def in_band_error(code: Code, words: str) -> Any:
-    """An error as a response, not as the stream's status."""
-    response = StreamingResponse()
-    response.error.code = int(code)
-    response.error.message = words
-    return response
-
-
-def recognised(finals: Sequence[Heard], language: str, audio_seconds: float) -> Any:
+def recognised(dialect: Dialect, finals: Sequence[Heard], language: str, audio_seconds: float) -> Any:
     """The response of Recognize."""
-    response = RecogniseResponse()
+    response = dialect.RecogniseResponse()
     for index, heard in enumerate(finals):
         result = response.results.add()
         result.alternatives.add(transcript=(" " if index else "") + heard.text, confidence=heard.confidence)
         result.language_code = language.lower()
-        set_duration(result.result_end_time, heard.end)
-    response.total_billed_time.seconds = billed_seconds(audio_seconds)
+        set_duration(dialect.end_time(result), heard.end)
+    dialect.billed(response).seconds = billed_seconds(audio_seconds)
     return response
 
 

@@ -9,7 +9,8 @@ from voicestt.google_local.limits import Code, Refusal
 
 SAMPLE_RATE = 8_000
 
-_ENCODINGS = {1: "LINEAR16", 3: "MULAW"}
+_V1_ENCODINGS = {1: "LINEAR16", 3: "MULAW"}
+_V2_ENCODINGS = {1: "LINEAR16", 2: "MULAW"}
 _BYTES_PER_SAMPLE = {"LINEAR16": 2, "MULAW": 1}
 _MODELS = frozenset(
     {
@@ -26,6 +27,9 @@ _MODELS = frozenset(
     }
 )
 _HEBREW_MODELS = frozenset({"default", "command_and_search"})
+_V2_MODELS = frozenset({"long", "short", "telephony", "telephony_short", "chirp_2", "chirp_3"})
+_V2_HEBREW_MODELS = frozenset({"chirp_3"})
+_RECOGNISER = re.compile(r"projects/[^/]+/locations/[^/]+/recognizers/_")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 
@@ -51,10 +55,9 @@ class Asked:
 
 def v1(config: Any, *, interim_results: bool = False, single_utterance: bool = False) -> Asked:
     """A `google.cloud.speech.v1.RecognitionConfig` (the raw message); raises `Refusal`."""
-    encoding = _encoding(config.encoding)
+    encoding = _encoding(config.encoding, _V1_ENCODINGS)
     _check_rate(config.sample_rate_hertz)
-    if config.audio_channel_count > 1:
-        raise _refused("this local service takes one channel only; mix or split the channels first.")
+    _check_channels(config.audio_channel_count)
     language = _language(config.language_code)
     return Asked(
         language=language,
@@ -75,16 +78,62 @@ def v1_streaming(config: Any) -> Asked:
     )
 
 
+def v2(recogniser: str, config: Any, *, interim_results: bool = False) -> Asked:
+    """A `google.cloud.speech.v2.RecognitionConfig` (the raw message) for a recogniser; raises `Refusal`."""
+    _check_recogniser(recogniser)
+    decoding = config.explicit_decoding_config
+    encoding = _encoding(decoding.encoding, _V2_ENCODINGS)
+    _check_rate(decoding.sample_rate_hertz)
+    _check_channels(decoding.audio_channel_count)
+    if len(config.language_codes) != 1:
+        raise _refused("this local service takes exactly one language code.")
+    language = _language(config.language_codes[0])
+    return Asked(
+        language=language,
+        model=_v2_model(config.model, language),
+        encoding=encoding,
+        interim_results=interim_results,
+        punctuation=config.features.enable_automatic_punctuation,
+    )
+
+
+def v2_streaming(recogniser: str, config: Any) -> Asked:
+    """A `google.cloud.speech.v2.StreamingRecognitionConfig` for a recogniser; raises `Refusal`."""
+    return v2(recogniser, config.config, interim_results=config.streaming_features.interim_results)
+
+
+def _check_recogniser(name: str) -> None:
+    if not _RECOGNISER.fullmatch(name):
+        raise Refusal(
+            Code.INVALID_ARGUMENT,
+            f"Invalid resource field value in the request: {name!r} is not "
+            "projects/PROJECT/locations/LOCATION/recognizers/_ (this local service keeps no other recognizers).",
+        )
+
+
+def _check_channels(count: int) -> None:
+    if count > 1:
+        raise _refused("this local service takes one channel only; mix or split the channels first.")
+
+
+def _v2_model(model: str, language: str) -> str:
+    if model not in _V2_MODELS:
+        raise _refused("Incorrect model specified. Please refer to the documentation page for valid model names.")
+    if language.startswith("iw") and model not in _V2_HEBREW_MODELS:
+        raise Refusal(Code.INVALID_ARGUMENT, f'The language "{language}" is not supported by the model "{model}".')
+    return model
+
+
 def _refused(words: str) -> Refusal:
     return Refusal(Code.INVALID_ARGUMENT, f"Invalid recognition 'config': {words}")
 
 
-def _encoding(number: int) -> str:
+def _encoding(number: int, known: dict[int, str]) -> str:
     if number == 0:
         raise _refused("bad encoding..")
-    if number not in _ENCODINGS:
+    if number not in known:
         raise _refused("this local service takes LINEAR16 and MULAW only; Google itself takes more encodings.")
-    return _ENCODINGS[number]
+    return known[number]
 
 
 def _check_rate(hertz: int) -> None:

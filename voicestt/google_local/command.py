@@ -10,6 +10,7 @@ import click
 
 from voicestt.google_local import script
 from voicestt.google_local.engine import Engine
+from voicestt.google_local.faults import BadFaults
 from voicestt.google_local.recording import Recorder
 from voicestt.google_local.scripted import ScriptEngine
 from voicestt.google_local.service import STREAMS_PER_CONNECTION, CannotListen, LocalGoogle
@@ -36,6 +37,11 @@ _NO_WHISPER = (
 )
 @click.option("--record", type=_FOLDER, help="Write a line for each call to streams.jsonl in this folder.")
 @click.option("--record-audio", is_flag=True, help="With --record: each call's audio as stream-N.raw too.")
+@click.option(
+    "--faults",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="What is to go wrong, by this file; it is read again when it changes.",
+)
 def google_local(
     listen: str,
     script_file: Path | None,
@@ -44,8 +50,9 @@ def google_local(
     max_streams_per_connection: int,
     record: Path | None,
     record_audio: bool,
+    faults: Path | None,
 ) -> None:
-    """A service that speaks Google's Speech-to-Text API (v1, gRPC, plaintext) and needs no account.
+    """A service that speaks Google's Speech-to-Text API (v1 and v2, gRPC, plaintext) and needs no account.
 
     It takes one channel of LINEAR16 or MULAW at 8000 Hz and keeps Google's rules and limits: 305 seconds a
     stream, 10 seconds without audio, 25,600 bytes a message, about real time, 60 seconds for Recognize. With
@@ -53,20 +60,26 @@ def google_local(
     the audio itself stays as long as it is.
 
     What recognises is Whisper (pip install 'voicestt[embedded]'), or a script: see voicestt.google_local.script
-    for its format.
+    for its format. The file of --faults has lines like "next: error UNAVAILABLE after 5 s": see
+    voicestt.google_local.faults.
     """
     host, port = _address(listen)
     if record_audio and record is None:
         raise click.UsageError("--record-audio needs --record DIR: where is the audio to go?")
     engine = _engine(script_file, model)
-    service = LocalGoogle(
-        engine,
-        host=host,
-        port=port,
-        time_scale=time_scale,
-        max_streams_per_connection=max_streams_per_connection,
-        recorder=Recorder(record, write_audio=record_audio),
-    )
+    try:
+        service = LocalGoogle(
+            engine,
+            host=host,
+            port=port,
+            time_scale=time_scale,
+            max_streams_per_connection=max_streams_per_connection,
+            recorder=Recorder(record, write_audio=record_audio),
+            faults_file=faults,
+            complain=_warn,
+        )
+    except BadFaults as error:
+        raise click.ClickException(f"{faults}: {error}") from error
     _run(service, engine)
 
 

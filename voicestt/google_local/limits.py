@@ -75,10 +75,24 @@ class Limits:
 
 
 GOOGLES = Limits()
+V2_STREAM_SECONDS = 300.0
 
 
-def _duration_words(limits: Limits) -> str:
-    return f"Exceeded maximum allowed stream duration of {limits.stream_seconds:g} seconds."
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How one version of the API says that time is over: `{:g}` stands for the seconds."""
+
+    code: Code
+    duration: str
+    silence: str
+
+
+V1_WORDING = Wording(Code.OUT_OF_RANGE, "Exceeded maximum allowed stream duration of {:g} seconds.", AUDIO_TIMEOUT)
+V2_WORDING = Wording(
+    Code.ABORTED,
+    "Max duration of 5 minutes reached for stream.",
+    "Stream timed out after receiving no more client requests.",
+)
 
 
 def _size_words(limits: Limits, size: int) -> str:
@@ -94,6 +108,7 @@ class StreamRules:
     """
 
     limits: Limits = GOOGLES
+    wording: Wording = V1_WORDING
     configured: bool = False
     half_closed: bool = False
     audio_seconds: float = 0.0
@@ -117,9 +132,9 @@ class StreamRules:
     def check(self, now: float) -> None:
         """Raises when time has run out."""
         if now >= self.limits.stream_seconds:
-            raise Refusal(Code.OUT_OF_RANGE, _duration_words(self.limits))
+            raise self._too_long()
         if not self.half_closed and now - self._last_audio >= self.limits.silence_seconds:
-            raise Refusal(Code.OUT_OF_RANGE, AUDIO_TIMEOUT)
+            raise Refusal(self.wording.code, self.wording.silence)
 
     @property
     def deadline(self) -> float:
@@ -147,7 +162,10 @@ class StreamRules:
         if self.audio_seconds > self.limits.burst + self.limits.pace * now:
             raise Refusal(Code.OUT_OF_RANGE, TOO_FAST)
         if self.audio_seconds > self.limits.stream_seconds:
-            raise Refusal(Code.OUT_OF_RANGE, _duration_words(self.limits))
+            raise self._too_long()
+
+    def _too_long(self) -> Refusal:
+        return Refusal(self.wording.code, self.wording.duration.format(self.limits.stream_seconds))
 
 
 def check_recording(seconds: float, limits: Limits = GOOGLES) -> None:

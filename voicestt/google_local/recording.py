@@ -77,6 +77,10 @@ class Tape:
         if self._audio is not None:
             self._audio.append(audio)
 
+    def struck(self, fault: str) -> None:
+        """A fault struck the call."""
+        self.note(fault="; ".join(filter(None, (self.record.fault, fault))))
+
     def response(self) -> None:
         """One response was sent."""
         self._responses += 1

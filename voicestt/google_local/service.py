@@ -1,33 +1,27 @@
-"""The local Google-compatible service: a gRPC server of `google.cloud.speech.v1.Speech` on a thread of its own."""
+"""The local Google-compatible service: a gRPC server of `google.cloud.speech` on a thread of its own."""
 
 import asyncio
-import itertools
+import sys
 import threading
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import grpc
 import grpc.aio
 
-from voicestt.google_local.answers import (
-    RecogniseRequest,
-    RecogniseResponse,
-    StreamingRequest,
-    StreamingResponse,
-    recognised,
-)
-from voicestt.google_local.asked import v1
-from voicestt.google_local.audio import Decoder
 from voicestt.google_local.engine import Engine
-from voicestt.google_local.limits import GOOGLES, Code, Limits, Refusal, check_recording
-from voicestt.google_local.recording import Recorder, StreamRecord, Tape
-from voicestt.google_local.streaming import Rules, StreamingCall, engine_failed, set_status
+from voicestt.google_local.faultfile import FaultFile
+from voicestt.google_local.faults import Faults, What, parse
+from voicestt.google_local.handlers import Handlers
+from voicestt.google_local.limits import GOOGLES, Limits
+from voicestt.google_local.recording import Recorder, StreamRecord
+from voicestt.google_local.relay import Relay
+from voicestt.google_local.shared import Shared
 
-V1 = "google.cloud.speech.v1.Speech"
 STREAMS_PER_CONNECTION = 100
 LARGEST_REQUEST = 10_485_760
+LOOK_AT_FAULTS = 0.1
 
 
 class CannotListen(OSError):
@@ -39,7 +33,9 @@ class LocalGoogle:
 
     `host` and `port` say where it listens (port 0: a free one), in plaintext. `time_scale` lets its clock run so
     many times as fast: all limits in seconds pass sooner, audio may come so many times as fast; audio itself
-    stays as long as it is. `recorder` keeps what came. The engine stays the caller's: it is not closed.
+    stays as long as it is. `recorder` keeps what came. `faults` (see `faults.py`, "" for none yet) or
+    `faults_file` make it able to fail; without either `set_faults` is refused. The engine stays the caller's:
+    it is not closed. Raises `BadFaults`.
     """
 
     def __init__(
@@ -52,14 +48,19 @@ class LocalGoogle:
         time_scale: float = 1.0,
         max_streams_per_connection: int = STREAMS_PER_CONNECTION,
         recorder: Recorder | None = None,
+        faults: str | None = None,
+        faults_file: Path | None = None,
+        complain: Callable[[str], None] = lambda words: print(words, file=sys.stderr),
     ) -> None:
         self.recorder = recorder or Recorder()
         self.host, self.port = host, port
-        self._shared = Rules(engine, limits, time_scale)
+        self._faults = Faults(parse(faults or ""))
+        self._file = FaultFile(faults_file, self._faults, complain) if faults_file else None
+        self._can_fail = faults is not None or faults_file is not None
+        self._shared = Shared(engine, limits, time_scale, self._faults, self._connection)
         self._max_streams = max_streams_per_connection
-        self._numbers = itertools.count(1)
-        self._calls: set[StreamingCall] = set()
-        self._pool = ThreadPoolExecutor(4, "google-local-recognise")
+        self._relay: Relay | None = None
+        self._handlers: Handlers | None = None
         self._ready = threading.Event()
         self._failed: Exception | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -113,97 +114,76 @@ class LocalGoogle:
             raise TimeoutError(f"google-local: not so within {seconds:g} s; ended so far: {self.streams}")
         return self.streams
 
+    def set_faults(self, text: str) -> None:
+        """Other faults, in force when this returns; raises `BadFaults`. Needs a service that can fail."""
+        if not self._can_fail:
+            raise RuntimeError('start the service with faults="" to set faults later')
+        lines = parse(text)
+        self._faults.replace(lines)
+        if self._loop is not None:
+            struck = threading.Event()
+            self._loop.call_soon_threadsafe(self._strike)
+            self._loop.call_soon_threadsafe(struck.set)
+            struck.wait()
+
+    def _strike(self) -> None:
+        if self._handlers is not None:
+            self._handlers.suffer()
+
     def _live(self) -> None:
         try:
             asyncio.run(self._serve())
         except Exception as error:  # noqa: BLE001 - told to whoever called start
             self._failed = error
         finally:
-            self._pool.shutdown(wait=False, cancel_futures=True)
             self._ready.set()
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(_ignore_shared_poller)
         self._stopping = asyncio.Event()
+        self._handlers = Handlers(
+            self._shared, self.recorder, peer_name=self._peer_name, refresh=self._look_at_faults
+        )
         server = grpc.aio.server(options=_options(self._max_streams))
-        server.add_generic_rpc_handlers((self._handlers(),))
-        self.port = _listen(server, self.target)
+        server.add_generic_rpc_handlers(self._handlers.generic())
+        self.port = await self._listen(server)
         await server.start()
         self._ready.set()
-        await self._stopping.wait()
-        await self._dismiss()
+        await self._until_stopped(self._stopping)
+        await self._handlers.dismiss()
         await server.stop(0)
+        if self._relay is not None:
+            self._relay.close()
 
-    async def _dismiss(self) -> None:
-        """Ends the calls by ourselves: a server that is stopped under them says so in tracebacks."""
-        for call in self._calls:
-            call.refuse(Refusal(Code.UNAVAILABLE, "The service is shutting down."))
-        for _ in range(100):
-            if not self._calls:
-                return
-            await asyncio.sleep(0.01)
-
-    def _handlers(self) -> Any:
-        streaming = grpc.stream_stream_rpc_method_handler(
-            self._streaming,
-            request_deserializer=StreamingRequest.FromString,
-            response_serializer=StreamingResponse.SerializeToString,
-        )
-        recognise = grpc.unary_unary_rpc_method_handler(
-            self._recognise,
-            request_deserializer=RecogniseRequest.FromString,
-            response_serializer=RecogniseResponse.SerializeToString,
-        )
-        return grpc.method_handlers_generic_handler(V1, {"StreamingRecognize": streaming, "Recognize": recognise})
-
-    async def _streaming(self, _requests: Any, context: Any) -> None:
-        tape = self._begin("StreamingRecognize", context)
-        call = StreamingCall(self._shared, context, tape)
-        self._calls.add(call)
+    async def _listen(self, server: Any) -> int:
+        if not self._can_fail:
+            return _bound(server, self.target)
+        self._relay = Relay(_bound(server, "127.0.0.1:0"))
         try:
-            await call.run()
-        finally:
-            self._calls.discard(call)
-            self._end(tape)
+            return await self._relay.listen(self.host, self.port)
+        except OSError as error:
+            raise _cannot_listen(self.target) from error
 
-    async def _recognise(self, request: Any, context: Any) -> Any:
-        tape = self._begin("Recognize", context)
-        try:
-            return await self._recording(request, tape)
-        except Refusal as refusal:
-            tape.note(how=set_status(context, refusal))
-            return RecogniseResponse()
-        finally:
-            self._end(tape)
+    async def _until_stopped(self, stopping: asyncio.Event) -> None:
+        if self._file is None:
+            await stopping.wait()
+        while not stopping.is_set():
+            self._look_at_faults()
+            await asyncio.sleep(LOOK_AT_FAULTS)
 
-    async def _recording(self, request: Any, tape: Tape) -> Any:
-        tape.note(config=str(request.config), half_closed=True)
-        tape.audio(request.audio.content)
-        asked = v1(request.config)
-        tape.note(language=asked.language, model=asked.model, encoding=asked.encoding)
-        seconds = asked.seconds(len(request.audio.content))
-        check_recording(seconds, self._shared.limits)
-        pcm = Decoder(asked.encoding).feed(request.audio.content)
-        loop = asyncio.get_running_loop()
-        try:
-            finals = await loop.run_in_executor(self._pool, self._shared.engine.recognise, asked.request(), pcm)
-        except Exception as error:  # an engine may fail in any way; the client is told
-            raise engine_failed(error) from error
-        for final in finals:
-            tape.final(final.text)
-        tape.note(how="OK")
-        tape.response()
-        return recognised(finals, asked.language, seconds)
+    def _look_at_faults(self) -> None:
+        if self._file is not None and self._file.refresh():
+            self._strike()
 
-    def _begin(self, method: str, context: Any) -> Tape:
-        number = next(self._numbers)
-        record = StreamRecord(number, method, peer=context.peer(), started=time.monotonic())
-        return self.recorder.begin(record)
+    def _connection(self, peer: str, what: What) -> None:
+        link = self._relay.link_of(peer) if self._relay else None
+        if link is not None:
+            {What.CUT: link.cut, What.FREEZE: link.freeze, What.GOAWAY: link.goaway}[what]()
 
-    def _end(self, tape: Tape) -> None:
-        tape.note(ended=time.monotonic())
-        self.recorder.end(tape)
+    def _peer_name(self, peer: str) -> str:
+        link = self._relay.link_of(peer) if self._relay else None
+        return peer if link is None else link.peer
 
 
 def _options(max_streams: int) -> list[tuple[str, int]]:
@@ -217,15 +197,18 @@ def _options(max_streams: int) -> list[tuple[str, int]]:
     ]
 
 
-def _listen(server: Any, target: str) -> int:
-    words = f"google-local cannot listen on {target}: is another program using that port?"
+def _bound(server: Any, target: str) -> int:
     try:
         port: int = server.add_insecure_port(target)
     except RuntimeError as error:
-        raise CannotListen(words) from error
+        raise _cannot_listen(target) from error
     if port == 0:
-        raise CannotListen(words)
+        raise _cannot_listen(target)
     return port
+
+
+def _cannot_listen(target: str) -> CannotListen:
+    return CannotListen(f"google-local cannot listen on {target}: is another program using that port?")
 
 
 def _ignore_shared_poller(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -1,103 +1,54 @@
 """One StreamingRecognize call: reads on one task, answers on another, and ends with a status."""
 
 import asyncio
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import grpc
 
-from voicestt.google_local.answers import Answers, billed, end_of_utterance
-from voicestt.google_local.asked import Asked, v1_streaming
+from voicestt.google_local.answers import Answers
+from voicestt.google_local.asked import Asked
 from voicestt.google_local.audio import Decoder
-from voicestt.google_local.engine import Engine, EngineStream, Heard
-from voicestt.google_local.limits import Code, Kind, Limits, Refusal, StreamRules
+from voicestt.google_local.dialects import Dialect
+from voicestt.google_local.engine import EngineStream, Heard
+from voicestt.google_local.faults import Due, Fault, Method, What, When
+from voicestt.google_local.limits import Kind, Refusal, StreamRules
+from voicestt.google_local.outbox import Outbox
 from voicestt.google_local.recording import Tape
-
-STATUS = {code.value[0]: code for code in grpc.StatusCode}
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What all calls of a service share. `scale`: the service's clock runs so many times as fast as the wall's."""
-
-    engine: Engine
-    limits: Limits
-    scale: float = 1.0
-
-
-def set_status(context: Any, refusal: Refusal) -> str:
-    """Tells the client how the call ends; gives the same for the record."""
-    context.set_code(STATUS[refusal.code])
-    context.set_details(refusal.words)
-    return f"{refusal.code.name}: {refusal.words}"
-
-
-class Outbox:
-    """An `EngineListener`: what an engine says, from whatever thread, brought to the loop in order."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, wake: Callable[[], None]) -> None:
-        self._loop = loop
-        self._thread = threading.get_ident()
-        self._wake = wake
-        self._heard: list[Heard] = []
-        self.is_over = False
-        self.error: Exception | None = None
-
-    def heard(self, heard: Heard) -> None:
-        """A partial or a final."""
-        self._on_loop(self._heard.append, heard)
-
-    def ended(self, error: Exception | None) -> None:
-        """Everything was said."""
-        self._on_loop(self._over, error)
-
-    def take(self) -> list[Heard]:
-        """What was said since the last time."""
-        heard, self._heard = self._heard, []
-        return heard
-
-    def _over(self, error: Exception | None) -> None:
-        self.is_over = True
-        self.error = error
-
-    def _on_loop(self, function: Callable[[Any], None], argument: Any) -> None:
-        if threading.get_ident() == self._thread:
-            self._now(function, argument)
-        elif not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._now, function, argument)
-
-    def _now(self, function: Callable[[Any], None], argument: Any) -> None:
-        function(argument)
-        self._wake()
+from voicestt.google_local.shared import Shared, engine_failed, set_status
 
 
 class StreamingCall:
     """The state of one call; `run` is its whole life."""
 
-    def __init__(self, shared: Rules, context: Any, tape: Tape) -> None:
-        self._shared = shared
-        self._context = context
-        self._tape = tape
+    method = Method.STREAMING
+
+    def __init__(
+        self, shared: Shared, dialect: Dialect, context: Any, tape: Tape, faults: tuple[Fault, ...] = ()
+    ) -> None:
+        self._shared, self._dialect, self._context, self._tape = shared, dialect, context, tape
+        self._due = Due()
+        self._faults = faults
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
-        self._rules = StreamRules(shared.limits)
+        self._rules = StreamRules(dialect.limits(shared.limits), dialect.wording)
         self._wake = asyncio.Event()
         self._outbox = Outbox(self._loop, self._wake.set)
-        self._answers = Answers("")
+        self._answers = Answers(dialect, "")
         self._asked: Asked | None = None
         self._decoder: Decoder | None = None
         self._stream: EngineStream | None = None
         self._refusal: Refusal | None = None
+        self._in_band: Fault | None = None
         self._utterance_over = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._is_silenced = False
+        self._reader: asyncio.Task[None] | None = None
+        self._watcher: asyncio.TimerHandle | None = None
+        self._timers: list[asyncio.TimerHandle] = []
 
     async def run(self) -> None:
         """Carries the call to its end and sets its status; cancelled when the client goes."""
-        reader = self._loop.create_task(self._read())
-        self._watch()
         try:
+            self._begin()
             await self._answer()
             self._tape.note(how="OK")
         except Refusal as refusal:
@@ -106,14 +57,43 @@ class StreamingCall:
             self._tape.note(how="cancelled by the client")
             raise
         finally:
-            self._leave(reader)
+            self._leave()
 
-    def _leave(self, reader: "asyncio.Task[None]") -> None:
-        reader.cancel()
-        if self._timer is not None:
-            self._timer.cancel()
+    def refuse(self, refusal: Refusal) -> None:
+        """Ends the call with this status, after what was heard; on the loop."""
+        self._refusal = self._refusal or refusal
+        self._wake.set()
+
+    def suffer(self, faults: tuple[Fault, ...]) -> None:
+        """Faults from now on, beside those it has."""
+        self._due.add(faults)
+        self._outbox.delay = self._due.delay / self._shared.scale
+        for slow in (fault for fault in faults if fault.what is What.SLOW):
+            self._tape.struck(str(slow))
+        self._set_timers()
+        self._strike(When.START)
+        self._strike(When.AUDIO, self._rules.audio_seconds)
+
+    # -- time --
+
+    def _begin(self) -> None:
+        self._watch()
+        self.suffer(self._faults)
+        if not self._is_silenced and self._refusal is None:
+            self._reader = self._loop.create_task(self._read())
+
+    def _leave(self) -> None:
+        self._stop_reading()
+        for timer in self._timers:
+            timer.cancel()
         if self._stream is not None:
             self._stream.abort()
+
+    def _stop_reading(self) -> None:
+        if self._reader is not None:
+            self._reader.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
 
     def _now(self) -> float:
         """The service's clock: seconds since the call began."""
@@ -127,12 +107,33 @@ class StreamingCall:
             self.refuse(refusal)
             return
         wait = max(0.0, self._rules.deadline - self._now()) / self._shared.scale
-        self._timer = self._loop.call_later(wait, self._watch)
+        self._watcher = self._loop.call_later(wait, self._watch)
 
-    def refuse(self, refusal: Refusal) -> None:
-        """Ends the call with this status, after what was heard; on the loop."""
-        self._refusal = self._refusal or refusal
-        self._wake.set()
+    # -- faults --
+
+    def _set_timers(self) -> None:
+        for fault in self._due.timed():
+            self._timers.append(self._loop.call_later(fault.seconds / self._shared.scale, self._suffer, fault))
+
+    def _strike(self, when: When, reached: float = 0.0) -> None:
+        for fault in self._due.at(when, reached):
+            self._suffer(fault)
+
+    def _suffer(self, fault: Fault) -> None:
+        self._tape.struck(str(fault))
+        if fault.what is What.ERROR:
+            self._is_silenced |= fault.when is When.FIRST_RESPONSE
+            self.refuse(Refusal(fault.code, fault.words))
+        elif fault.what is What.IN_BAND:
+            self._in_band = fault
+            self._wake.set()
+        elif fault.what is What.HANG:
+            self._is_silenced = True
+            self._stop_reading()
+        else:
+            self._shared.connection(self._context.peer(), fault.what)
+
+    # -- what comes --
 
     async def _read(self) -> None:
         try:
@@ -145,35 +146,37 @@ class StreamingCall:
             self.refuse(engine_failed(error))
 
     def _take(self, message: Any) -> None:
-        which = message.WhichOneof("streaming_request")
-        if which == "audio_content":
-            self._audio(message.audio_content)
+        kind = self._dialect.kind(message)
+        if kind is Kind.AUDIO:
+            self._audio(self._dialect.audio(message))
         else:
-            kind = Kind.CONFIG if which == "streaming_config" else Kind.NOTHING
             self._rules.message(kind, 0, 0.0, self._now())
-            self._configure(message.streaming_config)
+            self._configure(message)
 
-    def _configure(self, config: Any) -> None:
-        self._tape.note(config=str(config))
-        asked = self._asked = v1_streaming(config)
+    def _configure(self, message: Any) -> None:
+        self._tape.note(config=str(message))
+        asked = self._asked = self._dialect.streaming_asked(message)
         self._tape.note(language=asked.language, model=asked.model, encoding=asked.encoding)
         self._decoder = Decoder(asked.encoding)
-        self._answers = Answers(asked.language)
+        self._answers = Answers(self._dialect, asked.language)
         self._stream = self._shared.engine.open(asked.request(), self._outbox)
 
     def _audio(self, audio: bytes) -> None:
         seconds = self._asked.seconds(len(audio)) if self._asked else 0.0
-        kind = Kind.AUDIO if audio else Kind.NOTHING
         self._tape.audio(audio)
-        self._rules.message(kind, len(audio), seconds, self._now())
+        self._rules.message(Kind.AUDIO, len(audio), seconds, self._now())
         if self._decoder and self._stream:
             self._stream.write(self._decoder.feed(audio))
+        self._strike(When.AUDIO, self._rules.audio_seconds)
 
     def _half_close(self) -> None:
         self._tape.note(half_closed=True)
         self._rules.half_close()
-        if self._stream:
+        self._strike(When.HALF_CLOSE)
+        if self._stream and self._refusal is None and not self._is_silenced:
             self._stream.finish()
+
+    # -- what goes --
 
     async def _answer(self) -> None:
         is_over = False
@@ -181,27 +184,35 @@ class StreamingCall:
             await self._wake.wait()
             self._wake.clear()
             is_over = self._is_over()  # before the last responses are taken, or some come after them
-            for response in self._responses():
-                await self._context.write(response)
-                self._tape.response()
+            await self._send(self._responses())
         if self._refusal:
             raise self._refusal
         if self._outbox.error:
             raise engine_failed(self._outbox.error)
 
     def _is_over(self) -> bool:
-        return self._refusal is not None or self._outbox.is_over
+        is_said = self._outbox.is_over or self._in_band is not None
+        return self._refusal is not None or (is_said and not self._is_silenced)
+
+    async def _send(self, responses: list[Any]) -> None:
+        for response in responses:
+            self._strike(When.FIRST_RESPONSE)
+            if self._is_silenced:
+                return
+            await self._context.write(response)
+            self._tape.response()
 
     def _responses(self) -> list[Any]:
-        responses: list[Any] = self._answers.say(self._wanted(self._outbox.take()))
+        if self._is_silenced:
+            return []
+        responses: list[Any] = self._answers.say([one for one in self._outbox.take() if self._is_wanted(one)])
         if self._utterance_over and responses:
-            responses.insert(len(responses) - 1, end_of_utterance())
+            responses.insert(len(responses) - 1, self._answers.end_of_utterance())
+        if self._in_band:
+            return [*responses, self._dialect.in_band_error(self._in_band.code, self._in_band.words)]
         if self._outbox.is_over and not self._refusal:
-            return billed(responses, self._rules.audio_seconds)
+            return self._answers.billed(responses, self._rules.audio_seconds)
         return responses
-
-    def _wanted(self, heard: list[Heard]) -> list[Heard]:
-        return [one for one in heard if self._is_wanted(one)]
 
     def _is_wanted(self, heard: Heard) -> bool:
         if self._asked is None or self._utterance_over:
@@ -211,8 +222,3 @@ class StreamingCall:
             self._utterance_over = self._asked.single_utterance
             return True
         return self._asked.interim_results
-
-
-def engine_failed(error: Exception) -> Refusal:
-    """How a client is told that the recogniser failed."""
-    return Refusal(Code.INTERNAL, f"The recogniser behind google-local failed: {type(error).__name__}: {error}")

@@ -1,0 +1,184 @@
+"""The two versions of the API, `google.cloud.speech.v1` and `v2`: the same service in other messages.
+
+Everything here is raw protobuf (`Type.pb()`): proto-plus wrappers cost ten times as much to read.
+"""
+
+from dataclasses import replace
+from typing import Any, Protocol
+
+from google.cloud.speech_v1.types import cloud_speech as v1
+from google.cloud.speech_v2.types import cloud_speech as v2
+
+from voicestt.google_local import asked
+from voicestt.google_local.asked import Asked
+from voicestt.google_local.limits import (
+    V1_WORDING,
+    V2_STREAM_SECONDS,
+    V2_WORDING,
+    Code,
+    Kind,
+    Limits,
+    Refusal,
+    Wording,
+)
+
+
+class Dialect(Protocol):
+    """One version: its messages, where in them is what, and its own words."""
+
+    version: str
+    service: str
+    wording: Wording
+    StreamingRequest: Any
+    StreamingResponse: Any
+    RecogniseRequest: Any
+    RecogniseResponse: Any
+
+    def limits(self, limits: Limits) -> Limits:
+        """This version's own limits."""
+        ...
+
+    def kind(self, message: Any) -> Kind:
+        """What a message of a stream holds."""
+        ...
+
+    def audio(self, message: Any) -> bytes:
+        """A streaming message's audio."""
+        ...
+
+    def streaming_asked(self, message: Any) -> Asked:
+        """A stream's configuration; raises `Refusal`."""
+        ...
+
+    def recording(self, request: Any) -> bytes:
+        """The audio of Recognize."""
+        ...
+
+    def recognise_asked(self, request: Any) -> Asked:
+        """The configuration of Recognize; raises `Refusal`."""
+        ...
+
+    def end_time(self, result: Any) -> Any:
+        """The Duration that says where a result ends."""
+        ...
+
+    def billed(self, response: Any) -> Any:
+        """The Duration that says what is billed."""
+        ...
+
+    def in_band_error(self, code: Code, words: str) -> Any:
+        """An error as a response; raises `Refusal` where the version has none."""
+        ...
+
+
+class V1:
+    """`google.cloud.speech.v1`."""
+
+    version = "v1"
+    service = "google.cloud.speech.v1.Speech"
+    wording = V1_WORDING
+    StreamingRequest: Any = v1.StreamingRecognizeRequest.pb()
+    StreamingResponse: Any = v1.StreamingRecognizeResponse.pb()
+    RecogniseRequest: Any = v1.RecognizeRequest.pb()
+    RecogniseResponse: Any = v1.RecognizeResponse.pb()
+
+    def limits(self, limits: Limits) -> Limits:
+        """See Dialect."""
+        return limits
+
+    def kind(self, message: Any) -> Kind:
+        """See Dialect."""
+        return _kind(message, message.audio_content)
+
+    def audio(self, message: Any) -> bytes:
+        """See Dialect."""
+        content: bytes = message.audio_content
+        return content
+
+    def streaming_asked(self, message: Any) -> Asked:
+        """See Dialect."""
+        return asked.v1_streaming(message.streaming_config)
+
+    def recording(self, request: Any) -> bytes:
+        """See Dialect."""
+        content: bytes = request.audio.content
+        return content
+
+    def recognise_asked(self, request: Any) -> Asked:
+        """See Dialect."""
+        return asked.v1(request.config)
+
+    def end_time(self, result: Any) -> Any:
+        """See Dialect."""
+        return result.result_end_time
+
+    def billed(self, response: Any) -> Any:
+        """See Dialect."""
+        return response.total_billed_time
+
+    def in_band_error(self, code: Code, words: str) -> Any:
+        """See Dialect."""
+        response = self.StreamingResponse()
+        response.error.code = int(code)
+        response.error.message = words
+        return response
+
+
+class V2:
+    """`google.cloud.speech.v2`, with the recogniser `_` and a configuration in the request."""
+
+    version = "v2"
+    service = "google.cloud.speech.v2.Speech"
+    wording = V2_WORDING
+    StreamingRequest: Any = v2.StreamingRecognizeRequest.pb()
+    StreamingResponse: Any = v2.StreamingRecognizeResponse.pb()
+    RecogniseRequest: Any = v2.RecognizeRequest.pb()
+    RecogniseResponse: Any = v2.RecognizeResponse.pb()
+
+    def limits(self, limits: Limits) -> Limits:
+        """See Dialect."""
+        return replace(limits, stream_seconds=min(limits.stream_seconds, V2_STREAM_SECONDS))
+
+    def kind(self, message: Any) -> Kind:
+        """See Dialect."""
+        return _kind(message, message.audio)
+
+    def audio(self, message: Any) -> bytes:
+        """See Dialect."""
+        content: bytes = message.audio
+        return content
+
+    def streaming_asked(self, message: Any) -> Asked:
+        """See Dialect."""
+        return asked.v2_streaming(message.recognizer, message.streaming_config)
+
+    def recording(self, request: Any) -> bytes:
+        """See Dialect."""
+        content: bytes = request.content
+        return content
+
+    def recognise_asked(self, request: Any) -> Asked:
+        """See Dialect."""
+        return asked.v2(request.recognizer, request.config)
+
+    def end_time(self, result: Any) -> Any:
+        """See Dialect."""
+        return result.result_end_offset
+
+    def billed(self, response: Any) -> Any:
+        """See Dialect."""
+        return response.metadata.total_billed_duration
+
+    def in_band_error(self, code: Code, words: str) -> Any:
+        """See Dialect."""
+        raise Refusal(code, words)
+
+
+def _kind(message: Any, audio: bytes) -> Kind:
+    """Audio without a byte in it counts as nothing."""
+    if message.WhichOneof("streaming_request") == "streaming_config":
+        return Kind.CONFIG
+    return Kind.AUDIO if audio else Kind.NOTHING
+
+
+DIALECTS: tuple[Dialect, ...] = (V1(), V2())

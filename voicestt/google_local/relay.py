@@ -1,0 +1,233 @@
+"""A TCP relay in front of the gRPC server: cuts, freezes and GOAWAYs one connection, which gRPC itself cannot.
+
+It is there only when faults are. HTTP/2 is looked at just enough to put a GOAWAY between two frames.
+"""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+
+_HEADER = 9
+_CONTINUED = {1, 9}  # HEADERS, CONTINUATION: nothing may stand between them and their END_HEADERS
+_END_HEADERS = 0x4
+_GOAWAY = 7
+_LAST_STREAM = 0x7FFF_FFFF
+
+
+def goaway_frame() -> bytes:
+    """HTTP/2 GOAWAY with NO_ERROR that lets every stream live: RFC 9113, 6.8."""
+    payload = struct.pack("!II", _LAST_STREAM, 0)
+    return struct.pack("!I", len(payload))[1:] + struct.pack("!BBI", _GOAWAY, 0, 0) + payload
+
+
+class FrameCursor:
+    """Where in a flow of HTTP/2 frames one is."""
+
+    def __init__(self) -> None:
+        self._header = b""
+        self._payload_left = 0
+        self._is_continued = False
+
+    @property
+    def is_between_frames(self) -> bool:
+        """Whether another frame may be put here."""
+        return not self._header and not self._payload_left and not self._is_continued
+
+    def feed(self, data: bytes) -> int | None:
+        """Goes over `data`; gives the first position behind a whole frame in it, if there is one."""
+        position, boundary = 0, None
+        while position < len(data):
+            position += self._some(data, position)
+            if boundary is None and self.is_between_frames:
+                boundary = position
+        return boundary
+
+    def _some(self, data: bytes, position: int) -> int:
+        left = len(data) - position
+        if self._payload_left:
+            taken = min(self._payload_left, left)
+            self._payload_left -= taken
+            return taken
+        taken = min(_HEADER - len(self._header), left)
+        self._header += data[position : position + taken]
+        if len(self._header) == _HEADER:
+            self._read_header()
+        return taken
+
+    def _read_header(self) -> None:
+        self._payload_left = int.from_bytes(self._header[:3], "big")
+        if self._header[3] in _CONTINUED:
+            self._is_continued = not self._header[4] & _END_HEADERS
+        self._header = b""
+
+
+class _Half(asyncio.Protocol):
+    """One of a link's two connections: what comes goes out at the other."""
+
+    transport: asyncio.Transport
+    other: "_Half"
+
+    def __init__(self, link: "Link", forward: Callable[[bytes], None]) -> None:
+        self._link = link
+        self._forward = forward
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]
+        self._link.connected(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._forward(data)
+
+    def eof_received(self) -> bool:
+        self._link.close()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._link.close()
+
+    def pause_writing(self) -> None:
+        self._link.pause(self)
+
+    def resume_writing(self) -> None:
+        self._link.resume(self)
+
+
+class Link:
+    """One client's connection and ours to the server behind it."""
+
+    def __init__(self, relay: "Relay") -> None:
+        self._relay = relay
+        self.client = _Half(self, self._from_client)
+        self.server = _Half(self, self._from_server)
+        self._cursor = FrameCursor()
+        self._is_frozen = False
+        self._goaway_waits = False
+        self._early: list[bytes] = []
+        self._is_closed = False
+        self._ready = False
+
+    def connected(self, half: _Half) -> None:
+        """One of the two is there; both are needed before anything passes."""
+        if half is self.client:
+            self._relay.dial(self)
+            return
+        self._ready = True
+        self._relay.register(self, half.transport.get_extra_info("sockname")[1])
+        for data in self._early:
+            self.server.transport.write(data)
+        self._early.clear()
+
+    @property
+    def peer(self) -> str:
+        """The client's address, as gRPC writes it."""
+        host, port = self.client.transport.get_extra_info("peername")[:2]
+        return f"ipv4:{host}:{port}"
+
+    def cut(self) -> None:
+        """Resets the client's connection."""
+        sock = self.client.transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.client.transport.abort()
+        self.close()
+
+    def freeze(self) -> None:
+        """Nothing passes any more; both connections stay open."""
+        self._is_frozen = True
+
+    def goaway(self) -> None:
+        """Sends GOAWAY to the client as soon as no frame is under way."""
+        if self._cursor.is_between_frames:
+            self.client.transport.write(goaway_frame())
+        else:
+            self._goaway_waits = True
+
+    def close(self) -> None:
+        """Ends both connections, after what is under way was written."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._relay.forget(self)
+        self.client.transport.close()
+        if self._ready:
+            self.server.transport.close()
+
+    def pause(self, half: _Half) -> None:
+        """`half` cannot write more for now: do not read from the other."""
+        self._set_reading(half, reading=False)
+
+    def resume(self, half: _Half) -> None:
+        """`half` can write again."""
+        self._set_reading(half, reading=True)
+
+    def _set_reading(self, half: _Half, *, reading: bool) -> None:
+        source = self.server if half is self.client else self.client
+        if self._is_closed or not self._ready:
+            return
+        if reading:
+            source.transport.resume_reading()
+        else:
+            source.transport.pause_reading()
+
+    def _from_client(self, data: bytes) -> None:
+        if not self._ready:
+            self._early.append(data)
+        elif not self._is_frozen and not self._is_closed:
+            self.server.transport.write(data)
+
+    def _from_server(self, data: bytes) -> None:
+        if self._is_frozen or self._is_closed:
+            return
+        boundary = self._cursor.feed(data)
+        if self._goaway_waits and boundary is not None:
+            self._goaway_waits = False
+            data = data[:boundary] + goaway_frame() + data[boundary:]
+        self.client.transport.write(data)
+
+
+class Relay:
+    """All links of a service. On one loop."""
+
+    def __init__(self, server_port: int) -> None:
+        self._server_port = server_port
+        self._links: dict[int, Link] = {}
+        self._dials: set[asyncio.Task[None]] = set()
+        self._listener: asyncio.Server | None = None
+
+    async def listen(self, host: str, port: int) -> int:
+        """Listens, and gives the port; raises OSError."""
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(lambda: Link(self).client, host, port)
+        bound: int = self._listener.sockets[0].getsockname()[1]
+        return bound
+
+    def link_of(self, peer: str) -> Link | None:
+        """The link behind a peer as the gRPC server names it ("ipv4:127.0.0.1:4711")."""
+        return self._links.get(int(peer.rpartition(":")[2]))
+
+    def dial(self, link: Link) -> None:
+        """Connects a new link to the server."""
+        task = asyncio.get_running_loop().create_task(self._connect(link))
+        self._dials.add(task)
+        task.add_done_callback(self._dials.discard)
+
+    def register(self, link: Link, port: int) -> None:
+        """The link's own port towards the server is how the server knows it."""
+        self._links[port] = link
+
+    def forget(self, link: Link) -> None:
+        """A link ended."""
+        self._links = {port: other for port, other in self._links.items() if other is not link}
+
+    def close(self) -> None:
+        """Stops listening and ends all links."""
+        if self._listener is not None:
+            self._listener.close()
+        for link in list(self._links.values()):
+            link.close()
+
+    async def _connect(self, link: Link) -> None:
+        try:
+            await asyncio.get_running_loop().create_connection(lambda: link.server, "127.0.0.1", self._server_port)
+        except OSError:
+            link.close()
