@@ -7,6 +7,7 @@ may have changed and anybody can write.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import parse_qs, urlparse
 
 from twilio.request_validator import (  # type: ignore[import-untyped]
     SIGNATURE_HEADER,
@@ -54,13 +55,18 @@ class SignatureCheck:
         if self._validator is None:
             return True
         signature = header(SIGNATURE_HEADER)
-        if not signature:
+        if not signature or (isinstance(form, str) and not _names_the_body(url)):
             return False
         algorithm = get_signature_algorithm(header(SIGNATURE_SETTINGS_HEADER))
         signed = form if isinstance(form, str) else _Form(form or {})
         return any(
             self._validator.validate(candidate, signed, signature, algorithm) for candidate in _candidates(url)
         )
+
+
+def _names_the_body(url: str) -> bool:
+    """Whether the URL holds the hash of a body that is no form: only so is the body signed."""
+    return "bodySHA256" in parse_qs(urlparse(url).query)
 
 
 def _candidates(url: str) -> Sequence[str]:
