@@ -33,9 +33,10 @@ class EventsFile:
         self._thread.start()
 
     def stop(self) -> None:
-        """Writes what is waiting, at most for two seconds."""
+        """Writes what is waiting, at most for two seconds; nothing where it was not started."""
         self._lines.put(_END)
-        self._thread.join(2.0)
+        if self._thread.is_alive():
+            self._thread.join(2.0)
 
     def tell(self, event: Event) -> None:
         """Hands a partial or a final to the thread; nothing else is written."""
