@@ -1,0 +1,65 @@
+import pytest
+from twisted.internet.task import Clock
+
+from tests.conftest import Logged
+from tests.server.fakes import CALL
+from voicestt.audience import CallEnded, CallStarted, Delivered, Event, Final, Partial, Unheard
+from voicestt.server.call_book import CallBook
+from voicestt.server.call_log import CallLog
+
+
+@pytest.fixture
+def book(clock: Clock) -> CallBook:
+    return CallBook(clock)
+
+
+@pytest.fixture
+def log(book: CallBook) -> CallLog:
+    return CallLog(book)
+
+
+END = CallEnded(CALL, "stop", 12.34, 617, 98_720, {})
+EVERYTHING: list[Event] = [
+    CallStarted(CALL),
+    Partial(CALL, 1, "שלום"),
+    Final(CALL, 1, "שלום {braces} עולם"),
+    Unheard(CALL, "UNAVAILABLE: no route"),
+    END,
+]
+
+
+def test_each_event_is_a_line(log: CallLog, logged: Logged) -> None:
+    for event in EVERYTHING:
+        log.tell(event)
+    assert logged.lines == [
+        "Call started, stream MZ1.",
+        "🟡 Partial: שלום",
+        "🟢 Final: שלום {braces} עולם",
+        "The recogniser gave up, and words may be lost: UNAVAILABLE: no route. The call goes on. "
+        "What to do: see 'When it breaks' in the README.",
+        "Call ended: stop; 12.34 s; 617 frames; 98720 bytes; 0 partials; 0 finals; first partial after none; "
+        "final delay none",
+    ]
+
+
+def test_each_line_bears_the_call_and_none_a_number(log: CallLog, logged: Logged, book: CallBook) -> None:
+    book.announce(CALL.call_sid, CALL.caller, CALL.called)
+    for event in EVERYTHING:
+        log.tell(event)
+    assert [event["log_system"] for event in logged.events] == ["CA1"] * len(EVERYTHING)
+    for event in logged.events:
+        assert "+972" not in repr(event)
+
+
+def test_the_end_of_a_call_is_its_account(log: CallLog, logged: Logged, book: CallBook) -> None:
+    book.note_status("CA1", "stream-started")
+    book.note_status("CA1", "stream-error 31930")
+    delivered = Delivered(7, 3, 0.4321, (0.5, 1.25, 0.75))
+    log.tell(
+        CallEnded(CALL, "the socket was lost", 1.0, 50, 8_000, {"media out of turn": 2, "binary": 1}, delivered)
+    )
+    assert logged.lines == [
+        "Call ended: the socket was lost; 1.00 s; 50 frames; 8000 bytes; 7 partials; 3 finals; "
+        "first partial after 432 ms; final delay median 750 ms, longest 1250 ms; "
+        "ignored: 1 binary, 2 media out of turn; Twilio's statuses: stream-started, stream-error 31930"
+    ]

@@ -1,0 +1,35 @@
+from twisted.internet.task import Clock
+
+from tests.server.fakes import CALL, Collected
+from voicestt.audience import CallEnded, CallStarted, Delivered, Event, Final, Partial, Unheard
+from voicestt.server.tally import Tally
+
+END = CallEnded(CALL, "stop", 1.0, 50, 8_000, {})
+
+
+def test_what_was_told_is_counted_and_passed_on(clock: Clock, audience: Collected) -> None:
+    tally = Tally(clock, audience)
+    clock.advance(5)
+    told: list[tuple[float, Event]] = [
+        (0.0, CallStarted(CALL)),
+        (0.5, Partial(CALL, 1, "a")),
+        (0.2, Partial(CALL, 1, "a b")),
+        (0.2, Final(CALL, 1, "a b", delay=0.5)),
+        (0.1, Final(CALL, 2, "c")),
+        (0.1, Unheard(CALL, "no route")),
+        (0.1, Final(CALL, 3, "d", delay=0.25)),
+    ]
+    for wait, event in told:
+        clock.advance(wait)
+        tally.tell(event)
+    tally.tell(END)
+    assert audience.events[:-1] == [event for _, event in told]
+    assert audience.end.delivered == Delivered(2, 3, 0.5, (0.5, 0.25))
+    assert audience.end.reason == "stop"
+
+
+def test_a_silent_call_has_nothing_to_tell(clock: Clock, audience: Collected) -> None:
+    tally = Tally(clock, audience)
+    tally.tell(CallStarted(CALL))
+    tally.tell(END)
+    assert audience.end.delivered == Delivered(0, 0, None, ())
