@@ -17,7 +17,8 @@ from voicestt.simulator.call_values import CallOptions, Speech, Target
 from voicestt.simulator.caller import place_call
 from voicestt.simulator.clip import read_clip
 
-_START_SECONDS = 90.0
+_GOOGLE_SECONDS = 90.0  # it loads a model
+_SERVER_SECONDS = 30.0
 _LAST_WORDS_SECONDS = 15.0
 _GOOGLE_READY = "listening on"
 
@@ -49,8 +50,9 @@ class _Show:
         try:
             self._working = Deferred.fromCoroutine(self._work(waves))
             placed = await self._working
-        except CancelledError as error:
-            raise DemoFailed(str(self._death)) from error
+        except CancelledError:
+            self._check_alive()
+            raise
         finally:
             for process in reversed(self._running):
                 await process.stop()
@@ -62,9 +64,11 @@ class _Show:
         await self._start_server()
         placed: list[Placed] = []
         for wave in waves:
+            self._check_alive()
             calls = [Deferred.fromCoroutine(self._call(voice)) for voice in wave]
             placed += await gatherResults(calls, consumeErrors=True)
         await self._last_words(placed)
+        self._check_alive()
         return placed
 
     # -- the processes
@@ -76,20 +80,26 @@ class _Show:
         self._death = death
         self._working.cancel()
 
+    def _check_alive(self) -> None:
+        """What is cancelled may take it for an error of its own and go on: this ends it."""
+        if self._death is not None:
+            raise DemoFailed(str(self._death))
+
     async def _start_google(self) -> None:
         ready = self._google.says(_GOOGLE_READY)
         self._start(self._google, self._services.google_command(), dict(os.environ) | {"PYTHONUNBUFFERED": "1"})
         try:
-            await ready.addTimeout(_START_SECONDS, self._reactor)
+            await ready.addTimeout(_GOOGLE_SECONDS, self._reactor)
         except NoAnswerInTime as error:
-            raise DemoFailed(f"the local Google service did not listen within {_START_SECONDS:.0f} s") from error
+            raise DemoFailed(f"the local Google service did not listen within {_GOOGLE_SECONDS:.0f} s") from error
 
     async def _start_server(self) -> None:
         self._start(self._server, self._services.server_command(), self._services.server_environment())
-        give_up = self._reactor.seconds() + _START_SECONDS
+        give_up = self._reactor.seconds() + _SERVER_SECONDS
         while not await self._is_healthy():
+            self._check_alive()
             if self._reactor.seconds() > give_up:
-                raise DemoFailed(f"the server did not answer /healthz within {_START_SECONDS:.0f} s")
+                raise DemoFailed(f"the server did not answer /healthz within {_SERVER_SECONDS:.0f} s")
             await deferLater(self._reactor, 0.1)
 
     def _start(self, process: WatchedProcess, command: list[str], environment: dict[str, str]) -> None:
@@ -98,10 +108,9 @@ class _Show:
 
     async def _is_healthy(self) -> bool:
         agent = Agent(self._reactor, connectTimeout=2)
+        asked = agent.request(b"GET", f"{self._services.url}/healthz".encode())
         try:
-            response = await agent.request(b"GET", f"{self._services.url}/healthz".encode())
-        except CancelledError:
-            raise
+            response = await asked.addTimeout(2, self._reactor)
         except Exception:  # noqa: BLE001 (whatever the reason, it is not up yet)
             return False
         return bool(response.code == 200)
@@ -122,6 +131,7 @@ class _Show:
         wanted = {call.report.call_sid for call in placed}
         give_up = self._reactor.seconds() + _LAST_WORDS_SECONDS
         while self._reactor.seconds() < give_up:
+            self._check_alive()
             if wanted <= {event.call for event in read_events(self._services.events_file) if event.is_final}:
                 break
             await deferLater(self._reactor, 0.1)

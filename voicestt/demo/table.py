@@ -72,7 +72,8 @@ def _verdict(calls: Sequence[Judged]) -> str:
     errors = total_errors(calls)
     first = [call.first_partial for call in calls if call.first_partial is not None]
     words = f"{errors.rate:.1%} of {errors.spoken} words wrong" if errors.spoken else "the words were not compared"
+    taken = "1 call was" if len(calls) == 1 else f"{len(calls)} calls were"
     return (
-        f"It works: {len(calls)} calls were taken and closed cleanly, {words}, the first partial "
+        f"It works: {taken} taken and closed cleanly, {words}, the first partial "
         f"{_ms(percentile(first, 0.5))} ms after the voice began (median), no byte lost."
     )
