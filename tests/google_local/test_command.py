@@ -77,6 +77,15 @@ def test_options_that_do_not_go_together(script_file: Path, tmp_path: Path) -> N
     assert "--record-audio needs --record DIR" in refused("--record-audio", "--script", str(script_file))
 
 
+def test_files_that_cannot_be_used_are_named(script_file: Path, tmp_path: Path) -> None:
+    trouble = tmp_path / "trouble"
+    trouble.write_text("next: rubbish")
+    said = refused("--script", str(script_file), "--faults", str(trouble))
+    assert "trouble: line 1: 'rubbish' is no fault" in said
+    said = refused("--script", str(script_file), "--record", str(trouble / "records"))
+    assert "records cannot be used: Not a directory" in said
+
+
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "voicestt.google_local.whisper", None)
     output = refused()

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from voicestt.google_local.faultfile import FaultFile
-from voicestt.google_local.faults import BadFaults, Faults, Method
+from voicestt.google_local.faultlines import BadFaults
+from voicestt.google_local.faults import Faults, Method
 
 
 def count(faults: Faults) -> int:

@@ -1,99 +1,5 @@
-import contextlib
-
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from voicestt.google_local import faults
-from voicestt.google_local.faults import BadFaults, Due, Fault, Faults, Line, Method, What, When, Which
-from voicestt.google_local.limits import Code
-
-SECONDS = st.integers(0, 10_000).map(lambda tenths: tenths / 10)
-MOMENTS = st.one_of(
-    st.tuples(st.sampled_from([When.START, When.FIRST_RESPONSE, When.HALF_CLOSE]), st.just(0.0)),
-    st.tuples(st.sampled_from([When.SECONDS, When.AUDIO]), SECONDS),
-)
-WORDS = st.text(st.characters(codec="utf-8", exclude_characters='"\n'))
-
-
-@st.composite
-def some_faults(draw: st.DrawFn) -> Fault:
-    what = draw(st.sampled_from(What))
-    if what is What.SLOW:
-        return Fault(what, delay=draw(SECONDS))
-    when, seconds = draw(MOMENTS)
-    if what in {What.ERROR, What.IN_BAND}:
-        return Fault(what, when, seconds, draw(st.sampled_from([code for code in Code if code])), draw(WORDS))
-    return Fault(what, when, seconds)
-
-
-@st.composite
-def lines(draw: st.DrawFn) -> Line:
-    which = draw(st.sampled_from(Which))
-    number = st.integers(1, 10**6)
-    return Line(
-        which,
-        draw(some_faults()),
-        draw(st.sampled_from(Method)),
-        count=draw(number) if which is Which.NEXT else 1,
-        numbers=tuple(draw(st.lists(st.tuples(number, number), min_size=1))) if which is Which.STREAMS else (),
-    )
-
-
-@given(st.lists(lines()))
-def test_what_is_written_is_read(written: list[Line]) -> None:
-    assert faults.parse("\n".join(map(str, written))) == tuple(written)
-
-
-@given(st.text() | st.text('alnext 123streams:cuthang,-error UNAVAILABLEafter .s#"\n'))
-def test_anything_else_is_refused_and_nothing_worse(text: str) -> None:
-    with contextlib.suppress(BadFaults):
-        assert all(isinstance(line, Line) for line in faults.parse(text))
-
-
-def test_it_may_be_written_as_a_person_does() -> None:
-    text = """
-    # trouble
-    next: error UNAVAILABLE
-    next 2 streaming: error INTERNAL "what: ever #1" after 5 s   # twice
-    streams 3, 5-7: hang on half-close
-    stream 4 : cut after 2.5s of audio
-    all recognize: credentials
-    all: slow 0.3 s
-    running: freeze
-    """
-    read = faults.parse(text)
-    assert [str(line.fault) for line in read[1:4]] == [
-        'error INTERNAL "what: ever #1" after 5 s',
-        "hang on half-close",
-        "cut after 2.5 s of audio",
-    ]
-    assert read[0].fault.words == "The service is currently unavailable."
-    assert read[1].count == 2
-    assert read[2].numbers == ((3, 3), (5, 7))
-    assert read[4].method is Method.RECOGNIZE
-    assert read[4].fault.code is Code.UNAUTHENTICATED
-    assert read[4].fault.words.startswith("Request had invalid authentication credentials.")
-    assert (read[5].fault.delay, read[6].which) == (0.3, Which.RUNNING)
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("\nnext error", "line 2: 'next error' has no colon"),
-        ("somebody: hang", "'somebody' names no calls"),
-        ("streams 1--2: hang", "are no stream numbers"),
-        ("next: explode", "'explode' is no fault"),
-        ("next: error OK", "'OK' is no status code"),
-        ("next: error TEAPOT", "there are CANCELLED, UNKNOWN"),
-        ("next: error UNAVAILABLE sometimes", "is no fault"),
-        ("next: hang after s", "is no fault"),
-    ],
-)
-def test_what_is_wrong_is_said(text: str, words: str) -> None:
-    with pytest.raises(BadFaults) as caught:
-        faults.parse(text)
-    assert words in str(caught.value)
+from voicestt.google_local import faultlines
+from voicestt.google_local.faults import Due, Fault, Faults, Method, What, When
 
 
 def whats(taken: tuple[Fault, ...]) -> list[What]:
@@ -101,7 +7,7 @@ def whats(taken: tuple[Fault, ...]) -> list[What]:
 
 
 def test_calls_take_the_next_lines_one_after_the_other() -> None:
-    plan = Faults(faults.parse("next 2: hang\nall: slow 1 s\nnext: cut\nstreams 2-3: goaway"))
+    plan = Faults(faultlines.parse("next 2: hang\nall: slow 1 s\nnext: cut\nstreams 2-3: goaway"))
     taken = [whats(plan.of_new_call(number, Method.STREAMING)) for number in range(1, 5)]
     assert taken == [
         [What.HANG, What.SLOW],
@@ -112,7 +18,7 @@ def test_calls_take_the_next_lines_one_after_the_other() -> None:
 
 
 def test_a_method_takes_its_own() -> None:
-    plan = Faults(faults.parse("next recognize: hang\nall streaming: cut\nrunning recognize: freeze"))
+    plan = Faults(faultlines.parse("next recognize: hang\nall streaming: cut\nrunning recognize: freeze"))
     assert whats(plan.of_new_call(1, Method.STREAMING)) == [What.CUT]
     assert whats(plan.of_new_call(2, Method.RECOGNIZE)) == [What.HANG]
     assert whats(plan.of_running_call(Method.RECOGNIZE)) == [What.FREEZE]
@@ -121,7 +27,7 @@ def test_a_method_takes_its_own() -> None:
 
 def test_a_fault_strikes_once_and_in_time() -> None:
     due = Due(
-        line.fault for line in faults.parse("all: cut after 2 s of audio\nall: slow 1 s\nall: hang after 3 s")
+        line.fault for line in faultlines.parse("all: cut after 2 s of audio\nall: slow 1 s\nall: hang after 3 s")
     )
     assert due.delay == 1
     assert due.at(When.AUDIO, 1.9) == []

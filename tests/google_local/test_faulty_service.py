@@ -22,7 +22,7 @@ from tests.google_local.client import (
     transport,
 )
 from voicestt.google_local import script
-from voicestt.google_local.faults import BadFaults
+from voicestt.google_local.faultlines import BadFaults
 from voicestt.google_local.scripted import ScriptEngine
 from voicestt.google_local.service import LocalGoogle
 from voicestt.google_local.timeline import clip_of

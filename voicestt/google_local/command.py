@@ -4,13 +4,15 @@ import ipaddress
 import signal
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from voicestt.google_local import script
 from voicestt.google_local.engine import Engine
-from voicestt.google_local.faults import BadFaults
+from voicestt.google_local.faultlines import BadFaults
+from voicestt.google_local.limits import GOOGLES
 from voicestt.google_local.recording import Recorder
 from voicestt.google_local.scripted import ScriptEngine
 from voicestt.google_local.service import STREAMS_PER_CONNECTION, CannotListen, LocalGoogle
@@ -30,6 +32,20 @@ _NO_WHISPER = (
 @click.option("--model", type=_EXISTING_FOLDER, help="A Whisper model of your own (ctranslate2).")
 @click.option("--time-scale", type=click.FloatRange(min=0.001), default=1.0, show_default=True)
 @click.option(
+    "--stream-seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=GOOGLES.stream_seconds,
+    show_default=True,
+    help="How long a stream may last.",
+)
+@click.option(
+    "--silence-seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=GOOGLES.silence_seconds,
+    show_default=True,
+    help="How long a stream may be without audio.",
+)
+@click.option(
     "--max-streams-per-connection",
     type=click.IntRange(min=1),
     default=STREAMS_PER_CONNECTION,
@@ -47,6 +63,8 @@ def google_local(
     script_file: Path | None,
     model: Path | None,
     time_scale: float,
+    stream_seconds: float,
+    silence_seconds: float,
     max_streams_per_connection: int,
     record: Path | None,
     record_audio: bool,
@@ -61,7 +79,7 @@ def google_local(
 
     What recognises is Whisper (pip install 'voicestt[embedded]'), or a script: see voicestt.google_local.script
     for its format. The file of --faults has lines like "next: error UNAVAILABLE after 5 s": see
-    voicestt.google_local.faults.
+    voicestt.google_local.faultlines.
     """
     host, port = _address(listen)
     if record_audio and record is None:
@@ -72,6 +90,7 @@ def google_local(
             engine,
             host=host,
             port=port,
+            limits=replace(GOOGLES, stream_seconds=stream_seconds, silence_seconds=silence_seconds),
             time_scale=time_scale,
             max_streams_per_connection=max_streams_per_connection,
             recorder=Recorder(record, write_audio=record_audio),
@@ -80,6 +99,8 @@ def google_local(
         )
     except BadFaults as error:
         raise click.ClickException(f"{faults}: {error}") from error
+    except OSError as error:
+        raise click.ClickException(f"{error.filename} cannot be used: {error.strerror}") from error
     _run(service, engine)
 
 

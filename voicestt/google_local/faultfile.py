@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from voicestt.google_local.faults import BadFaults, Faults, parse
+from voicestt.google_local.faultlines import BadFaults, parse
+from voicestt.google_local.faults import Faults
 
 
 class FaultFile:

@@ -74,6 +74,7 @@ class _Half(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
+        self._link.relay.halves.add(self)
         self._link.connected(self)
 
     def data_received(self, data: bytes) -> None:
@@ -84,6 +85,7 @@ class _Half(asyncio.Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._link.relay.halves.discard(self)
         self._link.close()
 
     def pause_writing(self) -> None:
@@ -97,7 +99,7 @@ class Link:
     """One client's connection and ours to the server behind it."""
 
     def __init__(self, relay: "Relay") -> None:
-        self._relay = relay
+        self.relay = relay
         self.client = _Half(self, self._from_client)
         self.server = _Half(self, self._from_server)
         self._cursor = FrameCursor()
@@ -110,10 +112,13 @@ class Link:
     def connected(self, half: _Half) -> None:
         """One of the two is there; both are needed before anything passes."""
         if half is self.client:
-            self._relay.dial(self)
+            self.relay.dial(self)
+            return
+        if self._is_closed:  # the client went while we were dialling
+            half.transport.close()
             return
         self._ready = True
-        self._relay.register(self, half.transport.get_extra_info("sockname")[1])
+        self.relay.register(self, half.transport.get_extra_info("sockname")[1])
         for data in self._early:
             self.server.transport.write(data)
         self._early.clear()
@@ -147,7 +152,7 @@ class Link:
         if self._is_closed:
             return
         self._is_closed = True
-        self._relay.forget(self)
+        self.relay.forget(self)
         self.client.transport.close()
         if self._ready:
             self.server.transport.close()
@@ -190,6 +195,7 @@ class Relay:
 
     def __init__(self, server_port: int) -> None:
         self._server_port = server_port
+        self.halves: set[_Half] = set()
         self._links: dict[int, Link] = {}
         self._dials: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server | None = None
@@ -200,6 +206,11 @@ class Relay:
         self._listener = await loop.create_server(lambda: Link(self).client, host, port)
         bound: int = self._listener.sockets[0].getsockname()[1]
         return bound
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """The links that live."""
+        return tuple(self._links.values())
 
     def link_of(self, peer: str) -> Link | None:
         """The link behind a peer as the gRPC server names it ("ipv4:127.0.0.1:4711")."""
@@ -219,15 +230,25 @@ class Relay:
         """A link ended."""
         self._links = {port: other for port, other in self._links.items() if other is not link}
 
-    def close(self) -> None:
-        """Stops listening and ends all links."""
+    async def close(self) -> None:
+        """Stops listening and ends all connections, after what can be written at once."""
         if self._listener is not None:
             self._listener.close()
-        for link in list(self._links.values()):
-            link.close()
+        for half in tuple(self.halves):
+            half.transport.close()
+        await _a_moment()
+        for half in tuple(self.halves):
+            half.transport.abort()
+        await _a_moment()
 
     async def _connect(self, link: Link) -> None:
         try:
             await asyncio.get_running_loop().create_connection(lambda: link.server, "127.0.0.1", self._server_port)
         except OSError:
             link.close()
+
+
+async def _a_moment() -> None:
+    """Lets the loop do what closing a transport put off."""
+    for _ in range(3):
+        await asyncio.sleep(0)

@@ -12,7 +12,8 @@ import grpc.aio
 
 from voicestt.google_local.engine import Engine
 from voicestt.google_local.faultfile import FaultFile
-from voicestt.google_local.faults import Faults, What, parse
+from voicestt.google_local.faultlines import parse
+from voicestt.google_local.faults import Faults, What
 from voicestt.google_local.handlers import Handlers
 from voicestt.google_local.limits import GOOGLES, Limits
 from voicestt.google_local.recording import Recorder, StreamRecord
@@ -33,7 +34,7 @@ class LocalGoogle:
 
     `host` and `port` say where it listens (port 0: a free one), in plaintext. `time_scale` lets its clock run so
     many times as fast: all limits in seconds pass sooner, audio may come so many times as fast; audio itself
-    stays as long as it is. `recorder` keeps what came. `faults` (see `faults.py`, "" for none yet) or
+    stays as long as it is. `recorder` keeps what came. `faults` (see `faultlines.py`, "" for none yet) or
     `faults_file` make it able to fail; without either `set_faults` is refused. The engine stays the caller's:
     it is not closed. Raises `BadFaults`.
     """
@@ -154,7 +155,7 @@ class LocalGoogle:
         await self._handlers.dismiss()
         await server.stop(0)
         if self._relay is not None:
-            self._relay.close()
+            await self._relay.close()
 
     async def _listen(self, server: Any) -> int:
         if not self._can_fail:
