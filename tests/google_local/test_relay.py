@@ -125,7 +125,6 @@ def test_links_are_forgotten_when_they_end() -> None:
                 assert len(relay.links) == 1
                 assert relay.link_of("ipv4:127.0.0.1:0") is None
             await asyncio.sleep(0.05)
-            assert len(relay.links) == 0
-            assert len(relay.halves) == 0
+            assert (len(relay.links), len(relay.halves)) == (0, 0)
 
     asyncio.run(main())
