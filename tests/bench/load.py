@@ -150,7 +150,9 @@ def byte_faults(calls: list[RawCall], streams: list[dict[str, Any]]) -> list[str
         else:
             difference = stream["audio_bytes"] - call.pcm_bytes
             faults.append(
-                f"call {call.number}: {difference:+d} bytes" if difference else f"call {call.number}: misplaced"
+                f"call {call.number}: {difference:+d} bytes"
+                if difference
+                else f"call {call.number}: bytes misplaced"
             )
     return faults
 

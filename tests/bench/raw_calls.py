@@ -228,6 +228,9 @@ def _hang_up(calls: list[RawCall], selector: selectors.BaseSelector) -> None:
             if call.outbox:
                 call.send(b"")
         _read(selector, 0.02)
+    for call in calls:
+        call.socket.close()
+    selector.close()
 
 
 def _read(selector: selectors.BaseSelector, seconds: float) -> None:
@@ -235,3 +238,4 @@ def _read(selector: selectors.BaseSelector, seconds: float) -> None:
         key.data.receive()
         if key.data.closed:
             selector.unregister(key.fileobj)
+            key.data.socket.close()
