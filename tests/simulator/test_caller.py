@@ -296,3 +296,11 @@ async def test_nobody_there_is_11200_and_no_traceback(closed_port: int) -> None:
     report = await calling(Target(f"http://127.0.0.1:{closed_port}"))
     assert codes(report) == [11200]
     assert "refused" in str(report.problems[0])
+
+
+@with_reactor
+async def test_progress_is_told_every_five_seconds(target: Target) -> None:
+    lines: list[str] = []
+    report = await calling(target, CallOptions(silence=5), progress=lines.append)
+    assert report.ok
+    assert "5 s spoken" in lines

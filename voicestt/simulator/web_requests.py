@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as NoAnswerInTime
-from twisted.internet.error import ConnectError, DNSLookupError
+from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
 from twisted.internet.error import TimeoutError as TwistedTimeout
 from twisted.internet.interfaces import IConsumer, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
@@ -23,7 +23,15 @@ from voicestt.simulator.problems import CallRefused
 
 CONNECT_SECONDS = 5
 ANSWER_SECONDS = 15
-_FAILURES = (ConnectError, DNSLookupError, TwistedTimeout, ResponseFailed, ResponseNeverReceived, NoAnswerInTime)
+_FAILURES = (
+    ConnectError,
+    DNSLookupError,
+    ConnectionClosed,
+    TwistedTimeout,
+    ResponseFailed,
+    ResponseNeverReceived,
+    NoAnswerInTime,
+)
 
 
 @dataclass(frozen=True, slots=True)
