@@ -46,13 +46,13 @@ class Logged:
     @property
     def failures(self) -> list[Failure]:
         """Exceptions that were logged, those in Deferreds that nobody looked at among them."""
-        return [event["log_failure"] for event in self.events if event.get("log_failure") is not None]
+        return [failure for event in self.events if (failure := _failure_in(event)) is not None]
 
     def flush(self, *kinds: type[BaseException]) -> list[Failure]:
         """The failures of these kinds, which the test asked for; they are taken out of the log."""
         gc.collect()
         asked = [failure for failure in self.failures if failure.check(*kinds)]
-        self.events = [event for event in self.events if event.get("log_failure") not in asked]
+        self.events = [event for event in self.events if _failure_in(event) not in asked]
         return asked
 
     def flush_critical(self) -> list[str]:
@@ -60,6 +60,11 @@ class Logged:
         critical = [event for event in self.events if event.get("log_level") is LogLevel.critical]
         self.events = [event for event in self.events if event.get("log_level") is not LogLevel.critical]
         return [formatEvent(event) for event in critical]
+
+
+def _failure_in(event: Any) -> Failure | None:
+    failure: Failure | None = event.get("log_failure") or event.get("failure")  # the latter from Twisted's old log
+    return failure
 
 
 @pytest.fixture(autouse=True)

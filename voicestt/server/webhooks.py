@@ -17,7 +17,7 @@ import voicestt
 from voicestt import twiml
 from voicestt.server.call_book import CallBook
 from voicestt.server.calls import Calls
-from voicestt.server.signatures import SignatureCheck
+from voicestt.server.signatures import Headers, SignatureCheck
 
 _UPGRADE_REQUIRED = 426
 _TOO_LARGE = 413
@@ -71,10 +71,11 @@ class Webhooks:
     @app.route(twiml.MEDIA + "/")
     def media(self, request: Request) -> bytes | IResource:
         """The WebSocket, for those who ask for one."""
-        if (request.getHeader("upgrade") or "").lower() != "websocket":
+        header = _headers(request)
+        if (header("upgrade") or "").lower() != "websocket":
             request.setHeader("upgrade", "websocket")
             return _text(request, _UPGRADE_REQUIRED, "This path speaks WebSocket only.")
-        if not self._signatures.accepts(self._url(request, "wss"), request.getHeader):
+        if not self._signatures.accepts(self._url(request, "wss"), header):
             self._log.warn(
                 "A WebSocket was refused with 403: its signature is missing or wrong. {hint}", hint=_HINT
             )
@@ -109,7 +110,7 @@ class Webhooks:
         text = body.decode("utf-8", "replace")
         form = _parsed(text) if is_form else {}
         signed = form if is_form or not text else text
-        if not self._signatures.accepts(self._url(request, scheme), request.getHeader, signed):
+        if not self._signatures.accepts(self._url(request, scheme), _headers(request), signed):
             self._log.warn("A webhook was refused with 403: its signature is missing or wrong. {hint}", hint=_HINT)
             return None
         return form or _parsed(request.uri.partition(b"?")[2].decode("ascii", "replace"))
@@ -128,6 +129,16 @@ _HINT = (
     "Either it was not Twilio, or TWILIO_AUTH_TOKEN is not this account's, or PUBLIC_HOST is not the name in the "
     "Twilio console."
 )
+
+
+def _headers(request: Request) -> Headers:
+    """Looks up a header of `request`; Twisted's own way raises where a stranger's bytes are no UTF-8."""
+
+    def header(name: str, /) -> str | None:
+        value = request.getHeader(name.encode())
+        return None if value is None else value.decode("utf-8", "replace")
+
+    return header
 
 
 def _body(request: Request) -> bytes | None:
