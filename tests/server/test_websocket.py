@@ -1,0 +1,410 @@
+import base64
+import hashlib
+import os
+
+import autobahn.websocket
+import pytest
+from autobahn.websocket.compress import PerMessageDeflateOffer
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+
+from tests.conftest import Logged
+from tests.server.fakes import TOKEN
+from tests.server.in_memory import CONNECTED, FRAME, MEDIA_URL, STOP, Answer, Media, Server, event, media, start
+from voicestt.simulator.signatures import signature
+
+PATH = "/ws/twilio-media"
+SIGNATURE = signature(TOKEN, MEDIA_URL)
+KEY = base64.b64encode(bytes(16)).decode()
+GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+def twilios_request(*more: str, path: str = PATH, signed: str | None = SIGNATURE) -> bytes:
+    """The opening handshake with exactly the headers that Twilio sends."""
+    lines = [
+        f"GET {path} HTTP/1.1",
+        "Host: voice.example.com",
+        "User-Agent: Twilio.TmeWs/1.0",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13",
+        f"Sec-WebSocket-Key: {KEY}",
+    ]
+    lines += [f"x-twilio-signature: {signed}"] if signed is not None else []
+    return "\r\n".join([*lines, *more, "", ""]).encode()
+
+
+def handshake(server: Server, *more: str, path: str = PATH, signed: str | None = SIGNATURE) -> Answer:
+    return Answer("GET", server.ask(twilios_request(*more, path=path, signed=signed)))
+
+
+def in_a_call(server: Server, *, frames: int = 0) -> Media:
+    joined = server.join()
+    joined.say(CONNECTED, start(), *[media()] * frames)
+    return joined
+
+
+def pass_time(server: Server, joined: Media, seconds: float) -> None:
+    for _ in range(round(seconds * 10)):
+        server.clock.advance(0.1)
+        joined.flush()
+
+
+# -- the handshake
+
+
+def test_twilios_own_handshake_is_answered_101(server: Server, logged: Logged) -> None:
+    answer = handshake(server)
+    assert answer.status == 101
+    accepted = hashlib.sha1((KEY + GUID).encode()).digest()
+    assert answer.headers["sec-websocket-accept"] == base64.b64encode(accepted).decode()
+    assert answer.headers["sec-websocket-protocol"] is None
+    assert answer.headers["sec-websocket-extensions"] is None
+    assert logged.matching("📞 WebSocket connected: /ws/twilio-media") == [
+        "📞 WebSocket connected: /ws/twilio-media"
+    ]
+
+
+def test_a_slash_at_the_end_is_no_other_path(server: Server) -> None:
+    assert handshake(server, path=PATH + "/").status == 101
+    assert handshake(server, path=PATH + "/", signed=signature(TOKEN, MEDIA_URL + "/")).status == 101
+    assert handshake(server, signed=signature(TOKEN, MEDIA_URL + "/")).status == 101
+
+
+@pytest.mark.parametrize(
+    ("offered", "selected"),
+    [
+        ([], None),
+        (["audio.twilio.com"], "audio.twilio.com"),
+        (["chat", "audio.twilio.com"], "audio.twilio.com"),
+        (["chat"], None),
+        (["Audio.Twilio.Com"], None),
+    ],
+)
+def test_a_subprotocol_is_selected_when_it_was_offered(
+    server: Server, offered: list[str], selected: str | None
+) -> None:
+    headers = [f"Sec-WebSocket-Protocol: {', '.join(offered)}"] if offered else []
+    answer = handshake(server, *headers)
+    assert (answer.status, answer.headers["sec-websocket-protocol"]) == (101, selected)
+
+
+def test_autobahns_own_client_is_up_with_it(server: Server) -> None:
+    joined = server.join(protocols=["audio.twilio.com"])
+    assert joined.client.is_up
+    assert joined.client.answer is not None
+    assert joined.client.answer.protocol == "audio.twilio.com"
+
+
+def test_compression_is_not_accepted(server: Server) -> None:
+    joined = server.join(perMessageCompressionOffers=[PerMessageDeflateOffer()])
+    assert joined.client.is_up
+    assert joined.client.answer is not None
+    assert joined.client.answer.extensions == []
+    joined.say(start(), media())
+    assert server.calls.taken == 1
+    assert len(server.recogniser.sessions) == 1
+
+
+def test_a_browser_s_origin_does_not_matter_where_the_signature_is_good(server: Server) -> None:
+    assert handshake(server, "Origin: https://elsewhere.example").status == 101
+
+
+@pytest.mark.parametrize("signed", [None, "", "x", signature("another token", MEDIA_URL)])
+def test_without_a_good_signature_it_is_403(server: Server, logged: Logged, signed: str | None) -> None:
+    answer = handshake(server, signed=signed)
+    assert (answer.status, answer.headers["content-type"]) == (403, "text/plain; charset=utf-8")
+    assert len(server.calls) == 0
+    assert len(logged.matching("A WebSocket was refused with 403")) == 1
+
+
+def test_a_signature_that_is_no_text_is_403(server: Server) -> None:
+    request = twilios_request().replace(SIGNATURE.encode(), b"\xff\xfe")
+    assert Answer("GET", server.ask(request)).status == 403
+
+
+def test_unsigned_sockets_are_taken_where_nothing_is_validated(autobahn_clock: Clock) -> None:
+    assert handshake(Server(autobahn_clock, TWILIO_VALIDATE="false"), signed=None).status == 101
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "HEAD"])
+@pytest.mark.parametrize("path", [PATH, PATH + "/"])
+def test_whoever_asks_for_no_websocket_gets_426_and_a_line_of_text(server: Server, method: str, path: str) -> None:
+    answer = server.http(method, path)
+    assert (answer.status, answer.headers["content-type"]) == (426, "text/plain; charset=utf-8")
+    assert answer.headers["upgrade"] == "websocket"
+    assert b"<" not in answer.body
+    assert method == "HEAD" or answer.body == b"This path speaks WebSocket only.\n"
+
+
+def test_a_websocket_of_another_version_is_refused(server: Server) -> None:
+    request = twilios_request().replace(b"Version: 13", b"Version: 99")
+    answer = Answer("GET", server.ask(request))
+    assert (answer.status, answer.headers["sec-websocket-version"]) == (400, "13,8")
+    assert len(server.calls) == 0
+
+
+def test_a_server_that_is_stopping_takes_no_more(server: Server) -> None:
+    server.calls.stop()
+    assert handshake(server).status == 503
+
+
+# -- a call
+
+
+def test_media_reaches_the_recogniser_in_batches(server: Server) -> None:
+    in_a_call(server, frames=15)
+    session = server.recogniser.session
+    assert [len(batch) for batch in session.written] == [1_200, 1_200]
+    assert session.audio == FRAME * 15
+
+
+def test_a_whole_call(server: Server, logged: Logged) -> None:
+    server.book.announce("CA1", "+972501234567", "+972771234567")
+    joined = in_a_call(server, frames=20)
+    session = server.recogniser.session
+    session.partial("שלום")
+    session.final("שלום לך", end=1_200)
+    joined.say(STOP)
+    assert session.is_finished
+    assert [len(batch) for batch in session.written] == [1_200, 1_200, 800]
+    session.final("תודה")
+    session.end()
+    assert server.audience.partials == ["שלום"]
+    assert server.audience.finals == ["שלום לך", "תודה"]
+    end = server.audience.end
+    assert (end.reason, end.frames, end.audio_bytes, end.seconds) == ("stop", 20, 3_200, 0.4)
+    assert (end.delivered.partials, end.delivered.finals) == (1, 2)
+    assert (end.call.caller, end.call.called) == ("+972501234567", "+972771234567")
+    assert dict(end.ignored) == {}
+    assert len(server.calls) == 0
+    assert logged.matching("972") == []
+
+
+def test_twilio_closes_first_after_stop(server: Server) -> None:
+    joined = in_a_call(server, frames=1)
+    joined.say(STOP)
+    assert joined.client.is_up
+    joined.client.sendClose(1000)
+    joined.flush()
+    assert joined.client.closed == (True, 1000, None)
+    server.recogniser.session.end()
+    assert server.audience.end.reason == "stop"
+
+
+def test_we_close_where_twilio_does_not(server: Server) -> None:
+    joined = in_a_call(server, frames=1)
+    joined.say(STOP, STOP)
+    pass_time(server, joined, 1.2)
+    assert joined.client.closed == (True, 1000, None)
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_a_socket_that_is_gone_ends_its_call(server: Server, *, clean: bool) -> None:
+    joined = in_a_call(server, frames=1)
+    if clean:
+        joined.client.sendClose(1000)
+        joined.flush()
+    else:
+        joined.lose()
+    session = server.recogniser.session
+    assert session.is_finished
+    assert session.audio == FRAME
+    session.final("last words")
+    session.end()
+    assert server.audience.finals == ["last words"]
+    assert server.audience.end.reason == ("the socket was closed" if clean else "the socket was lost")
+
+
+def test_a_socket_without_a_call_leaves_nothing(server: Server) -> None:
+    joined = server.join()
+    assert len(server.calls) == 1
+    joined.say(CONNECTED)
+    joined.lose()
+    assert len(server.calls) == 0
+    assert server.audience.events == []
+
+
+def test_two_calls_do_not_meet(server: Server) -> None:
+    first, second = server.join(), server.join()
+    first.say(start("CA1"))
+    second.say(start("CA2"))
+    for _ in range(8):
+        first.say(media(b"a" * 160))
+        second.say(media(b"b" * 160))
+    one, other = server.recogniser.sessions
+    assert (one.audio, other.audio) == (b"a" * 1_200, b"b" * 1_200)
+    other.final("second")
+    assert [event.call.call_sid for event in server.audience.events] == ["CA1", "CA2", "CA2"]
+
+
+NOISE: dict[str, tuple[bytes, bool, str]] = {
+    "text that is no JSON": (b"hello", False, "messages not understood"),
+    "an empty text": (b"", False, "messages not understood"),
+    "media that is broken": (b'{"event":"media","media":{"payload":"!"}}', False, "messages not understood"),
+    "binary that is no JSON": (b"\xff\x00", True, "messages not understood"),
+    "binary that is JSON": (CONNECTED, True, "binary messages"),
+    "an unknown event": (event("transcription"), False, "messages of an unknown kind"),
+    "our own voice": (media(track="outbound"), False, "media of another track"),
+    "a second start": (start("CA9"), False, "start out of turn"),
+}
+
+
+@pytest.mark.parametrize(("noise", "binary", "name"), NOISE.values(), ids=NOISE)
+def test_noise_is_counted_and_the_call_goes_on(
+    server: Server, logged: Logged, noise: bytes, binary: bool, name: str
+) -> None:
+    joined = in_a_call(server, frames=1)
+    joined.say(noise, noise, binary=binary)
+    joined.say(*[media()] * 7, STOP)
+    session = server.recogniser.session
+    session.end()
+    assert session.audio == FRAME * 8
+    assert dict(server.audience.end.ignored) == {name: 2}
+    assert joined.client.closed is None
+    assert len(logged.matching("A message was ignored")) <= 1
+
+
+def test_dtmf_and_marks_are_no_noise(server: Server) -> None:
+    joined = in_a_call(server)
+    dtmf = event("dtmf", dtmf={"track": "inbound_track", "digit": "1"})
+    joined.say(dtmf, event("mark", mark={"name": "greeting"}), STOP)
+    server.recogniser.session.end()
+    assert dict(server.audience.end.ignored) == {}
+
+
+def test_media_before_start_and_after_stop_is_counted(server: Server) -> None:
+    joined = server.join()
+    joined.say(media(), start(), media(), STOP, media(), media())
+    session = server.recogniser.session
+    session.end()
+    assert session.audio == FRAME
+    assert dict(server.audience.end.ignored) == {"media out of turn": 3}
+
+
+def test_text_that_is_no_utf_8_costs_a_message_and_not_the_call(server: Server) -> None:
+    joined = in_a_call(server)
+    joined.client.sendMessage(b'{"event":"\xff"}', False)  # type: ignore[no-untyped-call]
+    joined.say(media(), STOP)
+    server.recogniser.session.end()
+    assert server.recogniser.session.audio == FRAME
+    assert dict(server.audience.end.ignored) == {"messages not understood": 1}
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@given(st.lists(st.tuples(st.binary(max_size=300), st.booleans()), max_size=5))
+def test_whatever_a_socket_says_it_stays_open(server: Server, messages: list[tuple[bytes, bool]]) -> None:
+    joined = server.join()
+    for message, binary in messages:
+        joined.say(message, binary=binary)
+    assert joined.client.closed is None
+    joined.lose()
+
+
+@pytest.mark.parametrize("fragments", [1, 3])
+def test_a_message_that_is_too_long_closes_its_call_only_and_its_words_still_come(
+    server: Server, fragments: int
+) -> None:
+    joined, other = in_a_call(server, frames=8), in_a_call(server, frames=1)
+    session = server.recogniser.sessions[0]
+    size = 70_000 // fragments
+    joined.client.sendMessage(b"x" * 70_000, False, fragmentSize=size)  # type: ignore[no-untyped-call]
+    joined.flush()
+    assert joined.client.closed is not None
+    assert session.is_finished
+    session.final("what was said before")
+    session.end()
+    assert server.audience.finals == ["what was said before"]
+    assert session.audio == FRAME * 8
+    assert other.client.closed is None
+    other.say(media())
+    assert len(server.calls) == 1
+
+
+def test_a_message_of_the_largest_size_is_taken(server: Server) -> None:
+    joined = in_a_call(server)
+    audio = os.urandom(48_000)
+    joined.say(media(audio), STOP)
+    assert server.recogniser.session.audio == audio
+
+
+# -- refusals
+
+
+def test_audio_of_another_kind_is_refused_in_words(server: Server, logged: Logged) -> None:
+    joined = server.join()
+    joined.say(start(mediaFormat={"encoding": "audio/x-l16", "sampleRate": 16000, "channels": 1}))
+    assert joined.client.closed == (True, 4003, "its audio is not audio/x-mulaw, 8000 Hz, one channel")
+    assert len(server.calls) == 0
+    assert server.audience.events == []
+    assert len(logged.matching("A call was refused: its audio is not audio/x-mulaw")) == 1
+
+
+def test_a_call_that_nobody_announced_is_refused_where_it_is_asked_for(autobahn_clock: Clock) -> None:
+    server = Server(autobahn_clock, REQUIRE_KNOWN_CALL="true")
+    server.book.announce("CA1", None, None)
+    known, unknown = server.join(), server.join()
+    known.say(start("CA1"))
+    unknown.say(start("CA2"))
+    assert known.client.closed is None
+    assert unknown.client.closed is not None
+    assert unknown.client.closed[1] == 4003
+    assert [event.call.call_sid for event in server.audience.events] == ["CA1"]
+
+
+def test_a_socket_that_says_nothing_is_closed_and_its_words_come(server: Server) -> None:
+    server.calls.start()
+    silent, talking = in_a_call(server, frames=1), in_a_call(server, frames=1)
+    session = server.recogniser.sessions[0]
+    seconds = 0
+    while not session.is_finished:
+        pass_time(server, silent, 1)
+        talking.say(media())
+        seconds += 1
+    assert 30 <= seconds <= 40
+    session.final("last words")
+    session.end()
+    assert server.audience.finals == ["last words"]
+    assert server.audience.end.reason == "the socket said nothing for 30 s"
+    assert silent.client.closed == (True, 1000, "the socket said nothing for 30 s")
+    assert talking.client.closed is None
+
+
+def test_stopping_ends_every_call_and_waits_for_its_last_words(server: Server) -> None:
+    calls = [in_a_call(server, frames=1) for _ in range(3)]
+    waiting = server.join()
+    stopped: list[object] = []
+    server.calls.stop().addCallback(stopped.append)
+    for joined in [*calls, waiting]:
+        joined.flush()
+        assert joined.client.closed == (True, 1000, "the server is stopping")
+    for number, session in enumerate(server.recogniser.sessions):
+        assert stopped == []
+        session.final(f"last words of {number}")
+        session.end()
+    assert stopped == [None]
+    assert server.audience.finals == [f"last words of {number}" for number in range(3)]
+
+
+def test_a_reason_longer_than_a_close_frame_holds_is_cut(server: Server) -> None:
+    joined = server.join()
+    (call,) = server.calls._live  # nothing of ours says more than a close frame holds
+    call.end("א" * 200)
+    joined.flush()
+    assert joined.client.closed is not None
+    assert joined.client.closed[:2] == (True, 1000)
+
+
+# -- what it costs
+
+
+def test_autobahns_compiled_parts_are_in_use() -> None:
+    # Without them a frame costs six times as much: see docs of autobahn's NVX.
+    assert autobahn.websocket.USES_NVX
+
+
+def test_a_silent_socket_is_pinged(server: Server) -> None:
+    joined = in_a_call(server)
+    pass_time(server, joined, 45)
+    assert joined.client.pings == 2
