@@ -1,5 +1,6 @@
 """`twistd voicestt`: the command line and the environment to a service. The one place that knows the reactor."""
 
+import atexit
 import os
 import sys
 from collections.abc import Mapping
@@ -103,4 +104,15 @@ def makeService(options: Options) -> IService:  # noqa: N802 - twistd calls it
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     assert options.settings is not None  # noqa: S101 - twistd has parsed the options
-    return VoiceService(_reactor(), options.settings, options.endpoints(options.settings))
+    return VoiceService(_reactor(), options.settings, options.endpoints(options.settings), _end_with_an_error)
+
+
+def _end_with_an_error() -> None:
+    # twistd has no exit code for a service that could not start: this is the last thing that it does.
+    atexit.register(_leave, 1)
+
+
+def _leave(code: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -1,6 +1,6 @@
 """The composition root: settings in, one service out that starts and stops everything in its order."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.application.service import Service
@@ -44,7 +44,7 @@ class _QuietSite(Site):
 
 
 class VoiceService(Service):
-    """The whole server. `endpoints` are Twisted's endpoint strings.
+    """The whole server. `endpoints` are Twisted's endpoint strings; `failed` is called if it cannot start.
 
     Stopping is in order, which a MultiService does not know: no new calls; the live ones tell their last words;
     then the threads that carried them end.
@@ -52,8 +52,15 @@ class VoiceService(Service):
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, settings: Settings, endpoints: Sequence[str]) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        settings: Settings,
+        endpoints: Sequence[str],
+        failed: Callable[[], object] = lambda: None,
+    ) -> None:
         self._reactor = reactor
+        self._failed = failed
         self._settings = settings
         self._endpoints = endpoints
         self._ports: list[IListeningPort] = []
@@ -167,9 +174,11 @@ class VoiceService(Service):
     def _could_not_start(self, failure: Any) -> None:
         self._log.critical(
             "The server could not start: {problem}. Nothing is served. What to do: correct it and start again.",
-            problem=failure.getErrorMessage(),
+            problem=failure.getErrorMessage().rstrip("."),
         )
-        self._reactor.stop()
+        self._failed()
+        # What fails at once, such as a port that is taken, fails before the reactor runs and can be stopped.
+        self._reactor.callWhenRunning(self._reactor.stop)
 
 
 def _embedded(settings: Settings) -> EmbeddedGoogle:
