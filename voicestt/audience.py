@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from voicestt.ledger import Account
+
 
 @dataclass(frozen=True, slots=True)
 class CallDescription:
@@ -51,12 +53,13 @@ class Final:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What reached the application: counts, and delays in seconds."""
+    """What reached the application: counts, delays in seconds, and incidents by their kind."""
 
     partials: int = 0
     finals: int = 0
     first_partial: float | None = None
     final_delays: Sequence[float] = ()
+    incidents: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +72,21 @@ class CallEnded:
     frames: int
     audio_bytes: int
     ignored: Mapping[str, int]
+    account: Account
     delivered: Delivered = Delivered()
 
 
 @dataclass(frozen=True, slots=True)
-class Unheard:
-    """Words may be lost: `why` says what failed. The call goes on."""
+class Happened:
+    """Something befell the call's recognition: kinds and meaning are those of `voicestt.recogniser.Incident`."""
 
     call: CallDescription
+    kind: str
     why: str
+    seconds: float = 0.0
 
 
-Event = CallStarted | Partial | Final | Unheard | CallEnded
+Event = CallStarted | Partial | Final | Happened | CallEnded
 
 
 class Audience(Protocol):

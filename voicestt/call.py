@@ -18,28 +18,12 @@ from typing import Protocol
 from automat import TypeMachineBuilder
 
 from voicestt import mulaw
-from voicestt.audience import Audience, CallDescription, CallEnded, CallStarted, Final, Partial, Unheard
+from voicestt.audience import Audience, CallDescription, CallEnded, CallStarted, Final, Happened, Partial
 from voicestt.batching import Batcher
-from voicestt.recogniser import Recogniser, RecogniserError, Result, Session
+from voicestt.clock import Clock, DelayedCall
+from voicestt.recogniser import CallRecogniser, CallSession, Incident, RecogniserError, Result
 
 _ARRIVALS_KEPT = 4_096  # batches: ten minutes at 150 ms, longer than any stream of Google's
-
-
-class DelayedCall(Protocol):
-    """Something that will be done later."""
-
-    def cancel(self) -> None:
-        """It will not."""
-
-
-class Clock(Protocol):
-    """Time, as Twisted's reactors and its test clock give it."""
-
-    def seconds(self) -> float:
-        """Now."""
-
-    def callLater(self, delay: float, callable: Callable[[], object], /) -> DelayedCall:  # noqa: N802, A002
-        """Does something after `delay` seconds."""
 
 
 class CallInputs(Protocol):
@@ -57,8 +41,11 @@ class CallInputs(Protocol):
     def heard(self, result: Result, /) -> None:
         """The recogniser has words."""
 
+    def happened(self, incident: Incident, /) -> None:
+        """The recogniser has something to tell that is not words."""
+
     def recogniser_ended(self, error: RecogniserError | None, /) -> None:
-        """The recogniser is through, or cannot go on."""
+        """The recogniser is through; it never is before `finish`."""
 
     def time_is_up(self) -> None:
         """The last final was waited for long enough."""
@@ -73,7 +60,7 @@ class CallParts:
 
     clock: Clock
     audience: Audience
-    recogniser: Recogniser
+    recogniser: CallRecogniser
     batch_bytes: int
     drain_seconds: float
     over: Callable[[], None]
@@ -99,7 +86,7 @@ class Conversation:
         self.call = call
         self._parts = parts
         self._batcher = Batcher(parts.batch_bytes)
-        self._session: Session = parts.recogniser.open(_Hearing(inputs))
+        self._session: CallSession = parts.recogniser.open(_Hearing(inputs))
         self._arrivals: deque[tuple[int, float]] = deque(maxlen=_ARRIVALS_KEPT)
         self._handed = 0
         self._frames = 0
@@ -146,12 +133,18 @@ class Conversation:
                 frames=self._frames,
                 audio_bytes=self._handed,
                 ignored=dict(self._parts.ignored),
+                account=self._session.account,
             )
         )
 
-    def complain(self, error: RecogniserError) -> None:
-        """The recogniser gave up, and whatever stood behind it did too."""
-        self._parts.audience.tell(Unheard(self.call, str(error)))
+    def pass_on(self, incident: Incident) -> None:
+        """Tells the audience what happened to the recognition."""
+        self._parts.audience.tell(Happened(self.call, incident.kind, incident.why, incident.seconds))
+
+    def complain(self, why: str) -> None:
+        """The last words did not come."""
+        account = self._session.account
+        self.pass_on(Incident("unrecognised", why, mulaw.seconds(account.uncovered)))
 
     def _hand_over(self, batch: bytes) -> None:
         self._handed += len(batch)
@@ -180,6 +173,9 @@ class _Hearing:
     def heard(self, result: Result) -> None:
         self._inputs.heard(result)
 
+    def happened(self, incident: Incident) -> None:
+        self._inputs.happened(incident)
+
     def ended(self, error: RecogniserError | None) -> None:
         self._inputs.recogniser_ended(error)
 
@@ -206,7 +202,6 @@ def _start_draining(inputs: CallInputs, parts: CallParts, reason: str) -> Draini
 _builder = TypeMachineBuilder(CallInputs, CallParts)
 _waiting = _builder.state("waiting")
 _listening = _builder.state("listening", _start_conversation)
-_deaf = _builder.state("deaf")
 _draining = _builder.state("draining", _start_draining)
 _ended = _builder.state("ended")
 
@@ -233,17 +228,9 @@ def _drain(_inputs: CallInputs, parts: CallParts, conversation: Conversation, re
     conversation.finish(reason)
 
 
-@_listening.upon(CallInputs.recogniser_ended).to(_deaf)
-def _go_deaf(
-    _inputs: CallInputs, parts: CallParts, conversation: Conversation, error: RecogniserError | None
-) -> None:
-    parts.take_no_more()
-    conversation.complain(error or RecogniserError("OK", "it closed the stream before the call was over"))
-
-
-@_deaf.upon(CallInputs.finish).to(_ended)
-def _end_deaf(_inputs: CallInputs, parts: CallParts, _reason: str) -> None:
-    _tell_the_end(parts)
+@_listening.upon(CallInputs.happened).loop()
+def _pass_on(_inputs: CallInputs, _parts: CallParts, conversation: Conversation, incident: Incident) -> None:
+    conversation.pass_on(incident)
 
 
 @_draining.upon(CallInputs.heard).loop()
@@ -251,20 +238,23 @@ def _hear_the_last(_inputs: CallInputs, _parts: CallParts, draining: Draining, r
     draining.conversation.hear(result)
 
 
+@_draining.upon(CallInputs.happened).loop()
+def _pass_on_the_last(_inputs: CallInputs, _parts: CallParts, draining: Draining, incident: Incident) -> None:
+    draining.conversation.pass_on(incident)
+
+
 @_draining.upon(CallInputs.recogniser_ended).to(_ended)
 def _end_well(_inputs: CallInputs, parts: CallParts, draining: Draining, error: RecogniserError | None) -> None:
     draining.limit.cancel()
     if error is not None:
-        draining.conversation.complain(error)
+        draining.conversation.complain(str(error))
     _tell_the_end(parts)
 
 
 @_draining.upon(CallInputs.time_is_up).to(_ended)
 def _end_late(_inputs: CallInputs, parts: CallParts, draining: Draining) -> None:
     draining.conversation.abort()
-    draining.conversation.complain(
-        RecogniserError("DEADLINE_EXCEEDED", f"no last final within {parts.drain_seconds:g} s of the call's end")
-    )
+    draining.conversation.complain(f"no last final within {parts.drain_seconds:g} s of the call's end")
     _tell_the_end(parts)
 
 
@@ -283,14 +273,14 @@ def _count(_inputs: CallInputs, parts: CallParts, what: str) -> None:
 
 
 # What the network may do at any time, and what may still be under way to a call that is over.
-for _state in (_waiting, _deaf, _ended):
+for _state in (_waiting, _ended):
     _state.upon(CallInputs.ignored).loop()(_count)
 for _data_state in (_listening, _draining):
     _data_state.upon(CallInputs.ignored, nodata=True).loop()(_count)
     _data_state.upon(CallInputs.started, nodata=True).loop()(_count_start)
-for _state in (_deaf, _ended):
-    _state.upon(CallInputs.started).loop()(_count_start)
-    _state.upon(CallInputs.heard).loop().returns(None)
+_ended.upon(CallInputs.started).loop()(_count_start)
+_ended.upon(CallInputs.heard).loop().returns(None)
+_ended.upon(CallInputs.happened).loop().returns(None)
 _draining.upon(CallInputs.finish, nodata=True).loop().returns(None)
 _ended.upon(CallInputs.finish).loop().returns(None)
 _ended.upon(CallInputs.recogniser_ended).loop().returns(None)

@@ -1,61 +1,149 @@
-"""The account of a call's audio: what came, what finals have covered, and the rest, kept to be sent again.
+"""The account of a call's audio: what came, who got it, what became of it, and the rest, kept to be sent again.
 
 Pure; in bytes of mu-law since the call's start, so positions are times (1/8000 s).
 """
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
 class Uncovered:
-    """Audio that no final has covered yet, and the position of its first byte."""
+    """Audio that nothing has covered yet, and the position of its first byte."""
 
     start: int
     audio: bytes
 
 
-class Ledger:
-    """Keeps what no final has covered, at most `most` bytes of it, oldest given up first.
+@dataclass(frozen=True, slots=True)
+class Handing:
+    """What one stream was given: bytes [start, end) of the call."""
 
-    Whatever happens: received = covered or given up + kept, in order, and no byte is in two of them.
+    stream: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What became of a call's bytes: received = recognised + passed_over + given_up + uncovered, always.
+
+    `recognised` are covered by finals; in `passed_over` a recogniser found no words; `given_up` were kept too long
+    without an answer, or nobody could recognise them; `uncovered` wait for an answer. `handed` counts every byte
+    given to a recogniser, so `handed` can be more than `received`: by what was sent again.
+    """
+
+    received: int = 0
+    recognised: int = 0
+    passed_over: int = 0
+    given_up: int = 0
+    uncovered: int = 0
+    handed: int = 0
+    streams: int = 0
+
+
+class Ledger:
+    """Keeps what nothing has covered, at most `most` bytes of it, oldest given up first.
+
+    Whatever happens, every byte is in exactly one place of the account, in order, and what is kept is what is
+    between `start` and `received`.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._kept: deque[bytes] = deque()
+        self._account = Account()
         self._start = 0
-        self.received = 0
-        self.given_up = 0
+        self._received = 0
+        self._handings: deque[Handing] = deque(maxlen=64)
+
+    @property
+    def most(self) -> int:
+        """How many bytes are kept at most."""
+        return self._most
 
     @property
     def start(self) -> int:
         """The position of the first byte that is kept."""
         return self._start
 
+    @property
+    def received(self) -> int:
+        """The position after the last byte that came."""
+        return self._received
+
+    @property
+    def account(self) -> Account:
+        """What became of everything so far."""
+        return replace(self._account, received=self._received, uncovered=self._received - self._start)
+
+    @property
+    def handings(self) -> tuple[Handing, ...]:
+        """What the last streams were given."""
+        return tuple(self._handings)
+
     def receive(self, audio: bytes) -> None:
         """More audio from the line."""
         self._kept.append(audio)
-        self.received += len(audio)
-        excess = self.received - self._start - self._most
+        self._received += len(audio)
+        excess = self._received - self._start - self._most
         if excess > 0:
-            self.given_up += excess
-            self._forget(self._start + excess)
+            self.give_up(self._start + excess)
+
+    def hand(self, stream: int, start: int, end: int) -> None:
+        """Bytes [start, end) were given to a stream, in order."""
+        last = self._handings[-1] if self._handings else None
+        if last is not None and last.stream == stream and last.end == start:
+            self._handings[-1] = Handing(stream, last.start, end)
+        else:
+            self._handings.append(Handing(stream, start, end))
+        handed = self._account.handed + end - start
+        self._account = replace(self._account, handed=handed, streams=max(stream, self._account.streams))
 
     def cover(self, end: int) -> None:
         """A final reaches up to `end`; what is before it need not be kept. Beyond what came counts as all."""
-        self._forget(min(end, self.received))
+        covered = self._forget(end)
+        self._account = replace(self._account, recognised=self._account.recognised + covered)
+
+    def pass_over(self, end: int) -> None:
+        """There are no words up to `end`: it is silent, or a recogniser has said so."""
+        passed = self._forget(end)
+        self._account = replace(self._account, passed_over=self._account.passed_over + passed)
+
+    def give_up(self, end: int) -> None:
+        """Nobody could say what the words up to `end` are."""
+        lost = self._forget(end)
+        self._account = replace(self._account, given_up=self._account.given_up + lost)
 
     def uncovered(self) -> Uncovered:
         """What is kept."""
         return Uncovered(self._start, b"".join(self._kept))
 
-    def _forget(self, end: int) -> None:
+    def read(self, start: int, most: int) -> bytes:
+        """At most `most` of the bytes kept from position `start` on; `start` must not be forgotten yet."""
+        if start < self._start:
+            raise ValueError(f"the bytes from {start} on are forgotten; kept are those from {self._start} on")
+        wanted = []
+        position = self._start
+        for part in self._kept:
+            end = position + len(part)
+            if end > start:
+                wanted.append(part[max(0, start - position) :])
+            position = end
+            if end >= start + most:
+                break
+        return b"".join(wanted)[:most]
+
+    def _forget(self, end: int) -> int:
+        """Lets go of what is before `end`; how many bytes that was."""
+        before = self._start
+        end = min(end, self._received)
         while self._start < end:
             first = self._kept.popleft()
             surplus = self._start + len(first) - end
             if surplus > 0:
                 self._kept.appendleft(first[-surplus:])
                 self._start = end
-                return
-            self._start += len(first)
+            else:
+                self._start += len(first)
+        return self._start - before

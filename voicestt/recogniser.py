@@ -10,11 +10,14 @@ A recogniser is opened for a call and gives a session; the session is written to
    After `abort` neither `heard` nor `ended` is said.
 5. The listener is never called from within `open`, `write`, `finish` or `abort`.
 
-Wrappers (fallback, rotation) are recognisers themselves.
+Above the port of one stream is that of one call (`CallRecogniser`): it never ends by itself, its positions are
+the call's, and it gives an account of the audio.
 """
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
+
+from voicestt.ledger import Account
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,19 @@ class Result:
     confidence: float = 0.0
 
 
+# What another attempt cannot mend: gRPC's words for it.
+_FATAL = frozenset(
+    {
+        "UNAUTHENTICATED",
+        "PERMISSION_DENIED",
+        "INVALID_ARGUMENT",
+        "NOT_FOUND",
+        "UNIMPLEMENTED",
+        "FAILED_PRECONDITION",
+    }
+)
+
+
 class RecogniserError(Exception):
     """A recogniser stopped by itself. `status` is gRPC's word for it ("UNAVAILABLE"), `words` say the rest."""
 
@@ -39,6 +55,25 @@ class RecogniserError(Exception):
         super().__init__(f"{status}: {words}")
         self.status = status
         self.words = words
+
+    @property
+    def is_fatal(self) -> bool:
+        """Whether trying again is of no use."""
+        return self.status in _FATAL
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Something that happened to a call's recognition and that is not words.
+
+    `kind` is "restarted" (a stream failed and was replaced), "rotated" (a stream was replaced before its limit),
+    "degraded" (one request per utterance from here on), "recovered" (streaming again), or "unrecognised" (nobody
+    could say what the words of `seconds` of audio are). `why` is in words.
+    """
+
+    kind: str
+    why: str
+    seconds: float = 0.0
 
 
 class Listener(Protocol):
@@ -53,9 +88,22 @@ class Listener(Protocol):
         ...
 
 
+class CallListener(Listener, Protocol):
+    """Who takes a call's results."""
+
+    def happened(self, incident: Incident) -> None:
+        """Not words, but something that whoever runs this wants to know."""
+        ...
+
+
 @runtime_checkable
 class Session(Protocol):
     """One stream of audio on its way to becoming words."""
+
+    @property
+    def backlog(self) -> int:
+        """Bytes of audio that were written and could not be sent yet."""
+        ...
 
     def write(self, audio: bytes) -> None:
         """More audio, mu-law, any length."""
@@ -75,4 +123,22 @@ class Recogniser(Protocol):
 
     def open(self, listener: Listener) -> Session:
         """A new session; whatever it needs is opened with the first audio."""
+        ...
+
+
+@runtime_checkable
+class CallSession(Session, Protocol):
+    """A call's audio on its way to becoming words, whatever fails underneath."""
+
+    @property
+    def account(self) -> Account:
+        """What became of the call's audio so far."""
+        ...
+
+
+class CallRecogniser(Protocol):
+    """Something that opens sessions for whole calls."""
+
+    def open(self, listener: CallListener) -> CallSession:
+        """A session for a call."""
         ...

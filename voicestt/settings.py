@@ -238,9 +238,56 @@ class Settings:
     )
     drain_seconds: float = _from(
         "STT_DRAIN_SECONDS",
-        "8",
+        "20",
         _seconds(0.1, 60),
-        "How long a call that has ended waits for its last final.",
+        "How long a call that has ended waits for its last words, whatever fails.",
+    )
+    soft_limit_seconds: float = _from(
+        "STT_SOFT_LIMIT_SECONDS",
+        "240",
+        _seconds(1, 300),
+        "A stream this old is replaced at the next final or silence: Google ends it after 305 s.",
+    )
+    hard_limit_seconds: float = _from(
+        "STT_HARD_LIMIT_SECONDS", "285", _seconds(1, 304), "A stream this old is replaced in any case."
+    )
+    retain_seconds: float = _from(
+        "STT_RETAIN_SECONDS",
+        "60",
+        _seconds(5, 600),
+        "How much of a call's audio is kept until a final has covered it, to be sent again.",
+    )
+    restarts: int = _from(
+        "STT_RESTARTS",
+        "3",
+        _number(0, 100),
+        "Failing streams of one call that are replaced within 30 s; one more, and the call goes on with one "
+        "request per utterance.",
+    )
+    silent_seconds: float = _from(
+        "STT_SILENT_SECONDS",
+        "5",
+        _seconds(0.5, 60),
+        "A stream that has speech and does not answer for so long is replaced.",
+    )
+    hold_seconds: float = _from(
+        "STT_HOLD_SECONDS",
+        "5",
+        _seconds(0.1, 9),
+        "A stream that gets no audio for so long is closed, and opened again by the next: Google ends it "
+        "after 10 s.",
+    )
+    queue_seconds: float = _from(
+        "STT_QUEUE_SECONDS",
+        "5",
+        _seconds(0.5, 60),
+        "A stream that takes audio so slowly that this much waits is replaced.",
+    )
+    recover_seconds: float = _from(
+        "STT_RECOVER_SECONDS",
+        "60",
+        _seconds(0, 86_400),
+        "A call that fell back asks so often whether streaming works again, and returns to it; 0: never.",
     )
     idle_seconds: float = _from(
         "IDLE_SECONDS",
@@ -301,6 +348,9 @@ def _disagreements(values: Mapping[str, object]) -> Iterator[str]:
             yield "GCP_STT_INSECURE=true needs GCP_STT_ENDPOINT=HOST:PORT on this machine"
         elif isinstance(endpoint, str) and not _is_loopback(endpoint):
             yield "GCP_STT_INSECURE=true is plaintext and allowed on loopback only (127.0.0.1, ::1, localhost)"
+    soft, hard = values.get("soft_limit_seconds"), values.get("hard_limit_seconds")
+    if isinstance(soft, float) and isinstance(hard, float) and soft > hard:
+        yield "STT_SOFT_LIMIT_SECONDS is more than STT_HARD_LIMIT_SECONDS"
     if values.get("twilio_validate") is True and values.get("twilio_auth_token") is None:
         yield (
             "TWILIO_AUTH_TOKEN is not set. It is on the first page of the Twilio console; "

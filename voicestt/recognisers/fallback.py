@@ -1,57 +1,261 @@
 """The safety net: streaming while it is switched on and works, otherwise the single shot with the same audio.
 
-This is the only place that opens recognisers for a call.
+This is the only place that opens recognisers for a call. It keeps the call's ledger, so what streaming has not
+covered goes to the single shot byte for byte, and the account at the end says what became of everything.
+
+    streaming --switched off, or failed for good--> single shot --switched on, or a probe is healthy--> streaming
+                                                                  (between two utterances)
 """
 
 from collections.abc import Callable
 from dataclasses import replace
+from enum import Enum
 
-from twisted.logger import Logger
+from voicestt import mulaw, voice
+from voicestt.clock import Clock, Timer
+from voicestt.ledger import Account, Ledger
+from voicestt.recogniser import CallListener, Incident, RecogniserError, Result
+from voicestt.recognisers.endless import Endless, EndlessSession
+from voicestt.recognisers.probe import Probe
+from voicestt.recognisers.single_shot import SingleShot, SingleShotSession
 
-from voicestt import mulaw
-from voicestt.ledger import Ledger
-from voicestt.recogniser import Listener, Recogniser, RecogniserError, Result, Session
-from voicestt.recognisers.single_shot import SingleShot
+SWITCHED_OFF = "ENABLE_STREAMING_STT was switched off"
 
-_RETAINED = 60 * mulaw.BYTES_PER_SECOND  # what one `recognize` takes
+
+class Flag:
+    """ENABLE_STREAMING_STT, which can be turned while calls are live."""
+
+    def __init__(self, is_on: bool) -> None:
+        self._is_on = is_on
+        self._watchers: set[Callable[[], None]] = set()
+
+    @property
+    def is_on(self) -> bool:
+        """Whether speech is streamed."""
+        return self._is_on
+
+    @property
+    def watched_by(self) -> int:
+        """How many live calls will follow a change."""
+        return len(self._watchers)
+
+    def turn(self, is_on: bool) -> bool:
+        """Sets it; whether that was a change. Live calls follow before this returns."""
+        if is_on == self._is_on:
+            return False
+        self._is_on = is_on
+        for watcher in list(self._watchers):
+            watcher()
+        return True
+
+    def watch(self, watcher: Callable[[], None]) -> None:
+        """`watcher` is called after each change."""
+        self._watchers.add(watcher)
+
+    def forget(self, watcher: Callable[[], None]) -> None:
+        """It is not called any more."""
+        self._watchers.discard(watcher)
 
 
 class Fallback:
-    """A Recogniser over two: `streaming`, where `is_streaming()` says so when a call begins, and `single_shot`."""
+    """A CallRecogniser over streaming and the single shot.
 
-    def __init__(self, streaming: Recogniser, single_shot: SingleShot, is_streaming: Callable[[], bool]) -> None:
-        self._streaming = streaming
-        self._single_shot = single_shot
-        self._is_streaming = is_streaming
+    A call that fell back probes streaming every `recover_seconds` (0: never); `retain_bytes` of mu-law without an
+    answer are kept.
+    """
 
-    def open(self, listener: Listener) -> Session:
+    def __init__(
+        self,
+        clock: Clock,
+        flag: Flag,
+        streaming: Endless,
+        single_shot: SingleShot,
+        probe: Probe,
+        *,
+        retain_bytes: int = 60 * mulaw.BYTES_PER_SECOND,
+        recover_seconds: float = 60.0,
+    ) -> None:
+        self.clock = clock
+        self.flag = flag
+        self.streaming = streaming
+        self.single_shot = single_shot
+        self.probe = probe
+        self.retain_bytes = retain_bytes
+        self.recover_seconds = recover_seconds
+
+    def open(self, listener: CallListener) -> "FallbackSession":
         """A session by the way that the flag says."""
-        if not self._is_streaming():
-            return self._single_shot.open(listener)
-        return FallbackSession(listener, self._streaming, self._single_shot)
+        return FallbackSession(self, listener)
+
+
+class _Way(Enum):
+    STREAMING = "streaming"
+    SINGLE_SHOT = "single shot"
+    RETURNING = "single shot, until the utterance is over"
 
 
 class FallbackSession:
-    """Streams, and keeps what no final has covered until the stream has proved that it is not needed any more."""
+    """One call's recognition, whichever way it goes."""
 
-    _log = Logger()
-
-    def __init__(self, listener: Listener, streaming: Recogniser, single_shot: SingleShot) -> None:
-        self._listener = listener
-        self._single_shot = single_shot
-        self._ledger: Ledger | None = Ledger(_RETAINED)
+    def __init__(self, parts: Fallback, listener: CallListener) -> None:
+        self._parts = parts
+        self._listener: CallListener | None = listener
+        self._ledger = Ledger(parts.retain_bytes)
+        self._recovery = Timer(parts.clock)
         self._finished = False
-        self._session: Session = streaming.open(self)
+        self._single: _OffsetSingleShot | None = None
+        self._streaming: EndlessSession | None = None
+        self._way = _Way.STREAMING if parts.flag.is_on else _Way.SINGLE_SHOT
+        parts.flag.watch(self._flag_turned)
+        if self._way is _Way.STREAMING:
+            self._streaming = parts.streaming.open(self, self._ledger)
+        else:
+            self._single = _OffsetSingleShot(parts.single_shot, self, self._ledger, in_speech=False)
+
+    @property
+    def account(self) -> Account:
+        """What became of the call's audio so far."""
+        return self._ledger.account
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that nothing has covered yet."""
+        return self._ledger.received - self._ledger.start
 
     def write(self, audio: bytes) -> None:
         """More audio, to whoever recognises it now."""
-        if self._ledger is not None:
-            self._ledger.receive(audio)
-        self._session.write(audio)
+        self._ledger.receive(audio)
+        if self._streaming is not None:
+            self._streaming.write(audio)
+        elif self._single is not None:
+            self._single.write(audio)
+            self._return_if_quiet()
 
     def finish(self) -> None:
         """No more audio."""
         self._finished = True
+        self._leave_behind()
+        if self._streaming is not None:
+            self._streaming.finish()
+        elif self._single is not None:
+            self._single.finish()
+
+    def abort(self) -> None:
+        """Nobody listens any more."""
+        self._listener = None
+        self._leave_behind()
+        if self._streaming is not None:
+            self._streaming.abort()
+        elif self._single is not None:
+            self._single.abort()
+
+    def heard(self, result: Result) -> None:
+        """From either way, in the call's own time: a final covers the audio up to its end."""
+        if result.is_final:
+            self._ledger.cover(result.end)
+        if self._listener is not None:
+            self._listener.heard(result)
+
+    def happened(self, incident: Incident) -> None:
+        """From either way."""
+        if self._listener is not None:
+            self._listener.happened(incident)
+
+    def ended(self, error: RecogniserError | None) -> None:
+        """From either way: over as it should be, or the reason to fall back."""
+        if error is None:
+            self._ledger.pass_over(self._ledger.received)
+            listener, self._listener = self._listener, None
+            if listener is not None:
+                listener.ended(None)
+        else:
+            self._streaming = None
+            self._fall_back(str(error), probe_later=True)
+
+    # -- from one way to the other
+
+    def _fall_back(self, why: str, *, probe_later: bool) -> None:
+        self._way = _Way.SINGLE_SHOT
+        rest = mulaw.seconds(self.backlog)
+        self.happened(Incident("degraded", why, rest))
+        self._single = _OffsetSingleShot(self._parts.single_shot, self, self._ledger, in_speech=True)
+        if self._finished:
+            self._single.finish()
+        elif probe_later:
+            self._probe_later()
+
+    def _flag_turned(self) -> None:
+        if not self._parts.flag.is_on and self._streaming is not None:
+            self._streaming.abort()
+            self._streaming = None
+            self._fall_back(SWITCHED_OFF, probe_later=False)
+        elif not self._parts.flag.is_on:
+            self._recovery.cancel()
+            self._way = _Way.SINGLE_SHOT
+        elif self._streaming is None:
+            self._recovery.cancel()
+            self._way = _Way.RETURNING
+            self._return_if_quiet()
+
+    def _probe_later(self) -> None:
+        if self._parts.recover_seconds > 0:
+            self._recovery.set(self._parts.recover_seconds, lambda: self._parts.probe.ask(self._probed))
+
+    def _probed(self, is_healthy: bool) -> None:
+        if self._finished or self._listener is None or self._way is not _Way.SINGLE_SHOT:
+            return
+        if is_healthy and self._parts.flag.is_on:
+            self._way = _Way.RETURNING
+            self._return_if_quiet()
+        elif self._parts.flag.is_on:
+            self._probe_later()
+
+    def _return_if_quiet(self) -> None:
+        if self._way is not _Way.RETURNING or self._single is None or not self._single.is_quiet:
+            return
+        self._way = _Way.STREAMING
+        self._single.abort()
+        self._single = None
+        self._streaming = self._parts.streaming.open(self, self._ledger)
+        self.happened(Incident("recovered", "speech is streamed again"))
+
+    def _leave_behind(self) -> None:
+        self._recovery.cancel()
+        self._parts.flag.forget(self._flag_turned)
+
+
+class _OffsetSingleShot:
+    """A single shot that begins at the ledger's start, and keeps the ledger's account.
+
+    `in_speech`: what is there already is recognised in any case: a stream may have been in the middle of it.
+    """
+
+    def __init__(
+        self, single_shot: SingleShot, owner: FallbackSession, ledger: Ledger, *, in_speech: bool
+    ) -> None:
+        rest = ledger.uncovered()
+        self._start = rest.start
+        self._owner = owner
+        self._ledger = ledger
+        self._session: SingleShotSession
+        if in_speech and not voice.is_silent(rest.audio):
+            self._session = single_shot.resume(self, rest.audio)
+        else:
+            self._session = single_shot.open(self)
+            self._session.write(rest.audio)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nobody is speaking and every utterance has been answered."""
+        return self._session.is_quiet
+
+    def write(self, audio: bytes) -> None:
+        """Audio that the ledger has just received."""
+        self._session.write(audio)
+        self._ledger.pass_over(self._start + self._session.settled)
+
+    def finish(self) -> None:
+        """No more audio."""
         self._session.finish()
 
     def abort(self) -> None:
@@ -59,43 +263,14 @@ class FallbackSession:
         self._session.abort()
 
     def heard(self, result: Result) -> None:
-        """From the stream: a final covers the audio up to its end, or all of it where it does not say."""
-        if result.is_final and self._ledger is not None:
-            self._ledger.cover(result.end or self._ledger.received)
-        self._listener.heard(result)
+        """An utterance's final."""
+        self._owner.heard(replace(result, end=self._start + result.end))
 
     def ended(self, error: RecogniserError | None) -> None:
-        """From the stream: over as it should be, or the reason to fall back."""
-        if error is None and not self._finished:
-            error = RecogniserError("OK", "Google closed the stream before the call was over")
-        if error is None or self._ledger is None:
-            self._listener.ended(error)
-        else:
-            self._fall_back(error, self._ledger)
+        """After `finish`."""
+        self._owner.ended(error)
 
-    def _fall_back(self, error: RecogniserError, ledger: Ledger) -> None:
-        self._ledger = None
-        rest = ledger.uncovered()
-        self._log.warn(
-            "Streaming failed: {error}. The call goes on with one request per utterance; "
-            "the last {seconds:.1f} s of audio are recognised again.",
-            error=error,
-            seconds=mulaw.seconds(len(rest.audio)),
-        )
-        self._session = self._single_shot.resume(_Shifted(self._listener, rest.start), rest.audio)
-        if self._finished:
-            self._session.finish()
-
-
-class _Shifted:
-    """A listener whose session began at `start` of the call."""
-
-    def __init__(self, listener: Listener, start: int) -> None:
-        self._listener = listener
-        self._start = start
-
-    def heard(self, result: Result) -> None:
-        self._listener.heard(replace(result, end=result.end + self._start) if result.end else result)
-
-    def ended(self, error: RecogniserError | None) -> None:
-        self._listener.ended(error)
+    def lost(self, end: int, error: RecogniserError, seconds: float) -> None:
+        """An utterance that nobody could recognise."""
+        self._ledger.give_up(self._start + end)
+        self._owner.happened(Incident("unrecognised", str(error), seconds))

@@ -7,7 +7,7 @@ The library's retries are not used: a retried stream would begin in the middle o
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle
 from typing import Any
 
@@ -15,6 +15,7 @@ import google.auth.exceptions
 import grpc
 from google.cloud.speech_v1 import types
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 
 from voicestt import mulaw
 from voicestt.punctuation import without_punctuation
@@ -33,7 +34,8 @@ _Config = types.RecognitionConfig.pb()
 _StreamConfig = types.StreamingRecognitionConfig.pb()
 
 STREAM_SECONDS = 320.0  # Google ends a stream after 305 s itself: this is for a server that does not
-RECOGNISE_SECONDS = 30.0
+RECOGNISE_SECONDS = 12.0
+_ATTEMPTS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +85,15 @@ class _Line:
 class Google:
     """Google's recogniser over some session threads: a Recogniser of streams, and single requests."""
 
+    _log = Logger()
+
     def __init__(self, threads: Sequence[SessionThread], target: Target, asked: Asked) -> None:
         self._lines = cycle([_Line(thread, target) for thread in threads])
-        self._asked = asked
+        self.asked = asked
 
     def open(self, listener: Listener) -> "GoogleSession":
         """A stream; it is opened with the first audio, because Google ends one that stays silent for 10 s."""
-        return GoogleSession(listener, next(self._lines), self._asked)
+        return GoogleSession(listener, next(self._lines), self)
 
     def recognise(self, audio: bytes) -> "Deferred[Result | None]":
         """One utterance (mu-law, up to 60 s) in one request: its final, or None if nothing was understood.
@@ -98,21 +102,46 @@ class Google:
         """
         answer: Deferred[Result | None] = Deferred()
         line = next(self._lines)
-        line.thread.do(lambda: line.thread.spawn(_recognise(line, self._asked, audio, answer)))
+        line.thread.do(lambda: line.thread.spawn(_recognise(line, self, audio, answer)))
         return answer
+
+    def consider(self, error: RecogniserError, asked: Asked) -> RecogniserError:
+        """`error` of a request that was `asked`; a model that Google refuses is given up, once, for every call.
+
+        The refusal then counts as an error that another attempt can mend.
+        """
+        if error.status != "INVALID_ARGUMENT" or "model" not in error.words.lower() or asked.model == "default":
+            return error
+        if self.asked.model == asked.model:
+            self.asked = replace(self.asked, model="default")
+            self._log.warn(
+                "⚠️ Google refuses GCP_STT_MODEL={asked} with {language}: default is used from here on. "
+                "Google said: {words}. Set GCP_STT_MODEL=default to be rid of this line.",
+                asked=asked.model,
+                language=asked.language,
+                words=error.words,
+            )
+        return RecogniserError("ABORTED", f"the model {asked.model} was refused; default is tried")
 
 
 class GoogleSession:
     """The reactor's side of a stream."""
 
-    def __init__(self, listener: Listener, line: _Line, asked: Asked) -> None:
+    def __init__(self, listener: Listener, line: _Line, owner: Google) -> None:
         self._listener: Listener | None = listener
         self._thread = line.thread
-        self._stream = _Stream(line, asked, self)
+        self._stream = _Stream(line, owner, self)
+        self._written = 0
         self._open = False
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that gRPC has not taken yet: Google reads too slowly, or not at all."""
+        return self._written - self._stream.sent
 
     def write(self, audio: bytes) -> None:
         """Hands a batch to the session thread."""
+        self._written += len(audio)
         stream = self._stream
         self._ensure_open()
         self._thread.do(lambda: stream.write(audio))
@@ -149,15 +178,17 @@ class GoogleSession:
 class _Stream:
     """The session thread's side of a stream."""
 
-    def __init__(self, line: _Line, asked: Asked, session: GoogleSession) -> None:
+    def __init__(self, line: _Line, owner: Google, session: GoogleSession) -> None:
         self._line = line
-        self._asked = asked
+        self._owner = owner
+        self._asked = owner.asked
         self._session = session
         self._waiting: deque[bytes] = deque()
         self._finished = False
         self._cancelled = False
         self._more = asyncio.Event()
         self._call: Any = None
+        self.sent = 0  # read by the reactor's thread, written by this one only
 
     def write(self, audio: bytes) -> None:
         self._waiting.append(audio)
@@ -179,9 +210,9 @@ class _Stream:
         try:
             await self._converse()
         except grpc.RpcError as problem:
-            error = error_of(problem)
+            error = self._owner.consider(error_of(problem), self._asked)
         except RecogniserError as problem:
-            error = problem
+            error = self._owner.consider(problem, self._asked)
         except google.auth.exceptions.GoogleAuthError as problem:
             error = _no_key(problem)
         except asyncio.CancelledError:
@@ -208,25 +239,38 @@ class _Stream:
         yield _Request(streaming_config=config).SerializeToString()
         while True:
             while self._waiting:
-                pcm = mulaw.decode(self._waiting.popleft())
-                yield _Request(audio_content=pcm).SerializeToString()
+                audio = self._waiting.popleft()
+                yield _Request(audio_content=mulaw.decode(audio)).SerializeToString()
+                self.sent += len(audio)
             if self._finished:
                 return
             self._more.clear()
             await self._more.wait()
 
 
-async def _recognise(line: _Line, asked: Asked, audio: bytes, answer: "Deferred[Result | None]") -> None:
+async def _recognise(line: _Line, owner: Google, audio: bytes, answer: "Deferred[Result | None]") -> None:
     outcome: Result | RecogniserError | None = RecogniserError("CANCELLED", "the request was cancelled here")
     try:
-        outcome = await _ask_once(line, asked, audio)
-    except grpc.RpcError as problem:
-        outcome = error_of(problem)
+        outcome = await _ask(line, owner, audio)
+    except RecogniserError as problem:
+        outcome = problem
     except google.auth.exceptions.GoogleAuthError as problem:
         outcome = _no_key(problem)
     finally:
         settled = outcome
         line.thread.hand_back(lambda: _settle(answer, settled))
+
+
+async def _ask(line: _Line, owner: Google, audio: bytes) -> Result | None:
+    for _ in range(_ATTEMPTS):
+        asked = owner.asked
+        try:
+            return await _ask_once(line, asked, audio)
+        except grpc.RpcError as problem:
+            error = owner.consider(error_of(problem), asked)
+            if error.is_fatal:
+                break
+    raise error
 
 
 async def _ask_once(line: _Line, asked: Asked, audio: bytes) -> Result | None:

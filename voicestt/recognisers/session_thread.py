@@ -95,11 +95,17 @@ class SessionThread:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
+        self._loop.set_exception_handler(self._complain)
         try:
             self._loop.run_until_complete(self._until_stopped())
         finally:
             asyncio.set_event_loop(None)
             self._loop.close()
+
+    def _complain(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        # gRPC's loops share a wake-up pipe, and one that finds it empty says so: it means nothing.
+        if not isinstance(context.get("exception"), BlockingIOError):
+            self._log.error("The session thread's loop: {message}", message=context.get("message"))
 
     async def _until_stopped(self) -> None:
         await self._stopping.wait()

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -18,6 +19,30 @@ Later = Callable[[Callable[[], None]], object]
 _MOST_LENIENT = 0  # of webrtcvad's modes: a silent request costs a cent, a lost word costs a customer
 
 
+class SingleShotListener(Listener, Protocol):
+    """Who takes a single shot's finals, and hears of utterances that could not be recognised."""
+
+    def lost(self, end: int, error: RecogniserError, seconds: float) -> None:
+        """Nobody could recognise the utterance of `seconds` that ends at position `end`."""
+        ...
+
+
+def or_else(first: Recognise, second: Recognise) -> Recognise:
+    """A Recognise that asks `second` where `first` fails; where both fail, its error says both."""
+
+    async def ask(audio: bytes) -> Result | None:
+        try:
+            return await first(audio)
+        except RecogniserError as error:
+            reason = error
+        try:
+            return await second(audio)
+        except RecogniserError as error:
+            raise RecogniserError(reason.status, f"{reason.words}; and then {error}") from None
+
+    return lambda audio: Deferred.fromCoroutine(ask(audio))
+
+
 class SingleShot:
     """A Recogniser that has finals only. `recognise` takes one utterance; `later` acts after this turn."""
 
@@ -25,11 +50,11 @@ class SingleShot:
         self._recognise = recognise
         self._later = later
 
-    def open(self, listener: Listener) -> "SingleShotSession":
+    def open(self, listener: SingleShotListener) -> "SingleShotSession":
         """A session that waits for speech."""
         return SingleShotSession(listener, self._recognise, self._later)
 
-    def resume(self, listener: Listener, audio: bytes) -> "SingleShotSession":
+    def resume(self, listener: SingleShotListener, audio: bytes) -> "SingleShotSession":
         """A session that takes over in the middle of things: `audio` is an utterance under way."""
         session = SingleShotSession(listener, self._recognise, self._later)
         session.begin()
@@ -42,8 +67,8 @@ class SingleShotSession:
 
     _log = Logger()
 
-    def __init__(self, listener: Listener, recognise: Recognise, later: Later) -> None:
-        self._listener: Listener | None = listener
+    def __init__(self, listener: SingleShotListener, recognise: Recognise, later: Later) -> None:
+        self._listener: SingleShotListener | None = listener
         self._recognise = recognise
         self._later = later
         self._endpointer = Endpointer(webrtc_voicing(_MOST_LENIENT))
@@ -52,6 +77,22 @@ class SingleShotSession:
         self._owed_since: int | None = None
         self._answers: deque[_Answer] = deque()
         self._finished = False
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that wait for an answer."""
+        return self._endpointer.position - self.settled
+
+    @property
+    def settled(self) -> int:
+        """The position before which everything was answered, or was silent."""
+        needed = self._needed_from
+        return min(self._answers[0].segment.start, needed) if self._answers else needed
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nobody is speaking, as far as is known, and every utterance has been answered."""
+        return not self._answers and self._owed_since is None and self._endpointer.speaking_since is None
 
     def begin(self) -> None:
         """Speech is already going on: the audio from here to the next pause is recognised in any case."""
@@ -102,30 +143,36 @@ class SingleShotSession:
         self._later(self._deliver)
 
     def _failed(self, failure: Failure, answer: "_Answer") -> None:
-        # Whisper takes this place in the order once it stands behind the single shot.
         problem = failure.value
         if not isinstance(problem, RecogniserError):
             self._log.failure("An utterance could not be recognised.", failure)
-        self._log.error(
-            "An utterance of {seconds:.1f} s was not recognised: {problem}. The call goes on. "
-            "What to do: see 'When it breaks' in the README.",
-            seconds=mulaw.seconds(answer.segment.end - answer.segment.start),
-            problem=problem if isinstance(problem, RecogniserError) else type(problem).__name__,
-        )
+            problem = RecogniserError("INTERNAL", type(problem).__name__)
+        answer.error = problem
         answer.known = True
         self._later(self._deliver)
 
     def _deliver(self) -> None:
         while self._answers and self._answers[0].known:
-            result = self._answers.popleft().result
-            if result is not None and self._listener is not None:
-                self._listener.heard(result)
+            self._tell(self._answers.popleft())
         if self._finished and not self._answers and self._listener is not None:
             listener, self._listener = self._listener, None
             listener.ended(None)
 
+    def _tell(self, answer: "_Answer") -> None:
+        if self._listener is None:
+            return
+        if answer.error is not None:
+            segment = answer.segment
+            self._listener.lost(segment.end, answer.error, mulaw.seconds(segment.end - segment.start))
+        elif answer.result is not None:
+            self._listener.heard(answer.result)
+
+    @property
+    def _needed_from(self) -> int:
+        return self._endpointer.needed_from if self._owed_since is None else self._owed_since
+
     def _forget(self) -> None:
-        needed = self._endpointer.needed_from if self._owed_since is None else self._owed_since
+        needed = self._needed_from
         if needed > self._audio_start:
             self._audio = self._audio[needed - self._audio_start :]
             self._audio_start = needed
@@ -138,3 +185,4 @@ class _Answer:
         self.segment = segment
         self.known = False
         self.result: Result | None = None
+        self.error: RecogniserError | None = None

@@ -2,9 +2,10 @@
 
 from statistics import median
 
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 
-from voicestt.audience import CallEnded, CallStarted, Event, Final, Partial, Unheard
+from voicestt import mulaw
+from voicestt.audience import CallEnded, CallStarted, Event, Final, Happened, Partial
 from voicestt.server.call_book import CallBook
 
 
@@ -26,16 +27,34 @@ class CallLog:
                 self._log.info("🟡 Partial: {text}", text=event.text, log_system=system)
             case Final():
                 self._log.info("🟢 Final: {text}", text=event.text, log_system=system)
-            case Unheard(why=why):
-                self._log.error(
-                    "The recogniser gave up, and words may be lost: {why}. The call goes on. "
-                    "What to do: see 'When it breaks' in the README.",
-                    why=why,
-                    log_system=system,
-                )
+            case Happened():
+                self._tell_incident(event)
             case CallEnded():
                 statuses = self._book.find(system).statuses
                 self._log.info("Call ended: {summary}", summary=_summary(event, statuses), log_system=system)
+
+    def _tell_incident(self, event: Happened) -> None:
+        level, words = _INCIDENTS.get(event.kind, (LogLevel.info, "{kind}: {why}."))
+        self._log.emit(
+            level, words, kind=event.kind, why=event.why, seconds=event.seconds, log_system=event.call.call_sid
+        )
+
+
+_INCIDENTS = {
+    "rotated": (LogLevel.info, "The stream was changed in time: {why}."),
+    "restarted": (LogLevel.warn, "The stream failed and is replaced; its audio is sent again. Why: {why}."),
+    "degraded": (
+        LogLevel.warn,
+        "⚠️ Degraded: one request per utterance from here on; {seconds:.1f} s of audio are recognised again. "
+        "Why: {why}.",
+    ),
+    "recovered": (LogLevel.info, "Recovered: {why}."),
+    "unrecognised": (
+        LogLevel.error,
+        "The words of {seconds:.1f} s of audio are lost: {why}. The call goes on. "
+        "What to do: see 'When it breaks' in the README.",
+    ),
+}
 
 
 def _summary(event: CallEnded, statuses: list[str]) -> str:
@@ -50,6 +69,12 @@ def _summary(event: CallEnded, statuses: list[str]) -> str:
         f"first partial after {_milliseconds(delivered.first_partial)}",
         f"final delay {_delays(delivered.final_delays)}",
     ]
+    parts.extend(f"{count} {kind}" for kind, count in sorted(delivered.incidents.items()))
+    account = event.account
+    if account.handed > account.received:
+        parts.append(f"{account.handed - account.received} bytes sent again")
+    if account.given_up or account.uncovered:
+        parts.append(f"NOT RECOGNISED: {mulaw.seconds(account.given_up + account.uncovered):.2f} s")
     if event.ignored:
         parts.append("ignored: " + ", ".join(f"{count} {what}" for what, count in sorted(event.ignored.items())))
     if statuses:

@@ -12,7 +12,7 @@ from voicestt import mulaw
 from voicestt.audience import Audience, CallDescription
 from voicestt.call import CallInputs, CallParts, new_call
 from voicestt.media_stream import Start
-from voicestt.recogniser import Recogniser
+from voicestt.recogniser import CallRecogniser
 from voicestt.server.call_book import CallBook
 from voicestt.server.debounced import Debounced
 from voicestt.server.tally import Tally
@@ -68,7 +68,7 @@ class Calls:
         clock: IReactorTime,
         settings: Settings,
         book: CallBook,
-        recogniser: Recogniser,
+        recogniser: CallRecogniser,
         audience: Audience,
     ) -> None:
         self._clock = clock

@@ -12,11 +12,14 @@ from twisted.python.threadpool import ThreadPool
 from twisted.web.http import Request
 from twisted.web.server import Site
 
+from voicestt import mulaw
 from voicestt.audience import Audience
 from voicestt.model_choice import choose_model
-from voicestt.recognisers.fallback import Fallback
+from voicestt.recognisers.endless import Endless, Limits
+from voicestt.recognisers.fallback import Fallback, Flag
 from voicestt.recognisers.google import Asked, Google
 from voicestt.recognisers.google_channels import Target
+from voicestt.recognisers.probe import Probe
 from voicestt.recognisers.session_thread import SessionThread
 from voicestt.recognisers.single_shot import SingleShot
 from voicestt.server.call_book import CallBook
@@ -70,6 +73,7 @@ class VoiceService(Service):
         self._log_audience = CallLog(self._book)
         self._events_file = EventsFile(settings.events_file) if settings.events_file else None
         self._embedded = _embedded(settings) if settings.engine == "embedded" else None
+        self._flag = Flag(settings.enable_streaming_stt)
         self._calls: Calls | None = None
 
     @property
@@ -151,7 +155,15 @@ class VoiceService(Service):
         asked = Asked(choice.language, choice.model, settings.punctuation_interim, settings.punctuation_final)
         google = Google(self._threads, target, asked)
         single_shot = SingleShot(google.recognise, lambda action: self._reactor.callLater(0, action))
-        recogniser = Fallback(google, single_shot, lambda: settings.enable_streaming_stt)
+        recogniser = Fallback(
+            self._reactor,
+            self._flag,
+            Endless(self._reactor, google, _limits(settings)),
+            single_shot,
+            Probe(self._reactor, google),
+            retain_bytes=int(settings.retain_seconds * mulaw.BYTES_PER_SECOND),
+            recover_seconds=settings.recover_seconds,
+        )
         return Calls(self._reactor, settings, self._book, recogniser, self._audience())
 
     def _audience(self) -> Audience:
@@ -183,3 +195,14 @@ class VoiceService(Service):
 
 def _embedded(settings: Settings) -> EmbeddedGoogle:
     return EmbeddedGoogle(settings.language, settings.whisper_model)
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        soft=settings.soft_limit_seconds,
+        hard=settings.hard_limit_seconds,
+        hold=settings.hold_seconds,
+        silent=settings.silent_seconds,
+        queue=settings.queue_seconds,
+        restarts=settings.restarts,
+    )

@@ -1,10 +1,11 @@
 """An Audience in front of an Audience: counts what one call's application gets, and says so at the end."""
 
+from collections import Counter
 from dataclasses import replace
 
 from twisted.internet.interfaces import IReactorTime
 
-from voicestt.audience import Audience, CallEnded, CallStarted, Delivered, Event, Final, Partial
+from voicestt.audience import Audience, CallEnded, CallStarted, Delivered, Event, Final, Happened, Partial
 
 
 class Tally:
@@ -18,6 +19,7 @@ class Tally:
         self._finals = 0
         self._first_partial: float | None = None
         self._final_delays: list[float] = []
+        self._incidents: Counter[str] = Counter()
 
     def tell(self, event: Event) -> None:
         """Counts, and passes on; the end of the call carries what was counted."""
@@ -30,6 +32,8 @@ class Tally:
                 self._finals += 1
                 if delay is not None:
                     self._final_delays.append(delay)
+            case Happened(kind=kind):
+                self._incidents[kind] += 1
             case CallEnded():
                 event = replace(event, delivered=self._delivered())
         self._audience.tell(event)
@@ -40,4 +44,5 @@ class Tally:
             self._first_partial = self._clock.seconds() - self._began
 
     def _delivered(self) -> Delivered:
-        return Delivered(self._partials, self._finals, self._first_partial, tuple(self._final_delays))
+        delays = tuple(self._final_delays)
+        return Delivered(self._partials, self._finals, self._first_partial, delays, dict(self._incidents))

@@ -1,0 +1,50 @@
+"""Time as a parameter: what Twisted's reactors and its test clock both are."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+
+class DelayedCall(Protocol):
+    """Something that will be done later."""
+
+    def cancel(self) -> None:
+        """It will not. It must not have been done yet."""
+
+
+class Clock(Protocol):
+    """Seconds from any start, that never go back, and a way to be called later."""
+
+    def seconds(self) -> float:
+        """Now."""
+
+    def callLater(self, delay: float, callable: Callable[[], object], /) -> DelayedCall:  # noqa: N802, A002
+        """Does something after `delay` seconds."""
+
+
+class Timer:
+    """One thing that may be waited for; setting it again forgets the earlier wait."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._waiting: DelayedCall | None = None
+
+    @property
+    def is_set(self) -> bool:
+        """Whether something is waited for."""
+        return self._waiting is not None
+
+    def set(self, delay: float, action: Callable[[], object]) -> None:
+        """Does `action` after `delay` seconds, and nothing of what was waited for before."""
+        self.cancel()
+
+        def act() -> None:
+            self._waiting = None
+            action()
+
+        self._waiting = self._clock.callLater(delay, act)
+
+    def cancel(self) -> None:
+        """Nothing is waited for any more."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.cancel()

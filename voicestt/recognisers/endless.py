@@ -1,0 +1,387 @@
+"""A stream without an end, made of streams that have one: nothing is lost and nothing is heard twice at a seam.
+
+Google ends a stream after 305 s, and may fail at any time. The rule that keeps every word single is ownership: the
+stream in charge owns the call from the end of the last final on, and only the stream in charge is listened to. A
+successor is opened before it is needed; it begins at the end of the last final, is given again what came since,
+and takes charge when it has caught up and answers. If the old stream gives another final meanwhile, the successor
+begins anew behind that final. If the old stream fails, the same is done after the fact.
+
+    no stream --audio--> one in charge --soft limit and a final or silence, or hard limit--> and one catching up
+                             ^   |                                                                    |
+                             |   +--error: opened anew, with a budget                                 |
+                             +------------------- the successor answers, or has caught up ------------+
+"""
+
+import random
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from voicestt import mulaw, voice
+from voicestt.clock import Clock, Timer
+from voicestt.ledger import Ledger
+from voicestt.recogniser import CallListener, Incident, Recogniser, RecogniserError, Result
+from voicestt.recognisers.feed import Feed
+
+_LOOK_SECONDS = 0.5
+_SPEECH_FOR_AN_ALARM = 1.0  # seconds: less may be a cough
+_SILENCE_KEPT = 10 * mulaw.BYTES_PER_SECOND
+_PATIENCE_WITH_SUCCESSOR = 1.0  # caught up, but silent: the speech it was given may hold no word
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a stream is replaced, in seconds; all but `hold` and `silent` are about the stream's own life.
+
+    soft: replaced at the next final or silence; hard: replaced in any case; hold: closed when no audio comes;
+    silent: speech and no answer; queue: audio that waits to be sent; drain: the wait for the last final. So many
+    failures as `restarts` within `window` are borne, one more is the end.
+    """
+
+    soft: float = 240.0
+    hard: float = 285.0
+    hold: float = 5.0
+    silent: float = 5.0
+    queue: float = 5.0
+    drain: float = 4.0
+    restarts: int = 3
+    window: float = 30.0
+    first_backoff: float = 0.25
+    longest_backoff: float = 5.0
+
+
+class Endless:
+    """Opens endless sessions over `streaming`."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        streaming: Recogniser,
+        limits: Limits,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._clock = clock
+        self._streaming = streaming
+        self._limits = limits
+        self._jitter = jitter
+
+    def open(self, listener: CallListener, ledger: Ledger) -> "EndlessSession":
+        """A session that reads `ledger`; whoever opens it receives into the ledger and covers it by the finals."""
+        return EndlessSession(self._clock, self._streaming, self._limits, self._jitter, listener, ledger)
+
+
+class EndlessSession:
+    """One call's streams. Results are in the call's own time."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        streaming: Recogniser,
+        limits: Limits,
+        jitter: Callable[[], float],
+        listener: CallListener,
+        ledger: Ledger,
+    ) -> None:
+        self._clock = clock
+        self._streaming = streaming
+        self._limits = limits
+        self._jitter = jitter
+        self._listener: CallListener | None = listener
+        self._ledger = ledger
+        self._current: Feed | None = None
+        self._successor: Feed | None = None
+        self._resting = False
+        self._finishing = False
+        self._speaking = False
+        self._failures: deque[float] = deque(maxlen=limits.restarts + 1)
+        self._no_successor_before = 0.0
+        self._unanswered = _Unanswered()
+        self._look = Timer(clock)
+        self._opening = Timer(clock)
+        self._drain = Timer(clock)
+        self._successor_patience = Timer(clock)
+
+    def write(self, audio: bytes) -> None:
+        """Audio that the ledger has just received."""
+        if self._current is not None and not self._resting:
+            self._current.write(audio)
+            if self._successor is not None:
+                self._successor.write(audio)
+        elif self._current is None and not self._opening.is_set:
+            self._open()
+
+    def finish(self) -> None:
+        """No more audio: the last finals come, then the end."""
+        self._finishing = True
+        self._drop_successor()
+        self._look.cancel()
+        self._drain.set(self._limits.drain, self._drained_too_long)
+        if self._opening.is_set:
+            error = RecogniserError("UNAVAILABLE", "the call ended while the stream was being reopened")
+            self._opening.set(0, lambda: self._end(error))
+        elif not self._resting:
+            self._finish_current()
+
+    def _finish_current(self) -> None:
+        if self._current is None:
+            self._opening.set(0, lambda: self._end(None))
+        else:
+            self._current.finish()
+
+    def abort(self) -> None:
+        """Nobody listens any more."""
+        self._listener = None
+        self._stop_everything()
+
+    def feed_heard(self, feed: Feed, result: Result) -> None:
+        """A result of one of the streams: the one in charge is listened to, and a successor that answers is it."""
+        if feed is self._successor and (result.is_final or not feed.is_behind):
+            self._promote()
+        if feed is not self._current or self._listener is None:
+            return
+        self._speaking = not result.is_final
+        self._listener.heard(result)
+        if result.is_final and self._listener is not None:
+            self._after_final()
+
+    def feed_ended(self, feed: Feed, error: RecogniserError | None) -> None:
+        """A stream is over, as it was asked to be or by itself."""
+        if feed is self._successor:
+            # The one in charge goes on; another successor is tried until it cannot.
+            self._successor = None
+            self._successor_patience.cancel()
+            self._no_successor_before = self._clock.seconds() + self._limits.longest_backoff
+        elif feed is self._current:
+            self._current_ended(error)
+
+    def feed_caught_up(self, feed: Feed) -> None:
+        """A stream is live; a successor is given a moment to answer, and then takes charge without."""
+        if self._successor is None or feed is not self._successor:
+            return
+        silent = not self._speaking or voice.is_silent(self._ledger.uncovered().audio)
+        self._successor_patience.set(0 if silent else _PATIENCE_WITH_SUCCESSOR, self._promote)
+
+    def _open(self) -> None:
+        self._skip_silence()
+        self._speaking = False
+        self._current = self._new_feed()
+        if not self._look.is_set:
+            self._look.set(_LOOK_SECONDS, self._look_around)
+
+    def _new_feed(self) -> Feed:
+        return Feed(self._ledger.account.streams + 1, self._clock, self._streaming, self._ledger, self)
+
+    def _skip_silence(self) -> None:
+        uncovered = self._ledger.uncovered()
+        self._ledger.pass_over(uncovered.start + voice.silent_until(uncovered.audio))
+
+    # -- the seam
+
+    def _after_final(self) -> None:
+        if self._successor is not None:
+            self._drop_successor()
+            self._begin_successor()
+        elif self._current is not None and self._current.age >= self._limits.soft:
+            self._begin_successor()
+
+    def _begin_successor(self) -> None:
+        if self._resting or self._finishing:
+            return
+        if not self._speaking:
+            self._skip_silence()
+        feed = self._new_feed()
+        self._successor = feed
+        if not feed.is_behind:
+            self.feed_caught_up(feed)
+
+    def _promote(self) -> None:
+        successor, self._successor = self._successor, None
+        self._successor_patience.cancel()
+        old, self._current = self._current, successor
+        if old is not None:
+            Retired(self._clock, old, self._limits.drain)
+            self._tell("rotated", f"stream {old.number} was replaced after {old.age:.0f} s")
+
+    def _drop_successor(self) -> None:
+        self._successor_patience.cancel()
+        successor, self._successor = self._successor, None
+        if successor is not None:
+            successor.drop()
+
+    # -- failures
+
+    def _current_ended(self, error: RecogniserError | None) -> None:
+        self._current = None
+        if error is None and self._resting:
+            self._rested()
+        elif error is None and self._finishing:
+            self._end(None)
+        else:
+            self._resting = False
+            self._replace_after(error or _closed_early())
+
+    def _replace_after(self, error: RecogniserError) -> None:
+        if self._current is not None:
+            self._current.drop()
+            self._current = None
+        if not self._count_failure(error):
+            return
+        self._tell("restarted", str(error))
+        if self._successor is not None:
+            self._promote()
+        else:
+            self._opening.set(self._backoff(), self._open)
+
+    def _count_failure(self, error: RecogniserError) -> bool:
+        """Whether the failure is borne; if not, this session is over."""
+        now = self._clock.seconds()
+        self._failures.append(now)
+        recent = sum(1 for at in self._failures if at > now - self._limits.window)
+        if error.is_fatal or self._finishing or recent > self._limits.restarts:
+            self._end(error)
+            return False
+        return True
+
+    def _backoff(self) -> float:
+        now = self._clock.seconds()
+        earlier = sum(1 for at in self._failures if at > now - self._limits.window) - 1
+        if earlier <= 0:
+            return 0.0
+        longest: float = min(self._limits.longest_backoff, self._limits.first_backoff * 2**earlier)
+        return longest * (0.5 + self._jitter() / 2)
+
+    def _drained_too_long(self) -> None:
+        self._end(RecogniserError("DEADLINE_EXCEEDED", f"no last final within {self._limits.drain:g} s"))
+
+    def _end(self, error: RecogniserError | None) -> None:
+        listener, self._listener = self._listener, None
+        self._stop_everything()
+        if listener is not None:
+            listener.ended(error)
+
+    def _stop_everything(self) -> None:
+        for timer in (self._look, self._opening, self._drain):
+            timer.cancel()
+        self._drop_successor()
+        current, self._current = self._current, None
+        if current is not None:
+            current.drop()
+
+    # -- watching
+
+    def _look_around(self) -> None:
+        self._look.set(_LOOK_SECONDS, self._look_around)
+        feed = self._current
+        if feed is None or self._resting:
+            return
+        trouble = self._trouble_with(feed)
+        if trouble is not None:
+            self._replace_after(trouble)
+        elif self._clock.seconds() - feed.written_at >= self._limits.hold:
+            self._rest(feed)
+        elif self._is_due(feed):
+            self._begin_successor()
+        elif not self._speaking:
+            self._let_go_of_silence()
+
+    def _trouble_with(self, feed: Feed) -> RecogniserError | None:
+        limits = self._limits
+        if feed.position < self._ledger.start:
+            return RecogniserError("OUT_OF_RANGE", "audio was kept too long before it could be sent")
+        if feed.backlog > limits.queue * mulaw.BYTES_PER_SECOND:
+            waiting = mulaw.seconds(feed.backlog)
+            return RecogniserError("DEADLINE_EXCEEDED", f"{waiting:.1f} s of audio wait to be sent")
+        unanswered = self._unanswered.speech(feed, self._ledger)
+        if self._clock.seconds() - feed.answered_at >= limits.silent and unanswered >= _SPEECH_FOR_AN_ALARM:
+            return RecogniserError("DEADLINE_EXCEEDED", f"speech, and no answer for {limits.silent:g} s")
+        return None
+
+    def _is_due(self, feed: Feed) -> bool:
+        if self._successor is not None or self._clock.seconds() < self._no_successor_before:
+            return False
+        return feed.age >= self._limits.hard or (feed.age >= self._limits.soft and not self._speaking)
+
+    def _let_go_of_silence(self) -> None:
+        """Without words under way, silence need not be kept; nor noise that the stream has had for long."""
+        kept = self._ledger.received - self._ledger.start
+        if kept > _SILENCE_KEPT:
+            self._skip_silence()
+        if kept > self._ledger.most * 3 // 4:
+            self._ledger.pass_over(self._ledger.start + self._ledger.most // 4)
+
+    def _rest(self, feed: Feed) -> None:
+        # A hold: Google ends a stream without audio after 10 s, as an error. The last words come before that.
+        self._resting = True
+        self._drop_successor()
+        self._drain.set(self._limits.drain, self._rest_is_over)
+        feed.finish()
+
+    def _rest_is_over(self) -> None:
+        if self._current is not None:
+            self._current.drop()
+            self._current = None
+        self._rested()
+
+    def _rested(self) -> None:
+        self._resting = False
+        if not self._finishing:
+            self._drain.cancel()
+            self._look.cancel()
+        if self._unsent():
+            self._open()
+        if self._finishing:
+            self._finish_current()
+
+    def _unsent(self) -> bool:
+        handings = self._ledger.handings
+        return not handings or handings[-1].end < self._ledger.received
+
+    def _tell(self, kind: str, why: str) -> None:
+        if self._listener is not None:
+            self._listener.happened(Incident(kind, why))
+
+
+class _Unanswered:
+    """How much speech the stream in charge has been given since it last answered, judged a look at a time."""
+
+    def __init__(self) -> None:
+        self._answered_at = 0.0
+        self._judged_to = 0
+        self._seconds = 0.0
+
+    def speech(self, feed: Feed, ledger: Ledger) -> float:
+        """In seconds."""
+        if feed.answered_at != self._answered_at:
+            self._answered_at = feed.answered_at
+            self._seconds = 0.0
+            self._judged_to = feed.position
+        start = max(self._judged_to, ledger.start)
+        if feed.position > start:
+            self._seconds += voice.seconds_of_speech(ledger.read(start, feed.position - start))
+            self._judged_to = feed.position
+        return self._seconds
+
+
+class Retired:
+    """A stream that is not in charge any more: closed as it should be, and cancelled if that takes too long."""
+
+    def __init__(self, clock: Clock, feed: Feed, patience: float) -> None:
+        self._timer = Timer(clock)
+        self._feed = feed
+        feed.hand_over(self)
+        self._timer.set(patience, feed.drop)
+        feed.finish()
+
+    def feed_heard(self, feed: Feed, result: Result) -> None:
+        """Its successor owns what this is about, and has been given the same audio."""
+
+    def feed_caught_up(self, feed: Feed) -> None:
+        """Of no interest."""
+
+    def feed_ended(self, _feed: Feed, _error: RecogniserError | None) -> None:
+        """As it should be."""
+        self._timer.cancel()
+
+
+def _closed_early() -> RecogniserError:
+    return RecogniserError("OK", "Google closed the stream before the call was over")
