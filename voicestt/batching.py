@@ -15,6 +15,11 @@ class Batcher:
         self._parts: list[bytes] = []
         self._gathered = 0
 
+    @property
+    def missing(self) -> int:
+        """How many bytes the next batch lacks."""
+        return self._size - self._gathered
+
     def add(self, audio: bytes) -> Sequence[bytes]:
         """The batches that `audio` completes, usually none."""
         self._parts.append(audio)

@@ -94,6 +94,11 @@ class Conversation:
         self._reason = ""
         parts.audience.tell(CallStarted(call))
 
+    @property
+    def missing(self) -> int:
+        """How many bytes the next batch lacks."""
+        return self._batcher.missing
+
     def take(self, audio: bytes) -> None:
         """Audio from the line; whole batches go on to the recogniser."""
         self._frames += 1

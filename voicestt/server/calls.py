@@ -41,6 +41,12 @@ class LiveCall:
         self._parts.take(audio)
 
     @property
+    def missing(self) -> int:
+        """How many bytes of audio must come before anything is done with them; 0 where that is not known."""
+        conversation = self._parts.conversation
+        return 0 if conversation is None else conversation.missing
+
+    @property
     def ignored(self) -> Counter[str]:
         """What came and was not used, by name."""
         return self._parts.ignored

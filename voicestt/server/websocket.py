@@ -3,12 +3,13 @@
 from autobahn.twisted.resource import WebSocketResource
 from autobahn.twisted.websocket import WebSocketServerFactory
 from autobahn.websocket.types import ConnectionRequest
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.logger import Logger
 
 from voicestt import twiml
 from voicestt.media_stream import BadMessage, Connected, Dtmf, Mark, Media, Message, Start, Stop, Unknown, parse
 from voicestt.server.calls import Calls, LiveCall, Refused
+from voicestt.server.resting import RestingReads
 from voicestt.server.whole_frames import WholeFrames
 
 SUBPROTOCOL = "audio.twilio.com"
@@ -25,10 +26,12 @@ class MediaStreamProtocol(WholeFrames):
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime, calls: Calls) -> None:
+    def __init__(self, clock: IReactorTime, calls: Calls, resting: RestingReads) -> None:
         super().__init__()
         self._clock = clock
         self._calls = calls
+        self._resting = resting
+        self._producer: IPushProducer | None = None
         self._call: LiveCall | None = None
         self._complained = False
         self._closing: IDelayedCall | None = None
@@ -39,8 +42,15 @@ class MediaStreamProtocol(WholeFrames):
 
     def onOpen(self) -> None:  # noqa: N802
         """A call, or somebody who says so."""
+        self._producer = IPushProducer(self.transport, None)
         self._log.info("📞 WebSocket connected: {path}", path=twiml.MEDIA)
         self._call = self._calls.new(self._hang_up)
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        """From the transport; then it rests until there can be enough for a batch."""
+        super().dataReceived(data)
+        if self._producer is not None and self._call is not None:
+            self._resting.rest(self._producer, self._call.missing)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803
         """One message of Twilio's; whatever cannot be understood is counted, and the call goes on."""
@@ -120,6 +130,7 @@ class MediaStreamFactory(WebSocketServerFactory):
         super().__init__()  # type: ignore[no-untyped-call]
         self._clock = clock
         self._calls = calls
+        self._resting = RestingReads(clock)
         self.setProtocolOptions(  # type: ignore[no-untyped-call]
             maxFramePayloadSize=_LARGEST_MESSAGE,
             maxMessagePayloadSize=_LARGEST_MESSAGE,
@@ -137,7 +148,7 @@ class MediaStreamFactory(WebSocketServerFactory):
 
     def buildProtocol(self, _address: object) -> MediaStreamProtocol:  # noqa: N802
         """A socket of its own for each call."""
-        protocol = MediaStreamProtocol(self._clock, self._calls)
+        protocol = MediaStreamProtocol(self._clock, self._calls, self._resting)
         protocol.factory = self
         return protocol
 
