@@ -1,0 +1,187 @@
+"""What the end-to-end tests stand on: the server and the Google service as processes of their own, always ended.
+
+Everything here blocks: a test tells its story from top to bottom, and waits for conditions, never for times.
+"""
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tests.bench.load import json_lines
+from voicestt.demo.services import PUBLIC_HOST, Services, beside_python
+from voicestt.google_local import script
+from voicestt.google_local.recording import Recorder, StreamRecord
+from voicestt.google_local.scripted import ScriptEngine
+from voicestt.google_local.service import LocalGoogle
+from voicestt.simulator.call_values import Target
+
+PATIENCE = 40.0
+ENDED_AS_ASKED = {0, -signal.SIGTERM}
+"""twistd ends in order at SIGTERM, and then by that very signal, so that its parent knows why it ended."""
+
+_T = TypeVar("_T")
+_PREFIX = re.compile(r"^\d{4}-\S+ \[[^\]]*\] ")
+
+
+def until(found: Callable[[], _T], what: str, seconds: float = PATIENCE) -> _T:
+    """What `found` gives as soon as it is true; fails with `what` when time is over."""
+    give_up = time.monotonic() + seconds
+    while not (result := found()):
+        if time.monotonic() > give_up:
+            raise AssertionError(f"not so within {seconds:g} s: {what}")
+        time.sleep(0.02)
+    return result
+
+
+@dataclass(slots=True)
+class Server:
+    """A running server: its process, and what it writes."""
+
+    services: Services
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def target(self) -> Target:
+        """Where callers call."""
+        return Target(self.services.url, PUBLIC_HOST, self.services.auth_token)
+
+    @property
+    def port(self) -> int:
+        """Where it listens on 127.0.0.1."""
+        return self.services.server_port
+
+    @property
+    def output(self) -> str:
+        """All it said."""
+        return self.log.read_text("utf-8")
+
+    @property
+    def messages(self) -> list[str]:
+        """The log's lines without time and system."""
+        return [_PREFIX.sub("", line) for line in self.output.splitlines()]
+
+    def saying(self, words: str) -> list[str]:
+        """The log's lines that hold `words`."""
+        return [line for line in self.messages if words in line]
+
+    def wait_for(self, words: str, count: int = 1) -> list[str]:
+        """The lines that hold `words`, when there are so many."""
+        return until(
+            lambda: lines if len(lines := self.saying(words)) >= count else [],
+            f"{count} lines with {words!r} in:\n{self.output}",
+        )
+
+    def events(self, call: str | None = None) -> list[dict[str, Any]]:
+        """The lines of EVENTS_FILE, those of one call or all."""
+        lines = json_lines(self.services.events_file)
+        return [line for line in lines if call in {None, line["call"]}]
+
+    def texts(self, kind: str, call: str | None = None) -> list[str]:
+        """What the partials or the finals say."""
+        return [event["text"] for event in self.events(call) if event["kind"] == kind]
+
+    def wait_for_final(self, call: str | None = None, count: int = 1) -> list[str]:
+        """The texts of the finals, when there are so many."""
+        return until(
+            lambda: texts if len(texts := self.texts("final", call)) >= count else [],
+            f"{count} finals in:\n{self.output}",
+        )
+
+    def end(self) -> int:
+        """Asks it to end; its exit code."""
+        self.process.terminate()
+        return self.process.wait(PATIENCE)
+
+    def health(self) -> dict[str, Any]:
+        """What /healthz says; {} while nobody answers."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request("GET", "/healthz")
+            answer: dict[str, Any] = json.loads(connection.getresponse().read())
+        except OSError:
+            return {}
+        else:
+            return answer
+        finally:
+            connection.close()
+
+
+@contextlib.contextmanager
+def running(
+    command: list[str], environment: Mapping[str, str], folder: Path, log: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process in `folder`, where no checkout lies; gone afterwards in any case."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=folder, env=dict(environment), stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(15)
+        finally:
+            process.kill()
+            process.wait()
+
+
+@contextlib.contextmanager
+def running_server(folder: Path, google_port: int | None = None, **settings: str) -> Iterator[Server]:
+    """The server, listening, with the Google service at `google_port` of this machine."""
+    services = Services(folder) if google_port is None else Services(folder, google_port=google_port)
+    environment = services.server_environment() | settings
+    log = folder / "server.log"
+    with running(services.server_command(), environment, folder, log) as process:
+        server = Server(services, process, log)
+        until(lambda: process.poll() is not None or server.saying("Listening on"), "the server listens")
+        assert process.poll() is None, server.output
+        yield server
+
+
+@contextlib.contextmanager
+def google_process(folder: Path, said: Mapping[str, Any]) -> Iterator[Services]:
+    """The local Google service as a process that says a script; what it received is in its `streams_file`."""
+    script_file = folder / "script.json"
+    script_file.write_text(json.dumps(said), "utf-8")
+    services = Services(folder, script=script_file)
+    log = folder / "google.log"
+    with running(services.google_command(), os.environ | {"PYTHONUNBUFFERED": "1"}, folder, log) as process:
+        until(lambda: process.poll() is not None or b"listening on" in log.read_bytes(), "google-local listens")
+        assert process.poll() is None, log.read_text("utf-8")
+        yield services
+
+
+def scripted_google(said: Mapping[str, Any], faults: str | None = None) -> LocalGoogle:
+    """The same in this process, where what it received can be looked at while it comes."""
+    engine = ScriptEngine(script.parse(json.dumps(said)))
+    return LocalGoogle(engine, recorder=Recorder(keep_audio=True), faults=faults)
+
+
+def stream_with(google: LocalGoogle, pcm: bytes) -> StreamRecord:
+    """The call of the service that got exactly this audio, when it has ended."""
+    google.wait(lambda: any(record.audio == pcm for record in google.streams), PATIENCE)
+    return next(record for record in google.streams if record.audio == pcm)
+
+
+def call_process(server: Server, clip: Path, *options: str) -> "subprocess.CompletedProcess[str]":
+    """`voicestt call`: the simulated Twilio caller as a command."""
+    return subprocess.run(
+        [beside_python("voicestt"), "call", str(clip), "--to", server.services.url, *options],
+        cwd=server.services.folder,
+        env=os.environ | {"PUBLIC_HOST": PUBLIC_HOST, "TWILIO_AUTH_TOKEN": server.services.auth_token},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE + 20,
+        check=False,
+    )
