@@ -1,8 +1,8 @@
 """Sockets that are not read while nothing can come of it: the reactor wakes up for batches, not for frames.
 
 A call's audio is handed on 150 ms at a time, but comes in fifty frames a second; reading each as it comes wakes
-the reactor seven times for one batch, a third of what a call costs. After a batch has gone the kernel keeps the next
-frames, and reading goes on shortly before the batch can be full: no batch is later for it.
+the reactor seven times for one batch, a third of what a call costs. After a batch has gone the kernel keeps the
+next frames, and reading goes on shortly before the batch can be full: no batch is later for it.
 """
 
 from collections.abc import Callable
