@@ -25,6 +25,8 @@ from voicestt.recognisers.feed import Feed
 
 _LOOK_SECONDS = 0.5
 _SPEECH_FOR_AN_ALARM = 1.0  # seconds: less may be a cough
+_STEADY = 0.95
+_PATIENCE_WITH_NOISE = 4  # times as much: it may be a voice in a noisy place after all
 _SILENCE_KEPT = 10 * mulaw.BYTES_PER_SECOND
 _PATIENCE_WITH_SUCCESSOR = 1.0  # caught up, but silent: the speech it was given may hold no word
 
@@ -291,9 +293,11 @@ class EndlessSession:
         if feed.backlog > limits.queue * mulaw.BYTES_PER_SECOND:
             waiting = mulaw.seconds(feed.backlog)
             return RecogniserError("DEADLINE_EXCEEDED", f"{waiting:.1f} s of audio wait to be sent")
-        unanswered = self._unanswered.speech(feed, self._ledger)
-        if self._clock.seconds() - feed.answered_at >= limits.silent and unanswered >= _SPEECH_FOR_AN_ALARM:
-            return RecogniserError("DEADLINE_EXCEEDED", f"speech, and no answer for {limits.silent:g} s")
+        self._unanswered.judge(feed, self._ledger)
+        patience = limits.silent * (_PATIENCE_WITH_NOISE if self._unanswered.is_steady else 1)
+        waited = self._clock.seconds() - feed.answered_at
+        if waited >= patience and self._unanswered.speech >= _SPEECH_FOR_AN_ALARM:
+            return RecogniserError("DEADLINE_EXCEEDED", f"speech, and no answer for {waited:.1f} s")
         return None
 
     def _is_due(self, feed: Feed) -> bool:
@@ -347,19 +351,25 @@ class _Unanswered:
     def __init__(self) -> None:
         self._answered_at = 0.0
         self._judged_to = 0
-        self._seconds = 0.0
+        self._judged = 0.0
+        self.speech = 0.0
 
-    def speech(self, feed: Feed, ledger: Ledger) -> float:
-        """In seconds."""
+    @property
+    def is_steady(self) -> bool:
+        """Whether it never pauses: people do, music and noise do not, and those have no answer."""
+        return self.speech > _STEADY * self._judged
+
+    def judge(self, feed: Feed, ledger: Ledger) -> None:
+        """Takes note of what the stream has been given since the last look."""
         if feed.answered_at != self._answered_at:
             self._answered_at = feed.answered_at
-            self._seconds = 0.0
+            self.speech = self._judged = 0.0
             self._judged_to = feed.position
         start = max(self._judged_to, ledger.start)
         if feed.position > start:
-            self._seconds += voice.seconds_of_speech(ledger.read(start, feed.position - start))
+            self.speech += voice.seconds_of_speech(ledger.read(start, feed.position - start))
+            self._judged += mulaw.seconds(feed.position - start)
             self._judged_to = feed.position
-        return self._seconds
 
 
 class Retired:
