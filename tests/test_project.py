@@ -1,0 +1,46 @@
+"""What the project promises outside its code."""
+
+import re
+from pathlib import Path
+
+from voicestt import twiml
+from voicestt.settings_command import markdown_table
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_readme_has_the_table_of_settings_as_the_code_has_it() -> None:
+    assert markdown_table() in README
+
+
+def test_the_readme_names_the_paths_of_the_server() -> None:
+    for path in (twiml.INCOMING_CALL, twiml.HEALTH):
+        assert path in README
+
+
+def test_the_procfile_starts_exactly_what_the_readme_says() -> None:
+    assert (ROOT / "Procfile").read_text() == "web: twistd --nodaemon --pidfile= voicestt\n"
+
+
+def test_requirements_are_pinned_and_end_in_the_project_itself() -> None:
+    *pins, last = [
+        line for line in (ROOT / "requirements.txt").read_text().splitlines() if not line.startswith("#")
+    ]
+    assert last == "."
+    assert pins
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][\w.]*", pin) for pin in pins)
+
+
+def test_every_folder_with_code_is_in_the_list_of_packages() -> None:
+    listed = set(re.findall(r"^    (voicestt[\w.]*)$", (ROOT / "setup.cfg").read_text(), re.MULTILINE))
+    folders = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for path in (ROOT / "voicestt").rglob("*.py")
+        if "__pycache__" not in path.parts
+    }
+    assert folders <= listed
+
+
+def test_the_plugins_folder_is_no_package() -> None:
+    assert not (ROOT / "twistd_plugins" / "__init__.py").exists()
