@@ -72,7 +72,7 @@ class CallEnded:
     frames: int
     audio_bytes: int
     ignored: Mapping[str, int]
-    account: Account
+    account: Account = field(default_factory=Account)
     delivered: Delivered = Delivered()
 
 

@@ -33,6 +33,7 @@ class LiveCall:
         self.activity = 0
         self._parts = parts
         self._hang_up = hang_up
+        self._reason = ""
         self._seen = -1
         self._idle_looks = 0
 
@@ -52,9 +53,13 @@ class LiveCall:
         return self._parts.ignored
 
     def end(self, reason: str) -> None:
-        """Closes the socket and lets the last words come."""
+        """Closes the socket; what the caller said until it is closed is still taken, then the last words come."""
+        self._reason = self._reason or reason
         self._hang_up(reason)
-        self.inputs.finish(reason)
+
+    def socket_closed(self, how: str) -> None:
+        """There will be no more audio."""
+        self.inputs.finish(self._reason or how)
 
     def is_idle(self) -> bool:
         """Whether nothing came for `_LOOKS_PER_IDLE` looks."""

@@ -76,7 +76,7 @@ class MediaStreamProtocol(WholeFrames):
             self._closing.cancel()
         call, self._call = self._call, None
         if call is not None:
-            call.inputs.finish("the socket was closed" if wasClean else "the socket was lost")
+            call.socket_closed("the socket was closed" if wasClean else "the socket was lost")
 
     def _take(self, call: LiveCall, message: Message) -> None:
         match message:

@@ -90,8 +90,8 @@ class MediaSocket(WebSocketClientProtocol):
         events.closed.callback(closed)
 
     def say(self, text: str) -> None:
-        """Sends a text message; nothing happens on a socket that is gone."""
-        if self.is_up:
+        """Sends a text message; nothing happens on a socket that is gone, or going."""
+        if self.is_up and self.state == self.STATE_OPEN:
             self.sendMessage(text.encode("utf-8"))  # type: ignore[no-untyped-call]
 
     def say_goodbye(self) -> None:
