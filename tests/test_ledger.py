@@ -1,7 +1,8 @@
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from voicestt.ledger import Ledger, Uncovered
+from voicestt.ledger import Account, Handing, Ledger, Uncovered
 
 MOST = 100
 
@@ -13,7 +14,8 @@ def test_what_no_final_covers_is_kept() -> None:
     ledger.receive(b"three")
     ledger.cover(6)
     assert ledger.uncovered() == Uncovered(6, b"o three")
-    assert (ledger.start, ledger.received, ledger.given_up) == (6, 13, 0)
+    assert ledger.account == Account(received=13, recognised=6, uncovered=7)
+    assert (ledger.start, ledger.received, ledger.most) == (6, 13, MOST)
 
 
 def test_the_oldest_is_given_up_first() -> None:
@@ -21,7 +23,7 @@ def test_the_oldest_is_given_up_first() -> None:
     ledger.receive(b"abc")
     ledger.receive(b"def")
     assert ledger.uncovered() == Uncovered(2, b"cdef")
-    assert ledger.given_up == 2
+    assert ledger.account == Account(received=6, given_up=2, uncovered=4)
 
 
 def test_a_piece_longer_than_all_that_is_kept() -> None:
@@ -30,7 +32,7 @@ def test_a_piece_longer_than_all_that_is_kept() -> None:
     assert ledger.uncovered() == Uncovered(6, b"6789")
 
 
-def test_a_final_beyond_what_came_covers_all() -> None:
+def test_a_final_beyond_what_came_covers_all_of_it_and_nothing_to_come() -> None:
     ledger = Ledger(MOST)
     ledger.receive(b"abc")
     ledger.cover(1_000)
@@ -46,47 +48,121 @@ def test_a_final_that_comes_late_uncovers_nothing() -> None:
     assert ledger.uncovered() == Uncovered(4, b"ef")
 
 
-class Account(RuleBasedStateMachine):
-    """The ledger beside all audio ever received and one number: the start of what must be kept."""
+def test_each_way_to_forget_has_its_place_in_the_account() -> None:
+    ledger = Ledger(MOST)
+    ledger.receive(b"abcdefgh")
+    ledger.cover(1)
+    ledger.pass_over(3)
+    ledger.give_up(6)
+    assert ledger.account == Account(received=8, recognised=1, passed_over=2, given_up=3, uncovered=2)
+
+
+def test_reading_gives_what_is_there_and_not_what_is_forgotten() -> None:
+    ledger = Ledger(MOST)
+    for part in (b"abc", b"def", b"ghi"):
+        ledger.receive(part)
+    ledger.cover(2)
+    assert ledger.read(2, 3) == b"cde"
+    assert ledger.read(4, 1) == b"e"
+    assert ledger.read(7, 100) == b"hi"
+    assert ledger.read(9, 100) == b""
+    with pytest.raises(ValueError, match="the bytes from 1 on are forgotten; kept are those from 2 on"):
+        ledger.read(1, 3)
+
+
+def test_handings_in_a_row_are_one_and_what_is_sent_again_counts_again() -> None:
+    ledger = Ledger(MOST)
+    ledger.receive(b"abcdefgh")
+    ledger.hand(1, 0, 3)
+    ledger.hand(1, 3, 6)
+    ledger.hand(2, 2, 6)
+    ledger.hand(1, 6, 8)
+    ledger.hand(2, 6, 8)
+    assert ledger.handings == (
+        Handing(1, 0, 6),
+        Handing(2, 2, 6),
+        Handing(1, 6, 8),
+        Handing(2, 6, 8),
+    )
+    assert ledger.account == Account(received=8, uncovered=8, handed=14, streams=2)
+
+
+class EveryByte(RuleBasedStateMachine):
+    """The ledger beside all audio ever received, and what became of each of its bytes."""
 
     def __init__(self) -> None:
         super().__init__()
         self.ledger = Ledger(MOST)
         self.all = b""
-        self.start = 0
-        self.given_up = 0
+        self.fates: list[str] = []
+        self.handed = 0
+
+    @property
+    def start(self) -> int:
+        return len(self.fates)
+
+    def _forget(self, end: int, fate: str) -> None:
+        self.fates.extend([fate] * (min(end, len(self.all)) - self.start))
 
     @rule(audio=st.binary(max_size=250))
     def receive(self, audio: bytes) -> None:
         self.ledger.receive(audio)
         self.all += audio
-        oldest = max(self.start, len(self.all) - MOST)
-        self.given_up += oldest - self.start
-        self.start = oldest
+        self._forget(len(self.all) - MOST, "given up")
 
     @rule(end=st.integers(0, 1_000))
-    def cover_anything(self, end: int) -> None:
+    def cover(self, end: int) -> None:
         self.ledger.cover(end)
-        self.start = max(self.start, min(end, len(self.all)))
+        self._forget(end, "recognised")
+
+    @rule(end=st.integers(0, 1_000))
+    def pass_over(self, end: int) -> None:
+        self.ledger.pass_over(end)
+        self._forget(end, "passed over")
+
+    @rule(end=st.integers(0, 1_000))
+    def give_up(self, end: int) -> None:
+        self.ledger.give_up(end)
+        self._forget(end, "given up")
 
     @precondition(lambda self: self.start < len(self.all))
-    @rule(data=st.data())
-    def cover_some_of_what_is_kept(self, data: st.DataObject) -> None:
-        self.cover_anything(end=data.draw(st.integers(self.start, len(self.all))))
+    @rule(data=st.data(), fate=st.sampled_from(["cover", "pass_over", "give_up"]))
+    def forget_some_of_what_is_kept(self, data: st.DataObject, fate: str) -> None:
+        end = data.draw(st.integers(self.start, len(self.all)))
+        {"cover": self.cover, "pass_over": self.pass_over, "give_up": self.give_up}[fate](end)
+
+    @rule(data=st.data(), stream=st.integers(1, 5))
+    def hand(self, data: st.DataObject, stream: int) -> None:
+        start = data.draw(st.integers(self.start, len(self.all)))
+        end = data.draw(st.integers(start, len(self.all)))
+        self.ledger.hand(stream, start, end)
+        self.handed += end - start
+        assert self.ledger.handings[-1].end == end
+
+    @rule(data=st.data(), most=st.integers(0, 2 * MOST))
+    def read(self, data: st.DataObject, most: int) -> None:
+        start = data.draw(st.integers(self.start, len(self.all)))
+        assert self.ledger.read(start, most) == self.all[start : start + most]
 
     @invariant()
-    def every_byte_is_in_one_place(self) -> None:
-        assert self.ledger.received == len(self.all)
-        assert self.ledger.start == self.start
+    def what_is_kept_is_what_came_from_start_on(self) -> None:
         assert self.ledger.uncovered() == Uncovered(self.start, self.all[self.start :])
-
-    @invariant()
-    def what_was_given_up_is_counted(self) -> None:
-        assert self.ledger.given_up == self.given_up
+        assert (self.ledger.start, self.ledger.received) == (self.start, len(self.all))
 
     @invariant()
     def it_is_bounded(self) -> None:
         assert len(self.ledger.uncovered().audio) <= MOST
 
+    @invariant()
+    def every_byte_is_in_one_place_of_the_account(self) -> None:
+        account = self.ledger.account
+        assert account.recognised == self.fates.count("recognised")
+        assert account.passed_over == self.fates.count("passed over")
+        assert account.given_up == self.fates.count("given up")
+        assert account.handed == self.handed
+        assert account.received == (
+            account.recognised + account.passed_over + account.given_up + account.uncovered
+        )
 
-TestAccount = Account.TestCase
+
+TestEveryByte = EveryByte.TestCase

@@ -1,13 +1,17 @@
 """A recogniser that says what the test says, and a listener that keeps it. Both hold to the port's rules."""
 
-from voicestt.recogniser import Listener, RecogniserError, Result
+from typing import cast
+
+from voicestt.ledger import Account
+from voicestt.recogniser import CallListener, Incident, Listener, RecogniserError, Result
 
 
 class Ear:
-    """A Listener that keeps what it hears; more after the end fails the test."""
+    """A Listener, of a stream or of a call, that keeps what it hears; more after the end fails the test."""
 
     def __init__(self) -> None:
         self.results: list[Result] = []
+        self.incidents: list[Incident] = []
         self.ends: list[RecogniserError | None] = []
 
     def heard(self, result: Result) -> None:
@@ -17,6 +21,15 @@ class Ear:
     def ended(self, error: RecogniserError | None) -> None:
         assert not self.ends, "the end was told twice"
         self.ends.append(error)
+
+    def happened(self, incident: Incident) -> None:
+        assert not self.ends, f"{incident} happened after the end"
+        self.incidents.append(incident)
+
+    @property
+    def kinds(self) -> list[str]:
+        """Of the incidents."""
+        return [incident.kind for incident in self.incidents]
 
     @property
     def partials(self) -> list[str]:
@@ -28,11 +41,13 @@ class Ear:
 
 
 class ScriptedSession:
-    """A Session whose words are the test's."""
+    """A Session, of a stream or of a call, whose words, account and backlog are the test's."""
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
         self.written: list[bytes] = []
+        self.account = Account()
+        self.backlog = 0
         self.is_finished = False
         self.is_aborted = False
 
@@ -57,6 +72,11 @@ class ScriptedSession:
 
     def final(self, text: str, end: int = 0, confidence: float = 0.0) -> None:
         self._say(Result(text, is_final=True, end=end, confidence=confidence))
+
+    def happen(self, incident: Incident) -> None:
+        """Only where it stands for a call's session."""
+        if not self.is_aborted:
+            cast(CallListener, self._listener).happened(incident)
 
     def end(self, error: RecogniserError | None = None) -> None:
         if not self.is_aborted:

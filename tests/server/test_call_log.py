@@ -3,7 +3,8 @@ from twisted.internet.task import Clock
 
 from tests.conftest import Logged
 from tests.server.fakes import CALL
-from voicestt.audience import CallEnded, CallStarted, Delivered, Event, Final, Partial, Unheard
+from voicestt.audience import CallEnded, CallStarted, Delivered, Event, Final, Happened, Partial
+from voicestt.ledger import Account
 from voicestt.server.call_book import CallBook
 from voicestt.server.call_log import CallLog
 
@@ -18,12 +19,17 @@ def log(book: CallBook) -> CallLog:
     return CallLog(book)
 
 
-END = CallEnded(CALL, "stop", 12.34, 617, 98_720, {})
+END = CallEnded(CALL, "stop", 12.34, 617, 98_720, {}, Account(received=98_720, recognised=98_720, handed=98_720))
 EVERYTHING: list[Event] = [
     CallStarted(CALL),
     Partial(CALL, 1, "שלום"),
     Final(CALL, 1, "שלום {braces} עולם"),
-    Unheard(CALL, "UNAVAILABLE: no route"),
+    Happened(CALL, "rotated", "stream 1 was replaced after 240 s"),
+    Happened(CALL, "restarted", "UNAVAILABLE: no route"),
+    Happened(CALL, "degraded", "UNAVAILABLE: no {braces} route", 1.25),
+    Happened(CALL, "recovered", "speech is streamed again"),
+    Happened(CALL, "unrecognised", "UNAVAILABLE: no route", 3.0),
+    Happened(CALL, "unheard of", "a kind to come"),
     END,
 ]
 
@@ -35,8 +41,14 @@ def test_each_event_is_a_line(log: CallLog, logged: Logged) -> None:
         "Call started, stream MZ1.",
         "🟡 Partial: שלום",
         "🟢 Final: שלום {braces} עולם",
-        "The recogniser gave up, and words may be lost: UNAVAILABLE: no route. The call goes on. "
+        "The stream was changed in time: stream 1 was replaced after 240 s.",
+        "The stream failed and is replaced; its audio is sent again. Why: UNAVAILABLE: no route.",
+        "⚠️ Degraded: one request per utterance from here on; 1.2 s of audio are recognised again. "
+        "Why: UNAVAILABLE: no {braces} route.",
+        "Recovered: speech is streamed again.",
+        "The words of 3.0 s of audio are lost: UNAVAILABLE: no route. The call goes on. "
         "What to do: see 'When it breaks' in the README.",
+        "unheard of: a kind to come.",
         "Call ended: stop; 12.34 s; 617 frames; 98720 bytes; 0 partials; 0 finals; first partial after none; "
         "final delay none",
     ]
@@ -54,12 +66,13 @@ def test_each_line_bears_the_call_and_none_a_number(log: CallLog, logged: Logged
 def test_the_end_of_a_call_is_its_account(log: CallLog, logged: Logged, book: CallBook) -> None:
     book.note_status("CA1", "stream-started")
     book.note_status("CA1", "stream-error 31930")
-    delivered = Delivered(7, 3, 0.4321, (0.5, 1.25, 0.75))
-    log.tell(
-        CallEnded(CALL, "the socket was lost", 1.0, 50, 8_000, {"media out of turn": 2, "binary": 1}, delivered)
-    )
+    delivered = Delivered(7, 3, 0.4321, (0.5, 1.25, 0.75), {"rotated": 2, "degraded": 1})
+    account = Account(received=8_000, recognised=4_000, given_up=1_000, uncovered=3_000, handed=8_160, streams=2)
+    ignored = {"media out of turn": 2, "binary": 1}
+    log.tell(CallEnded(CALL, "the socket was lost", 1.0, 50, 8_000, ignored, account, delivered))
     assert logged.lines == [
         "Call ended: the socket was lost; 1.00 s; 50 frames; 8000 bytes; 7 partials; 3 finals; "
-        "first partial after 432 ms; final delay median 750 ms, longest 1250 ms; "
+        "first partial after 432 ms; final delay median 750 ms, longest 1250 ms; 1 degraded; 2 rotated; "
+        "160 bytes sent again; NOT RECOGNISED: 0.50 s; "
         "ignored: 1 binary, 2 media out of turn; Twilio's statuses: stream-started, stream-error 31930"
     ]

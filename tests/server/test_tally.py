@@ -1,10 +1,11 @@
 from twisted.internet.task import Clock
 
 from tests.server.fakes import CALL, Collected
-from voicestt.audience import CallEnded, CallStarted, Delivered, Event, Final, Partial, Unheard
+from voicestt.audience import CallEnded, CallStarted, Delivered, Event, Final, Happened, Partial
+from voicestt.ledger import Account
 from voicestt.server.tally import Tally
 
-END = CallEnded(CALL, "stop", 1.0, 50, 8_000, {})
+END = CallEnded(CALL, "stop", 1.0, 50, 8_000, {}, Account(received=8_000))
 
 
 def test_what_was_told_is_counted_and_passed_on(clock: Clock, audience: Collected) -> None:
@@ -16,7 +17,9 @@ def test_what_was_told_is_counted_and_passed_on(clock: Clock, audience: Collecte
         (0.2, Partial(CALL, 1, "a b")),
         (0.2, Final(CALL, 1, "a b", delay=0.5)),
         (0.1, Final(CALL, 2, "c")),
-        (0.1, Unheard(CALL, "no route")),
+        (0.1, Happened(CALL, "restarted", "no route")),
+        (0.1, Happened(CALL, "restarted", "no route again")),
+        (0.1, Happened(CALL, "degraded", "no route at all", 1.5)),
         (0.1, Final(CALL, 3, "d", delay=0.25)),
     ]
     for wait, event in told:
@@ -24,8 +27,8 @@ def test_what_was_told_is_counted_and_passed_on(clock: Clock, audience: Collecte
         tally.tell(event)
     tally.tell(END)
     assert audience.events[:-1] == [event for _, event in told]
-    assert audience.end.delivered == Delivered(2, 3, 0.5, (0.5, 0.25))
-    assert audience.end.reason == "stop"
+    assert audience.end.delivered == Delivered(2, 3, 0.5, (0.5, 0.25), {"restarted": 2, "degraded": 1})
+    assert (audience.end.reason, audience.end.account) == ("stop", Account(received=8_000))
 
 
 def test_a_silent_call_has_nothing_to_tell(clock: Clock, audience: Collected) -> None:
