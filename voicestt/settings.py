@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
+from urllib.parse import urlsplit
 
 from voicestt.credentials import Credentials, read_credentials
 
@@ -14,6 +15,7 @@ _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:([0-9]{1,5}))?")
 _PORTS = range(1, 65_536)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _WORD = re.compile(r"[a-z0-9_.-]+", re.IGNORECASE)
+_MODEL_NAME = re.compile(r"[A-Za-z0-9_./:@-]+")
 
 
 class BadSettings(ValueError):
@@ -106,6 +108,26 @@ def _secret(text: str) -> str:
     return text
 
 
+def _header_secret(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
+    raise ValueError("holds something that an HTTP header cannot carry")
+
+
+def _url(text: str) -> str:
+    # What was pasted is not repeated: it may hold a password.
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or 443) in _PORTS
+    except ValueError:
+        good = False
+    if not good or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("is not an address such as http://127.0.0.1:8000/v1/audio/transcriptions")
+    if "@" in parts.netloc:
+        raise ValueError("holds a user's name: put the key into WHISPER_API_KEY")
+    return text
+
+
 def _is_loopback(endpoint: str) -> bool:
     host = endpoint.rpartition(":")[0].strip("[]")
     try:
@@ -140,7 +162,8 @@ class Settings:
         "false",
         _flag,
         "The safety net. `true`: speech is streamed to Google and partials come while the caller "
-        "speaks. `false`: one `recognize` per utterance, finals only.",
+        "speaks. `false`: one `recognize` per utterance, finals only. It can be turned while calls are live: "
+        "`voicestt flag`, or SIGHUP, at which the file of VOICESTT_ENV_FILE wins.",
     )
     batch_ms: int = _from(
         "STT_BATCH_MS",
@@ -204,7 +227,33 @@ class Settings:
         "WHISPER_MODEL",
         None,
         str,
-        "A directory with a Whisper of your own in ctranslate2's format, for the embedded engine.",
+        "A directory with a Whisper of your own in ctranslate2's format, for the embedded engine and for the "
+        "utterances that Google fails to recognise.",
+    )
+    whisper_url: str | None = _from(
+        "WHISPER_URL",
+        None,
+        _url,
+        "The whole address of an OpenAI-compatible transcription endpoint "
+        "(`http://127.0.0.1:8000/v1/audio/transcriptions`), which is asked for the utterances that Google fails to "
+        "recognise, instead of the engine of the `embedded` extra.",
+    )
+    whisper_url_model: str = _from(
+        "WHISPER_URL_MODEL",
+        "whisper-1",
+        _matching(_MODEL_NAME, "a model's name such as whisper-1"),
+        "The model that WHISPER_URL is asked for.",
+    )
+    whisper_api_key: str | None = field(
+        repr=False,
+        metadata={
+            "variable": Variable(
+                "WHISPER_API_KEY",
+                None,
+                "The key for WHISPER_URL, sent as `Authorization: Bearer`. Never printed.",
+                _header_secret,
+            )
+        },
     )
     twilio_auth_token: str | None = field(
         repr=False,
@@ -301,6 +350,13 @@ class Settings:
         _number(1, 16),
         "Threads that carry the streams to Google; each carries many calls.",
     )
+    control_socket: str | None = _from(
+        "VOICESTT_SOCKET",
+        None,
+        str,
+        "The Unix socket (mode 0600) that `voicestt flag` reaches the server by. Not set: one that it finds by "
+        "itself, in `$XDG_RUNTIME_DIR/voicestt` or a folder of this user's for temporary files.",
+    )
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
@@ -325,6 +381,11 @@ class Settings:
 def variables() -> list[Variable]:
     """Every variable, in the order of the README's table."""
     return [variable for _, variable in _fields()]
+
+
+def differences(one: Settings, other: Settings) -> list[str]:
+    """The names of the variables in which the two differ, in the order of the table."""
+    return [variable.name for name, variable in _fields() if getattr(one, name) != getattr(other, name)]
 
 
 def _fields() -> Iterator[tuple[str, Variable]]:

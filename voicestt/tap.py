@@ -6,13 +6,13 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from dotenv import dotenv_values
 from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
 from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 
 from voicestt.recognisers.google_channels import load_key
+from voicestt.server.environment_file import EnvironmentFile
 from voicestt.server.service import VoiceService
 from voicestt.settings import BadSettings, Settings
 
@@ -32,6 +32,7 @@ class Options(TwistedOptions):
         self._environ = environ
         self["listen"] = []
         self.settings: Settings | None = None
+        self.environment_file = EnvironmentFile(None, environ, {})
 
     def opt_listen(self, endpoint: str) -> None:
         """Listen on this endpoint of Twisted's, e.g. tcp:8080:interface=127.0.0.1 or ssl:443:privateKey=…; may be
@@ -47,6 +48,7 @@ class Options(TwistedOptions):
             UsageError: with every problem, one a line.
         """
         problems: list[str] = []
+        self.environment_file = self._find_environment_file()
         self.settings = self._read_settings(problems)
         problems.extend(problem for endpoint in self["listen"] if (problem := _problem_of(endpoint)))
         if problems:
@@ -54,7 +56,7 @@ class Options(TwistedOptions):
 
     def _read_settings(self, problems: list[str]) -> Settings | None:
         try:
-            settings = Settings.from_environment(self._variables())
+            settings = Settings.from_environment(self.environment_file.variables())
             if settings.credentials is not None:
                 load_key(settings.credentials)
         except BadSettings as bad:
@@ -62,18 +64,12 @@ class Options(TwistedOptions):
             return None
         return settings
 
-    def _variables(self) -> dict[str, str]:
+    def _find_environment_file(self) -> EnvironmentFile:
         path = self["env-file"] or self._environ.get("VOICESTT_ENV_FILE")
-        from_file: Mapping[str, str | None] = {}
-        if path:
-            if not os.path.isfile(path):
-                raise BadSettings([f"--env-file {path}: there is no such file"])
-            try:
-                from_file = dotenv_values(path, interpolate=False)
-            except (OSError, UnicodeDecodeError):
-                raise BadSettings([f"--env-file {path}: it is no text that can be read"]) from None
+        # A daemonising twistd changes its folder, and SIGHUP reads the file again.
+        absolute = os.path.abspath(path) if path else None
         port = {"PORT": self["port"]} if self["port"] is not None else {}
-        return {name: value for name, value in {**from_file, **self._environ, **port}.items() if value is not None}
+        return EnvironmentFile(absolute, self._environ, port)
 
     def endpoints(self, settings: Settings) -> list[str]:
         """Where to listen, in Twisted's words."""
@@ -104,7 +100,9 @@ def makeService(options: Options) -> IService:  # noqa: N802 - twistd calls it
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     assert options.settings is not None  # noqa: S101 - twistd has parsed the options
-    return VoiceService(_reactor(), options.settings, options.endpoints(options.settings), _end_with_an_error)
+    read_again = options.environment_file.read_again
+    endpoints = options.endpoints(options.settings)
+    return VoiceService(_reactor(), options.settings, endpoints, _end_with_an_error, read_again)
 
 
 def _end_with_an_error() -> None:

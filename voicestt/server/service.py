@@ -21,19 +21,26 @@ from voicestt.recognisers.google import Asked, Google
 from voicestt.recognisers.google_channels import Target
 from voicestt.recognisers.probe import Probe
 from voicestt.recognisers.session_thread import SessionThread
-from voicestt.recognisers.single_shot import SingleShot
+from voicestt.recognisers.single_shot import SingleShot, or_else
 from voicestt.server.call_book import CallBook
 from voicestt.server.call_log import CallLog
 from voicestt.server.calls import Calls
+from voicestt.server.census import Census
+from voicestt.server.control import ControlSocket
 from voicestt.server.embedded import EmbeddedGoogle
+from voicestt.server.environment_file import EnvironmentFile, ReadAgain
 from voicestt.server.events_file import EventsFile
 from voicestt.server.fanout import Fanout
+from voicestt.server.flag_switch import FlagSwitch
+from voicestt.server.hangup import Hangup
 from voicestt.server.signatures import SignatureCheck
 from voicestt.server.webhooks import Webhooks
 from voicestt.server.websocket import media_resource
+from voicestt.server.whisper import last_resort
 from voicestt.settings import Settings
 
 KEEP_ALIVE_SECONDS = 75
+_NO_FILE = EnvironmentFile(None, {}, {})
 
 
 class _QuietSite(Site):
@@ -47,7 +54,8 @@ class _QuietSite(Site):
 
 
 class VoiceService(Service):
-    """The whole server. `endpoints` are Twisted's endpoint strings; `failed` is called if it cannot start.
+    """The whole server. `endpoints` are Twisted's endpoint strings; `failed` is called if it cannot start;
+    `read_again` is what SIGHUP reads.
 
     Stopping is in order, which a MultiService does not know: no new calls; the live ones tell their last words;
     then the threads that carried them end.
@@ -61,6 +69,7 @@ class VoiceService(Service):
         settings: Settings,
         endpoints: Sequence[str],
         failed: Callable[[], object] = lambda: None,
+        read_again: Callable[[], ReadAgain] = _NO_FILE.read_again,
     ) -> None:
         self._reactor = reactor
         self._failed = failed
@@ -73,7 +82,12 @@ class VoiceService(Service):
         self._log_audience = CallLog(self._book)
         self._events_file = EventsFile(settings.events_file) if settings.events_file else None
         self._embedded = _embedded(settings) if settings.engine == "embedded" else None
+        self._whisper = last_resort(reactor, settings, self._embedded and self._embedded.engine)
         self._flag = Flag(settings.enable_streaming_stt)
+        self._census = Census(self._flag)
+        switch = FlagSwitch(self._flag, self._census)
+        self._control = ControlSocket(reactor, settings.control_socket, switch)
+        self._hangup = Hangup(reactor, switch, read_again, settings)
         self._calls: Calls | None = None
 
     @property
@@ -84,6 +98,7 @@ class VoiceService(Service):
     def startService(self) -> None:  # noqa: N802
         """Sockets and threads begin here: a daemonising twistd forks between making and starting."""
         super().startService()  # type: ignore[no-untyped-call]
+        self._hangup.install()
         starting = Deferred.fromCoroutine(self._start())
         starting.addErrback(self._could_not_start)
 
@@ -104,14 +119,17 @@ class VoiceService(Service):
         self._calls = self._make_calls(target)
         self._calls.start()
         await self._listen(self._site(self._calls))
+        self._control.start()
 
     async def _stop(self) -> None:
+        await self._control.stop()
         for port in self._ports:
             stopped: Any = port.stopListening()
             if isinstance(stopped, Deferred):
                 await stopped
         if self._calls is not None:
             await self._calls.stop()
+        await self._whisper.stop()
         for thread in self._threads:
             await thread.stop()
         if self._pool.started:
@@ -120,6 +138,7 @@ class VoiceService(Service):
             self._events_file.stop()
         if self._embedded is not None:
             self._embedded.stop()
+        self._hangup.remove()
 
     def _announce_settings(self) -> None:
         settings = self._settings
@@ -154,7 +173,9 @@ class VoiceService(Service):
         choice = choose_model(settings.model, settings.language)
         asked = Asked(choice.language, choice.model, settings.punctuation_interim, settings.punctuation_final)
         google = Google(self._threads, target, asked)
-        single_shot = SingleShot(google.recognise, lambda action: self._reactor.callLater(0, action))
+        single_shot = SingleShot(
+            or_else(google.recognise, self._whisper), lambda action: self._reactor.callLater(0, action)
+        )
         recogniser = Fallback(
             self._reactor,
             self._flag,
@@ -168,7 +189,7 @@ class VoiceService(Service):
 
     def _audience(self) -> Audience:
         events = [] if self._events_file is None else [self._events_file]
-        return Fanout([self._log_audience, *events])
+        return Fanout([self._census, self._log_audience, *events])
 
     def _site(self, calls: Calls) -> Site:
         settings = self._settings
