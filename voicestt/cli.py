@@ -9,6 +9,7 @@ import voicestt
 _COMMANDS = {
     "call": ("voicestt.simulator.command", "call"),
     "demo": ("voicestt.demo.command", "demo"),
+    "flag": ("voicestt.flag_command", "flag"),
     "google-local": ("voicestt.google_local.command", "google_local"),
     "settings": ("voicestt.settings_command", "settings"),
 }
