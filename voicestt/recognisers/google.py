@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from voicestt import mulaw
 from voicestt.punctuation import without_punctuation
 from voicestt.recogniser import Listener, RecogniserError, Result
-from voicestt.recognisers.google_answers import Clean, error_of, results_of, unchanged, utterance_of
+from voicestt.recognisers.google_answers import Clean, error_from, error_of, results_of, unchanged, utterance_of
 from voicestt.recognisers.google_channels import ChannelPool, Target
 from voicestt.recognisers.session_thread import SessionThread
 
@@ -36,6 +36,7 @@ _StreamConfig = types.StreamingRecognitionConfig.pb()
 STREAM_SECONDS = 320.0  # Google ends a stream after 305 s itself: this is for a server that does not
 RECOGNISE_SECONDS = 12.0
 _ATTEMPTS = 2
+_WORDS_OF_CORE = "Internal error from Core"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +149,8 @@ class GoogleSession:
 
     def finish(self) -> None:
         """Half-closes: Google finalises what is pending."""
+        self._thread.do(self._stream.finish)  # before it is opened: without audio nothing needs to be
         self._ensure_open()
-        self._thread.do(self._stream.finish)
 
     def abort(self) -> None:
         """Cancels the stream."""
@@ -188,6 +189,7 @@ class _Stream:
         self._cancelled = False
         self._more = asyncio.Event()
         self._call: Any = None
+        self._status: RecogniserError | None = None
         self.sent = 0  # read by the reactor's thread, written by this one only
 
     def write(self, audio: bytes) -> None:
@@ -210,7 +212,7 @@ class _Stream:
         try:
             await self._converse()
         except grpc.RpcError as problem:
-            error = self._owner.consider(error_of(problem), self._asked)
+            error = self._owner.consider(self._servers_own(error_of(problem)), self._asked)
         except RecogniserError as problem:
             error = self._owner.consider(problem, self._asked)
         except google.auth.exceptions.GoogleAuthError as problem:
@@ -227,8 +229,17 @@ class _Stream:
         async with self._line.channels.lease() as channel:
             method: Any = channel.stream_stream(_STREAM, response_deserializer=_Response.FromString)
             self._call = method(self._requests(), timeout=STREAM_SECONDS)
+            self._call.add_done_callback(self._keep_status)
             async for response in self._call:
                 self._pass_on(results_of(response, self._asked.clean_partial, self._asked.clean_final))
+
+    def _keep_status(self, call: Any) -> None:
+        self._status = error_from(_settled(call.code()), _settled(call.details()))
+
+    def _servers_own(self, error: RecogniserError) -> RecogniserError:
+        # A write that fails after the server has ended the stream overwrites the server's status with this one:
+        # https://github.com/grpc/grpc/issues/36066. The status was right when the call was first done.
+        return self._status if self._status is not None and error.words == _WORDS_OF_CORE else error
 
     def _pass_on(self, results: Sequence[Result]) -> None:
         if results:
@@ -246,6 +257,15 @@ class _Stream:
                 return
             self._more.clear()
             await self._more.wait()
+
+
+def _settled(coroutine: Any) -> Any:
+    """What `coroutine` gives, which has nothing left to wait for."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        return done.value
+    raise AssertionError("a call that is done has its status")
 
 
 async def _recognise(line: _Line, owner: Google, audio: bytes, answer: "Deferred[Result | None]") -> None:

@@ -50,8 +50,13 @@ def utterance_of(response: Any, clean_final: Clean = unchanged) -> Result | None
 
 
 def error_of(problem: grpc.RpcError) -> RecogniserError:
-    """A failed call, in gRPC's word for it and the server's own words."""
-    return RecogniserError(problem.code().name, (problem.details() or "no details")[:_LONGEST_WORDS])
+    """A call that failed, by gRPC's word for it and the server's own words."""
+    return error_from(problem.code(), problem.details())
+
+
+def error_from(code: grpc.StatusCode, details: str | None) -> RecogniserError:
+    """The same of a call's status."""
+    return RecogniserError(code.name, (details or "no details")[:_LONGEST_WORDS])
 
 
 def _final(portion: Any, clean: Clean) -> Result:

@@ -51,7 +51,7 @@ def load_key(key: keys.Credentials) -> GoogleCredentials:
             # The library warns of configurations from strangers; this one is the operator's own.
             warnings.simplefilter("ignore", DeprecationWarning)
             loaded, _ = google.auth.load_credentials_from_dict(key.info, scopes=[_SCOPE])
-    except (google.auth.exceptions.GoogleAuthError, ValueError, TypeError):
+    except (google.auth.exceptions.GoogleAuthError, ValueError, TypeError, AttributeError, KeyError):
         words = f"GOOGLE_APPLICATION_CREDENTIALS is a {key.kind} key that Google cannot load: download a new one"
         raise BadSettings([words]) from None
     return loaded

@@ -1,0 +1,116 @@
+from typing import Any
+
+import grpc
+import pytest
+from google.cloud.speech_v1 import types
+
+from voicestt.recogniser import RecogniserError, Result
+from voicestt.recognisers.google_answers import error_of, results_of, utterance_of
+
+Response = types.StreamingRecognizeResponse.pb()
+RecogniseResponse = types.RecognizeResponse.pb()
+
+
+def portion(text: str | None, *, final: bool = False, end: float = 0.0, **more: Any) -> dict[str, Any]:
+    """A result of Google's."""
+    confidence = more.pop("confidence", 0.0)
+    alternatives = (
+        [] if text is None else [{"transcript": text, "confidence": confidence}, {"transcript": "other"}]
+    )
+    seconds = int(end)
+    nanos = round((end - seconds) * 1_000_000_000)
+    time = {"seconds": seconds, "nanos": nanos}
+    return {"alternatives": alternatives, "is_final": final, "result_end_time": time, **more}
+
+
+def heard(*portions: dict[str, Any], **more: Any) -> list[Result]:
+    return results_of(Response(results=portions, **more))
+
+
+def test_a_partial() -> None:
+    assert heard(portion("שלום", end=1.5, stability=0.5)) == [Result("שלום", False, 12_000, stability=0.5)]
+
+
+def test_a_final() -> None:
+    (result,) = heard(portion("שלום לך", final=True, end=2.25, confidence=0.5))
+    assert result == Result("שלום לך", True, 18_000, confidence=0.5)
+
+
+def test_the_interims_of_a_response_are_one_partial() -> None:
+    (result,) = heard(portion("how are", end=1, stability=0.75), portion(" you today", end=2, stability=0.25))
+    assert result == Result("how are you today", False, 16_000, stability=0.75)
+
+
+def test_a_final_and_what_comes_after_it_are_two_results_in_order() -> None:
+    results = heard(portion("first", final=True, end=1), portion(" sec", end=1.25), portion("ond", end=1.5))
+    assert [(result.text, result.is_final, result.end) for result in results] == [
+        ("first", True, 8_000),
+        (" second", False, 12_000),
+    ]
+
+
+def test_leading_spaces_are_kept() -> None:
+    assert heard(portion(" and more"))[0].text == " and more"
+
+
+@pytest.mark.parametrize("portions", [[], [portion(None)], [portion(None, final=True)]])
+def test_a_response_without_words_has_no_results(portions: list[dict[str, Any]]) -> None:
+    assert heard(*portions) == []
+    assert heard(*portions, speech_event_type=1) == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "position"), [(0.0, 0), (0.000125, 1), (1.0, 8_000), (304.98, 2_439_840), (86_400.5, 691_204_000)]
+)
+def test_the_end_is_a_position_in_bytes(seconds: float, position: int) -> None:
+    assert heard(portion("x", final=True, end=seconds))[0].end == position
+
+
+def test_texts_are_cleaned_by_their_kind() -> None:
+    response = Response(results=[portion("a", final=True), portion("b")])
+    results = results_of(response, clean_partial=str.upper, clean_final=lambda text: text + ".")
+    assert [result.text for result in results] == ["a.", "B"]
+
+
+@pytest.mark.parametrize(("code", "status"), [(11, "OUT_OF_RANGE"), (3, "INVALID_ARGUMENT"), (99, "UNKNOWN")])
+def test_an_error_inside_a_response_is_raised(code: int, status: str) -> None:
+    with pytest.raises(RecogniserError) as caught:
+        heard(portion("lost"), error={"code": code, "message": "Audio Timeout Error"})
+    assert (caught.value.status, caught.value.words) == (status, "Audio Timeout Error")
+    assert str(caught.value) == f"{status}: Audio Timeout Error"
+
+
+def utterance(*texts: str | None) -> Result | None:
+    parts = [portion(text, confidence=0.25 * number) for number, text in enumerate(texts, 2)]
+    for part in parts:
+        del part["is_final"]
+    return utterance_of(RecogniseResponse(results=parts), lambda text: text + ".")
+
+
+def test_the_results_of_a_recording_are_one_utterance() -> None:
+    assert utterance(" how are", " you") == Result("how are you.", is_final=True, confidence=0.5)
+    assert utterance("how", None) == Result("how.", is_final=True, confidence=0.5)
+
+
+@pytest.mark.parametrize("texts", [[], [None], ["", " "]])
+def test_a_recording_without_words_is_no_utterance(texts: list[str | None]) -> None:
+    assert utterance(*texts) is None
+
+
+class Ended(grpc.RpcError):
+    def __init__(self, details: str | None) -> None:
+        self._details = details
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.UNAVAILABLE
+
+    def details(self) -> str | None:
+        return self._details
+
+
+@pytest.mark.parametrize(
+    ("details", "words"), [("no route", "no route"), (None, "no details"), ("x" * 999, "x" * 300)]
+)
+def test_an_error_of_grpc_s_is_its_status_and_the_server_s_words(details: str | None, words: str) -> None:
+    error = error_of(Ended(details))
+    assert (error.status, error.words) == ("UNAVAILABLE", words)
