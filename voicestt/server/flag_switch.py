@@ -45,9 +45,10 @@ class FlagSwitch:
         if not changed:
             return "it was so before, nothing changes"
         if self._flag.is_on:
-            return f"{_calls(before.single_shot, 'returns', 'return')} to streaming after their utterance"
-        left = before.streaming - self._census.streaming
-        return f"{_calls(left, 'leaves', 'leave')} streaming with their audio"
+            returning = "returns to streaming after its utterance", "return to streaming after their utterance"
+            return _calls(before.single_shot, *returning)
+        leaving = "leaves streaming with its audio", "leave streaming with their audio"
+        return _calls(before.streaming - self._census.streaming, *leaving)
 
 
 def _calls(count: int, one: str, many: str) -> str:
