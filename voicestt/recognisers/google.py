@@ -5,6 +5,7 @@ The library's retries are not used: a retried stream would begin in the middle o
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
@@ -189,6 +190,8 @@ class _Stream:
         self._cancelled = False
         self._more = asyncio.Event()
         self._call: Any = None
+        self._channel: grpc.aio.Channel | None = None
+        self._began = time.monotonic()
         self._status: RecogniserError | None = None
         self.sent = 0  # read by the reactor's thread, written by this one only
 
@@ -205,6 +208,8 @@ class _Stream:
         self.finish()
         if self._call is not None:
             self._call.cancel()
+        if self._channel is not None:
+            self._line.channels.given_up(self._channel, self._began)
 
     async def run(self) -> None:
         """The whole life of the stream; the session is told its end, whatever it was."""
@@ -221,16 +226,20 @@ class _Stream:
             error = RecogniserError("CANCELLED", "the stream was cancelled here")
         finally:
             self._waiting.clear()
+            self._call = None  # it would keep its connection open until the garbage is collected
             self._line.thread.hand_back(lambda: self._session.ended(error))
 
     async def _converse(self) -> None:
         if self._cancelled or (self._finished and not self._waiting):
             return
         async with self._line.channels.lease() as channel:
+            self._channel = channel
+            self._began = time.monotonic()
             method: Any = channel.stream_stream(_STREAM, response_deserializer=_Response.FromString)
             self._call = method(self._requests(), timeout=STREAM_SECONDS)
             self._call.add_done_callback(self._keep_status)
             async for response in self._call:
+                self._line.channels.heard(channel)
                 self._pass_on(results_of(response, self._asked.clean_partial, self._asked.clean_final))
 
     def _keep_status(self, call: Any) -> None:
