@@ -117,7 +117,7 @@ class EndlessSession:
         self._finishing = True
         self._drop_successor()
         self._look.cancel()
-        self._drain.set(self._limits.drain, self._drained_too_long)
+        self._drain.set(self._limits.drain, lambda: self._end(self._no_last_final()))
         if self._opening.is_set:
             error = RecogniserError("UNAVAILABLE", "the call ended while the stream was being reopened")
             self._opening.set(0, lambda: self._end(error))
@@ -167,7 +167,7 @@ class EndlessSession:
         self._skip_silence()
         self._speaking = False
         self._current = self._new_feed()
-        if not self._look.is_set:
+        if not self._look.is_set and not self._finishing:
             self._look.set(_LOOK_SECONDS, self._look_around)
 
     def _new_feed(self) -> Feed:
@@ -213,19 +213,18 @@ class EndlessSession:
     # -- failures
 
     def _current_ended(self, error: RecogniserError | None) -> None:
-        self._current = None
         if error is None and self._resting:
             self._rested()
-        elif error is None and self._finishing:
+        elif error is None:
             self._end(None)
         else:
-            self._resting = False
-            self._replace_after(error or _closed_early())
+            self._replace_after(error)
 
     def _replace_after(self, error: RecogniserError) -> None:
         if self._current is not None:
             self._current.drop()
             self._current = None
+        self._wake()
         if not self._count_failure(error):
             return
         self._tell("restarted", str(error))
@@ -252,8 +251,8 @@ class EndlessSession:
         longest: float = min(self._limits.longest_backoff, self._limits.first_backoff * 2**earlier)
         return longest * (0.5 + self._jitter() / 2)
 
-    def _drained_too_long(self) -> None:
-        self._end(RecogniserError("DEADLINE_EXCEEDED", f"no last final within {self._limits.drain:g} s"))
+    def _no_last_final(self) -> RecogniserError:
+        return RecogniserError("DEADLINE_EXCEEDED", f"no last final within {self._limits.drain:g} s")
 
     def _end(self, error: RecogniserError | None) -> None:
         listener, self._listener = self._listener, None
@@ -317,28 +316,23 @@ class EndlessSession:
         # A hold: Google ends a stream without audio after 10 s, as an error. The last words come before that.
         self._resting = True
         self._drop_successor()
-        self._drain.set(self._limits.drain, self._rest_is_over)
+        self._drain.set(self._limits.drain, lambda: self._replace_after(self._no_last_final()))
         feed.finish()
 
-    def _rest_is_over(self) -> None:
-        if self._current is not None:
-            self._current.drop()
-            self._current = None
-        self._rested()
-
     def _rested(self) -> None:
-        self._resting = False
-        if not self._finishing:
-            self._drain.cancel()
-            self._look.cancel()
-        if self._unsent():
+        unsent = self._current is not None and self._current.position < self._ledger.received
+        self._current = None
+        self._wake()
+        self._look.cancel()
+        if unsent:
             self._open()
         if self._finishing:
             self._finish_current()
 
-    def _unsent(self) -> bool:
-        handings = self._ledger.handings
-        return not handings or handings[-1].end < self._ledger.received
+    def _wake(self) -> None:
+        self._resting = False
+        if not self._finishing:
+            self._drain.cancel()
 
     def _tell(self, kind: str, why: str) -> None:
         if self._listener is not None:
@@ -391,7 +385,3 @@ class Retired:
     def feed_ended(self, _feed: Feed, _error: RecogniserError | None) -> None:
         """As it should be."""
         self._timer.cancel()
-
-
-def _closed_early() -> RecogniserError:
-    return RecogniserError("OK", "Google closed the stream before the call was over")

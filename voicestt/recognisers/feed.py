@@ -101,7 +101,9 @@ class Feed:
             self._owner.feed_heard(self, replace(result, end=min(end, self._cursor)))
 
     def ended(self, error: RecogniserError | None) -> None:
-        """From the stream."""
+        """From the stream; one that ends well before it was finished has not heard everything."""
+        if error is None and (not self._finishing or self.is_behind):
+            error = RecogniserError("OK", "the recogniser closed the stream before it was finished")
         self._timer.cancel()
         owner, self._owner = self._owner, None
         if owner is not None:
