@@ -118,7 +118,7 @@ def _url(text: str) -> str:
     # What was pasted is not repeated: it may hold a password.
     try:
         parts = urlsplit(text)
-        good = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or 443) in _PORTS
+        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:
         good = False
     if not good or not text.isascii() or not text.isprintable() or " " in text:
@@ -235,8 +235,8 @@ class Settings:
         None,
         _url,
         "The whole address of an OpenAI-compatible transcription endpoint "
-        "(`http://127.0.0.1:8000/v1/audio/transcriptions`), which is asked for the utterances that Google fails to "
-        "recognise, instead of the engine of the `embedded` extra.",
+        "(`http://127.0.0.1:8000/v1/audio/transcriptions`), which is asked for the utterances that Google fails "
+        "to recognise, instead of the engine of the `embedded` extra.",
     )
     whisper_url_model: str = _from(
         "WHISPER_URL_MODEL",

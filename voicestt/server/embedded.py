@@ -27,6 +27,11 @@ class EmbeddedGoogle:
         starting: Deferred[Any] = deferToThread(self._load)
         return starting
 
+    def engine(self) -> Engine:
+        """The recogniser, which is loaded once `start` has fired."""
+        assert self._engine is not None  # noqa: S101 - calls come after start
+        return self._engine
+
     def stop(self) -> None:
         """Ends the service and its threads."""
         if self._service is not None:

@@ -82,7 +82,7 @@ class VoiceService(Service):
         self._log_audience = CallLog(self._book)
         self._events_file = EventsFile(settings.events_file) if settings.events_file else None
         self._embedded = _embedded(settings) if settings.engine == "embedded" else None
-        self._whisper = last_resort(reactor, settings, self._embedded and self._embedded.engine)
+        self._whisper = last_resort(reactor, settings, self._embedded.engine if self._embedded else None)
         self._flag = Flag(settings.enable_streaming_stt)
         self._census = Census(self._flag)
         switch = FlagSwitch(self._flag, self._census)

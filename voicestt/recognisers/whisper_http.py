@@ -1,0 +1,143 @@
+"""Whisper elsewhere: an OpenAI-compatible HTTP endpoint, asked one utterance at a time.
+
+Source: OpenAI's API reference, `POST /v1/audio/transcriptions`: a multipart form with `file`, `model`, `language`
+and `response_format`, answered by `{"text": …}`. whisper.cpp, faster-whisper-server, vLLM and others speak it too.
+"""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from twisted.internet.defer import Deferred
+from twisted.web.client import Agent, HTTPConnectionPool
+from twisted.web.http_headers import Headers
+
+from voicestt.recogniser import RecogniserError, Result
+from voicestt.recognisers.few_at_once import WAITING, FewAtOnce
+from voicestt.recognisers.google_answers import Clean, unchanged
+from voicestt.recognisers.http_bodies import Whole, read_body
+from voicestt.recognisers.transcription_form import form_of
+
+CONNECTIONS: Final = 4
+_CONNECT_SECONDS: Final = 5.0
+_WHOLE_SECONDS: Final = 30.0
+# Less than the five seconds after which uvicorn, behind most of these endpoints, closes an idle connection.
+_IDLE_SECONDS: Final = 4
+_LONGEST_ANSWER: Final = 1_000_000
+_LONGEST_EXCERPT: Final = 100
+_LONGEST_PROBLEM: Final = 200
+_STATUS: Final = {401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND", 429: "RESOURCE_EXHAUSTED"}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where to ask and for what: the whole address of the POST, two letters of language, a secret key or none."""
+
+    url: str
+    language: str
+    model: str = "whisper-1"
+    key: str | None = field(default=None, repr=False)
+
+    @property
+    def place(self) -> str:
+        """The address for people: without path and query, which may hold a secret."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+class WhisperHttp:
+    """A Recognise over `endpoint`: four connections, five seconds to connect and `seconds` for the whole."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        endpoint: Endpoint,
+        clean: Clean = unchanged,
+        *,
+        seconds: float = _WHOLE_SECONDS,
+        waiting: int = WAITING,
+    ) -> None:
+        self._reactor = reactor
+        self.endpoint = endpoint
+        self._clean = clean
+        self._seconds = seconds
+        self._connections = HTTPConnectionPool(reactor)
+        self._connections.maxPersistentPerHost = CONNECTIONS
+        self._connections.cachedConnectionTimeout = _IDLE_SECONDS
+        self._agent: Any = Agent(reactor, connectTimeout=_CONNECT_SECONDS, pool=self._connections)
+        self._under_way: set[Deferred[tuple[int, bytes]]] = set()
+        self._turns = FewAtOnce(
+            lambda audio: Deferred.fromCoroutine(self._ask(audio)), at_once=CONNECTIONS, waiting=waiting
+        )
+
+    def __call__(self, audio: bytes) -> "Deferred[Result | None]":
+        """One utterance (mu-law): its final, or None if nothing was understood. Fails with RecogniserError."""
+        return self._turns(audio)
+
+    async def stop(self) -> None:
+        """What waits or is under way fails; returns when the connections have ended."""
+        stopping = Deferred.fromCoroutine(self._turns.stop())
+        for asking in list(self._under_way):
+            asking.cancel()
+        await stopping
+        await self._connections.closeCachedConnections()
+
+    async def _ask(self, audio: bytes) -> Result | None:
+        asking = Deferred.fromCoroutine(self._post(audio))
+        time_out = self._reactor.callLater(self._seconds, asking.cancel)
+        self._under_way.add(asking)
+        try:
+            status, body = await asking
+        except Exception as problem:  # noqa: BLE001 - Twisted's client has a dozen kinds, and no kind of them all
+            if not time_out.active():
+                raise self._error("DEADLINE_EXCEEDED", f"did not answer within {self._seconds:g} s") from None
+            raise self._error("UNAVAILABLE", f"could not be asked: {_words(problem)}") from None
+        finally:
+            self._under_way.discard(asking)
+            if time_out.active():
+                time_out.cancel()
+        return self._result(status, body)
+
+    async def _post(self, audio: bytes) -> tuple[int, bytes]:
+        form = form_of(audio, {"model": self.endpoint.model, "language": self.endpoint.language})
+        headers = Headers({"Content-Type": [form.content_type], "Accept": ["application/json"]})
+        if self.endpoint.key is not None:
+            headers.setRawHeaders("Authorization", [f"Bearer {self.endpoint.key}"])
+        response = await self._agent.request(b"POST", self.endpoint.url.encode(), headers, Whole(form.body))
+        return response.code, await read_body(response, _LONGEST_ANSWER)
+
+    def _result(self, status: int, body: bytes) -> Result | None:
+        if status != 200:
+            word = _STATUS.get(status, "UNAVAILABLE" if status >= 500 else "INVALID_ARGUMENT")
+            raise self._error(word, f"answered {status}: {self._excerpt(body)}")
+        text = _text_in(body)
+        if text is None:
+            raise self._error("INTERNAL", f'answered without {{"text": …}} in JSON: {self._excerpt(body)}')
+        text = self._clean(" ".join(text.split()))
+        return Result(text, is_final=True) if text else None
+
+    def _error(self, status: str, what: str) -> RecogniserError:
+        return RecogniserError(status, f"the Whisper endpoint {self.endpoint.place} {what}")
+
+    def _excerpt(self, body: bytes) -> str:
+        text = " ".join(body[:10_000].decode("utf-8", "replace").split())
+        if self.endpoint.key:  # some servers tell the key that they refuse
+            text = text.replace(self.endpoint.key, "…")
+        printable = "".join(letter for letter in text if letter.isprintable())
+        return printable[:_LONGEST_EXCERPT] or "nothing more"
+
+
+def _text_in(body: bytes) -> str | None:
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    text = answer.get("text") if isinstance(answer, dict) else None
+    return text if isinstance(text, str) else None
+
+
+def _words(problem: Exception) -> str:
+    reasons = getattr(problem, "reasons", None)
+    cause = reasons[0].value if reasons else problem
+    return f"{type(cause).__name__}: {cause}"[:_LONGEST_PROBLEM]

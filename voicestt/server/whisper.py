@@ -1,0 +1,78 @@
+"""Which Whisper stands behind the single shot: an HTTP endpoint, or the engine of the `embedded` extra."""
+
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from voicestt import mulaw
+from voicestt.google_local import whisper
+from voicestt.google_local.engine import Engine, Request
+from voicestt.google_local.whisper.languages import whisper_language
+from voicestt.punctuation import without_punctuation
+from voicestt.recogniser import RecogniserError, Result
+from voicestt.recognisers.google_answers import Clean, unchanged
+from voicestt.recognisers.whisper import Understand, Whisper
+from voicestt.recognisers.whisper_http import Endpoint, WhisperHttp
+from voicestt.settings import Settings
+
+_log = Logger()
+
+
+class LastResort(Protocol):
+    """A Recognise that can be stopped."""
+
+    def __call__(self, audio: bytes) -> "Deferred[Result | None]":
+        """See Recognise."""
+        ...
+
+    def stop(self) -> Coroutine[Any, Any, None]:
+        """Returns when its threads or connections have ended."""
+        ...
+
+
+def last_resort(reactor: Any, settings: Settings, load: Callable[[], Engine] | None = None) -> LastResort:
+    """The Whisper of `settings`; nothing of it is loaded yet. `load` gives an engine that is there already."""
+    # Whisper always punctuates: where finals are wanted without, it is taken off.
+    clean = unchanged if settings.punctuation_final else without_punctuation
+    language = whisper_language(settings.language)
+    if settings.whisper_url is not None:
+        where = Endpoint(settings.whisper_url, language, settings.whisper_url_model, settings.whisper_api_key)
+        return WhisperHttp(reactor, where, clean)
+    directory = Path(settings.whisper_model) if settings.whisper_model else None
+    find = load or (lambda: whisper.load(directory, _warn))
+    return Whisper(reactor, lambda: understanding(find, settings.language, clean))
+
+
+def understanding(find: Callable[[], Engine], language: str, clean: Clean = unchanged) -> Understand:
+    """A blocking recogniser of utterances in mu-law over an engine, whose models it loads.
+
+    Raises:
+        RecogniserError: UNAVAILABLE, when it cannot be loaded: the words say what to install.
+    """
+    with _in_words():
+        engine = find()
+    request = Request(language, interim_results=False)
+
+    def understand(audio: bytes) -> Result | None:
+        with _in_words():
+            heard = engine.recognise(request, mulaw.decode(audio))
+        text = clean(" ".join(final.text for final in heard))
+        return Result(text, True, confidence=min(final.confidence for final in heard)) if text else None
+
+    return understand
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    try:
+        yield
+    except whisper.WeightsError as problem:
+        raise RecogniserError("UNAVAILABLE", f"Whisper cannot be asked: {problem}") from None
+
+
+def _warn(words: str) -> None:
+    _log.warn("⚠️ {words}", words=words)
