@@ -185,6 +185,33 @@ def test_secrets_do_not_show_in_an_error() -> None:
         assert secret not in "".join(problems)
 
 
+def test_whisper_s_address_and_key_are_read_and_the_key_does_not_show() -> None:
+    settings = settings_of(
+        WHISPER_URL="https://w.example:8443/v1", WHISPER_API_KEY="sk-1", WHISPER_URL_MODEL="a/b"
+    )
+    assert settings.whisper_url == "https://w.example:8443/v1"
+    assert (settings.whisper_api_key, settings.whisper_url_model) == ("sk-1", "a/b")
+    assert "sk-1" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "url", ["w.example", "ftp://w.example", "http://", "http://w:0", "http://w:x", "http://ש"]
+)
+def test_what_is_no_address_of_whisper_is_refused(url: str) -> None:
+    assert problem_with(WHISPER_URL=url).startswith("WHISPER_URL is not an address such as http://127.0.0.1")
+
+
+def test_a_secret_in_whisper_s_address_is_refused_and_not_repeated() -> None:
+    problem = problem_with(WHISPER_URL="http://user:pass@w.example/")
+    assert "WHISPER_API_KEY" in problem
+    assert "pass" not in problem
+
+
+def test_a_key_that_no_header_carries_is_refused_and_not_repeated() -> None:
+    problem = problem_with(WHISPER_API_KEY="sk\nX: y")
+    assert problem == "WHISPER_API_KEY holds something that an HTTP header cannot carry"
+
+
 def test_the_error_says_all_of_it() -> None:
     with pytest.raises(BadSettings) as caught:
         Settings.from_environment({})

@@ -1,0 +1,90 @@
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+
+from tests.conftest import Logged
+from voicestt.google_local.engine import Heard, Request
+from voicestt.google_local.whisper import WeightsError
+from voicestt.mulaw import SILENCE
+from voicestt.punctuation import without_punctuation
+from voicestt.recogniser import RecogniserError, Result
+from voicestt.recognisers.whisper import Whisper
+from voicestt.recognisers.whisper_http import Endpoint, WhisperHttp
+from voicestt.server import whisper
+from voicestt.server.whisper import last_resort, understanding
+from voicestt.settings import Settings
+
+
+class Finals:
+    """An engine that hears these."""
+
+    name = "finals"
+
+    def __init__(self, *finals: Heard) -> None:
+        self._finals = list(finals)
+        self.asked: list[tuple[Request, bytes]] = []
+
+    def recognise(self, request: Request, pcm: bytes) -> list[Heard]:
+        self.asked.append((request, pcm))
+        return self._finals
+
+
+def final(text: str, confidence: float) -> Heard:
+    return Heard(text, is_final=True, end=1, confidence=confidence)
+
+
+def engine(*finals: Heard) -> Any:
+    return Finals(*finals)
+
+
+def settings(**more: str) -> Settings:
+    return Settings.from_environment({"PUBLIC_HOST": "h", "TWILIO_AUTH_TOKEN": "t", **more})
+
+
+def test_all_that_an_engine_hears_is_one_final() -> None:
+    heard = engine(final("Good morning.", 0.9), final("Is it you?", 0.6))
+    understand = understanding(lambda: heard, "iw-IL")
+    assert understand(SILENCE * 2) == Result("Good morning. Is it you?", is_final=True, confidence=0.6)
+    assert heard.asked == [(Request("iw-IL", interim_results=False), b"\0\0\0\0")]
+
+
+def test_nothing_heard_is_none() -> None:
+    assert understanding(engine, "en-US")(SILENCE) is None
+
+
+def test_punctuation_is_taken_off_where_it_is_not_wanted() -> None:
+    heard = engine(final("Yes, please.", 1.0))
+    result = understanding(lambda: heard, "en-US", without_punctuation)(SILENCE)
+    assert result is not None
+    assert result.text == "Yes please"
+
+
+def missing() -> Any:
+    raise WeightsError("it is not there: pip install it")
+
+
+def test_weights_that_are_missing_are_an_error_of_the_port() -> None:
+    with pytest.raises(RecogniserError) as caught:
+        understanding(missing, "en-US")
+    assert (caught.value.status, caught.value.words) == (
+        "UNAVAILABLE",
+        "Whisper cannot be asked: it is not there: pip install it",
+    )
+
+
+def test_the_settings_say_which_whisper_it_is() -> None:
+    assert isinstance(last_resort(Clock(), settings()), Whisper)
+    there = last_resort(
+        Clock(),
+        settings(
+            WHISPER_URL="https://w.example.com/v1", WHISPER_API_KEY="k", WHISPER_URL_MODEL="big/one", PORT="1"
+        ),
+    )
+    assert isinstance(there, WhisperHttp)
+    assert there.endpoint == Endpoint("https://w.example.com/v1", "he", "big/one", "k")
+
+
+def test_a_weak_language_is_said_in_the_log(logged: Logged) -> None:
+    whisper._warn("Hebrew is weak")
+    assert logged.matching("Hebrew is weak")
