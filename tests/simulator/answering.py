@@ -40,7 +40,17 @@ class Answering:
     posts: list[tuple[str, dict[str, str], dict[str, str]]] = field(default_factory=list)
     requests: list[bytes] = field(default_factory=list)
     messages: list[dict[str, Any]] = field(default_factory=list)
+    oddities: list[tuple[bytes, bool]] = field(default_factory=list)
     ends: list[tuple[bool, int | None]] = field(default_factory=list)
+
+    @staticmethod
+    def understand(payload: bytes) -> dict[str, Any] | None:
+        """The message, if it is a JSON object."""
+        try:
+            message = json.loads(payload)
+        except ValueError:
+            return None
+        return message if isinstance(message, dict) else None
 
     def media(self) -> list[dict[str, Any]]:
         """The frames of audio that came."""
@@ -64,8 +74,10 @@ class Socket(WebSocketServerProtocol):
         return self._answering.subprotocol if self._answering.subprotocol in request.protocols else None
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
-        assert not isBinary
-        message = json.loads(payload)
+        message = None if isBinary else self._answering.understand(payload)
+        if message is None:
+            self._answering.oddities.append((payload, isBinary))
+            return
         self._answering.messages.append(message)
         self._answering.react(self, message)
 

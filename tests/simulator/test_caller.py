@@ -10,8 +10,10 @@ import pytest_twisted  # type: ignore[import-untyped]
 
 from tests.simulator.answering import TWIML, Answering, Server, Socket, with_reactor
 from voicestt import mulaw
+from voicestt.simulator.bad_input import KINDS, parse_bad
 from voicestt.simulator.call_values import CallOptions, CallReport, Speech, Target
 from voicestt.simulator.caller import Clocks, place_call
+from voicestt.simulator.schedule import Pause, Schedule, parse_dtmf
 from voicestt.simulator.signatures import signature
 
 VOICE = b"\x00\x80" * 400
@@ -304,3 +306,82 @@ async def test_progress_is_told_every_five_seconds(target: Target) -> None:
     report = await calling(target, CallOptions(silence=5), progress=lines.append)
     assert report.ok
     assert "5 s spoken" in lines
+
+
+@with_reactor
+async def test_frames_of_another_length_carry_the_same_audio(answering: Answering, target: Target) -> None:
+    clip = bytes(range(250)) * 4
+    options = CallOptions(silence=0, schedule=Schedule(frame_ms=50))
+    report = await calling(target, options, clip)
+    pieces = [b64decode(frame["payload"]) for frame in answering.media()]
+    assert {len(piece) for piece in pieces} == {400}
+    assert b"".join(pieces) == clip + mulaw.SILENCE * 200
+    assert (report.frames_sent, report.bytes_sent) == (3, 1200)
+    assert report.seconds == pytest.approx(0.15)
+    assert [frame["timestamp"] for frame in answering.media()] == ["52", "102", "152"]
+
+
+@with_reactor
+async def test_a_hold_is_a_gap_on_an_open_socket(answering: Answering, target: Target) -> None:
+    schedule = Schedule(pauses=(Pause(0.04, 0.3),))
+    began = time.monotonic()
+    report = await calling(target, CallOptions(silence=0, schedule=schedule))
+    assert report.ok
+    assert time.monotonic() - began > 0.4
+    assert answering.events() == ["connected", "start", "media", "stop"]
+    assert [frame["timestamp"] for frame in answering.media()] == ["52", "72", "392", "412", "432"]
+    assert report.first_frame_at is not None
+    assert report.voice_ended_at == pytest.approx(report.first_frame_at + 0.4)
+
+
+@with_reactor
+async def test_a_mark_comes_back_during_a_hold(answering: Answering, target: Target) -> None:
+    player(answering, {"event": "media", "media": {"payload": b64encode(b"\x01" * 800).decode()}}, MARK)
+    schedule = Schedule(pauses=(Pause(0.02, 0.4),))
+    report = await calling(target, CallOptions(silence=0, schedule=schedule))
+    assert report.marks_returned == ("end",)
+    assert answering.events() == ["connected", "start", "media", "mark", "media", "stop"]
+    assert [message["event"] for message in answering.messages].index("mark") == 3
+
+
+@with_reactor
+async def test_a_call_can_be_dropped_while_it_is_on_hold(answering: Answering, target: Target) -> None:
+    schedule = Schedule(pauses=(Pause(0.02, 60),))
+    report = await calling(target, CallOptions(drop_at=0.1, schedule=schedule))
+    assert report.ok
+    assert report.frames_sent == 1
+    assert answering.events() == ["connected", "start", "media"]
+
+
+@with_reactor
+async def test_keys_are_pressed_at_their_place(answering: Answering, target: Target) -> None:
+    report = await calling(target, CallOptions(silence=0.25, inserts=parse_dtmf("0.02:4#")))
+    keys = [message["dtmf"] for message in answering.messages if message["event"] == "dtmf"]
+    assert keys == [{"track": "inbound_track", "digit": digit} for digit in "4#"]
+    kinds = [message["event"] for message in answering.messages]
+    assert kinds.index("dtmf") == 3  # connected, start, one frame
+    assert report.inserted == ("key 4", "key #")
+
+
+@with_reactor
+async def test_bad_input_comes_between_the_frames_and_takes_nothing_from_the_audio(
+    answering: Answering, target: Target
+) -> None:
+    report = await calling(target, CallOptions(silence=0, inserts=parse_bad("all@0.04")))
+    assert report.ok
+    assert report.inserted == tuple(f"bad {kind}" for kind in KINDS)
+    assert [binary for _, binary in answering.oddities] == [False, False, False, True]
+    assert any(len(str(message)) > 60_000 for message in answering.messages)
+    good = [frame for frame in answering.media() if frame.get("timestamp") != "1"]
+    assert b"".join(b64decode(frame["payload"]) for frame in good) == VOICE
+
+
+@with_reactor
+async def test_a_slow_reader_hears_nothing_until_the_end(answering: Answering, target: Target) -> None:
+    audio = {"event": "media", "media": {"payload": b64encode(b"\x01" * 160).decode()}}
+    player(answering, audio, MARK)
+    report = await calling(target, CallOptions(silence=0.1, slow_reader=True))
+    assert report.ok, report.problems
+    assert "mark" not in answering.events()
+    assert answering.ends == [(True, 1000)]
+    assert report.received_audio == b"\x01" * 160

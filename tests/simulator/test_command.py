@@ -11,6 +11,7 @@ from twisted.internet.utils import getProcessOutputAndValue
 
 from tests.simulator.answering import Answering, Server, with_reactor
 from voicestt.mulaw import decode
+from voicestt.simulator.bad_input import KINDS
 from voicestt.simulator.call_values import CallReport, Target
 from voicestt.simulator.command import call, report_lines, save_audio, target_from
 from voicestt.simulator.problems import Problem
@@ -103,3 +104,50 @@ async def test_a_call_that_is_not_taken_ends_with_1_and_words(
     out, err, code = await run(tmp_path, "--to", url)
     assert (err, code) == ("", 1)
     assert "PROBLEM   the webhook /webhook/incoming_call answered 403 (Twilio's error 11200)" in out
+
+
+@with_reactor
+async def test_each_recording_of_a_folder_is_a_call(answering: Answering, url: str, tmp_path: Path) -> None:
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    for name in ("b.ulaw", "a.ulaw"):
+        (clips / name).write_bytes(b"\x00\x80" * 80)
+    (clips / "README").write_text("no recording")
+    command = ["-c", "from voicestt.cli import main; main()", "call", str(clips), "--silence", "0", "--to", url]
+    out, err, code = await getProcessOutputAndValue(
+        sys.executable,
+        [*command, "--save", str(tmp_path / "heard"), "--dtmf", "0:1", "--bad", "json@0", "--frame-ms", "10"],
+        env=os.environ,
+    )
+    assert (err, code) == (b"", 0), out
+    assert out.count(b"between   key 1, bad json") == 2
+    assert out.index(b"--- a.ulaw") < out.index(b"--- b.ulaw")
+    assert sorted(path.name for path in (tmp_path / "heard").iterdir()) == ["a.ulaw.wav", "b.ulaw.wav"]
+    assert answering.events() == ["connected", "start", "dtmf", "media", "stop"] * 2
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--bad", "rain", "'rain' is no kind of bad input"),
+        ("--bad", "json@soon", "'soon' is no number of seconds"),
+        ("--pause", "3", "'3' has no number of seconds where '' stands"),
+        ("--dtmf", "1:2x", "the keys of a telephone"),
+        ("--frame-ms", "0", "1<=x<=5000"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_words(option: str, value: str, words: str) -> None:
+    result = click.testing.CliRunner().invoke(call, ["clip.wav", option, value])
+    assert result.exit_code == 2
+    assert words in result.output
+
+
+def test_a_folder_without_recordings_is_said_so(tmp_path: Path) -> None:
+    result = click.testing.CliRunner().invoke(call, [str(tmp_path)])
+    assert result.exit_code == 1
+    assert "holds no recordings (.flac, " in result.output
+
+
+def test_the_help_lists_every_kind_of_bad_input() -> None:
+    text = " ".join(click.testing.CliRunner().invoke(call, ["--help"]).output.split())
+    assert all(f"{name}: {kind.words}" in text for name, kind in KINDS.items())

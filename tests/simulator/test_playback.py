@@ -64,3 +64,13 @@ def test_every_mark_comes_back_exactly_once_and_in_order(steps: list[tuple[Serve
         returned += playback.played(now)
     returned += playback.played(now + 1000)
     assert returned == [message.name for message, _ in steps if isinstance(message, Mark)]
+
+
+def test_it_is_known_when_the_next_mark_is_due() -> None:
+    playback = Playback()
+    assert playback.next_due() is None
+    playback.take(SECOND, 1.0)
+    playback.take(Mark("end"), 1.5)
+    assert playback.next_due() == 2.0
+    playback.take(Clear(), 1.6)
+    assert playback.next_due() == 0.0

@@ -70,3 +70,24 @@ def test_names_are_as_twilio_gives_them() -> None:
     assert (sids.account[:2], sids.call[:2], sids.stream[:2]) == ("AC", "CA", "MZ")
     assert len(new_sid("MZ")) == 34
     assert Sids() != sids
+
+
+def test_a_hold_moves_the_timestamps_on_and_nothing_else() -> None:
+    messages = StreamMessages(SIDS)
+    messages.media(b"\xff" * 160)
+    messages.hold(1.5)
+    frame = read(messages.media(b"\xff" * 160))
+    assert (frame["media"]["chunk"], frame["media"]["timestamp"], frame["sequenceNumber"]) == ("2", "1572", "2")
+
+
+def test_sequence_numbers_can_be_made_to_jump() -> None:
+    messages = StreamMessages(SIDS)
+    messages.jump(10)
+    assert read(messages.mark("m"))["sequenceNumber"] == "11"
+    messages.jump(-100)
+    assert read(messages.custom("weather", {"sky": "blue"}).decode()) == {
+        "event": "weather",
+        "sequenceNumber": "1",
+        "weather": {"sky": "blue"},
+        "streamSid": "MZ1",
+    }

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from voicestt.mulaw import BYTES_PER_FRAME, BYTES_PER_SECOND, SILENCE
 from voicestt.simulator.clip import voiced_span
 from voicestt.simulator.problems import Problem
+from voicestt.simulator.schedule import EVERY_20_MS, Insert, Schedule
 
 WEBHOOK_PATH = "/webhook/incoming_call"
 
@@ -49,8 +50,10 @@ class CallOptions:
     """How the caller behaves; times in seconds.
 
     `silence` follows the clip so that a recogniser can finish, `leading_silence` precedes it. `lose_stop`
-    closes the socket without a stop message, `drop_at` cuts the connection that long after the first frame
+    closes the socket without a stop message, `drop_at` cuts the connection that long after the stream was opened
     without any goodbye, `subprotocol` offers audio.twilio.com as some test clients do (Twilio does not).
+    `schedule` has the length of the frames and the pauses between them, `inserts` what is said in between (keys,
+    bad input). A `slow_reader` takes nothing of what the server sends until the call is over.
     """
 
     silence: float = 1.5
@@ -59,19 +62,23 @@ class CallOptions:
     drop_at: float | None = None
     status_callbacks: bool = True
     subprotocol: bool = False
+    schedule: Schedule = EVERY_20_MS
+    inserts: tuple[Insert, ...] = ()
+    slow_reader: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Speech:
     """All the audio of a call, mu-law, and where in it somebody speaks (bytes, at whole frames).
 
-    The last frame is filled up with silence, as a telephone line does: every frame has 160 bytes, and the
+    The last frame is filled up with silence, as a telephone line does: every frame has `frame_bytes`, and the
     silence counts as sent.
     """
 
     audio: bytes
     voice_begins: int
     voice_ends: int
+    frame_bytes: int = BYTES_PER_FRAME
 
     @classmethod
     def of(cls, clip: bytes, options: CallOptions) -> "Speech":
@@ -79,16 +86,17 @@ class Speech:
         before = _silence(options.leading_silence)
         first, last = voiced_span(clip)
         audio = before + clip + SILENCE * (-len(clip) % BYTES_PER_FRAME) + _silence(options.silence)
-        return cls(audio, len(before) + first, len(before) + last)
+        size = options.schedule.frame_bytes
+        return cls(audio + SILENCE * (-len(audio) % size), len(before) + first, len(before) + last, size)
 
     @property
     def frames(self) -> int:
-        """How many frames of 20 ms it is."""
-        return len(self.audio) // BYTES_PER_FRAME
+        """How many frames it is."""
+        return len(self.audio) // self.frame_bytes
 
     def frame(self, number: int) -> bytes:
         """The audio of one frame, counted from 0."""
-        return self.audio[number * BYTES_PER_FRAME : (number + 1) * BYTES_PER_FRAME]
+        return self.audio[number * self.frame_bytes : (number + 1) * self.frame_bytes]
 
 
 def _silence(seconds: float) -> bytes:
@@ -100,7 +108,8 @@ class CallReport:
     """What happened. Times `*_at` are CLOCK_MONOTONIC seconds of this machine, None if it did not come so far.
 
     `voice_began_at` is when the first voiced frame was due, `voice_ended_at` is 20 ms after the last one was.
-    `latest_frame_ms` says how late a frame ever was. A status of 0 means that no answer came.
+    `latest_frame_ms` says how late a frame ever was. A status of 0 means that no answer came. `inserted` are the
+    keys and the kinds of bad input that were sent.
     """
 
     call_sid: str
@@ -119,6 +128,7 @@ class CallReport:
     close_reason: str | None = None
     received_audio: bytes = field(default=b"", repr=False)
     marks_returned: tuple[str, ...] = ()
+    inserted: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
 
     @property

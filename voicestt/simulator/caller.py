@@ -12,20 +12,15 @@ from urllib.parse import urlsplit
 
 from twisted.internet.defer import Deferred, gatherResults
 
-from voicestt.mulaw import BYTES_PER_FRAME
 from voicestt.simulator import twilio_messages
 from voicestt.simulator.call_values import CallOptions, CallReport, Speech, Target
+from voicestt.simulator.conversation import Conversation
 from voicestt.simulator.media_socket import Closed, MediaSocket, SocketEvents, open_media_socket
-from voicestt.simulator.pacing import FRAME_SECONDS, Pacer
-from voicestt.simulator.playback import Playback
 from voicestt.simulator.problems import CallRefused, Problem
-from voicestt.simulator.server_messages import parse_server_message
 from voicestt.simulator.signatures import signed_headers
 from voicestt.simulator.twilio_messages import Sids, StreamMessages
 from voicestt.simulator.twiml import Stream
 from voicestt.simulator.webhooks import Webhooks
-
-_PROGRESS_FRAMES = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +71,14 @@ class _Call:
         self._sids = Sids()
         self._webhooks = Webhooks(reactor, target, self._sids)
         self._messages = StreamMessages(self._sids)
-        self._playback = Playback()
-        self._pacer = Pacer(reactor, clocks.monotonic)
+        self._conversation = Conversation(
+            reactor, clocks.monotonic, self._messages, self._sids.stream, speech, options, progress
+        )
         self._socket: MediaSocket | None = None
         self._closed = Closed(clean=False, code=None, reason=None)
         self._hung_up = False
+        self._dropped = False
         self._statuses: list[tuple[str, int]] = []
-        self._marks: list[str] = []
-        self._first_frame_at: float | None = None
-        self._frames_sent = 0
         self._problems: list[Problem] = []
 
     async def run(self) -> CallReport:
@@ -98,13 +92,16 @@ class _Call:
 
     async def _talk(self, stream: Stream) -> None:
         events = SocketEvents(self._heard, self._lost)
-        self._socket = await self._open(stream, events)
+        self._socket = socket = await self._open(stream, events)
+        socket.read(not self._options.slow_reader)
         started = Deferred.fromCoroutine(self._tell_status(stream, "stream-started"))
-        self._socket.say(twilio_messages.CONNECTED)
-        self._socket.say(self._messages.start(stream.parameters))
+        socket.say(twilio_messages.CONNECTED)
+        socket.say(self._messages.start(stream.parameters))
         self._progress(f"the stream {self._sids.stream} is open; speaking")
-        await self._pacer.run(self._speech.frames, self._send_frame)
-        self._hang_up(self._socket)
+        if await self._conversation.run(socket):
+            self._hang_up(socket)
+        elif socket.is_up:
+            self._drop(socket)
         self._closed = await events.closed
         stopped = Deferred.fromCoroutine(self._tell_status(stream, "stream-stopped"))
         await gatherResults([started, stopped])
@@ -128,60 +125,37 @@ class _Call:
         except CallRefused as refused:
             self._trouble(refused.problem)
 
-    # -- while the socket is open
-
-    def _send_frame(self, number: int) -> None:
-        assert self._socket is not None  # noqa: S101 (frames are sent once it is open)
-        drop_at = self._options.drop_at
-        if drop_at is not None and number * FRAME_SECONDS >= drop_at:
-            self._drop(self._socket)
-            return
-        if self._first_frame_at is None:
-            self._first_frame_at = self._clocks.monotonic()
-        self._socket.say(self._messages.media(self._speech.frame(number)))
-        self._frames_sent += 1
-        self._return_marks(self._socket)
-        if self._frames_sent % _PROGRESS_FRAMES == 0:
-            self._progress(f"{self._frames_sent * FRAME_SECONDS:.0f} s spoken")
-
-    def _return_marks(self, socket: MediaSocket) -> None:
-        for name in self._playback.played(self._clocks.monotonic()):
-            self._marks.append(name)
-            socket.say(self._messages.mark(name))
-
     def _heard(self, payload: bytes, is_binary: bool) -> None:
         if is_binary:
             self._trouble(Problem("the server sent a binary frame; only text frames are understood", 31950))
             return
         try:
-            message = parse_server_message(payload.decode("utf-8"), self._sids.stream)
-            self._playback.take(message, self._clocks.monotonic())
+            self._conversation.hear(payload.decode("utf-8"))
         except CallRefused as refused:
             self._trouble(refused.problem)
 
     # -- the end
 
     def _hang_up(self, socket: MediaSocket) -> None:
-        if self._hung_up or not socket.is_up:
+        if not socket.is_up:
             return
         self._hung_up = True
-        self._return_marks(socket)
         if not self._options.lose_stop:
             socket.say(self._messages.stop())
         socket.say_goodbye()
+        socket.read(True)
 
     def _drop(self, socket: MediaSocket) -> None:
         self._progress(f"cutting the connection after {self._options.drop_at} s, as asked")
-        self._hung_up = True
-        self._pacer.stop()
+        self._hung_up = self._dropped = True
         socket.cut()
 
     def _lost(self, closed: Closed) -> None:
         """The socket is gone after it was open."""
-        self._pacer.stop()
+        self._conversation.stop()
         if not self._hung_up:
             self._trouble(_hung_up_on(closed))
-        elif self._options.drop_at is None and not closed.clean:
+        elif not self._dropped and not closed.clean:
             self._trouble(Problem(f"the WebSocket was not closed properly: {closed.reason}", 31924))
 
     def _trouble(self, problem: Problem) -> None:
@@ -189,32 +163,27 @@ class _Call:
         self._progress(f"trouble: {problem}")
 
     def _report(self) -> CallReport:
+        said = self._conversation
         return CallReport(
             call_sid=self._sids.call,
             stream_sid=self._sids.stream,
-            bytes_sent=self._frames_sent * BYTES_PER_FRAME,
-            frames_sent=self._frames_sent,
-            seconds=self._frames_sent * FRAME_SECONDS,
-            first_frame_at=self._first_frame_at,
-            voice_began_at=self._spoken_at(self._speech.voice_begins),
-            voice_ended_at=self._spoken_at(self._speech.voice_ends),
-            latest_frame_ms=self._pacer.latest * 1000,
+            bytes_sent=said.frames_sent * self._speech.frame_bytes,
+            frames_sent=said.frames_sent,
+            seconds=said.frames_sent * self._options.schedule.frame_seconds,
+            first_frame_at=said.first_frame_at,
+            voice_began_at=said.spoken_at(self._speech.voice_begins),
+            voice_ended_at=said.spoken_at(self._speech.voice_ends),
+            latest_frame_ms=said.latest * 1000,
             webhook_status=self._webhooks.first_status,
             subprotocol=self._socket.subprotocol if self._socket else None,
             status_callbacks=tuple(self._statuses),
             close_code=self._closed.code,
             close_reason=self._closed.reason,
-            received_audio=bytes(self._playback.received),
-            marks_returned=tuple(self._marks),
+            received_audio=said.received,
+            marks_returned=tuple(said.marks),
+            inserted=tuple(said.inserted),
             problems=tuple(self._problems),
         )
-
-    def _spoken_at(self, position: int) -> float | None:
-        """When the frame at so many bytes was due: the clock is absolute."""
-        frame = position // BYTES_PER_FRAME
-        if self._first_frame_at is None or frame > self._frames_sent:
-            return None
-        return self._first_frame_at + frame * FRAME_SECONDS
 
 
 def _hung_up_on(closed: Closed) -> Problem:

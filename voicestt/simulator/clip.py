@@ -17,6 +17,7 @@ import numpy.typing as npt
 from voicestt import mulaw
 from voicestt.mulaw import BYTES_PER_FRAME, BYTES_PER_SECOND
 
+CLIP_SUFFIXES = frozenset({".wav", ".ulaw", ".ul", ".mulaw", ".raw", ".flac", ".ogg", ".mp3"})
 _MULAW_SUFFIXES = {".ulaw", ".ul", ".mulaw"}
 _RAW_RATE = 16_000
 _EXTENSIBLE = 0xFFFE
@@ -37,6 +38,16 @@ def read_clip(path: Path) -> bytes:
     if not audio:
         raise BadClip(f"the recording {path.name} holds no audio")
     return audio
+
+
+def clip_files(path: Path) -> list[Path]:
+    """The recordings that `path` means: itself, or all in the folder, by name; raises `BadClip`."""
+    if not path.is_dir():
+        return [path]
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in CLIP_SUFFIXES)
+    if not files:
+        raise BadClip(f"the folder {path.name} holds no recordings ({', '.join(sorted(CLIP_SUFFIXES))})")
+    return files
 
 
 def voiced_span(audio: bytes) -> tuple[int, int]:

@@ -57,6 +57,7 @@ class MediaSocket(WebSocketClientProtocol):
     """One media WebSocket, as a client."""
 
     factory: "_Factory"
+    transport: Any
     is_up = False
     subprotocol: str | None = None
 
@@ -91,8 +92,19 @@ class MediaSocket(WebSocketClientProtocol):
 
     def say(self, text: str) -> None:
         """Sends a text message; nothing happens on a socket that is gone, or going."""
+        self.say_bytes(text.encode("utf-8"))
+
+    def say_bytes(self, payload: bytes, is_binary: bool = False) -> None:
+        """Sends a message as it is, whatever it is."""
         if self.is_up and self.state == self.STATE_OPEN:
-            self.sendMessage(text.encode("utf-8"))  # type: ignore[no-untyped-call]
+            self.sendMessage(payload, is_binary)  # type: ignore[no-untyped-call]
+
+    def read(self, reads: bool) -> None:
+        """Whether anything is taken off the wire; a server that sends meanwhile fills its own buffers."""
+        if reads:
+            self.transport.resumeProducing()
+        else:
+            self.transport.pauseProducing()
 
     def say_goodbye(self) -> None:
         """The proper end: a close frame with 1000."""

@@ -1,30 +1,37 @@
-"""Frames at their hour: the n-th is due at start + n * 20 ms, whatever happened to the ones before."""
+"""Frames at their hour: the n-th is due at start + `due(n)`, whatever happened to the ones before."""
 
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-FRAME_SECONDS = 0.020
+from voicestt.simulator.schedule import EVERY_20_MS
+
+FRAME_SECONDS = EVERY_20_MS.frame_seconds
 
 
 class Pacer:
     """Calls `send(number)` for `count` frames on an absolute clock; late frames are caught up with, none lost.
 
     `clock` schedules, `monotonic` tells the time: a reactor's own time may jump when the machine's is set.
+    `due` gives a frame's hour in seconds after the start; it must not fall.
     """
 
-    def __init__(self, clock: IReactorTime, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, clock: IReactorTime, monotonic: Callable[[], float], due: Callable[[int], float] = EVERY_20_MS.due
+    ) -> None:
         self._clock = clock
         self._monotonic = monotonic
+        self._due_after_start = due
         self._timer: IDelayedCall | None = None
         self._done: Deferred[None] | None = None
         self.latest = 0.0
 
-    async def run(self, count: int, send: Callable[[int], None]) -> None:
-        """Returns when all frames are sent and the last has lasted its 20 ms, or after `stop`."""
+    async def run(self, count: int, send: Callable[[int], None], end: float | None = None) -> None:
+        """Returns when all frames are sent and the next would be due, or at `end` seconds; or after `stop`."""
         self._count, self._send, self._next = count, send, 0
         self._start = self._monotonic()
+        self._end = self._due_after_start(count) if end is None else end
         self._done = done = Deferred[None]()
         self._tick()
         await done
@@ -51,7 +58,8 @@ class Pacer:
             self._timer = self._clock.callLater(max(0.0, self._due(self._next) - now), self._tick)
 
     def _due(self, number: int) -> float:
-        return self._start + number * FRAME_SECONDS - 1e-9
+        """A frame's hour; behind the last frame, the end's."""
+        return self._start + (self._due_after_start(number) if number < self._count else self._end) - 1e-9
 
     def _finish(self) -> None:
         done, self._done = self._done, None

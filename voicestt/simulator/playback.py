@@ -38,6 +38,12 @@ class Playback:
             due.append(self._marks.popleft()[1])
         return due
 
+    def next_due(self) -> float | None:
+        """When the next mark comes back; None where none waits."""
+        if self._cleared:
+            return 0.0
+        return self._marks[0][0] if self._marks else None
+
     def _play(self, audio: bytes, now: float) -> None:
         begins = max(now, self._silent_from)
         if begins - now > MOST_BUFFERED_SECONDS:

@@ -40,6 +40,15 @@ class StreamMessages:
         self._sequence = 0
         self._chunk = 0
         self._audio_bytes = 0
+        self._held_ms = 0
+
+    def hold(self, seconds: float) -> None:
+        """The line was silent for so long without a frame: Twilio's timestamps go on meanwhile."""
+        self._held_ms += round(seconds * 1000)
+
+    def jump(self, count: int) -> None:
+        """The next sequence number is off by `count`, as it never is with Twilio."""
+        self._sequence = max(0, self._sequence + count)
 
     def start(self, parameters: Mapping[str, str]) -> str:
         """The first numbered message; `parameters` are the `<Parameter>`s of the TwiML."""
@@ -61,7 +70,7 @@ class StreamMessages:
         media = {
             "track": "inbound",
             "chunk": str(self._chunk),
-            "timestamp": str(FIRST_TIMESTAMP_MS + elapsed_ms),
+            "timestamp": str(FIRST_TIMESTAMP_MS + self._held_ms + elapsed_ms),
             "payload": b64encode(audio).decode("ascii"),
         }
         return self._numbered("media", media)
@@ -77,6 +86,10 @@ class StreamMessages:
     def stop(self) -> str:
         """The call is over."""
         return self._numbered("stop", {"accountSid": self._sids.account, "callSid": self._sids.call})
+
+    def custom(self, event: str, body: dict[str, Any]) -> bytes:
+        """A numbered message of any kind, whether Twilio has such a kind or not."""
+        return self._numbered(event, body).encode()
 
     def _numbered(self, event: str, body: dict[str, Any]) -> str:
         self._sequence += 1
