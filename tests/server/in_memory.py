@@ -9,8 +9,9 @@ from typing import Any
 
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
 from autobahn.websocket.types import ConnectionResponse
-from twisted.internet.protocol import Protocol
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 from twisted.test.iosim import FakeTransport, IOPump, connect
 from twisted.web.http import Request
 from twisted.web.server import Site
@@ -55,6 +56,10 @@ class Bytes(Protocol):
 
     def __init__(self) -> None:
         self.received = b""
+        self.is_lost = False
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
+        self.is_lost = True
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         self.received += data

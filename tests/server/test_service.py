@@ -1,0 +1,271 @@
+"""The whole server on the real reactor: sockets, session threads and gRPC to a local Google-compatible service."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pytest_twisted  # type: ignore[import-untyped]
+from autobahn.twisted.websocket import WebSocketClientFactory
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import ClientFactory
+from twisted.internet.task import deferLater
+
+from tests.conftest import Logged
+from tests.recognisers.on_reactor import PATIENCE, on_reactor, reactor, soon
+from tests.server.fakes import TOKEN, settings_of
+from tests.server.in_memory import CONNECTED, HOST, MEDIA_URL, STOP, Answer, Bytes, Caller, media, start
+from voicestt import mulaw
+from voicestt.google_local import script
+from voicestt.google_local.scripted import ScriptEngine
+from voicestt.google_local.service import LocalGoogle
+from voicestt.google_local.timeline import clip_of
+from voicestt.server.service import KEEP_ALIVE_SECONDS, VoiceService
+from voicestt.simulator.signatures import signature
+
+SCRIPT = script.parse(
+    """{
+      "utterances": [
+        {"text": "שלום {key} אני מתקשר", "start": 0.2, "end": 1.0},
+        {"text": "תודה רבה להתראות", "start": 1.8, "end": 2.4}
+      ]
+    }"""
+)
+ON_LOOPBACK = ["tcp:0:interface=127.0.0.1"]
+
+
+def frames(number: int, seconds: float = 3.0) -> list[bytes]:
+    """The messages of a call's audio."""
+    audio = mulaw.encode(np.frombuffer(clip_of(SCRIPT, number, seconds), "<i2"))
+    return [media(audio[at : at + 160]) for at in range(0, len(audio), 160)]
+
+
+async def until(condition: Callable[[], object]) -> None:
+    for _ in range(round(PATIENCE * 100)):
+        if condition():
+            return
+        await deferLater(reactor, 0.01)
+    raise TimeoutError
+
+
+@pytest.fixture(scope="module")
+def google() -> Iterator[LocalGoogle]:
+    with LocalGoogle(ScriptEngine(SCRIPT)) as local:
+        yield local
+
+
+class OneOf:
+    """A service that is stopped after the test in any case."""
+
+    def __init__(self, service: VoiceService, events: Path) -> None:
+        self.service = service
+        self._events = events
+        self._is_started = False
+
+    def start(self) -> int:
+        """The port it listens on."""
+        self._is_started = True
+        self.service.startService()
+        return int(self.service.addresses[0].port)
+
+    async def stop(self) -> None:
+        if self._is_started:
+            self._is_started = False
+            await soon(self.service.stopService())
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        lines = self._events.read_text().splitlines() if self._events.exists() else []
+        return [json.loads(line) for line in lines]
+
+    def texts(self, kind: str) -> list[str]:
+        return [event["text"] for event in self.events if event["kind"] == kind]
+
+
+@pytest.fixture
+def make(google: LocalGoogle, tmp_path: Path) -> Iterator[Callable[..., OneOf]]:
+    made: list[OneOf] = []
+
+    def make_one(**variables: str) -> OneOf:
+        path = tmp_path / "events.jsonl"
+        usual = {
+            "GCP_STT_ENDPOINT": google.target,
+            "GCP_STT_INSECURE": "true",
+            "GCP_STT_MODEL": "default",
+            "ENABLE_STREAMING_STT": "true",
+            "EVENTS_FILE": str(path),
+            "VOICESTT_SOCKET": str(tmp_path / "control"),
+        }
+        service = VoiceService(reactor, settings_of(**{**usual, **variables}), ON_LOOPBACK)
+        made.append(OneOf(service, path))
+        return made[-1]
+
+    yield make_one
+    for one in made:
+        pytest_twisted.blockon(Deferred.fromCoroutine(one.stop()))
+
+
+async def join(port: int) -> Caller:
+    """A caller's open WebSocket over TCP."""
+    headers = {"x-twilio-signature": signature(TOKEN, MEDIA_URL)}
+    factory: Any = WebSocketClientFactory(
+        f"ws://{HOST}/ws/twilio-media", useragent="Twilio.TmeWs/1.0", headers=headers, reactor=reactor
+    )
+    caller = Caller()
+    caller.factory = factory
+    factory.buildProtocol = lambda _address: caller
+    reactor.connectTCP("127.0.0.1", port, factory)
+    await until(lambda: caller.is_up)
+    return caller
+
+
+def say(caller: Caller, *messages: bytes) -> None:
+    for message in messages:
+        caller.sendMessage(message)  # type: ignore[no-untyped-call]
+
+
+async def get(port: int, path: str) -> Answer:
+    client: Any = Bytes()
+    factory: Any = ClientFactory()
+    factory.noisy = False
+    factory.buildProtocol = lambda _address: client
+    reactor.connectTCP("127.0.0.1", port, factory)
+    await until(lambda: client.transport is not None)
+    client.transport.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    await until(lambda: client.is_lost)
+    return Answer("GET", client.received)
+
+
+@on_reactor
+async def test_a_call_from_end_to_end(make: Callable[..., OneOf], google: LocalGoogle, logged: Logged) -> None:
+    one = make()
+    port = one.start()
+    caller = await join(port)
+    say(caller, CONNECTED, start("CA7"), *frames(7))
+    await until(lambda: "🟡 Partial: שלום" in logged.lines)
+    say(caller, STOP)
+    await until(lambda: logged.matching("Call ended"))
+    await one.stop()
+    assert one.texts("final") == ["שלום 7 אני מתקשר", "תודה רבה להתראות"]
+    assert one.texts("partial")[0] == "שלום"
+    assert {event["call"] for event in one.events} == {"CA7"}
+    assert logged.matching("[CFG] ENABLE_STREAMING_STT=True") == ["[CFG] ENABLE_STREAMING_STT=True"]
+    assert logged.matching("📞") == ["📞 WebSocket connected: /ws/twilio-media"]
+    assert logged.matching("🟢 Final: ") == ["🟢 Final: שלום 7 אני מתקשר", "🟢 Final: תודה רבה להתראות"]
+    (end,) = logged.matching("Call ended")
+    assert end.startswith("Call ended: stop; 3.00 s; 150 frames; 24000 bytes; ")
+    (record,) = google.streams[-1:]
+    assert (record.language, record.audio_bytes, record.how) == ("iw-IL", 48_000, "OK")
+
+
+@on_reactor
+async def test_with_the_flag_off_there_are_requests_and_finals_only(
+    make: Callable[..., OneOf], google: LocalGoogle, logged: Logged
+) -> None:
+    one = make(ENABLE_STREAMING_STT="false")
+    caller = await join(one.start())
+    say(caller, CONNECTED, start(), *frames(8), STOP)
+    await until(lambda: logged.matching("Call ended"))
+    await one.stop()
+    assert one.texts("partial") == []
+    assert "שלום 8 אני מתקשר" in " ".join(one.texts("final"))
+    assert google.streams[-1].method == "Recognize"
+
+
+@on_reactor
+async def test_stopping_brings_the_last_words_and_gives_every_thread_back(
+    make: Callable[..., OneOf], logged: Logged
+) -> None:
+    before = set(threading.enumerate())
+    one = make()
+    caller = await join(one.start())
+    say(caller, CONNECTED, start(), *frames(9, seconds=0.8))
+    await until(lambda: logged.matching("🟡 Partial: שלום"))
+    assert "events-file" in {thread.name for thread in set(threading.enumerate()) - before}
+    await one.stop()
+    assert one.texts("final") == ["שלום 9 אני"]
+    assert len(logged.matching("Call ended: the server is stopping; 0.80 s")) == 1
+    await until(lambda: caller.closed is not None)
+    assert set(threading.enumerate()) == before
+
+
+@on_reactor
+async def test_after_stopping_nobody_is_answered(make: Callable[..., OneOf]) -> None:
+    one = make()
+    port = one.start()
+    assert (await get(port, "/healthz")).status == 200
+    await one.stop()
+    refused: Deferred[Any] = Deferred()
+    factory: Any = ClientFactory()
+    factory.noisy = False
+    factory.clientConnectionFailed = lambda _connector, reason: refused.callback(reason.value)
+    reactor.connectTCP("127.0.0.1", port, factory)
+    assert "refused" in str(await soon(refused)).lower()
+
+
+@on_reactor
+async def test_requests_are_not_logged_with_their_query(make: Callable[..., OneOf], logged: Logged) -> None:
+    one = make()
+    port = one.start()
+    assert (await get(port, "/healthz?From=%2B972501234567")).status == 200
+    assert (await get(port, "/webhook/incoming_call?From=%2B972501234567")).status == 403
+    assert logged.matching("972501234567") == []
+
+
+@on_reactor
+async def test_connections_are_kept_for_75_seconds(make: Callable[..., OneOf]) -> None:
+    one = make()
+    one.start()
+    assert KEEP_ALIVE_SECONDS == 75
+    assert [port.factory.timeOut for port in one.service._ports] == [75]  # type: ignore[attr-defined]
+
+
+@on_reactor
+async def test_what_is_unusual_is_said_loudly_at_the_start(make: Callable[..., OneOf], logged: Logged) -> None:
+    one = make(GCP_STT_MODEL="phone_call", TWILIO_VALIDATE="false")
+    one.start()
+    (model,) = logged.matching("GCP_STT_MODEL=phone_call was asked for")
+    assert "Google refuses it with iw-IL: default is used" in model
+    assert len(logged.matching("⚠️ TWILIO_VALIDATE=false: anybody")) == 1
+    assert TOKEN not in "".join(logged.lines)
+
+
+class NeverStopped:
+    """The reactor, but for being stopped, which the test's own would not survive."""
+
+    def __init__(self) -> None:
+        self.asked_to_stop: list[object] = []
+
+    def callWhenRunning(self, action: object) -> None:  # noqa: N802
+        self.asked_to_stop.append(action)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(reactor, name)
+
+
+@on_reactor
+async def test_a_port_that_is_taken_is_said_and_ends_the_server(
+    make: Callable[..., OneOf], tmp_path: Path, logged: Logged
+) -> None:
+    port = make().start()
+    stand_in, failed = NeverStopped(), list[str]()
+    settings = settings_of(EVENTS_FILE=str(tmp_path / "other"), VOICESTT_SOCKET=str(tmp_path / "other-control"))
+    second = VoiceService(stand_in, settings, [f"tcp:{port}:interface=127.0.0.1"], lambda: failed.append("failed"))
+    second.startService()
+    (said,) = logged.flush_critical()
+    assert said.startswith("The server could not start: ")
+    assert str(port) in said
+    assert failed == ["failed"]
+    assert len(stand_in.asked_to_stop) == 1
+    await soon(second.stopService())
+
+
+@on_reactor
+async def test_what_never_started_can_be_stopped(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    settings = settings_of(EVENTS_FILE=str(tmp_path / "events"), VOICESTT_SOCKET=str(tmp_path / "control"))
+    await soon(VoiceService(reactor, settings, ON_LOOPBACK).stopService())
+    assert set(threading.enumerate()) == before
