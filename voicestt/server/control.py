@@ -19,6 +19,7 @@ Control never keeps a server from taking calls: where the socket cannot be had, 
 
 import json
 import os
+import socket
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -144,9 +145,19 @@ class _Port(unix.Port):
         self._path = path
         self._inode: tuple[int, int] | None = None
 
+    def createInternetSocket(self) -> socket.socket:
+        """Twisted: a socket to be bound."""
+        made: socket.socket = super().createInternetSocket()  # type: ignore[no-untyped-call]
+        self._made = made
+        return made
+
     def startListening(self) -> None:
-        """Twisted: begin."""
-        super().startListening()  # type: ignore[no-untyped-call]
+        """Twisted: begin. A socket that cannot be bound is closed, which Twisted leaves to chance."""
+        try:
+            super().startListening()  # type: ignore[no-untyped-call]
+        except CannotListenError:
+            self._made.close()
+            raise
         self._inode = _inode(self._path)
 
     def connectionLost(self, reason: Failure) -> None:
