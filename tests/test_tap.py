@@ -102,6 +102,17 @@ def test_the_env_file_is_taken_as_it_stands(tmp_path: Path) -> None:
     assert settings.events_file == "/a/${HOME}/b"
 
 
+def test_the_env_file_can_be_read_again_from_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "env").write_text("ENABLE_STREAMING_STT=true\n")
+    monkeypatch.chdir(tmp_path)
+    options = parsed(environ={**ENVIRONMENT, "VOICESTT_ENV_FILE": "env"})
+    monkeypatch.chdir("/")
+    (tmp_path / "env").write_text("ENABLE_STREAMING_STT=false\n")
+    assert options.environment_file.read_again().is_on is False
+
+
 def test_an_env_file_that_is_not_there(tmp_path: Path) -> None:
     error = usage_error("--env-file", str(tmp_path / "none"), "--listen", "tcp:x")
     assert "there is no such file" in error
