@@ -43,7 +43,7 @@ WORDS = tuple(_words())
 
 
 def _speech() -> bytes:
-    chance = random.Random(8)  # noqa: S311 - the same audio each time
+    chance = random.Random(8)
     audio = bytearray(chance.choices(_QUIET, k=_LONGEST_CALL))
     for word in WORDS:
         audio[word.start : word.end] = bytes(chance.choices(_LOUD, k=_WORD))
@@ -79,16 +79,19 @@ def numbers_in(texts: list[str]) -> list[int]:
     return [int(number) for text in texts for number in text.split()]
 
 
+NO_ROUTE = RecogniserError("UNAVAILABLE", "no route")
+
+
 @dataclass(frozen=True)
 class Manner:
-    """How a stream behaves: `latency` of its answers, the error it ends with once it has `fails_after` bytes of audio
-    (None: never; 0: before anything), whether it only fails on half-close, whether it is deaf and answers nothing
-    at all, and whether it hangs once it is half-closed.
+    """How a stream behaves: its answers' latency and the pause that ends an utterance for it; the error that it ends
+    with once it has `fails_after` bytes (None: never; 0: before anything), or on half-close; whether it is deaf
+    and answers nothing at all, or hangs once it is half-closed.
     """
 
     latency: float = 0.3
     fails_after: int | None = None
-    error: RecogniserError | None = RecogniserError("UNAVAILABLE", "no route")
+    error: RecogniserError | None = NO_ROUTE
     fails_at_finish: bool = False
     is_deaf: bool = False
     hangs_at_finish: bool = False
@@ -173,12 +176,13 @@ class Stream:
     def _answer_all(self) -> None:
         if self._manner.fails_at_finish:
             self.breaks(self._manner.error)
+        if self._manner.is_deaf or self.is_aborted or self.has_ended:
+            return
         self._answer(len(self.audio))
         words = self._pending(len(self.audio))
-        if words and not self._manner.is_deaf and not self.is_aborted and not self.has_ended:
+        if words:
             self._final(words)
-        if not self._manner.is_deaf:
-            self.end(None)
+        self.end(None)
 
     def _pending(self, given: int) -> list[Word]:
         if given < 64:

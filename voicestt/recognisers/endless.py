@@ -275,6 +275,9 @@ class EndlessSession:
         feed = self._current
         if feed is None or self._resting:
             return
+        if self._successor is not None and self._successor.position < self._ledger.start:
+            # What it would be sent next is not kept any more, and its own time must not jump.
+            self._drop_successor()
         trouble = self._trouble_with(feed)
         if trouble is not None:
             self._replace_after(trouble)
@@ -292,10 +295,9 @@ class EndlessSession:
         if feed.backlog > limits.queue * mulaw.BYTES_PER_SECOND:
             waiting = mulaw.seconds(feed.backlog)
             return RecogniserError("DEADLINE_EXCEEDED", f"{waiting:.1f} s of audio wait to be sent")
-        self._unanswered.judge(feed, self._ledger)
+        waited = self._unanswered.waited(feed, self._ledger, self._clock.seconds())
         patience = limits.silent * (_PATIENCE_WITH_NOISE if self._unanswered.is_steady else 1)
-        waited = self._clock.seconds() - feed.answered_at
-        if waited >= patience and self._unanswered.speech >= _SPEECH_FOR_AN_ALARM:
+        if waited >= patience:
             return RecogniserError("DEADLINE_EXCEEDED", f"speech, and no answer for {waited:.1f} s")
         return None
 
@@ -340,30 +342,37 @@ class EndlessSession:
 
 
 class _Unanswered:
-    """How much speech the stream in charge has been given since it last answered, judged a look at a time."""
+    """How much speech a stream has been given since it last answered, judged a look at a time, and since when."""
 
     def __init__(self) -> None:
-        self._answered_at = 0.0
+        self._about: tuple[Feed, float] | None = None
         self._judged_to = 0
         self._judged = 0.0
-        self.speech = 0.0
+        self._speech = 0.0
+        self._since = 0.0
 
     @property
     def is_steady(self) -> bool:
         """Whether it never pauses: people do, music and noise do not, and those have no answer."""
-        return self.speech > _STEADY * self._judged
+        return self._speech > _STEADY * self._judged
 
-    def judge(self, feed: Feed, ledger: Ledger) -> None:
-        """Takes note of what the stream has been given since the last look."""
-        if feed.answered_at != self._answered_at:
-            self._answered_at = feed.answered_at
-            self.speech = self._judged = 0.0
-            self._judged_to = feed.position
+    def waited(self, feed: Feed, ledger: Ledger, now: float) -> float:
+        """For how many seconds there has been speech that needs an answer; 0 while there was too little of it."""
+        if self._about != (feed, feed.answered_at):
+            self._about = feed, feed.answered_at
+            self._judged_to = feed.answered_to
+            self._judged = self._speech = 0.0
+        if self._speech < _SPEECH_FOR_AN_ALARM:
+            self._since = now - _SPEECH_FOR_AN_ALARM
+        self._judge(ledger, feed.position)
+        return now - self._since if self._speech >= _SPEECH_FOR_AN_ALARM else 0.0
+
+    def _judge(self, ledger: Ledger, end: int) -> None:
         start = max(self._judged_to, ledger.start)
-        if feed.position > start:
-            self.speech += voice.seconds_of_speech(ledger.read(start, feed.position - start))
-            self._judged += mulaw.seconds(feed.position - start)
-            self._judged_to = feed.position
+        if end > start:
+            self._speech += voice.seconds_of_speech(ledger.read(start, end - start))
+            self._judged += mulaw.seconds(end - start)
+            self._judged_to = end
 
 
 class Retired:

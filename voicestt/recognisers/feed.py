@@ -46,6 +46,7 @@ class Feed:
         self._clock = clock
         self._ledger = ledger
         self._owner: FeedOwner | None = owner
+        self.answered_to = self.start
         self._cursor = self.start
         self._timer = Timer(clock)
         self._finishing = False
@@ -96,6 +97,7 @@ class Feed:
     def heard(self, result: Result) -> None:
         """From the stream: its own time becomes the call's; where it says none, it has heard all it was given."""
         self.answered_at = self._clock.seconds()
+        self.answered_to = self._cursor
         if self._owner is not None:
             end = self.start + result.end if result.end else self._cursor
             self._owner.feed_heard(self, replace(result, end=min(end, self._cursor)))
