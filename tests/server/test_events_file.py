@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import Logged
 from tests.server.fakes import CALL
-from voicestt.audience import CallEnded, CallStarted, Final, Partial
+from voicestt.audience import CallEnded, CallStarted, Final, Happened, Partial
 from voicestt.server.events_file import EventsFile
 
 
@@ -50,6 +50,17 @@ def test_each_partial_and_final_is_a_line_and_nothing_else_is(tmp_path: Path) ->
         "confidence": 0.9,
         "end": 1.5,
     }
+
+
+def test_what_befell_a_call_has_a_line_where_an_application_must_know(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    with writing(path) as events:
+        events.tell(Happened(CALL, "restarted", "UNAVAILABLE: gone"))
+        events.tell(Happened(CALL, "degraded", "UNAVAILABLE: gone", 1.5))
+    (line,) = lines(path)
+    assert line.pop("t") > 0
+    assert line.pop("at") > 0
+    assert line == {"call": "CA1", "kind": "degraded", "text": "", "why": "UNAVAILABLE: gone", "seconds": 1.5}
 
 
 def test_no_number_is_in_the_file(tmp_path: Path) -> None:

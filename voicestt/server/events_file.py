@@ -1,4 +1,4 @@
-"""EVENTS_FILE as an Audience: one JSON line for each partial and final, written in a thread of its own."""
+"""EVENTS_FILE as an Audience: one JSON line for each event, written in a thread of its own."""
 
 import threading
 import time
@@ -8,7 +8,7 @@ from queue import SimpleQueue
 import msgspec
 from twisted.logger import Logger
 
-from voicestt.audience import Event, Final, Partial
+from voicestt.audience import Event, Final, Happened, Partial
 
 _END = None
 
@@ -18,6 +18,8 @@ class EventsFile:
 
     `call` (CallSid), `kind` ("partial" or "final"), `text`, `utterance` (1, 2, … within the call),
     `t` (CLOCK_MONOTONIC in seconds when the event was handed over) and `at` (wall time, seconds since 1970).
+    What an application must know besides the words has a line too, with an empty `text`: `kind` is "degraded",
+    "recovered" or "unrecognised" (see `voicestt.recogniser.Incident`), `why` is in words, `seconds` of audio.
     """
 
     _log = Logger()
@@ -39,9 +41,15 @@ class EventsFile:
             self._thread.join(2.0)
 
     def tell(self, event: Event) -> None:
-        """Hands a partial or a final to the thread; nothing else is written."""
+        """Hands the event to the thread; not every kind has a line."""
         if isinstance(event, Partial | Final):
-            self._lines.put(_encoder.encode(_line(event)) + b"\n")
+            self._put(_words(event), event)
+        elif isinstance(event, Happened) and event.kind in _TOLD:
+            self._put({"kind": event.kind, "text": "", "why": event.why, "seconds": event.seconds}, event)
+
+    def _put(self, line: dict[str, object], event: Event) -> None:
+        stamped = {"call": event.call.call_sid, **line, "t": time.monotonic(), "at": time.time()}
+        self._lines.put(_encoder.encode(stamped) + b"\n")
 
     def _write_all(self) -> None:
         is_open = True
@@ -67,18 +75,16 @@ class EventsFile:
 
 
 _encoder = msgspec.json.Encoder()
+_TOLD = frozenset({"degraded", "recovered", "unrecognised"})
 
 
-def _line(event: Partial | Final) -> dict[str, object]:
-    line: dict[str, object] = {
-        "call": event.call.call_sid,
-        "kind": "final" if isinstance(event, Final) else "partial",
+def _words(event: Partial | Final) -> dict[str, object]:
+    if isinstance(event, Partial):
+        return {"kind": "partial", "text": event.text, "utterance": event.utterance}
+    return {
+        "kind": "final",
         "text": event.text,
         "utterance": event.utterance,
-        "t": time.monotonic(),
-        "at": time.time(),
+        "confidence": event.confidence,
+        "end": event.end,
     }
-    if isinstance(event, Final):
-        line["confidence"] = event.confidence
-        line["end"] = event.end
-    return line
