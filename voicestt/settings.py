@@ -15,6 +15,8 @@ _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:([0-9]{1,5}))?")
 _PORTS = range(1, 65_536)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _WORD = re.compile(r"[a-z0-9_.-]+", re.IGNORECASE)
+_PLACE = re.compile(r"[a-z][a-z0-9-]*")
+_PROJECT = re.compile(r"[a-z0-9][a-z0-9.:-]*")
 _MODEL_NAME = re.compile(r"[A-Za-z0-9_./:@-]+")
 
 
@@ -204,6 +206,24 @@ class Settings:
             )
         },
     )
+    api: str = _from(
+        "GCP_STT_API",
+        "v1",
+        _one_of("v1", "v2"),
+        "The version of Google's API. v2 has the models `chirp_3`, `telephony` and others, and needs a project.",
+    )
+    location: str = _from(
+        "GCP_STT_LOCATION",
+        "global",
+        _matching(_PLACE, "a location such as eu"),
+        "Where v2 recognises. Google has `chirp_3` in `us`, `eu` and some others, but not in `global`.",
+    )
+    project: str | None = _from(
+        "GCP_PROJECT",
+        None,
+        _matching(_PROJECT, "a project's id"),
+        "The Google project that v2 is asked for. Not set: the one that the key names.",
+    )
     endpoint: str | None = _from(
         "GCP_STT_ENDPOINT",
         None,
@@ -358,6 +378,11 @@ class Settings:
         "itself, in `$XDG_RUNTIME_DIR/voicestt` or a folder of this user's for temporary files.",
     )
 
+    @property
+    def google_project(self) -> str | None:
+        """The project that Google is asked for: that of GCP_PROJECT, or the key's own."""
+        return self.project or (self.credentials.project if self.credentials else None)
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
         """The settings in `environ`; an empty variable counts as not set.
@@ -409,6 +434,7 @@ def _disagreements(values: Mapping[str, object]) -> Iterator[str]:
             yield "GCP_STT_INSECURE=true needs GCP_STT_ENDPOINT=HOST:PORT on this machine"
         elif isinstance(endpoint, str) and not _is_loopback(endpoint):
             yield "GCP_STT_INSECURE=true is plaintext and allowed on loopback only (127.0.0.1, ::1, localhost)"
+    yield from _missing_project(values)
     soft, hard = values.get("soft_limit_seconds"), values.get("hard_limit_seconds")
     if isinstance(soft, float) and isinstance(hard, float) and soft > hard:
         yield "STT_SOFT_LIMIT_SECONDS is more than STT_HARD_LIMIT_SECONDS"
@@ -416,4 +442,18 @@ def _disagreements(values: Mapping[str, object]) -> Iterator[str]:
         yield (
             "TWILIO_AUTH_TOKEN is not set. It is on the first page of the Twilio console; "
             "TWILIO_VALIDATE=false does without it and takes requests from anybody"
+        )
+
+
+def _missing_project(values: Mapping[str, object]) -> Iterator[str]:
+    to_google = values.get("engine") == "google" and values.get("insecure") is False
+    # Where another variable is wrong, its value is not here: that is said first.
+    if values.get("api") != "v2" or not to_google or not {"project", "credentials"} <= values.keys():
+        return
+    key = values["credentials"]
+    named = isinstance(key, Credentials) and key.project is not None
+    if values["project"] is None and not named:
+        yield (
+            "GCP_STT_API=v2 needs a project, and the key names none: set GCP_PROJECT to the project's id, "
+            "which the Google console shows"
         )

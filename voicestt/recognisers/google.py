@@ -1,4 +1,4 @@
-"""Google Speech-to-Text v1: streams as coroutines on a session thread, and single requests beside them.
+"""Google Speech-to-Text: streams as coroutines on a session thread, and single requests beside them.
 
 Raw protobuf messages on the hot path: google-cloud-speech's own wrappers cost ten times as much for each response.
 The library's retries are not used: a retried stream would begin in the middle of the audio.
@@ -8,71 +8,29 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import cycle
 from typing import Any
 
 import google.auth.exceptions
 import grpc
-from google.cloud.speech_v1 import types
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from voicestt import mulaw
-from voicestt.punctuation import without_punctuation
 from voicestt.recogniser import Listener, RecogniserError, Result
-from voicestt.recognisers.google_answers import Clean, error_from, error_of, results_of, unchanged, utterance_of
+from voicestt.recognisers.google_answers import error_from, error_of, utterance_of
+from voicestt.recognisers.google_asked import Asked
 from voicestt.recognisers.google_channels import ChannelPool, Target
 from voicestt.recognisers.session_thread import SessionThread
 
-_STREAM = "/google.cloud.speech.v1.Speech/StreamingRecognize"
-_RECOGNISE = "/google.cloud.speech.v1.Speech/Recognize"
-_Request = types.StreamingRecognizeRequest.pb()
-_Response = types.StreamingRecognizeResponse.pb()
-_RecogniseRequest = types.RecognizeRequest.pb()
-_RecogniseResponse = types.RecognizeResponse.pb()
-_Config = types.RecognitionConfig.pb()
-_StreamConfig = types.StreamingRecognitionConfig.pb()
+__all__ = ["Asked", "Google", "GoogleSession"]
 
 STREAM_SECONDS = 320.0  # Google ends a stream after 305 s itself: this is for a server that does not
 RECOGNISE_SECONDS = 12.0
+LARGEST_BATCH = 12_800  # bytes of mu-law: Google takes 25,600 of LINEAR16 in one message
 _ATTEMPTS = 2
 _WORDS_OF_CORE = "Internal error from Core"
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What Google is asked for: its own language code and model, and where punctuation is wanted."""
-
-    language: str
-    model: str
-    punctuation_interim: bool = False
-    punctuation_final: bool = True
-
-    @property
-    def punctuation(self) -> bool:
-        """Google has one flag for both."""
-        return self.punctuation_interim or self.punctuation_final
-
-    @property
-    def clean_partial(self) -> Clean:
-        """What is done to a partial's text."""
-        return unchanged if self.punctuation_interim or not self.punctuation else without_punctuation
-
-    @property
-    def clean_final(self) -> Clean:
-        """What is done to a final's text."""
-        return unchanged if self.punctuation_final or not self.punctuation else without_punctuation
-
-    def config(self) -> Any:
-        """A raw RecognitionConfig: LINEAR16, 8 kHz, mono."""
-        return _Config(
-            encoding=types.RecognitionConfig.AudioEncoding.LINEAR16,
-            sample_rate_hertz=mulaw.BYTES_PER_SECOND,
-            language_code=self.language,
-            model=self.model,
-            enable_automatic_punctuation=self.punctuation,
-        )
 
 
 class _Line:
@@ -112,18 +70,20 @@ class Google:
 
         The refusal then counts as an error that another attempt can mend.
         """
-        if error.status != "INVALID_ARGUMENT" or "model" not in error.words.lower() or asked.model == "default":
+        spare = asked.api.spare_model
+        if error.status != "INVALID_ARGUMENT" or "model" not in error.words.lower() or asked.model == spare:
             return error
         if self.asked.model == asked.model:
-            self.asked = replace(self.asked, model="default")
+            self.asked = replace(self.asked, model=spare)
             self._log.warn(
-                "⚠️ Google refuses GCP_STT_MODEL={asked} with {language}: default is used from here on. "
-                "Google said: {words}. Set GCP_STT_MODEL=default to be rid of this line.",
+                "⚠️ Google refuses GCP_STT_MODEL={asked} with {language}: {spare} is used from here on. "
+                "Google said: {words}. Set GCP_STT_MODEL={spare} to be rid of this line.",
                 asked=asked.model,
+                spare=spare,
                 language=asked.language,
                 words=error.words,
             )
-        return RecogniserError("ABORTED", f"the model {asked.model} was refused; default is tried")
+        return RecogniserError("ABORTED", f"the model {asked.model} was refused; {spare} is tried")
 
 
 class GoogleSession:
@@ -196,7 +156,7 @@ class _Stream:
         self.sent = 0  # read by the reactor's thread, written by this one only
 
     def write(self, audio: bytes) -> None:
-        self._waiting.append(audio)
+        self._waiting.extend(audio[at : at + LARGEST_BATCH] for at in range(0, len(audio), LARGEST_BATCH))
         self._more.set()
 
     def finish(self) -> None:
@@ -235,12 +195,13 @@ class _Stream:
         async with self._line.channels.lease() as channel:
             self._channel = channel
             self._began = time.monotonic()
-            method: Any = channel.stream_stream(_STREAM, response_deserializer=_Response.FromString)
-            self._call = method(self._requests(), timeout=STREAM_SECONDS)
+            api = self._asked.api
+            method: Any = channel.stream_stream(api.stream_method, response_deserializer=api.response)
+            self._call = method(self._requests(), timeout=STREAM_SECONDS, metadata=api.metadata)
             self._call.add_done_callback(self._keep_status)
             async for response in self._call:
                 self._line.channels.heard(channel)
-                self._pass_on(results_of(response, self._asked.clean_partial, self._asked.clean_final))
+                self._pass_on(self._asked.results_of(response))
 
     def _keep_status(self, call: Any) -> None:
         self._status = error_from(_settled(call.code()), _settled(call.details()))
@@ -255,12 +216,12 @@ class _Stream:
             self._line.thread.hand_back(lambda: self._session.heard(results))
 
     async def _requests(self) -> AsyncIterator[bytes]:
-        config = _StreamConfig(config=self._asked.config(), interim_results=True)
-        yield _Request(streaming_config=config).SerializeToString()
+        api = self._asked.api
+        yield api.opening(self._asked.config())
         while True:
             while self._waiting:
                 audio = self._waiting.popleft()
-                yield _Request(audio_content=mulaw.decode(audio)).SerializeToString()
+                yield api.audio(mulaw.decode(audio))
                 self.sent += len(audio)
             if self._finished:
                 return
@@ -303,14 +264,11 @@ async def _ask(line: _Line, owner: Google, audio: bytes) -> Result | None:
 
 
 async def _ask_once(line: _Line, asked: Asked, audio: bytes) -> Result | None:
-    request = _RecogniseRequest(config=asked.config(), audio={"content": mulaw.decode(audio)})
+    request = asked.api.utterance(asked.config(), mulaw.decode(audio))
     async with line.channels.lease() as channel:
-        method: Any = channel.unary_unary(
-            _RECOGNISE,
-            request_serializer=_RecogniseRequest.SerializeToString,
-            response_deserializer=_RecogniseResponse.FromString,
-        )
-        return utterance_of(await method(request, timeout=RECOGNISE_SECONDS), asked.clean_final)
+        method: Any = channel.unary_unary(asked.api.recognise_method, response_deserializer=asked.api.answer)
+        answer = await method(request, timeout=RECOGNISE_SECONDS, metadata=asked.api.metadata)
+        return utterance_of(answer, asked.clean_final)
 
 
 def _settle(answer: "Deferred[Result | None]", outcome: Result | RecogniserError | None) -> None:

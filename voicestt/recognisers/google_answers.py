@@ -1,7 +1,7 @@
 """What Google says, as results: one response can hold a final, and the beginning of what comes after it.
 
-Source: google/cloud/speech/v1/cloud_speech.proto, StreamingRecognizeResponse: `results` are consecutive portions
-of the audio, at most one final first, then interims, which belong together and are shown joined.
+Source: cloud_speech.proto of google/cloud/speech/v1 and v2, StreamingRecognizeResponse: `results` are consecutive
+portions of the audio, at most one final first, then interims, which belong together and are shown joined.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,6 +11,8 @@ import grpc
 
 from voicestt import mulaw
 from voicestt.recogniser import RecogniserError, Result
+from voicestt.recognisers.google_dialect import Dialect
+from voicestt.recognisers.google_v1 import GOOGLE_V1
 
 Clean = Callable[[str], str]
 
@@ -23,19 +25,25 @@ def unchanged(text: str) -> str:
     return text
 
 
-def results_of(response: Any, clean_partial: Clean = unchanged, clean_final: Clean = unchanged) -> list[Result]:
+def results_of(
+    response: Any,
+    clean_partial: Clean = unchanged,
+    clean_final: Clean = unchanged,
+    api: Dialect = GOOGLE_V1,
+) -> list[Result]:
     """The results in a raw StreamingRecognizeResponse, in order: finals, then one partial of all interims.
 
     Raises:
         RecogniserError: for an error inside the response, which gRPC does not raise.
     """
-    if response.error.code:
-        raise RecogniserError(_STATUS_NAMES.get(response.error.code, "UNKNOWN"), response.error.message)
+    trouble = api.trouble_in(response)
+    if trouble is not None:
+        raise RecogniserError(_STATUS_NAMES.get(trouble.code, "UNKNOWN"), trouble.message)
     portions = [portion for portion in response.results if portion.alternatives]
-    results = [_final(portion, clean_final) for portion in portions if portion.is_final]
+    results = [_final(portion, clean_final, api) for portion in portions if portion.is_final]
     interims = [portion for portion in portions if not portion.is_final]
     if interims:
-        results.append(_partial(interims, clean_partial))
+        results.append(_partial(interims, clean_partial, api))
     return results
 
 
@@ -59,17 +67,16 @@ def error_from(code: grpc.StatusCode, details: str | None) -> RecogniserError:
     return RecogniserError(code.name, (details or "no details")[:_LONGEST_WORDS])
 
 
-def _final(portion: Any, clean: Clean) -> Result:
+def _final(portion: Any, clean: Clean, api: Dialect) -> Result:
     best = portion.alternatives[0]
-    return Result(clean(best.transcript), True, _end(portion), confidence=best.confidence)
+    return Result(clean(best.transcript), True, _end(api.end_of(portion)), confidence=best.confidence)
 
 
-def _partial(interims: Iterable[Any], clean: Clean) -> Result:
+def _partial(interims: Iterable[Any], clean: Clean, api: Dialect) -> Result:
     interims = list(interims)
     text = "".join(portion.alternatives[0].transcript for portion in interims)
-    return Result(clean(text), False, _end(interims[-1]), stability=interims[0].stability)
+    return Result(clean(text), False, _end(api.end_of(interims[-1])), stability=interims[0].stability)
 
 
-def _end(portion: Any) -> int:
-    end = portion.result_end_time
+def _end(end: Any) -> int:
     return int(end.seconds * mulaw.BYTES_PER_SECOND + end.nanos * mulaw.BYTES_PER_SECOND // 1_000_000_000)

@@ -14,11 +14,11 @@ from twisted.web.server import Site
 
 from voicestt import mulaw
 from voicestt.audience import Audience
-from voicestt.model_choice import choose_model
 from voicestt.recognisers.endless import Endless, Limits
 from voicestt.recognisers.fallback import Fallback, Flag
-from voicestt.recognisers.google import Asked, Google
+from voicestt.recognisers.google import Google
 from voicestt.recognisers.google_channels import Target
+from voicestt.recognisers.google_settings import asked_of, choice_of, is_elsewhere, target_of
 from voicestt.recognisers.probe import Probe
 from voicestt.recognisers.session_thread import SessionThread
 from voicestt.recognisers.single_shot import SingleShot, or_else
@@ -142,7 +142,7 @@ class VoiceService(Service):
 
     def _announce_settings(self) -> None:
         settings = self._settings
-        choice = choose_model(settings.model, settings.language)
+        choice = choice_of(settings)
         self._log.info("[CFG] ENABLE_STREAMING_STT={flag}", flag=settings.enable_streaming_stt)
         self._log.info(
             "[CFG] PUBLIC_HOST={host} language={language} model={model}",
@@ -158,6 +158,12 @@ class VoiceService(Service):
                 language=choice.language,
                 used=choice.model,
             )
+        if is_elsewhere(settings):
+            self._log.warn(
+                "⚠️ Google has {model} in us, eu and some others, but not in global: "
+                "set GCP_STT_LOCATION, or expect the model to be refused.",
+                model=choice.model,
+            )
         if not settings.twilio_validate:
             self._log.warn(
                 "⚠️ TWILIO_VALIDATE=false: anybody who finds this server can make calls to it. For trying out only."
@@ -165,14 +171,12 @@ class VoiceService(Service):
 
     async def _find_google(self) -> Target:
         if self._embedded is None:
-            return Target(self._settings.endpoint, self._settings.insecure, self._settings.credentials)
+            return target_of(self._settings)
         return Target(await self._embedded.start(), insecure=True)
 
     def _make_calls(self, target: Target) -> Calls:
         settings = self._settings
-        choice = choose_model(settings.model, settings.language)
-        asked = Asked(choice.language, choice.model, settings.punctuation_interim, settings.punctuation_final)
-        google = Google(self._threads, target, asked)
+        google = Google(self._threads, target, asked_of(settings))
         single_shot = SingleShot(
             or_else(google.recognise, self._whisper), lambda action: self._reactor.callLater(0, action)
         )

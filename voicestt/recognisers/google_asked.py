@@ -1,0 +1,45 @@
+"""What Google is asked for, and how its answers are wanted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from voicestt.punctuation import without_punctuation
+from voicestt.recogniser import Result
+from voicestt.recognisers.google_answers import Clean, results_of, unchanged
+from voicestt.recognisers.google_dialect import Dialect
+from voicestt.recognisers.google_v1 import GOOGLE_V1
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What Google is asked for: its own language code and model, where punctuation is wanted, and by which API."""
+
+    language: str
+    model: str
+    punctuation_interim: bool = False
+    punctuation_final: bool = True
+    api: Dialect = GOOGLE_V1
+
+    @property
+    def punctuation(self) -> bool:
+        """Google has one flag for both."""
+        return self.punctuation_interim or self.punctuation_final
+
+    @property
+    def clean_partial(self) -> Clean:
+        """What is done to a partial's text."""
+        return unchanged if self.punctuation_interim or not self.punctuation else without_punctuation
+
+    @property
+    def clean_final(self) -> Clean:
+        """What is done to a final's text."""
+        return unchanged if self.punctuation_final or not self.punctuation else without_punctuation
+
+    def config(self) -> Any:
+        """A raw RecognitionConfig: LINEAR16, 8 kHz, mono."""
+        return self.api.config(self.language, self.model, punctuation=self.punctuation)
+
+    def results_of(self, response: Any) -> Sequence[Result]:
+        """See `google_answers.results_of`."""
+        return results_of(response, self.clean_partial, self.clean_final, self.api)

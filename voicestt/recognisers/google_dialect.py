@@ -1,0 +1,61 @@
+"""What differs between Google's API v1 and v2: names, messages, and where in them is what."""
+
+from typing import Any, Protocol
+
+Metadata = tuple[tuple[str, str], ...]
+
+
+class Dialect(Protocol):
+    """One version of the API. All messages are raw protobuf, audio is LINEAR16, 8 kHz, mono."""
+
+    @property
+    def stream_method(self) -> str:
+        """gRPC's path of StreamingRecognize."""
+        ...
+
+    @property
+    def recognise_method(self) -> str:
+        """gRPC's path of Recognize."""
+        ...
+
+    @property
+    def metadata(self) -> Metadata:
+        """What goes with each call."""
+        ...
+
+    @property
+    def spare_model(self) -> str:
+        """The model that is tried where the one that was asked for is refused."""
+        ...
+
+    def config(self, language: str, model: str, *, punctuation: bool) -> Any:
+        """A RecognitionConfig."""
+        ...
+
+    def opening(self, config: Any) -> bytes:
+        """A stream's first message; partials are asked for."""
+        ...
+
+    def audio(self, pcm: bytes) -> bytes:
+        """Every other message of a stream."""
+        ...
+
+    def utterance(self, config: Any, pcm: bytes) -> bytes:
+        """The request of Recognize."""
+        ...
+
+    def response(self, message: bytes) -> Any:
+        """A StreamingRecognizeResponse."""
+        ...
+
+    def answer(self, message: bytes) -> Any:
+        """A RecognizeResponse."""
+        ...
+
+    def end_of(self, portion: Any) -> Any:
+        """The Duration from the stream's start to the end of a StreamingRecognitionResult."""
+        ...
+
+    def trouble_in(self, response: Any) -> Any:
+        """The google.rpc.Status inside a StreamingRecognizeResponse, or None."""
+        ...

@@ -1,0 +1,75 @@
+"""Google's API v1. Source: google/cloud/speech/v1/cloud_speech.proto."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from google.cloud.speech_v1 import types
+
+from voicestt import mulaw
+from voicestt.recognisers.google_dialect import Metadata
+
+_SERVICE = "/google.cloud.speech.v1.Speech/"
+_Request = types.StreamingRecognizeRequest.pb()
+_Response = types.StreamingRecognizeResponse.pb()
+_Utterance = types.RecognizeRequest.pb()
+_Answer = types.RecognizeResponse.pb()
+_Config = types.RecognitionConfig.pb()
+_StreamConfig = types.StreamingRecognitionConfig.pb()
+_LINEAR16 = int(types.RecognitionConfig.AudioEncoding.LINEAR16)
+
+
+@dataclass(frozen=True, slots=True)
+class V1:
+    """See Dialect: a request names no project, and an error may lie inside a response."""
+
+    stream_method: str = f"{_SERVICE}StreamingRecognize"
+    recognise_method: str = f"{_SERVICE}Recognize"
+    metadata: Metadata = ()
+    spare_model: str = "default"
+
+    def config(self, language: str, model: str, *, punctuation: bool) -> Any:
+        """See Dialect."""
+        return _Config(
+            encoding=_LINEAR16,
+            sample_rate_hertz=mulaw.BYTES_PER_SECOND,
+            language_code=language,
+            model=model,
+            enable_automatic_punctuation=punctuation,
+        )
+
+    def opening(self, config: Any) -> bytes:
+        """See Dialect."""
+        stream_config = _StreamConfig(config=config, interim_results=True)
+        return _bytes(_Request(streaming_config=stream_config))
+
+    def audio(self, pcm: bytes) -> bytes:
+        """See Dialect."""
+        return _bytes(_Request(audio_content=pcm))
+
+    def utterance(self, config: Any, pcm: bytes) -> bytes:
+        """See Dialect."""
+        return _bytes(_Utterance(config=config, audio={"content": pcm}))
+
+    def response(self, message: bytes) -> Any:
+        """See Dialect."""
+        return _Response.FromString(message)
+
+    def answer(self, message: bytes) -> Any:
+        """See Dialect."""
+        return _Answer.FromString(message)
+
+    def end_of(self, portion: Any) -> Any:
+        """See Dialect."""
+        return portion.result_end_time
+
+    def trouble_in(self, response: Any) -> Any:
+        """See Dialect."""
+        return response.error if response.error.code else None
+
+
+GOOGLE_V1: Final = V1()
+
+
+def _bytes(message: Any) -> bytes:
+    serialised: bytes = message.SerializeToString()
+    return serialised
