@@ -24,3 +24,24 @@ def test_a_model_that_google_has_for_hebrew_stays(model: str) -> None:
 def test_other_languages_are_left_alone(language: str) -> None:
     choice = choose_model("phone_call", language)
     assert (choice.language, choice.model, choice.changed) == (language, "phone_call", False)
+
+
+@pytest.mark.parametrize("model", ["phone_call", "telephony", "long", "default", "chirp_2", "chirp_3"])
+def test_v2_has_one_model_for_hebrew(model: str) -> None:
+    choice = choose_model(model, "he-IL", "v2")
+    assert (choice.language, choice.model, choice.changed) == ("iw-IL", "chirp_3", model != "chirp_3")
+
+
+@pytest.mark.parametrize(
+    ("model", "used"),
+    [
+        ("phone_call", "telephony"),
+        ("default", "long"),
+        ("telephony", "telephony"),
+        ("chirp_3", "chirp_3"),
+        ("mine", "mine"),
+    ],
+)
+def test_v2_has_other_names_for_what_v1_calls_otherwise(model: str, used: str) -> None:
+    choice = choose_model(model, "en-US", "v2")
+    assert (choice.language, choice.model, choice.changed) == ("en-US", used, model != used)

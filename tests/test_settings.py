@@ -212,6 +212,15 @@ def test_a_key_that_no_header_carries_is_refused_and_not_repeated() -> None:
     assert problem == "WHISPER_API_KEY holds something that an HTTP header cannot carry"
 
 
+def test_v2_needs_a_project_that_the_key_or_a_variable_names() -> None:
+    nameless = json.dumps({**KEY, "project_id": ""})
+    for environ in ({}, {"GOOGLE_APPLICATION_CREDENTIALS": nameless}):
+        assert "set GCP_PROJECT to the project's id" in problem_with(GCP_STT_API="v2", **environ)
+        assert settings_of(GCP_STT_API="v2", GCP_PROJECT="p", **environ).google_project == "p"
+    assert settings_of(GCP_STT_API="V2", GOOGLE_APPLICATION_CREDENTIALS=TEXT).google_project == KEY["project_id"]
+    assert problem_with(GCP_STT_API="v2", GOOGLE_APPLICATION_CREDENTIALS="{").startswith("GOOGLE_APPLICATION")
+
+
 def test_the_error_says_all_of_it() -> None:
     with pytest.raises(BadSettings) as caught:
         Settings.from_environment({})

@@ -1,0 +1,175 @@
+import urllib.parse
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from google.cloud.speech_v2 import types
+
+from tests.conftest import Logged
+from tests.recognisers.on_reactor import Sessions, WaitingEar, on_reactor, soon
+from voicestt import mulaw
+from voicestt.google_local import script
+from voicestt.google_local.limits import GOOGLES
+from voicestt.google_local.recording import Recorder
+from voicestt.google_local.scripted import ScriptEngine
+from voicestt.google_local.service import LocalGoogle
+from voicestt.google_local.timeline import clip_of
+from voicestt.recogniser import RecogniserError
+from voicestt.recognisers.google import LARGEST_BATCH, Asked, Google
+from voicestt.recognisers.google_channels import Target
+from voicestt.recognisers.google_v2 import V2
+
+SCRIPT = script.parse(
+    """{
+      "utterances": [
+        {"text": "שלום {key} אני מתקשר", "start": 0.2, "end": 1.0},
+        {"text": "תודה רבה להתראות", "start": 1.8, "end": 2.4}
+      ]
+    }"""
+)
+API = V2("a-project", "eu")
+HEBREW = Asked("iw-IL", "chirp_3", api=API)
+ENGLISH = Asked("en-US", "telephony", api=API)
+
+
+def audio_of(number: int, seconds: float = 3.0) -> bytes:
+    return mulaw.encode(np.frombuffer(clip_of(SCRIPT, number, seconds), "<i2"))
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[LocalGoogle]:
+    recorder = Recorder(keep_audio=True)
+    with LocalGoogle(ScriptEngine(SCRIPT), recorder=recorder, faults="") as local:
+        yield local
+
+
+@pytest.fixture(autouse=True)
+def no_faults(service: LocalGoogle) -> None:
+    service.set_faults("")
+
+
+def google_of(service: LocalGoogle, sessions: Sessions, asked: Asked = HEBREW) -> Google:
+    return Google(sessions.threads, Target(service.target, insecure=True), asked)
+
+
+def talk(google: Google, *pieces: bytes) -> WaitingEar:
+    ear = WaitingEar()
+    session = google.open(ear)
+    for piece in pieces:
+        session.write(piece)
+    session.finish()
+    return ear
+
+
+def batches(audio: bytes) -> list[bytes]:
+    return [audio[at : at + 1_200] for at in range(0, len(audio), 1_200)]
+
+
+@on_reactor
+async def test_partials_come_then_finals_at_their_places_then_the_end(
+    service: LocalGoogle, sessions: Sessions
+) -> None:
+    audio = audio_of(7)
+    ear = talk(google_of(service, sessions), *batches(audio))
+    assert await ear.end() is None
+    assert [text.strip() for text in ear.finals] == ["שלום 7 אני מתקשר", "תודה רבה להתראות"]
+    assert ear.partials[0] == "שלום"
+    assert [result.end for result in ear.results if result.is_final] == [8_000, 19_200]
+    record = service.streams[-1]
+    assert (record.version, record.method, record.how) == ("v2", "StreamingRecognize", "OK")
+    assert (record.language, record.model, record.encoding) == ("iw-IL", "chirp_3", "LINEAR16")
+    assert record.audio == mulaw.decode(audio)
+
+
+@on_reactor
+async def test_one_utterance_in_one_request(service: LocalGoogle, sessions: Sessions) -> None:
+    google = google_of(service, sessions)
+    result = await soon(google.recognise(audio_of(8, seconds=1.5)))
+    assert (result.text, result.is_final) == ("שלום 8 אני מתקשר", True)
+    assert await soon(google.recognise(audio_of(8, seconds=0.1))) is None
+    assert (service.streams[-1].version, service.streams[-1].method) == ("v2", "Recognize")
+
+
+@on_reactor
+async def test_much_audio_at_once_goes_in_messages_that_google_takes(
+    service: LocalGoogle, sessions: Sessions
+) -> None:
+    audio = audio_of(9)[: 2 * LARGEST_BATCH - 2_000]
+    await talk(google_of(service, sessions), audio, b"").end()
+    record = service.streams[-1]
+    assert (record.how, record.audio) == ("OK", mulaw.decode(audio))
+    assert record.sizes == ((GOOGLES.message_bytes, 1), (GOOGLES.message_bytes - 4_000, 1))
+
+
+@on_reactor
+async def test_a_refused_model_is_replaced_once_with_one_loud_line(
+    service: LocalGoogle, sessions: Sessions, logged: Logged
+) -> None:
+    google = google_of(service, sessions, Asked("en-US", "phone_call", api=API))
+    error = await talk(google, audio_of(10)).end()
+    assert error is not None
+    assert (error.status, error.is_fatal) == ("ABORTED", False)
+    assert await talk(google, audio_of(10)).end() is None
+    assert service.streams[-1].model == "long"
+    (line,) = logged.matching("GCP_STT_MODEL=phone_call")
+    assert "long is used from here on" in line
+    assert "Incorrect model specified" in line
+
+
+@on_reactor
+async def test_a_refused_model_costs_a_single_request_nothing(service: LocalGoogle, sessions: Sessions) -> None:
+    google = google_of(service, sessions, Asked("en-US", "phone_call", api=API))
+    assert (await soon(google.recognise(audio_of(11)))).is_final
+    assert service.streams[-1].model == "long"
+
+
+@on_reactor
+async def test_where_the_other_model_is_refused_too_it_is_over(service: LocalGoogle, sessions: Sessions) -> None:
+    google = google_of(service, sessions, Asked("iw-IL", "telephony", api=API))
+    first = await talk(google, audio_of(12)).end()
+    second = await talk(google, audio_of(12)).end()
+    assert first is not None
+    assert second is not None
+    assert (first.status, second.status) == ("ABORTED", "INVALID_ARGUMENT")
+    assert 'The language "iw-IL" is not supported by the model "long"' in second.words
+
+
+@on_reactor
+async def test_a_refused_language_is_not_tried_again(service: LocalGoogle, sessions: Sessions) -> None:
+    google = google_of(service, sessions, Asked("not a language", "telephony", api=API))
+    error = await talk(google, audio_of(13)).end()
+    assert error is not None
+    assert error.is_fatal
+    assert "bad language code" in error.words
+    with pytest.raises(RecogniserError) as caught:
+        await soon(google.recognise(audio_of(13)))
+    assert caught.value.is_fatal
+
+
+@on_reactor
+async def test_the_end_of_its_five_minutes_is_an_error_that_another_stream_mends(
+    service: LocalGoogle, sessions: Sessions
+) -> None:
+    service.set_faults("next: error ABORTED after 1 s of audio")
+    error = await talk(google_of(service, sessions), *batches(audio_of(14))).end()
+    assert error is not None
+    assert (error.status, error.is_fatal) == ("ABORTED", False)
+    assert error.words == "Max duration of 5 minutes reached for stream."
+
+
+def test_a_stream_begins_with_the_recogniser_and_the_whole_configuration() -> None:
+    opening = types.StreamingRecognizeRequest.deserialize(API.opening(ENGLISH.config()))
+    assert opening.recognizer == "projects/a-project/locations/eu/recognizers/_"
+    config = opening.streaming_config.config
+    decoding = config.explicit_decoding_config
+    assert decoding.encoding == types.ExplicitDecodingConfig.AudioEncoding.LINEAR16
+    assert (decoding.sample_rate_hertz, decoding.audio_channel_count) == (8_000, 1)
+    assert (list(config.language_codes), config.model) == (["en-US"], "telephony")
+    assert config.features.enable_automatic_punctuation
+    assert opening.streaming_config.streaming_features.interim_results
+
+
+def test_google_finds_the_way_by_the_recogniser_s_name() -> None:
+    ((name, value),) = API.metadata
+    assert name == "x-goog-request-params"
+    assert urllib.parse.parse_qs(value) == {"recognizer": [API.recogniser]}
