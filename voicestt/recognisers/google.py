@@ -186,7 +186,9 @@ class _Stream:
             error = RecogniserError("CANCELLED", "the stream was cancelled here")
         finally:
             self._waiting.clear()
-            self._call = None  # it would keep its connection open until the garbage is collected
+            # Whatever still knows the call would keep its connection open until the garbage is collected.
+            self.finish()
+            self._call = None
             self._line.thread.hand_back(lambda: self._session.ended(error))
 
     async def _converse(self) -> None:
@@ -202,6 +204,7 @@ class _Stream:
             async for response in self._call:
                 self._line.channels.heard(channel)
                 self._pass_on(self._asked.results_of(response))
+            self._line.channels.heard(channel)
 
     def _keep_status(self, call: Any) -> None:
         self._status = error_from(_settled(call.code()), _settled(call.details()))
@@ -267,7 +270,13 @@ async def _ask_once(line: _Line, asked: Asked, audio: bytes) -> Result | None:
     request = asked.api.utterance(asked.config(), mulaw.decode(audio))
     async with line.channels.lease() as channel:
         method: Any = channel.unary_unary(asked.api.recognise_method, response_deserializer=asked.api.answer)
-        answer = await method(request, timeout=RECOGNISE_SECONDS, metadata=asked.api.metadata)
+        began = time.monotonic()
+        try:
+            answer = await method(request, timeout=RECOGNISE_SECONDS, metadata=asked.api.metadata)
+        except grpc.aio.AioRpcError:
+            line.channels.given_up(channel, began)
+            raise
+        line.channels.heard(channel)
         return utterance_of(answer, asked.clean_final)
 
 

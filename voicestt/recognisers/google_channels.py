@@ -5,6 +5,8 @@ streams; each channel here has an argument of its own and carries fewer.
 """
 
 import asyncio
+import itertools
+import time
 import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,6 +24,8 @@ from voicestt.settings import BadSettings
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _HOST = "speech.googleapis.com:443"
 _MOST_STREAMS = 80
+_SUSPICIOUS_SECONDS = 1.0
+_numbers = itertools.count()  # of the process: channels of two threads with one number would share a connection
 _KEEPALIVE = (
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
@@ -64,11 +68,13 @@ def _default_key() -> GoogleCredentials:
 
 
 class _Pooled:
-    """A channel and how many streams it carries."""
+    """A channel, how many streams it carries, and when anything came on it."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self.channel = channel
         self.streams = 0
+        self.heard_at = time.monotonic()
+        self.is_trusted = True
 
 
 class ChannelPool:
@@ -95,6 +101,26 @@ class ChannelPool:
             yield pooled.channel
         finally:
             pooled.streams -= 1
+            if not pooled.is_trusted and not pooled.streams and pooled in self._pooled:
+                self._pooled.remove(pooled)
+                await pooled.channel.close()
+
+    def heard(self, channel: grpc.aio.Channel) -> None:
+        """Something came on `channel`: its connection lives."""
+        for pooled in self._pooled:
+            if pooled.channel is channel:
+                pooled.heard_at = time.monotonic()
+
+    def given_up(self, channel: grpc.aio.Channel, began: float) -> None:
+        """A call that `began` then (monotonic seconds) is given up on `channel` without an answer.
+
+        If nothing came for anybody meanwhile, the connection may be dead, which gRPC notices late: no other call
+        is given to it, and it is closed with its last one.
+        """
+        for pooled in self._pooled:
+            silent = time.monotonic() - max(pooled.heard_at, began)
+            if pooled.channel is channel and silent >= _SUSPICIOUS_SECONDS:
+                pooled.is_trusted = False
 
     async def close(self) -> None:
         """Closes every channel."""
@@ -104,9 +130,9 @@ class ChannelPool:
 
     def _with_room(self) -> _Pooled:
         for pooled in self._pooled:
-            if pooled.streams < _MOST_STREAMS:
+            if pooled.is_trusted and pooled.streams < _MOST_STREAMS:
                 return pooled
-        pooled = _Pooled(self._open(len(self._pooled)))
+        pooled = _Pooled(self._open(next(_numbers)))
         self._pooled.append(pooled)
         return pooled
 
