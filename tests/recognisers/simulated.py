@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from twisted.internet.task import Clock
 
+from voicestt import mulaw
 from voicestt.ledger import Ledger
 from voicestt.recogniser import Incident, Listener, RecogniserError, Result
 
@@ -84,8 +85,8 @@ NO_ROUTE = RecogniserError("UNAVAILABLE", "no route")
 
 @dataclass(frozen=True)
 class Manner:
-    """How a stream behaves: its answers' latency and the pause that ends an utterance for it; the error that it ends
-    with once it has `fails_after` bytes (None: never; 0: before anything), or on half-close; whether it is deaf
+    """How a stream behaves: its answers' latency and the pause that ends an utterance for it; the error that
+    ends it once it has `fails_after` bytes (None: never; 0: before anything), or on half-close; whether it is deaf
     and answers nothing at all, or hangs once it is half-closed.
     """
 
@@ -187,6 +188,8 @@ class Stream:
     def _pending(self, given: int) -> list[Word]:
         if given < 64:
             return []
+        if not self.audio.strip(mulaw.SILENCE):
+            return []  # a probe's
         heard = words_in(bytes(self.audio[:given]))
         return [word for word in heard if word.start - self.start >= self._final_to]
 

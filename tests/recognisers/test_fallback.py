@@ -1,319 +1,389 @@
-from collections.abc import Iterator
+"""Whatever way a call's audio goes, and however often it changes, every word is in exactly one final, in order."""
+
+from collections.abc import Callable, Iterator
+from itertools import cycle, islice
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from tests.recognisers.fakes import Ear, ScriptedRecogniser, ScriptedSession
-from tests.recognisers.test_single_shot import Requests
-from tests.recognisers.voices import silence, voice
-from voicestt.recogniser import RecogniserError
+from tests.recognisers.fakes import Ear
+from tests.recognisers.simulated import (
+    NO_ROUTE,
+    SECOND,
+    SPEECH,
+    WORDS,
+    Manner,
+    World,
+    energy_voicing,
+    numbers_in,
+    place_of,
+    text_of,
+    words_in,
+)
+from voicestt import voice
+from voicestt.recogniser import CallSession, Incident, RecogniserError, Result
+from voicestt.recognisers import single_shot
 from voicestt.recognisers.endless import Endless, Limits
-from voicestt.recognisers.fallback import SWITCHED_OFF, Fallback, FallbackSession, Flag
+from voicestt.recognisers.fallback import SWITCHED_OFF, Fallback, Flag
 from voicestt.recognisers.probe import Probe
 from voicestt.recognisers.single_shot import SingleShot
 
-REFUSED = RecogniserError("PERMISSION_DENIED", "no such project")
-NO_ROUTE = RecogniserError("UNAVAILABLE", "no route")
-SECOND = 8_000
+LIMITS = Limits(soft=4.0, hard=7.0, hold=2.0, silent=3.0, queue=2.0, drain=1.5, window=10.0)
+TICK = 0.05
+PAUSE_AFTER_THREE = WORDS[2].end + 6_000  # nobody speaks, and single shot has closed the utterance
+REFUSED = RecogniserError("PERMISSION_DENIED", "no")
 
 
-class Net:
-    """The safety net over streams, requests and a probe that are the test's."""
+@pytest.fixture(autouse=True, scope="module")
+def _voicing() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(voice, "webrtc_voicing", energy_voicing)
+        patch.setattr(single_shot, "webrtc_voicing", energy_voicing)
+        yield
 
-    def __init__(self, *, is_on: bool = True, restarts: int = 0, recover_seconds: float = 60.0) -> None:
+
+class Conversation:
+    """A caller, the safety net, a world of streams, and requests that are answered after `latency`."""
+
+    def __init__(
+        self,
+        *,
+        is_on: bool = True,
+        flag: Flag | None = None,
+        recover_seconds: float = 2.0,
+        retain: int = 60 * SECOND,
+    ) -> None:
         self.clock = Clock()
-        self.flag = Flag(is_on)
-        self.streams = ScriptedRecogniser()
-        self.probes = ScriptedRecogniser()
-        self.requests = Requests()
+        self.world = World()
+        self.flag = flag or Flag(is_on)
         self.ear = Ear()
-        self.audio = b""
-        single_shot = SingleShot(self.requests.recognise, lambda action: self.clock.callLater(0, action))
+        self.began_on = self.flag.is_on
+        self.latency = 0.3
+        self.is_broken = False
+        self.requests: list[bytes] = []
         fallback = Fallback(
             self.clock,
             self.flag,
-            Endless(self.clock, self.streams, Limits(restarts=restarts)),
-            single_shot,
-            Probe(self.clock, self.probes),
+            Endless(self.clock, self.world, LIMITS, lambda: 0.5),
+            SingleShot(self._recognise, lambda action: self.clock.callLater(0, action)),
+            Probe(self.clock, self.world),
+            retain_bytes=retain,
             recover_seconds=recover_seconds,
         )
-        self.session: FallbackSession = fallback.open(self.ear)
+        self.session: CallSession = fallback.open(self.ear)
+        self.said = 0
+
+    def _recognise(self, audio: bytes) -> "Deferred[Result | None]":
+        self.requests.append(audio)
+        answer: Deferred[Result | None] = Deferred()
+        words = words_in(audio)
+        if self.is_broken:
+            self.world.clock.callLater(self.latency, answer.errback, NO_ROUTE)
+        else:
+            result = Result(text_of(words), is_final=True) if words else None
+            self.world.clock.callLater(self.latency, answer.callback, result)
+        return answer
+
+    def speak(self, audio_bytes: int) -> None:
+        self.speak_to(self.said + audio_bytes)
+
+    def speak_to(self, end: int) -> None:
+        while self.said < end:
+            batch = SPEECH[self.said : min(self.said + 1_200, end)]
+            self.said += len(batch)
+            self.pass_time(len(batch) / SECOND)
+            self.session.write(batch)
+
+    def pass_time(self, seconds: float) -> None:
+        while seconds > 1e-9:
+            step = min(TICK, seconds)
+            seconds -= step
+            self.world.clock.advance(step)
+            self.clock.advance(step)
+
+    def fail(self, error: RecogniserError | None) -> None:
+        live = [stream for stream in self.world.streams if not (stream.is_aborted or stream.has_ended)]
+        if live:
+            live[-1].breaks(error)
+
+    def hang_up(self) -> None:
+        self.session.finish()
+        self.pass_time(10)
+
+    def check_account(self) -> None:
+        account = self.session.account
+        assert account.received == self.said
+        assert account.received == account.recognised + account.passed_over + account.given_up + account.uncovered
+
+    def check(self) -> None:
+        """After the end."""
+        self.check_account()
+        assert self.ear.ends == [None]
+        assert self.session.account.uncovered == 0
+        assert self.session.backlog == 0
+        assert self.clock.getDelayedCalls() == []
+        assert self.flag.watched_by == 0
+        assert all(stream.is_over for stream in self.world.streams)
+        turns = cycle(["degraded", "recovered"] if self.began_on else ["recovered", "degraded"])
+        assert [incident.kind for incident in self.changes] == list(islice(turns, len(self.changes)))
+
+    def check_words(self) -> None:
+        assert numbers_in(self.ear.finals) == [word.number for word in WORDS if word.end <= self.said]
 
     @property
-    def stream(self) -> ScriptedSession:
-        return self.streams.sessions[-1]
-
-    def say(self, audio: bytes) -> None:
-        """In batches, as time goes by."""
-        self.audio += audio
-        for at in range(0, len(audio), 1_200):
-            self.session.write(audio[at : at + 1_200])
-            self.clock.advance(0.15)
-
-    def answer(self, text: str) -> None:
-        self.requests.answer(len(self.requests.owed) - 1, text)
-        self.clock.advance(0)
-
-    def finish(self) -> None:
-        self.session.finish()
-        self.clock.advance(0)
+    def changes(self) -> list[Incident]:
+        return [incident for incident in self.ear.incidents if incident.kind in ("degraded", "recovered")]
 
 
-@pytest.fixture
-def net() -> Iterator[Net]:
-    made = Net()
-    yield made
-    account = made.session.account
-    assert account.received == len(made.audio)
-    assert account.received == account.recognised + account.passed_over + account.given_up + account.uncovered
-    assert made.flag.watched_by == 0, "the session is still watching the flag"
+ERRORS = st.sampled_from([NO_ROUTE, RecogniserError("OUT_OF_RANGE", "305 seconds"), REFUSED, None])
+MANNERS = st.builds(
+    Manner,
+    latency=st.sampled_from([0.0, 0.1, 0.3, 1.0]),
+    fails_after=st.none() | st.none() | st.integers(0, 4 * SECOND),
+    error=ERRORS,
+    fails_at_finish=st.sampled_from([False, False, True]),
+    is_deaf=st.sampled_from([False, False, False, True]),
+    hangs_at_finish=st.sampled_from([False, False, True]),
+)
+Step = Callable[[Conversation], object]
 
 
-def test_with_the_flag_off_each_utterance_is_a_request() -> None:
-    net = Net(is_on=False)
-    net.say(silence(1) + voice(1) + silence(1))
-    net.answer("hello")
-    assert net.streams.sessions == []
-    assert net.ear.finals == ["hello"]
-    assert net.ear.incidents == []
-    net.finish()
-    assert net.ear.ends == [None]
+def _speaking(audio_bytes: int) -> Step:
+    return lambda talk: talk.speak(audio_bytes)
 
 
-def test_with_the_flag_on_no_request_is_made(net: Net) -> None:
-    net.say(voice(1))
-    net.stream.partial("hel", end=SECOND // 2)
-    net.stream.final("hello", end=SECOND)
-    net.finish()
-    assert net.stream.audio == net.audio
-    net.stream.final("bye")
-    net.stream.end()
-    assert (net.ear.partials, net.ear.finals) == (["hel"], ["hello", "bye"])
-    assert net.ear.ends == [None]
-    assert net.requests.audio == []
+def _waiting(seconds: float) -> Step:
+    return lambda talk: talk.pass_time(seconds)
 
 
-@pytest.mark.parametrize(("covered", "seconds"), [(None, 1), (SECOND // 2, 1), (SECOND, 2)])
-def test_what_no_final_covered_goes_to_the_single_shot_to_the_byte(
-    net: Net, covered: int | None, seconds: float
+def _failing(error: RecogniserError | None) -> Step:
+    return lambda talk: talk.fail(error)
+
+
+def _opening(manner: Manner) -> Step:
+    return lambda talk: talk.world.next_manners.append(manner)
+
+
+def _turning(is_on: bool) -> Step:
+    return lambda talk: talk.flag.turn(is_on)
+
+
+def _answering_after(latency: float) -> Step:
+    return lambda talk: setattr(talk, "latency", latency)
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.builds(_speaking, st.integers(1, 3 * SECOND)),
+        st.builds(_speaking, st.integers(1, 8 * SECOND)),
+        st.builds(_waiting, st.sampled_from([0.05, 0.3, 1.0, 2.1, 4.0])),
+        st.builds(_failing, ERRORS),
+        st.builds(_opening, MANNERS),
+        st.builds(_turning, st.booleans()),
+        st.builds(_answering_after, st.sampled_from([0.0, 0.3, 2.0])),
+    ),
+    max_size=14,
+)
+
+
+@settings(max_examples=120)
+@given(STEPS, st.booleans(), st.sampled_from([0.0, 0.5, 3.0]))
+def test_every_word_is_in_exactly_one_final_whatever_way_it_went(
+    steps: list[Step], is_on: bool, recover_seconds: float
 ) -> None:
-    net.say(voice(seconds))
-    if covered is not None:
-        net.stream.final("streamed", end=covered)
-    net.stream.end(REFUSED)
-    assert net.ear.kinds == ["degraded"]
-    rest = voice(0.5, 200) + silence(1)
-    net.say(rest)
-    start = covered or 0
-    (asked,) = net.requests.audio
-    assert asked == net.audio[start : start + len(asked)]
-    assert asked.startswith(net.audio[start : round(seconds * SECOND)] + voice(0.5, 200))
-    net.answer("by request")
-    assert net.ear.results[-1].end == start + len(asked)
-    assert net.ear.finals[-1] == "by request"
-    net.finish()
-    assert net.ear.ends == [None]
-    assert net.session.account.given_up == 0
+    talk = Conversation(is_on=is_on, recover_seconds=recover_seconds)
+    for step in steps:
+        step(talk)
+        talk.check_account()
+    talk.hang_up()
+    talk.check()
+    talk.check_words()
+    assert talk.session.account.given_up == 0
 
 
-def test_an_error_after_finish_still_has_the_rest_recognised(net: Net) -> None:
-    net.say(voice(1))
-    net.finish()
-    net.stream.end(NO_ROUTE)
-    assert net.ear.ends == []
-    assert net.requests.audio == [net.audio]
-    net.answer("by request")
-    assert net.ear.finals == ["by request"]
-    assert net.ear.ends == [None]
+def test_while_it_is_on_speech_is_streamed() -> None:
+    talk = Conversation()
+    talk.speak_to(3 * SECOND)
+    assert talk.ear.partials
+    talk.hang_up()
+    talk.check()
+    talk.check_words()
+    assert (talk.requests, talk.ear.kinds) == ([], [])
 
 
-def test_a_stream_that_ends_by_itself_is_an_error(net: Net) -> None:
-    net.say(voice(1))
-    net.stream.end(None)
-    (incident,) = net.ear.incidents
-    assert (incident.kind, incident.seconds) == ("degraded", 1.0)
-    assert "closed the stream before" in incident.why
-    net.finish()
-    net.answer("by request")
-    assert net.ear.finals == ["by request"]
+def test_while_it_is_off_each_utterance_is_one_request_and_nothing_is_streamed() -> None:
+    talk = Conversation(is_on=False)
+    talk.speak_to(WORDS[6].start)
+    talk.hang_up()
+    talk.check()
+    talk.check_words()
+    assert talk.world.streams == []
+    assert [words_in(request) for request in talk.requests] == [list(WORDS[0:3]), list(WORDS[3:6])]
+    assert talk.ear.partials == []
+    assert talk.ear.kinds == []
 
 
-def test_only_silence_is_not_asked_for(net: Net) -> None:
-    net.say(silence(1))
-    net.stream.end(REFUSED)
-    net.say(silence(3))
-    net.finish()
-    assert net.requests.audio == []
-    assert net.ear.ends == [None]
+def test_switched_off_live_what_no_final_covers_goes_to_the_single_shot_byte_for_byte() -> None:
+    talk = Conversation()
+    talk.world.manner = Manner(pause=100 * SECOND)
+    middle = (WORDS[1].start + WORDS[1].end) // 2
+    talk.speak_to(middle)
+    (stream,) = talk.world.streams
+    uncovered = talk.session.backlog
+    assert talk.flag.turn(False)
+    assert not talk.flag.turn(False)
+    assert stream.is_aborted
+    assert talk.changes == [Incident("degraded", SWITCHED_OFF, uncovered / SECOND)]
+    talk.speak_to(PAUSE_AFTER_THREE)
+    talk.pass_time(1)
+    (request,) = talk.requests
+    assert (place_of(request), words_in(request)) == (middle - uncovered, list(WORDS[:3]))
+    talk.hang_up()
+    talk.check()
+    talk.check_words()
 
 
-def test_words_that_nobody_can_recognise_are_told_and_accounted_for(net: Net) -> None:
-    net.say(voice(1))
-    net.stream.end(REFUSED)
-    net.say(silence(1))
-    net.requests.owed[0].errback(NO_ROUTE)
-    net.clock.advance(0)
-    assert net.ear.kinds == ["degraded", "unrecognised"]
-    assert net.ear.incidents[1].why == str(NO_ROUTE)
-    assert net.session.account.given_up == len(net.requests.audio[0])
-    net.finish()
-    assert net.ear.ends == [None]
+def test_streaming_that_failed_for_good_is_left_with_the_reason() -> None:
+    talk = Conversation(recover_seconds=0)
+    talk.speak_to(SECOND)
+    talk.fail(REFUSED)
+    assert [(incident.kind, incident.why) for incident in talk.ear.incidents] == [
+        ("degraded", "PERMISSION_DENIED: no")
+    ]
+    talk.speak_to(30 * SECOND)
+    talk.hang_up()
+    talk.check()
+    talk.check_words()
+    assert len(talk.world.streams) == 1, "recover_seconds=0: it never returns"
 
 
-def test_after_abort_nothing_is_heard_by_either_way(net: Net) -> None:
-    net.say(voice(1))
-    net.session.abort()
-    assert net.stream.is_aborted
-    assert (net.ear.results, net.ear.ends) == ([], [])
+def test_switched_on_again_it_returns_between_two_utterances() -> None:
+    talk = Conversation(is_on=False)
+    talk.speak_to(WORDS[1].start)
+    talk.flag.turn(True)
+    talk.speak_to(WORDS[2].end)
+    assert talk.changes == []
+    talk.speak_to(PAUSE_AFTER_THREE)
+    assert talk.changes == []
+    talk.pass_time(0.5)  # the answer comes
+    talk.speak(160)
+    assert talk.changes == [Incident("recovered", "speech is streamed again")]
+    talk.speak_to(WORDS[4].end)
+    talk.hang_up()
+    talk.check()
+    talk.check_words()
+    assert len(talk.requests) == 1
 
 
-def test_aborting_the_single_shot_throws_its_answer_away(net: Net) -> None:
-    net.say(voice(1))
-    net.stream.end(REFUSED)
-    net.say(silence(1))
-    net.session.abort()
-    net.answer("too late")
-    assert (net.ear.results, net.ear.ends) == ([], [])
-    assert net.clock.getDelayedCalls() == []
+def test_switched_off_before_it_returned_it_stays() -> None:
+    talk = Conversation(is_on=False)
+    talk.speak_to(WORDS[1].start)
+    talk.flag.turn(True)
+    talk.flag.turn(False)
+    talk.speak_to(WORDS[5].end)
+    talk.hang_up()
+    talk.check()
+    talk.check_words()
+    assert talk.changes == []
+    assert talk.world.streams == []
 
 
-# -- and back
+def test_after_a_failure_it_returns_when_a_probe_is_healthy_and_not_before() -> None:
+    talk = Conversation(recover_seconds=2.0)
+    talk.speak_to(SECOND)
+    talk.world.next_manners = [Manner(fails_after=0, latency=0.0)]  # of the first probe
+    talk.fail(REFUSED)
+    talk.pass_time(1.9)
+    assert len(talk.world.streams) == 1
+    talk.pass_time(0.2)
+    assert len(talk.world.streams) == 2
+    talk.speak_to(PAUSE_AFTER_THREE)
+    assert [incident.kind for incident in talk.changes] == ["degraded"]
+    talk.pass_time(3)
+    talk.speak(160)
+    assert [incident.kind for incident in talk.changes] == ["degraded", "recovered"]
+    talk.speak(4 * SECOND)
+    talk.hang_up()
+    talk.check()
+    talk.check_words()
 
 
-def fallen(net: Net) -> None:
-    net.say(voice(1))
-    net.stream.end(REFUSED)
-    net.say(silence(1))
-    net.answer("by request")
+@pytest.mark.parametrize("latency", [0.1, 0.4])
+def test_a_probe_answered_after_the_switch_was_turned_or_the_call_ended_changes_nothing(latency: float) -> None:
+    for act in (lambda talk: talk.flag.turn(False), Conversation.hang_up):
+        talk = Conversation(recover_seconds=1.0)
+        talk.speak_to(PAUSE_AFTER_THREE)
+        talk.world.manner = Manner(latency=latency)
+        talk.fail(REFUSED)
+        talk.pass_time(1.0)
+        act(talk)
+        talk.pass_time(2.0)
+        assert [incident.kind for incident in talk.changes] == ["degraded"]
 
 
-def test_a_call_that_fell_back_returns_when_a_probe_is_healthy(net: Net) -> None:
-    fallen(net)
-    net.say(silence(60))
-    assert net.probes.session.audio == silence(0.2)
-    assert net.probes.session.is_finished
-    assert len(net.streams.sessions) == 1
-    net.probes.session.end(None)
-    assert net.ear.kinds == ["degraded", "recovered"]
-    net.say(voice(1))
-    assert len(net.streams.sessions) == 2
-    assert net.stream.audio.endswith(voice(1))
-    net.stream.final("streamed again")
-    assert net.ear.finals == ["by request", "streamed again"]
-    net.finish()
-    net.stream.end()
-    assert net.ear.ends == [None]
+def test_what_nobody_can_recognise_is_told_and_given_up() -> None:
+    talk = Conversation(is_on=False)
+    talk.is_broken = True
+    talk.speak_to(PAUSE_AFTER_THREE)
+    talk.pass_time(1)
+    (incident,) = talk.ear.incidents
+    assert (incident.kind, incident.why) == ("unrecognised", "UNAVAILABLE: no route")
+    assert incident.seconds == len(talk.requests[0]) / SECOND
+    talk.is_broken = False
+    talk.speak_to(WORDS[5].end)
+    talk.hang_up()
+    talk.check()
+    assert numbers_in(talk.ear.finals) == [4, 5, 6]
+    assert talk.session.account.given_up >= len(talk.requests[0])
 
 
-def test_it_returns_between_two_utterances_only(net: Net) -> None:
-    fallen(net)
-    net.say(silence(58))
-    net.say(voice(2))
-    net.probes.session.end(None)
-    assert net.ear.kinds == ["degraded"]
-    net.say(silence(1))
-    assert net.ear.kinds == ["degraded"]
-    net.answer("the last by request")
-    net.say(silence(0.3))
-    assert net.ear.kinds == ["degraded", "recovered"]
-    net.finish()
+def test_a_stream_that_fails_at_hang_up_leaves_its_words_to_the_single_shot() -> None:
+    talk = Conversation()
+    talk.world.manner = Manner(fails_at_finish=True, pause=100 * SECOND)
+    talk.speak_to(WORDS[1].end)
+    talk.hang_up()
+    talk.check()
+    talk.check_words()
+    assert [incident.kind for incident in talk.changes] == ["degraded"]
 
 
-@pytest.mark.parametrize("late", [False, True])
-def test_while_probes_fail_it_stays_and_asks_again(net: Net, *, late: bool) -> None:
-    fallen(net)
-    net.say(silence(60))
-    if late:
-        net.say(silence(6))
-        assert net.probes.session.is_aborted
-    else:
-        net.probes.session.end(NO_ROUTE)
-    assert net.ear.kinds == ["degraded"]
-    net.say(silence(61))
-    assert len(net.probes.sessions) == 2
-    net.finish()
+def test_a_silent_rest_is_not_asked_for() -> None:
+    talk = Conversation()
+    talk.speak_to(WORDS[0].start)
+    talk.flag.turn(False)
+    talk.hang_up()
+    talk.check()
+    assert talk.requests == []
 
 
-def test_it_need_not_ask() -> None:
-    net = Net(recover_seconds=0)
-    fallen(net)
-    net.say(silence(100))
-    assert net.probes.sessions == []
-    net.finish()
+def test_more_than_may_be_kept_is_given_up_and_accounted_for() -> None:
+    talk = Conversation(is_on=False, retain=SECOND)
+    talk.latency = 5.0
+    talk.speak_to(4 * SECOND)
+    talk.check_account()
+    assert talk.session.account.given_up > 0
+    talk.hang_up()
+    talk.check()
 
 
-def test_a_probe_that_answers_after_the_end_changes_nothing(net: Net) -> None:
-    fallen(net)
-    net.say(silence(60))
-    net.finish()
-    net.probes.session.end(None)
-    assert len(net.streams.sessions) == 1
-    assert net.ear.kinds == ["degraded"]
+@pytest.mark.parametrize("is_on", [True, False])
+def test_after_abort_nothing_is_heard_and_nothing_is_left(is_on: bool) -> None:
+    talk = Conversation(is_on=is_on)
+    talk.speak_to(PAUSE_AFTER_THREE)
+    told = len(talk.ear.results)
+    talk.session.abort()
+    talk.pass_time(10)
+    assert (len(talk.ear.results), talk.ear.ends, talk.ear.incidents) == (told, [], [])
+    assert talk.flag.watched_by == 0
+    assert talk.clock.getDelayedCalls() == []
 
 
-# -- the flag turned while the call is live
-
-
-def test_switching_off_moves_a_live_call_with_its_audio(net: Net) -> None:
-    net.say(voice(1))
-    net.stream.partial("hel")
-    assert net.flag.turn(is_on=False)
-    assert net.stream.is_aborted
-    assert [incident.why for incident in net.ear.incidents] == [SWITCHED_OFF]
-    net.say(silence(1))
-    assert net.requests.audio[0].startswith(voice(1))
-    net.answer("by request")
-    assert net.ear.finals == ["by request"]
-    net.say(silence(120))
-    assert net.probes.sessions == [], "what was switched off is not probed"
-    net.finish()
-
-
-def test_switching_on_again_returns_when_nobody_speaks(net: Net) -> None:
-    net.say(voice(1))
-    net.flag.turn(is_on=False)
-    net.flag.turn(is_on=True)
-    assert len(net.streams.sessions) == 1
-    net.say(silence(1))
-    net.answer("by request")
-    net.say(silence(0.3))
-    assert net.ear.kinds == ["degraded", "recovered"]
-    net.say(voice(1))
-    assert len(net.streams.sessions) == 2
-    net.finish()
-    net.stream.end()
-    assert net.ear.ends == [None]
-
-
-def test_switching_off_once_more_before_the_return_stays(net: Net) -> None:
-    net.say(voice(1))
-    for is_on in (False, True, False):
-        net.flag.turn(is_on)
-    net.say(silence(1))
-    net.answer("by request")
-    net.say(silence(5))
-    assert net.ear.kinds == ["degraded"]
-    assert len(net.streams.sessions) == 1
-    net.finish()
-
-
-def test_turning_to_what_it_is_already_is_no_change() -> None:
-    flag = Flag(is_on=True)
-    turned: list[str] = []
-    flag.watch(lambda: turned.append("turned"))
-    assert not flag.turn(is_on=True)
-    assert turned == []
-    assert flag.is_on
-
-
-def test_a_hundred_calls_follow_the_flag() -> None:
-    flag, turned = Flag(is_on=True), list[int]()
-    watchers = [lambda number=number: turned.append(number) for number in range(100)]
-    for watcher in watchers:
-        flag.watch(watcher)
-    assert flag.watched_by == 100
-    flag.turn(is_on=False)
-    assert sorted(turned) == list(range(100))
-    for watcher in watchers:
-        flag.forget(watcher)
-    assert flag.watched_by == 0
+def test_each_live_call_follows_the_flag() -> None:
+    talk = Conversation()
+    other = Conversation(flag=talk.flag)
+    assert talk.flag.watched_by == 2
+    talk.flag.turn(False)
+    assert talk.ear.kinds == other.ear.kinds == ["degraded"]
