@@ -14,6 +14,7 @@ from twisted.web.server import Site
 
 from voicestt import mulaw
 from voicestt.audience import Audience
+from voicestt.digests import digest_answers
 from voicestt.recognisers.endless import Endless, Limits
 from voicestt.recognisers.fallback import Fallback, Flag
 from voicestt.recognisers.google import Google
@@ -199,7 +200,9 @@ class VoiceService(Service):
         settings = self._settings
         token = settings.twilio_auth_token if settings.twilio_validate else None
         media = media_resource(self._reactor, calls)
-        webhooks = Webhooks(settings.public_host, SignatureCheck(token), self._book, calls, media)
+        webhooks = Webhooks(
+            settings.public_host, SignatureCheck(token), self._book, calls, media, digest_answers(settings)
+        )
         return _QuietSite(webhooks.app.resource(), timeout=KEEP_ALIVE_SECONDS)  # type: ignore[no-untyped-call]
 
     async def _listen(self, site: Site) -> None:

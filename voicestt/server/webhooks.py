@@ -1,7 +1,7 @@
 """The one router: Twilio's webhooks, the health check, and the WebSocket's path."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 from urllib.parse import parse_qs
 
@@ -14,7 +14,7 @@ from twisted.web.resource import IResource
 from werkzeug.exceptions import HTTPException
 
 import voicestt
-from voicestt import twiml
+from voicestt import digests, twiml
 from voicestt.server.call_book import CallBook
 from voicestt.server.calls import Calls
 from voicestt.server.signatures import Headers, SignatureCheck
@@ -34,13 +34,20 @@ class Webhooks:
     _log = Logger()
 
     def __init__(
-        self, public_host: str, signatures: SignatureCheck, book: CallBook, calls: Calls, media: IResource
+        self,
+        public_host: str,
+        signatures: SignatureCheck,
+        book: CallBook,
+        calls: Calls,
+        media: IResource,
+        digest_answers: Callable[[str], digests.Answer] | None = None,
     ) -> None:
         self._public_host = public_host
         self._signatures = signatures
         self._book = book
         self._calls = calls
         self._media = media
+        self._digest_answers = digest_answers
         self._twiml = twiml.connect_stream(public_host)
 
     @app.route(twiml.INCOMING_CALL, methods=["GET", "POST"])
@@ -95,6 +102,15 @@ class Webhooks:
             "calls_taken": self._calls.taken,
         }
         return _answer(request, 200, "application/json", json.dumps(health).encode())
+
+    @app.route(digests.PATH, methods=["POST"])
+    def settings_digests(self, request: Request) -> bytes:
+        """For `voicestt gonogo --public`: a digest of each setting, keyed and salted; see `voicestt.digests`."""
+        form = self._signed_form(request, "https")
+        if form is None or self._digest_answers is None:
+            return _text(request, FORBIDDEN, "The signature is missing or wrong.")
+        answer = self._digest_answers(_first(form, digests.NONCE) or "")
+        return _answer(request, 200, "application/json", json.dumps(answer).encode())
 
     @app.handle_errors(HTTPException)
     def not_found(self, request: IRequest, failure: Failure) -> bytes:
