@@ -1,0 +1,94 @@
+"""`voicestt gonogo`: GO or NO-GO, and why."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from voicestt.gonogo import report
+from voicestt.gonogo.report import Finding, Outcome
+from voicestt.gonogo.run import run
+from voicestt.gonogo.scene import Scene, Where
+from voicestt.simulator.running import run_with_reactor
+
+_COLOURS = {Outcome.OK: "green", Outcome.UNSEEN: "cyan", Outcome.SKIPPED: "yellow", Outcome.FAILED: "red"}
+_WIDEST = 160
+_LEGEND = (
+    "not seen: cannot be seen from here, another run sees it; skipped: must be proved and was not tried (no GO)."
+)
+
+
+@click.command(short_help="GO or NO-GO: everything that must be true before the first customer.")
+@click.option(
+    "--public", is_flag=True, help="Examine the running deployment at https://PUBLIC_HOST, from outside."
+)
+@click.option("--against", metavar="HOST:PORT", help="Examine a server that is running on this machine.")
+@click.option("--clip", type=click.Path(path_type=Path), help="A recording to call with.")
+@click.option("--text", help="The words in --clip, to be compared with what is heard.")
+@click.option("--json", "as_json", is_flag=True, help="The findings as JSON on stdout, progress on stderr.")
+def gonogo(public: bool, against: str | None, clip: Path | None, text: str | None, as_json: bool) -> None:
+    """Try everything that must be true before the first customer calls, and say GO or NO-GO.
+
+    The variables are those of the server: this environment's, and VOICESTT_ENV_FILE's. Without options a server is
+    started with them on a free port, called, and ended; a real recogniser is asked for a few seconds of speech.
+    The exit code is 0 for GO and 1 for NO-GO. No secret is printed.
+    """
+    where = _where(public, against)
+    if text is not None and clip is None:
+        raise click.UsageError("--text says what is spoken in --clip: give that too.")
+    if clip is not None and not clip.is_file():
+        raise click.UsageError(f"--clip {clip}: there is no such file.")
+    colour = _wants_colour(os.environ, sys.stdout.isatty())
+    findings = _examine(where, against, clip, text, err=as_json, colour=colour)
+    click.echo(report.as_json(findings) if as_json else "\n".join(lines(findings, _width(), colour)), color=colour)
+    sys.exit(report.exit_code(findings))
+
+
+def _where(public: bool, against: str | None) -> Where:
+    if public and against is not None:
+        raise click.UsageError("--public and --against exclude each other: which server is it?")
+    if against is None:
+        return Where.PUBLIC if public else Where.STARTED
+    host, _, port = against.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise click.BadParameter(
+            f"{against!r} is not HOST:PORT, for example 127.0.0.1:5000", param_hint="--against"
+        )
+    return Where.AGAINST
+
+
+def _examine(
+    where: Where, address: str | None, clip: Path | None, text: str | None, *, err: bool, colour: bool
+) -> tuple[Finding, ...]:
+    def tell(finding: Finding) -> None:
+        click.echo(click.style(report.progress_line(finding), fg=_COLOURS[finding.outcome]), err=err, color=colour)
+
+    click.echo(f"Examining {where.value}. This takes up to a minute.", err=err)
+    with tempfile.TemporaryDirectory(prefix="voicestt-gonogo-") as folder:
+
+        async def main(reactor: Any) -> tuple[Finding, ...]:
+            return await run(Scene(reactor, where, os.environ, Path(folder), address, clip, text), tell)
+
+        return run_with_reactor(main)
+
+
+def lines(findings: Sequence[Finding], width: int, colour: bool) -> list[str]:
+    """The end, for people: the table, what its words mean, and the verdict as the last line."""
+    verdict = report.verdict(findings)
+    shown = click.style(verdict, fg="green" if verdict == "GO" else "red", bold=True) if colour else verdict
+    rest = [finding for finding in findings if finding.outcome in {Outcome.UNSEEN, Outcome.SKIPPED}]
+    return ["", *report.table(findings, width), "", *([_LEGEND] if rest else []), shown]
+
+
+def _width() -> int:
+    return min(_WIDEST, shutil.get_terminal_size((120, 24)).columns)
+
+
+def _wants_colour(environ: Mapping[str, str], is_terminal: bool) -> bool:
+    """https://no-color.org: any value of NO_COLOR but the empty one switches colours off."""
+    return is_terminal and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"

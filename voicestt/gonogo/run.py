@@ -1,0 +1,37 @@
+"""All checks of a run, in their order."""
+
+from collections.abc import Callable
+
+from voicestt.gonogo.call_checks import Heard, call_checks
+from voicestt.gonogo.examination import Check, examine
+from voicestt.gonogo.network_checks import ANSWERS, network_checks
+from voicestt.gonogo.recogniser_checks import recogniser_checks
+from voicestt.gonogo.report import Finding
+from voicestt.gonogo.safety_checks import safety_checks
+from voicestt.gonogo.scene import Scene
+from voicestt.gonogo.settings_checks import same_settings_check, settings_checks
+from voicestt.gonogo.socket_checks import socket_checks
+from voicestt.gonogo.webhook_checks import webhook_checks
+
+
+def all_checks(scene: Scene) -> list[Check]:
+    """From what is known without running anything to what needs all of it."""
+    heard = Heard()
+    return [
+        *settings_checks(scene),
+        *recogniser_checks(scene),
+        *network_checks(scene),
+        same_settings_check(scene, ANSWERS),
+        *webhook_checks(scene),
+        *socket_checks(scene),
+        *call_checks(scene, heard),
+        *safety_checks(scene, heard, ANSWERS),
+    ]
+
+
+async def run(scene: Scene, tell: Callable[[Finding], None]) -> tuple[Finding, ...]:
+    """Every finding; whatever was started is ended, whatever happens."""
+    try:
+        return await examine(scene.reactor, all_checks(scene), tell)
+    finally:
+        await scene.clear_up()

@@ -1,0 +1,105 @@
+"""One HTTP request and everything of its answer, as it came: headers in particular, which tell of proxies.
+
+The standard library's client in a thread: it shows Content-Length as it was sent, follows nothing and repairs
+nothing.
+"""
+
+import http.client
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from urllib.parse import urlencode, urlsplit
+
+from twisted.internet.threads import deferToThreadPool
+
+ANSWER_SECONDS = 15.0
+"""Twilio waits so long for an answer."""
+
+_LARGEST_ANSWER = 1_000_000
+_FORM = "application/x-www-form-urlencoded; charset=UTF-8"
+
+_T = TypeVar("_T")
+
+
+class NoAnswer(Exception):
+    """Nothing that is HTTP came back; the words say why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back: header names in lower case, `seconds` from the first byte sent to the last one received."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    seconds: float = 0.0
+
+    @property
+    def media_type(self) -> str:
+        """The Content-Type without its parameters, "" where there is none."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @property
+    def is_page(self) -> bool:
+        """Whether it is something that a browser would show."""
+        return self.media_type == "text/html" or self.body.lstrip()[:15].lower().startswith(
+            (b"<!doctype", b"<html")
+        )
+
+
+async def in_thread(reactor: Any, blocking: Callable[[], _T]) -> _T:
+    """What `blocking` returns or raises, from a thread of the reactor's pool."""
+    result: _T = await deferToThreadPool(reactor, reactor.getThreadPool(), blocking)
+    return result
+
+
+async def ask(
+    reactor: Any,
+    url: str,
+    host: str,
+    form: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Reply:
+    """The answer to a GET of `url`, or to a POST of `form`, for the public `host`; raises `NoAnswer`."""
+    return await in_thread(reactor, lambda: _ask(url, host, form, headers or {}))
+
+
+def _ask(url: str, host: str, form: Mapping[str, str] | None, headers: Mapping[str, str]) -> Reply:
+    parts = urlsplit(url)
+    connection = _connection(parts.scheme, parts.netloc)
+    sent = {"Host": host, "User-Agent": "TwilioProxy/1.1", "Accept": "*/*", **headers}
+    if form is not None:
+        sent["Content-Type"] = _FORM
+    began = time.monotonic()
+    try:
+        body = None if form is None else urlencode(form)
+        connection.request(
+            "GET" if form is None else "POST", parts.path + f"?{parts.query}" * bool(parts.query), body, sent
+        )
+        answer = connection.getresponse()
+        content = answer.read(_LARGEST_ANSWER)
+    except (OSError, http.client.HTTPException, ValueError) as problem:
+        raise NoAnswer(words_of(problem)) from problem
+    finally:
+        connection.close()
+    found = {name.lower(): value for name, value in answer.getheaders()}
+    return Reply(answer.status, found, content, time.monotonic() - began)
+
+
+def _connection(scheme: str, netloc: str) -> http.client.HTTPConnection:
+    if scheme == "https":
+        return http.client.HTTPSConnection(netloc, timeout=ANSWER_SECONDS, context=ssl.create_default_context())
+    return http.client.HTTPConnection(netloc, timeout=ANSWER_SECONDS)
+
+
+def words_of(problem: Exception) -> str:
+    """Why a connection failed, in few words."""
+    if isinstance(problem, ssl.SSLCertVerificationError):
+        return f"the certificate is not valid: {problem.verify_message}"
+    if isinstance(problem, TimeoutError):
+        return f"nothing came within {ANSWER_SECONDS:.0f} s"
+    if isinstance(problem, OSError) and problem.strerror:
+        return problem.strerror
+    return str(problem) or type(problem).__name__
