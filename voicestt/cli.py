@@ -10,6 +10,7 @@ _COMMANDS = {
     "call": ("voicestt.simulator.command", "call"),
     "demo": ("voicestt.demo.command", "demo"),
     "flag": ("voicestt.flag_command", "flag"),
+    "gonogo": ("voicestt.gonogo.command", "gonogo"),
     "google-local": ("voicestt.google_local.command", "google_local"),
     "settings": ("voicestt.settings_command", "settings"),
 }
