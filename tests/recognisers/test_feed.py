@@ -128,7 +128,8 @@ def test_everything_is_sent_once_in_order_and_in_time_whatever_the_interleaving(
 def test_finishing_waits_for_what_is_still_to_be_sent() -> None:
     line = Line(kept=STEP + 10)
     line.feed.finish()
-    assert not line.session.is_finished
+    finished_at_once = line.session.is_finished
+    assert not finished_at_once
     line.pass_time(0.1)
     assert line.session.audio == audio_of(STEP + 10)
     assert line.session.is_finished

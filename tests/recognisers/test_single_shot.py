@@ -1,296 +1,243 @@
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 
 from tests.conftest import Logged
 from tests.recognisers.fakes import Ear
-from tests.recognisers.voices import silence, voice
+from tests.recognisers.simulated import SECOND, SPEECH, WORDS, energy_voicing, place_of, text_of, words_in
 from voicestt.recogniser import RecogniserError, Result
-from voicestt.recognisers.single_shot import SingleShot, or_else
+from voicestt.recognisers import single_shot
+from voicestt.recognisers.single_shot import Recognise, SingleShot, SingleShotSession, or_else
 
-NO_ROUTE = RecogniserError("UNAVAILABLE", "no route")
-TWO_UTTERANCES = silence(1) + voice(1) + silence(2) + voice(0.5, 200) + silence(1)
+BROKEN = RecogniserError("UNAVAILABLE", "no route")
+CLOSED = WORDS[2].end + 6_000  # the first utterance has been closed by its pause, the second has not begun
 
 
-class SingleEar(Ear):
-    """An Ear that hears of lost utterances too."""
+@pytest.fixture(autouse=True, scope="module")
+def _voicing() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(single_shot, "webrtc_voicing", energy_voicing)
+        yield
+
+
+class PatientEar(Ear):
+    """A SingleShotListener that keeps what was lost, too."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.lost_ones: list[tuple[int, RecogniserError, float]] = []
+        self.losses: list[tuple[int, str, float]] = []
 
     def lost(self, end: int, error: RecogniserError, seconds: float) -> None:
-        assert not self.ends
-        self.lost_ones.append((end, error, seconds))
+        self.losses.append((end, str(error), seconds))
 
 
-class Requests:
-    """What was asked to be recognised, and the answers that are still owed."""
+class Desk:
+    """A single shot whose requests are answered by the test."""
 
     def __init__(self) -> None:
-        self.audio: list[bytes] = []
-        self.owed: list[Deferred[Result | None]] = []
+        self.clock = Clock()
+        self.ear = PatientEar()
+        self.requests: list[tuple[bytes, Deferred[Result | None]]] = []
+        self.single_shot = SingleShot(self._recognise, lambda action: self.clock.callLater(0, action))
 
-    def recognise(self, audio: bytes) -> "Deferred[Result | None]":
-        self.audio.append(audio)
-        self.owed.append(Deferred())
-        return self.owed[-1]
+    def _recognise(self, audio: bytes) -> "Deferred[Result | None]":
+        answer: Deferred[Result | None] = Deferred()
+        self.requests.append((audio, answer))
+        return answer
 
-    def answer(self, number: int, text: str | None) -> None:
-        self.owed[number].callback(None if text is None else Result(text, is_final=True))
+    def open(self) -> SingleShotSession:
+        return self.single_shot.open(self.ear)
+
+    def resume(self, audio: bytes) -> SingleShotSession:
+        return self.single_shot.resume(self.ear, audio)
+
+    def answer(self, number: int, outcome: Result | BaseException | None = None) -> None:
+        audio, answer = self.requests[number]
+        if isinstance(outcome, BaseException):
+            answer.errback(outcome)
+        else:
+            answer.callback(outcome or Result(text_of(words_in(audio)), is_final=True))
+        self.clock.advance(0)
+
+    def asked(self, number: int) -> bytes:
+        return self.requests[number][0]
 
 
 @pytest.fixture
-def ear() -> SingleEar:
-    return SingleEar()
+def desk() -> Desk:
+    return Desk()
 
 
-@pytest.fixture
-def requests() -> Requests:
-    return Requests()
+def test_an_utterance_is_asked_for_when_its_pause_comes(desk: Desk) -> None:
+    session = desk.open()
+    session.write(SPEECH[: WORDS[2].end])
+    assert desk.requests == []
+    quiet = [session.is_quiet]
+    session.write(SPEECH[WORDS[2].end : CLOSED])
+    assert words_in(desk.asked(0)) == list(WORDS[:3])
+    quiet.append(session.is_quiet)
+    desk.answer(0)
+    assert desk.ear.finals == ["1 2 3"]
+    quiet.append(session.is_quiet)
+    assert quiet == [False, False, True]
+    assert desk.ear.results[0].end == place_of(desk.asked(0)) + len(desk.asked(0))
 
 
-@pytest.fixture
-def single_shot(requests: Requests, clock: Clock) -> SingleShot:
-    return SingleShot(requests.recognise, lambda action: clock.callLater(0, action))
+def test_answers_are_told_in_the_order_of_what_was_said(desk: Desk) -> None:
+    session = desk.open()
+    session.write(SPEECH[: WORDS[6].start])
+    desk.answer(1)
+    assert desk.ear.finals == []
+    desk.answer(0)
+    assert desk.ear.finals == ["1 2 3", "4 5 6"]
 
 
-def batches(audio: bytes, size: int = 1_200) -> Sequence[bytes]:
-    return [audio[at : at + size] for at in range(0, len(audio), size)]
+def test_what_is_settled_is_answered_or_silent(desk: Desk) -> None:
+    session = desk.open()
+    session.write(SPEECH[:CLOSED])
+    assert session.settled == place_of(desk.asked(0))
+    assert session.backlog == CLOSED - session.settled
+    desk.answer(0)
+    assert session.settled >= WORDS[2].end
 
 
-def write(session: object, audio: bytes) -> None:
-    for batch in batches(audio):
-        session.write(batch)  # type: ignore[attr-defined]
-
-
-def test_each_utterance_is_one_request_and_one_final(
-    single_shot: SingleShot, requests: Requests, ear: SingleEar, clock: Clock
-) -> None:
-    session = single_shot.open(ear)
-    write(session, TWO_UTTERANCES)
-    assert len(requests.audio) == 2
-    for number, audio in enumerate(requests.audio):
-        assert audio in TWO_UTTERANCES
-        requests.answer(number, f"utterance {number}")
-    clock.advance(0)
-    assert ear.finals == ["utterance 0", "utterance 1"]
-    assert ear.partials == []
-    first, second = ear.results
-    assert 2 * 8_000 < first.end < 3.5 * 8_000
-    assert 4.5 * 8_000 < second.end <= len(TWO_UTTERANCES)
-    for audio, result in zip(requests.audio, ear.results, strict=True):
-        assert TWO_UTTERANCES[result.end - len(audio) : result.end] == audio
-
-
-def test_the_whole_voice_is_in_the_request(single_shot: SingleShot, requests: Requests, ear: SingleEar) -> None:
-    write(single_shot.open(ear), silence(1) + voice(1) + silence(1))
-    assert voice(1) in requests.audio[0]
-
-
-@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_finals_keep_their_order_whatever_order_the_answers_come_in(
-    single_shot: SingleShot, requests: Requests, ear: SingleEar, clock: Clock, order: tuple[int, int]
-) -> None:
-    session = single_shot.open(ear)
-    write(session, TWO_UTTERANCES)
+def test_the_end_comes_after_the_last_answer(desk: Desk) -> None:
+    session = desk.open()
+    session.write(SPEECH[: WORDS[3].end])
     session.finish()
-    for number in order:
-        requests.answer(number, f"utterance {number}")
-        clock.advance(0)
-    assert ear.finals == ["utterance 0", "utterance 1"]
-    assert ear.ends == [None]
+    assert words_in(desk.asked(1)) == [WORDS[3]]
+    desk.answer(1)
+    assert desk.ear.ends == []
+    desk.answer(0)
+    assert desk.ear.finals == ["1 2 3", "4"]
+    assert desk.ear.ends == [None]
 
 
-def test_silence_asks_nothing(single_shot: SingleShot, requests: Requests, ear: SingleEar, clock: Clock) -> None:
-    session = single_shot.open(ear)
-    write(session, silence(30))
+def test_a_silent_call_ends_without_a_request_and_not_within_finish(desk: Desk) -> None:
+    session = desk.open()
+    session.write(SPEECH[:800])
     session.finish()
-    assert ear.ends == []
-    clock.advance(0)
-    assert requests.audio == []
-    assert ear.ends == [None]
+    assert desk.ear.ends == []
+    desk.clock.advance(0)
+    assert (desk.ear.ends, desk.requests) == ([None], [])
 
 
-def test_finishing_in_the_middle_of_speech_recognises_it(
-    single_shot: SingleShot, requests: Requests, ear: SingleEar, clock: Clock
-) -> None:
-    session = single_shot.open(ear)
-    write(session, silence(0.5) + voice(1))
-    assert requests.audio == []
-    session.finish()
-    clock.advance(0)
-    assert ear.ends == []
-    requests.answer(0, "cut off")
-    clock.advance(0)
-    assert ear.finals == ["cut off"]
-    assert ear.ends == [None]
+def test_no_words_are_no_final_and_what_failed_is_lost_in_its_turn(desk: Desk) -> None:
+    session = desk.open()
+    session.write(SPEECH[: WORDS[9].start])
+    desk.answer(1, BROKEN)
+    desk.requests[0][1].callback(None)
+    desk.answer(2)
+    assert desk.ear.finals == ["7 8 9"]
+    (loss,) = desk.ear.losses
+    assert loss == (
+        place_of(desk.asked(1)) + len(desk.asked(1)),
+        "UNAVAILABLE: no route",
+        len(desk.asked(1)) / SECOND,
+    )
 
 
-def test_where_nothing_was_understood_nothing_is_heard(
-    single_shot: SingleShot, requests: Requests, ear: SingleEar, clock: Clock
-) -> None:
-    session = single_shot.open(ear)
-    write(session, TWO_UTTERANCES)
-    requests.answer(0, None)
-    requests.answer(1, "second")
-    clock.advance(0)
-    assert ear.finals == ["second"]
-
-
-def test_an_utterance_that_cannot_be_recognised_is_told_and_the_next_goes_on(
-    single_shot: SingleShot, requests: Requests, ear: SingleEar, clock: Clock
-) -> None:
-    session = single_shot.open(ear)
-    write(session, TWO_UTTERANCES)
-    requests.owed[0].errback(NO_ROUTE)
-    requests.answer(1, "second")
-    session.finish()
-    clock.advance(0)
-    ((end, error, seconds),) = ear.lost_ones
-    assert error is NO_ROUTE
-    assert seconds == len(requests.audio[0]) / 8_000
-    assert TWO_UTTERANCES[end - len(requests.audio[0]) : end] == requests.audio[0]
-    assert ear.finals == ["second"]
-    assert ear.ends == [None]
-
-
-def test_a_mistake_of_ours_is_logged_and_costs_its_utterance_only(
-    single_shot: SingleShot, requests: Requests, ear: SingleEar, clock: Clock, logged: Logged
-) -> None:
-    write(single_shot.open(ear), TWO_UTTERANCES)
-    requests.owed[0].errback(ZeroDivisionError())
-    requests.answer(1, "second")
-    clock.advance(0)
-    assert str(ear.lost_ones[0][1]) == "INTERNAL: ZeroDivisionError"
-    assert ear.finals == ["second"]
+def test_an_error_of_ours_loses_the_utterance_and_is_logged(desk: Desk, logged: Logged) -> None:
+    session = desk.open()
+    session.write(SPEECH[:CLOSED])
+    desk.answer(0, ZeroDivisionError("a mistake"))
+    assert desk.ear.losses[0][1] == "INTERNAL: ZeroDivisionError"
     assert len(logged.flush(ZeroDivisionError)) == 1
 
 
-def test_after_abort_nothing_is_heard(
-    single_shot: SingleShot, requests: Requests, ear: SingleEar, clock: Clock
-) -> None:
-    session = single_shot.open(ear)
-    write(session, TWO_UTTERANCES)
+def test_after_abort_answers_are_thrown_away(desk: Desk) -> None:
+    session = desk.open()
+    session.write(SPEECH[: WORDS[6].start])
     session.abort()
-    requests.answer(0, "first")
-    requests.owed[1].errback(NO_ROUTE)
+    desk.answer(0)
+    desk.answer(1, BROKEN)
+    assert (desk.ear.results, desk.ear.losses, desk.ear.ends) == ([], [], [])
+
+
+def test_taking_over_in_the_middle_of_a_word_it_asks_for_all_it_was_given(desk: Desk) -> None:
+    start = WORDS[0].start + 1_000
+    session = desk.resume(SPEECH[start : WORDS[1].start])
+    session.write(SPEECH[WORDS[1].start : CLOSED])
+    assert place_of(desk.asked(0)) == start
+    assert words_in(desk.asked(0)) == list(WORDS[1:3])
+
+
+def test_taking_over_where_nothing_more_is_said_it_asks_for_that_all_the_same(desk: Desk) -> None:
+    rest = SPEECH[WORDS[2].end - 200 : CLOSED]
+    session = desk.resume(rest)
+    assert desk.asked(0) == rest[: len(desk.asked(0))]
+    desk.answer(0)
+    assert session.is_quiet
+
+
+@pytest.mark.parametrize("length", [160, 4_800, 6_400])
+def test_what_is_owed_is_asked_for_even_if_it_seems_silent(desk: Desk, length: int) -> None:
+    session = desk.resume(SPEECH[WORDS[2].end : WORDS[2].end + length])
     session.finish()
-    clock.advance(1)
-    assert (ear.results, ear.lost_ones, ear.ends) == ([], [], [])
+    assert len(desk.requests) == 1
+    desk.answer(0)
+    assert desk.ear.ends == [None]
 
 
-def test_the_listener_is_never_called_from_within(clock: Clock, ear: SingleEar) -> None:
-    known: Deferred[Result | None] = Deferred()
-    known.callback(Result("at once", is_final=True))
-    session = SingleShot(lambda _audio: known, lambda action: clock.callLater(0, action)).open(ear)
-    write(session, silence(1) + voice(1) + silence(1))
+def test_taking_over_nothing_at_all_asks_for_nothing(desk: Desk) -> None:
+    session = desk.resume(b"")
     session.finish()
-    assert (ear.results, ear.ends) == ([], [])
-    clock.advance(0)
-    assert (ear.finals, ear.ends) == (["at once"], [None])
+    desk.clock.advance(0)
+    assert (desk.requests, desk.ear.ends) == ([], [None])
 
 
-@pytest.mark.parametrize("rest", [voice(1), silence(2), voice(0.05)])
-def test_what_is_resumed_is_recognised_in_any_case(
-    single_shot: SingleShot, requests: Requests, ear: SingleEar, rest: bytes
+@given(st.lists(st.integers(1, 3 * SECOND), max_size=8), st.integers(0, 4 * SECOND), st.booleans(), st.data())
+def test_every_word_is_in_one_final_however_the_audio_and_the_answers_come(
+    lengths: list[int], start: int, takes_over: bool, data: st.DataObject
 ) -> None:
-    session = single_shot.resume(ear, rest)
-    write(session, silence(2))
+    desk = Desk()
+    end = start + sum(lengths)
+    session = desk.resume(SPEECH[start : start + 100]) if takes_over else desk.open()
+    if not takes_over:
+        session.write(SPEECH[start : start + 100])
+    position = start + 100
+    for length in lengths:
+        session.write(SPEECH[position : position + length])
+        position += length
     session.finish()
-    assert len(requests.audio) == 1
-    assert requests.audio[0].startswith(rest)
+    for number in data.draw(st.permutations(range(len(desk.requests)))):
+        desk.answer(number)
+    desk.clock.advance(0)
+    heard = [int(word) for text in desk.ear.finals for word in text.split()]
+    assert heard == [word.number for word in WORDS if start <= word.start and word.end <= end + 100]
+    assert desk.ear.ends == [None]
 
 
-def test_what_is_resumed_goes_on_until_the_next_pause(
-    single_shot: SingleShot, requests: Requests, ear: SingleEar, clock: Clock
+def always(outcome: Result | RecogniserError | None) -> Recognise:
+    return lambda _audio: fail(outcome) if isinstance(outcome, RecogniserError) else succeed(outcome)
+
+
+WORD = Result("a", is_final=True)
+SLOW = RecogniserError("INTERNAL", "out of memory")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [(WORD, SLOW, WORD), (None, WORD, None), (BROKEN, WORD, WORD), (BROKEN, None, None)],
+)
+def test_the_second_is_asked_where_the_first_fails(
+    first: Result | RecogniserError | None, second: Result | RecogniserError | None, expected: Result | None
 ) -> None:
-    session = single_shot.resume(ear, voice(1))
-    write(session, voice(1) + silence(1))
-    write(session, voice(0.5, 200) + silence(1))
-    assert len(requests.audio) == 2
-    assert requests.audio[0].startswith(voice(1) + voice(1))
-    requests.answer(0, "first")
-    clock.advance(0)
-    assert ear.results[0].end == len(requests.audio[0])
+    outcomes: list[Result | None] = []
+    or_else(always(first), always(second))(b"x").addCallback(outcomes.append)
+    assert outcomes == [expected]
 
 
-def test_nothing_to_resume_asks_nothing(
-    single_shot: SingleShot, requests: Requests, ear: SingleEar, clock: Clock
-) -> None:
-    session = single_shot.resume(ear, b"")
-    session.finish()
-    clock.advance(0)
-    assert requests.audio == []
-    assert ear.ends == [None]
+def test_where_both_fail_the_error_says_both() -> None:
+    problems: list[str] = []
 
+    def keep(failure: Failure) -> None:
+        problems.append(str(failure.value))
 
-def test_quiet_and_backlog_say_where_it_stands(
-    single_shot: SingleShot, requests: Requests, ear: SingleEar, clock: Clock
-) -> None:
-    session = single_shot.open(ear)
-    quiet = [session.is_quiet]
-    write(session, silence(2) + voice(1))
-    quiet.append(session.is_quiet)
-    assert session.backlog >= 8_000
-    write(session, silence(1))
-    quiet.append(session.is_quiet)
-    requests.answer(0, "answered")
-    clock.advance(0)
-    quiet.append(session.is_quiet)
-    assert quiet == [True, False, False, True]
-    write(session, silence(5))
-    assert session.backlog < 8_000
-    assert session.settled > 3 * 8_000
-
-
-@given(st.lists(st.sampled_from([silence(0.7), voice(0.3), voice(0.6, 200), silence(0.05)]), max_size=8))
-def test_no_utterance_overlaps_another_and_all_speech_is_asked_for(parts: list[bytes]) -> None:
-    clock, requests, ear = Clock(), Requests(), SingleEar()
-    session = SingleShot(requests.recognise, lambda action: clock.callLater(0, action)).open(ear)
-    audio = b"".join(parts)
-    write(session, audio)
-    session.finish()
-    for number in reversed(range(len(requests.owed))):
-        requests.answer(number, str(number))
-    clock.advance(0)
-    position = 0
-    for asked, result in zip(requests.audio, ear.results, strict=True):
-        start = result.end - len(asked)
-        assert start >= position
-        assert audio[start : result.end] == asked
-        assert set(audio[position:start]) <= {0xFF}
-        position = result.end
-    assert set(audio[position:]) <= {0xFF}
-    assert ear.ends == [None]
-
-
-@pytest.mark.parametrize("first_fails", [False, True])
-def test_where_the_first_fails_the_second_is_asked(*, first_fails: bool) -> None:
-    first, second = Requests(), Requests()
-    answered: list[Result | None] = []
-    or_else(first.recognise, second.recognise)(b"audio").addCallback(answered.append)
-    if first_fails:
-        first.owed[0].errback(NO_ROUTE)
-        second.answer(0, "by the second")
-    else:
-        first.answer(0, "by the first")
-    assert second.audio == ([b"audio"] if first_fails else [])
-    assert [result and result.text for result in answered] == ["by the second" if first_fails else "by the first"]
-
-
-def test_where_both_fail_both_are_said() -> None:
-    first, second = Requests(), Requests()
-    asking = or_else(first.recognise, second.recognise)(b"audio")
-    first.owed[0].errback(NO_ROUTE)
-    second.owed[0].errback(RecogniserError("RESOURCE_EXHAUSTED", "too many"))
-    failures: list[Any] = []
-    asking.addBoth(failures.append)
-    assert [str(failure.value) for failure in failures] == [
-        "UNAVAILABLE: no route; and then RESOURCE_EXHAUSTED: too many"
-    ]
+    or_else(always(BROKEN), always(SLOW))(b"x").addErrback(keep)
+    assert problems == ["UNAVAILABLE: no route; and then INTERNAL: out of memory"]

@@ -1,0 +1,56 @@
+from twisted.internet.task import Clock
+
+from voicestt.clock import Timer
+
+
+def test_it_acts_once_after_the_wait() -> None:
+    clock, acted = Clock(), []
+    timer = Timer(clock)
+    was_set = timer.is_set
+    assert not was_set
+    timer.set(2.0, lambda: acted.append(timer.is_set))
+    assert timer.is_set
+    clock.advance(1.9)
+    assert acted == []
+    clock.advance(0.2)
+    assert acted == [False], "while it acts it is not set"
+    clock.advance(10)
+    assert acted == [False]
+
+
+def test_setting_it_again_forgets_the_earlier_wait() -> None:
+    clock: Clock = Clock()
+    acted: list[str] = []
+    timer = Timer(clock)
+    timer.set(1.0, lambda: acted.append("first"))
+    timer.set(2.0, lambda: acted.append("second"))
+    clock.advance(5)
+    assert acted == ["second"]
+
+
+def test_it_may_be_set_again_by_what_it_does() -> None:
+    clock: Clock = Clock()
+    acted: list[float] = []
+    timer = Timer(clock)
+
+    def act() -> None:
+        acted.append(clock.seconds())
+        timer.set(1.0, act)
+
+    act()
+    clock.pump([0.5] * 5)
+    assert acted == [0.0, 1.0, 2.0]
+    assert timer.is_set
+
+
+def test_cancelled_it_does_nothing_and_leaves_nothing() -> None:
+    clock: Clock = Clock()
+    acted: list[str] = []
+    timer = Timer(clock)
+    timer.cancel()
+    timer.set(1.0, lambda: acted.append("done"))
+    timer.cancel()
+    assert not timer.is_set
+    assert clock.getDelayedCalls() == []
+    clock.advance(5)
+    assert acted == []

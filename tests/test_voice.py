@@ -1,0 +1,56 @@
+import numpy as np
+
+from voicestt import mulaw, voice
+
+SECOND = mulaw.BYTES_PER_SECOND
+SILENCE = mulaw.SILENCE * SECOND
+
+
+def buzz(seconds: float) -> bytes:
+    """A glottal buzz through two resonances, three syllables a second: enough of a voice for webrtcvad."""
+    time = np.arange(int(seconds * SECOND)) / SECOND
+    tones = range(120, 3_000, 120)
+    loudness = [1 / (1 + ((tone - 700) / 150) ** 2) + 0.6 / (1 + ((tone - 1_200) / 200) ** 2) for tone in tones]
+    wave = sum(much * np.sin(2 * np.pi * tone * time) for tone, much in zip(tones, loudness, strict=True))
+    syllables = 0.6 - 0.4 * np.cos(2 * np.pi * 3 * time)
+    samples = np.asarray(wave * syllables)
+    return mulaw.encode((samples / np.abs(samples).max() * 14_000).astype(np.int16))
+
+
+VOICE = buzz(1.0)
+
+
+def test_silence_has_no_voice() -> None:
+    assert voice.is_silent(SILENCE)
+    assert voice.seconds_of_speech(SILENCE) == 0.0
+    assert voice.silent_until(SILENCE) == SECOND - SECOND // 2
+
+
+def test_a_voice_is_one() -> None:
+    assert not voice.is_silent(VOICE)
+    assert voice.seconds_of_speech(VOICE) > 0.6
+
+
+def test_silence_ends_half_a_second_before_a_voice_that_may_begin_softly() -> None:
+    until = voice.silent_until(SILENCE + SILENCE + VOICE)
+    assert SECOND <= until <= 2 * SECOND - SECOND // 2 + SECOND // 5
+    assert until % mulaw.BYTES_PER_FRAME == 0
+
+
+def test_where_a_voice_begins_at_once_nothing_is_silent() -> None:
+    assert voice.silent_until(VOICE + SILENCE) == 0
+    assert voice.silent_until(SILENCE[:1_600] + VOICE) == 0
+
+
+def test_less_than_a_frame_cannot_be_judged_and_is_no_voice() -> None:
+    assert voice.is_silent(b"")
+    assert voice.is_silent(VOICE[:159])
+    assert voice.seconds_of_speech(VOICE[:159]) == 0.0
+    assert voice.silent_until(b"") == 0
+    assert voice.silent_until(VOICE[:159]) == 0
+
+
+def test_the_alarm_asks_more_strictly_than_the_keeping() -> None:
+    hiss = mulaw.encode(np.random.default_rng(1).normal(0, 1_000, SECOND).astype(np.int16))
+    assert voice.silent_until(hiss) == 0, "it may be a voice, and is kept"
+    assert voice.seconds_of_speech(hiss) < 0.3, "it is hardly one, and nothing to be alarmed about"
