@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from voicestt.settings import variables
+
 PUBLIC_HOST = "demo.example"
 
 
@@ -66,8 +68,8 @@ class Services:
 
     def server_environment(self, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
         """The settings of the server; none of the machine's own reach it."""
-        ours = ("GCP_", "STT_", "TWILIO_", "GOOGLE_", "PUBLIC_HOST", "EVENTS_FILE", "ENABLE_", "PORT", "GREETING")
-        kept = {name: value for name, value in environment.items() if not name.startswith(ours)}
+        ours = {variable.name for variable in variables()} | {"VOICESTT_ENV_FILE"}
+        kept = {name: value for name, value in environment.items() if name not in ours}
         return kept | {
             "PUBLIC_HOST": PUBLIC_HOST,
             "TWILIO_AUTH_TOKEN": self.auth_token,

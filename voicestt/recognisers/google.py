@@ -186,8 +186,11 @@ class _Stream:
             error = RecogniserError("CANCELLED", "the stream was cancelled here")
         finally:
             self._waiting.clear()
-            # Whatever still knows the call would keep its connection open until the garbage is collected.
+            # An error inside a response does not end the call by itself; and whatever still knows the call would
+            # keep its connection open until the garbage is collected.
             self.finish()
+            if self._call is not None:
+                self._call.cancel()
             self._call = None
             self._line.thread.hand_back(lambda: self._session.ended(error))
 
