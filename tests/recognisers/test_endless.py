@@ -169,7 +169,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=300)
 @given(STEPS, st.sampled_from([3, 3, 30]))
 def test_every_word_is_in_exactly_one_final_or_its_audio_is_still_there(steps: list[Step], restarts: int) -> None:
     talk = Conversation(replace(LIMITS, restarts=restarts))

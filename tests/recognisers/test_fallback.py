@@ -189,7 +189,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=120)
+@settings(max_examples=250)
 @given(STEPS, st.booleans(), st.sampled_from([0.0, 0.5, 3.0]))
 def test_every_word_is_in_exactly_one_final_whatever_way_it_went(
     steps: list[Step], is_on: bool, recover_seconds: float
@@ -387,3 +387,35 @@ def test_each_live_call_follows_the_flag() -> None:
     assert talk.flag.watched_by == 2
     talk.flag.turn(False)
     assert talk.ear.kinds == other.ear.kinds == ["degraded"]
+
+
+def test_one_who_is_told_of_the_fall_may_abort() -> None:
+    talk = Conversation()
+    happened = talk.ear.happened
+
+    def hear_and_abort(incident: Incident) -> None:
+        happened(incident)
+        talk.session.abort()
+
+    talk.ear.happened = hear_and_abort  # type: ignore[method-assign]
+    talk.speak_to(SECOND)
+    talk.flag.turn(False)
+    talk.pass_time(10)
+    assert (talk.ear.kinds, talk.ear.ends, talk.ear.finals) == (["degraded"], [], [])
+    assert talk.clock.getDelayedCalls() == []
+
+
+def test_a_probe_that_fails_is_asked_again_as_long_as_it_takes() -> None:
+    talk = Conversation(recover_seconds=1.0)
+    talk.speak_to(SECOND)
+    talk.world.manner = Manner(fails_after=0, latency=0.1)
+    talk.fail(REFUSED)
+    talk.pass_time(5.0)
+    assert len(talk.world.streams) == 5
+    talk.world.manner = Manner()
+    talk.latency = 0.1  # within the pause: it returns when nobody speaks and nothing is unanswered
+    talk.speak_to(PAUSE_AFTER_THREE + 3 * SECOND)
+    assert [incident.kind for incident in talk.changes] == ["degraded", "recovered"]
+    talk.hang_up()
+    talk.check()
+    talk.check_words()

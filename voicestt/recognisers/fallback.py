@@ -99,18 +99,17 @@ class FallbackSession:
 
     def __init__(self, parts: Fallback, listener: CallListener) -> None:
         self._parts = parts
-        self._listener: CallListener | None = listener
+        self._listener = listener
         self._ledger = Ledger(parts.retain_bytes)
         self._recovery = Timer(parts.clock)
         self._finished = False
-        self._single: _OffsetSingleShot | None = None
-        self._streaming: EndlessSession | None = None
         self._way = _Way.STREAMING if parts.flag.is_on else _Way.SINGLE_SHOT
         parts.flag.watch(self._flag_turned)
-        if self._way is _Way.STREAMING:
-            self._streaming = parts.streaming.open(self, self._ledger)
+        self._session: EndlessSession | _OffsetSingleShot
+        if parts.flag.is_on:
+            self._session = parts.streaming.open(self, self._ledger)
         else:
-            self._single = _OffsetSingleShot(parts.single_shot, self, self._ledger, in_speech=False)
+            self._session = _OffsetSingleShot(parts.single_shot, self, self._ledger, in_speech=False)
 
     @property
     def account(self) -> Account:
@@ -125,51 +124,35 @@ class FallbackSession:
     def write(self, audio: bytes) -> None:
         """More audio, to whoever recognises it now."""
         self._ledger.receive(audio)
-        if self._streaming is not None:
-            self._streaming.write(audio)
-        elif self._single is not None:
-            self._single.write(audio)
-            self._return_if_quiet()
+        self._session.write(audio)
+        self._return_if_quiet()
 
     def finish(self) -> None:
         """No more audio."""
-        self._finished = True
         self._leave_behind()
-        if self._streaming is not None:
-            self._streaming.finish()
-        elif self._single is not None:
-            self._single.finish()
+        self._session.finish()
 
     def abort(self) -> None:
         """Nobody listens any more."""
-        self._listener = None
         self._leave_behind()
-        if self._streaming is not None:
-            self._streaming.abort()
-        elif self._single is not None:
-            self._single.abort()
+        self._session.abort()
 
     def heard(self, result: Result) -> None:
         """From either way, in the call's own time: a final covers the audio up to its end."""
         if result.is_final:
             self._ledger.cover(result.end)
-        if self._listener is not None:
-            self._listener.heard(result)
+        self._listener.heard(result)
 
     def happened(self, incident: Incident) -> None:
         """From either way."""
-        if self._listener is not None:
-            self._listener.happened(incident)
+        self._listener.happened(incident)
 
     def ended(self, error: RecogniserError | None) -> None:
         """From either way: over as it should be, or the reason to fall back."""
         if error is None:
             self._ledger.pass_over(self._ledger.received)
-            listener, self._listener = self._listener, None
-            if listener is not None:
-                listener.ended(None)
+            self._listener.ended(None)
         else:
-            self._streaming = None
             self._fall_back(str(error), probe_later=True)
 
     # -- from one way to the other
@@ -177,49 +160,52 @@ class FallbackSession:
     def _fall_back(self, why: str, *, probe_later: bool) -> None:
         self._way = _Way.SINGLE_SHOT
         rest = mulaw.seconds(self.backlog)
+        self._session = _OffsetSingleShot(self._parts.single_shot, self, self._ledger, in_speech=True)
         self.happened(Incident("degraded", why, rest))
-        self._single = _OffsetSingleShot(self._parts.single_shot, self, self._ledger, in_speech=True)
         if self._finished:
-            self._single.finish()
+            self._session.finish()
         elif probe_later:
             self._probe_later()
 
     def _flag_turned(self) -> None:
-        if not self._parts.flag.is_on and self._streaming is not None:
-            self._streaming.abort()
-            self._streaming = None
+        self._recovery.cancel()
+        if self._way is _Way.STREAMING:
+            # It was on until now: while it is on and the way is streaming, nothing can turn it but off.
+            self._session.abort()
             self._fall_back(SWITCHED_OFF, probe_later=False)
-        elif not self._parts.flag.is_on:
-            self._recovery.cancel()
-            self._way = _Way.SINGLE_SHOT
-        elif self._streaming is None:
-            self._recovery.cancel()
+        elif self._parts.flag.is_on:
             self._way = _Way.RETURNING
             self._return_if_quiet()
+        else:
+            self._way = _Way.SINGLE_SHOT
 
     def _probe_later(self) -> None:
         if self._parts.recover_seconds > 0:
             self._recovery.set(self._parts.recover_seconds, lambda: self._parts.probe.ask(self._probed))
 
     def _probed(self, is_healthy: bool) -> None:
-        if self._finished or self._listener is None or self._way is not _Way.SINGLE_SHOT:
+        if self._finished or self._way is not _Way.SINGLE_SHOT or not self._parts.flag.is_on:
             return
-        if is_healthy and self._parts.flag.is_on:
+        if is_healthy:
             self._way = _Way.RETURNING
             self._return_if_quiet()
-        elif self._parts.flag.is_on:
+        else:
             self._probe_later()
 
     def _return_if_quiet(self) -> None:
-        if self._way is not _Way.RETURNING or self._single is None or not self._single.is_quiet:
+        if self._way is not _Way.RETURNING or not self._is_quiet:
             return
         self._way = _Way.STREAMING
-        self._single.abort()
-        self._single = None
-        self._streaming = self._parts.streaming.open(self, self._ledger)
+        self._session.abort()
+        self._session = self._parts.streaming.open(self, self._ledger)
         self.happened(Incident("recovered", "speech is streamed again"))
 
+    @property
+    def _is_quiet(self) -> bool:
+        return isinstance(self._session, _OffsetSingleShot) and self._session.is_quiet
+
     def _leave_behind(self) -> None:
+        self._finished = True
         self._recovery.cancel()
         self._parts.flag.forget(self._flag_turned)
 
