@@ -179,20 +179,23 @@ class _Stream:
         except grpc.RpcError as problem:
             error = self._owner.consider(self._servers_own(error_of(problem)), self._asked)
         except RecogniserError as problem:
-            error = self._owner.consider(problem, self._asked)
+            error = self._owner.consider(problem.with_traceback(None), self._asked)
         except google.auth.exceptions.GoogleAuthError as problem:
             error = _no_key(problem)
         except asyncio.CancelledError:
             error = RecogniserError("CANCELLED", "the stream was cancelled here")
         finally:
-            self._waiting.clear()
-            # An error inside a response does not end the call by itself; and whatever still knows the call would
-            # keep its connection open until the garbage is collected.
-            self.finish()
-            if self._call is not None:
-                self._call.cancel()
-            self._call = None
+            self._let_go()
             self._line.thread.hand_back(lambda: self._session.ended(error))
+
+    def _let_go(self) -> None:
+        self._waiting.clear()
+        # An error inside a response does not end the call by itself; and whatever still knows the call (an error's
+        # traceback does too) would keep its connection open until the garbage is collected.
+        self.finish()
+        call, self._call, self._channel = self._call, None, None
+        if call is not None:
+            call.cancel()
 
     async def _converse(self) -> None:
         if self._cancelled or (self._finished and not self._waiting):
