@@ -43,6 +43,9 @@ def gonogo(public: bool, against: str | None, clip: Path | None, text: str | Non
         raise click.UsageError("--text says what is spoken in --clip: give that too.")
     if clip is not None and not clip.is_file():
         raise click.UsageError(f"--clip {clip}: there is no such file.")
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal that cannot show a word must not end the run
+            stream.reconfigure(errors="backslashreplace")
     colour = _wants_colour(os.environ, sys.stdout.isatty())
     findings = _examine(where, against, clip, text, err=as_json, colour=colour)
     click.echo(report.as_json(findings) if as_json else "\n".join(lines(findings, _width(), colour)), color=colour)
