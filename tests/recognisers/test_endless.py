@@ -22,7 +22,7 @@ from tests.recognisers.simulated import (
 )
 from voicestt import voice
 from voicestt.ledger import Ledger
-from voicestt.recogniser import RecogniserError, Result
+from voicestt.recogniser import Incident, RecogniserError, Result
 from voicestt.recognisers.endless import Endless, Limits
 
 # Soft and hard limits come soon, so that seams are everywhere.
@@ -513,4 +513,44 @@ def test_silence_is_not_kept(talk: Conversation) -> None:
     talk.world.manner = DEAF
     talk.play(20, SILENCE)
     assert talk.ledger.account.uncovered < 11 * SECOND
+    talk.abort()
+
+
+def test_one_who_is_told_of_a_restart_may_abort(talk: Conversation) -> None:
+    happened = talk.heard.happened
+
+    def hear_and_abort(incident: Incident) -> None:
+        happened(incident)
+        talk.abort()
+
+    talk.heard.happened = hear_and_abort  # type: ignore[method-assign]
+    talk.speak(SECOND)
+    talk.fail(0, NO_ROUTE)
+    talk.settle()
+    assert len(talk.world.streams) == 1
+    assert talk.clock.getDelayedCalls() == []
+
+
+def test_a_successor_with_nothing_to_catch_up_with_takes_charge_at_once() -> None:
+    talk = Conversation(replace(LIMITS, soft=1.08))  # just before the second final
+    talk.world.manner = Manner(latency=0.0, pause=1_000)
+    while not talk.heard.incidents:
+        talk.speak(400)
+    first, second = talk.world.streams
+    assert first.is_finished
+    assert second.messages[0][1] < 2_400  # a step of the replay
+    talk.hang_up()
+    talk.check()
+
+
+def test_a_successor_whose_audio_is_let_go_before_it_was_sent_is_begun_anew() -> None:
+    talk = Conversation(replace(LIMITS, soft=6.0, hard=6.0))
+    talk.world.manner = Manner(pause=100 * SECOND, latency=1.0)
+    talk.speak(6 * SECOND + 4_000)
+    first, second = talk.world.streams
+    talk.ledger.pass_over(5 * SECOND)
+    talk.speak(6_000)
+    assert second.is_aborted
+    assert not first.is_aborted
+    assert talk.world.streams[2].start == 5 * SECOND
     talk.abort()

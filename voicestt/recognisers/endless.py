@@ -227,11 +227,11 @@ class EndlessSession:
         self._wake()
         if not self._count_failure(error):
             return
-        self._tell("restarted", str(error))
         if self._successor is not None:
             self._promote()
         else:
             self._opening.set(self._backoff(), self._open)
+        self._tell("restarted", str(error))
 
     def _count_failure(self, error: RecogniserError) -> bool:
         """Whether the failure is borne; if not, this session is over."""
