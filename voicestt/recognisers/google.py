@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from itertools import cycle
 from typing import Any
@@ -207,9 +208,11 @@ class _Stream:
             method: Any = channel.stream_stream(api.stream_method, response_deserializer=api.response)
             self._call = method(self._requests(), timeout=STREAM_SECONDS, metadata=api.metadata)
             self._call.add_done_callback(self._keep_status)
-            async for response in self._call:
-                self._line.channels.heard(channel)
-                self._pass_on(self._asked.results_of(response))
+            # Closed by hand: one that is left in the middle, by an error inside a response, keeps its call alive.
+            async with aclosing(aiter(self._call)) as responses:
+                async for response in responses:
+                    self._line.channels.heard(channel)
+                    self._pass_on(self._asked.results_of(response))
             self._line.channels.heard(channel)
 
     def _keep_status(self, call: Any) -> None:
