@@ -233,7 +233,8 @@ class Stage:
         report = self.reports[number]
         lines = [line for line in self.server.output.splitlines() if f"[{report.call_sid}]" in line]
         streams = [stream for stream in self.streams if stream.number == number]
-        return Told(plan, report, self.said, self.server.events(report.call_sid), lines, streams)
+        words = [event for event in self.server.events(report.call_sid) if event["kind"] in {"partial", "final"}]
+        return Told(plan, report, self.said, words, lines, streams)
 
 
 def _in_turn(plans: Sequence[Plan]) -> Iterator[tuple[Plan, "Deferred[None]", "Deferred[None]"]]:

@@ -92,7 +92,7 @@ POSITIONS = (
     Position("seam within a word", "before the first response", 8.1, stream=1, said=MONOLOGUE),
     Position("hang-up", "on half-close", 4.6),
 )
-CONNECTION_FAULTS = ("cut",)
+CONNECTION_FAULTS = ("cut", "freeze", "goaway")
 HIT_AT = {1: "seam", 2: "hang-up", 3: "mid-utterance", 4: "start"}
 HITTING = (Plan(1, 7.2), Plan(2, 4.6, after=0.6), Plan(3, 7.2, after=0.6), Plan(4, 3.5, after=3.8))
 """Calls so timed that one is at its seam when another hangs up, the third is in mid-utterance, the last begins."""
