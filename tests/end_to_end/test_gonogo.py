@@ -1,0 +1,223 @@
+"""Each row of the troubleshooting table is put in and seen to fail one check, its own, with cause and cure."""
+
+import contextlib
+import datetime
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+import pytest_twisted  # type: ignore[import-untyped]
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from twisted.internet.defer import Deferred, gatherResults
+
+from tests.end_to_end.rig import PATIENCE, Server, running, running_server, scripted_google, until
+from tests.gonogo.faulty_proxy import PAGE, Fault, answer, faulty_proxy
+from tests.recognisers.on_reactor import reactor
+from voicestt.demo.services import Services, beside_python, free_port
+from voicestt.gonogo.report import Finding, Outcome
+from voicestt.gonogo.run import run
+from voicestt.gonogo.scene import Scene, Where
+
+HOST = "voice.shop.co.il"
+SAID = {"utterances": [{"text": "one two three four five six", "start": 0.5, "end": 2.5}], "final_delay": 0.3}
+FOR_ALL = 90.0
+BEFORE_XML = b"\r\n\r\n<?xml"
+
+
+def a_line_too_much(response: bytes) -> bytes:
+    """The TwiML after an empty line, as a template that begins with one gives it."""
+    head, mark, rest = response.partition(BEFORE_XML)
+    if not mark:
+        return response
+    length = len(rest) + len(b"<?xml")
+    return head.replace(f"{length}".encode(), f"{length + 1}".encode()) + b"\r\n\r\n\n<?xml" + rest
+
+
+PROXIES = {
+    "disconnect at once": Fault("/ws/", cut_after=1.5),
+    "HTML instead of a socket": Fault("/ws/", instead=answer("200 OK", "text/html", PAGE)),
+    "12100": Fault("/webhook/incoming_call", change=a_line_too_much),
+    "502 on the status callback": Fault(
+        "/webhook/stream_status", instead=answer("502 Bad Gateway", "text/html", b"<html>Bad gateway</html>")
+    ),
+}
+ROWS = [
+    ("disconnect at once", "call.stays", "a proxy between ends WebSockets", 31903),
+    ("HTML instead of a socket", "socket.no_page", "Let the proxy pass /ws/", 31920),
+    ("no partials", "call.partials", "Set ENABLE_STREAMING_STT=true", None),
+    ("no partials: streaming fails", "call.partials", "the log's line `Degraded` says why", None),
+    ("12100", "twiml.document", "Nothing may stand before <?xml", 12100),
+    ("high latency", "call.latency", "The recogniser answers slowly", None),
+    ("502 on the status callback", "status.answered", "let it pass /webhook/stream_status", 15003),
+]
+
+Found = tuple[Finding, ...]
+
+
+@contextlib.contextmanager
+def server_with(folder: Path, faults: str = "", **settings: str) -> Iterator[tuple[Server, dict[str, str]]]:
+    """A server with a Google of its own, and its variables."""
+    folder.mkdir()
+    with scripted_google(SAID, faults=faults) as google:
+        ours = {"PUBLIC_HOST": HOST, **settings}
+        with running_server(folder, google.port, **ours) as server:
+            yield server, server.services.server_environment() | ours
+
+
+def examine(folder: Path, port: int, environ: Mapping[str, str]) -> "Deferred[Found]":
+    folder.mkdir()
+    scene = Scene(reactor, Where.AGAINST, environ, folder, f"127.0.0.1:{port}")
+    return Deferred.fromCoroutine(run(scene, lambda _finding: None))
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Found]:
+    """What each fault is found to be; all at once, because each takes a call's time."""
+    folder = tmp_path_factory.mktemp("rows")
+    # The first stream is the one that gonogo asks itself; the call's own fails.
+    fails = "streams 2-99 streaming: error UNAVAILABLE"
+    with (
+        server_with(folder / "well") as (well, environ),
+        server_with(folder / "off", ENABLE_STREAMING_STT="false") as (off, off_environ),
+        server_with(folder / "slow", "all: slow 3.5 s") as (slow, slow_environ),
+        server_with(folder / "fails", fails) as (failing, failing_environ),
+    ):
+        ports = {name: faulty_proxy(reactor, well.port, fault) for name, fault in PROXIES.items()}
+        examined = {
+            "nothing": examine(folder / "nothing", well.port, environ),
+            "no partials": examine(folder / "no partials", off.port, off_environ),
+            "no partials: streaming fails": examine(folder / "failing", failing.port, failing_environ),
+            "high latency": examine(folder / "high latency", slow.port, slow_environ),
+        }
+        for name, port in ports.items():
+            examined[name] = examine(folder / name, port.getHost().port, environ)
+        everything = gatherResults(list(examined.values()), consumeErrors=True).addTimeout(FOR_ALL, reactor)
+        found = pytest_twisted.blockon(everything)
+        for port in ports.values():
+            pytest_twisted.blockon(port.stopListening())
+    return dict(zip(examined, found, strict=True))
+
+
+def test_without_a_fault_nothing_speaks_against_it(rows: dict[str, Found]) -> None:
+    wrong = [finding for finding in rows["nothing"] if finding.outcome in {Outcome.FAILED, Outcome.SKIPPED}]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(("row", "key", "cure", "twilio"), ROWS, ids=[row[0] for row in ROWS])
+def test_each_fault_fails_its_own_check_and_no_other(
+    rows: dict[str, Found], row: str, key: str, cure: str, twilio: int | None
+) -> None:
+    (bad,) = [finding for finding in rows[row] if finding.outcome is Outcome.FAILED]
+    assert (bad.key, bad.twilio) == (key, twilio)
+    assert cure in bad.what_to_do
+    skipped = [finding.advice for finding in rows[row] if finding.outcome is Outcome.SKIPPED]
+    assert all(advice.startswith("First mend: ") for advice in skipped)
+
+
+def gonogo(environ: Mapping[str, str], folder: Path, *options: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [beside_python("voicestt"), "gonogo", *options],
+        cwd=folder,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+
+
+def certificate(folder: Path, days: int) -> tuple[Path, Path]:
+    """A certificate for localhost that is good for so many days, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(1))
+        .not_valid_after(now + datetime.timedelta(days, 3_600))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    certificate_file, key_file = folder / "certificate.pem", folder / "key.pem"
+    certificate_file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    key_file.write_bytes(key.private_bytes(pem, pkcs8, serialization.NoEncryption()))
+    return certificate_file, key_file
+
+
+@contextlib.contextmanager
+def deployment(folder: Path, google_port: int, days: int) -> Iterator[dict[str, str]]:
+    """A server behind TLS at localhost, and the variables of somebody who has the same and trusts it."""
+    certificate_file, key_file = certificate(folder, days)
+    services = Services(folder, google_port=google_port)
+    port = services.server_port
+    environ = services.server_environment() | {"PUBLIC_HOST": f"localhost:{port}"}
+    listen = f"ssl:{port}:interface=127.0.0.1:privateKey={key_file}:certKey={certificate_file}"
+    command = [beside_python("twistd"), "--nodaemon", "--pidfile=", "voicestt", "--listen", listen]
+    log = folder / "server.log"
+    with running(command, environ, folder, log):
+        until(lambda: "Listening on" in log.read_text("utf-8"), "the deployment listens")
+        yield environ | {"SSL_CERT_FILE": str(certificate_file)}
+
+
+def test_a_machine_with_good_settings_is_go_and_no_secret_is_printed(tmp_path: Path) -> None:
+    token = "0123456789abcdef0123456789abcdef"
+    with scripted_google(SAID, faults="") as google:
+        environ = Services(tmp_path, google_port=google.port).server_environment(os.environ)
+        environ |= {"PUBLIC_HOST": HOST, "TWILIO_AUTH_TOKEN": token}
+        process = gonogo(environ, tmp_path)
+        output, errors = process.communicate(timeout=PATIENCE * 2)
+    assert (process.returncode, output.splitlines()[-1]) == (0, "GO"), output + errors
+    assert errors == ""
+    assert "\x1b" not in output
+    for row in ("turning the flag in a call loses no word", "a call survives a failing recogniser", "flag off:"):
+        assert row in output
+    assert token not in output
+
+
+def test_the_deployment_is_examined_from_outside_by_name_and_by_tls(tmp_path: Path) -> None:
+    with scripted_google(SAID) as google, deployment(tmp_path, google.port, 40) as environ:
+        process = gonogo(environ | {"STT_BATCH_MS": "100"}, tmp_path, "--public", "--json")
+        output, errors = process.communicate(timeout=PATIENCE * 2)
+    said = json.loads(output)
+    checks = {check["key"]: check for check in said["checks"]}
+    failed = {key for key, check in checks.items() if check["result"] == "failed"}
+    assert failed == {"settings.host", "settings.same"}, output
+    assert checks["server.tls"]["figure"] == "40 days left"
+    assert checks["settings.same"]["figure"] == "differ: STT_BATCH_MS"
+    assert checks["call.stays"]["result"] == "ok"
+    assert checks["call.words"]["result"] == "unseen"
+    assert (said["verdict"], process.returncode) == ("NO-GO", 1)
+    assert "PUBLIC_HOST has an address" in errors
+
+
+def test_a_certificate_that_is_about_to_expire_and_one_that_nobody_trusts_are_no_go(tmp_path: Path) -> None:
+    with scripted_google(SAID) as google, deployment(tmp_path, google.port, 3) as environ:
+        strangers = {name: value for name, value in environ.items() if name != "SSL_CERT_FILE"}
+        found = []
+        for variables in (environ, strangers):
+            process = gonogo(variables, tmp_path, "--public", "--json")
+            output, _ = process.communicate(timeout=PATIENCE * 2)
+            found.append({check["key"]: check for check in json.loads(output)["checks"]}["server.tls"])
+    assert [check["result"] for check in found] == ["failed", "failed"]
+    assert found[0]["figure"] == "3 days left"
+    assert "the certificate is not valid" in found[1]["figure"]
+
+
+def test_a_server_that_is_not_there_is_one_failure(tmp_path: Path) -> None:
+    with scripted_google(SAID) as google:
+        environ = Services(tmp_path, google_port=google.port).server_environment() | {"PUBLIC_HOST": HOST}
+        process = gonogo(environ, tmp_path, "--against", f"127.0.0.1:{free_port()}", "--json")
+        output, _ = process.communicate(timeout=PATIENCE)
+    failed = [check for check in json.loads(output)["checks"] if check["result"] == "failed"]
+    assert [(check["key"], check["twilio_error"]) for check in failed] == [("server.answers", 11200)]
