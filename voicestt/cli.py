@@ -12,6 +12,7 @@ _COMMANDS = {
     "flag": ("voicestt.flag_command", "flag"),
     "gonogo": ("voicestt.gonogo.command", "gonogo"),
     "google-local": ("voicestt.google_local.command", "google_local"),
+    "load": ("voicestt.load.command", "load_command"),
     "settings": ("voicestt.settings_command", "settings"),
 }
 
