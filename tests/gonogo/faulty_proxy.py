@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
-from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
@@ -107,7 +106,6 @@ class _Proxy(Factory):
         return _Client(*self._of)
 
 
-def faulty_proxy(reactor: Any, port: int, fault: Fault) -> IListeningPort:
-    """A proxy before the server at `port` of this machine, listening."""
-    listening: IListeningPort = reactor.listenTCP(0, _Proxy(reactor, port, fault), interface="127.0.0.1")
-    return listening
+def faulty_proxy(reactor: Any, port: int, fault: Fault) -> Any:
+    """A proxy before the server at `port` of this machine, as the listening port that it is."""
+    return reactor.listenTCP(0, _Proxy(reactor, port, fault), interface="127.0.0.1")

@@ -21,9 +21,17 @@ def google() -> Iterator[LocalGoogle]:
         yield service
 
 
-async def found(folder: Path, google: LocalGoogle, **variables: str) -> dict[str, Finding]:
-    here = {"GCP_STT_ENDPOINT": google.target, "GCP_STT_INSECURE": "true"}
-    return await findings_of(recogniser_checks(scene(folder, **{**here, **variables})))
+async def found(
+    folder: Path, google: LocalGoogle, model: str = "default", language: str = "en-US"
+) -> dict[str, Finding]:
+    here = scene(
+        folder,
+        GCP_STT_ENDPOINT=google.target,
+        GCP_STT_INSECURE="true",
+        GCP_STT_MODEL=model,
+        GCP_STT_LANGUAGE=language,
+    )
+    return await findings_of(recogniser_checks(here))
 
 
 def three(findings: dict[str, Finding]) -> list[Outcome]:
@@ -34,7 +42,7 @@ def three(findings: dict[str, Finding]) -> list[Outcome]:
 async def test_a_pair_that_google_refuses_names_the_pair_that_will_be_used(
     tmp_path: Path, google: LocalGoogle
 ) -> None:
-    findings = await found(tmp_path, google, GCP_STT_MODEL="phone_call", GCP_STT_LANGUAGE="he-IL")
+    findings = await found(tmp_path, google, "phone_call", "he-IL")
     assert three(findings) == [OK, OK, OK]
     assert findings["recogniser.pair"].figure == "default with iw-IL will be used"
     assert "phone_call" in findings["recogniser.pair"].advice
@@ -43,13 +51,13 @@ async def test_a_pair_that_google_refuses_names_the_pair_that_will_be_used(
 
 @on_reactor
 async def test_a_pair_that_is_taken_is_named(tmp_path: Path, google: LocalGoogle) -> None:
-    findings = await found(tmp_path, google, GCP_STT_MODEL="phone_call", GCP_STT_LANGUAGE="en-US")
+    findings = await found(tmp_path, google, "phone_call")
     assert findings["recogniser.pair"].figure == "phone_call with en-US"
 
 
 @on_reactor
 async def test_a_model_that_nobody_knew_to_be_refused_is_found_out(tmp_path: Path, google: LocalGoogle) -> None:
-    findings = await found(tmp_path, google, GCP_STT_MODEL="no_such", GCP_STT_LANGUAGE="en-US")
+    findings = await found(tmp_path, google, "no_such")
     assert findings["recogniser.pair"].outcome is OK
     assert findings["recogniser.pair"].figure == "default with en-US will be used"
 

@@ -1,5 +1,6 @@
 """The media WebSocket's handshake, with exactly the headers that Twilio sends."""
 
+import re
 from urllib.parse import urlsplit
 
 from voicestt import twiml
@@ -15,7 +16,7 @@ from voicestt.simulator.signatures import HEADER, signature
 
 NO_PAGE, OPENS = "socket.no_page", "socket.opens"
 _WRONG_TOKEN = "0" * 32
-_SWITCHING = 101
+_STATUS = re.compile(r"answered with '([^']+)'")
 
 
 def socket_checks(scene: Scene) -> list[Check]:
@@ -131,10 +132,9 @@ def _gone(_closed: Closed) -> None:
 
 
 def _short(refused: CallRefused) -> str:
-    """The status where one came."""
-    words = refused.problem.words
-    quoted = words.split("'")
-    return quoted[1] if len(quoted) > 2 else words[:60]
+    """The status line where one came."""
+    status = _STATUS.search(refused.problem.words)
+    return status[1] if status else refused.problem.words[:80]
 
 
 def _why_refused(refused: CallRefused) -> str:
