@@ -2,7 +2,10 @@ import pytest
 import txaio
 from twisted.internet.task import Clock
 
+from tests.recognisers.conftest import sessions, start_sessions
 from tests.server.in_memory import Server
+
+__all__ = ["sessions", "start_sessions"]  # fixtures
 
 
 @pytest.fixture

@@ -116,6 +116,9 @@ STREAMS = st.lists(USUAL | USUAL | MESSAGES | FRAGMENTED | ANYTHING | st.binary(
 @example(frames=[frame(TEXT, b"a"), frame(TEXT, b"b", fin=False), frame(TEXT, b"c")], places=[])
 @example(frames=[frame(TEXT, b"a", fin=False), frame(PING, b"p"), frame(CONTINUATION, b"b")], places=[3, 9])
 @example(frames=[frame(CLOSE, b""), frame(TEXT, b"after")], places=[])
+@example(frames=[frame(TEXT, b"short", spare=1)], places=[])
+@example(frames=[frame(TEXT, b"short", spare=2)], places=[])
+@example(frames=[frame(TEXT, b"x" * (LARGEST + 1)), frame(TEXT, b"after")], places=[70_001])
 def test_it_does_what_autobahn_does(autobahn_clock: Clock, frames: list[bytes], places: list[int]) -> None:
     pieces = cut(b"".join(frames), places)
     assert serve(OURS, pieces) == serve(AUTOBAHNS, pieces)
