@@ -67,6 +67,14 @@ def test_a_long_utterance_is_cut_and_nothing_is_lost_between() -> None:
     assert third == Segment(60 * FRAME, 70 * FRAME, cut=False)
 
 
+def test_a_long_utterance_is_cut_in_its_last_gap_between_words() -> None:
+    loud, quiet = b"\x00\x08" * FRAME, b"\x03\x00" * FRAME
+    voiced = Endpointer(lambda _frame: True, QUICK)
+    found = voiced.write(loud * 12 + quiet * 3 + loud * 5 + quiet * 3 + loud * 20)
+    assert found[0] == Segment(0, 22 * FRAME, cut=True)
+    assert voiced.speaking_since == 22 * FRAME
+
+
 def test_nothing_follows_a_cut_when_nothing_more_is_voiced() -> None:
     assert segments_of(frames(30, voiced=True) + frames(40, voiced=False)) == [Segment(0, 30 * FRAME, cut=True)]
 

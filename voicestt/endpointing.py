@@ -2,18 +2,23 @@
 
 Pure: audio is the only clock, and all positions are samples at 8 kHz since the stream's start. A segment
 opens when enough frames of a short window are voiced, reaches back by a pre-roll for the soft beginning of the
-first word, and closes after a pause. A segment that grows too long is cut, and the next one starts at the cut.
+first word, and closes after a pause. A segment that grows too long is cut where its last two seconds are quietest,
+which is hardly ever inside a word, and the next one starts at the cut.
 """
 
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
 import webrtcvad  # type: ignore[import-untyped]
 
 SAMPLES_PER_MS = 8
 SAMPLES_PER_FRAME = 160
 BYTES_PER_FRAME = 320
+
+_CUT_WITHIN_FRAMES = 100
+_GAP_FRAMES = 3  # what is quiet between two words lasts about so long
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,7 @@ class Endpointer:
         self._detected_at = 0
         self._last_end = 0
         self._last_voiced = 0
+        self._loudness: deque[float] = deque(maxlen=_CUT_WITHIN_FRAMES)
 
     @property
     def position(self) -> int:
@@ -129,6 +135,7 @@ class Endpointer:
         if voiced:
             self._last_voiced = self._judged
         if self._start is not None:
+            self._loudness.append(_loudness_of(frame))
             return self._ending(self._start)
         if sum(self._window) >= self._enough:
             frames_ago = len(self._window) - self._window.index(True)
@@ -137,6 +144,7 @@ class Endpointer:
 
     def _open(self, start: int) -> None:
         self._start = start
+        self._loudness.clear()
         self._detected_at = max(self._judged, start)
 
     def _reach_back(self, from_sample: int) -> int:
@@ -147,8 +155,9 @@ class Endpointer:
         if self._judged - silent_since >= self._pause:
             return self._close(self._judged, cut=False)
         if self._judged - start >= self._longest:
-            segment = self._close(self._judged, cut=True)
-            self._open(self._judged)
+            quietest = self._judged - self._frames_since_quietest() * SAMPLES_PER_FRAME
+            segment = self._close(quietest, cut=True)
+            self._open(quietest)
             return segment
         return None
 
@@ -158,7 +167,19 @@ class Endpointer:
         if start is None or self._last_voiced <= start:
             return None  # nothing was voiced after a cut or a begin()
         self._last_end = end
-        return Segment(start, end, cut, self._last_voiced)
+        return Segment(start, end, cut, min(self._last_voiced, end))
+
+    def _frames_since_quietest(self) -> int:
+        """How long ago the middle of the quietest gap was, the latest of equals; 0 where nothing is quieter."""
+        loudness = list(self._loudness)
+        gaps = [sum(loudness[at - _GAP_FRAMES : at]) for at in range(_GAP_FRAMES, len(loudness) + 1)]
+        if not gaps or min(gaps) == gaps[-1]:
+            return 0
+        return gaps[::-1].index(min(gaps)) + 1
+
+
+def _loudness_of(frame: bytes) -> float:
+    return float(np.abs(np.frombuffer(frame, "<i2").astype(np.int32)).mean())
 
 
 def webrtc_voicing(mode: int) -> Callable[[bytes], bool]:
