@@ -253,19 +253,28 @@ def _pause(seconds: float) -> "Deferred[None]":
 
 
 @contextlib.contextmanager
-def stage(folder: Path, said: script.Script, *google_options: str, **settings: str) -> Iterator[Stage]:
-    """Both processes, listening."""
+def google_that_fails(folder: Path, said: script.Script, *options: str) -> Iterator[tuple[Services, Path]]:
+    """The Google service as a process, and the file of its faults."""
     folder.mkdir(parents=True, exist_ok=True)
     script_file, faults_file, log = folder / "script.json", folder / "faults.txt", folder / "google.log"
     script_file.write_text(json.dumps(_as_json(said)), "utf-8")
     faults_file.write_text("", "utf-8")
     google = Services(folder, script=script_file)
-    command = [*google.google_command(), "--record-audio", "--faults", str(faults_file), *google_options]
+    command = [*google.google_command(), "--record-audio", "--faults", str(faults_file), *options]
     with running(command, os.environ | {"PYTHONUNBUFFERED": "1"}, folder, log) as process:
         until(lambda: process.poll() is not None or b"listening on" in log.read_bytes(), "google-local listens")
         assert process.poll() is None, log.read_text("utf-8")
-        with running_server(folder, google.google_port, **settings) as server:
-            yield Stage(server, google, said, faults_file)
+        yield google, faults_file
+
+
+@contextlib.contextmanager
+def stage(folder: Path, said: script.Script, *google_options: str, **settings: str) -> Iterator[Stage]:
+    """Both processes, listening."""
+    with (
+        google_that_fails(folder, said, *google_options) as (google, faults_file),
+        running_server(folder, google.google_port, **settings) as server,
+    ):
+        yield Stage(server, google, said, faults_file)
 
 
 def _as_json(said: script.Script) -> dict[str, Any]:
