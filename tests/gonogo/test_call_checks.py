@@ -5,7 +5,8 @@ import pytest
 from tests.gonogo.scenes import HOST, findings_of, scene
 from tests.recognisers.on_reactor import on_reactor
 from voicestt.demo.judgement import Event
-from voicestt.gonogo.call_checks import Heard, call_checks
+from voicestt.gonogo.call_checks import call_checks
+from voicestt.gonogo.listening import Heard
 from voicestt.gonogo.recordings import Recording, find_recording
 from voicestt.gonogo.report import Finding, Outcome
 from voicestt.gonogo.scene import Scene, Where

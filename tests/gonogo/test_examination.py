@@ -54,7 +54,7 @@ def test_what_needs_a_failed_check_is_skipped_and_names_the_cause(clock: Clock) 
         ("c", Outcome.SKIPPED),
         ("d", Outcome.OK),
     ]
-    assert told[1].advice == "First mend: A is so."
+    assert [told[1].figure, told[2].figure] == ["waits for: A is so"] * 2
 
 
 def test_what_needs_something_that_cannot_be_seen_cannot_be_seen(clock: Clock) -> None:

@@ -15,7 +15,7 @@ from voicestt.gonogo.report import (
 
 GOOD = Finding("a.good", "it is good", Outcome.OK, "12 ms")
 UNSEEN = Finding("b.unseen", "it cannot be seen", Outcome.UNSEEN, "not from here", twilio=12100)
-SKIPPED = Finding("c.skipped", "it must be proved", Outcome.SKIPPED, "", "First mend: it is good.")
+SKIPPED = Finding("c.skipped", "it must be proved", Outcome.SKIPPED, "", "Give a clip.")
 BAD = Finding("d.bad", "it is as it should be", Outcome.FAILED, "a page", "Ask the proxy.", 12100)
 
 

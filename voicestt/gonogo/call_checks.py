@@ -1,24 +1,19 @@
 """One call, from the webhook to the last final, and what was seen of it."""
 
-from dataclasses import dataclass, field
-from pathlib import Path
-
-from voicestt.demo.judgement import CLOCK_GRAIN, WORST_WORD_ERRORS, Event, partial_gaps, percentile, read_events
+from voicestt.demo.judgement import CLOCK_GRAIN, WORST_WORD_ERRORS, partial_gaps, percentile
 from voicestt.demo.word_errors import WordErrors
 from voicestt.gonogo.examination import Check
-from voicestt.gonogo.recordings import Recording, find_recording, is_stand_in, sound
+from voicestt.gonogo.listening import LAST_WORDS, Heard, call_and_listen
+from voicestt.gonogo.recordings import find_recording, is_stand_in, sound
 from voicestt.gonogo.report import Found, failed, ok, skipped, unseen
 from voicestt.gonogo.scene import Scene, Where
 from voicestt.gonogo.settings_checks import READ
 from voicestt.gonogo.socket_checks import OPENS
 from voicestt.gonogo.webhook_checks import DOCUMENT
-from voicestt.simulator.call_values import CallOptions, CallReport, Target
-from voicestt.simulator.caller import place_call
 from voicestt.simulator.clip import BadClip
 
 RECORDING = "call.recording"
 _STAYS, _FINAL, _PARTIALS = "call.stays", "call.final", "call.partials"
-_LAST_WORDS = 20.0
 _SLOWEST_PARTIAL, _SLOWEST_FINAL = 2.5, 3.0
 _CALL_SECONDS = 180.0
 _LIVE_LINES = (
@@ -28,45 +23,6 @@ _LIVE_LINES = (
     "🟢 Final: ",
 )
 _ELSEWHERE = "`voicestt gonogo` without arguments proves it with the same settings."
-OPTIONS = CallOptions(status_callbacks=False)  # they are a check of their own
-
-
-@dataclass(slots=True)
-class Heard:
-    """A call that was made: what was said, how it went, and its words (None where they cannot be read)."""
-
-    recording: Recording | None = None
-    report: CallReport | None = None
-    events: list[Event] = field(default_factory=list)
-
-    @property
-    def partials(self) -> list[Event]:
-        """In order."""
-        return [event for event in self.events if not event.is_final]
-
-    @property
-    def finals(self) -> list[Event]:
-        """In order."""
-        return [event for event in self.events if event.is_final]
-
-    @property
-    def words(self) -> str:
-        """Of all finals."""
-        return " ".join(event.text.strip() for event in self.finals)
-
-    def after(self, moment: float | None, events: list[Event], at: int) -> float | None:
-        """Seconds from `moment` to one of `events`."""
-        return events[at].at - moment if events and moment is not None else None
-
-    @property
-    def first_partial(self) -> float | None:
-        """Seconds after the voice began."""
-        return self.after(self.report.voice_began_at if self.report else None, self.partials, 0)
-
-    @property
-    def last_final(self) -> float | None:
-        """Seconds after the voice ended."""
-        return self.after(self.report.voice_ended_at if self.report else None, self.finals, -1)
 
 
 def call_checks(scene: Scene, heard: Heard) -> list[Check]:
@@ -88,25 +44,6 @@ def call_checks(scene: Scene, heard: Heard) -> list[Check]:
         Check("call.words", "the words are those that were said", lambda: _words(scene, heard), (_FINAL,)),
         Check("call.log", "the log has the four lines of going live", lambda: _log(scene), (_PARTIALS,)),
     ]
-
-
-async def call_and_listen(
-    scene: Scene, target: Target, recording: Recording, heard: Heard, events_file: Path | None = None
-) -> None:
-    """Makes the call and, where its words can be read, waits for a final and for what comes right after it."""
-    report = await place_call(scene.reactor, target, recording.audio, OPTIONS)
-    heard.report = report
-    path = events_file or scene.events_file
-    if path is None or not report.ok:
-        return
-
-    def has_final() -> bool:
-        heard.events = [event for event in read_events(path) if event.call == report.call_sid]
-        return bool(heard.finals)
-
-    await scene.until(has_final, _LAST_WORDS)
-    await scene.rest(0.5)
-    has_final()
 
 
 async def _recording(scene: Scene, heard: Heard) -> Found:
@@ -147,9 +84,10 @@ async def _final(scene: Scene, heard: Heard) -> Found:
     if delay is None:
         advice = (
             "The recogniser heard nothing: is it the recording's language, is it loud enough, does the log say "
-            "`The words of … are lost`? A stand-in at GCP_STT_ENDPOINT that is not scripted needs a --clip."
+            "`The words of … are lost`? A stand-in at GCP_STT_ENDPOINT that is not scripted needs a --clip. "
+            "With --against: can you read its EVENTS_FILE?"
         )
-        return failed(f"none within {_LAST_WORDS:.0f} s", advice)
+        return failed(f"none within {LAST_WORDS:.0f} s", advice)
     return ok(f"{len(heard.finals)}, {delay * 1000:.0f} ms after the speech")
 
 

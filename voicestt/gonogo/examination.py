@@ -35,9 +35,14 @@ async def examine(
 ) -> tuple[Finding, ...]:
     """Runs all checks in their order and tells each finding as it comes; never raises for what a check does."""
     findings: dict[str, Finding] = {}
+    causes: dict[str, Finding] = {}
     for check in checks:
         missing = next((findings[key] for key in check.needs if findings[key].outcome is not Outcome.OK), None)
-        found = await _try(clock, check) if missing is None else _without(missing)
+        if missing is None:
+            found = await _try(clock, check)
+        else:
+            causes[check.key] = cause = causes.get(missing.key, missing)
+            found = _without(cause)
         twilio = found.twilio or check.twilio
         findings[check.key] = Finding(check.key, check.title, found.outcome, found.figure, found.advice, twilio)
         tell(findings[check.key])
@@ -60,7 +65,7 @@ async def _try(clock: IReactorTime, check: Check) -> Found:
         )
 
 
-def _without(missing: Finding) -> Found:
-    if missing.outcome is Outcome.UNSEEN:
-        return Found(Outcome.UNSEEN, missing.figure)
-    return Found(Outcome.SKIPPED, "", f"First mend: {missing.check}.")
+def _without(cause: Finding) -> Found:
+    if cause.outcome is Outcome.UNSEEN:
+        return Found(Outcome.UNSEEN, cause.figure)
+    return Found(Outcome.SKIPPED, f"waits for: {cause.check}")

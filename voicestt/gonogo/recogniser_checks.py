@@ -13,7 +13,7 @@ from voicestt import mulaw
 from voicestt.gonogo.examination import Check
 from voicestt.gonogo.report import Found, failed, ok, unseen
 from voicestt.gonogo.scene import Scene, Where
-from voicestt.gonogo.settings_checks import READ
+from voicestt.gonogo.settings_checks import KEY, READ
 from voicestt.gonogo.web import NoAnswer, Reply, ask
 from voicestt.recogniser import RecogniserError, Result
 from voicestt.recognisers.google import Google
@@ -58,7 +58,7 @@ def recogniser_checks(scene: Scene) -> list[Check]:
     """Reached, the key taken, the pair of model and language taken, the clock right."""
     answer = _Answer()
     return [
-        Check(REACHED, "the recogniser can be reached", lambda: _reached(scene, answer), (READ,)),
+        Check(REACHED, "the recogniser can be reached", lambda: _reached(scene, answer), (READ, KEY)),
         Check(TAKEN, "the recogniser accepts the credentials", lambda: _taken(scene, answer), (REACHED,)),
         Check(PAIR, "the recogniser accepts model and language", lambda: _pair(scene, answer), (TAKEN,)),
         Check("recogniser.clock", "the clock is right for signed tokens", lambda: _clock(scene), (READ,)),

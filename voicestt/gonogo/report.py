@@ -87,7 +87,7 @@ class Finding:
     @property
     def what_to_do(self) -> str:
         """The advice, with the number to look for in Twilio's Debugger where the check failed."""
-        shows = f"Twilio's Debugger shows {self.twilio}." if self.twilio and not self.outcome.allows_go else ""
+        shows = f"Twilio's Debugger shows {self.twilio}." if self.twilio and self.outcome is Outcome.FAILED else ""
         return " ".join(filter(None, (self.advice, shows)))
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
-from voicestt.gonogo.call_checks import Heard, call_checks
+from voicestt.gonogo.call_checks import call_checks
 from voicestt.gonogo.examination import Check, examine
+from voicestt.gonogo.listening import Heard
 from voicestt.gonogo.network_checks import ANSWERS, network_checks
 from voicestt.gonogo.recogniser_checks import recogniser_checks
 from voicestt.gonogo.report import Finding

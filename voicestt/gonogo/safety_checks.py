@@ -16,8 +16,9 @@ from twisted.internet.defer import Deferred
 from voicestt.demo.judgement import read_events
 from voicestt.demo.word_errors import WordErrors
 from voicestt.flag_command import ask as ask_control
-from voicestt.gonogo.call_checks import OPTIONS, RECORDING, Heard, call_and_listen
+from voicestt.gonogo.call_checks import RECORDING
 from voicestt.gonogo.examination import Check
+from voicestt.gonogo.listening import OPTIONS, Heard, call_and_listen
 from voicestt.gonogo.recordings import coded_speech
 from voicestt.gonogo.report import Found, Outcome, failed, ok, unseen
 from voicestt.gonogo.scene import Scene

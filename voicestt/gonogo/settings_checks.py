@@ -10,7 +10,7 @@ from google.auth.exceptions import GoogleAuthError
 from voicestt import digests, twiml
 from voicestt.gonogo.development_hosts import why_not_public
 from voicestt.gonogo.examination import Check
-from voicestt.gonogo.report import Found, failed, ok, skipped, unseen
+from voicestt.gonogo.report import Found, failed, ok, skipped
 from voicestt.gonogo.scene import Scene, Where
 from voicestt.gonogo.web import NoAnswer, Reply, ask, in_thread
 from voicestt.recognisers.google_channels import load_key
@@ -18,7 +18,7 @@ from voicestt.server.environment_file import EnvironmentFile
 from voicestt.settings import BadSettings, Settings, variables
 from voicestt.simulator.signatures import signed_headers
 
-READ, SIGNED, SAME = "settings.read", "settings.signed", "settings.same"
+READ, SIGNED, KEY, SAME = "settings.read", "settings.signed", "settings.key", "settings.same"
 
 # A platform gives each process its own port; nothing that a caller notices depends on it.
 _OF_THE_PLACE = frozenset({"PORT"})
@@ -36,7 +36,7 @@ def settings_checks(scene: Scene) -> list[Check]:
             twilio=11200,
         ),
         Check(SIGNED, "only Twilio's signed requests are taken", lambda: _signed(scene), needs=(READ,)),
-        Check("settings.key", "Google's key can be loaded", lambda: _key(scene), needs=(READ,)),
+        Check(KEY, "Google's key can be loaded", lambda: _key(scene), needs=(READ,)),
     ]
 
 
@@ -51,7 +51,10 @@ async def _read(scene: Scene) -> Found:
         scene.environ = EnvironmentFile(scene.environ.get("VOICESTT_ENV_FILE"), scene.environ, {}).variables()
         scene.read_settings = Settings.from_environment(scene.environ)
     except BadSettings as bad:
-        return failed(f"{len(bad.problems)} cannot", "; ".join(bad.problems) + ". The server does not start so.")
+        return failed(
+            f"{len(bad.problems)} cannot",
+            "; ".join(problem.rstrip(".") for problem in bad.problems) + ". The server does not start so.",
+        )
     set_here = sum(1 for variable in variables() if scene.environ.get(variable.name, "").strip())
     return ok(f"{len(variables())} variables, {set_here} of them set")
 
@@ -74,9 +77,9 @@ async def _signed(scene: Scene) -> Found:
 async def _key(scene: Scene) -> Found:
     settings = scene.settings
     if settings.engine == "embedded":
-        return unseen("none is needed: STT_ENGINE=embedded")
+        return ok("none is needed: STT_ENGINE=embedded")
     if settings.insecure:
-        return unseen("none is needed: GCP_STT_INSECURE=true")
+        return ok("none is needed: GCP_STT_INSECURE=true")
     try:
         kind, project = await in_thread(scene.reactor, lambda: _load(settings))
     except BadSettings as bad:

@@ -1,0 +1,92 @@
+"""A call that is made to be listened to: what was said, how it went, and the words that came of it."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from voicestt.demo.judgement import Event
+from voicestt.gonogo.recordings import Recording
+from voicestt.gonogo.scene import Scene
+from voicestt.simulator.call_values import CallOptions, CallReport, Target
+from voicestt.simulator.caller import place_call
+
+LAST_WORDS = 20.0
+OPTIONS = CallOptions(status_callbacks=False)  # they are a check of their own
+
+
+@dataclass(slots=True)
+class Heard:
+    """A call that was made: what was said, how it went, and its words (None where they cannot be read)."""
+
+    recording: Recording | None = None
+    report: CallReport | None = None
+    events: list[Event] = field(default_factory=list)
+
+    @property
+    def partials(self) -> list[Event]:
+        """In order."""
+        return [event for event in self.events if not event.is_final]
+
+    @property
+    def finals(self) -> list[Event]:
+        """In order."""
+        return [event for event in self.events if event.is_final]
+
+    @property
+    def words(self) -> str:
+        """Of all finals."""
+        return " ".join(event.text.strip() for event in self.finals)
+
+    def after(self, moment: float | None, events: list[Event], at: int) -> float | None:
+        """Seconds from `moment` to one of `events`."""
+        return events[at].at - moment if events and moment is not None else None
+
+    @property
+    def first_partial(self) -> float | None:
+        """Seconds after the voice began."""
+        return self.after(self.report.voice_began_at if self.report else None, self.partials, 0)
+
+    @property
+    def last_final(self) -> float | None:
+        """Seconds after the voice ended."""
+        return self.after(self.report.voice_ended_at if self.report else None, self.finals, -1)
+
+
+async def call_and_listen(
+    scene: Scene, target: Target, recording: Recording, heard: Heard, events_file: Path | None = None
+) -> None:
+    """Makes the call and, where its words can be read, waits for a final and for what comes right after it."""
+    path = events_file or scene.events_file
+    before = _size(path)
+    report = await place_call(scene.reactor, target, recording.audio, OPTIONS)
+    heard.report = report
+    if path is None or not report.ok:
+        return
+
+    def has_final() -> bool:
+        heard.events = [event for event in _events_after(path, before) if event.call == report.call_sid]
+        return bool(heard.finals)
+
+    await scene.until(has_final, LAST_WORDS)
+    await scene.rest(0.5)
+    has_final()
+
+
+def _size(path: Path | None) -> int:
+    return path.stat().st_size if path is not None and path.exists() else 0
+
+
+def _events_after(path: Path, start: int) -> list[Event]:
+    """The partials and finals behind so many bytes of EVENTS_FILE: a server in use has written much before."""
+    try:
+        with path.open("rb") as file:
+            file.seek(start)
+            lines = file.read().rpartition(b"\n")[0].splitlines()
+    except OSError:
+        return []
+    said = [json.loads(line) for line in lines]
+    return [
+        Event(line["call"], line["kind"] == "final", line["text"], line["t"])
+        for line in said
+        if line.get("kind") in {"partial", "final"}
+    ]
