@@ -17,7 +17,7 @@ import hmac
 import json
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from voicestt.credentials import Credentials
 from voicestt.settings import Settings
@@ -29,15 +29,19 @@ Answer = Mapping[str, object]
 """`{"salt": hex, "digests": {variable: hex}}`."""
 
 
-def digest_answers(settings: Settings) -> Callable[[str], Answer] | None:
-    """What answers a nonce with a salt and the digests of `settings`; None where there is no key for them."""
+def digest_answers(settings: Settings, is_streaming: Callable[[], bool]) -> Callable[[str], Answer] | None:
+    """What answers a nonce with a salt and the digests of `settings`; None where there is no key for them.
+
+    `is_streaming` says how ENABLE_STREAMING_STT stands now: it can be turned while the server runs.
+    """
     token = settings.twilio_auth_token
     if token is None:
         return None
 
     def answer(nonce: str) -> Answer:
         salt = secrets.token_hex(16)
-        return {"salt": salt, "digests": digests(settings, token, nonce, salt)}
+        now = replace(settings, enable_streaming_stt=is_streaming())
+        return {"salt": salt, "digests": digests(now, token, nonce, salt)}
 
     return answer
 

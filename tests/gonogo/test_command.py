@@ -84,6 +84,11 @@ def test_json_is_all_that_is_on_stdout(finds: Callable[..., object]) -> None:
     assert (json.loads(result.stdout)["verdict"], result.exit_code) == ("NO-GO", 1)
 
 
+def test_it_is_among_the_commands_and_explains_itself() -> None:
+    assert "  gonogo " in CliRunner().invoke(main, ["--help"]).output
+    assert "The exit code is 0 for GO and 1 for NO-GO" in " ".join(invoke("--help").output.split())
+
+
 def test_colours_only_where_they_are_wanted() -> None:
     wants = command._wants_colour
     assert wants({}, True)

@@ -28,13 +28,13 @@ class Answering(Server):
     def __init__(self, clock: Clock, **variables: str) -> None:
         super().__init__(clock, **variables)
         token = self.settings.twilio_auth_token if self.settings.twilio_validate else None
-        media, answers = media_resource(clock, self.calls), digest_answers(self.settings)
+        media, answers = media_resource(clock, self.calls), digest_answers(self.settings, lambda: False)
         webhooks = Webhooks(HOST, SignatureCheck(token), self.book, self.calls, media, answers)
         self.site = QuietSite(webhooks.app.resource(), reactor=clock)  # type: ignore[no-untyped-call]
 
 
 def answer_of(settings: Settings, nonce: str = "n1") -> digests.Answer:
-    answers = digest_answers(settings)
+    answers = digest_answers(settings, lambda: settings.enable_streaming_stt)
     assert answers is not None
     return answers(nonce)
 
@@ -46,6 +46,13 @@ def test_equal_settings_have_no_differences() -> None:
 def test_what_differs_is_named() -> None:
     theirs = settings_of(ENABLE_STREAMING_STT="true", STT_BATCH_MS="100")
     assert differing(settings_of(), TOKEN, "n1", answer_of(theirs)) == ["ENABLE_STREAMING_STT", "STT_BATCH_MS"]
+
+
+def test_a_flag_that_was_turned_in_the_running_server_differs() -> None:
+    settings = settings_of(ENABLE_STREAMING_STT="true")
+    turned = digest_answers(settings, lambda: False)
+    assert turned is not None
+    assert differing(settings, TOKEN, "n1", turned("n1")) == ["ENABLE_STREAMING_STT"]
 
 
 def test_the_same_thing_written_otherwise_is_equal(tmp_path: Path) -> None:
@@ -95,7 +102,7 @@ def test_something_else_is_refused(said: dict[str, object]) -> None:
 
 def test_without_a_token_there_is_no_key_and_no_answer() -> None:
     settings = Settings.from_environment({"PUBLIC_HOST": HOST, "TWILIO_VALIDATE": "false"})
-    assert digest_answers(settings) is None
+    assert digest_answers(settings, lambda: True) is None
 
 
 @pytest.mark.parametrize(("token", "status"), [(TOKEN, 200), ("0" * 32, 403), (None, 403)])

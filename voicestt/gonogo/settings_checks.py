@@ -14,7 +14,7 @@ from voicestt.gonogo.report import Found, failed, ok, skipped
 from voicestt.gonogo.scene import Scene, Where
 from voicestt.gonogo.web import NoAnswer, Reply, ask, in_thread
 from voicestt.recognisers.google_channels import load_key
-from voicestt.server.environment_file import EnvironmentFile
+from voicestt.server.environment_file import FLAG, EnvironmentFile
 from voicestt.settings import BadSettings, Settings, variables
 from voicestt.simulator.signatures import signed_headers
 
@@ -143,4 +143,6 @@ def _compared(scene: Scene, names: list[str]) -> Found:
         return ok("equal, by a digest each")
     whose = "the deployment's" if scene.where is Where.PUBLIC else "the running server's"
     advice = f"Make this environment and {whose} equal and restart it, or you prove the wrong thing."
+    if FLAG in names:
+        advice += " The flag may have been turned while it runs: `voicestt flag show` there."
     return failed(f"differ: {', '.join(names)}", advice)

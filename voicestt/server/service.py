@@ -200,9 +200,8 @@ class VoiceService(Service):
         settings = self._settings
         token = settings.twilio_auth_token if settings.twilio_validate else None
         media = media_resource(self._reactor, calls)
-        webhooks = Webhooks(
-            settings.public_host, SignatureCheck(token), self._book, calls, media, digest_answers(settings)
-        )
+        answers = digest_answers(settings, lambda: self._flag.is_on)
+        webhooks = Webhooks(settings.public_host, SignatureCheck(token), self._book, calls, media, answers)
         return _QuietSite(webhooks.app.resource(), timeout=KEEP_ALIVE_SECONDS)  # type: ignore[no-untyped-call]
 
     async def _listen(self, site: Site) -> None:
