@@ -17,13 +17,13 @@ import numpy as np
 import pytest_twisted  # type: ignore[import-untyped]
 from twisted.internet.defer import Deferred, gatherResults
 
-from tests.bench.load import json_lines
 from tests.end_to_end.rig import Server, running, running_server, until
 from tests.recognisers.on_reactor import reactor
 from voicestt import mulaw
 from voicestt.demo.services import Services
 from voicestt.google_local import coded, script
 from voicestt.google_local.timeline import Timeline, clip_of
+from voicestt.load.accounts import json_lines
 from voicestt.simulator.call_values import CallOptions, CallReport
 from voicestt.simulator.caller import place_call
 
