@@ -2,17 +2,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.gonogo.scenes import HOST, findings_of, scene
+from tests.gonogo.scenes import findings_of, scene
 from tests.recognisers.on_reactor import on_reactor
 from voicestt.demo.judgement import Event
 from voicestt.gonogo.call_checks import call_checks
-from voicestt.gonogo.listening import Heard
+from voicestt.gonogo.listening import Heard, broken
 from voicestt.gonogo.recordings import Recording, find_recording
 from voicestt.gonogo.report import Finding, Outcome
 from voicestt.gonogo.scene import Scene, Where
 from voicestt.simulator.call_values import CallReport
+from voicestt.simulator.problems import Problem
 
-assert HOST
 REPORT = CallReport("CA1", "MZ1", voice_began_at=10.0, voice_ended_at=12.0)
 FINAL = Event("CA1", True, "one two three four", 12.5)
 
@@ -52,6 +52,12 @@ async def test_partials_closer_than_the_debounce_are_a_failure(here: Scene) -> N
     bad = heard(partial("one", 10.5), partial("one two", 10.6), FINAL)
     assert (await one(here, "call.cadence", bad)).outcome is Outcome.FAILED
     assert (await one(here, "call.cadence", heard(partial("one", 10.5), FINAL))).outcome is Outcome.SKIPPED
+
+
+def test_a_late_goodbye_did_not_break_the_call() -> None:
+    late, lost = Problem("the WebSocket was not closed properly", 31924), Problem("it broke", 31903)
+    assert broken(CallReport("CA1", "MZ1", problems=(late,))) is None
+    assert broken(CallReport("CA1", "MZ1", problems=(late, lost))) is lost
 
 
 @on_reactor

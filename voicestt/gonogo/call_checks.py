@@ -3,7 +3,7 @@
 from voicestt.demo.judgement import CLOCK_GRAIN, WORST_WORD_ERRORS, partial_gaps, percentile
 from voicestt.demo.word_errors import WordErrors
 from voicestt.gonogo.examination import Check
-from voicestt.gonogo.listening import LAST_WORDS, Heard, call_and_listen
+from voicestt.gonogo.listening import LAST_WORDS, Heard, broken, call_and_listen
 from voicestt.gonogo.recordings import find_recording, is_stand_in, sound
 from voicestt.gonogo.report import Found, failed, ok, skipped, unseen
 from voicestt.gonogo.scene import Scene, Where
@@ -66,9 +66,9 @@ async def _stays(scene: Scene, heard: Heard) -> Found:
     await call_and_listen(scene, scene.target, recording, heard)
     report = heard.report
     assert report is not None  # noqa: S101 - place_call never raises
-    if report.ok:
-        return ok(f"{report.seconds:.1f} s, closed with {report.close_code}")
-    problem = report.problems[0]
+    problem = broken(report)
+    if problem is None:
+        return ok(f"{report.seconds:.1f} s, closed with {report.close_code or 'no code'}")
     advice = (
         "The server's log says why it closed: an audio format that is not mu-law, a refused start, or a "
         "mistake. If it shows no such line, a proxy between ends WebSockets: look for its time-out, and "

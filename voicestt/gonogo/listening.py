@@ -9,8 +9,10 @@ from voicestt.gonogo.recordings import Recording
 from voicestt.gonogo.scene import Scene
 from voicestt.simulator.call_values import CallOptions, CallReport, Target
 from voicestt.simulator.caller import place_call
+from voicestt.simulator.problems import Problem
 
 LAST_WORDS = 20.0
+_LATE_GOODBYE = 31924
 OPTIONS = CallOptions(status_callbacks=False)  # they are a check of their own
 
 
@@ -60,7 +62,7 @@ async def call_and_listen(
     before = _size(path)
     report = await place_call(scene.reactor, target, recording.audio, OPTIONS)
     heard.report = report
-    if path is None or not report.ok:
+    if path is None or broken(report):
         return
 
     def has_final() -> bool:
@@ -70,6 +72,11 @@ async def call_and_listen(
     await scene.until(has_final, LAST_WORDS)
     await scene.rest(0.5)
     has_final()
+
+
+def broken(report: CallReport) -> Problem | None:
+    """What ended the call before its time; a goodbye that came late after all of it is not that."""
+    return next((problem for problem in report.problems if problem.code != _LATE_GOODBYE), None)
 
 
 def _size(path: Path | None) -> int:

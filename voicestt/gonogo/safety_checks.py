@@ -18,7 +18,7 @@ from voicestt.demo.word_errors import WordErrors
 from voicestt.flag_command import ask as ask_control
 from voicestt.gonogo.call_checks import RECORDING
 from voicestt.gonogo.examination import Check
-from voicestt.gonogo.listening import OPTIONS, Heard, call_and_listen
+from voicestt.gonogo.listening import Heard, call_and_listen
 from voicestt.gonogo.recordings import coded_speech
 from voicestt.gonogo.report import Found, Outcome, failed, ok, unseen
 from voicestt.gonogo.scene import Scene
@@ -28,7 +28,7 @@ from voicestt.gonogo.web import in_thread
 from voicestt.google_local.script import Script, Utterance
 from voicestt.google_local.scripted import ScriptEngine
 from voicestt.google_local.service import LocalGoogle
-from voicestt.simulator.call_values import Target
+from voicestt.simulator.call_values import CallOptions, Target
 from voicestt.simulator.caller import place_call
 
 _FIRST, _SECOND = (0.4, 3.4), (4.2, 5.4)
@@ -37,7 +37,9 @@ _SAID = Script(
     final_delay=0.3,
 )
 _WORDS = " ".join(utterance.text for utterance in _SAID.utterances)
-_LENGTH = 5.8
+_LENGTH = 7.2
+# The silence at the end is coded too: the stand-in takes audio without a place for a call of its own.
+_OPTIONS = CallOptions(silence=0.0, status_callbacks=False)
 _OFF_AFTER, _ON_AFTER = 1.6, 1.2
 _PATIENCE = 15.0
 _SECONDS = 120.0
@@ -138,7 +140,7 @@ def _did_not_start(problem: NotStarted) -> Found:
 
 async def _every_word(scene: Scene, server: StartedServer, act: Act) -> Found:
     audio = coded_speech(_LENGTH, [_FIRST, _SECOND])
-    calling = Deferred.fromCoroutine(place_call(scene.reactor, _target(scene, server), audio, OPTIONS))
+    calling = Deferred.fromCoroutine(place_call(scene.reactor, _target(scene, server), audio, _OPTIONS))
     try:
         await act(server)
     finally:
