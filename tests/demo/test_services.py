@@ -7,7 +7,9 @@ from voicestt.demo.services import Services, free_port
 
 def test_the_server_is_pointed_at_the_local_google_service(tmp_path: Path) -> None:
     services = Services(tmp_path, google_port=1001, server_port=1002)
-    environment = services.server_environment({"PATH": "/bin", "GCP_STT_MODEL": "x", "PORT": "1", "WHISPER_URL": "y"})
+    environment = services.server_environment(
+        {"PATH": "/bin", "GCP_STT_MODEL": "x", "PORT": "1", "WHISPER_URL": "y"}
+    )
     assert environment == {
         "PATH": "/bin",
         "PUBLIC_HOST": "demo.example",
