@@ -18,7 +18,7 @@ from voicestt.demo.word_errors import WordErrors
 from voicestt.flag_command import ask as ask_control
 from voicestt.gonogo.call_checks import RECORDING
 from voicestt.gonogo.examination import Check
-from voicestt.gonogo.listening import Heard, call_and_listen
+from voicestt.gonogo.listening import Heard, broken, call_and_listen
 from voicestt.gonogo.recordings import coded_speech
 from voicestt.gonogo.report import Found, Outcome, failed, ok, unseen
 from voicestt.gonogo.scene import Scene
@@ -145,10 +145,9 @@ async def _every_word(scene: Scene, server: StartedServer, act: Act) -> Found:
         await act(server)
     finally:
         report = await calling
-    if not report.ok:
-        return failed(
-            str(report.problems[0]), "See what the first call says above: the same settings, another server."
-        )
+    problem = broken(report)
+    if problem is not None:
+        return failed(str(problem), "See what the first call says above: the same settings, another server.")
 
     def wrong() -> int:
         return WordErrors.between(_WORDS, _heard(server.events_file, report.call_sid)).wrong
