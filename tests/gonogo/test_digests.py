@@ -11,6 +11,7 @@ from tests.server.fakes import TOKEN, settings_of
 from tests.server.in_memory import HOST, QuietSite, Server
 from voicestt import digests
 from voicestt.digests import PATH, differing, digest_answers
+from voicestt.server.root import Root
 from voicestt.server.signatures import SignatureCheck
 from voicestt.server.webhooks import Webhooks
 from voicestt.server.websocket import media_resource
@@ -30,7 +31,7 @@ class Answering(Server):
         token = self.settings.twilio_auth_token if self.settings.twilio_validate else None
         media, answers = media_resource(clock, self.calls), digest_answers(self.settings, lambda: False)
         webhooks = Webhooks(HOST, SignatureCheck(token), self.book, self.calls, media, answers)
-        self.site = QuietSite(webhooks.app.resource(), reactor=clock)  # type: ignore[no-untyped-call]
+        self.site = QuietSite(Root(webhooks.app.resource()), reactor=clock)  # type: ignore[no-untyped-call]
 
 
 def answer_of(settings: Settings, nonce: str = "n1") -> digests.Answer:

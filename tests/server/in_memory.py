@@ -21,6 +21,7 @@ from tests.server.fakes import TOKEN, Collected, settings_of
 from voicestt import twiml
 from voicestt.server.call_book import CallBook
 from voicestt.server.calls import Calls
+from voicestt.server.root import Root
 from voicestt.server.signatures import SignatureCheck
 from voicestt.server.webhooks import Webhooks
 from voicestt.server.websocket import media_resource
@@ -151,7 +152,7 @@ class Server:
         self.calls = Calls(clock, self.settings, self.book, self.recogniser, self.audience)
         token = self.settings.twilio_auth_token if self.settings.twilio_validate else None
         webhooks = Webhooks(HOST, SignatureCheck(token), self.book, self.calls, media_resource(clock, self.calls))
-        self.site = QuietSite(webhooks.app.resource(), reactor=clock)  # type: ignore[no-untyped-call]
+        self.site = QuietSite(Root(webhooks.app.resource()), reactor=clock)  # type: ignore[no-untyped-call]
 
     def ask(self, request: bytes) -> bytes:
         """The bytes that come back for these bytes."""
