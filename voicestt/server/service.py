@@ -35,6 +35,7 @@ from voicestt.server.fanout import Fanout
 from voicestt.server.flag_switch import FlagSwitch
 from voicestt.server.hangup import Hangup
 from voicestt.server.signatures import SignatureCheck
+from voicestt.server.root import Root
 from voicestt.server.webhooks import Webhooks
 from voicestt.server.websocket import media_resource
 from voicestt.server.whisper import last_resort
@@ -202,7 +203,7 @@ class VoiceService(Service):
         media = media_resource(self._reactor, calls)
         answers = digest_answers(settings, lambda: self._flag.is_on)
         webhooks = Webhooks(settings.public_host, SignatureCheck(token), self._book, calls, media, answers)
-        return _QuietSite(webhooks.app.resource(), timeout=KEEP_ALIVE_SECONDS)  # type: ignore[no-untyped-call]
+        return _QuietSite(Root(webhooks.app.resource()), timeout=KEEP_ALIVE_SECONDS)  # type: ignore[no-untyped-call]
 
     async def _listen(self, site: Site) -> None:
         for endpoint in self._endpoints:
