@@ -11,6 +11,7 @@ from tests.recognisers.fakes import ScriptedRecogniser, ScriptedSession
 from tests.server.fakes import CALL, Collected
 from voicestt.audience import CallEnded, CallStarted, Final, Happened, Partial
 from voicestt.call import CallInputs, CallParts, new_call
+from voicestt.figures import Spread, Summary
 from voicestt.ledger import Account
 from voicestt.recogniser import Incident, RecogniserError, Result
 
@@ -81,7 +82,8 @@ def test_the_story_of_a_call(line: Line) -> None:
         Happened(CALL, "degraded", "no route", 1.5),
         Final(CALL, 2, "תודה רבה"),
     ]
-    assert line.audience.end == CallEnded(CALL, "stop", 0.4, 20, 3_200, {}, account)
+    figures = Summary(final=Spread(1), fallbacks=1)
+    assert line.audience.end == CallEnded(CALL, "stop", 0.4, 20, 3_200, {}, account, figures=figures)
     assert line.times_over == 1
     assert line.clock.getDelayedCalls() == []
 

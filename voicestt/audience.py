@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from voicestt.figures import Summary
 from voicestt.ledger import Account
 
 
@@ -64,7 +65,7 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class CallEnded:
-    """The call is over and every word that there will be has been told."""
+    """The call is over and every word that there will be has been told; `figures` are what the caller felt."""
 
     call: CallDescription
     reason: str
@@ -74,6 +75,7 @@ class CallEnded:
     ignored: Mapping[str, int]
     account: Account = field(default_factory=Account)
     delivered: Delivered = Delivered()
+    figures: Summary = field(default_factory=Summary)
 
 
 @dataclass(frozen=True, slots=True)

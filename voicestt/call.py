@@ -21,6 +21,7 @@ from voicestt import mulaw
 from voicestt.audience import Audience, CallDescription, CallEnded, CallStarted, Final, Happened, Partial
 from voicestt.batching import Batcher
 from voicestt.clock import Clock, DelayedCall
+from voicestt.figures import Meter
 from voicestt.recogniser import CallRecogniser, CallSession, Incident, RecogniserError, Result
 
 _ARRIVALS_KEPT = 4_096  # batches: ten minutes at 150 ms, longer than any stream of Google's
@@ -51,11 +52,19 @@ class CallInputs(Protocol):
         """The last final was waited for long enough."""
 
 
+class TakesAudio(Protocol):
+    """Where frames go."""
+
+    def __call__(self, audio: bytes, timestamp: object = None, /) -> None:
+        """One frame, mu-law; `timestamp` is Twilio's, as it came."""
+
+
 @dataclass(slots=True)
 class CallParts:
     """What a call is made with. `over` is called once, when everything has been told.
 
-    `take` is where a frame of the caller's audio goes (mu-law, any length), by the state the call is in.
+    `take` is where a frame of the caller's audio goes (mu-law, any length; and Twilio's timestamp of it), by the
+    state the call is in. `meter` measures the call.
     """
 
     clock: Clock
@@ -66,7 +75,8 @@ class CallParts:
     over: Callable[[], None]
     ignored: Counter[str] = field(default_factory=Counter)
     conversation: "Conversation | None" = None
-    take: Callable[[bytes], None] = field(init=False)
+    meter: Meter = field(default_factory=Meter)
+    take: TakesAudio = field(init=False)
 
     def __post_init__(self) -> None:
         self.take = self._count_media
@@ -75,7 +85,7 @@ class CallParts:
         """From here on audio is only counted."""
         self.take = self._count_media
 
-    def _count_media(self, _audio: bytes) -> None:
+    def _count_media(self, _audio: bytes, _timestamp: object = None, /) -> None:
         self.ignored["media out of turn"] += 1
 
 
@@ -99,11 +109,14 @@ class Conversation:
         """How many bytes the next batch lacks."""
         return self._batcher.missing
 
-    def take(self, audio: bytes) -> None:
+    def take(self, audio: bytes, timestamp: object = None, /) -> None:
         """Audio from the line; whole batches go on to the recogniser."""
         self._frames += 1
-        for batch in self._batcher.add(audio):
-            self._hand_over(batch)
+        batches = self._batcher.add(audio)
+        if batches:
+            for batch in batches:
+                self._hand_over(batch)
+            self._parts.meter.batch(timestamp, self._session.backlog)
 
     def finish(self, reason: str) -> None:
         """Hands over the last short batch and half-closes."""
@@ -119,17 +132,22 @@ class Conversation:
 
     def hear(self, result: Result) -> None:
         """Tells the audience, and counts utterances: a final ends one."""
+        self._parts.meter.answered(result.stamps)
         text = result.text.strip()
         if not text:
             return
         if not result.is_final:
+            self._parts.meter.delivered_partial(result.stamps)
             self._parts.audience.tell(Partial(self.call, self._utterance, text, result.stability))
             return
-        self._parts.audience.tell(self._final(text, result))
+        final = self._final(text, result)
+        self._parts.meter.delivered_final(final.delay)
+        self._parts.audience.tell(final)
         self._utterance += 1
 
     def end(self) -> None:
         """Tells the audience the account of the call."""
+        account = self._session.account
         self._parts.audience.tell(
             CallEnded(
                 call=self.call,
@@ -138,12 +156,14 @@ class Conversation:
                 frames=self._frames,
                 audio_bytes=self._handed,
                 ignored=dict(self._parts.ignored),
-                account=self._session.account,
+                account=account,
+                figures=self._parts.meter.end(max(0, account.handed - account.received)),
             )
         )
 
     def pass_on(self, incident: Incident) -> None:
         """Tells the audience what happened to the recognition."""
+        self._parts.meter.happened(incident.kind)
         self._parts.audience.tell(Happened(self.call, incident.kind, incident.why, incident.seconds))
 
     def complain(self, why: str) -> None:

@@ -61,10 +61,14 @@ class Start(_Message, frozen=True, tag="start"):
 
 
 class MediaDetails(_Part, frozen=True, gc=False):
-    """One frame: mu-law bytes (base64 on the wire), of the `inbound` track where nothing else is said."""
+    """One frame: mu-law bytes (base64 on the wire), of the `inbound` track where nothing else is said.
+
+    `timestamp` is as it came: milliseconds, in a string. Few are looked at, so none is checked here.
+    """
 
     payload: bytes
     track: str = "inbound"
+    timestamp: Any = None
 
 
 class Media(_Message, frozen=True, tag="media", gc=False):

@@ -14,9 +14,10 @@ Above the port of one stream is that of one call (`CallRecogniser`): it never en
 the call's, and it gives an account of the audio.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+from voicestt.figures import Stamps
 from voicestt.ledger import Account
 
 
@@ -25,7 +26,8 @@ class Result:
     """Words of one utterance: a partial, which a later one replaces, or its final.
 
     `end` is the position in bytes up to which the words reach, 0 where the recogniser does not say;
-    `stability` and `confidence` are 0.0 to 1.0, 0.0 where they are not said.
+    `stability` and `confidence` are 0.0 to 1.0, 0.0 where they are not said. `stamps` say when it passed by, where
+    that is measured; they are no part of what was heard.
     """
 
     text: str
@@ -33,6 +35,7 @@ class Result:
     end: int = 0
     stability: float = 0.0
     confidence: float = 0.0
+    stamps: Stamps | None = field(default=None, compare=False, repr=False)
 
 
 # What another attempt cannot mend: gRPC's words for it.

@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -128,6 +129,23 @@ async def test_results_come_while_the_caller_still_speaks(google: Google) -> Non
     session.finish()
     assert await ear.end() is None
     assert len(ear.finals) == 2
+
+
+@on_reactor
+async def test_every_result_says_when_it_came_and_what_its_batches_waited(google: Google) -> None:
+    before = time.monotonic()
+    ear = talk(google, audio_of(40))
+    await ear.end()
+    stamps = [result.stamps for result in ear.results if result.stamps is not None]
+    assert len(stamps) == len(ear.results)
+    received = [one.received for one in stamps]
+    assert before <= received[0] <= received[-1] <= time.monotonic()
+    assert received == sorted(received)
+    responses = {id(one): one for one in stamps}.values()
+    hand_offs = [hand_off for one in responses for hand_off in one.hand_offs]
+    assert 1 <= len(hand_offs) <= len(batches(audio_of(40)))
+    assert all(0 <= hand_off <= received[-1] - before for hand_off in hand_offs)
+    assert all(one.hand_off == one.hand_offs[-1] for one in responses if one.hand_offs)
 
 
 @on_reactor

@@ -4,6 +4,7 @@ from twisted.internet.task import Clock
 from tests.conftest import Logged
 from tests.server.fakes import CALL
 from voicestt.audience import CallEnded, CallStarted, Delivered, Event, Final, Happened, Partial
+from voicestt.figures import Spread, Summary
 from voicestt.ledger import Account
 from voicestt.server.call_book import CallBook
 from voicestt.server.call_log import CallLog
@@ -75,4 +76,19 @@ def test_the_end_of_a_call_is_its_account(log: CallLog, logged: Logged, book: Ca
         "first partial after 432 ms; final delay median 750 ms, longest 1250 ms; 1 degraded; 2 rotated; "
         "160 bytes sent again; NOT RECOGNISED: 0.50 s; "
         "ignored: 1 binary, 2 media out of turn; Twilio's statuses: stream-started, stream-error 31930"
+    ]
+
+
+def test_what_the_caller_felt_is_at_the_line_s_end(log: CallLog, logged: Logged) -> None:
+    figures = Summary(
+        added=Spread(9, 0.001, 0.002, 0.003, 0.004),
+        hand_off=Spread(90, 0.0001, 0.0002, 0.0003, 0.5),
+        late_frames=3,
+        retained=10_000,
+    )
+    log.tell(CallEnded(CALL, "stop", 1.0, 50, 8_000, {"binary": 1}, figures=figures))
+    assert logged.lines == [
+        "Call ended: stop; 1.00 s; 50 frames; 8000 bytes; 0 partials; 0 finals; first partial after none; "
+        "final delay none; ignored: 1 binary; added delay p50 1.0, p95 2.0, p99 3.0, longest 4.0 ms; "
+        "hand-off p50 0.1, p95 0.2, p99 0.3, longest 500.0 ms; 3 frames late; at most 1.25 s retained"
     ]

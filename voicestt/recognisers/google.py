@@ -19,6 +19,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from voicestt import mulaw
+from voicestt.figures import Stamps
 from voicestt.recogniser import Listener, RecogniserError, Result
 from voicestt.recognisers.google_answers import error_from, error_of, utterance_of
 from voicestt.recognisers.google_asked import Asked
@@ -104,10 +105,11 @@ class GoogleSession:
 
     def write(self, audio: bytes) -> None:
         """Hands a batch to the session thread."""
+        arrived = time.monotonic()
         self._written += len(audio)
         stream = self._stream
         self._ensure_open()
-        self._thread.do(lambda: stream.write(audio))
+        self._thread.do(lambda: stream.write(audio, arrived))
 
     def finish(self) -> None:
         """Half-closes: Google finalises what is pending."""
@@ -146,7 +148,9 @@ class _Stream:
         self._owner = owner
         self._asked = owner.asked
         self._session = session
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[tuple[bytes, float]] = deque()
+        self._hand_offs: list[float] = []
+        self._hand_off = 0.0
         self._finished = False
         self._cancelled = False
         self._more = asyncio.Event()
@@ -156,8 +160,9 @@ class _Stream:
         self._status: RecogniserError | None = None
         self.sent = 0  # read by the reactor's thread, written by this one only
 
-    def write(self, audio: bytes) -> None:
-        self._waiting.extend(audio[at : at + LARGEST_BATCH] for at in range(0, len(audio), LARGEST_BATCH))
+    def write(self, audio: bytes, arrived: float) -> None:
+        parts = (audio[at : at + LARGEST_BATCH] for at in range(0, len(audio), LARGEST_BATCH))
+        self._waiting.extend((part, arrived) for part in parts)
         self._more.set()
 
     def finish(self) -> None:
@@ -211,8 +216,9 @@ class _Stream:
             # Closed by hand: one that is left in the middle, by an error inside a response, keeps its call alive.
             async with aclosing(aiter(self._call)) as responses:
                 async for response in responses:
+                    received = time.monotonic()
                     self._line.channels.heard(channel)
-                    self._pass_on(self._asked.results_of(response))
+                    self._pass_on(self._asked.results_of(response), received)
             self._line.channels.heard(channel)
 
     def _keep_status(self, call: Any) -> None:
@@ -223,17 +229,23 @@ class _Stream:
         # https://github.com/grpc/grpc/issues/36066. The status was right when the call was first done.
         return self._status if self._status is not None and error.words == _WORDS_OF_CORE else error
 
-    def _pass_on(self, results: Sequence[Result]) -> None:
+    def _pass_on(self, results: Sequence[Result], received: float) -> None:
         if results:
-            self._line.thread.hand_back(lambda: self._session.heard(results))
+            stamps = Stamps(received, self._hand_off, tuple(self._hand_offs))
+            self._hand_offs.clear()
+            stamped = [replace(result, stamps=stamps) for result in results]
+            self._line.thread.hand_back(lambda: self._session.heard(stamped))
 
     async def _requests(self) -> AsyncIterator[bytes]:
         api = self._asked.api
         yield api.opening(self._asked.config())
         while True:
             while self._waiting:
-                audio = self._waiting.popleft()
-                yield api.audio(mulaw.decode(audio))
+                audio, arrived = self._waiting.popleft()
+                request = api.audio(mulaw.decode(audio))
+                self._hand_off = time.monotonic() - arrived
+                self._hand_offs.append(self._hand_off)
+                yield request
                 self.sent += len(audio)
             if self._finished:
                 return

@@ -6,6 +6,7 @@ from twisted.logger import Logger, LogLevel
 
 from voicestt import mulaw
 from voicestt.audience import CallEnded, CallStarted, Event, Final, Happened, Partial
+from voicestt.figures import Summary
 from voicestt.server.call_book import CallBook
 
 
@@ -79,7 +80,21 @@ def _summary(event: CallEnded, statuses: list[str]) -> str:
         parts.append("ignored: " + ", ".join(f"{count} {what}" for what, count in sorted(event.ignored.items())))
     if statuses:
         parts.append("Twilio's statuses: " + ", ".join(statuses))
-    return "; ".join(parts)
+    return "; ".join(parts + _measured(event.figures))
+
+
+def _measured(figures: Summary) -> list[str]:
+    """What the call's beginning does not say yet."""
+    parts = []
+    if figures.added.count:
+        parts.append(f"added delay {figures.added.words}")
+    if figures.hand_off.count:
+        parts.append(f"hand-off {figures.hand_off.words}")
+    if figures.late_frames:
+        parts.append(f"{figures.late_frames} frames late")
+    if figures.retained:
+        parts.append(f"at most {mulaw.seconds(figures.retained):.2f} s retained")
+    return parts
 
 
 def _milliseconds(seconds: float | None) -> str:

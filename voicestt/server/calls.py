@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from voicestt import mulaw
 from voicestt.audience import Audience, CallDescription
 from voicestt.call import CallInputs, CallParts, new_call
+from voicestt.figures import Figures, Meter
 from voicestt.media_stream import Start
 from voicestt.recogniser import CallRecogniser
 from voicestt.server.call_book import CallBook
@@ -37,9 +38,9 @@ class LiveCall:
         self._seen = -1
         self._idle_looks = 0
 
-    def media(self, audio: bytes) -> None:
-        """A frame of the caller's audio, mu-law, any length."""
-        self._parts.take(audio)
+    def media(self, audio: bytes, timestamp: object = None) -> None:
+        """A frame of the caller's audio, mu-law, any length, and Twilio's timestamp of it."""
+        self._parts.take(audio, timestamp)
 
     @property
     def missing(self) -> int:
@@ -70,7 +71,7 @@ class LiveCall:
 
 
 class Calls:
-    """The live calls of one server."""
+    """The live calls of one server. `figures` are what was measured of all that there were."""
 
     _log = Logger()
 
@@ -91,6 +92,7 @@ class Calls:
         self._waiting_for_end: list[Deferred[None]] = []
         self._watch = LoopingCall(self._end_idle_calls)
         self._watch.clock = clock
+        self.figures = Figures(counter_bytes=8)
         self.taken = 0
         self.is_stopping = False
 
@@ -122,6 +124,7 @@ class Calls:
             batch_bytes=self._settings.batch_ms * mulaw.BYTES_PER_SECOND // 1000,
             drain_seconds=self._settings.drain_seconds,
             over=lambda: self._over(call),
+            meter=Meter(self.figures),
         )
         call = LiveCall(new_call(parts), parts, hang_up)
         self._live.add(call)

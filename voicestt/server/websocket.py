@@ -64,7 +64,7 @@ class MediaStreamProtocol(WholeFrames):
             self._ignore(call, "messages not understood", str(problem))
             return
         if type(message) is Media and message.media.track == "inbound":
-            call.media(message.media.payload)
+            call.media(message.media.payload, message.media.timestamp)
         elif isBinary:
             self._ignore(call, "binary messages", "Twilio sends text")
         else:
