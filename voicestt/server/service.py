@@ -32,10 +32,11 @@ from voicestt.server.embedded import EmbeddedGoogle
 from voicestt.server.environment_file import EnvironmentFile, ReadAgain
 from voicestt.server.events_file import EventsFile
 from voicestt.server.fanout import Fanout
+from voicestt.server.figures import FigureWatch
 from voicestt.server.flag_switch import FlagSwitch
 from voicestt.server.hangup import Hangup
-from voicestt.server.signatures import SignatureCheck
 from voicestt.server.root import Root
+from voicestt.server.signatures import SignatureCheck
 from voicestt.server.webhooks import Webhooks
 from voicestt.server.websocket import media_resource
 from voicestt.server.whisper import last_resort
@@ -91,6 +92,7 @@ class VoiceService(Service):
         self._control = ControlSocket(reactor, settings.control_socket, switch)
         self._hangup = Hangup(reactor, switch, read_again, settings)
         self._calls: Calls | None = None
+        self._watch: FigureWatch | None = None
 
     @property
     def addresses(self) -> list[Any]:
@@ -120,6 +122,8 @@ class VoiceService(Service):
             self._events_file.start()
         self._calls = self._make_calls(target)
         self._calls.start()
+        self._watch = FigureWatch(self._reactor, self._calls)
+        self._watch.start()
         await self._listen(self._site(self._calls))
         self._control.start()
 
@@ -131,6 +135,8 @@ class VoiceService(Service):
                 await stopped
         if self._calls is not None:
             await self._calls.stop()
+        if self._watch is not None:
+            self._watch.stop()
         await self._whisper.stop()
         for thread in self._threads:
             await thread.stop()

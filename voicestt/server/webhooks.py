@@ -94,12 +94,13 @@ class Webhooks:
     @app.route(twiml.HEALTH, methods=["GET"])
     @app.route(twiml.HEALTH + "/", methods=["GET"])
     def health(self, request: Request) -> bytes:
-        """For a platform's health check."""
+        """For a platform's health check; `figures` are durations and counts, see `voicestt.figures.Summary`."""
         health = {
             "status": "stopping" if self._calls.is_stopping else "ok",
             "version": voicestt.__version__,
             "live_calls": len(self._calls),
             "calls_taken": self._calls.taken,
+            "figures": self._calls.figures.summary.json,
         }
         return _answer(request, 200, "application/json", json.dumps(health).encode())
 

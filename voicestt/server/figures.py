@@ -1,0 +1,83 @@
+"""The process's figures: how late its reactor is, and a line in the log from time to time."""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from twisted.logger import Logger
+
+from voicestt import mulaw
+from voicestt.clock import Clock, Timer
+from voicestt.figures import Summary
+from voicestt.server.calls import Calls
+
+LOOK_SECONDS: Final = 0.1
+TELL_SECONDS: Final = 600.0
+
+
+class FigureWatch:
+    """Measures the reactor's lag, and writes the figures of `calls` to the log: every ten minutes while calls are
+    live, and at the end if there were any. `now` is a clock that nobody sets.
+    """
+
+    _log = Logger()
+
+    def __init__(self, clock: Clock, calls: Calls, now: Callable[[], float] = time.monotonic) -> None:
+        self._calls = calls
+        self._now = now
+        self._look = Timer(clock)
+        self._tell = Timer(clock)
+        self._due = 0.0
+
+    def start(self) -> None:
+        """Begins to look."""
+        self._look_later()
+        self._tell_later()
+
+    def stop(self) -> None:
+        """Looks no more, and writes the last line."""
+        self._look.cancel()
+        self._tell.cancel()
+        if self._calls.taken:
+            self._write()
+
+    def _look_later(self) -> None:
+        self._due = self._now() + LOOK_SECONDS
+        self._look.set(LOOK_SECONDS, self._look_now)
+
+    def _look_now(self) -> None:
+        self._calls.figures.lag.record(max(0.0, self._now() - self._due))
+        self._look_later()
+
+    def _tell_later(self) -> None:
+        self._tell.set(TELL_SECONDS, self._tell_now)
+
+    def _tell_now(self) -> None:
+        if len(self._calls):
+            self._write()
+        self._tell_later()
+
+    def _write(self) -> None:
+        self._log.info(
+            "Figures of {taken} calls, {live} live: {figures}",
+            taken=self._calls.taken,
+            live=len(self._calls),
+            figures=words(self._calls.figures.summary),
+        )
+
+
+def words(summary: Summary) -> str:
+    """A summary for the log, in one line."""
+    parts = [
+        f"added delay {summary.added.words}",
+        f"final delay {summary.final.words}",
+        f"hand-off {summary.hand_off.words}",
+        f"reactor lag {summary.lag.words}",
+        f"{summary.late_frames} frames late",
+        f"{summary.restarts} restarts",
+        f"{summary.rotations} rotations",
+        f"{summary.fallbacks} fallbacks",
+        f"at most {mulaw.seconds(summary.retained):.2f} s of a call retained",
+        f"{summary.replayed} bytes sent again",
+    ]
+    return "; ".join(parts)
