@@ -16,12 +16,12 @@ def run(*arguments: str) -> tuple[int, str]:
 def test_help_names_every_command_and_how_the_server_is_started() -> None:
     code, output = run("--help")
     assert code == 0
-    for command in ("call", "demo", "flag", "google-local", "settings"):
+    for command in ("call", "demo", "flag", "gonogo", "google-local", "load", "settings"):
         assert f"  {command} " in output
     assert "twistd --nodaemon --pidfile= voicestt" in output
 
 
-@pytest.mark.parametrize("command", ["call", "demo", "flag", "google-local", "settings"])
+@pytest.mark.parametrize("command", ["call", "demo", "flag", "gonogo", "google-local", "load", "settings"])
 def test_every_command_explains_itself(command: str) -> None:
     code, output = run(command, "--help")
     assert code == 0
