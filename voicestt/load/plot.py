@@ -54,23 +54,21 @@ def _draw_delays(axes: Any, loads: Sequence[Figures]) -> None:
 def _draw_cost(axes: Any, loads: Sequence[Figures]) -> None:
     known = [(figures.calls, figures.cost) for figures in loads if figures.cost is not None]
     counts = [calls for calls, _ in known]
-    axes.plot(counts, [cost.cpu_ms for _, cost in known], marker="o", label="CPU for a second of a call, ms")
-    axes.plot(
-        counts,
-        [cost.cpu_ms * calls / 10 for calls, cost in known],
-        marker="s",
-        linestyle="--",
-        color=_SECOND_COLOUR,
-        label="CPU of the server, % of a core",
-    )
+    each = [cost.cpu_ms for _, cost in known]
+    axes.plot(counts, each, marker="o", label="for a second of a call, ms (left)")
     axes.set_xlabel("calls at once")
-    axes.set_ylabel("CPU, ms and %")
+    axes.set_ylabel("CPU for a second of a call, ms")
     axes.set_xticks([figures.calls for figures in loads])
-    _finish(axes, bool(known))
+    _finish(axes, bool(known), "upper center")
+    whole = axes.twinx()
+    shares = [cost.cpu_ms * calls / 10 for calls, cost in known]
+    whole.plot(counts, shares, marker="s", linestyle="--", color=_SECOND_COLOUR, label="of all calls, % (right)")
+    whole.set_ylabel("CPU of the server, % of a core")
+    _finish(whole, bool(known), "lower right")
 
 
-def _finish(axes: Any, has_lines: bool) -> None:
+def _finish(axes: Any, has_lines: bool, place: str = "best") -> None:
     axes.set_ylim(bottom=0)
-    axes.grid(visible=True, alpha=0.3)
+    axes.grid(visible=place != "lower right", alpha=0.3)  # one grid for two scales
     if has_lines:
-        axes.legend()
+        axes.legend(loc=place)
