@@ -48,6 +48,7 @@ def _draw_delays(axes: Any, loads: Sequence[Figures]) -> None:
     finals = [1000 * percentile(delays.finals, 0.95) for _, delays in known]
     axes.plot(counts, finals, marker="s", linestyle="--", label="final, 95 %")
     axes.set_ylabel("delay beyond the batch, ms")
+    axes.grid(alpha=0.3)
     _finish(axes, bool(known))
 
 
@@ -58,6 +59,7 @@ def _draw_cost(axes: Any, loads: Sequence[Figures]) -> None:
     axes.plot(counts, each, marker="o", label="for a second of a call, ms (left)")
     axes.set_xlabel("calls at once")
     axes.set_ylabel("CPU for a second of a call, ms")
+    axes.grid(alpha=0.3)  # one grid for two scales
     axes.set_xticks([figures.calls for figures in loads])
     _finish(axes, bool(known), "upper center")
     whole = axes.twinx()
@@ -69,6 +71,5 @@ def _draw_cost(axes: Any, loads: Sequence[Figures]) -> None:
 
 def _finish(axes: Any, has_lines: bool, place: str = "best") -> None:
     axes.set_ylim(bottom=0)
-    axes.grid(visible=place != "lower right", alpha=0.3)  # one grid for two scales
     if has_lines:
         axes.legend(loc=place)
