@@ -207,6 +207,11 @@ class Stage:
         self.wait_until_idle()
         self.before = Holding.of(self.server.process.pid)
 
+    @property
+    def next_stream(self) -> int:
+        """The number that the Google service gives to the next stream, while nothing is under way."""
+        return 1 + max(record["number"] for record in json_lines(self.google.streams_file))
+
     def wait_until_idle(self) -> None:
         """Until every call has told its end."""
         self.server.wait_for("Call ended:", len(self.plans))

@@ -9,8 +9,9 @@ instead of 5, and a call that fell back asks after a second instead of 60. The a
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -32,7 +33,6 @@ SETTINGS = {
     "STT_SILENT_SECONDS": "1.5",
     "STT_RECOVER_SECONDS": "1",
 }
-GOOGLE = ("--stream-seconds", "9")
 
 FAULTS = {
     "UNAVAILABLE": "error UNAVAILABLE",
@@ -47,13 +47,15 @@ FAULTS = {
     "slow": "slow 0.8 s",  # all its life, whenever
     "hang": "hang",
 }
+UNDISTURBED = 1 + len(FAULTS)
 
 
 @dataclass(frozen=True)
 class Position:
     """Where faults strike: which of a call's streams, when, and what kind of call it is (seconds and words).
 
-    `apart` are the seconds between calls where each must be over its fault before the next one begins.
+    `apart` are the seconds between calls where each must be over its fault before the next one begins. Beside the
+    calls with faults there is one without, that may be longer.
     """
 
     name: str
@@ -61,7 +63,9 @@ class Position:
     seconds: float
     stream: int = 0
     apart: float = 0.0
+    longer: float = 0.0
     said: Script = SENTENCES
+    googles_limit: float = 9.0
     settings: dict[str, str] = field(default_factory=dict)
 
     def fault(self, name: str) -> str:
@@ -72,15 +76,16 @@ class Position:
         return f"{FAULTS[name]} {when}"
 
     def plans(self) -> list[Plan]:
-        """A call for each fault."""
+        """A call for each fault, and the one that nothing befalls."""
+        plans = [Plan(1 + index, self.seconds) for index in range(len(FAULTS))]
         if self.apart:
             faults = [(f"next streaming: {self.fault(name)}",) for name in FAULTS]
-            return [Plan(1 + index, self.seconds, self.apart, each) for index, each in enumerate(faults)]
-        return [Plan(1 + index, self.seconds) for index in range(len(FAULTS))]
+            plans = [Plan(1 + index, self.seconds, self.apart, each) for index, each in enumerate(faults)]
+        return [*plans, Plan(UNDISTURBED, self.seconds + self.longer)]
 
-    def faults(self) -> list[str]:
-        """Faults by the number of the stream: a warm-up has the first, and the calls open theirs in turn."""
-        first = 2 + self.stream * len(FAULTS)
+    def faults(self, next_stream: int) -> list[str]:
+        """Faults by the number of the stream: the calls open theirs in turn."""
+        first = next_stream + self.stream * len(self.plans())
         return [f"stream {first + index} streaming: {self.fault(name)}" for index, name in enumerate(FAULTS)]
 
 
@@ -89,9 +94,14 @@ POSITIONS = (
     Position("mid-utterance", "after 4 s of audio", 7.2),
     Position("seam, the old stream", "on half-close", 7.2),
     Position("seam, the new stream", "before the first response", 7.6, stream=1),
-    Position("seam within a word", "before the first response", 8.1, stream=1, said=MONOLOGUE),
+    Position(
+        "seam in a word", "before the first response", 8.1, stream=1, said=MONOLOGUE, longer=3.0, googles_limit=30
+    ),
     Position("hang-up", "on half-close", 4.6),
 )
+CONNECTIONS = Position("connections", "on half-close", 0)
+AT_ONCE = 3
+ATTEMPTS = 3
 CONNECTION_FAULTS = ("cut", "freeze", "goaway")
 HIT_AT = {1: "seam", 2: "hang-up", 3: "mid-utterance", 4: "start"}
 HITTING = (Plan(1, 7.2), Plan(2, 4.6, after=0.6), Plan(3, 7.2, after=0.6), Plan(4, 3.5, after=3.8))
@@ -104,37 +114,64 @@ CELLS = [
 
 @pytest.fixture(scope="module")
 def stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Stage]]:
-    """A server and a Google service for each position; all calls are over."""
+    """A server and a Google service for each position and each fault of connections; all calls are over."""
+    begins = {position.name: partial(_begin, position) for position in POSITIONS}
+    begins |= {fault: partial(_begin_hit, fault) for fault in CONNECTION_FAULTS}
     with contextlib.ExitStack() as stack:
         runs: dict[str, Stage] = {}
-        for position in POSITIONS:
-            folder = tmp_path_factory.mktemp("position")
-            ready = stage(folder, position.said, *GOOGLE, **(SETTINGS | position.settings))
-            runs[position.name] = stack.enter_context(ready)
-            runs[position.name].warm_up()
-        for fault in CONNECTION_FAULTS:
-            ready = stage(tmp_path_factory.mktemp(fault), SENTENCES, *GOOGLE, **SETTINGS)
-            runs[fault] = stack.enter_context(ready)
-            runs[fault].warm_up()
-        calls = [_begin(position, runs[position.name]) for position in POSITIONS]
-        calls += [_begin_hit(fault, runs[fault]) for fault in CONNECTION_FAULTS]
-        pytest_twisted.blockon(gatherResults(calls).addTimeout(FOR_ALL, reactor))
-        for run in runs.values():
-            run.wait_until_idle()
+        for attempt in range(ATTEMPTS):
+            # Alone, where the machine was too busy to have the faults where they belong when three went at once.
+            together = AT_ONCE if attempt == 0 else 1
+            names = [name for name in begins if name not in runs or not _is_placed(name, runs[name])]
+            for first in range(0, len(names), together):
+                group = names[first : first + together]
+                runs |= {name: stack.enter_context(_ready(name, tmp_path_factory)) for name in group}
+                _perform([runs[name] for name in group], [begins[name] for name in group])
         yield runs
+
+
+@contextlib.contextmanager
+def _ready(name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    position = next((position for position in POSITIONS if position.name == name), CONNECTIONS)
+    folder = tmp_path_factory.mktemp("stage")
+    options = ("--stream-seconds", f"{position.googles_limit:g}")
+    with stage(folder, position.said, *options, **(SETTINGS | position.settings)) as run:
+        run.warm_up()
+        yield run
+
+
+def _perform(runs: Sequence[Stage], begins: Sequence[Callable[[Stage], "Deferred[Any]"]]) -> None:
+    calls = [begin(run) for begin, run in zip(begins, runs, strict=True)]
+    pytest_twisted.blockon(gatherResults(calls).addTimeout(FOR_ALL, reactor))
+    for run in runs:
+        run.wait_until_idle()
 
 
 def _begin(position: Position, run: Stage) -> "Deferred[Any]":
     if not position.apart:
-        run.fail(position.faults())
+        run.fail(position.faults(run.next_stream))
     return run.call(position.plans())
 
 
 def _begin_hit(fault: str, run: Stage) -> "Deferred[Any]":
     # The stream that has been rotated away is half-closed: that is the moment. The caller who hangs up then is
     # still waiting for his last words, because his stream is slow.
-    run.fail([f"stream 2: {fault} on half-close", "stream 3: slow 1 s"])
+    first = run.next_stream
+    run.fail([f"stream {first}: {fault} on half-close", f"stream {first + 1}: slow 1 s"])
     return run.call(HITTING)
+
+
+def _is_placed(name: str, run: Stage) -> bool:
+    """Whether each fault befell one stream, of a call of its own, at the position that is meant."""
+    position = next((position for position in POSITIONS if position.name == name), None)
+    if position is None:
+        return [stream.number for stream in all_struck(run, f"{name} on half-close")] == [1]
+    found = [all_struck(run, position.fault(fault)) for fault in FAULTS]
+    streams = [stream for each in found for stream in each]
+    numbers = {stream.number for stream in streams}
+    starts = {stream.stretches[0][0] > 0 for stream in streams if stream.number is not None}
+    is_there = position.said is MONOLOGUE or starts == {position.stream > 0}
+    return len(streams) == len(numbers) == len(FAULTS) and UNDISTURBED not in numbers and is_there
 
 
 def victims(run: Stage, position: Position, fault: str) -> set[int]:
@@ -146,14 +183,19 @@ def victims(run: Stage, position: Position, fault: str) -> set[int]:
     if number is not None:
         return {number}
     others = {struck(run, position.fault(other)).number for other in FAULTS if other != fault}
-    return {plan.number for plan in position.plans()} - others
+    return {1 + index for index in range(len(FAULTS))} - others
 
 
 def struck(run: Stage, fault: str) -> Stream:
     """The one stream that this fault befell."""
-    (line,) = parse(f"next: {fault}")
-    (stream,) = [stream for stream in run.streams if stream.record["fault"] == str(line.fault)]
+    (stream,) = all_struck(run, fault)
     return stream
+
+
+def all_struck(run: Stage, fault: str) -> list[Stream]:
+    """The streams that this fault befell."""
+    (line,) = parse(f"next: {fault}")
+    return [stream for stream in run.streams if stream.record["fault"] == str(line.fault)]
 
 
 @pytest.mark.parametrize(("position", "fault"), CELLS)
@@ -163,13 +205,24 @@ def test_every_word_comes_once_and_in_order(stages: dict[str, Stage], position: 
         run.told(number).check()
 
 
+@pytest.mark.parametrize("position", POSITIONS, ids=lambda position: position.name)
+def test_a_call_beside_them_notices_nothing(stages: dict[str, Stage], position: Position) -> None:
+    stages[position.name].told(UNDISTURBED).check()
+
+
+def test_a_stream_was_changed_within_a_word(stages: dict[str, Stage]) -> None:
+    told = stages["seam in a word"].told(UNDISTURBED)
+    assert told.count("rotated") >= 1, told.story
+    assert [event["kind"] for event in told.events].count("final") == 1
+
+
 @pytest.mark.parametrize("number", HIT_AT, ids=HIT_AT.__getitem__)
 @pytest.mark.parametrize("fault", CONNECTION_FAULTS)
 def test_every_word_comes_once_when_the_connection_fails(
     stages: dict[str, Stage], fault: str, number: int
 ) -> None:
     run = stages[fault]
-    assert struck(run, f"{fault} on half-close").number == 1
+    assert struck(run, f"{fault} on half-close").number == 1, run.told(1).story
     run.told(number).check()
 
 
