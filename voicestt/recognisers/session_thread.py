@@ -59,7 +59,8 @@ class SessionThread:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closers: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._stopping = asyncio.Event()
-        self._to_loop = Handover(self._loop.call_soon_threadsafe)
+        # Not at once but at the end of the reactor's turn: by then the batches of many calls wait.
+        self._to_loop = Handover(lambda action: reactor.callLater(0, self._loop.call_soon_threadsafe, action))
         self._to_reactor = Handover(reactor.callFromThread)
         self._done: Deferred[None] | None = None
 

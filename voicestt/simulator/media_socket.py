@@ -152,7 +152,7 @@ async def open_media_socket(
         protocols=[SUBPROTOCOL] if subprotocol else [],
     )
     factory.setProtocolOptions(  # type: ignore[no-untyped-call]
-        openHandshakeTimeout=ANSWER_SECONDS, closeHandshakeTimeout=10
+        openHandshakeTimeout=ANSWER_SECONDS, closeHandshakeTimeout=10, serverConnectionDropTimeout=10
     )
     try:
         await _endpoint(reactor, url).connect(factory)
