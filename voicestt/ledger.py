@@ -43,16 +43,18 @@ class Account:
 
 
 class Ledger:
-    """Keeps what nothing has covered, at most `most` bytes of it, oldest given up first.
+    """Keeps what nothing has covered, at most `most` bytes of it, the oldest let go first.
 
     Whatever happens, every byte is in exactly one place of the account, in order, and what is kept is what is
-    between `start` and `received`.
+    between `start` and `received`. What was let go counts as given up until a final covers it after all: a stream
+    that has had it may still be working on it.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._kept: deque[bytes] = deque()
         self._account = Account()
+        self._settled = 0
         self._start = 0
         self._received = 0
         self._handings: deque[Handing] = deque(maxlen=64)
@@ -75,7 +77,12 @@ class Ledger:
     @property
     def account(self) -> Account:
         """What became of everything so far."""
-        return replace(self._account, received=self._received, uncovered=self._received - self._start)
+        return replace(
+            self._account,
+            received=self._received,
+            given_up=self._account.given_up + self._start - self._settled,
+            uncovered=self._received - self._start,
+        )
 
     @property
     def handings(self) -> tuple[Handing, ...]:
@@ -88,7 +95,7 @@ class Ledger:
         self._received += len(audio)
         excess = self._received - self._start - self._most
         if excess > 0:
-            self.give_up(self._start + excess)
+            self._forget(self._start + excess)
 
     def hand(self, stream: int, start: int, end: int) -> None:
         """Bytes [start, end) were given to a stream, in order."""
@@ -102,17 +109,17 @@ class Ledger:
 
     def cover(self, end: int) -> None:
         """A final reaches up to `end`; what is before it need not be kept. Beyond what came counts as all."""
-        covered = self._forget(end)
+        covered = self._settle(end)
         self._account = replace(self._account, recognised=self._account.recognised + covered)
 
     def pass_over(self, end: int) -> None:
         """There are no words up to `end`: it is silent, or a recogniser has said so."""
-        passed = self._forget(end)
+        passed = self._settle(end)
         self._account = replace(self._account, passed_over=self._account.passed_over + passed)
 
     def give_up(self, end: int) -> None:
         """Nobody could say what the words up to `end` are."""
-        lost = self._forget(end)
+        lost = self._settle(end)
         self._account = replace(self._account, given_up=self._account.given_up + lost)
 
     def uncovered(self) -> Uncovered:
@@ -134,10 +141,14 @@ class Ledger:
                 break
         return b"".join(wanted)[:most]
 
-    def _forget(self, end: int) -> int:
-        """Lets go of what is before `end`; how many bytes that was."""
-        before = self._start
-        end = min(end, self._received)
+    def _settle(self, end: int) -> int:
+        """What is before `end` has its place in the account; how many bytes that concerns."""
+        before = self._settled
+        self._settled = max(before, min(end, self._received))
+        self._forget(self._settled)
+        return self._settled - before
+
+    def _forget(self, end: int) -> None:
         while self._start < end:
             first = self._kept.popleft()
             surplus = self._start + len(first) - end
@@ -146,4 +157,3 @@ class Ledger:
                 self._start = end
             else:
                 self._start += len(first)
-        return self._start - before

@@ -43,10 +43,10 @@ def _voicing() -> Iterator[None]:
 class Conversation:
     """A caller, an endless session, and a world that can be made to fail."""
 
-    def __init__(self, limits: Limits = LIMITS) -> None:
+    def __init__(self, limits: Limits = LIMITS, kept: int = 60 * SECOND) -> None:
         self.clock = Clock()
         self.world = World()
-        self.ledger = Ledger(60 * SECOND)
+        self.ledger = Ledger(kept)
         self.heard = Application(self.ledger)
         self.limits = limits
         self.session = Endless(self.clock, self.world, limits, lambda: 0.5).open(self.heard, self.ledger)
@@ -339,6 +339,20 @@ def test_a_stream_that_closes_early_has_failed(talk: Conversation) -> None:
     assert talk.heard.incidents[0].why == "OK: the recogniser closed the stream before it was finished"
     talk.hang_up()
     talk.check()
+
+
+@pytest.mark.parametrize("latency", [0.0, 1.0])
+def test_a_monologue_without_a_final_is_half_closed_between_two_words_before_audio_is_let_go(
+    latency: float,
+) -> None:
+    talk = Conversation(replace(LIMITS, soft=100.0, hard=100.0, drain=3.0), kept=8 * SECOND)
+    talk.world.manner = Manner(latency=latency, pause=60 * SECOND)
+    talk.speak(28 * SECOND)
+    assert len(talk.heard.finals) >= 3
+    assert talk.heard.kinds == []
+    talk.hang_up()
+    talk.check()
+    assert talk.heard.ends == [None]
 
 
 def test_a_hold_closes_the_stream_and_the_next_speech_opens_another() -> None:

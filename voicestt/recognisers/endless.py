@@ -25,6 +25,8 @@ from voicestt.recognisers.feed import Feed
 
 _LOOK_SECONDS = 0.5
 _SPEECH_FOR_AN_ALARM = 1.0  # seconds: less may be a cough
+_FILLED, _FULL = 0.8, 0.95  # of what is kept at most
+_BETWEEN_WORDS = mulaw.BYTES_PER_SECOND // 5
 _STEADY = 0.95
 _PATIENCE_WITH_NOISE = 4  # times as much: it may be a voice in a noisy place after all
 _SILENCE_KEPT = 10 * mulaw.BYTES_PER_SECOND
@@ -281,7 +283,7 @@ class EndlessSession:
         trouble = self._trouble_with(feed)
         if trouble is not None:
             self._replace_after(trouble)
-        elif self._clock.seconds() - feed.written_at >= self._limits.hold:
+        elif self._is_on_hold(feed) or self._must_give_its_words():
             self._rest(feed)
         elif self._is_due(feed):
             self._begin_successor()
@@ -314,8 +316,20 @@ class EndlessSession:
         if kept > self._ledger.most * 3 // 4:
             self._ledger.pass_over(self._ledger.start + self._ledger.most // 4)
 
+    def _is_on_hold(self, feed: Feed) -> bool:
+        return self._clock.seconds() - feed.written_at >= self._limits.hold
+
+    def _must_give_its_words(self) -> bool:
+        """Whether a final must be had, between two words, before audio that could be needed again is let go."""
+        kept = self._ledger.received - self._ledger.start
+        if not self._speaking or kept < _FILLED * self._ledger.most:
+            return False
+        newest = self._ledger.read(self._ledger.received - _BETWEEN_WORDS, _BETWEEN_WORDS)
+        return kept >= _FULL * self._ledger.most or voice.seconds_of_speech(newest) == 0
+
     def _rest(self, feed: Feed) -> None:
         # A hold: Google ends a stream without audio after 10 s, as an error. The last words come before that.
+        # Or a monologue: half-closed, Google gives its words; what is said meanwhile waits for the next stream.
         self._resting = True
         self._drop_successor()
         self._drain.set(self._limits.drain, lambda: self._replace_after(self._no_last_final()))
