@@ -8,6 +8,7 @@ there is; of the others ddsketch was last released in 2024, and datasketches bou
 """
 
 import time
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -67,9 +68,11 @@ class Histogram:
     be counted 2 ** (8 * `counter_bytes`) - 1 times.
     """
 
+    __slots__ = ("_counter_bytes", "_longest", "_sorted", "_waiting")
+
     def __init__(self, counter_bytes: int = 4) -> None:
         self._counter_bytes = counter_bytes
-        self._waiting: list[float] = []
+        self._waiting = array("d")  # a quarter of a list of floats: each call has some
         self._sorted: HdrHistogram | None = None
         self._longest = 0.0
 
@@ -98,8 +101,8 @@ class Histogram:
     def _sort_in(self) -> None:
         if self._sorted is None:
             self._sorted = HdrHistogram(1, _MOST_STEPS, DIGITS, word_size=self._counter_bytes)
-        values, self._waiting = self._waiting, []
-        self._longest = max(self._longest, *values, 0.0)
+        values, self._waiting = self._waiting, array("d")
+        self._longest = max(self._longest, max(values, default=0.0))
         # The library takes 2 us for a value, and no longer for many of one size.
         for steps, count in Counter([int(value * STEPS_A_SECOND + 0.5) for value in values]).items():
             self._sorted.record_value(min(steps, _MOST_STEPS), count)
@@ -120,6 +123,8 @@ class Punctuality:
     the last one to two minutes: against the first alone, a stream whose first frame was held up would never be
     late, and two clocks that differ by 50 millionths would always be late after half an hour.
     """
+
+    __slots__ = ("_least", "_least_before", "_turn")
 
     def __init__(self) -> None:
         self._least = self._least_before = inf
@@ -203,6 +208,8 @@ class Summary:
 class Figures:
     """What is measured, as it comes."""
 
+    __slots__ = ("added", "final", "hand_off", "incidents", "lag", "late_frames", "replayed", "retained")
+
     def __init__(self, counter_bytes: int = 4) -> None:
         self.added = Histogram(counter_bytes)
         self.final = Histogram(counter_bytes)
@@ -232,6 +239,8 @@ class Figures:
 
 class Meter:
     """Measures one call, for itself and for the `whole`; `now` is the clock that `Stamps` are of."""
+
+    __slots__ = ("_all", "_last", "_now", "_own", "_punctuality")
 
     def __init__(self, whole: Figures | None = None, now: Callable[[], float] = time.monotonic) -> None:
         self._own = Figures()
