@@ -179,9 +179,10 @@ class _Stream:
 
     async def run(self) -> None:
         """The whole life of the stream; the session is told its end, whatever it was."""
-        error: RecogniserError | None = None
+        error: RecogniserError | None = RecogniserError("UNKNOWN", "a mistake of this server's, see the log")
         try:
             await self._converse()
+            error = None
         except grpc.RpcError as problem:
             error = self._owner.consider(self._servers_own(error_of(problem)), self._asked)
         except RecogniserError as problem:

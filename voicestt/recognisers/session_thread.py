@@ -106,7 +106,11 @@ class SessionThread:
     def _complain(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         # gRPC's loops share a wake-up pipe, and one that finds it empty says so: it means nothing.
         if not isinstance(context.get("exception"), BlockingIOError):
-            self._log.error("The session thread's loop: {message}", message=context.get("message"))
+            self._log.error(
+                "The session thread's loop: {message}: {problem!r}",
+                message=context.get("message"),
+                problem=context.get("exception"),
+            )
 
     async def _until_stopped(self) -> None:
         await self._stopping.wait()

@@ -1,6 +1,5 @@
 """Every live call: made here, watched for silence, and stopped in order."""
 
-from collections import Counter
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
@@ -47,11 +46,6 @@ class LiveCall:
         """How many bytes of audio must come before anything is done with them; 0 where that is not known."""
         conversation = self._parts.conversation
         return 0 if conversation is None else conversation.missing
-
-    @property
-    def ignored(self) -> Counter[str]:
-        """What came and was not used, by name."""
-        return self._parts.ignored
 
     def end(self, reason: str) -> None:
         """Closes the socket; what the caller said until it is closed is still taken, then the last words come."""

@@ -56,7 +56,7 @@ class Webhooks:
         """Sends the call's audio to us; remembers who calls whom."""
         form = self._signed_form(request, "https")
         if form is None:
-            return _text(request, FORBIDDEN, "The signature is missing or wrong.")
+            return _refusal(request)
         call_sid = _first(form, "CallSid")
         if call_sid:
             self._book.announce(call_sid, _first(form, "From"), _first(form, "To"))
@@ -69,7 +69,7 @@ class Webhooks:
         """What Twilio says of a stream."""
         form = self._signed_form(request, "https")
         if form is None:
-            return _text(request, FORBIDDEN, "The signature is missing or wrong.")
+            return _refusal(request)
         self._note_status(form)
         request.setResponseCode(NO_CONTENT)
         return b""
@@ -158,8 +158,18 @@ def _headers(request: Request) -> Headers:
     return header
 
 
+def _is_too_large(request: Request) -> bool:
+    return int(request.getHeader(b"content-length") or 0) > _LARGEST_BODY
+
+
+def _refusal(request: Request) -> bytes:
+    if _is_too_large(request):
+        return _text(request, _TOO_LARGE, f"The body is larger than {_LARGEST_BODY} bytes.")
+    return _text(request, FORBIDDEN, "The signature is missing or wrong.")
+
+
 def _body(request: Request) -> bytes | None:
-    if int(request.getHeader(b"content-length") or 0) > _LARGEST_BODY:
+    if _is_too_large(request):
         return None
     return b"" if request.content is None else request.content.read(_LARGEST_BODY)
 
