@@ -210,7 +210,8 @@ class Stage:
     @property
     def next_stream(self) -> int:
         """The number that the Google service gives to the next stream, while nothing is under way."""
-        return 1 + max(record["number"] for record in json_lines(self.google.streams_file))
+        numbers: list[int] = [record["number"] for record in json_lines(self.google.streams_file)]
+        return 1 + max(numbers)
 
     def wait_until_idle(self) -> None:
         """Until every call has told its end."""
