@@ -2,9 +2,7 @@ import ast
 from pathlib import Path
 from typing import Any
 
-import voicestt
-
-PLUGINS = Path(voicestt.__file__).parent.parent / "twistd_plugins"
+PLUGINS = Path(__file__).parent.parent / "twistd_plugins"
 
 
 def test_twisted_finds_the_plugin() -> None:
