@@ -1,5 +1,6 @@
 """The whole server on the real reactor: sockets, session threads and gRPC to a local Google-compatible service."""
 
+import gc
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -19,10 +20,17 @@ from tests.recognisers.on_reactor import PATIENCE, on_reactor, reactor, soon
 from tests.server.fakes import TOKEN, settings_of
 from tests.server.in_memory import CONNECTED, HOST, MEDIA_URL, STOP, Answer, Bytes, Caller, media, start
 from voicestt import mulaw
+from voicestt.call import Conversation
 from voicestt.google_local import script
 from voicestt.google_local.scripted import ScriptEngine
 from voicestt.google_local.service import LocalGoogle
 from voicestt.google_local.timeline import clip_of
+from voicestt.recognisers.endless import EndlessSession
+from voicestt.recognisers.fallback import FallbackSession
+from voicestt.recognisers.feed import Feed
+from voicestt.recognisers.google import GoogleSession
+from voicestt.recognisers.single_shot import SingleShotSession
+from voicestt.server.calls import LiveCall
 from voicestt.server.service import KEEP_ALIVE_SECONDS, VoiceService
 from voicestt.simulator.signatures import signature
 
@@ -269,3 +277,46 @@ async def test_what_never_started_can_be_stopped(tmp_path: Path) -> None:
     settings = settings_of(EVENTS_FILE=str(tmp_path / "events"), VOICESTT_SOCKET=str(tmp_path / "control"))
     await soon(VoiceService(reactor, settings, ON_LOOPBACK).stopService())
     assert set(threading.enumerate()) - before == set()
+
+
+# Not the socket's own protocol: Twisted's log keeps the first events, and who logged them, until logging begins,
+# which it never does under pytest.
+OF_A_CALL = (LiveCall, Conversation, FallbackSession, EndlessSession, Feed, GoogleSession, SingleShotSession)
+FAULTS = (
+    "",
+    "next streaming: error UNAVAILABLE after 1 s of audio",
+    "next streaming: in-band UNAVAILABLE after 1 s of audio",
+    "all streaming: credentials",
+    "all: error INTERNAL",
+)
+
+
+def what_is_left_of_calls() -> list[str]:
+    gc.collect()
+    return sorted(type(thing).__name__ for thing in gc.get_objects() if isinstance(thing, OF_A_CALL))
+
+
+async def talk_and_go(port: int, number: int, *, with_stop: bool) -> None:
+    caller = await join(port)
+    say(caller, CONNECTED, start(f"CA{number}"), *frames(number))
+    if with_stop:
+        say(caller, STOP)
+    await deferLater(reactor, 0.3)
+    caller.dropConnection(abort=True)
+
+
+@on_reactor
+async def test_no_object_of_a_call_outlives_it(make: Callable[..., OneOf], logged: Logged) -> None:
+    with LocalGoogle(ScriptEngine(SCRIPT), faults="") as failing:
+        one = make(GCP_STT_ENDPOINT=failing.target, WHISPER_URL="http://127.0.0.1:9/", STT_RESTARTS="1")
+        port = one.start()
+        calls = [(fault, with_stop) for fault in FAULTS for with_stop in (True, False)]
+        for number, (fault, with_stop) in enumerate(calls, 1):
+            failing.set_faults(fault)
+            await talk_and_go(port, number, with_stop=with_stop)
+            await until(lambda number=number: len(logged.matching("Call ended")) == number)  # type: ignore[misc]
+        assert logged.matching("Degraded")
+        assert logged.matching("The stream failed and is replaced")
+        logged.events.clear()  # an event knows who logged it
+        await until(lambda: not what_is_left_of_calls())
+        await one.stop()
