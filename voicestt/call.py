@@ -157,7 +157,7 @@ class Conversation:
                 audio_bytes=self._handed,
                 ignored=dict(self._parts.ignored),
                 account=account,
-                figures=self._parts.meter.end(max(0, account.handed - account.received)),
+                figures=self._parts.meter.end(account.sent_again),
             )
         )
 

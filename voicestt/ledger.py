@@ -4,7 +4,7 @@ Pure; in bytes of mu-law since the call's start, so positions are times (1/8000 
 """
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,11 @@ class Account:
     handed: int = 0
     streams: int = 0
 
+    @property
+    def sent_again(self) -> int:
+        """How many bytes more were given to recognisers than came."""
+        return max(0, self.handed - self.received)
+
 
 class Ledger:
     """Keeps what nothing has covered, at most `most` bytes of it, the oldest let go first.
@@ -53,7 +58,8 @@ class Ledger:
     def __init__(self, most: int) -> None:
         self._most = most
         self._kept: deque[bytes] = deque()
-        self._account = Account()
+        self._recognised = self._passed_over = self._given_up = 0
+        self._handed = self._streams = 0
         self._settled = 0
         self._start = 0
         self._received = 0
@@ -75,13 +81,26 @@ class Ledger:
         return self._received
 
     @property
+    def kept(self) -> int:
+        """How many bytes are kept: what nothing has covered yet."""
+        return self._received - self._start
+
+    @property
+    def streams(self) -> int:
+        """The highest number of a stream that was given something."""
+        return self._streams
+
+    @property
     def account(self) -> Account:
         """What became of everything so far."""
-        return replace(
-            self._account,
+        return Account(
             received=self._received,
-            given_up=self._account.given_up + self._start - self._settled,
-            uncovered=self._received - self._start,
+            recognised=self._recognised,
+            passed_over=self._passed_over,
+            given_up=self._given_up + self._start - self._settled,
+            uncovered=self.kept,
+            handed=self._handed,
+            streams=self._streams,
         )
 
     @property
@@ -93,7 +112,7 @@ class Ledger:
         """More audio from the line."""
         self._kept.append(audio)
         self._received += len(audio)
-        excess = self._received - self._start - self._most
+        excess = self.kept - self._most
         if excess > 0:
             self._forget(self._start + excess)
 
@@ -104,23 +123,20 @@ class Ledger:
             self._handings[-1] = Handing(stream, last.start, end)
         else:
             self._handings.append(Handing(stream, start, end))
-        handed = self._account.handed + end - start
-        self._account = replace(self._account, handed=handed, streams=max(stream, self._account.streams))
+        self._handed += end - start
+        self._streams = max(stream, self._streams)
 
     def cover(self, end: int) -> None:
         """A final reaches up to `end`; what is before it need not be kept. Beyond what came counts as all."""
-        covered = self._settle(end)
-        self._account = replace(self._account, recognised=self._account.recognised + covered)
+        self._recognised += self._settle(end)
 
     def pass_over(self, end: int) -> None:
         """There are no words up to `end`: it is silent, or a recogniser has said so."""
-        passed = self._settle(end)
-        self._account = replace(self._account, passed_over=self._account.passed_over + passed)
+        self._passed_over += self._settle(end)
 
     def give_up(self, end: int) -> None:
         """Nobody could say what the words up to `end` are."""
-        lost = self._settle(end)
-        self._account = replace(self._account, given_up=self._account.given_up + lost)
+        self._given_up += self._settle(end)
 
     def uncovered(self) -> Uncovered:
         """What is kept."""

@@ -173,7 +173,7 @@ class EndlessSession:
             self._look.set(_LOOK_SECONDS, self._look_around)
 
     def _new_feed(self) -> Feed:
-        return Feed(self._ledger.account.streams + 1, self._clock, self._streaming, self._ledger, self)
+        return Feed(self._ledger.streams + 1, self._clock, self._streaming, self._ledger, self)
 
     def _skip_silence(self) -> None:
         uncovered = self._ledger.uncovered()
@@ -310,7 +310,7 @@ class EndlessSession:
 
     def _let_go_of_silence(self) -> None:
         """Without words under way, silence need not be kept; nor noise that the stream has had for long."""
-        kept = self._ledger.received - self._ledger.start
+        kept = self._ledger.kept
         if kept > _SILENCE_KEPT:
             self._skip_silence()
         if kept > self._ledger.most * 3 // 4:
@@ -321,7 +321,7 @@ class EndlessSession:
 
     def _must_give_its_words(self) -> bool:
         """Whether a final must be had, between two words, before audio that could be needed again is let go."""
-        kept = self._ledger.received - self._ledger.start
+        kept = self._ledger.kept
         if not self._speaking or kept < _FILLED * self._ledger.most:
             return False
         newest = self._ledger.read(self._ledger.received - _BETWEEN_WORDS, _BETWEEN_WORDS)

@@ -119,7 +119,7 @@ class FallbackSession:
     @property
     def backlog(self) -> int:
         """Bytes that nothing has covered yet."""
-        return self._ledger.received - self._ledger.start
+        return self._ledger.kept
 
     def write(self, audio: bytes) -> None:
         """More audio, to whoever recognises it now."""

@@ -72,8 +72,8 @@ def _summary(event: CallEnded, statuses: list[str]) -> str:
     ]
     parts.extend(f"{count} {kind}" for kind, count in sorted(delivered.incidents.items()))
     account = event.account
-    if account.handed > account.received:
-        parts.append(f"{account.handed - account.received} bytes sent again")
+    if account.sent_again:
+        parts.append(f"{account.sent_again} bytes sent again")
     if account.given_up or account.uncovered:
         parts.append(f"NOT RECOGNISED: {mulaw.seconds(account.given_up + account.uncovered):.2f} s")
     if event.ignored:
