@@ -5,6 +5,12 @@ from typing import Any, Protocol
 Metadata = tuple[tuple[str, str], ...]
 
 
+def serialised(message: Any) -> bytes:
+    """A raw protobuf message as bytes."""
+    data: bytes = message.SerializeToString()
+    return data
+
+
 class Dialect(Protocol):
     """One version of the API. All messages are raw protobuf, audio is LINEAR16, 8 kHz, mono."""
 

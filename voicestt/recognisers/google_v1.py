@@ -6,7 +6,7 @@ from typing import Any, Final
 from google.cloud.speech_v1 import types
 
 from voicestt import mulaw
-from voicestt.recognisers.google_dialect import Metadata
+from voicestt.recognisers.google_dialect import Metadata, serialised
 
 _SERVICE = "/google.cloud.speech.v1.Speech/"
 _Request = types.StreamingRecognizeRequest.pb()
@@ -40,15 +40,15 @@ class V1:
     def opening(self, config: Any) -> bytes:
         """See Dialect."""
         stream_config = _StreamConfig(config=config, interim_results=True)
-        return _bytes(_Request(streaming_config=stream_config))
+        return serialised(_Request(streaming_config=stream_config))
 
     def audio(self, pcm: bytes) -> bytes:
         """See Dialect."""
-        return _bytes(_Request(audio_content=pcm))
+        return serialised(_Request(audio_content=pcm))
 
     def utterance(self, config: Any, pcm: bytes) -> bytes:
         """See Dialect."""
-        return _bytes(_Utterance(config=config, audio={"content": pcm}))
+        return serialised(_Utterance(config=config, audio={"content": pcm}))
 
     def response(self, message: bytes) -> Any:
         """See Dialect."""
@@ -68,8 +68,3 @@ class V1:
 
 
 GOOGLE_V1: Final = V1()
-
-
-def _bytes(message: Any) -> bytes:
-    serialised: bytes = message.SerializeToString()
-    return serialised

@@ -7,7 +7,7 @@ from google.api_core.gapic_v1 import routing_header
 from google.cloud.speech_v2 import types
 
 from voicestt import mulaw
-from voicestt.recognisers.google_dialect import Metadata
+from voicestt.recognisers.google_dialect import Metadata, serialised
 
 _SERVICE = "/google.cloud.speech.v2.Speech/"
 _Request = types.StreamingRecognizeRequest.pb()
@@ -55,15 +55,15 @@ class V2:
     def opening(self, config: Any) -> bytes:
         """See Dialect."""
         stream_config = _StreamConfig(config=config, streaming_features={"interim_results": True})
-        return _bytes(_Request(recognizer=self.recogniser, streaming_config=stream_config))
+        return serialised(_Request(recognizer=self.recogniser, streaming_config=stream_config))
 
     def audio(self, pcm: bytes) -> bytes:
         """See Dialect."""
-        return _bytes(_Request(audio=pcm))
+        return serialised(_Request(audio=pcm))
 
     def utterance(self, config: Any, pcm: bytes) -> bytes:
         """See Dialect."""
-        return _bytes(_Utterance(recognizer=self.recogniser, config=config, content=pcm))
+        return serialised(_Utterance(recognizer=self.recogniser, config=config, content=pcm))
 
     def response(self, message: bytes) -> Any:
         """See Dialect."""
@@ -80,8 +80,3 @@ class V2:
     def trouble_in(self, _response: Any) -> Any:
         """See Dialect: v2 has none."""
         return None
-
-
-def _bytes(message: Any) -> bytes:
-    serialised: bytes = message.SerializeToString()
-    return serialised
