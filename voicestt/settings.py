@@ -4,10 +4,12 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from voicestt.credentials import Credentials, read_credentials
+
+N = TypeVar("N", int, float)
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
@@ -47,24 +49,19 @@ def _flag(text: str) -> bool:
 
 
 def _number(low: float, high: float) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            raise ValueError("is not a whole number") from None
-        if not low <= number <= high:
-            raise ValueError(f"is not between {low} and {high}")
-        return number
-
-    return read
+    return _between(low, high, int, "a whole number")
 
 
 def _seconds(low: float, high: float) -> Callable[[str], float]:
-    def read(text: str) -> float:
+    return _between(low, high, float, "a number of seconds")
+
+
+def _between(low: float, high: float, kind: Callable[[str], N], what: str) -> Callable[[str], N]:
+    def read(text: str) -> N:
         try:
-            number = float(text)
+            number = kind(text)
         except ValueError:
-            raise ValueError("is not a number of seconds") from None
+            raise ValueError(f"is not {what}") from None
         if not low <= number <= high:
             raise ValueError(f"is not between {low} and {high}")
         return number
