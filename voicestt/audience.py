@@ -38,10 +38,21 @@ class Partial:
 
 
 @dataclass(frozen=True, slots=True)
-class Final:
-    """What the caller said. `end` and `delay` are seconds, None where the recogniser gives no position.
+class Word:
+    """A word of a final; `start` and `end` are seconds in the call's own time."""
 
-    `end` is in the call's own time; `delay` is from the arrival of the last audio of these words to this event.
+    text: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """What the caller said. Times are seconds, None where the recogniser gives no position.
+
+    `start` and `end` are in the call's own time; `delay` is from the arrival of the last audio of these words to
+    this event. `words` are empty where they are not given; `recogniser` is "google-streaming", "google-recognize"
+    or "whisper".
     """
 
     call: CallDescription
@@ -50,6 +61,39 @@ class Final:
     confidence: float = 0.0
     end: float | None = None
     delay: float | None = None
+    start: float | None = None
+    words: Sequence[Word] = ()
+    recogniser: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """The caller has been silent for `silence` seconds since the final of `utterance`: it is the other's turn.
+
+    `end` is where the silence began, in seconds of the call's own time.
+    """
+
+    call: CallDescription
+    utterance: int
+    end: float
+    silence: float
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPressed:
+    """The caller pressed a key of the telephone: "0" to "9", "*", "#" or "A" to "D"."""
+
+    call: CallDescription
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class MarkReached:
+    """What was said to the caller before the mark `name` has been played, or was cleared."""
+
+    call: CallDescription
+    name: str
+    cleared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +132,7 @@ class Happened:
     seconds: float = 0.0
 
 
-Event = CallStarted | Partial | Final | Happened | CallEnded
+Event = CallStarted | Partial | Final | TurnEnded | KeyPressed | MarkReached | Happened | CallEnded
 
 
 class Audience(Protocol):

@@ -22,12 +22,23 @@ from voicestt.ledger import Account
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """One word of a final; `start` and `end` are positions in bytes."""
+
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """Words of one utterance: a partial, which a later one replaces, or its final.
 
     `end` is the position in bytes up to which the words reach, 0 where the recogniser does not say;
     `stability` and `confidence` are 0.0 to 1.0, 0.0 where they are not said. `stamps` say when it passed by, where
-    that is measured; they are no part of what was heard.
+    that is measured; they are no part of what was heard. Of a final, `start` is the position of its first word
+    (None where that is not known), `words` are its words where they are given one by one, and `source` says who
+    recognised it: "google-streaming", "google-recognize" or "whisper".
     """
 
     text: str
@@ -36,6 +47,9 @@ class Result:
     stability: float = 0.0
     confidence: float = 0.0
     stamps: Stamps | None = field(default=None, compare=False, repr=False)
+    start: int | None = None
+    words: tuple[Word, ...] = ()
+    source: str = ""
 
 
 # What another attempt cannot mend: gRPC's words for it.

@@ -1,25 +1,13 @@
 """Everything that can be set, read from the environment: one table, and every problem named at once."""
 
 import ipaddress
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from typing import Any
 
+from voicestt import variables as read
 from voicestt.credentials import Credentials, read_credentials
-
-N = TypeVar("N", int, float)
-
-_TRUE = frozenset({"1", "true", "yes", "on"})
-_FALSE = frozenset({"0", "false", "no", "off"})
-_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:([0-9]{1,5}))?")
-_PORTS = range(1, 65_536)
-_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
-_WORD = re.compile(r"[a-z0-9_.-]+", re.IGNORECASE)
-_PLACE = re.compile(r"[a-z][a-z0-9-]*")
-_PROJECT = re.compile(r"[a-z0-9][a-z0-9.:-]*")
-_MODEL_NAME = re.compile(r"[A-Za-z0-9_./:@-]+")
+from voicestt.variables import Variable
 
 
 class BadSettings(ValueError):
@@ -28,103 +16,6 @@ class BadSettings(ValueError):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
-
-
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """One environment variable: its default as it would be typed (None: not set), and what it means."""
-
-    name: str
-    default: str | None
-    meaning: str
-    read: Callable[[str], object]
-    required: bool = False
-
-
-def _flag(text: str) -> bool:
-    word = text.lower()
-    if word in _TRUE | _FALSE:
-        return word in _TRUE
-    raise ValueError("is neither true nor false")
-
-
-def _number(low: float, high: float) -> Callable[[str], int]:
-    return _between(low, high, int, "a whole number")
-
-
-def _seconds(low: float, high: float) -> Callable[[str], float]:
-    return _between(low, high, float, "a number of seconds")
-
-
-def _between(low: float, high: float, kind: Callable[[str], N], what: str) -> Callable[[str], N]:
-    def read(text: str) -> N:
-        try:
-            number = kind(text)
-        except ValueError:
-            raise ValueError(f"is not {what}") from None
-        if not low <= number <= high:
-            raise ValueError(f"is not between {low} and {high}")
-        return number
-
-    return read
-
-
-def _one_of(*words: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text.lower() in words:
-            return text.lower()
-        raise ValueError(f"is not one of: {', '.join(words)}")
-
-    return read
-
-
-def _matching(pattern: re.Pattern[str], what: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if pattern.fullmatch(text):
-            return text
-        raise ValueError(f"is not {what}")
-
-    return read
-
-
-def _public_host(text: str) -> str:
-    """The host, with its port if one was given, of "host", "https://host/" or "wss://host/path"."""
-    host = text.split("://", 1)[-1].split("/", 1)[0].lower()
-    match = _HOST.fullmatch(host)
-    if match is None or int(match[3] or 443) not in _PORTS:
-        raise ValueError("is not a host name such as voice.example.com")
-    return host
-
-
-def _endpoint(text: str) -> str:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or int(port) not in _PORTS:
-        raise ValueError("is not HOST:PORT")
-    return text
-
-
-def _secret(text: str) -> str:
-    return text
-
-
-def _header_secret(text: str) -> str:
-    if text.isascii() and text.isprintable():
-        return text
-    raise ValueError("holds something that an HTTP header cannot carry")
-
-
-def _url(text: str) -> str:
-    # What was pasted is not repeated: it may hold a password.
-    try:
-        parts = urlsplit(text)
-        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:
-        good = False
-    if not good or not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError("is not an address such as http://127.0.0.1:8000/v1/audio/transcriptions")
-    if "@" in parts.netloc:
-        raise ValueError("holds a user's name: put the key into WHISPER_API_KEY")
-    return text
 
 
 def _is_loopback(endpoint: str) -> bool:
@@ -136,9 +27,15 @@ def _is_loopback(endpoint: str) -> bool:
 
 
 def _from(
-    name: str, default: str | None, read: Callable[[str], object], meaning: str, *, required: bool = False
+    name: str,
+    default: str | None,
+    reader: Callable[[str], object],
+    meaning: str,
+    *,
+    required: bool = False,
+    secret: bool = False,
 ) -> Any:
-    return field(metadata={"variable": Variable(name, default, meaning, read, required)})
+    return field(repr=not secret, metadata={"variable": Variable(name, default, meaning, reader, required)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,18 +45,18 @@ class Settings:
     public_host: str = _from(
         "PUBLIC_HOST",
         None,
-        _public_host,
+        read.public_host,
         "The name Twilio reaches this server by. It always wins over the Host header and any "
         "development domain. A pasted `https://host/` is understood.",
         required=True,
     )
     port: int = _from(
-        "PORT", "5000", _number(0, 65_535), "The port that is listened on where no `--listen` says otherwise."
+        "PORT", "5000", read.number(0, 65_535), "The port that is listened on where no `--listen` says otherwise."
     )
     enable_streaming_stt: bool = _from(
         "ENABLE_STREAMING_STT",
         "false",
-        _flag,
+        read.flag,
         "The safety net. `true`: speech is streamed to Google and partials come while the caller "
         "speaks. `false`: one `recognize` per utterance, finals only. It can be turned while calls are live: "
         "`voicestt flag`, or SIGHUP, at which the file of VOICESTT_ENV_FILE wins.",
@@ -167,76 +64,74 @@ class Settings:
     batch_ms: int = _from(
         "STT_BATCH_MS",
         "150",
-        _number(20, 1_000),
+        read.number(20, 1_000),
         "Milliseconds of audio in one message to Google.",
     )
     partial_debounce_ms: int = _from(
         "STT_PARTIAL_DEBOUNCE_MS",
         "180",
-        _number(0, 10_000),
+        read.number(0, 10_000),
         "A call's partials reach the application at most this often. Finals are never held back.",
     )
     model: str = _from(
         "GCP_STT_MODEL",
         "phone_call",
-        _matching(_WORD, "a model's name such as default"),
+        read.matching(read.WORD, "a model's name such as default"),
         "Google's model. A pair of model and language that Google refuses (`phone_call` with Hebrew) "
         "becomes `default`, and one loud line in the log says so.",
     )
     language: str = _from(
         "GCP_STT_LANGUAGE",
         "he-IL",
-        _matching(_LANGUAGE, "a BCP-47 code such as he-IL"),
+        read.matching(read.LANGUAGE, "a BCP-47 code such as he-IL"),
         "The language spoken, as a BCP-47 code. `he-IL` is sent as Google's own `iw-IL`.",
     )
-    punctuation_interim: bool = _from("GCP_STT_PUNCTUATION_INTERIM", "false", _flag, "Punctuation in partials.")
-    punctuation_final: bool = _from("GCP_STT_PUNCTUATION_FINAL", "true", _flag, "Punctuation in finals.")
-    credentials: Credentials | None = field(
-        repr=False,
-        metadata={
-            "variable": Variable(
-                "GOOGLE_APPLICATION_CREDENTIALS",
-                None,
-                "Google's key: a path, or the JSON itself, or that in base64. Never printed. Not set: Google's "
-                "application default credentials of the machine are used.",
-                read_credentials,
-            )
-        },
+    punctuation_interim: bool = _from(
+        "GCP_STT_PUNCTUATION_INTERIM", "false", read.flag, "Punctuation in partials."
+    )
+    punctuation_final: bool = _from("GCP_STT_PUNCTUATION_FINAL", "true", read.flag, "Punctuation in finals.")
+    credentials: Credentials | None = _from(  # noqa: RUF009 - it makes a field, as all the others
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        None,
+        read_credentials,
+        "Google's key: a path, or the JSON itself, or that in base64. Never printed. Not set: Google's "
+        "application default credentials of the machine are used.",
+        secret=True,
     )
     api: str = _from(
         "GCP_STT_API",
         "v1",
-        _one_of("v1", "v2"),
+        read.one_of("v1", "v2"),
         "The version of Google's API. v2 has the models `chirp_3`, `telephony` and others, and needs a project.",
     )
     location: str = _from(
         "GCP_STT_LOCATION",
         "global",
-        _matching(_PLACE, "a location such as eu"),
+        read.matching(read.PLACE, "a location such as eu"),
         "Where v2 recognises. Google has `chirp_3` in `us`, `eu` and some others, but not in `global`.",
     )
     project: str | None = _from(
         "GCP_PROJECT",
         None,
-        _matching(_PROJECT, "a project's id"),
+        read.matching(read.PROJECT, "a project's id"),
         "The Google project that v2 is asked for. Not set: the one that the key names.",
     )
     endpoint: str | None = _from(
         "GCP_STT_ENDPOINT",
         None,
-        _endpoint,
+        read.endpoint,
         "HOST:PORT of a Google-compatible service elsewhere (a regional endpoint, or a local one).",
     )
     insecure: bool = _from(
         "GCP_STT_INSECURE",
         "false",
-        _flag,
+        read.flag,
         "Plaintext and no credentials towards GCP_STT_ENDPOINT; allowed on loopback only.",
     )
     engine: str = _from(
         "STT_ENGINE",
         "google",
-        _one_of("google", "embedded"),
+        read.one_of("google", "embedded"),
         "`embedded` starts a Google-compatible service inside the server, with the recogniser of the "
         "`embedded` extra behind it: no account is needed.",
     )
@@ -250,7 +145,7 @@ class Settings:
     whisper_url: str | None = _from(
         "WHISPER_URL",
         None,
-        _url,
+        read.url,
         "The whole address of an OpenAI-compatible transcription endpoint "
         "(`http://127.0.0.1:8000/v1/audio/transcriptions`), which is asked for the utterances that Google fails "
         "to recognise, instead of the engine of the `embedded` extra.",
@@ -258,42 +153,34 @@ class Settings:
     whisper_url_model: str = _from(
         "WHISPER_URL_MODEL",
         "whisper-1",
-        _matching(_MODEL_NAME, "a model's name such as whisper-1"),
+        read.matching(read.MODEL_NAME, "a model's name such as whisper-1"),
         "The model that WHISPER_URL is asked for.",
     )
-    whisper_api_key: str | None = field(
-        repr=False,
-        metadata={
-            "variable": Variable(
-                "WHISPER_API_KEY",
-                None,
-                "The key for WHISPER_URL, sent as `Authorization: Bearer`. Never printed.",
-                _header_secret,
-            )
-        },
+    whisper_api_key: str | None = _from(
+        "WHISPER_API_KEY",
+        None,
+        read.header_secret,
+        "The key for WHISPER_URL, sent as `Authorization: Bearer`. Never printed.",
+        secret=True,
     )
-    twilio_auth_token: str | None = field(
-        repr=False,
-        metadata={
-            "variable": Variable(
-                "TWILIO_AUTH_TOKEN",
-                None,
-                "The account's auth token, which Twilio signs its requests with. Never printed. Required "
-                "unless TWILIO_VALIDATE=false.",
-                _secret,
-            )
-        },
+    twilio_auth_token: str | None = _from(
+        "TWILIO_AUTH_TOKEN",
+        None,
+        read.secret,
+        "The account's auth token, which Twilio signs its requests with. Never printed. Required "
+        "unless TWILIO_VALIDATE=false.",
+        secret=True,
     )
     twilio_validate: bool = _from(
         "TWILIO_VALIDATE",
         "true",
-        _flag,
+        read.flag,
         "`false` takes unsigned requests from anybody, and says so loudly in the log.",
     )
     require_known_call: bool = _from(
         "REQUIRE_KNOWN_CALL",
         "false",
-        _flag,
+        read.flag,
         "`true` takes a socket only for a CallSid that a webhook announced in the last five minutes.",
     )
     events_file: str | None = _from(
@@ -305,67 +192,210 @@ class Settings:
     drain_seconds: float = _from(
         "STT_DRAIN_SECONDS",
         "20",
-        _seconds(0.1, 60),
+        read.seconds(0.1, 60),
         "How long a call that has ended waits for its last words, whatever fails.",
     )
     soft_limit_seconds: float = _from(
         "STT_SOFT_LIMIT_SECONDS",
         "240",
-        _seconds(1, 300),
+        read.seconds(1, 300),
         "A stream this old is replaced at the next final or silence: Google ends it after 305 s.",
     )
     hard_limit_seconds: float = _from(
-        "STT_HARD_LIMIT_SECONDS", "285", _seconds(1, 304), "A stream this old is replaced in any case."
+        "STT_HARD_LIMIT_SECONDS", "285", read.seconds(1, 304), "A stream this old is replaced in any case."
     )
     retain_seconds: float = _from(
         "STT_RETAIN_SECONDS",
         "60",
-        _seconds(5, 600),
+        read.seconds(5, 600),
         "How much of a call's audio is kept until a final has covered it, to be sent again.",
     )
     restarts: int = _from(
         "STT_RESTARTS",
         "3",
-        _number(0, 100),
+        read.number(0, 100),
         "Failing streams of one call that are replaced within 30 s; one more, and the call goes on with one "
         "request per utterance.",
     )
     silent_seconds: float = _from(
         "STT_SILENT_SECONDS",
         "5",
-        _seconds(0.5, 60),
+        read.seconds(0.5, 60),
         "A stream that has speech and does not answer for so long is replaced.",
     )
     hold_seconds: float = _from(
         "STT_HOLD_SECONDS",
         "5",
-        _seconds(0.1, 9),
+        read.seconds(0.1, 9),
         "A stream that gets no audio for so long is closed, and opened again by the next: Google ends it "
         "after 10 s.",
     )
     queue_seconds: float = _from(
         "STT_QUEUE_SECONDS",
         "5",
-        _seconds(0.5, 60),
+        read.seconds(0.5, 60),
         "A stream that takes audio so slowly that this much waits is replaced.",
     )
     recover_seconds: float = _from(
         "STT_RECOVER_SECONDS",
         "60",
-        _seconds(0, 86_400),
+        read.seconds(0, 86_400),
         "A call that fell back asks so often whether streaming works again, and returns to it; 0: never.",
     )
     idle_seconds: float = _from(
         "IDLE_SECONDS",
         "30",
-        _seconds(1, 3_600),
+        read.seconds(1, 3_600),
         "A socket that says nothing for so long is closed and its call ended.",
     )
     session_threads: int = _from(
         "STT_SESSION_THREADS",
         "1",
-        _number(1, 16),
+        read.number(1, 16),
         "Threads that carry the streams to Google; each carries many calls.",
+    )
+    utterance_end_ms: int = _from(
+        "UTTERANCE_END_MS",
+        "700",
+        read.number(100, 10_000),
+        "Milliseconds of silence after a final that end the caller's turn (`utterance_end`).",
+    )
+    handler: str | None = _from(
+        "HANDLER",
+        None,
+        read.matching(read.ATTRIBUTE, "package.module:Name"),
+        "The application's class, as `package.module:Name`; `--handler` says the same. See `voicestt/handler.py`.",
+    )
+    handler_queue: int = _from(
+        "HANDLER_QUEUE",
+        "1000",
+        read.number(10, 1_000_000),
+        "Events of one call that wait for its handler at most.",
+    )
+    handler_overflow: str = _from(
+        "HANDLER_OVERFLOW",
+        "drop",
+        read.one_of("drop", "hang_up"),
+        "When so many wait. `drop`: new ones that are no finals are dropped, and counted; `hang_up`: the call is "
+        "ended. A final is never dropped.",
+    )
+    handler_threads: int = _from(
+        "HANDLER_THREADS",
+        "64",
+        read.number(1, 1_000),
+        "Plain functions of a handler that run at once; `async def` needs no thread.",
+    )
+    greeting: str = _from(
+        "GREETING",
+        "default",
+        str,
+        "What the caller hears at once: `default` (a chime), `off`, the path of an audio file, or a text, which "
+        "needs a TTS_ENGINE.",
+    )
+    greeting_max_ms: int = _from(
+        "GREETING_MAX_MS",
+        "800",
+        read.number(100, 60_000),
+        "A longer greeting is refused at the start.",
+    )
+    tts_engine: str = _from(
+        "TTS_ENGINE",
+        "off",
+        read.one_of("off", "google", "espeak-ng"),
+        "What speaks `say_text` and the GREETING's text: `google` is Google Cloud Text-to-Speech (extra "
+        "`google-tts`), `espeak-ng` Debian's package of that name.",
+    )
+    tts_language: str | None = _from(
+        "TTS_LANGUAGE",
+        None,
+        read.matching(read.LANGUAGE, "a BCP-47 code such as he-IL"),
+        "The language that is spoken to the caller. Not set: that of GCP_STT_LANGUAGE.",
+    )
+    tts_voice: str | None = _from(
+        "TTS_VOICE",
+        None,
+        read.matching(read.VOICE, "a voice's name such as he-IL-Wavenet-A"),
+        "The voice of TTS_ENGINE. Not set: the engine's own for the language.",
+    )
+    tts_endpoint: str | None = _from(
+        "GCP_TTS_ENDPOINT",
+        None,
+        read.endpoint,
+        "HOST:PORT of a service that speaks as Google Cloud Text-to-Speech does; on loopback it is spoken to "
+        "in plaintext and without credentials where GCP_STT_INSECURE=true.",
+    )
+    twilio_api_url: str | None = _from(
+        "TWILIO_API_URL",
+        None,
+        read.url,
+        "Where Twilio's REST API is, for `hang_up` and `transfer`, if elsewhere than at Twilio.",
+    )
+    journal_url: str = _from(
+        "JOURNAL_URL",
+        "sqlite:///voicestt-journal.db",
+        read.journal_url,
+        "The database that every event is written to before it is delivered: `sqlite:///FILE`, "
+        "`postgresql://…` (extra `postgresql`), or `off`. A password in it is never printed.",
+        secret=True,
+    )
+    journal_days: float = _from(
+        "JOURNAL_DAYS",
+        "30",
+        read.between(0, 36_500, float, "a number of days"),
+        "Older calls are deleted; 0: never.",
+    )
+    journal_redact: str = _from(
+        "JOURNAL_REDACT",
+        "none",
+        read.one_of("none", "numbers", "texts", "all"),
+        "What is kept out of the journal: phone numbers, what was said, or both.",
+    )
+    events_webhook_url: str | None = _from(
+        "EVENTS_WEBHOOK_URL",
+        None,
+        read.url,
+        "Each event is POSTed there, signed as Standard Webhooks has it, at least once, a call's in order.",
+        secret=True,
+    )
+    events_webhook_secret: bytes | None = _from(
+        "EVENTS_WEBHOOK_SECRET",
+        None,
+        read.webhook_secret,
+        "What the POSTs are signed with: `whsec_` and 24 to 64 bytes in base64. Never printed. Required with "
+        "EVENTS_WEBHOOK_URL.",
+        secret=True,
+    )
+    events_webhook_partials: bool = _from(
+        "EVENTS_WEBHOOK_PARTIALS", "false", read.flag, "Partials are POSTed too."
+    )
+    events_webhook_hours: float = _from(
+        "EVENTS_WEBHOOK_HOURS",
+        "24",
+        read.between(0.001, 720, float, "a number of hours"),
+        "An event that the receiver refuses for so long is laid aside: `voicestt deliveries` shows it.",
+    )
+    redis_url: str | None = _from(
+        "REDIS_URL",
+        None,
+        read.redis_url,
+        "A Redis (extra `redis`) that each event is added to, in the streams `voicestt:events:0`, `…:1`, and on.",
+        secret=True,
+    )
+    redis_shards: int = _from(
+        "REDIS_SHARDS", "4", read.number(1, 256), "How many streams; all events of a call are in the same one."
+    )
+    redis_maxlen: int = _from(
+        "REDIS_MAXLEN",
+        "100000",
+        read.number(100, 100_000_000),
+        "Redis forgets the oldest events of a stream beyond about so many.",
+    )
+    events_token: str | None = _from(
+        "EVENTS_TOKEN",
+        None,
+        read.header_secret,
+        "The bearer token for `GET /events` and `GET /ws/live`, which are closed without one. Never printed.",
+        secret=True,
     )
     control_socket: str | None = _from(
         "VOICESTT_SOCKET",
@@ -432,6 +462,7 @@ def _disagreements(values: Mapping[str, object]) -> Iterator[str]:
         elif isinstance(endpoint, str) and not _is_loopback(endpoint):
             yield "GCP_STT_INSECURE=true is plaintext and allowed on loopback only (127.0.0.1, ::1, localhost)"
     yield from _missing_project(values)
+    yield from _events_disagreements(values)
     soft, hard = values.get("soft_limit_seconds"), values.get("hard_limit_seconds")
     if isinstance(soft, float) and isinstance(hard, float) and soft > hard:
         yield "STT_SOFT_LIMIT_SECONDS is more than STT_HARD_LIMIT_SECONDS"
@@ -440,6 +471,15 @@ def _disagreements(values: Mapping[str, object]) -> Iterator[str]:
             "TWILIO_AUTH_TOKEN is not set. It is on the first page of the Twilio console; "
             "TWILIO_VALIDATE=false does without it and takes requests from anybody"
         )
+
+
+def _events_disagreements(values: Mapping[str, object]) -> Iterator[str]:
+    if values.get("events_webhook_url") and values.get("events_webhook_secret", b"") is None:
+        yield "EVENTS_WEBHOOK_SECRET is not set, which EVENTS_WEBHOOK_URL needs: receivers check it"
+    if values.get("journal_url") == "off":
+        for name, variable in (("events_webhook_url", "EVENTS_WEBHOOK_URL"), ("redis_url", "REDIS_URL")):
+            if values.get(name):
+                yield f"{variable} needs the journal, which events are delivered from: JOURNAL_URL cannot be off"
 
 
 def _missing_project(values: Mapping[str, object]) -> Iterator[str]:

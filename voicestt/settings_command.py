@@ -2,7 +2,8 @@
 
 import click
 
-from voicestt.settings import Variable, variables
+from voicestt.settings import variables
+from voicestt.variables import Variable
 
 
 @click.command(short_help="The table of all settings.")

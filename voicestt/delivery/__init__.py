@@ -1,0 +1,1 @@
+"""From the journal outwards: a webhook, Redis Streams, and pages that listen."""

@@ -1,0 +1,211 @@
+"""What an application is told of its calls: one vocabulary, version 1, the same for every way it is delivered.
+
+Each event is a JSON object. `type` says what happened, `version` is 1, `timestamp` is when (RFC 3339, UTC),
+`call_sid` and `stream_sid` are Twilio's. `session` names one media stream of one call and is never used again;
+`sequence` counts its events 1, 2, 3 without a gap, and `id` is made of the two, so that a receiver who was told
+something twice can see that it was, and in which order things happened. Times in an event are seconds in the
+call's own time: since its audio began, counted in audio. Fields may be added to a version, and are to be ignored
+by who does not know them; none is taken away or changes its meaning.
+
+The JSON Schema is `voicestt/events.schema.json`, made of this file by `voicestt events-schema`; a test compares.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, get_args
+
+import msgspec
+from msgspec import Meta
+
+VERSION = 1
+
+Sequence1 = Annotated[int, Meta(ge=1, description="Counts the events of a session without a gap.")]
+Seconds = Annotated[float, Meta(ge=0)]
+
+
+class _Part(msgspec.Struct, frozen=True, kw_only=True):
+    pass
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    """What every event has."""
+
+    id: Annotated[str, Meta(description="SESSION-SEQUENCE, the sequence with six digits or more.")]
+    session: str
+    sequence: Sequence1
+    version: Literal[1] = 1
+    timestamp: Annotated[str, Meta(description="RFC 3339, UTC, microseconds.")]
+    call_sid: str
+    stream_sid: str
+
+
+class CallStarted(Event, frozen=True, kw_only=True, tag="call_started"):
+    """The caller's audio begins. `from` and `to` are there if the signed webhook gave them."""
+
+    account_sid: str
+    caller: str | None = msgspec.field(default=None, name="from")
+    called: str | None = msgspec.field(default=None, name="to")
+    parameters: dict[str, Any] = {}
+
+
+class Partial(Event, frozen=True, kw_only=True, tag="partial"):
+    """What the caller seems to be saying: the next partial or the final of the same utterance replaces it."""
+
+    utterance: Sequence1
+    text: str
+    stability: Annotated[float, Meta(ge=0, le=1, description="0 where it is not given.")] = 0.0
+
+
+class Word(_Part, frozen=True, kw_only=True):
+    """One word of a final."""
+
+    text: str
+    start: Seconds
+    end: Seconds
+
+
+class Final(Event, frozen=True, kw_only=True, tag="final"):
+    """What the caller said. What is null was not given by the recogniser."""
+
+    utterance: Sequence1
+    text: str
+    confidence: Annotated[float, Meta(ge=0, le=1)] | None = None
+    start: Seconds | None = None
+    end: Seconds | None = None
+    words: Annotated[Sequence[Word], Meta(description="Empty where they are not given.")] = ()
+    recogniser: Annotated[str, Meta(description="google-streaming, google-recognize or whisper.")] = ""
+
+
+class UtteranceEnd(Event, frozen=True, kw_only=True, tag="utterance_end"):
+    """The caller's turn is over: silence for `silence` seconds since `end`, after the final of `utterance`."""
+
+    utterance: Sequence1
+    end: Seconds
+    silence: Seconds
+
+
+class Dtmf(Event, frozen=True, kw_only=True, tag="dtmf"):
+    """The caller pressed a key."""
+
+    digit: str
+
+
+class Mark(Event, frozen=True, kw_only=True, tag="mark"):
+    """What was said to the caller before this mark has been played, or was cleared."""
+
+    name: str
+    cleared: bool = False
+
+
+class Degraded(Event, frozen=True, kw_only=True, tag="degraded"):
+    """One request per utterance from here on: no partials. `seconds` of audio are recognised again."""
+
+    why: str
+    seconds: Seconds = 0.0
+
+
+class Recovered(Event, frozen=True, kw_only=True, tag="recovered"):
+    """Speech is streamed again."""
+
+    why: str
+
+
+class Unrecognised(Event, frozen=True, kw_only=True, tag="unrecognised"):
+    """Nobody could say what the words of `seconds` of audio are."""
+
+    why: str
+    seconds: Seconds = 0.0
+
+
+class Audio(_Part, frozen=True, kw_only=True):
+    """What became of the call's audio, in bytes of mu-law (8,000 a second):
+    received = recognised + passed_over + given_up + uncovered."""
+
+    received: int = 0
+    recognised: int = 0
+    passed_over: int = 0
+    given_up: int = 0
+    uncovered: int = 0
+    sent_again: int = 0
+
+
+class Latency(_Part, frozen=True, kw_only=True):
+    """Milliseconds; null where nothing was measured."""
+
+    count: int = 0
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    max: float | None = None
+
+
+class CallEnded(Event, frozen=True, kw_only=True, tag="call_ended"):
+    """The call is over, and every word that there will be has been told.
+
+    `recovered` marks a call whose server was killed: another closed it, and only `reason` is known. Latencies are
+    those of `GET /healthz`. `google_seconds` of audio were sent to Google.
+    """
+
+    reason: str
+    recovered: bool = False
+    duration: Seconds = 0.0
+    partials: int = 0
+    finals: int = 0
+    audio: Audio = Audio()
+    added_partial_delay_ms: Latency = Latency()
+    final_delay_ms: Latency = Latency()
+    restarts: int = 0
+    rotations: int = 0
+    fallbacks: int = 0
+    google_seconds: Seconds = 0.0
+
+
+AnyEvent = (
+    CallStarted | Partial | Final | UtteranceEnd | Dtmf | Mark | Degraded | Recovered | Unrecognised | CallEnded
+)
+
+TYPES: Mapping[str, type[Event]] = {str(kind.__struct_config__.tag): kind for kind in get_args(AnyEvent)}
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+
+
+class BadEvent(ValueError):
+    """A text that is no event of this version; the message says why."""
+
+
+def encode(event: Event) -> bytes:
+    """The event as JSON."""
+    return _encoder.encode(event)
+
+
+def decode(data: bytes | str) -> AnyEvent:
+    """The event in a JSON text; fields that are not known are left out.
+
+    Raises:
+        BadEvent: for whatever is none.
+    """
+    try:
+        return _decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
+        raise BadEvent(str(problem)) from None
+
+
+def type_of(event: Event) -> str:
+    """Its `type`, as in the JSON."""
+    return str(event.__struct_config__.tag)
+
+
+def event_id(session: str, sequence: int) -> str:
+    """The `id`: as texts, those of one session are in the order of their sequence up to a million."""
+    return f"{session}-{sequence:06d}"
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of every event of this version."""
+    (schema,), components = msgspec.json.schema_components([AnyEvent], ref_template="#/$defs/{name}")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "voicestt events, version 1",
+        **schema,
+        "$defs": components,
+    }

@@ -1,0 +1,1 @@
+"""The journal: every event is in a database before it is delivered anywhere."""

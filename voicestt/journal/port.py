@@ -1,0 +1,103 @@
+"""What the journal gives to others: values, and ports for whoever writes into it and delivers from it.
+
+Everything is called in the reactor's thread and returns at once or is awaited; the database is asked in a thread
+of the journal's own.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from voicestt.events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An event in the journal. `number` is its place in it: it ascends in the order that a process writes in.
+
+    `payload` is the event as JSON, as it is to be delivered.
+    """
+
+    number: int
+    session: str
+    sequence: int
+    type: str
+    call_sid: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An event that is still to be delivered. `written_at` is in seconds since 1970; `attempts` failed so far."""
+
+    record: Record
+    written_at: float
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was put, and its record (None where there was no event to write).
+
+    `was_late`: `late` was told of it before, because the database took too long.
+    """
+
+    record: Record | None
+    fact: object
+    was_late: bool = False
+
+
+class Readers(Protocol):
+    """Who is told of what is in the journal, in the order in which it was put."""
+
+    def written(self, entries: Sequence[Written]) -> None:
+        """These are in the database."""
+        ...
+
+    def late(self, facts: Sequence[object]) -> None:
+        """These have waited for two seconds, because the database cannot be written; they are not lost yet."""
+        ...
+
+
+class Writer(Protocol):
+    """Where events go."""
+
+    def put(self, event: Event | None, fact: object) -> None:
+        """Writes `event` soon; `fact` comes back with it. None: nothing is written, but the order is kept."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Somewhere that events are delivered to, by a name that stays the same over restarts."""
+
+    name: str
+    partials: bool
+
+
+class Outbox(Protocol):
+    """What is still to be delivered, of the calls that this process answers for. It survives the process."""
+
+    async def pending(self, destination: str, limit: int, busy: Collection[str] = ()) -> list[Pending]:
+        """The first `limit` that are pending, by their numbers, but none of the sessions in `busy`."""
+        ...
+
+    async def delivered(self, destination: str, numbers: Sequence[int]) -> None:
+        """These have arrived."""
+        ...
+
+    async def failed(self, destination: str, number: int, why: str) -> None:
+        """One more attempt failed; it stays pending. `why` is in words, without a secret."""
+        ...
+
+    async def lay_aside(self, destination: str, number: int, why: str) -> None:
+        """It cannot be delivered: it is pending no more, and `voicestt deliveries` shows it."""
+        ...
+
+
+class History(Protocol):
+    """What was written."""
+
+    async def since(self, number: int, limit: int) -> list[Record]:
+        """The first `limit` events after `number`, in order."""
+        ...

@@ -1,0 +1,1 @@
+"""Text to speech: a port, and the engines behind it."""

@@ -1,0 +1,169 @@
+"""One environment variable, and how its text is read: every reader says in words what is wrong."""
+
+import re
+from base64 import b64decode
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+N = TypeVar("N", int, float)
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off"})
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:([0-9]{1,5}))?")
+_PORTS = range(1, 65_536)
+LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+WORD = re.compile(r"[a-z0-9_.-]+", re.IGNORECASE)
+PLACE = re.compile(r"[a-z][a-z0-9-]*")
+PROJECT = re.compile(r"[a-z0-9][a-z0-9.:-]*")
+MODEL_NAME = re.compile(r"[A-Za-z0-9_./:@-]+")
+VOICE = re.compile(r"[A-Za-z0-9_+.-]+")
+ATTRIBUTE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+_WEBHOOK_SECRET = "whsec_"  # noqa: S105 - the prefix that Standard Webhooks gives its secrets
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One environment variable: its default as it would be typed (None: not set), and what it means."""
+
+    name: str
+    default: str | None
+    meaning: str
+    read: Callable[[str], object]
+    required: bool = False
+
+
+def flag(text: str) -> bool:
+    """ "true" or "false", in any of the usual words."""
+    word = text.lower()
+    if word in _TRUE | _FALSE:
+        return word in _TRUE
+    raise ValueError("is neither true nor false")
+
+
+def number(low: float, high: float) -> Callable[[str], int]:
+    """A reader of whole numbers from `low` to `high`."""
+    return between(low, high, int, "a whole number")
+
+
+def seconds(low: float, high: float) -> Callable[[str], float]:
+    """A reader of seconds from `low` to `high`."""
+    return between(low, high, float, "a number of seconds")
+
+
+def between(low: float, high: float, kind: Callable[[str], N], what: str) -> Callable[[str], N]:
+    """A reader of numbers from `low` to `high`; `what` they are, in words."""
+
+    def read(text: str) -> N:
+        try:
+            number = kind(text)
+        except ValueError:
+            raise ValueError(f"is not {what}") from None
+        if not low <= number <= high:
+            raise ValueError(f"is not between {low} and {high}")
+        return number
+
+    return read
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """A reader of one of `words`."""
+
+    def read(text: str) -> str:
+        if text.lower() in words:
+            return text.lower()
+        raise ValueError(f"is not one of: {', '.join(words)}")
+
+    return read
+
+
+def matching(pattern: re.Pattern[str], what: str) -> Callable[[str], str]:
+    """A reader of what `pattern` matches whole; `what` that is, in words."""
+
+    def read(text: str) -> str:
+        if pattern.fullmatch(text):
+            return text
+        raise ValueError(f"is not {what}")
+
+    return read
+
+
+def public_host(text: str) -> str:
+    """The host, with its port if one was given, of "host", "https://host/" or "wss://host/path"."""
+    host = text.split("://", 1)[-1].split("/", 1)[0].lower()
+    match = _HOST.fullmatch(host)
+    if match is None or int(match[3] or 443) not in _PORTS:
+        raise ValueError("is not a host name such as voice.example.com")
+    return host
+
+
+def endpoint(text: str) -> str:
+    """HOST:PORT."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or int(port) not in _PORTS:
+        raise ValueError("is not HOST:PORT")
+    return text
+
+
+def secret(text: str) -> str:
+    """Any text."""
+    return text
+
+
+def header_secret(text: str) -> str:
+    """A text that an HTTP header can carry."""
+    if text.isascii() and text.isprintable():
+        return text
+    raise ValueError("holds something that an HTTP header cannot carry")
+
+
+def url(text: str) -> str:
+    """An address of http or https, without a name or password in it."""
+    # What was pasted is not repeated: it may hold a password.
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("is not an address such as https://example.com/path")
+    if "@" in parts.netloc:
+        raise ValueError("holds a user's name or a password, which has a variable of its own")
+    return text
+
+
+def webhook_secret(text: str) -> bytes:
+    """The key in a secret as Standard Webhooks writes it: `whsec_` and 24 to 64 bytes in base64."""
+    try:
+        key = b64decode(text.removeprefix(_WEBHOOK_SECRET), validate=True)
+    except ValueError:
+        key = b""
+    if not text.startswith(_WEBHOOK_SECRET) or not 24 <= len(key) <= 64:
+        raise ValueError("is not whsec_ and 24 to 64 bytes in base64: echo whsec_$(openssl rand -base64 32)")
+    return key
+
+
+def journal_url(text: str) -> str:
+    """A database's URL as SQLAlchemy has it, or "off"; Heroku's `postgres://` is understood."""
+    if text.lower() == "off":
+        return "off"
+    scheme, separator, rest = text.partition("://")
+    if separator and scheme in {"postgres", "postgresql", "postgresql+psycopg"} and rest:
+        return f"postgresql+psycopg://{rest}"
+    if separator and scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
+        return text
+    raise ValueError("is not sqlite:///FILE, postgresql://USER:PASSWORD@HOST/NAME or off")
+
+
+def redis_url(text: str) -> str:
+    """A Redis by URL, `redis://` or, with TLS, `rediss://`."""
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in {"redis", "rediss"} and parts.hostname and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError("is not redis://HOST:PORT/0 or rediss://…")
+    return text
