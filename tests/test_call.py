@@ -9,7 +9,18 @@ from twisted.internet.task import Clock
 
 from tests.recognisers.fakes import ScriptedRecogniser, ScriptedSession
 from tests.server.fakes import CALL, Collected
-from voicestt.audience import CallEnded, CallStarted, Final, Happened, Partial
+from voicestt import mulaw, recogniser
+from voicestt.audience import (
+    CallEnded,
+    CallStarted,
+    Final,
+    Happened,
+    KeyPressed,
+    MarkReached,
+    Partial,
+    TurnEnded,
+    Word,
+)
 from voicestt.call import CallInputs, CallParts, new_call
 from voicestt.figures import Spread, Summary
 from voicestt.ledger import Account
@@ -49,6 +60,10 @@ class Line:
         return dict(self.parts.ignored)
 
     @property
+    def turns(self) -> list[TurnEnded]:
+        return [event for event in self.audience.events if isinstance(event, TurnEnded)]
+
+    @property
     def happened(self) -> list[Happened]:
         return [event for event in self.audience.events if isinstance(event, Happened)]
 
@@ -81,11 +96,53 @@ def test_the_story_of_a_call(line: Line) -> None:
         Partial(CALL, 2, "תודה"),
         Happened(CALL, "degraded", "no route", 1.5),
         Final(CALL, 2, "תודה רבה"),
+        TurnEnded(CALL, 2, end=0.4, silence=0.0),
     ]
     figures = Summary(final=Spread(1), fallbacks=1)
     assert line.audience.end == CallEnded(CALL, "stop", 0.4, 20, 3_200, {}, account, figures=figures)
     assert line.times_over == 1
     assert line.clock.getDelayedCalls() == []
+
+
+def test_the_turn_ends_when_silence_follows_the_final(line: Line) -> None:
+    line.begin(frames=20)
+    line.session.final("שלום לך", end=1_600)
+    silence = mulaw.SILENCE * 160
+    for _ in range(20):
+        line.parts.take(silence)
+    assert not line.turns
+    for _ in range(20):
+        line.parts.take(silence)
+    (turn,) = line.turns
+    assert turn.utterance == 1
+    assert turn.silence == pytest.approx(0.7, abs=0.15)
+    line.call.finish("stop")
+    line.session.end()
+    assert line.turns == [turn]
+
+
+def test_the_words_of_a_final_are_in_the_call_s_own_time(line: Line) -> None:
+    line.begin(frames=20)
+    words = (recogniser.Word("שלום", 800, 1_600), recogniser.Word("לך", 1_600, 2_400))
+    line.call.heard(Result("שלום לך", True, 2_400, start=800, words=words, source="google-streaming"))
+    (final,) = (event for event in line.audience.events if isinstance(event, Final))
+    assert (final.start, final.end, final.recogniser) == (0.1, 0.3, "google-streaming")
+    assert final.words == (Word("שלום", 0.1, 0.2), Word("לך", 0.2, 0.3))
+
+
+def test_keys_and_marks_are_told_while_the_call_lives(line: Line) -> None:
+    line.begin()
+    line.call.key_pressed("#")
+    line.call.mark_reached("hello", False)
+    line.call.finish("stop")
+    line.call.key_pressed("1")
+    line.call.mark_reached("goodbye", True)
+    assert line.audience.events[1:] == [
+        KeyPressed(CALL, "#"),
+        MarkReached(CALL, "hello"),
+        MarkReached(CALL, "goodbye", cleared=True),
+    ]
+    assert line.ignored == {"key out of turn": 1}
 
 
 def test_audio_goes_on_in_batches_and_the_last_short_one_is_not_lost(line: Line) -> None:
@@ -232,6 +289,8 @@ INPUTS: dict[str, Callable[[CallInputs], None]] = {
     "started": lambda call: call.started(CALL),
     "ignored": lambda call: call.ignored("noise"),
     "finish": lambda call: call.finish("again"),
+    "key_pressed": lambda call: call.key_pressed("1"),
+    "mark_reached": lambda call: call.mark_reached("hello", False),
     "heard": lambda call: call.heard(WORDS),
     "happened": lambda call: call.happened(Incident("rotated", "in time")),
     "recogniser_ended": lambda call: call.recogniser_ended(None),

@@ -54,3 +54,10 @@ def test_the_alarm_asks_more_strictly_than_the_keeping() -> None:
     hiss = mulaw.encode(np.random.default_rng(1).normal(0, 1_000, SECOND).astype(np.int16))
     assert voice.silent_until(hiss) == 0, "it may be a voice, and is kept"
     assert voice.seconds_of_speech(hiss) < 0.3, "it is hardly one, and nothing to be alarmed about"
+
+
+def test_a_voice_ends_where_its_last_frame_does() -> None:
+    until = voice.voiced_until(SILENCE + VOICE + SILENCE)
+    assert SECOND < until <= 2 * SECOND + SECOND // 10
+    assert until % mulaw.BYTES_PER_FRAME == 0
+    assert voice.voiced_until(SILENCE) == 0

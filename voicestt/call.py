@@ -18,11 +18,25 @@ from typing import Protocol
 from automat import TypeMachineBuilder
 
 from voicestt import mulaw
-from voicestt.audience import Audience, CallDescription, CallEnded, CallStarted, Final, Happened, Partial
+from voicestt.audience import (
+    Audience,
+    CallDescription,
+    CallEnded,
+    CallStarted,
+    Final,
+    Happened,
+    KeyPressed,
+    MarkReached,
+    Partial,
+    TurnEnded,
+    Word,
+)
 from voicestt.batching import Batcher
 from voicestt.clock import Clock, DelayedCall
 from voicestt.figures import Meter
+from voicestt.ledger import Account
 from voicestt.recogniser import CallRecogniser, CallSession, Incident, RecogniserError, Result
+from voicestt.turns import TurnWatch
 
 _ARRIVALS_KEPT = 4_096  # batches: ten minutes at 150 ms, longer than any stream of Google's
 
@@ -35,6 +49,12 @@ class CallInputs(Protocol):
 
     def ignored(self, what: str, /) -> None:
         """Something came that has no meaning to the call; it is counted under this name."""
+
+    def key_pressed(self, digit: str, /) -> None:
+        """The caller pressed a key of the telephone."""
+
+    def mark_reached(self, name: str, cleared: bool, /) -> None:
+        """What was said to the caller before the mark has been played, or was cleared."""
 
     def finish(self, reason: str, /) -> None:
         """There will be no more audio: `stop`, a lost or silent socket, or the server's own end."""
@@ -64,7 +84,7 @@ class CallParts:
     """What a call is made with. `over` is called once, when everything has been told.
 
     `take` is where a frame of the caller's audio goes (mu-law, any length; and Twilio's timestamp of it), by the
-    state the call is in. `meter` measures the call.
+    state the call is in. `meter` measures the call. `turn_silence` in bytes ends the caller's turn.
     """
 
     clock: Clock
@@ -73,6 +93,7 @@ class CallParts:
     batch_bytes: int
     drain_seconds: float
     over: Callable[[], None]
+    turn_silence: int = 700 * mulaw.BYTES_PER_SECOND // 1000
     ignored: Counter[str] = field(default_factory=Counter)
     conversation: "Conversation | None" = None
     meter: Meter = field(default_factory=Meter)
@@ -102,7 +123,13 @@ class Conversation:
         self._frames = 0
         self._utterance = 1
         self._reason = ""
+        self._turns = TurnWatch(parts.clock, parts.turn_silence, self._turn_over)
         parts.audience.tell(CallStarted(call))
+
+    @property
+    def account(self) -> Account:
+        """What became of the caller's audio so far."""
+        return self._session.account
 
     @property
     def missing(self) -> int:
@@ -137,6 +164,7 @@ class Conversation:
         if not text:
             return
         if not result.is_final:
+            self._turns.partial()
             self._parts.meter.delivered_partial(result.stamps)
             self._parts.audience.tell(Partial(self.call, self._utterance, text, result.stability))
             return
@@ -144,10 +172,12 @@ class Conversation:
         self._parts.meter.delivered_final(final.delay)
         self._parts.audience.tell(final)
         self._utterance += 1
+        self._turns.final(result.end)
 
     def end(self) -> None:
         """Tells the audience the account of the call."""
-        account = self._session.account
+        self._turns.finish()
+        account = self.account
         self._parts.audience.tell(
             CallEnded(
                 call=self.call,
@@ -166,20 +196,36 @@ class Conversation:
         self._parts.meter.happened(incident.kind)
         self._parts.audience.tell(Happened(self.call, incident.kind, incident.why, incident.seconds))
 
+    def press(self, digit: str) -> None:
+        """Tells the audience of a key."""
+        self._parts.audience.tell(KeyPressed(self.call, digit))
+
+    def reach(self, name: str, cleared: bool) -> None:
+        """Tells the audience of a mark."""
+        self._parts.audience.tell(MarkReached(self.call, name, cleared))
+
     def complain(self, why: str) -> None:
         """The last words did not come."""
-        account = self._session.account
+        account = self.account
         self.pass_on(Incident("unrecognised", why, mulaw.seconds(account.uncovered)))
 
     def _hand_over(self, batch: bytes) -> None:
         self._handed += len(batch)
         self._arrivals.append((self._handed, self._parts.clock.seconds()))
         self._session.write(batch)
+        self._turns.audio(batch)
+
+    def _turn_over(self, end: int) -> None:
+        self._parts.audience.tell(
+            TurnEnded(self.call, self._utterance - 1, mulaw.seconds(end), self._turns.silent_for)
+        )
 
     def _final(self, text: str, result: Result) -> Final:
         end = mulaw.seconds(result.end) if result.end else None
         delay = self._delay_since(result.end) if result.end else None
-        return Final(self.call, self._utterance, text, result.confidence, end, delay)
+        start = None if result.start is None else mulaw.seconds(result.start)
+        words = tuple(Word(word.text, mulaw.seconds(word.start), mulaw.seconds(word.end)) for word in result.words)
+        return Final(self.call, self._utterance, text, result.confidence, end, delay, start, words, result.source)
 
     def _delay_since(self, position: int) -> float | None:
         index = bisect_left(self._arrivals, (position, 0.0))
@@ -258,6 +304,21 @@ def _pass_on(_inputs: CallInputs, _parts: CallParts, conversation: Conversation,
     conversation.pass_on(incident)
 
 
+@_listening.upon(CallInputs.key_pressed).loop()
+def _press(_inputs: CallInputs, _parts: CallParts, conversation: Conversation, digit: str) -> None:
+    conversation.press(digit)
+
+
+@_listening.upon(CallInputs.mark_reached).loop()
+def _reach(_inputs: CallInputs, _parts: CallParts, conversation: Conversation, name: str, cleared: bool) -> None:
+    conversation.reach(name, cleared)
+
+
+@_draining.upon(CallInputs.mark_reached).loop()
+def _reach_the_last(_inputs: CallInputs, _parts: CallParts, draining: Draining, name: str, cleared: bool) -> None:
+    draining.conversation.reach(name, cleared)
+
+
 @_draining.upon(CallInputs.heard).loop()
 def _hear_the_last(_inputs: CallInputs, _parts: CallParts, draining: Draining, result: Result) -> None:
     draining.conversation.hear(result)
@@ -297,12 +358,19 @@ def _count(_inputs: CallInputs, parts: CallParts, what: str) -> None:
     parts.ignored[what] += 1
 
 
+def _count_key(_inputs: CallInputs, parts: CallParts, _digit: str) -> None:
+    parts.ignored["key out of turn"] += 1
+
+
 # What the network may do at any time, and what may still be under way to a call that is over.
 for _state in (_waiting, _ended):
     _state.upon(CallInputs.ignored).loop()(_count)
+    _state.upon(CallInputs.key_pressed).loop()(_count_key)
+    _state.upon(CallInputs.mark_reached).loop().returns(None)
 for _data_state in (_listening, _draining):
     _data_state.upon(CallInputs.ignored, nodata=True).loop()(_count)
     _data_state.upon(CallInputs.started, nodata=True).loop()(_count_start)
+_draining.upon(CallInputs.key_pressed, nodata=True).loop()(_count_key)
 _ended.upon(CallInputs.started).loop()(_count_start)
 _ended.upon(CallInputs.heard).loop().returns(None)
 _ended.upon(CallInputs.happened).loop().returns(None)

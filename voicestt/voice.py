@@ -31,6 +31,12 @@ def seconds_of_speech(audio: bytes) -> float:
     return sum(_voiced_frames(audio, _STRICT)) * mulaw.seconds(_FRAME)
 
 
+def voiced_until(audio: bytes) -> int:
+    """Where the last frame of mu-law `audio` ends that is certainly a voice, in bytes; 0 where there is none."""
+    voiced = [frame for frame, is_voiced in enumerate(_voiced_frames(audio, _STRICT)) if is_voiced]
+    return (voiced[-1] + 1) * _FRAME if voiced else 0
+
+
 def _voiced_frames(audio: bytes, mode: int) -> Iterator[bool]:
     is_voiced = webrtc_voicing(mode)
     pcm = mulaw.decode(audio)
