@@ -11,7 +11,10 @@ from voicestt.server.call_book import CallBook
 
 
 class CallLog:
-    """Writes what happens in calls; each line bears the CallSid, none a phone number."""
+    """Writes what happens in calls; each line bears the CallSid, none a phone number.
+
+    It is told when an event is in the journal, so no final is shown in green that a killed server would lose.
+    """
 
     _log = Logger()
 
@@ -33,6 +36,15 @@ class CallLog:
             case CallEnded():
                 statuses = self._book.find(system).statuses
                 self._log.info("Call ended: {summary}", summary=_summary(event, statuses), log_system=system)
+
+    def tell_unwritten(self, event: Event) -> None:
+        """One line for what has been waiting for the journal for too long; the journal says why."""
+        if isinstance(event, Final):
+            self._log.warn(
+                "⚪ Final, not in the journal yet: {text}", text=event.text, log_system=event.call.call_sid
+            )
+        else:
+            self.tell(event)
 
     def _tell_incident(self, event: Happened) -> None:
         level, words = _INCIDENTS.get(event.kind, (LogLevel.info, "{kind}: {why}."))

@@ -1,0 +1,45 @@
+"""Who is told when an event is in the journal: the log, the pages that listen, and what delivers from there.
+
+A final that the log shows in green is in the database; where the database cannot be written for a while, the log
+shows words all the same, and says that they are not safe yet.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from voicestt.audience import Event
+from voicestt.journal.port import Record, Written
+from voicestt.server.call_log import CallLog
+
+
+class Feeds(Protocol):
+    """The pages that listen."""
+
+    def publish(self, records: Sequence[Record], /) -> None:
+        """Sends them to whoever listens."""
+        ...
+
+
+class AfterJournal:
+    """Readers of the journal. `wake` is called when there is something to deliver."""
+
+    def __init__(self, log: CallLog, feed: Feeds, wake: Callable[[], None]) -> None:
+        self._log = log
+        self._feed = feed
+        self._wake = wake
+
+    def written(self, entries: Sequence[Written]) -> None:
+        """See `voicestt.journal.port.Readers`."""
+        for entry in entries:
+            if not entry.was_late and isinstance(entry.fact, Event):
+                self._log.tell(entry.fact)
+        records = [entry.record for entry in entries if entry.record is not None]
+        if records:
+            self._feed.publish(records)
+            self._wake()
+
+    def late(self, facts: Sequence[object]) -> None:
+        """See `voicestt.journal.port.Readers`."""
+        for fact in facts:
+            if isinstance(fact, Event):
+                self._log.tell_unwritten(fact)

@@ -1,0 +1,207 @@
+"""What happens in a call becomes the events that applications know: numbered, dated, and handed on.
+
+Each event goes to the journal, from which it is delivered, and to the application's handler in this process, which
+need not wait for a disk.
+"""
+
+import secrets
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from voicestt import audience, events, mulaw
+from voicestt.audience import Audience
+from voicestt.events import Event
+from voicestt.figures import Spread
+from voicestt.journal.port import Writer
+from voicestt.ledger import Account
+from voicestt.line import Line
+
+
+class Hears(Protocol):
+    """An application's handler of one call."""
+
+    def tell(self, event: Event) -> None:
+        """Hands the event over and returns at once."""
+        ...
+
+
+class Answers(Protocol):
+    """Where handlers of calls come from."""
+
+    def begin(self, event: events.CallStarted, line: Line) -> Hears:
+        """A handler for the call that has just begun; it is told of `event` too."""
+        ...
+
+
+class Publishing:
+    """Makes the publisher of each call. `handlers` is None where there is no application in this process."""
+
+    def __init__(
+        self, writer: Writer, handlers: Answers | None = None, now: Callable[[], float] = time.time
+    ) -> None:
+        self._writer = writer
+        self._handlers = handlers
+        self._now = now
+
+    def of_call(self, line: Line) -> Audience:
+        """An Audience for the call on `line`."""
+        return _CallPublisher(self._writer, self._handlers, line, self._now)
+
+
+class _CallPublisher:
+    """Numbers one call's events."""
+
+    def __init__(self, writer: Writer, handlers: Answers | None, line: Line, now: Callable[[], float]) -> None:
+        self._writer = writer
+        self._handlers = handlers
+        self._line = line
+        self._now = now
+        self._session = new_session(now())
+        self._sequence = 0
+        self._handler: Hears | None = None
+
+    def tell(self, fact: audience.Event) -> None:
+        """Something happened; what only the log knows of keeps its place in the order."""
+        event = self._event_of(fact)
+        self._writer.put(event, fact)
+        if isinstance(event, events.CallStarted) and self._handlers is not None:
+            self._handler = self._handlers.begin(event, self._line)
+        elif event is not None and self._handler is not None:
+            self._handler.tell(event)
+
+    def _event_of(self, fact: audience.Event) -> Event | None:
+        kind, values = _KINDS.get(type(fact), _unknown)(fact)
+        if kind is None:
+            return None
+        self._sequence += 1
+        return kind(
+            id=events.event_id(self._session, self._sequence),
+            session=self._session,
+            sequence=self._sequence,
+            timestamp=timestamp(self._now()),
+            call_sid=fact.call.call_sid,
+            stream_sid=fact.call.stream_sid,
+            **values,
+        )
+
+
+def new_session(now: float) -> str:
+    """A name for a media stream that is never used again; as texts, later ones are greater."""
+    return f"{int(now * 1000):012x}{secrets.token_hex(8)}"
+
+
+def timestamp(now: float) -> str:
+    """Seconds since 1970 as RFC 3339 has them, in UTC."""
+    return datetime.fromtimestamp(now, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+_Made = tuple[type[Event] | None, dict[str, Any]]
+
+
+def _unknown(_fact: object) -> _Made:
+    return None, {}
+
+
+def _started(fact: audience.CallStarted) -> _Made:
+    call = fact.call
+    return events.CallStarted, {
+        "account_sid": call.account_sid,
+        "caller": call.caller,
+        "called": call.called,
+        "parameters": dict(call.parameters),
+    }
+
+
+def _partial(fact: audience.Partial) -> _Made:
+    return events.Partial, {
+        "utterance": fact.utterance,
+        "text": fact.text,
+        "stability": _unit(fact.stability),
+    }
+
+
+def _final(fact: audience.Final) -> _Made:
+    return events.Final, {
+        "utterance": fact.utterance,
+        "text": fact.text,
+        "confidence": _unit(fact.confidence) or None,
+        "start": fact.start,
+        "end": fact.end,
+        "words": [events.Word(text=word.text, start=word.start, end=word.end) for word in fact.words],
+        "recogniser": fact.recogniser,
+    }
+
+
+def _turn_ended(fact: audience.TurnEnded) -> _Made:
+    return events.UtteranceEnd, {"utterance": fact.utterance, "end": fact.end, "silence": fact.silence}
+
+
+def _key_pressed(fact: audience.KeyPressed) -> _Made:
+    return events.Dtmf, {"digit": fact.digit}
+
+
+def _mark_reached(fact: audience.MarkReached) -> _Made:
+    return events.Mark, {"name": fact.name, "cleared": fact.cleared}
+
+
+def _happened(fact: audience.Happened) -> _Made:
+    match fact.kind:
+        case "degraded":
+            return events.Degraded, {"why": fact.why, "seconds": fact.seconds}
+        case "recovered":
+            return events.Recovered, {"why": fact.why}
+        case "unrecognised":
+            return events.Unrecognised, {"why": fact.why, "seconds": fact.seconds}
+        case _:
+            return None, {}
+
+
+def _ended(fact: audience.CallEnded) -> _Made:
+    figures = fact.figures
+    return events.CallEnded, {
+        "reason": fact.reason,
+        "duration": fact.seconds,
+        "partials": fact.delivered.partials,
+        "finals": fact.delivered.finals,
+        "audio": _audio(fact.account),
+        "added_partial_delay_ms": _latency(figures.added),
+        "final_delay_ms": _latency(figures.final),
+        "restarts": figures.restarts,
+        "rotations": figures.rotations,
+        "fallbacks": figures.fallbacks,
+        "google_seconds": mulaw.seconds(fact.account.handed),
+    }
+
+
+def _audio(account: Account) -> events.Audio:
+    return events.Audio(
+        received=account.received,
+        recognised=account.recognised,
+        passed_over=account.passed_over,
+        given_up=account.given_up,
+        uncovered=account.uncovered,
+        sent_again=account.sent_again,
+    )
+
+
+def _latency(spread: Spread) -> events.Latency:
+    return events.Latency(**spread.milliseconds)  # type: ignore[arg-type]
+
+
+def _unit(value: float) -> float:
+    """Between 0 and 1, which a recogniser's rounding may miss."""
+    return min(1.0, max(0.0, value))
+
+
+_KINDS: dict[type, Callable[[Any], _Made]] = {
+    audience.CallStarted: _started,
+    audience.Partial: _partial,
+    audience.Final: _final,
+    audience.TurnEnded: _turn_ended,
+    audience.KeyPressed: _key_pressed,
+    audience.MarkReached: _mark_reached,
+    audience.Happened: _happened,
+    audience.CallEnded: _ended,
+}
