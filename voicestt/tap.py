@@ -17,12 +17,16 @@ from voicestt.server.service import VoiceService
 from voicestt.settings import BadSettings, Settings
 
 
+_OVERRULED = {"PORT": "port", "HANDLER": "handler"}
+
+
 class Options(TwistedOptions):
     """The command line; everything else is set by the environment, see the README's table."""
 
     optParameters = [  # noqa: RUF012, N815 - Twisted's
         ["port", "p", None, "Listen on this port on all interfaces (default: PORT, or 5000)."],
         ["env-file", None, None, "Read variables from this file; the environment wins over it."],
+        ["handler", None, None, "The application's class, package.module:Name (default: HANDLER, or none)."],
     ]
 
     longdesc = "Twilio's live calls to words, by Google Speech-to-Text."
@@ -68,8 +72,8 @@ class Options(TwistedOptions):
         path = self["env-file"] or self._environ.get("VOICESTT_ENV_FILE")
         # A daemonising twistd changes its folder, and SIGHUP reads the file again.
         absolute = os.path.abspath(path) if path else None
-        port = {"PORT": self["port"]} if self["port"] is not None else {}
-        return EnvironmentFile(absolute, self._environ, port)
+        given = {name: self[option] for name, option in _OVERRULED.items() if self[option] is not None}
+        return EnvironmentFile(absolute, self._environ, given)
 
     def endpoints(self, settings: Settings) -> list[str]:
         """Where to listen, in Twisted's words."""
