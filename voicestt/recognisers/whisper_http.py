@@ -13,10 +13,10 @@ from twisted.internet.defer import Deferred
 from twisted.web.client import Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
 
+from voicestt.http_bodies import Whole, read_body
 from voicestt.recogniser import RecogniserError, Result
 from voicestt.recognisers.few_at_once import WAITING, FewAtOnce
 from voicestt.recognisers.google_answers import Clean, unchanged
-from voicestt.recognisers.http_bodies import Whole, read_body
 from voicestt.recognisers.transcription_form import form_of
 
 CONNECTIONS: Final = 4
