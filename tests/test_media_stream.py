@@ -19,8 +19,13 @@ from voicestt.media_stream import (
     Start,
     Stop,
     Unknown,
+    clear_message,
+    mark_message,
+    media_message,
     parse,
 )
+from voicestt.simulator.server_messages import Audio, Clear, parse_server_message
+from voicestt.simulator.server_messages import Mark as SentMark
 
 SID = "MZ" + "0123456789abcdef" * 2
 FRAME = bytes(range(160))
@@ -221,3 +226,24 @@ def test_a_message_damaged_in_one_byte_raises_only_bad_message(data: st.DataObje
     message = bytearray(json.dumps(data.draw(st.sampled_from([START, MEDIA]))).encode())
     message[data.draw(st.integers(0, len(message) - 1))] = data.draw(st.integers(0, 255))
     parses_or_is_bad(bytes(message))
+
+
+# -- what we send
+
+
+def test_each_message_of_ours_has_exactly_twilio_s_fields() -> None:
+    payload = base64.b64encode(FRAME).decode()
+    assert json.loads(media_message(SID, FRAME)) == {
+        "event": "media",
+        "streamSid": SID,
+        "media": {"payload": payload},
+    }
+    assert json.loads(mark_message(SID, "7")) == {"event": "mark", "streamSid": SID, "mark": {"name": "7"}}
+    assert json.loads(clear_message(SID)) == {"event": "clear", "streamSid": SID}
+
+
+@given(st.text(max_size=40), st.binary(max_size=2_000), st.text(max_size=40))
+def test_twilio_understands_whatever_is_said(stream_sid: str, audio: bytes, name: str) -> None:
+    assert parse_server_message(media_message(stream_sid, audio).decode(), stream_sid) == Audio(audio)
+    assert parse_server_message(mark_message(stream_sid, name).decode(), stream_sid) == SentMark(name)
+    assert parse_server_message(clear_message(stream_sid).decode(), stream_sid) == Clear()

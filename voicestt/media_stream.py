@@ -1,7 +1,8 @@
-"""Twilio's wire format: the JSON messages of a media stream, read straight into typed values.
+"""Twilio's wire format: the JSON messages of a media stream, read straight into typed values, and those we send.
 
 Source: Twilio's "Media Streams: WebSocket messages", and captures of real calls. Twilio writes its numbers as
-strings, promises neither a frame's length nor the first timestamp, and may add fields at any time.
+strings, promises neither a frame's length nor the first timestamp, and may add fields at any time. Towards Twilio
+there are three messages with exactly these fields; anything more or less is its warning 31951.
 """
 
 from typing import Any
@@ -145,3 +146,41 @@ def _unknown(data: bytes, problem: str) -> Unknown:
     if not isinstance(event, str) or event in _KNOWN:
         raise BadMessage(problem) from None
     return Unknown(event[:40])
+
+
+class _Payload(_Part, frozen=True):
+    payload: bytes
+
+
+class _ToTwilio(_Message, frozen=True):
+    stream_sid: str
+
+
+class _SaidMedia(_ToTwilio, frozen=True, tag="media"):
+    media: _Payload
+
+
+class _SaidMark(_ToTwilio, frozen=True, tag="mark"):
+    mark: MarkDetails
+
+
+class _SaidClear(_ToTwilio, frozen=True, tag="clear"):
+    pass
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def media_message(stream_sid: str, audio: bytes) -> bytes:
+    """Plays `audio` to the caller after what waits already: mu-law, 8 kHz, any length, no header."""
+    return _encoder.encode(_SaidMedia(stream_sid, _Payload(audio)))
+
+
+def mark_message(stream_sid: str, name: str) -> bytes:
+    """Twilio sends the mark back when all that was sent before it has been played, or was cleared."""
+    return _encoder.encode(_SaidMark(stream_sid, MarkDetails(name)))
+
+
+def clear_message(stream_sid: str) -> bytes:
+    """Empties Twilio's buffer, and makes it send back all pending marks."""
+    return _encoder.encode(_SaidClear(stream_sid))
