@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 
+import pytest
 from twisted.internet.task import Clock
 
 from tests.conftest import Logged
@@ -14,37 +15,28 @@ RECORD = Record(7, "s", 1, "final", "CA1", b"{}")
 FINAL = Final(CALL, 1, "שלום")
 
 
-class Told:
-    """The readers, and what they passed on."""
-
-    def __init__(self) -> None:
-        self.published: list[Record] = []
-        self.woken = 0
-        self.readers = AfterJournal(CallLog(CallBook(Clock())), self, self.wake)
-
-    def publish(self, records: Sequence[Record], /) -> None:
-        self.published += records
-
-    def wake(self) -> None:
-        self.woken += 1
+def told(published: list[Record]) -> AfterJournal:
+    return AfterJournal(CallLog(CallBook(Clock())), published.extend)
 
 
 def test_what_is_written_is_logged_and_delivered(logged: Logged) -> None:
-    told = Told()
-    told.readers.written([Written(None, Partial(CALL, 1, "שלו")), Written(RECORD, FINAL)])
+    published: list[Record] = []
+    told(published).written([Written(None, Partial(CALL, 1, "שלו")), Written(RECORD, FINAL)])
     assert logged.lines == ["🟡 Partial: שלו", "🟢 Final: שלום"]
-    assert (told.published, told.woken) == ([RECORD], 1)
+    assert published == [RECORD]
 
 
-def test_where_nothing_was_written_nothing_is_delivered(logged: Logged) -> None:
-    told = Told()
-    told.readers.written([Written(None, Partial(CALL, 1, "שלו"))])
-    assert (told.published, told.woken) == ([], 0)
+def test_where_nothing_was_written_nothing_is_delivered() -> None:
+    def never(_records: Sequence[Record]) -> None:
+        pytest.fail("there is nothing to deliver")
+
+    AfterJournal(CallLog(CallBook(Clock())), never).written([Written(None, Partial(CALL, 1, "שלו"))])
 
 
 def test_a_final_that_is_not_safe_yet_is_not_shown_in_green_and_only_once(logged: Logged) -> None:
-    told = Told()
-    told.readers.late([Partial(CALL, 1, "שלו"), FINAL, "another's"])
-    told.readers.written([Written(RECORD, FINAL, was_late=True), Written(RECORD, None)])
+    published: list[Record] = []
+    readers = told(published)
+    readers.late([Partial(CALL, 1, "שלו"), FINAL, "another's"])
+    readers.written([Written(RECORD, FINAL, was_late=True), Written(RECORD, None)])
     assert logged.lines == ["🟡 Partial: שלו", "⚪ Final, not in the journal yet: שלום"]
-    assert told.published == [RECORD, RECORD]
+    assert published == [RECORD, RECORD]

@@ -46,6 +46,11 @@ class Services:
         return self.folder / "events.jsonl"
 
     @property
+    def journal_file(self) -> Path:
+        """The server's journal: every event, in SQLite."""
+        return self.folder.resolve() / "journal.db"
+
+    @property
     def streams_file(self) -> Path:
         """Where the local Google service writes what it received: a line of JSON for each stream."""
         return self.folder / "streams" / "streams.jsonl"
@@ -78,5 +83,6 @@ class Services:
             "GCP_STT_INSECURE": "true",
             "GCP_STT_LANGUAGE": self.language,
             "EVENTS_FILE": str(self.events_file),
+            "JOURNAL_URL": f"sqlite:///{self.journal_file}",
             "PYTHONUNBUFFERED": "1",
         }

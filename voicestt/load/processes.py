@@ -35,17 +35,16 @@ class Server:
 
 
 @contextlib.contextmanager
-def own_server(folder: Path) -> Iterator[Server]:
+def own_server(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[Server]:
     """The real server before a scripted Google service, both on free ports of 127.0.0.1, ended in any case.
 
-    Their logs and records go to `folder`. Raises `NotStarted`.
+    Their logs and records go to `folder`; `settings` are variables besides. Raises `NotStarted`.
     """
     services = scripted_services(folder)
+    environment = services.server_environment() | dict(settings or {})
     with (
         google(services),
-        running(
-            "The server", services.server_command(), services.server_environment(), folder / "server.log"
-        ) as up,
+        running("The server", services.server_command(), environment, folder / "server.log") as up,
     ):
         up.wait_until(lambda: is_healthy(services.server_port))
         yield served_by(services, up.pid)

@@ -5,28 +5,18 @@ shows words all the same, and says that they are not safe yet.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from voicestt.audience import Event
 from voicestt.journal.port import Record, Written
 from voicestt.server.call_log import CallLog
 
 
-class Feeds(Protocol):
-    """The pages that listen."""
-
-    def publish(self, records: Sequence[Record], /) -> None:
-        """Sends them to whoever listens."""
-        ...
-
-
 class AfterJournal:
-    """Readers of the journal. `wake` is called when there is something to deliver."""
+    """Readers of the journal. `published` takes what applications are to get from there."""
 
-    def __init__(self, log: CallLog, feed: Feeds, wake: Callable[[], None]) -> None:
+    def __init__(self, log: CallLog, published: Callable[[Sequence[Record]], None]) -> None:
         self._log = log
-        self._feed = feed
-        self._wake = wake
+        self._published = published
 
     def written(self, entries: Sequence[Written]) -> None:
         """See `voicestt.journal.port.Readers`."""
@@ -35,8 +25,7 @@ class AfterJournal:
                 self._log.tell(entry.fact)
         records = [entry.record for entry in entries if entry.record is not None]
         if records:
-            self._feed.publish(records)
-            self._wake()
+            self._published(records)
 
     def late(self, facts: Sequence[object]) -> None:
         """See `voicestt.journal.port.Readers`."""
