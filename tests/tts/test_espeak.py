@@ -147,6 +147,11 @@ def test_one_that_does_not_read_is_ended_too(tmp_path: Path) -> None:
         Espeak(program(tmp_path, "exec sleep 100"), "he", 0.3).speak("x" * 1_000_000)
 
 
+def test_one_that_says_something_else_is_not_played(tmp_path: Path) -> None:
+    with pytest.raises(SpeechError, match="what the engine answered is of no kind that can be read"):
+        Espeak(program(tmp_path, "cat > /dev/null; echo Usage:"), "he").speak("שלום")
+
+
 def test_one_that_never_stops_talking_is_ended(tmp_path: Path) -> None:
     with pytest.raises(SpeechError, match="more than ten minutes"):
         Espeak(program(tmp_path, "exec cat /dev/zero"), "he").speak("שלום")

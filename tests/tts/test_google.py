@@ -105,7 +105,7 @@ def test_audio_of_another_rate_is_made_a_telephone_lines(rig: Rig) -> None:
     assert len(rig.google().speak("1")) == 8_000
 
 
-@pytest.mark.parametrize("answered", [wav(b"", kind=6), b"RIFF\0\0\0\0WAVE", b"RIFF\0\0\0\0WAVEfmt \x40\0\0\0\1"])
+@pytest.mark.parametrize("answered", [wav(b"", kind=85), b"RIFF\0\0\0\0WAVE", b"RIFF\0\0\0\0WAVEfmt \x40\0\0\0\1"])
 def test_audio_of_an_unknown_kind_is_refused_and_not_played(rig: Rig, answered: bytes) -> None:
     rig.service.answer = lambda _request, _context: answered
     with pytest.raises(SpeechError):

@@ -16,7 +16,7 @@ from typing import Final
 
 from voicestt.settings import Settings
 from voicestt.tts.port import SpeechError
-from voicestt.tts.wav import is_wav, telephone_audio
+from voicestt.tts.wav import telephone_audio
 
 SECONDS: Final = 10.0
 _CPU_SECONDS: Final = 10
@@ -56,7 +56,7 @@ class Espeak:
         if said.code:
             # What espeak-ng complains of may repeat the text.
             raise SpeechError(f"espeak-ng {_words(said.code)}; it may take {self._seconds:g} s")
-        return telephone_audio(said.wav) if is_wav(said.wav) else b""
+        return telephone_audio(said.wav) if said.wav else b""
 
     def check(self) -> str:
         """What is wrong, in words; nothing if the voice speaks."""
