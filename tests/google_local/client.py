@@ -88,6 +88,15 @@ def finals(responses: list[Any]) -> list[str]:
     ]
 
 
+def words(results: Any) -> list[tuple[str, float, float]]:
+    """All words of some results of v1's, with their times in seconds."""
+    return [
+        (word.word, word.start_time.total_seconds(), word.end_time.total_seconds())
+        for result in results
+        for word in result.alternatives[0].words
+    ]
+
+
 def partials(responses: list[Any]) -> list[str]:
     """The text each response shows as a partial: its interim results, joined."""
     shown = [

@@ -1,8 +1,8 @@
 from typing import Any
 
 from voicestt.google_local.answers import Answers, recognised, split
-from voicestt.google_local.dialects import V1
-from voicestt.google_local.engine import Heard
+from voicestt.google_local.dialects import V1, V2
+from voicestt.google_local.engine import Heard, TimedWord
 from voicestt.google_local.limits import Code
 
 
@@ -49,6 +49,20 @@ def test_a_result_says_its_language_and_where_it_ends() -> None:
     assert result.language_code == "iw-il"
     assert (result.result_end_time.seconds, result.result_end_time.nanos) == (1, 500_125_000)
     assert round(result.alternatives[0].confidence, 2) == 0.9
+
+
+def test_a_final_has_its_words_where_the_engine_gives_them() -> None:
+    heard = Heard(
+        "a b", is_final=True, end=16_000, words=(TimedWord("a", 0, 4_000), TimedWord("b", 8_001, 16_000))
+    )
+    said = Answers(V1(), "en-US").say([final("first"), heard])[1]
+    recorded = recognised(V2(), [final("first"), heard], "en-US", 2)
+    words = [response.results[-1].alternatives[0].words for response in (said, recorded)]
+    assert [[word.word for word in each] for each in words] == [["a", "b"]] * 2
+    (_, one), (_, two) = words
+    assert (one.start_time.seconds, one.start_time.nanos, one.end_time.seconds) == (1, 125_000, 2)
+    assert (two.start_offset.seconds, two.start_offset.nanos, two.end_offset.seconds) == (1, 125_000, 2)
+    assert [len(result.alternatives[0].words) for result in recorded.results] == [0, 2]
 
 
 def test_the_last_response_bills() -> None:

@@ -28,6 +28,11 @@ def test_what_is_asked_for_is_read() -> None:
     assert asked.request() == Request("en-US", interim_results=True, single_utterance=True)
 
 
+def test_word_times_are_asked_for_by_one_flag() -> None:
+    assert v1(raw(enable_word_time_offsets=True)).request() == Request("iw-IL", False, word_times=True)
+    assert not v1(raw()).word_times
+
+
 @pytest.mark.parametrize(("encoding", "size"), [("MULAW", 8_000), ("LINEAR16", 16_000)])
 def test_a_second_of_audio_has_so_many_bytes(encoding: str, size: int) -> None:
     assert v1(raw(encoding=encoding)).seconds(size) == 1.0

@@ -6,11 +6,12 @@ from hypothesis import strategies as st
 
 from tests.google_local.client import cut
 from voicestt.google_local import script
-from voicestt.google_local.engine import Heard, Request
+from voicestt.google_local.engine import Heard, Request, TimedWord
 from voicestt.google_local.scripted import ScriptEngine, recording_key, stream_key
 from voicestt.google_local.timeline import clip_of
 
 ASKED = Request("iw-IL")
+WITH_WORDS = Request("iw-IL", word_times=True)
 SCRIPT = script.parse(
     """{
       "utterances": [
@@ -41,9 +42,9 @@ class Ears:
         self.ends.append(error)
 
 
-def hear(said: script.Script, pieces: list[bytes]) -> list[Heard]:
+def hear(said: script.Script, pieces: list[bytes], asked: Request = ASKED) -> list[Heard]:
     ears = Ears()
-    stream = ScriptEngine(said).open(ASKED, ears)
+    stream = ScriptEngine(said).open(asked, ears)
     for piece in pieces:
         stream.write(piece)
     stream.finish()
@@ -74,6 +75,42 @@ def test_words_come_one_by_one_and_the_final_after_the_pause() -> None:
 def test_results_end_where_their_words_end() -> None:
     told = hear(PLAIN, [bytes(2 * 8_000 * 7)])
     assert [heard.end for heard in told if heard.is_final] == [24_000, 48_000]
+
+
+def test_words_have_the_times_that_the_script_gives_them() -> None:
+    told = hear(PLAIN, [bytes(2 * 8_000 * 7)], WITH_WORDS)
+    assert [heard.words for heard in told if heard.is_final] == [
+        (TimedWord("one", 0, 8_000), TimedWord("two", 8_000, 16_000), TimedWord("three", 16_000, 24_000)),
+        (TimedWord("four", 40_000, 48_000),),
+    ]
+    assert not any(heard.words for heard in told if not heard.is_final)
+
+
+def test_nobody_who_did_not_ask_is_given_words() -> None:
+    assert not any(heard.words for heard in hear(PLAIN, [bytes(2 * 8_000 * 7)]))
+    assert not any(heard.words for heard in ScriptEngine(PLAIN).recognise(ASKED, bytes(2 * 8_000 * 7)))
+
+
+def test_words_of_half_an_utterance_are_those_that_were_heard_at_the_stream_s_own_time() -> None:
+    pcm = clip_of(PLAIN, 1, 7)
+    first = hear(PLAIN, [pcm[: 2 * 17_000]], WITH_WORDS)[-1]
+    assert first.words == (TimedWord("one", 0, 8_000), TimedWord("two", 8_000, 16_000))
+    rest = [heard for heard in hear(PLAIN, [pcm[2 * 12_000 :]], WITH_WORDS) if heard.is_final]
+    assert [heard.words for heard in rest] == [
+        (TimedWord("three", 4_000, 12_000),),
+        (TimedWord("four", 28_000, 36_000),),
+    ]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 60_000), st.integers(1, 60_000))
+def test_words_are_the_text_and_within_what_came(start: int, length: int) -> None:
+    pcm = clip_of(SCRIPT, 5, 12)[2 * start : 2 * (start + length)]
+    for heard in hear(SCRIPT, [pcm], WITH_WORDS):
+        if heard.is_final:
+            assert " ".join(word.text for word in heard.words) == heard.text
+            assert all(0 <= word.start < word.end <= heard.end for word in heard.words)
+            assert heard.words[-1].end == heard.end <= length
 
 
 def test_half_close_gives_the_words_so_far() -> None:
@@ -155,5 +192,7 @@ def test_recordings_may_have_texts_of_their_own_that_prove_the_audio() -> None:
     pcm = bytes(range(200)) * 10
     texts = [engine.recognise(ASKED, pcm)[0].text for _ in range(3)]
     assert texts == [f"one {recording_key(pcm)}", f"two {stream_key(pcm)}", f"one {recording_key(pcm)}"]
+    (heard,) = engine.recognise(WITH_WORDS, pcm)
+    assert heard.words == (TimedWord("two", 0, 272), TimedWord(stream_key(pcm), 272, 1_000))
     assert recording_key(pcm) == hashlib.sha256(pcm).hexdigest()[:8]
     engine.close()

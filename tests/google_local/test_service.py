@@ -18,6 +18,7 @@ from tests.google_local.client import (
     recognise,
     stream,
     transport,
+    words,
 )
 from voicestt.google_local import script
 from voicestt.google_local.engine import EngineListener, Heard, Request
@@ -69,6 +70,34 @@ def test_words_come_back_as_google_says_them(speech: Any) -> None:
     assert [response.total_billed_time.seconds for response in responses][-2:] == [0, 4]
     together = [response for response in responses if [one.is_final for one in response.results] == [True, False]]
     assert len(together) == 1
+
+
+TIMES = [
+    ("שלום", 0.5, 0.785625),
+    ("1", 0.785625, 1.071375),
+    ("אני", 1.071375, 1.357125),
+    ("מתקשר", 1.357125, 1.642750),
+    ("לגבי", 1.642750, 1.928500),
+    ("ההזמנה", 1.928500, 2.214250),
+    ("שלי", 2.214250, 2.5),
+    ("תודה", 2.6, 2.9),
+    ("רבה", 2.9, 3.2),
+]
+
+
+def test_words_come_with_their_times_where_they_are_asked_for(speech: Any) -> None:
+    asked = config(enable_word_time_offsets=True)
+    responses = answered(speech, [begin(asked), *talk(WHOLE)[1:]])
+    results = [result for response in responses for result in response.results]
+    assert words(result for result in results if result.is_final) == TIMES
+    assert words(result for result in results if not result.is_final) == []
+    assert words(recognise(speech, WHOLE, asked).results) == TIMES
+
+
+def test_words_that_nobody_asked_for_do_not_come(speech: Any) -> None:
+    responses = answered(speech, talk(WHOLE))
+    assert words(result for response in responses for result in response.results) == []
+    assert words(recognise(speech, WHOLE).results) == []
 
 
 def test_what_was_received_is_known_to_the_byte(google: LocalGoogle, speech: Any) -> None:

@@ -72,6 +72,20 @@ def test_words_come_back(google: LocalGoogle, speech: Any) -> None:
     assert google.streams[-1].version == "v2"
 
 
+def test_words_come_with_their_times_where_they_are_asked_for(speech: Any) -> None:
+    asked = config(features=cloud_speech.RecognitionFeatures(enable_word_time_offsets=True))
+    streamed = stream(speech, [begin(asked), *map(audio, cut(AUDIO))])
+    request = cloud_speech.RecognizeRequest(recognizer=RECOGNISER, config=asked, content=AUDIO)
+    assert isinstance(streamed, list)
+    finals_ = [result for one in streamed for result in one.results if result.is_final]
+    for results in (finals_, speech.recognize(request).results):
+        assert [
+            (word.word, word.start_offset.total_seconds(), word.end_offset.total_seconds())
+            for result in results
+            for word in result.alternatives[0].words
+        ] == [("שלום", 0.2, 0.5), ("7", 0.5, 0.8), ("אני", 0.8, 1.1), ("מתקשר", 1.1, 1.4)]
+
+
 def test_recognize(speech: Any) -> None:
     request = cloud_speech.RecognizeRequest(recognizer=RECOGNISER, config=config(), content=AUDIO)
     response = speech.recognize(request)

@@ -4,14 +4,16 @@
   both together.
 - Whatever follows the first utterance of a stream begins with a space.
 - A final and the partial right behind it come in one response, the final first.
+- A final has its words one by one, without the leading space, where they were asked for: an engine gives none
+  otherwise.
 - The last response carries the seconds that are billed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from voicestt.google_local.dialects import Dialect
-from voicestt.google_local.engine import Heard
+from voicestt.google_local.engine import Heard, TimedWord
 from voicestt.google_local.limits import billed_seconds
 
 SAMPLE_RATE = 8_000
@@ -61,6 +63,7 @@ class Answers:
         alternative = result.alternatives.add()
         alternative.transcript = (self._lead if lead is None else lead) + text
         alternative.confidence = heard.confidence
+        add_words(self._dialect, alternative, heard.words)
         result.is_final = final
         result.stability = stability
         result.language_code = self._language
@@ -97,11 +100,23 @@ def recognised(dialect: Dialect, finals: Sequence[Heard], language: str, audio_s
     response = dialect.RecogniseResponse()
     for index, heard in enumerate(finals):
         result = response.results.add()
-        result.alternatives.add(transcript=(" " if index else "") + heard.text, confidence=heard.confidence)
+        alternative = result.alternatives.add(
+            transcript=(" " if index else "") + heard.text, confidence=heard.confidence
+        )
+        add_words(dialect, alternative, heard.words)
         result.language_code = language.lower()
         set_duration(dialect.end_time(result), heard.end)
     dialect.billed(response).seconds = billed_seconds(audio_seconds)
     return response
+
+
+def add_words(dialect: Dialect, alternative: Any, words: Iterable[TimedWord]) -> None:
+    """Adds WordInfos to a SpeechRecognitionAlternative."""
+    for word in words:
+        info = alternative.words.add(word=word.text)
+        start, end = dialect.word_times(info)
+        set_duration(start, word.start)
+        set_duration(end, word.end)
 
 
 def set_duration(duration: Any, samples: int) -> None:

@@ -43,6 +43,7 @@ class Asked:
     interim_results: bool = False
     single_utterance: bool = False
     punctuation: bool = False
+    word_times: bool = False
 
     def seconds(self, size: int) -> float:
         """How long `size` bytes of its audio last."""
@@ -50,7 +51,7 @@ class Asked:
 
     def request(self) -> Request:
         """What the engine is told of it."""
-        return Request(self.language, self.interim_results, self.single_utterance)
+        return Request(self.language, self.interim_results, self.single_utterance, self.word_times)
 
 
 def v1(config: Any, *, interim_results: bool = False, single_utterance: bool = False) -> Asked:
@@ -66,6 +67,7 @@ def v1(config: Any, *, interim_results: bool = False, single_utterance: bool = F
         interim_results=interim_results,
         single_utterance=single_utterance,
         punctuation=config.enable_automatic_punctuation,
+        word_times=config.enable_word_time_offsets,
     )
 
 
@@ -94,6 +96,7 @@ def v2(recogniser: str, config: Any, *, interim_results: bool = False) -> Asked:
         encoding=encoding,
         interim_results=interim_results,
         punctuation=config.features.enable_automatic_punctuation,
+        word_times=config.features.enable_word_time_offsets,
     )
 
 

@@ -78,7 +78,10 @@ def google_local(
     the audio itself stays as long as it is.
 
     What recognises is Whisper (pip install 'voicestt[embedded]'), or a script: see voicestt.google_local.script
-    for its format. The file of --faults has lines like "next: error UNAVAILABLE after 5 s": see
+    for its format. Times of words, where a client asks for them, are a script's own; Whisper's are an estimate:
+    the words spread over what is voiced of the utterance, by their lengths.
+
+    The file of --faults has lines like "next: error UNAVAILABLE after 5 s": see
     voicestt.google_local.faultlines.
     """
     host, port = _address(listen)

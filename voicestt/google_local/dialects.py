@@ -62,6 +62,10 @@ class Dialect(Protocol):
         """The Duration that says where a result ends."""
         ...
 
+    def word_times(self, word: Any) -> tuple[Any, Any]:
+        """The Durations that say where a word starts and ends."""
+        ...
+
     def billed(self, response: Any) -> Any:
         """The Duration that says what is billed."""
         ...
@@ -111,6 +115,10 @@ class V1:
     def end_time(self, result: Any) -> Any:
         """See Dialect."""
         return result.result_end_time
+
+    def word_times(self, word: Any) -> tuple[Any, Any]:
+        """See Dialect."""
+        return word.start_time, word.end_time
 
     def billed(self, response: Any) -> Any:
         """See Dialect."""
@@ -164,6 +172,10 @@ class V2:
     def end_time(self, result: Any) -> Any:
         """See Dialect."""
         return result.result_end_offset
+
+    def word_times(self, word: Any) -> tuple[Any, Any]:
+        """See Dialect."""
+        return word.start_offset, word.end_offset
 
     def billed(self, response: Any) -> Any:
         """See Dialect."""

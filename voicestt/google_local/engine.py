@@ -10,12 +10,21 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
+class TimedWord:
+    """One word and where it was said: samples (8 kHz) from the stream's start."""
+
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Heard:
     """What an engine makes of the audio so far, for one utterance.
 
     `text` is the whole utterance, without leading spaces; `end` is the sample (8 kHz, from the stream's
     start) up to which the audio is covered by it; `stability` is 0.0 to 1.0 and 0.0 for a final, `confidence`
-    is 0.0 where the engine has none.
+    is 0.0 where the engine has none. A final has its `words` one by one where the request asks for them.
     """
 
     text: str
@@ -23,6 +32,7 @@ class Heard:
     end: int
     stability: float = 0.0
     confidence: float = 0.0
+    words: tuple[TimedWord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +42,7 @@ class Request:
     language: str
     interim_results: bool = True
     single_utterance: bool = False
+    word_times: bool = False
 
 
 class EngineListener(Protocol):

@@ -29,6 +29,9 @@ Placeholders in a text: `{key}` is the call's number in coded audio and `stream_
 
 Recognize gives the words whose time lies within the recording, one result for each utterance; with `recordings`
 it gives the next of these texts instead, one for each request, from the start again after the last.
+
+A client that asks for the times of words gets them as the script has them; the words of `recordings` are spread
+over the whole recording, the long ones longer.
 """
 
 import itertools

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from voicestt.google_local.coded import Span, Tracker
-from voicestt.google_local.engine import EngineListener, Heard, Request
+from voicestt.google_local.engine import EngineListener, Heard, Request, TimedWord
 from voicestt.google_local.script import Script
+from voicestt.google_local.spread import spread
 from voicestt.google_local.timeline import Spoken, Timeline, samples
 
 KEY_BYTES = 320
@@ -43,24 +44,28 @@ class ScriptEngine:
 
     def open(self, request: Request, listener: EngineListener) -> "ScriptStream":
         """A new stream; the language is not looked at, a script says what it says."""
-        return ScriptStream(self._script, self._timeline, listener)
+        return ScriptStream(self._script, self._timeline, listener, word_times=request.word_times)
 
     def recognise(self, request: Request, pcm: bytes) -> list[Heard]:
         """The next of `recordings`, or the words whose time lies within the recording."""
         if not self._script.recordings:
-            return self._heard_within(pcm)
+            return self._heard_within(request, pcm)
         with self._lock:
             text = next(self._recordings)
         key = recording_key(pcm)
         text = text.replace("{sha}", key).replace("{key}", stream_key(pcm))
-        return [Heard(text, is_final=True, end=len(pcm) // 2, confidence=CONFIDENCE)]
+        end = len(pcm) // 2
+        words = spread(text, [(0, end)]) if request.word_times else ()
+        return [Heard(text, is_final=True, end=end, confidence=CONFIDENCE, words=words)]
 
     def close(self) -> None:
         """Nothing to end."""
 
-    def _heard_within(self, pcm: bytes) -> list[Heard]:
+    def _heard_within(self, request: Request, pcm: bytes) -> list[Heard]:
         finals = _Finals()
-        stream = ScriptStream(self._script, self._timeline, finals, sha=recording_key(pcm))
+        stream = ScriptStream(
+            self._script, self._timeline, finals, sha=recording_key(pcm), word_times=request.word_times
+        )
         stream.write(pcm)
         stream.finish()
         return finals.heard_finals
@@ -93,7 +98,15 @@ class _Hearing:
 class ScriptStream:
     """One stream: advances along the script as audio comes."""
 
-    def __init__(self, script: Script, timeline: Timeline, listener: EngineListener, sha: str = "{sha}") -> None:
+    def __init__(
+        self,
+        script: Script,
+        timeline: Timeline,
+        listener: EngineListener,
+        *,
+        sha: str = "{sha}",
+        word_times: bool = False,
+    ) -> None:
         self._listener = listener
         self._timeline = timeline
         self._delay = samples(script.final_delay)
@@ -103,6 +116,7 @@ class ScriptStream:
         self._hearing = _Hearing(0, 0, [])
         self._first = b""
         self._sha = sha
+        self._word_times = word_times
         self._aborted = False
 
     def write(self, pcm: bytes) -> None:
@@ -175,7 +189,18 @@ class ScriptStream:
     def _final(self, spoken: Spoken, end: int) -> None:
         if self._hearing.heard:
             text = self._text(spoken, self._hearing.heard)
-            self._tell(Heard(text, is_final=True, end=self._span.offset_of(end), confidence=CONFIDENCE))
+            words = self._words(spoken) if self._word_times else ()
+            place = self._span.offset_of(end)
+            self._tell(Heard(text, is_final=True, end=place, confidence=CONFIDENCE, words=words))
+
+    def _words(self, spoken: Spoken) -> tuple[TimedWord, ...]:
+        """The words heard of it where the script has them: they are the last ones before the next."""
+        first = self._hearing.index - len(self._hearing.heard)
+        place = self._span.offset_of
+        return tuple(
+            TimedWord(self._text(spoken, [word]), place(spoken.word_start(at)), place(spoken.word_end(at)))
+            for at, word in enumerate(self._hearing.heard, first)
+        )
 
     def _tell_partials(self, spoken: Spoken) -> None:
         end = self._span.offset_of(self._hearing.heard_end)

@@ -13,10 +13,11 @@ from statistics import quantiles
 from threading import Event
 
 from tests.google_local.whisper.voices import austen_clips, word_errors
-from voicestt.endpointing import Endpointer, webrtc_voicing
+from voicestt.endpointing import Endpointer
 from voicestt.google_local.engine import Heard, Request
 from voicestt.google_local.whisper import load
-from voicestt.google_local.whisper.engine import VOICING_MODE, WhisperEngine
+from voicestt.google_local.whisper.engine import WhisperEngine
+from voicestt.google_local.whisper.voicing import voicing
 
 BATCH = 2_400
 BYTES_PER_SECOND = 16_000
@@ -62,7 +63,7 @@ class Call:
 
     @property
     def first_partial(self) -> float:
-        endpointer = Endpointer(webrtc_voicing(VOICING_MODE))
+        endpointer = Endpointer(voicing())
         for at in range(0, len(self.pcm), 320):
             endpointer.write(self.pcm[at : at + 320])
             if endpointer.speaking_since is not None:

@@ -32,9 +32,9 @@ class Listener:
         return " ".join(heard.text for heard in self.heard_ if heard.is_final)
 
 
-def stream(engine: WhisperEngine, pcm: bytes, chunk: int = 2_400) -> Listener:
+def stream(engine: WhisperEngine, pcm: bytes, chunk: int = 2_400, asked: Request = ENGLISH) -> Listener:
     listener = Listener()
-    session = engine.open(ENGLISH, listener)
+    session = engine.open(asked, listener)
     for at in range(0, len(pcm), chunk):
         session.write(pcm[at : at + chunk])
     session.finish()
@@ -100,6 +100,26 @@ def test_utterances_become_finals_of_their_own(engine: WhisperEngine, austen: di
     assert len(finals) == 2
     assert len(one) // 2 - 8_000 < finals[0].end < len(one) // 2 + 8_000
     assert finals[1].end == len(one + PAUSE + two) // 2
+
+
+def test_finals_have_their_words_where_somebody_asked_for_them(
+    engine: WhisperEngine, austen: dict[str, bytes]
+) -> None:
+    one, two = list(austen.values())[3:5]
+    pcm = one + PAUSE + two
+    seam = len(one + PAUSE) // 2
+    asked = Request("en-US", word_times=True)
+    streamed = [heard for heard in stream(engine, pcm, asked=asked).heard_ if heard.is_final]
+    recorded = engine.recognise(asked, pcm)
+    for finals in (streamed, recorded):
+        words = [word for heard in finals for word in heard.words]
+        assert [word.text for word in words] == " ".join(heard.text for heard in finals).split()
+        places = [place for word in words for place in (word.start, word.end)]
+        assert places == sorted(places)
+        assert places[0] >= 0
+        assert places[-1] <= len(pcm) // 2
+    assert streamed[1].words[0].start > seam - 4_000
+    assert not any(heard.words for heard in engine.recognise(ENGLISH, pcm))
 
 
 def test_silence_yields_nothing(engine: WhisperEngine) -> None:

@@ -6,15 +6,15 @@ from threading import Lock
 from types import MappingProxyType
 from typing import Final
 
-from voicestt.endpointing import SAMPLES_PER_MS, Endpointer, Rules, Segment, webrtc_voicing
+from voicestt.endpointing import SAMPLES_PER_MS, Endpointer, Rules, Segment
 from voicestt.google_local.engine import EngineListener, Heard, Request
 from voicestt.google_local.whisper.decoder import Decoder, Spoken
 from voicestt.google_local.whisper.languages import whisper_language
 from voicestt.google_local.whisper.streaming import WhisperStream
+from voicestt.google_local.whisper.voicing import voicing, words_in
 from voicestt.google_local.whisper.workers import Workers
 
 WORKERS: Final = 2
-VOICING_MODE: Final = 2
 _RECORDING: Final = Rules(longest_ms=28_000)
 Warn = Callable[[str], None]
 
@@ -78,7 +78,7 @@ class WhisperEngine:
             request,
             language,
             listener,
-            Endpointer(webrtc_voicing(VOICING_MODE)),
+            Endpointer(voicing()),
             self._model_for(language).decoder,
             self._workers,
             self._forget,
@@ -98,7 +98,9 @@ class WhisperEngine:
             audio = pcm[2 * part.start : 2 * part.end]
             text = decoder.full(Spoken(audio, part.voiced_until - part.start, language))
             if text.text:
-                finals.append(Heard(text.text, is_final=True, end=part.end, confidence=text.confidence))
+                speech = pcm[2 * part.start : 2 * part.voiced_until]
+                words = words_in(text.text, speech, part.start) if request.word_times else ()
+                finals.append(Heard(text.text, True, part.end, confidence=text.confidence, words=words))
         return finals
 
     def close(self) -> None:
@@ -124,7 +126,7 @@ class WhisperEngine:
 
 def spoken_parts(pcm: bytes) -> list[Segment]:
     """As few parts of at most 28 s as hold all the speech of a recording."""
-    endpointer = Endpointer(webrtc_voicing(VOICING_MODE), _RECORDING)
+    endpointer = Endpointer(voicing(), _RECORDING)
     segments = endpointer.write(pcm)
     last = endpointer.finish()
     parts: list[Segment] = []

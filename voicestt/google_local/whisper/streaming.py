@@ -14,6 +14,7 @@ from typing import Final, Protocol
 from voicestt.endpointing import Endpointer, Segment
 from voicestt.google_local.engine import EngineListener, Heard, Request
 from voicestt.google_local.whisper.decoder import Spoken, Text
+from voicestt.google_local.whisper.voicing import words_in
 from voicestt.google_local.whisper.workers import Workers
 
 PARTIAL_EVERY: Final = 1_120
@@ -48,6 +49,11 @@ class Utterance:
     end: int
     speech_end: int
     is_final: bool
+
+    @property
+    def start(self) -> int:
+        """The sample where `pcm` begins."""
+        return self.end - len(self.pcm) // 2
 
 
 class WhisperStream:
@@ -195,11 +201,16 @@ class WhisperStream:
 
     def _heard(self, utterance: Utterance, text: Text) -> Heard:
         if utterance.is_final:
-            return Heard(text.text, is_final=True, end=utterance.end, confidence=text.confidence)
+            return self._final(utterance, text)
         words = text.text.split()
         stability = _stability(self._last_words, words)
         self._last_words = words
         return Heard(text.text, is_final=False, end=utterance.end, stability=stability)
+
+    def _final(self, utterance: Utterance, text: Text) -> Heard:
+        speech = utterance.pcm[: 2 * utterance.speech_end]
+        words = words_in(text.text, speech, utterance.start) if self._request.word_times else ()
+        return Heard(text.text, True, utterance.end, confidence=text.confidence, words=words)
 
     def _tell(self, heard: Heard) -> None:
         with self._telling:
