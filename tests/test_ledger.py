@@ -97,6 +97,16 @@ def test_handings_in_a_row_are_one_and_what_is_sent_again_counts_again() -> None
     assert ledger.account == Account(received=8, uncovered=8, handed=14, streams=2)
 
 
+def test_what_google_was_sent_is_streams_and_single_requests() -> None:
+    ledger = Ledger(MOST)
+    ledger.receive(b"abcdefgh")
+    ledger.hand(1, 0, 6)
+    ledger.request(5)
+    ledger.request(2)
+    assert ledger.account == Account(received=8, uncovered=8, handed=6, streams=1, requested=7)
+    assert ledger.account.google_bytes == 13
+
+
 class EveryByte(RuleBasedStateMachine):
     """The ledger beside all audio ever received, and what became of each of its bytes."""
 
@@ -107,6 +117,7 @@ class EveryByte(RuleBasedStateMachine):
         self.fates: list[str] = []
         self.kept_from = 0
         self.handed = 0
+        self.requested = 0
 
     @property
     def start(self) -> int:
@@ -135,6 +146,11 @@ class EveryByte(RuleBasedStateMachine):
     def give_up(self, end: int) -> None:
         self.ledger.give_up(end)
         self._forget(end, "given up")
+
+    @rule(length=st.integers(0, 1_000))
+    def request(self, length: int) -> None:
+        self.ledger.request(length)
+        self.requested += length
 
     @precondition(lambda self: self.start < len(self.all))
     @rule(data=st.data(), fate=st.sampled_from(["cover", "pass_over", "give_up"]))
@@ -172,6 +188,7 @@ class EveryByte(RuleBasedStateMachine):
         let_go = self.start - len(self.fates)
         assert account.given_up == self.fates.count("given up") + let_go
         assert account.handed == self.handed
+        assert account.google_bytes == self.handed + self.requested
         assert account.received == (
             account.recognised + account.passed_over + account.given_up + account.uncovered
         )

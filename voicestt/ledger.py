@@ -30,7 +30,8 @@ class Account:
 
     `recognised` are covered by finals; in `passed_over` a recogniser found no words; `given_up` were kept too long
     without an answer, or nobody could recognise them; `uncovered` wait for an answer. `handed` counts every byte
-    given to a recogniser, so `handed` can be more than `received`: by what was sent again.
+    given to a stream, so `handed` can be more than `received`: by what was sent again. `requested` counts the
+    bytes of utterances that were asked for in a request of their own, each once, whatever became of the request.
     """
 
     received: int = 0
@@ -40,6 +41,12 @@ class Account:
     uncovered: int = 0
     handed: int = 0
     streams: int = 0
+    requested: int = 0
+
+    @property
+    def google_bytes(self) -> int:
+        """How much audio was sent to Google, which bills for it: in streams, and in requests of one utterance."""
+        return self.handed + self.requested
 
     @property
     def sent_again(self) -> int:
@@ -59,7 +66,7 @@ class Ledger:
         self._most = most
         self._kept: deque[bytes] = deque()
         self._recognised = self._passed_over = self._given_up = 0
-        self._handed = self._streams = 0
+        self._handed = self._streams = self._requested = 0
         self._settled = 0
         self._start = 0
         self._received = 0
@@ -101,6 +108,7 @@ class Ledger:
             uncovered=self.kept,
             handed=self._handed,
             streams=self._streams,
+            requested=self._requested,
         )
 
     @property
@@ -125,6 +133,10 @@ class Ledger:
             self._handings.append(Handing(stream, start, end))
         self._handed += end - start
         self._streams = max(stream, self._streams)
+
+    def request(self, length: int) -> None:
+        """An utterance of so many bytes was asked for in a request of its own."""
+        self._requested += length
 
     def cover(self, end: int) -> None:
         """A final reaches up to `end`; what is before it need not be kept. Beyond what came counts as all."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from twisted.internet.task import Clock
 
-from voicestt import mulaw
+from voicestt import mulaw, recogniser
 from voicestt.ledger import Ledger
 from voicestt.recogniser import Incident, Listener, RecogniserError, Result
 
@@ -74,6 +74,24 @@ def words_in(audio: bytes) -> list[Word]:
 
 def text_of(words: list[Word]) -> str:
     return " ".join(str(word.number) for word in words)
+
+
+def said(words: list[Word], start: int) -> Result:
+    """Their final, as a recogniser gives it whose audio began at `start`."""
+    spoken = tuple(recogniser.Word(str(word.number), word.start - start, word.end - start) for word in words)
+    return Result(text_of(words), True, words[-1].end - start, start=spoken[0].start, words=spoken)
+
+
+def misplaced(finals: list[Result]) -> list[Result]:
+    """Those whose positions are not where their words are in the call."""
+    return [final for final in finals if not _is_in_place(final)]
+
+
+def _is_in_place(final: Result) -> bool:
+    words = [WORDS[int(word.text) - 1] for word in final.words]
+    places = [(word.start, word.end) for word in final.words]
+    is_right = places == [(word.start, word.end) for word in words] and final.start == words[0].start
+    return is_right and final.text == text_of(words) and final.end >= words[-1].end
 
 
 def numbers_in(texts: list[str]) -> list[int]:
@@ -203,7 +221,7 @@ class Stream:
     def _final(self, words: list[Word]) -> None:
         self._told = ""
         self._final_to = words[-1].end - self.start
-        self._listener.heard(Result(text_of(words), is_final=True, end=self._final_to))
+        self._listener.heard(said(words, self.start))
 
 
 class World:
@@ -234,7 +252,7 @@ class Application:
     """A CallListener that covers the ledger by the finals, as the owner of an endless session has to."""
 
     ledger: Ledger
-    finals: list[str] = field(default_factory=list)
+    results: list[Result] = field(default_factory=list)
     partials: list[str] = field(default_factory=list)
     incidents: list[Incident] = field(default_factory=list)
     ends: list[RecogniserError | None] = field(default_factory=list)
@@ -243,7 +261,7 @@ class Application:
         assert not self.ends, "words after the end"
         if result.is_final:
             self.ledger.cover(result.end)
-            self.finals.append(result.text)
+            self.results.append(result)
         else:
             self.partials.append(result.text)
 
@@ -254,6 +272,10 @@ class Application:
     def ended(self, error: RecogniserError | None) -> None:
         assert not self.ends, "two ends"
         self.ends.append(error)
+
+    @property
+    def finals(self) -> list[str]:
+        return [result.text for result in self.results]
 
     @property
     def kinds(self) -> list[str]:

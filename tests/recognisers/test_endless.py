@@ -18,6 +18,7 @@ from tests.recognisers.simulated import (
     Manner,
     World,
     energy_voicing,
+    misplaced,
     numbers_in,
 )
 from voicestt import voice
@@ -110,6 +111,7 @@ class Conversation:
             assert heard == spoken[: len(heard)]
             for word in WORDS[len(heard) : len(spoken)]:
                 assert self.ledger.start <= word.start, f"the audio of {word} is gone"
+        assert misplaced(self.heard.results) == []
         account = self.ledger.account
         assert account.given_up == 0
         assert account.received == account.recognised + account.passed_over + account.uncovered

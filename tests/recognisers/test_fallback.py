@@ -18,9 +18,10 @@ from tests.recognisers.simulated import (
     Manner,
     World,
     energy_voicing,
+    misplaced,
     numbers_in,
     place_of,
-    text_of,
+    said,
     words_in,
 )
 from voicestt import voice
@@ -83,7 +84,7 @@ class Conversation:
         if self.is_broken:
             self.world.clock.callLater(self.latency, answer.errback, NO_ROUTE)
         else:
-            result = Result(text_of(words), is_final=True) if words else None
+            result = said(words, place_of(audio)) if words else None
             self.world.clock.callLater(self.latency, answer.callback, result)
         return answer
 
@@ -117,6 +118,7 @@ class Conversation:
         account = self.session.account
         assert account.received == self.said
         assert account.received == account.recognised + account.passed_over + account.given_up + account.uncovered
+        assert account.requested == sum(map(len, self.requests))
 
     def check(self) -> None:
         """After the end."""
@@ -132,6 +134,7 @@ class Conversation:
 
     def check_words(self) -> None:
         assert numbers_in(self.ear.finals) == [word.number for word in WORDS if word.end <= self.said]
+        assert misplaced([result for result in self.ear.results if result.is_final]) == []
 
     @property
     def changes(self) -> list[Incident]:
@@ -322,6 +325,21 @@ def test_a_probe_answered_after_the_switch_was_turned_or_the_call_ended_changes_
         act(talk)
         talk.pass_time(2.0)
         assert [incident.kind for incident in talk.changes] == ["degraded"]
+
+
+def test_google_s_bytes_are_what_was_streamed_and_what_was_asked_for() -> None:
+    talk = Conversation()
+    talk.speak_to(SECOND)
+    talk.fail(REFUSED)
+    talk.is_broken = True
+    talk.speak_to(PAUSE_AFTER_THREE)
+    talk.hang_up()
+    account = talk.session.account
+    (stream,) = talk.world.streams
+    (request,) = talk.requests
+    assert (account.handed, account.requested) == (len(stream.audio), len(request))
+    assert account.google_bytes == len(stream.audio) + len(request)
+    assert account.sent_again == 0, "it is about streams"
 
 
 def test_what_nobody_can_recognise_is_told_and_given_up() -> None:

@@ -7,7 +7,7 @@ from twisted.internet.task import Clock
 
 from tests.recognisers.fakes import ScriptedRecogniser, ScriptedSession
 from voicestt.ledger import Handing, Ledger
-from voicestt.recogniser import RecogniserError, Result
+from voicestt.recogniser import RecogniserError, Result, Word
 from voicestt.recognisers.feed import REPLAY_SPEED, REPLAY_STEP_SECONDS, Feed
 
 SECOND = 8_000
@@ -148,6 +148,31 @@ def test_positions_are_the_calls() -> None:
     line.session.final("beyond what it was given", end=2_000)
     line.session.partial("it does not say", end=0)
     assert [result.end for result in line.owner.heard] == [800, 1_500, 1_500]
+
+
+def final(end: int, *spans: tuple[int, int]) -> Result:
+    words = tuple(Word("word", *span) for span in spans)
+    return Result("words", True, end, start=spans[0][0] if spans else None, words=words)
+
+
+def test_positions_of_words_are_the_calls_and_within_their_final() -> None:
+    line = Line(kept=1_000, covered=500)
+    line.feed.heard(final(300, (100, 200), (200, 320)))
+    line.feed.heard(final(900, (250, 400), (1_200, 1_300)))
+    line.feed.heard(final(0, (920, 950)))
+    line.feed.heard(final(960, (930, 960)))
+    assert line.owner.heard == [
+        final(800, (600, 700), (700, 800)),
+        final(1_400, (800, 900), (1_400, 1_400)),
+        final(1_500, (1_420, 1_450)),
+        final(1_460, (1_430, 1_460)),
+    ]
+
+
+def test_a_final_without_words_has_no_start() -> None:
+    line = Line(kept=1_000, covered=500)
+    line.feed.heard(final(300))
+    assert line.owner.heard == [Result("words", True, 800)]
 
 
 def test_it_knows_when_it_was_answered_and_how_far_it_had_been_fed_then() -> None:

@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 from tests.conftest import Logged
 from tests.recognisers.fakes import Ear
 from tests.recognisers.simulated import SECOND, SPEECH, WORDS, energy_voicing, place_of, text_of, words_in
-from voicestt.recogniser import RecogniserError, Result
+from voicestt.recogniser import RecogniserError, Result, Word
 from voicestt.recognisers import single_shot
 from voicestt.recognisers.single_shot import Recognise, SingleShot, SingleShotSession, or_else
 
@@ -86,6 +86,32 @@ def test_an_utterance_is_asked_for_when_its_pause_comes(desk: Desk) -> None:
     quiet.append(session.is_quiet)
     assert quiet == [False, False, True]
     assert desk.ear.results[0].end == place_of(desk.asked(0)) + len(desk.asked(0))
+
+
+def test_an_utterance_starts_with_its_first_word_or_where_its_audio_does() -> None:
+    for words, start in (((), 0), ((Word("1", 900, 1_500), Word("2", 1_500, 90_000)), 900)):
+        desk = Desk()
+        session = desk.open()
+        session.write(SPEECH[:CLOSED])
+        desk.answer(0, Result("1 2", is_final=True, start=start if words else None, words=words))
+        place, length = place_of(desk.asked(0)), len(desk.asked(0))
+        (result,) = desk.ear.results
+        assert (result.start, result.end) == (place + start, place + length)
+        assert [(word.start, word.end) for word in result.words] == [
+            (place + 900, place + 1_500),
+            (place + 1_500, place + length),
+        ][: len(words)]
+
+
+def test_what_was_asked_for_is_counted_once_whatever_the_answer(desk: Desk) -> None:
+    session = desk.open()
+    assert session.requested == 0
+    session.write(SPEECH[: WORDS[6].start])
+    desk.answer(0, BROKEN)
+    session.write(SPEECH[WORDS[6].start : WORDS[6].end])
+    session.finish()
+    assert len(desk.requests) == 3
+    assert session.requested == sum(len(audio) for audio, _ in desk.requests)
 
 
 def test_answers_are_told_in_the_order_of_what_was_said(desk: Desk) -> None:

@@ -8,7 +8,6 @@ covered goes to the single shot byte for byte, and the account at the end says w
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from enum import Enum
 
 from voicestt import mulaw, voice
@@ -16,6 +15,7 @@ from voicestt.clock import Clock, Timer
 from voicestt.ledger import Account, Ledger
 from voicestt.recogniser import CallListener, Incident, RecogniserError, Result
 from voicestt.recognisers.endless import Endless, EndlessSession
+from voicestt.recognisers.positions import moved
 from voicestt.recognisers.probe import Probe
 from voicestt.recognisers.single_shot import SingleShot, SingleShotSession
 
@@ -223,12 +223,14 @@ class _OffsetSingleShot:
         self._start = rest.start
         self._owner = owner
         self._ledger = ledger
+        self._requests_counted = 0
         self._session: SingleShotSession
         if in_speech and not voice.is_silent(rest.audio):
             self._session = single_shot.resume(self, rest.audio)
         else:
             self._session = single_shot.open(self)
             self._session.write(rest.audio)
+        self._count_requests()
 
     @property
     def is_quiet(self) -> bool:
@@ -239,10 +241,12 @@ class _OffsetSingleShot:
         """Audio that the ledger has just received."""
         self._session.write(audio)
         self._ledger.pass_over(self._start + self._session.settled)
+        self._count_requests()
 
     def finish(self) -> None:
         """No more audio."""
         self._session.finish()
+        self._count_requests()
 
     def abort(self) -> None:
         """Nobody listens any more."""
@@ -250,7 +254,7 @@ class _OffsetSingleShot:
 
     def heard(self, result: Result) -> None:
         """An utterance's final."""
-        self._owner.heard(replace(result, end=self._start + result.end))
+        self._owner.heard(moved(result, self._start, self._start + result.end, self._start))
 
     def ended(self, error: RecogniserError | None) -> None:
         """After `finish`."""
@@ -260,3 +264,8 @@ class _OffsetSingleShot:
         """An utterance that nobody could recognise."""
         self._ledger.give_up(self._start + end)
         self._owner.happened(Incident("unrecognised", str(error), seconds))
+
+    def _count_requests(self) -> None:
+        requested = self._session.requested
+        self._ledger.request(requested - self._requests_counted)
+        self._requests_counted = requested

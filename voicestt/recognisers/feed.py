@@ -7,6 +7,7 @@ from voicestt import mulaw
 from voicestt.clock import Clock, Timer
 from voicestt.ledger import Ledger
 from voicestt.recogniser import Recogniser, RecogniserError, Result, Session
+from voicestt.recognisers.positions import moved
 
 REPLAY_STEP_SECONDS = 0.1
 REPLAY_SPEED = 3  # times real time: faster, and Google says "streamed too fast"
@@ -17,7 +18,7 @@ class FeedOwner(Protocol):
     """Who listens to feeds."""
 
     def feed_heard(self, feed: "Feed", result: Result) -> None:
-        """A result, its end in the call's own time."""
+        """A result, its positions in the call's own time."""
         ...
 
     def feed_ended(self, feed: "Feed", error: RecogniserError | None) -> None:
@@ -48,6 +49,7 @@ class Feed:
         self._owner: FeedOwner | None = owner
         self.answered_to = self.start
         self._cursor = self.start
+        self._final_to = self.start
         self._timer = Timer(clock)
         self._finishing = False
         self._session: Session = recogniser.open(self)
@@ -99,8 +101,9 @@ class Feed:
         self.answered_at = self._clock.seconds()
         self.answered_to = self._cursor
         if self._owner is not None:
-            end = self.start + result.end if result.end else self._cursor
-            self._owner.feed_heard(self, replace(result, end=min(end, self._cursor)))
+            end = min(self.start + result.end, self._cursor) if result.end else self._cursor
+            placed = self._place(result, end) if result.is_final else replace(result, end=end)
+            self._owner.feed_heard(self, placed)
 
     def ended(self, error: RecogniserError | None) -> None:
         """From the stream; one that ends well before it was finished has not heard everything."""
@@ -110,6 +113,13 @@ class Feed:
         owner, self._owner = self._owner, None
         if owner is not None:
             owner.feed_ended(self, error)
+
+    def _place(self, final: Result, end: int) -> Result:
+        # Finals are of consecutive portions of the audio: no word of one lies within the one before.
+        placed = moved(final, self.start, end, self._final_to)
+        if final.end:
+            self._final_to = max(self._final_to, end)
+        return placed
 
     def _send(self, audio: bytes) -> None:
         self._ledger.hand(self.number, self._cursor, self._cursor + len(audio))

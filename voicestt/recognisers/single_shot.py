@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from voicestt import mulaw
 from voicestt.endpointing import Endpointer, Segment, webrtc_voicing
 from voicestt.recogniser import Listener, RecogniserError, Result
+from voicestt.recognisers.positions import moved
 
 Recognise = Callable[[bytes], "Deferred[Result | None]"]
 Later = Callable[[Callable[[], None]], object]
@@ -77,6 +78,12 @@ class SingleShotSession:
         self._owed_since: int | None = None
         self._answers: deque[_Answer] = deque()
         self._finished = False
+        self._requested = 0
+
+    @property
+    def requested(self) -> int:
+        """Bytes of all utterances that were asked for, each counted once, whatever the answer."""
+        return self._requested
 
     @property
     def backlog(self) -> int:
@@ -133,12 +140,13 @@ class SingleShotSession:
             return
         answer = _Answer(segment)
         self._answers.append(answer)
+        self._requested += len(utterance)
         self._recognise(utterance).addCallbacks(
             self._answered, self._failed, callbackArgs=(answer,), errbackArgs=(answer,)
         )
 
     def _answered(self, result: Result | None, answer: "_Answer") -> None:
-        answer.result = result and replace(result, end=answer.segment.end)
+        answer.result = result and _placed(result, answer.segment)
         answer.known = True
         self._later(self._deliver)
 
@@ -176,6 +184,11 @@ class SingleShotSession:
         if needed > self._audio_start:
             self._audio = self._audio[needed - self._audio_start :]
             self._audio_start = needed
+
+
+def _placed(final: Result, segment: Segment) -> Result:
+    """The final of an utterance, in the session's time; without words it starts where the utterance does."""
+    return moved(replace(final, start=final.start or 0), segment.start, segment.end, segment.start)
 
 
 class _Answer:
