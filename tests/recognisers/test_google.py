@@ -15,7 +15,7 @@ from voicestt.google_local.recording import Recorder, StreamRecord
 from voicestt.google_local.scripted import ScriptEngine
 from voicestt.google_local.service import LocalGoogle
 from voicestt.google_local.timeline import clip_of
-from voicestt.recogniser import RecogniserError, Result
+from voicestt.recogniser import RecogniserError, Result, Word
 from voicestt.recognisers.google import Asked, Google
 from voicestt.recognisers.google_channels import Target
 
@@ -105,8 +105,30 @@ async def test_what_google_was_sent_is_what_was_written(google: Google, records:
     assert (record.how, record.half_closed) == ("OK", True)
     assert (record.method, record.language, record.model) == ("StreamingRecognize", "iw-IL", "default")
     assert record.encoding == "LINEAR16"
-    for line in ("sample_rate_hertz: 8000", "enable_automatic_punctuation: true"):
+    for line in (
+        "sample_rate_hertz: 8000",
+        "enable_automatic_punctuation: true",
+        "enable_word_time_offsets: true",
+    ):
         assert line in record.config
+
+
+@on_reactor
+async def test_finals_have_their_words_where_they_were_said(google: Google) -> None:
+    ear = talk(google, audio_of(41))
+    await ear.end()
+    first, second = [result for result in ear.results if result.is_final]
+    assert first.words == (
+        Word("שלום", 1_600, 3_200),
+        Word("41", 3_200, 4_800),
+        Word("אני", 4_800, 6_400),
+        Word("מתקשר", 6_400, 8_000),
+    )
+    assert [(final.start, final.source) for final in (first, second)] == [
+        (1_600, "google-streaming"),
+        (14_400, "google-streaming"),
+    ]
+    assert [result for result in ear.results if result.words] == [first, second]
 
 
 @on_reactor
@@ -330,6 +352,9 @@ async def test_one_utterance_in_one_request(google: Google, records: Counted) ->
     result = await soon(google.recognise(audio))
     assert result.text == FIRST.format(21)
     assert result.is_final
+    assert (result.start, result.source) == (1_600, "google-recognize")
+    assert [word.text for word in result.words] == FIRST.format(21).split()
+    assert result.words[-1].end == 8_000
     (record,) = records.wait_for(1)
     assert (record.method, record.audio) == ("Recognize", mulaw.decode(audio))
 

@@ -4,7 +4,8 @@ import grpc
 import pytest
 from google.cloud.speech_v1 import types
 
-from voicestt.recogniser import RecogniserError, Result
+from voicestt.punctuation import without_punctuation
+from voicestt.recogniser import RecogniserError, Result, Word
 from voicestt.recognisers.google_answers import error_of, results_of, utterance_of
 
 Response = types.StreamingRecognizeResponse.pb()
@@ -13,14 +14,19 @@ RecogniseResponse = types.RecognizeResponse.pb()
 
 def portion(text: str | None, *, final: bool = False, end: float = 0.0, **more: Any) -> dict[str, Any]:
     """A result of Google's."""
-    confidence = more.pop("confidence", 0.0)
-    alternatives = (
-        [] if text is None else [{"transcript": text, "confidence": confidence}, {"transcript": "other"}]
-    )
-    seconds = int(end)
-    nanos = round((end - seconds) * 1_000_000_000)
-    time = {"seconds": seconds, "nanos": nanos}
-    return {"alternatives": alternatives, "is_final": final, "result_end_time": time, **more}
+    best = {"transcript": text, "confidence": more.pop("confidence", 0.0), "words": more.pop("words", ())}
+    alternatives = [] if text is None else [best, {"transcript": "other"}]
+    return {"alternatives": alternatives, "is_final": final, "result_end_time": time(end), **more}
+
+
+def time(seconds: float) -> dict[str, int]:
+    whole = int(seconds)
+    return {"seconds": whole, "nanos": round((seconds - whole) * 1_000_000_000)}
+
+
+def word(text: str, start: float, end: float) -> dict[str, Any]:
+    """A WordInfo of v1's."""
+    return {"word": text, "start_time": time(start), "end_time": time(end)}
 
 
 def heard(*portions: dict[str, Any], **more: Any) -> list[Result]:
@@ -33,7 +39,25 @@ def test_a_partial() -> None:
 
 def test_a_final() -> None:
     (result,) = heard(portion("שלום לך", final=True, end=2.25, confidence=0.5))
-    assert result == Result("שלום לך", True, 18_000, confidence=0.5)
+    assert result == Result("שלום לך", True, 18_000, confidence=0.5, source="google-streaming")
+
+
+def test_a_final_with_its_words_starts_with_the_first() -> None:
+    words = [word("שלום,", 0.5, 1.0), word("לך.", 1.0, 2.0)]
+    response = Response(results=[portion("שלום, לך.", final=True, end=2.25, words=words)])
+    (result,) = results_of(response, clean_final=without_punctuation)
+    assert (result.text, result.start, result.end) == ("שלום לך", 4_000, 18_000)
+    assert result.words == (Word("שלום", 4_000, 8_000), Word("לך", 8_000, 16_000))
+
+
+def test_a_final_whose_words_cannot_be_right_has_none_and_no_start() -> None:
+    (result,) = heard(portion("a b", final=True, end=2, words=[word("a", 1, 2), word("b", 0.5, 1)]))
+    assert (result.text, result.start, result.words) == ("a b", None, ())
+
+
+def test_a_partial_has_no_words_even_if_google_gives_some() -> None:
+    (result,) = heard(portion("a", end=2, words=[word("a", 1, 2)]))
+    assert (result.start, result.words, result.source) == (None, (), "")
 
 
 def test_the_interims_of_a_response_are_one_partial() -> None:
@@ -88,8 +112,30 @@ def utterance(*texts: str | None) -> Result | None:
 
 
 def test_the_results_of_a_recording_are_one_utterance() -> None:
-    assert utterance(" how are", " you") == Result("how are you.", is_final=True, confidence=0.5)
-    assert utterance("how", None) == Result("how.", is_final=True, confidence=0.5)
+    source = "google-recognize"
+    assert utterance(" how are", " you") == Result("how are you.", True, confidence=0.5, source=source)
+    assert utterance("how", None) == Result("how.", True, confidence=0.5, source=source)
+
+
+def test_a_recording_s_words_are_those_of_its_results() -> None:
+    first, second = [word("how", 0.5, 1), word("are", 1, 1.5)], [word("you", 2, 2.5)]
+    parts = [portion(" how are", words=first), portion(" you", words=second), portion("", words=())]
+    for part in parts:
+        del part["is_final"]
+    result = utterance_of(RecogniseResponse(results=parts))
+    assert result is not None
+    assert (result.text, result.start) == ("how are you", 4_000)
+    assert [one.text for one in result.words] == ["how", "are", "you"]
+    assert result.words[-1] == Word("you", 16_000, 20_000)
+
+
+def test_a_recording_with_the_words_of_some_results_only_has_none() -> None:
+    parts = [portion("how are", words=[word("how", 0.5, 1)]), portion(" you")]
+    for part in parts:
+        del part["is_final"]
+    result = utterance_of(RecogniseResponse(results=parts))
+    assert result is not None
+    assert (result.start, result.words) == (None, ())
 
 
 @pytest.mark.parametrize("texts", [[], [None], ["", " "]])

@@ -14,7 +14,7 @@ from voicestt.google_local.recording import Recorder
 from voicestt.google_local.scripted import ScriptEngine
 from voicestt.google_local.service import LocalGoogle
 from voicestt.google_local.timeline import clip_of
-from voicestt.recogniser import RecogniserError
+from voicestt.recogniser import RecogniserError, Word
 from voicestt.recognisers.google import LARGEST_BATCH, Asked, Google
 from voicestt.recognisers.google_channels import Target
 from voicestt.recognisers.google_v2 import V2
@@ -28,6 +28,7 @@ SCRIPT = script.parse(
     }"""
 )
 API = V2("a-project", "eu")
+NO_WORD_TIMES = 'error INVALID_ARGUMENT "Config contains unsupported fields."'
 HEBREW = Asked("iw-IL", "chirp_3", api=API)
 ENGLISH = Asked("en-US", "telephony", api=API)
 
@@ -79,6 +80,54 @@ async def test_partials_come_then_finals_at_their_places_then_the_end(
     assert (record.version, record.method, record.how) == ("v2", "StreamingRecognize", "OK")
     assert (record.language, record.model, record.encoding) == ("iw-IL", "chirp_3", "LINEAR16")
     assert record.audio == mulaw.decode(audio)
+
+
+@on_reactor
+async def test_finals_have_their_words_where_they_were_said(service: LocalGoogle, sessions: Sessions) -> None:
+    google = google_of(service, sessions)
+    ear = talk(google, *batches(audio_of(17)))
+    await ear.end()
+    streamed = [result for result in ear.results if result.is_final][1]
+    assert streamed.words == (
+        Word("תודה", 14_400, 16_000),
+        Word("רבה", 16_000, 17_600),
+        Word("להתראות", 17_600, 19_200),
+    )
+    asked = await soon(google.recognise(audio_of(17)))
+    assert asked.words[-3:] == streamed.words
+    assert [(one.start, one.source) for one in (streamed, asked)] == [
+        (14_400, "google-streaming"),
+        (1_600, "google-recognize"),
+    ]
+
+
+@on_reactor
+async def test_word_times_that_are_refused_are_not_asked_for_any_more(
+    service: LocalGoogle, sessions: Sessions, logged: Logged
+) -> None:
+    google = google_of(service, sessions)
+    service.set_faults(f"next 2: {NO_WORD_TIMES}")
+    ends = [await ear.end() for ear in [talk(google, audio_of(18)[:12_000]) for _ in range(2)]]
+    assert [(end.status, end.is_fatal) for end in ends if end] == [("ABORTED", False)] * 2
+    later = talk(google, *batches(audio_of(18)))
+    assert await later.end() is None
+    finals = [result for result in later.results if result.is_final]
+    assert [(final.words, final.start) for final in finals] == [((), None)] * 2
+    assert "enable_word_time_offsets" not in service.streams[-1].config
+    assert service.streams[-1].model == "chirp_3"
+    assert len(logged.matching("does not give the times of words with the model chirp_3 and iw-IL")) == 1
+
+
+@on_reactor
+async def test_a_single_request_may_be_refused_word_times_and_its_model_and_fail_once_more(
+    service: LocalGoogle, sessions: Sessions, logged: Logged
+) -> None:
+    google = google_of(service, sessions, Asked("en-US", "phone_call", api=API))
+    service.set_faults(f"next: {NO_WORD_TIMES}\nnext: slow 0 s\nnext: error UNAVAILABLE")
+    result = await soon(google.recognise(audio_of(19)[:12_000]))
+    assert (result.text, result.words) == ("שלום 19 אני מתקשר", ())
+    assert service.streams[-1].model == "long"
+    assert len(logged.matching("⚠️ Google")) == 2
 
 
 @on_reactor
@@ -166,6 +215,7 @@ def test_a_stream_begins_with_the_recogniser_and_the_whole_configuration() -> No
     assert (decoding.sample_rate_hertz, decoding.audio_channel_count) == (8_000, 1)
     assert (list(config.language_codes), config.model) == (["en-US"], "telephony")
     assert config.features.enable_automatic_punctuation
+    assert config.features.enable_word_time_offsets
     assert opening.streaming_config.streaming_features.interim_results
 
 

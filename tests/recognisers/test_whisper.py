@@ -26,6 +26,7 @@ from voicestt.server.whisper import understanding
 
 FEW = 2
 HEARD = Result("heard", is_final=True)
+BY_WHISPER = Result("heard", is_final=True, source="whisper")
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +102,7 @@ async def test_the_pool_takes_so_many_and_refuses_the_next_at_once() -> None:
         assert refused.status == "RESOURCE_EXHAUSTED"
         assert "5 utterances are being recognised or wait for it" in refused.words
         gate.open.set()
-        assert [await soon(answer) for answer in answers] == [HEARD] * (FEW + 3)
+        assert [await soon(answer) for answer in answers] == [BY_WHISPER] * (FEW + 3)
     assert sorted(gate.asked) == [b"0", b"1", b"2", b"3", b"4"]
     assert gate.most <= FEW
 
@@ -154,7 +155,7 @@ async def test_what_failed_to_load_is_tried_again_with_the_next_utterance() -> N
 
     async with stopped_after(Whisper(reactor, load_it)) as whisper:
         assert (await refusal(whisper)).words == "not yet"
-        assert await soon(whisper(b"")) == HEARD
+        assert await soon(whisper(b"")) == BY_WHISPER
 
 
 @on_reactor

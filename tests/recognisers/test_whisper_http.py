@@ -99,7 +99,7 @@ async def refusal(whisper: WhisperHttp) -> RecogniserError:
 @on_reactor
 async def test_an_utterance_is_posted_and_its_words_are_its_final() -> None:
     async with asking(says(" שלום,  מה נשמע?\n")) as (endpoint, whisper):
-        assert await soon(whisper(AUDIO)) == Result("שלום, מה נשמע?", is_final=True)
+        assert await soon(whisper(AUDIO)) == Result("שלום, מה נשמע?", is_final=True, source="whisper")
     ((uri, authorization, parts),) = endpoint.requests
     assert uri == "/v1/audio/transcriptions?tenant=secret"
     assert authorization == f"Bearer {KEY}"

@@ -16,14 +16,14 @@ from typing import Any
 import google.auth.exceptions
 import grpc
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 
 from voicestt import mulaw
 from voicestt.figures import Stamps
 from voicestt.recogniser import Listener, RecogniserError, Result
-from voicestt.recognisers.google_answers import error_from, error_of, utterance_of
+from voicestt.recognisers.google_answers import error_from, error_of
 from voicestt.recognisers.google_asked import Asked
 from voicestt.recognisers.google_channels import ChannelPool, Target
+from voicestt.recognisers.google_wishes import Wishes
 from voicestt.recognisers.session_thread import SessionThread
 
 __all__ = ["Asked", "Google", "GoogleSession"]
@@ -47,11 +47,14 @@ class _Line:
 class Google:
     """Google's recogniser over some session threads: a Recogniser of streams, and single requests."""
 
-    _log = Logger()
-
     def __init__(self, threads: Sequence[SessionThread], target: Target, asked: Asked) -> None:
         self._lines = cycle([_Line(thread, target) for thread in threads])
-        self.asked = asked
+        self._wishes = Wishes(asked)
+
+    @property
+    def asked(self) -> Asked:
+        """What the next request asks for."""
+        return self._wishes.asked
 
     def open(self, listener: Listener) -> "GoogleSession":
         """A stream; it is opened with the first audio, because Google ends one that stays silent for 10 s."""
@@ -68,24 +71,8 @@ class Google:
         return answer
 
     def consider(self, error: RecogniserError, asked: Asked) -> RecogniserError:
-        """`error` of a request that was `asked`; a model that Google refuses is given up, once, for every call.
-
-        The refusal then counts as an error that another attempt can mend.
-        """
-        spare = asked.api.spare_model
-        if error.status != "INVALID_ARGUMENT" or "model" not in error.words.lower() or asked.model == spare:
-            return error
-        if self.asked.model == asked.model:
-            self.asked = replace(self.asked, model=spare)
-            self._log.warn(
-                "⚠️ Google refuses GCP_STT_MODEL={asked} with {language}: {spare} is used from here on. "
-                "Google said: {words}. Set GCP_STT_MODEL={spare} to be rid of this line.",
-                asked=asked.model,
-                spare=spare,
-                language=asked.language,
-                words=error.words,
-            )
-        return RecogniserError("ABORTED", f"the model {asked.model} was refused; {spare} is tried")
+        """See `Wishes.consider`."""
+        return self._wishes.consider(error, asked)
 
 
 class GoogleSession:
@@ -277,7 +264,8 @@ async def _recognise(line: _Line, owner: Google, audio: bytes, answer: "Deferred
 
 
 async def _ask(line: _Line, owner: Google, audio: bytes) -> Result | None:
-    for _ in range(_ATTEMPTS):
+    attempts = 0
+    while attempts < _ATTEMPTS:
         asked = owner.asked
         try:
             return await _ask_once(line, asked, audio)
@@ -285,6 +273,7 @@ async def _ask(line: _Line, owner: Google, audio: bytes) -> Result | None:
             error = owner.consider(error_of(problem), asked)
             if error.is_fatal:
                 break
+        attempts += asked == owner.asked  # to be refused something that is then given up is no failure
     raise error
 
 
@@ -299,7 +288,7 @@ async def _ask_once(line: _Line, asked: Asked, audio: bytes) -> Result | None:
             line.channels.given_up(channel, began)
             raise
         line.channels.heard(channel)
-        return utterance_of(answer, asked.clean_final)
+        return asked.utterance_of(answer)
 
 
 def _settle(answer: "Deferred[Result | None]", outcome: Result | RecogniserError | None) -> None:

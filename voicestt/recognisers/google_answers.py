@@ -5,16 +5,21 @@ portions of the audio, at most one final first, then interims, which belong toge
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import grpc
 
-from voicestt import mulaw
-from voicestt.recogniser import RecogniserError, Result
+from voicestt.recogniser import RecogniserError, Result, Word
 from voicestt.recognisers.google_dialect import Dialect
 from voicestt.recognisers.google_v1 import GOOGLE_V1
+from voicestt.recognisers.google_words import position, words_of
 
 Clean = Callable[[str], str]
+
+STREAMING = "google-streaming"
+RECOGNIZE = "google-recognize"
 
 _STATUS_NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
 _LONGEST_WORDS = 300
@@ -47,14 +52,15 @@ def results_of(
     return results
 
 
-def utterance_of(response: Any, clean_final: Clean = unchanged) -> Result | None:
+def utterance_of(response: Any, clean_final: Clean = unchanged, api: Dialect = GOOGLE_V1) -> Result | None:
     """The final in a raw RecognizeResponse, whose results are portions of it; None if nothing was understood."""
     portions = [portion for portion in response.results if portion.alternatives]
     text = "".join(portion.alternatives[0].transcript for portion in portions).strip()
     if not text:
         return None
     confidence = min(portion.alternatives[0].confidence for portion in portions)
-    return Result(clean_final(text), is_final=True, confidence=confidence)
+    words = _all_words(portions, clean_final, api)
+    return _with_words(Result(clean_final(text), True, confidence=confidence, source=RECOGNIZE), words)
 
 
 def error_of(problem: grpc.RpcError) -> RecogniserError:
@@ -69,14 +75,23 @@ def error_from(code: grpc.StatusCode, details: str | None) -> RecogniserError:
 
 def _final(portion: Any, clean: Clean, api: Dialect) -> Result:
     best = portion.alternatives[0]
-    return Result(clean(best.transcript), True, _end(api.end_of(portion)), confidence=best.confidence)
+    end = position(api.end_of(portion))
+    final = Result(clean(best.transcript), True, end, confidence=best.confidence, source=STREAMING)
+    return _with_words(final, words_of(best.words, clean, api))
 
 
 def _partial(interims: Iterable[Any], clean: Clean, api: Dialect) -> Result:
     interims = list(interims)
     text = "".join(portion.alternatives[0].transcript for portion in interims)
-    return Result(clean(text), False, _end(api.end_of(interims[-1])), stability=interims[0].stability)
+    return Result(clean(text), False, position(api.end_of(interims[-1])), stability=interims[0].stability)
 
 
-def _end(end: Any) -> int:
-    return int(end.seconds * mulaw.BYTES_PER_SECOND + end.nanos * mulaw.BYTES_PER_SECOND // 1_000_000_000)
+def _all_words(portions: Iterable[Any], clean: Clean, api: Dialect) -> tuple[Word, ...]:
+    best = [portion.alternatives[0] for portion in portions]
+    if not all(alternative.words for alternative in best if alternative.transcript.strip()):
+        return ()
+    return words_of(chain.from_iterable(alternative.words for alternative in best), clean, api)
+
+
+def _with_words(final: Result, words: tuple[Word, ...]) -> Result:
+    return replace(final, start=words[0].start, words=words) if words else final

@@ -6,20 +6,23 @@ from typing import Any
 
 from voicestt.punctuation import without_punctuation
 from voicestt.recogniser import Result
-from voicestt.recognisers.google_answers import Clean, results_of, unchanged
+from voicestt.recognisers.google_answers import Clean, results_of, unchanged, utterance_of
 from voicestt.recognisers.google_dialect import Dialect
 from voicestt.recognisers.google_v1 import GOOGLE_V1
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What Google is asked for: its own language code and model, where punctuation is wanted, and by which API."""
+    """What Google is asked for: its own language code and model, where punctuation is wanted, by which API, and
+    whether with the words of finals and their times.
+    """
 
     language: str
     model: str
     punctuation_interim: bool = False
     punctuation_final: bool = True
     api: Dialect = GOOGLE_V1
+    word_times: bool = True
 
     @property
     def punctuation(self) -> bool:
@@ -38,8 +41,12 @@ class Asked:
 
     def config(self) -> Any:
         """A raw RecognitionConfig: LINEAR16, 8 kHz, mono."""
-        return self.api.config(self.language, self.model, punctuation=self.punctuation)
+        return self.api.config(self.language, self.model, punctuation=self.punctuation, word_times=self.word_times)
 
     def results_of(self, response: Any) -> Sequence[Result]:
         """See `google_answers.results_of`."""
         return results_of(response, self.clean_partial, self.clean_final, self.api)
+
+    def utterance_of(self, response: Any) -> Result | None:
+        """See `google_answers.utterance_of`."""
+        return utterance_of(response, self.clean_final, self.api)

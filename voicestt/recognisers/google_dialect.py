@@ -11,6 +11,11 @@ def serialised(message: Any) -> bytes:
     return data
 
 
+def field_of(message: Any, name: str) -> Any:
+    """A message inside a raw protobuf message, or None where it is not set."""
+    return getattr(message, name) if message.HasField(name) else None
+
+
 class Dialect(Protocol):
     """One version of the API. All messages are raw protobuf, audio is LINEAR16, 8 kHz, mono."""
 
@@ -34,7 +39,7 @@ class Dialect(Protocol):
         """The model that is tried where the one that was asked for is refused."""
         ...
 
-    def config(self, language: str, model: str, *, punctuation: bool) -> Any:
+    def config(self, language: str, model: str, *, punctuation: bool, word_times: bool) -> Any:
         """A RecognitionConfig."""
         ...
 
@@ -60,6 +65,10 @@ class Dialect(Protocol):
 
     def end_of(self, portion: Any) -> Any:
         """The Duration from the stream's start to the end of a StreamingRecognitionResult."""
+        ...
+
+    def times_of(self, word: Any) -> tuple[Any, Any]:
+        """The Durations from the audio's start to a WordInfo's start and its end; None for one that it lacks."""
         ...
 
     def trouble_in(self, response: Any) -> Any:

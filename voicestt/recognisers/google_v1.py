@@ -6,7 +6,7 @@ from typing import Any, Final
 from google.cloud.speech_v1 import types
 
 from voicestt import mulaw
-from voicestt.recognisers.google_dialect import Metadata, serialised
+from voicestt.recognisers.google_dialect import Metadata, field_of, serialised
 
 _SERVICE = "/google.cloud.speech.v1.Speech/"
 _Request = types.StreamingRecognizeRequest.pb()
@@ -27,7 +27,7 @@ class V1:
     metadata: Metadata = ()
     spare_model: str = "default"
 
-    def config(self, language: str, model: str, *, punctuation: bool) -> Any:
+    def config(self, language: str, model: str, *, punctuation: bool, word_times: bool) -> Any:
         """See Dialect."""
         return _Config(
             encoding=_LINEAR16,
@@ -35,6 +35,7 @@ class V1:
             language_code=language,
             model=model,
             enable_automatic_punctuation=punctuation,
+            enable_word_time_offsets=word_times,
         )
 
     def opening(self, config: Any) -> bytes:
@@ -61,6 +62,10 @@ class V1:
     def end_of(self, portion: Any) -> Any:
         """See Dialect."""
         return portion.result_end_time
+
+    def times_of(self, word: Any) -> tuple[Any, Any]:
+        """See Dialect."""
+        return field_of(word, "start_time"), field_of(word, "end_time")
 
     def trouble_in(self, response: Any) -> Any:
         """See Dialect."""

@@ -7,7 +7,7 @@ from google.api_core.gapic_v1 import routing_header
 from google.cloud.speech_v2 import types
 
 from voicestt import mulaw
-from voicestt.recognisers.google_dialect import Metadata, serialised
+from voicestt.recognisers.google_dialect import Metadata, field_of, serialised
 
 _SERVICE = "/google.cloud.speech.v2.Speech/"
 _Request = types.StreamingRecognizeRequest.pb()
@@ -39,7 +39,7 @@ class V2:
         """See Dialect: Google's front end finds the way by it."""
         return (routing_header.to_grpc_metadata([("recognizer", self.recogniser)]),)
 
-    def config(self, language: str, model: str, *, punctuation: bool) -> Any:
+    def config(self, language: str, model: str, *, punctuation: bool, word_times: bool) -> Any:
         """See Dialect."""
         return _Config(
             explicit_decoding_config={
@@ -49,7 +49,7 @@ class V2:
             },
             language_codes=[language],
             model=model,
-            features={"enable_automatic_punctuation": punctuation},
+            features={"enable_automatic_punctuation": punctuation, "enable_word_time_offsets": word_times},
         )
 
     def opening(self, config: Any) -> bytes:
@@ -76,6 +76,10 @@ class V2:
     def end_of(self, portion: Any) -> Any:
         """See Dialect."""
         return portion.result_end_offset
+
+    def times_of(self, word: Any) -> tuple[Any, Any]:
+        """See Dialect."""
+        return field_of(word, "start_offset"), field_of(word, "end_offset")
 
     def trouble_in(self, _response: Any) -> Any:
         """See Dialect: v2 has none."""

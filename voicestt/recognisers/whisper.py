@@ -5,6 +5,7 @@ bounded, and nothing of it exists before the first utterance comes.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from threading import Lock
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from voicestt.recogniser import RecogniserError, Result
 from voicestt.recognisers.few_at_once import WAITING, FewAtOnce
 
 THREADS: Final = 2
+SOURCE: Final = "whisper"
 
 Understand = Callable[[bytes], Result | None]
 
@@ -66,7 +68,8 @@ class Whisper:
 
     def _understand(self, audio: bytes) -> Result | None:
         try:
-            return self._recogniser()(audio)
+            final = self._recogniser()(audio)
+            return final and replace(final, source=SOURCE)
         except RecogniserError:
             raise
         except Exception as problem:  # noqa: BLE001 - logged, and one call's mistake is not the others'

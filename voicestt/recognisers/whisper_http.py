@@ -18,6 +18,7 @@ from voicestt.recogniser import RecogniserError, Result
 from voicestt.recognisers.few_at_once import WAITING, FewAtOnce
 from voicestt.recognisers.google_answers import Clean, unchanged
 from voicestt.recognisers.transcription_form import form_of
+from voicestt.recognisers.whisper import SOURCE
 
 CONNECTIONS: Final = 4
 _CONNECT_SECONDS: Final = 5.0
@@ -115,7 +116,7 @@ class WhisperHttp:
         if text is None:
             raise self._error("INTERNAL", f'answered without {{"text": …}} in JSON: {self._excerpt(body)}')
         text = self._clean(" ".join(text.split()))
-        return Result(text, is_final=True) if text else None
+        return Result(text, is_final=True, source=SOURCE) if text else None
 
     def _error(self, status: str, what: str) -> RecogniserError:
         return RecogniserError(status, f"the Whisper endpoint {self.endpoint.place} {what}")
