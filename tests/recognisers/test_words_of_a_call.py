@@ -1,0 +1,76 @@
+"""Where the words of a call are, through real gRPC: a stream, one that replaces it, and single requests."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from tests.recognisers.on_reactor import Sessions, WaitingEar, on_reactor, reactor
+from voicestt import mulaw
+from voicestt.google_local import script
+from voicestt.google_local.scripted import ScriptEngine
+from voicestt.google_local.service import LocalGoogle
+from voicestt.google_local.timeline import Timeline, clip_of
+from voicestt.recogniser import Word
+from voicestt.recognisers.endless import Endless, Limits
+from voicestt.recognisers.fallback import Fallback, Flag
+from voicestt.recognisers.google import Asked, Google
+from voicestt.recognisers.google_channels import Target
+from voicestt.recognisers.google_dialect import Dialect
+from voicestt.recognisers.google_v1 import GOOGLE_V1
+from voicestt.recognisers.google_v2 import V2
+from voicestt.recognisers.probe import Probe
+from voicestt.recognisers.single_shot import SingleShot
+
+SCRIPT = script.parse(
+    """{
+      "utterances": [
+        {"text": "one two three four", "start": 0.8, "end": 1.6},
+        {"text": "five six seven", "start": 2.8, "end": 3.4},
+        {"text": "eight nine ten", "start": 4.6, "end": 5.5}
+      ],
+      "final_delay": 0.2
+    }"""
+)
+SECOND = mulaw.BYTES_PER_SECOND
+AUDIO = mulaw.encode(np.frombuffer(clip_of(SCRIPT, 5, 6.5), "<i2"))
+SPOKEN = [
+    Word(word, utterance.word_start(index), utterance.word_end(index))
+    for utterance in Timeline(SCRIPT).between(0, len(AUDIO))
+    for index, word in enumerate(utterance.words)
+]
+
+
+@pytest.mark.parametrize("api", [GOOGLE_V1, V2("mine")], ids=["v1", "v2"])
+@on_reactor
+async def test_words_are_where_they_were_said_whichever_way_their_audio_went(
+    sessions: Sessions, api: Dialect
+) -> None:
+    with LocalGoogle(ScriptEngine(SCRIPT), faults="stream 1: error UNAVAILABLE after 3.1 s of audio") as service:
+        asked = Asked("en-US", "telephony", api=api)
+        google = Google(sessions.threads, Target(service.target, insecure=True), asked)
+        flag = Flag(is_on=True)
+        single_shot = SingleShot(google.recognise, lambda action: reactor.callLater(0, action))
+        streaming = Endless(reactor, google, Limits())
+        ear = WaitingEar()
+        session = Fallback(reactor, flag, streaming, single_shot, Probe(reactor, google)).open(ear)
+        for at in range(0, 4 * SECOND, 1_200):
+            session.write(AUDIO[at : at + 1_200])
+        await ear.until(lambda: len(ear.finals) == 2)
+        flag.turn(is_on=False)
+        session.write(AUDIO[at + 1_200 :])
+        session.finish()
+        assert await ear.end() is None
+    finals = [result for result in ear.results if result.is_final]
+    assert [word for final in finals for word in final.words] == SPOKEN
+    assert [final.source for final in finals] == ["google-streaming", "google-streaming", "google-recognize"]
+    assert [final.start for final in finals] == [final.words[0].start for final in finals]
+    assert all(first.end <= (second.start or 0) for first, second in pairwise(finals))
+    assert ear.kinds == ["restarted", "degraded"]
+    account = session.account
+    sent = dict.fromkeys(("Recognize", "StreamingRecognize"), 0)
+    for record in service.streams:
+        sent[record.method] += record.audio_bytes // 2
+    assert account.requested == sent["Recognize"] > 0
+    assert account.handed >= sent["StreamingRecognize"] > 0
+    assert account.google_bytes > len(AUDIO)
