@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http.client import HTTPResponse
 from io import BytesIO
 from typing import Any
@@ -19,12 +19,15 @@ from twisted.web.server import Site
 from tests.recognisers.fakes import ScriptedRecogniser
 from tests.server.fakes import TOKEN, Collected, settings_of
 from voicestt import twiml
+from voicestt.audience import Audience
+from voicestt.line import Line
 from voicestt.server.call_book import CallBook
 from voicestt.server.calls import Calls
 from voicestt.server.root import Root
 from voicestt.server.signatures import SignatureCheck
 from voicestt.server.webhooks import Webhooks
 from voicestt.server.websocket import media_resource
+from voicestt.simulator.server_messages import ServerMessage, parse_server_message
 from voicestt.simulator.signatures import signature
 
 HOST = "voice.example.com"
@@ -125,6 +128,11 @@ class Media(Joined):
 
     client: Caller
 
+    @property
+    def heard(self) -> list[ServerMessage]:
+        """What the server said, as Twilio understands it."""
+        return [parse_server_message(message.decode(), "MZ1") for message in self.client.messages]
+
     def say(self, *messages: bytes, binary: bool = False) -> None:
         for message in messages:
             self.client.sendMessage(message, binary)  # type: ignore[no-untyped-call]
@@ -143,13 +151,20 @@ class QuietSite(Site):
 class Server:
     """Everything but the recogniser, the sockets and the threads."""
 
-    def __init__(self, clock: Clock, **variables: str) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        greeting: bytes = b"",
+        audience_of: Callable[[Line], Audience] | None = None,
+        **variables: str,
+    ) -> None:
         self.clock = clock
         self.settings = settings_of(**variables)
         self.book = CallBook(clock)
         self.recogniser = ScriptedRecogniser()
         self.audience = Collected()
-        self.calls = Calls(clock, self.settings, self.book, self.recogniser, self.audience)
+        self.calls = Calls(clock, self.settings, self.book, self.recogniser, self.audience, greeting, audience_of)
         token = self.settings.twilio_auth_token if self.settings.twilio_validate else None
         webhooks = Webhooks(HOST, SignatureCheck(token), self.book, self.calls, media_resource(clock, self.calls))
         self.site = QuietSite(Root(webhooks.app.resource()), reactor=clock)  # type: ignore[no-untyped-call]

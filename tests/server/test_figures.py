@@ -92,7 +92,7 @@ def test_every_ten_minutes_with_calls_and_at_the_end_there_is_a_line(server: Ser
     watching = watch(server)
     server.clock.advance(600)
     assert logged.matching("Figures") == [], "nobody calls"
-    server.calls.new(lambda _reason: None)
+    server.calls.new(lambda _reason: None, lambda _message: None)
     server.clock.advance(600)
     server.clock.advance(600)
     assert len(logged.matching("Figures of 1 calls, 1 live: added delay none; ")) == 2

@@ -12,6 +12,20 @@ from twisted.internet.task import Clock
 from tests.conftest import Logged
 from tests.server.fakes import TOKEN
 from tests.server.in_memory import CONNECTED, FRAME, MEDIA_URL, STOP, Answer, Media, Server, event, media, start
+from voicestt.audience import (
+    CallDescription,
+    CallEnded,
+    CallStarted,
+    Event,
+    Final,
+    KeyPressed,
+    MarkReached,
+    TurnEnded,
+)
+from voicestt.ledger import Account
+from voicestt.line import Line
+from voicestt.simulator.server_messages import Audio, Clear, ServerMessage
+from voicestt.simulator.server_messages import Mark as SentMark
 from voicestt.simulator.signatures import signature
 
 PATH = "/ws/twilio-media"
@@ -266,12 +280,38 @@ def test_noise_is_counted_and_the_call_goes_on(
     assert len(logged.matching("A message was ignored")) <= 1
 
 
-def test_dtmf_and_marks_are_no_noise(server: Server) -> None:
+def key(digit: str) -> bytes:
+    return event("dtmf", dtmf={"track": "inbound_track", "digit": digit})
+
+
+def mark(name: str) -> bytes:
+    return event("mark", mark={"name": name})
+
+
+def test_keys_reach_the_audience(server: Server) -> None:
     joined = in_a_call(server)
-    dtmf = event("dtmf", dtmf={"track": "inbound_track", "digit": "1"})
-    joined.say(dtmf, event("mark", mark={"name": "greeting"}), STOP)
+    joined.say(*[key(digit) for digit in "0123456789*#ABCD"], STOP)
     server.recogniser.session.end()
+    pressed = [event.digit for event in server.audience.events if isinstance(event, KeyPressed)]
+    assert "".join(pressed) == "0123456789*#ABCD"
     assert dict(server.audience.end.ignored) == {}
+
+
+@pytest.mark.parametrize("digit", ["", "12", "E", "a", "٣", "#" * 1_000])
+def test_what_is_no_key_is_counted(server: Server, digit: str) -> None:
+    joined = in_a_call(server)
+    joined.say(key(digit), STOP)
+    server.recogniser.session.end()
+    assert not [event for event in server.audience.events if isinstance(event, KeyPressed)]
+    assert dict(server.audience.end.ignored) == {"keys no telephone has": 1}
+
+
+def test_a_mark_that_was_never_sent_is_counted(server: Server) -> None:
+    joined = in_a_call(server)
+    joined.say(mark("greeting"), mark(""), STOP)
+    server.recogniser.session.end()
+    assert not [event for event in server.audience.events if isinstance(event, MarkReached)]
+    assert dict(server.audience.end.ignored) == {"marks never sent": 2}
 
 
 def test_media_before_start_and_after_stop_is_counted(server: Server) -> None:
@@ -327,6 +367,227 @@ def test_a_message_of_the_largest_size_is_taken(server: Server) -> None:
     audio = os.urandom(48_000)
     joined.say(media(audio), STOP)
     assert server.recogniser.session.audio == audio
+
+
+# -- what the caller hears
+
+GREETING = bytes(range(1, 251)) * 20
+SPEECH = b"\x07" * 800
+
+
+class Application:
+    """An audience of one call, which has the call's line."""
+
+    def __init__(self, line: Line, answer: bytes = b"") -> None:
+        self.line = line
+        self.answer = answer
+        self.events: list[Event] = []
+        self.was_open: list[bool] = []
+
+    def tell(self, event: Event) -> None:
+        self.events.append(event)
+        self.was_open.append(self.line.is_open)
+        if isinstance(event, CallStarted):
+            self.line.say(self.answer)
+
+
+class Applications:
+    """Makes them, and keeps them."""
+
+    def __init__(self, answer: bytes = b"") -> None:
+        self.answer = answer
+        self.made: list[Application] = []
+
+    def __call__(self, line: Line) -> Application:
+        self.made.append(Application(line, self.answer))
+        return self.made[-1]
+
+    @property
+    def only(self) -> Application:
+        (application,) = self.made
+        return application
+
+
+@pytest.fixture
+def applications() -> Applications:
+    return Applications()
+
+
+@pytest.fixture
+def speaking(autobahn_clock: Clock, applications: Applications) -> Server:
+    return Server(autobahn_clock, audience_of=applications)
+
+
+def audio_in(messages: list[ServerMessage]) -> bytes:
+    return b"".join(message.mulaw for message in messages if isinstance(message, Audio))
+
+
+def test_the_greeting_s_first_frame_leaves_in_the_turn_that_start_is_taken_in(autobahn_clock: Clock) -> None:
+    joined = Server(autobahn_clock, greeting=GREETING).join()
+    joined.say(CONNECTED)
+    assert joined.client.messages == []
+    joined.say(start())
+    assert joined.heard[0] == Audio(GREETING[:160])
+
+
+def test_the_whole_greeting_is_heard_once_and_before_what_the_application_says(autobahn_clock: Clock) -> None:
+    applications = Applications(SPEECH)
+    server = Server(autobahn_clock, greeting=GREETING, audience_of=applications)
+    joined = in_a_call(server)
+    joined.say(start())
+    pass_time(server, joined, 2)
+    assert audio_in(joined.heard) == GREETING + SPEECH
+    assert applications.only.was_open == [True]
+
+
+def test_without_a_greeting_nothing_is_said(server: Server) -> None:
+    joined = in_a_call(server, frames=20)
+    pass_time(server, joined, 1)
+    joined.say(STOP)
+    assert joined.client.messages == []
+
+
+def test_a_call_that_is_refused_hears_nothing(autobahn_clock: Clock) -> None:
+    server = Server(autobahn_clock, greeting=GREETING, REQUIRE_KNOWN_CALL="true")
+    joined = in_a_call(server)
+    assert joined.client.closed is not None
+    assert joined.client.messages == []
+
+
+def test_a_start_after_stop_is_not_greeted(autobahn_clock: Clock) -> None:
+    server = Server(autobahn_clock, greeting=GREETING)
+    joined = server.join()
+    joined.say(STOP, start())
+    assert joined.client.messages == []
+
+
+def test_the_application_of_a_call_is_told_what_all_are_told_after_them(
+    speaking: Server, applications: Applications
+) -> None:
+    joined = in_a_call(speaking)
+    joined.say(key("5"), STOP)
+    speaking.recogniser.session.final("hello")
+    speaking.recogniser.session.end()
+    assert applications.only.events == speaking.audience.events
+    kinds = [type(event) for event in applications.only.events]
+    assert (kinds[:3], kinds[-1]) == ([CallStarted, KeyPressed, Final], CallEnded)
+    assert applications.only.events[-1] == speaking.audience.end
+    assert applications.only.was_open[:3] == [True, True, False]
+
+
+def test_each_call_has_a_line_of_its_own(speaking: Server, applications: Applications) -> None:
+    one, other = in_a_call(speaking), in_a_call(speaking)
+    applications.made[1].line.say(SPEECH)
+    pass_time(speaking, one, 1)
+    other.flush()
+    assert (one.client.messages, audio_in(other.heard)) == ([], SPEECH)
+
+
+def test_a_mark_goes_there_and_back(speaking: Server, applications: Applications) -> None:
+    joined = in_a_call(speaking)
+    reached: list[bool] = []
+    line = applications.only.line
+    line.say(SPEECH)
+    line.mark("done", reached.append)
+    joined.flush()
+    (sent,) = [message for message in joined.heard if isinstance(message, SentMark)]
+    assert reached == []
+    joined.say(mark(sent.name))
+    assert reached == [False]
+    assert applications.only.events[-1] == MarkReached(server_call(applications), "done", cleared=False)
+    joined.say(STOP)
+    speaking.recogniser.session.end()
+    assert dict(speaking.audience.end.ignored) == {}
+
+
+def server_call(applications: Applications) -> CallDescription:
+    begun = applications.only.events[0]
+    assert isinstance(begun, CallStarted)
+    return begun.call
+
+
+def test_a_clear_is_sent_at_once_and_nothing_after_it(speaking: Server, applications: Applications) -> None:
+    joined = in_a_call(speaking)
+    line = applications.only.line
+    line.say(SPEECH * 20)
+    pass_time(speaking, joined, 0.5)
+    line.clear()
+    joined.flush()
+    assert joined.heard[-1] == Clear()
+    said = len(joined.client.messages)
+    pass_time(speaking, joined, 3)
+    assert len(joined.client.messages) == said
+
+
+@pytest.mark.parametrize("how", ["stop", "close", "lost", "end"])
+def test_a_line_is_closed_with_its_call(speaking: Server, applications: Applications, how: str) -> None:
+    joined = in_a_call(speaking)
+    reached: list[bool] = []
+    line = applications.only.line
+    line.say(SPEECH * 20)
+    line.mark("done", reached.append)
+    joined.flush()
+    match how:
+        case "stop":
+            joined.say(STOP)
+        case "close":
+            joined.client.sendClose(1000)
+            joined.flush()
+        case "lost":
+            joined.lose()
+        case _:
+            line.end("the application hangs up")
+            joined.flush()
+            assert joined.client.closed == (True, 1000, "the application hangs up")
+    assert not line.is_open
+    assert reached == [True]
+    said = len(joined.client.messages)
+    line.say(SPEECH)
+    line.clear()
+    line.mark("late", reached.append)
+    assert reached == [True, True]
+    assert line.waiting == 0
+    pass_time(speaking, joined, 2)
+    assert len(joined.client.messages) == said
+    speaking.recogniser.session.end()
+    marks = [event for event in speaking.audience.events if isinstance(event, MarkReached)]
+    assert [(event.name, event.cleared) for event in marks] == [("done", True), ("late", True)]
+    assert isinstance(speaking.audience.events[-1], CallEnded)
+    if how == "end":
+        assert speaking.audience.end.reason == "the application hangs up"
+
+
+def test_a_line_knows_its_callers_account(speaking: Server, applications: Applications) -> None:
+    joined = speaking.join()
+    line = applications.only.line
+    assert (line.is_open, line.account) == (False, Account())
+    joined.say(start(), media())
+    speaking.recogniser.session.account = Account(received=160)
+    assert line.account == Account(received=160)
+
+
+def test_an_application_that_cannot_be_told_costs_no_call(
+    autobahn_clock: Clock, applications: Applications, logged: Logged
+) -> None:
+    class Broken:
+        def tell(self, event: Event) -> None:
+            raise ZeroDivisionError
+
+    server = Server(autobahn_clock, audience_of=lambda _line: Broken())
+    joined = in_a_call(server, frames=1)
+    assert joined.client.closed is None
+    assert len(logged.flush(ZeroDivisionError)) == 1
+
+
+def test_silence_after_a_final_ends_the_turn_when_the_settings_say(autobahn_clock: Clock) -> None:
+    server = Server(autobahn_clock, UTTERANCE_END_MS="300")
+    joined = in_a_call(server, frames=0)
+    quiet = media(b"\xff" * 160)
+    joined.say(*[media()] * 30)
+    server.recogniser.session.final("hello", end=2_400)
+    joined.say(*[quiet] * 60)
+    (turn,) = [event for event in server.audience.events if isinstance(event, TurnEnded)]
+    assert 0.3 <= turn.silence < 0.6
 
 
 # -- refusals

@@ -11,10 +11,14 @@ from voicestt import mulaw
 from voicestt.audience import Audience, CallDescription
 from voicestt.call import CallInputs, CallParts, new_call
 from voicestt.figures import Figures, Meter
+from voicestt.ledger import Account
+from voicestt.line import Line
 from voicestt.media_stream import Start
 from voicestt.recogniser import CallRecogniser
 from voicestt.server.call_book import CallBook
 from voicestt.server.debounced import Debounced
+from voicestt.server.fanout import Fanout
+from voicestt.server.speaker import Speaker
 from voicestt.server.tally import Tally
 from voicestt.settings import Settings
 
@@ -26,16 +30,25 @@ class Refused(Exception):
 
 
 class LiveCall:
-    """A call and its socket. `activity` is counted up with each message: that is all the watchdog looks at."""
+    """A call, its socket and its line. `activity` is counted up with each message: all the watchdog looks at."""
 
-    def __init__(self, inputs: CallInputs, parts: CallParts, hang_up: Callable[[str], None]) -> None:
+    def __init__(
+        self, inputs: CallInputs, parts: CallParts, hang_up: Callable[[str], None], line: Speaker
+    ) -> None:
         self.inputs = inputs
+        self.line = line
         self.activity = 0
         self._parts = parts
         self._hang_up = hang_up
         self._reason = ""
         self._seen = -1
         self._idle_looks = 0
+        line.belong_to(self)
+
+    def begin(self, call: CallDescription) -> None:
+        """Twilio's `start` came and is good. The greeting leaves before anybody else can speak."""
+        self.line.open(call.stream_sid)
+        self.inputs.started(call)
 
     def media(self, audio: bytes, timestamp: object = None) -> None:
         """A frame of the caller's audio, mu-law, any length, and Twilio's timestamp of it."""
@@ -47,13 +60,25 @@ class LiveCall:
         conversation = self._parts.conversation
         return 0 if conversation is None else conversation.missing
 
+    @property
+    def account(self) -> Account:
+        """What became of the caller's audio so far."""
+        conversation = self._parts.conversation
+        return Account() if conversation is None else conversation.account
+
+    def mark_reached(self, name: str, cleared: bool) -> None:
+        """A mark of the application's was played, or was cleared."""
+        self.inputs.mark_reached(name, cleared)
+
     def end(self, reason: str) -> None:
         """Closes the socket; what the caller said until it is closed is still taken, then the last words come."""
         self._reason = self._reason or reason
+        self.line.close()
         self._hang_up(reason)
 
-    def socket_closed(self, how: str) -> None:
-        """There will be no more audio."""
+    def finish(self, how: str) -> None:
+        """There will be no more audio, in either direction."""
+        self.line.close()
         self.inputs.finish(self._reason or how)
 
     def is_idle(self) -> bool:
@@ -65,7 +90,11 @@ class LiveCall:
 
 
 class Calls:
-    """The live calls of one server. `figures` are what was measured of all that there were."""
+    """The live calls of one server. `figures` are what was measured of all that there were.
+
+    `greeting` is what each caller hears at once, mu-law. `audience_of` makes, of a call's line, an audience for
+    this call alone, which is told what `audience` is told, after it.
+    """
 
     _log = Logger()
 
@@ -76,12 +105,16 @@ class Calls:
         book: CallBook,
         recogniser: CallRecogniser,
         audience: Audience,
+        greeting: bytes = b"",
+        audience_of: Callable[[Line], Audience] | None = None,
     ) -> None:
         self._clock = clock
         self._settings = settings
         self._book = book
         self._recogniser = recogniser
         self._audience = audience
+        self._greeting = greeting
+        self._audience_of = audience_of
         self._live: set[LiveCall] = set()
         self._waiting_for_end: list[Deferred[None]] = []
         self._watch = LoopingCall(self._end_idle_calls)
@@ -109,18 +142,23 @@ class Calls:
         self._tell_if_all_ended()
         return ended
 
-    def new(self, hang_up: Callable[[str], None]) -> LiveCall:
-        """A call for a socket that has just been opened; `hang_up` closes that socket, saying why."""
+    def new(self, hang_up: Callable[[str], None], send: Callable[[bytes], object]) -> LiveCall:
+        """A call for a socket that has just been opened.
+
+        `hang_up` closes that socket, saying why; `send` sends a text message on it, as long as it is open.
+        """
+        line = Speaker(self._clock, send, self._greeting)
         parts = CallParts(
             clock=self._clock,
-            audience=self._audience_of_one_call(),
+            audience=self._audience_of_one_call(line),
             recogniser=self._recogniser,
             batch_bytes=self._settings.batch_ms * mulaw.BYTES_PER_SECOND // 1000,
             drain_seconds=self._settings.drain_seconds,
             over=lambda: self._over(call),
+            turn_silence=self._settings.utterance_end_ms * mulaw.BYTES_PER_SECOND // 1000,
             meter=Meter(self.figures),
         )
-        call = LiveCall(new_call(parts), parts, hang_up)
+        call = LiveCall(new_call(parts), parts, hang_up, line)
         self._live.add(call)
         self.taken += 1
         return call
@@ -146,8 +184,11 @@ class Calls:
             parameters=details.custom_parameters or {},
         )
 
-    def _audience_of_one_call(self) -> Audience:
-        tally = Tally(self._clock, self._audience)
+    def _audience_of_one_call(self, line: Line) -> Audience:
+        everybody = self._audience
+        if self._audience_of is not None:
+            everybody = Fanout([self._audience, self._audience_of(line)])
+        tally = Tally(self._clock, everybody)
         return Debounced(self._clock, self._settings.partial_debounce_ms / 1000, tally)
 
     def _over(self, call: LiveCall) -> None:

@@ -15,6 +15,7 @@ from voicestt.server.whole_frames import WholeFrames
 SUBPROTOCOL = "audio.twilio.com"
 
 _LARGEST_MESSAGE = 65_536  # Twilio's are about 350 bytes
+_KEYS = frozenset("0123456789*#ABCD")
 _NORMAL = 1000
 _REFUSED = 4003
 _PATIENCE_AFTER_STOP = 1.0
@@ -44,7 +45,9 @@ class MediaStreamProtocol(WholeFrames):
         """A call, or somebody who says so."""
         self._producer = IPushProducer(self.transport, None)
         self._log.info("📞 WebSocket connected: {path}", path=twiml.MEDIA)
-        self._call = self._calls.new(self._hang_up)
+        self._call = self._calls.new(self._hang_up, self._say)
+        self.unregisterProducer()  # the HTTP channel that this connection was
+        self.registerProducer(self._call.line, True)
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         """From the transport; then it rests until there can be enough for a batch."""
@@ -76,32 +79,43 @@ class MediaStreamProtocol(WholeFrames):
             self._closing.cancel()
         call, self._call = self._call, None
         if call is not None:
-            call.socket_closed("the socket was closed" if wasClean else "the socket was lost")
+            call.finish("the socket was closed" if wasClean else "the socket was lost")
 
     def _take(self, call: LiveCall, message: Message) -> None:
         match message:
             case Start():
                 self._start(call, message)
             case Stop():
-                call.inputs.finish("stop")
+                call.finish("stop")
                 self._close_soon()
+            case Dtmf():
+                self._key(call, message.dtmf.digit)
+            case Mark():
+                if not call.line.returned(message.mark.name):
+                    self._ignore(call, "marks never sent", "a mark that was never sent")
             case Unknown(event=event):
                 self._ignore(call, "messages of an unknown kind", f"event {event!r}")
             case Media():
                 call.inputs.ignored("media of another track")
-            case Connected() | Dtmf() | Mark():
+            case Connected():
                 pass
+
+    def _key(self, call: LiveCall, digit: str) -> None:
+        if digit in _KEYS:
+            call.inputs.key_pressed(digit)
+        else:
+            self._ignore(call, "keys no telephone has", "a key that no telephone has")
 
     def _start(self, call: LiveCall, start: Start) -> None:
         try:
-            call.inputs.started(self._calls.describe(start))
+            call.begin(self._calls.describe(start))
         except Refused as refusal:
             self._log.error(
                 "A call was refused: {refusal}. Twilio will show error 31921 and go on after <Connect>.",
                 refusal=refusal,
                 log_system=start.start.call_sid,
             )
-            call.inputs.finish("refused")
+            call.finish("refused")
             self._hang_up(str(refusal), _REFUSED)
 
     def _close_soon(self) -> None:
@@ -112,6 +126,10 @@ class MediaStreamProtocol(WholeFrames):
 
     def _hang_up(self, reason: str, code: int = _NORMAL) -> None:
         self.sendClose(code, reason[:_LONGEST_REASON])
+
+    def _say(self, message: bytes) -> None:
+        if self.state == self.STATE_OPEN:  # a timer may come while the socket closes
+            self.sendMessage(message)  # type: ignore[no-untyped-call]
 
     def _ignore(self, call: LiveCall, what: str, why: str) -> None:
         call.inputs.ignored(what)
