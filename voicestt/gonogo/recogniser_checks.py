@@ -21,7 +21,7 @@ from voicestt.recognisers.google_settings import asked_of, choice_of, target_of
 from voicestt.recognisers.session_thread import SessionThread
 
 _SILENCE = mulaw.SILENCE * (mulaw.BYTES_PER_SECOND // 2)
-_ATTEMPTS = 2  # the second with the model that Google's refusal led to
+_ATTEMPTS = 3  # Google may refuse word times, and then the model
 _GOOGLE = "speech.googleapis.com"
 _MOST_SKEW = 120.0
 """Seconds. Google takes a signed token only "in a reasonable timeframe"; it does not say what that is."""

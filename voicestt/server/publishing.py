@@ -171,7 +171,7 @@ def _ended(fact: audience.CallEnded) -> _Made:
         "restarts": figures.restarts,
         "rotations": figures.rotations,
         "fallbacks": figures.fallbacks,
-        "google_seconds": mulaw.seconds(fact.account.handed),
+        "google_seconds": mulaw.seconds(fact.account.google_bytes),
     }
 
 
