@@ -46,7 +46,7 @@ def test_all_that_an_engine_hears_is_one_final() -> None:
     heard = engine(final("Good morning.", 0.9), final("Is it you?", 0.6))
     understand = understanding(lambda: heard, "iw-IL")
     assert understand(SILENCE * 2) == Result("Good morning. Is it you?", is_final=True, confidence=0.6)
-    assert heard.asked == [(Request("iw-IL", interim_results=False), b"\0\0\0\0")]
+    assert heard.asked == [(Request("iw-IL", interim_results=False, word_times=True), b"\0\0\0\0")]
 
 
 def test_nothing_heard_is_none() -> None:

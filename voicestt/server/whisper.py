@@ -13,7 +13,7 @@ from voicestt.google_local import whisper
 from voicestt.google_local.engine import Engine, Request
 from voicestt.google_local.whisper.languages import whisper_language
 from voicestt.punctuation import without_punctuation
-from voicestt.recogniser import RecogniserError, Result
+from voicestt.recogniser import RecogniserError, Result, Word
 from voicestt.recognisers.google_answers import Clean, unchanged
 from voicestt.recognisers.whisper import Understand, Whisper
 from voicestt.recognisers.whisper_http import Endpoint, WhisperHttp
@@ -55,13 +55,18 @@ def understanding(find: Callable[[], Engine], language: str, clean: Clean = unch
     """
     with _in_words():
         engine = find()
-    request = Request(language, interim_results=False)
+    request = Request(language, interim_results=False, word_times=True)
 
     def understand(audio: bytes) -> Result | None:
         with _in_words():
             heard = engine.recognise(request, mulaw.decode(audio))
         text = clean(" ".join(final.text for final in heard))
-        return Result(text, True, confidence=min(final.confidence for final in heard)) if text else None
+        if not text:
+            return None
+        spoken = (Word(clean(word.text), word.start, word.end) for final in heard for word in final.words)
+        words = tuple(word for word in spoken if word.text)
+        start = words[0].start if words else None
+        return Result(text, True, confidence=min(final.confidence for final in heard), start=start, words=words)
 
     return understand
 
