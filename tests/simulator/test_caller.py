@@ -12,7 +12,7 @@ from tests.simulator.answering import TWIML, Answering, Server, Socket, with_rea
 from voicestt import mulaw
 from voicestt.simulator.bad_input import KINDS, parse_bad
 from voicestt.simulator.call_values import CallOptions, CallReport, Speech, Target
-from voicestt.simulator.caller import Clocks, place_call
+from voicestt.simulator.caller import CallControl, Clocks, place_call
 from voicestt.simulator.schedule import Pause, Schedule, parse_dtmf
 from voicestt.simulator.signatures import signature
 
@@ -385,3 +385,108 @@ async def test_a_slow_reader_hears_nothing_until_the_end(answering: Answering, t
     assert "mark" not in answering.events()
     assert answering.ends == [(True, 1000)]
     assert report.received_audio == b"\x01" * 160
+
+
+# -- what the caller hears, and the end by another
+
+
+def said(audio: bytes) -> dict[str, Any]:
+    return {"event": "media", "media": {"payload": b64encode(audio).decode()}}
+
+
+@with_reactor
+async def test_what_is_heard_lasts_as_long_as_the_call(answering: Answering, target: Target) -> None:
+    player(answering, said(b"\x01" * 800))
+    report = await calling(target, CallOptions(silence=0.4))
+    assert report.ok, report.problems
+    lasts = len(VOICE) / 8_000 + 0.4
+    assert lasts - 0.01 < len(report.heard_audio) / 8_000 < lasts + 5
+    begins = report.heard_audio.index(b"\x01")
+    assert report.heard_audio[begins : begins + 800] == b"\x01" * 800
+    assert set(report.heard_audio[:begins] + report.heard_audio[begins + 800 :]) == {0xFF}
+    assert report.first_frame_at is not None
+    assert report.first_heard_at == pytest.approx(report.first_frame_at + begins / 8_000, abs=0.001)
+    assert report.cleared_at == ()
+
+
+@with_reactor
+async def test_what_is_cleared_is_received_but_not_heard(answering: Answering, target: Target) -> None:
+    def react(socket: Socket, message: dict[str, Any]) -> None:
+        if message["event"] == "start":
+            socket.say({"streamSid": message["streamSid"], **said(b"\x01" * 80_000)})
+        elif message["event"] == "media" and message["media"]["chunk"] == "10":
+            socket.say({"streamSid": message["streamSid"], "event": "clear"})
+
+    answering.react = react
+    report = await calling(target, CallOptions(silence=0.6))
+    assert report.ok, report.problems
+    assert report.received_audio == b"\x01" * 80_000
+    (cleared,) = report.cleared_at
+    assert report.first_heard_at is not None
+    assert report.first_frame_at is not None
+    heard = report.heard_audio.count(b"\x01")
+    assert heard == pytest.approx((cleared - report.first_heard_at) * 8_000, abs=2)
+    until_clear = round((cleared - report.first_frame_at) * 8_000)
+    assert set(report.heard_audio[until_clear + 1 :]) == {0xFF}
+
+
+@with_reactor
+async def test_what_was_not_played_by_the_end_of_the_call_was_not_heard(
+    answering: Answering, target: Target
+) -> None:
+    player(answering, said(b"\x01" * 80_000))
+    report = await calling(target)
+    assert 0 < report.heard_audio.count(b"\x01") < 40_000
+    assert report.heard_audio.endswith(b"\x01")
+
+
+@with_reactor
+async def test_a_caller_who_is_refused_hears_nothing(answering: Answering, target: Target) -> None:
+    answering.webhook_code = 403
+    report = await calling(target)
+    assert (report.heard_audio, report.first_heard_at, report.cleared_at) == (b"", None, ())
+
+
+@with_reactor
+async def test_a_call_that_is_ended_by_rest_says_stop_and_closes(answering: Answering, target: Target) -> None:
+    control = CallControl()
+    answering.react = at_frame("3", lambda _socket: control.hang_up())
+    report = await calling(target, CallOptions(silence=30), control=control)
+    assert report.ok, report.problems
+    assert report.call_sid == control.call_sid == answering.messages[1]["start"]["callSid"]
+    assert answering.events() == ["connected", "start", "media", "stop"]
+    assert answering.ends == [(True, 1000)]
+    assert report.frames_sent < 1_500
+    assert report.status_callbacks[-1] == ("stream-stopped", 204)
+
+
+@with_reactor
+async def test_the_end_by_rest_comes_before_a_drop_and_keys_are_not_pressed_after_it(
+    answering: Answering, target: Target
+) -> None:
+    control = CallControl()
+    answering.react = at_frame("3", lambda _socket: control.hang_up())
+    options = CallOptions(silence=30, drop_at=20, inserts=parse_dtmf("25:1"))
+    report = await calling(target, options, control=control)
+    assert answering.events() == ["connected", "start", "media", "stop"]
+    assert (report.close_code, report.inserted) == (1000, ())
+
+
+@with_reactor
+async def test_a_call_that_is_ended_before_it_began_says_nothing_of_its_clip(
+    answering: Answering, target: Target
+) -> None:
+    control = CallControl()
+    control.hang_up()
+    report = await calling(target, control=control)
+    assert answering.events() == ["connected", "start", "stop"]
+    assert (report.frames_sent, report.heard_audio) == (0, b"")
+
+
+@with_reactor
+async def test_a_call_that_is_over_can_be_ended_again(answering: Answering, target: Target) -> None:
+    control = CallControl()
+    report = await calling(target, control=control)
+    control.hang_up()
+    assert report.ok
+    assert answering.events() == ["connected", "start", "media", "stop"]

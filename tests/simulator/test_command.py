@@ -46,6 +46,11 @@ def test_the_report_says_what_happened() -> None:
     assert "status callbacks: none" in "\n".join(report_lines(CallReport("CA1", "MZ1")))
 
 
+def test_the_report_says_when_something_was_heard() -> None:
+    report = CallReport("CA1", "MZ1", first_frame_at=10.0, first_heard_at=10.0314, cleared_at=(11.0,))
+    assert "heard     first after 31 ms; 1 clears" in report_lines(report)
+
+
 def test_what_the_caller_hears_can_be_kept(tmp_path: Path) -> None:
     audio = bytes(range(256))
     save_audio(tmp_path / "heard.ulaw", audio)
@@ -91,7 +96,9 @@ async def test_the_command_calls_and_ends_with_0(answering: Answering, url: str,
     assert "the webhook took the call CA" in out
     assert "sent      320 bytes in 2 frames" in out
     assert answering.ends == [(True, 1000)]
-    assert (tmp_path / "heard.ulaw").read_bytes() == b""
+    heard = (tmp_path / "heard.ulaw").read_bytes()
+    assert set(heard) == {0xFF}
+    assert 320 <= len(heard) < 16_000
     assert "hush" not in out
     assert "5555550100" not in out
 

@@ -110,6 +110,10 @@ class CallReport:
     `voice_began_at` is when the first voiced frame was due, `voice_ended_at` is 20 ms after the last one was.
     `latest_frame_ms` says how late a frame ever was. A status of 0 means that no answer came. `inserted` are the
     keys and the kinds of bad input that were sent.
+
+    `received_audio` is all that the server sent, `heard_audio` what the caller heard, from the first frame to the
+    end of the call: with silence where nothing was played, and without what was cleared. Both are mu-law.
+    `first_heard_at` is when the first audio came, `cleared_at` when each clear did.
     """
 
     call_sid: str
@@ -127,6 +131,9 @@ class CallReport:
     close_code: int | None = None
     close_reason: str | None = None
     received_audio: bytes = field(default=b"", repr=False)
+    heard_audio: bytes = field(default=b"", repr=False)
+    first_heard_at: float | None = None
+    cleared_at: tuple[float, ...] = ()
     marks_returned: tuple[str, ...] = ()
     inserted: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()

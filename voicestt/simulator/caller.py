@@ -31,6 +31,35 @@ class Clocks:
     unix_ns: Callable[[], int] = time.time_ns
 
 
+class CallControl:
+    """What Twilio's REST API can do with a call: it ends while the caller still speaks.
+
+    For tests of servers that hang up or transfer: to the stream both are one. To be used in the reactor's thread.
+    """
+
+    def __init__(self) -> None:
+        self.sids = Sids()
+        self._asked = False
+        self._end: Callable[[], None] | None = None
+
+    @property
+    def call_sid(self) -> str:
+        """The CallSid, known before the call is placed."""
+        return self.sids.call
+
+    def hang_up(self) -> None:
+        """Twilio says `stop` and closes; a call that is still to come says nothing between `start` and `stop`."""
+        self._asked = True
+        if self._end is not None:
+            self._end()
+
+    def govern(self, end: Callable[[], None]) -> None:
+        """The call is there: `end` makes its caller stop."""
+        self._end = end
+        if self._asked:
+            end()
+
+
 def _in_silence(_words: str) -> None:
     pass
 
@@ -42,14 +71,17 @@ async def place_call(
     options: CallOptions | None = None,
     progress: Callable[[str], None] = _in_silence,
     clocks: Clocks | None = None,
+    control: CallControl | None = None,
 ) -> CallReport:
     """Calls `target` and says `clip` (mu-law, 8 kHz); never raises for what the server does.
 
     `reactor` provides IReactorTime, IReactorTCP and name resolution. `progress` takes a line of text at each
-    step. What went wrong is in the report's `problems`.
+    step. `control`, one for each call, can end it. What went wrong is in the report's `problems`.
     """
     chosen = options or CallOptions()
-    return await _Call(reactor, target, Speech.of(clip, chosen), chosen, progress, clocks or Clocks()).run()
+    speech = Speech.of(clip, chosen)
+    call = _Call(reactor, target, speech, chosen, progress, clocks or Clocks(), control or CallControl())
+    return await call.run()
 
 
 class _Call:
@@ -61,6 +93,7 @@ class _Call:
         options: CallOptions,
         progress: Callable[[str], None],
         clocks: Clocks,
+        control: CallControl,
     ) -> None:
         self._reactor = reactor
         self._target = target
@@ -68,12 +101,13 @@ class _Call:
         self._options = options
         self._progress = progress
         self._clocks = clocks
-        self._sids = Sids()
+        self._sids = control.sids
         self._webhooks = Webhooks(reactor, target, self._sids)
         self._messages = StreamMessages(self._sids)
         self._conversation = Conversation(
             reactor, clocks.monotonic, self._messages, self._sids.stream, speech, options, progress
         )
+        control.govern(self._conversation.stop)
         self._socket: MediaSocket | None = None
         self._closed = Closed(clean=False, code=None, reason=None)
         self._hung_up = False
@@ -180,6 +214,9 @@ class _Call:
             close_code=self._closed.code,
             close_reason=self._closed.reason,
             received_audio=said.received,
+            heard_audio=said.heard,
+            first_heard_at=said.first_heard_at,
+            cleared_at=said.cleared_at,
             marks_returned=tuple(said.marks),
             inserted=tuple(said.inserted),
             problems=tuple(self._problems),

@@ -32,11 +32,19 @@ def report_lines(report: CallReport) -> list[str]:
         f"sent      {report.bytes_sent} bytes in {report.frames_sent} frames, {report.seconds:.2f} s; "
         f"the latest frame {report.latest_frame_ms:.0f} ms late",
         f"received  {len(report.received_audio)} bytes, {len(report.marks_returned)} marks",
+        *_hearing(report),
         *([f"between   {', '.join(report.inserted)}"] if report.inserted else []),
         f"webhook   {report.webhook_status}; status callbacks: {statuses}",
         f"closed    {report.close_code} {report.close_reason or ''}".rstrip(),
         *(f"PROBLEM   {problem}" for problem in report.problems),
     ]
+
+
+def _hearing(report: CallReport) -> list[str]:
+    if report.first_heard_at is None or report.first_frame_at is None:
+        return []
+    after = (report.first_heard_at - report.first_frame_at) * 1000
+    return [f"heard     first after {after:.0f} ms; {len(report.cleared_at)} clears"]
 
 
 def save_audio(path: Path, mulaw: bytes) -> None:
@@ -104,7 +112,11 @@ _AT_LEAST_0 = click.FloatRange(min=0)
 @click.option("--slow-reader", is_flag=True, help="Read nothing of what the server sends until the end.")
 @click.option("--no-status", is_flag=True, help="Leave the status callbacks out.")
 @click.option("--subprotocol/--no-subprotocol", help="Offer audio.twilio.com (Twilio itself does not).")
-@click.option("--save", type=_PATH, help="Where to write the audio the caller hears; a folder if CLIP is one.")
+@click.option(
+    "--save",
+    type=_PATH,
+    help="Where to write what the caller heard, as long as the call; a folder if CLIP is one.",
+)
 def call(
     clip: Path,
     to: str | None,
@@ -169,7 +181,7 @@ def _run(
             reports.append(report)
             heard = savings(file)
             if heard is not None:
-                save_audio(heard, report.received_audio)
+                save_audio(heard, report.heard_audio)
         return reports
 
     return run_with_reactor(place)

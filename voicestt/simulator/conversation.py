@@ -47,6 +47,8 @@ class Conversation:
         self._echo: IDelayedCall | None = None
         self._socket: MediaSocket | None = None
         self._told = 0.0
+        self._ended_at: float | None = None
+        self._is_stopped = False
         self.first_frame_at: float | None = None
         self.frames_sent = 0
         self.marks: list[str] = []
@@ -62,24 +64,52 @@ class Conversation:
         """The audio that the server sent, mu-law."""
         return bytes(self._playback.received)
 
+    @property
+    def heard(self) -> bytes:
+        """What the caller heard from the first frame to the end, mu-law."""
+        if self.first_frame_at is None or self._ended_at is None:
+            return b""
+        return self._playback.heard(self.first_frame_at, self._ended_at)
+
+    @property
+    def first_heard_at(self) -> float | None:
+        """When the server's first audio came."""
+        return self._playback.first_at
+
+    @property
+    def cleared_at(self) -> tuple[float, ...]:
+        """When the server's clears came."""
+        return tuple(self._playback.cleared_at)
+
     async def run(self, socket: MediaSocket) -> bool:
         """Says everything. True at the end of it, or after `stop`; False when the hour to drop the call came."""
         self._socket = socket
         whole = self._schedule.due(self._speech.frames)
-        if self._drop_at is None or self._drop_at >= whole:
-            await self._pacer.run(self._speech.frames, self._send_frame)
+        is_dropped = self._drop_at is not None and self._drop_at < whole
+        if not self._is_stopped:
+            await self._speak(self._drop_at if is_dropped else None)
+        if not self._is_stopped and not is_dropped:
             self._say_inserts(socket, self._speech.frames)
             self._return_marks()
-            self._forget_echo()
-            return True
-        await self._pacer.run(
-            self._schedule.frames_before(self._drop_at, self._speech.frames), self._send_frame, self._drop_at
-        )
-        return False
+        self._end()
+        return self._is_stopped or not is_dropped
 
     def stop(self) -> None:
         """Says nothing more."""
+        self._is_stopped = True
         self._pacer.stop()
+        self._end()
+
+    async def _speak(self, drop_at: float | None) -> None:
+        frames = self._speech.frames
+        if drop_at is not None:
+            frames = self._schedule.frames_before(drop_at, frames)
+        await self._pacer.run(frames, self._send_frame, drop_at)
+
+    def _end(self) -> None:
+        """Nothing is heard any more."""
+        if self._ended_at is None:
+            self._ended_at = self._monotonic()
         self._forget_echo()
 
     def hear(self, text: str) -> None:
