@@ -1,0 +1,114 @@
+"""The database behind JOURNAL_URL: how each of the two kinds is opened, and what they say differently.
+
+A batch of rows goes to the database as one JSON text in one statement, and not as a statement for each row: each
+statement gives the interpreter's lock away and waits for it again, up to 5 ms beside a reactor that is busy
+(measured: 170 ms for 17 events instead of 23), and PostgreSQL's library takes 40 us for a row instead of 6.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import msgspec
+from sqlalchemy import Connection, Engine, Table, make_url, text
+from sqlalchemy.exc import ArgumentError
+
+from voicestt.journal.postgresql import PostgreSQL
+from voicestt.journal.problems import BadJournal
+from voicestt.journal.sqlite import READS, SQLite
+from voicestt.journal.tables import events
+
+_NO_URL = "JOURNAL_URL is not sqlite:///FILE, postgresql://USER:PASSWORD@HOST/NAME or off"
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _Dialect(Protocol):
+    """What is different between databases. `name` says which one it is, without a password."""
+
+    name: str
+
+    def engine(self) -> Engine: ...
+
+    def make_ready(self, engine: Engine) -> None: ...
+
+    def lock_schema(self, connection: Connection) -> None: ...
+
+    def now(self, connection: Connection) -> float: ...
+
+    def numbers(self, connection: Connection, count: int) -> Sequence[int]: ...
+
+    def insertion(self, table: Table, columns: Sequence[str]) -> str: ...
+
+
+class Database:
+    """One database, for one thread. `name` says which, in words without a secret.
+
+    Raises:
+        BadJournal: for a URL that names none, or whose library is missing.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._dialect = _dialect_of(url)
+        self.name = self._dialect.name
+        self._engine = self._dialect.engine()
+        self._insertions: dict[tuple[str, tuple[str, ...]], Any] = {}
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that is committed at the end, and alone where it has to be."""
+        with self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection that only reads: it waits for no writer."""
+        with self._engine.connect() as connection:
+            yield connection.execution_options(**{READS: True})
+
+    def make_ready(self) -> None:
+        """Once, before its first use.
+
+        Raises:
+            BadJournal: where it cannot be used.
+        """
+        self._dialect.make_ready(self._engine)
+
+    def lock_schema(self, connection: Connection) -> None:
+        """Until the transaction ends no other process changes the tables."""
+        self._dialect.lock_schema(connection)
+
+    def now(self, connection: Connection) -> float:
+        """The time that all who use this database go by, in seconds since 1970."""
+        return self._dialect.now(connection)
+
+    def numbers(self, connection: Connection, count: int) -> Sequence[int]:
+        """The next `count` numbers for events, ascending."""
+        return self._dialect.numbers(connection, count)
+
+    def insert(
+        self, connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]
+    ) -> None:
+        """Inserts `rows`; what has no place because it is there already is left out, except of events."""
+        key = (table.name, tuple(columns))
+        if key not in self._insertions:
+            clash = "" if table is events else " ON CONFLICT DO NOTHING"
+            self._insertions[key] = text(self._dialect.insertion(table, columns) + clash)
+        connection.execute(self._insertions[key], {"rows": _encode(rows).decode()})
+
+    def close(self) -> None:
+        """Ends the connections; the next use opens new ones."""
+        self._engine.dispose()
+
+
+def _dialect_of(url: str) -> _Dialect:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        # What was pasted is not repeated: it may hold a password.
+        raise BadJournal(_NO_URL) from None
+    if parsed.drivername == "sqlite":
+        return SQLite(parsed)
+    if parsed.drivername == "postgresql+psycopg":
+        return PostgreSQL(parsed)
+    raise BadJournal(_NO_URL)

@@ -1,0 +1,67 @@
+"""Who waits for the database too long is told without it."""
+
+from collections import deque
+from collections.abc import Callable
+from itertools import chain
+from typing import Any
+
+from twisted.internet.task import LoopingCall
+
+from voicestt.journal.waiting import Entry
+
+LATE_SECONDS = 2.0
+_EVERY_SECONDS = 0.25
+
+
+class Lateness:
+    """Looks after entries; `late` is told the facts of those that wait for `LATE_SECONDS`, each once, in order."""
+
+    def __init__(self, clock: Any, late: Callable[[list[object]], object]) -> None:
+        self._clock = clock
+        self._late = late
+        self._entries: deque[Entry] = deque()
+        self._late_ones: deque[Entry] = deque()
+        self._looking = LoopingCall(self.look)
+        self._looking.clock = clock
+
+    def start(self) -> None:
+        """Looks several times a second."""
+        self._looking.start(_EVERY_SECONDS, now=False)
+
+    def stop(self) -> None:
+        """Looks no more; nothing where it never did."""
+        if self._looking.running:
+            self._looking.stop()
+
+    def watch(self, entry: Entry) -> None:
+        """It begins to wait."""
+        self._entries.append(entry)
+
+    def look(self) -> None:
+        """Tells of those that are late by now."""
+        self._tell(self._clock.seconds() - LATE_SECONDS)
+
+    def tell_all(self) -> None:
+        """Tells of all that wait, late or not."""
+        self._tell(self._clock.seconds())
+
+    def waiting(self) -> list[Entry]:
+        """All that are not over, in order."""
+        return [entry for entry in chain(self._late_ones, self._entries) if not entry.is_over]
+
+    def _tell(self, until: float) -> None:
+        _forget(self._late_ones)
+        facts = []
+        while self._entries and (self._entries[0].is_over or self._entries[0].at <= until):
+            entry = self._entries.popleft()
+            if not entry.is_over:
+                entry.was_late = True
+                self._late_ones.append(entry)
+                facts.append(entry.fact)
+        if facts:
+            self._late(facts)
+
+
+def _forget(entries: deque[Entry]) -> None:
+    while entries and entries[0].is_over:
+        entries.popleft()

@@ -1,0 +1,67 @@
+"""JOURNAL_URL=off: readers are told at once, and nothing survives the process."""
+
+from collections import deque
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any
+
+from twisted.logger import Logger
+
+from voicestt.events import Event, type_of
+from voicestt.journal.guarded import Guarded
+from voicestt.journal.payloads import payload_of
+from voicestt.journal.port import Readers, Record, Written
+
+KEPT = 1_000
+
+
+class NoJournal:
+    """A Journal's `open`, `put`, `since` and `close` without a database: the last `KEPT` events are remembered."""
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any, readers: Readers) -> None:
+        self._reactor = reactor
+        self._readers = Guarded(readers)
+        self._number = 0
+        self._group: list[Written] = []
+        self._last: deque[Record] = deque(maxlen=KEPT)
+
+    async def open(self) -> None:
+        """Nothing."""
+
+    def put(self, event: Event | None, fact: object) -> None:
+        """Tells the readers in the reactor's next turn, all that was put in this one together."""
+        if not self._group:
+            self._reactor.callLater(0, self._tell)
+        self._group.append(Written(None if event is None else self._record(event), fact))
+
+    async def since(self, number: int, limit: int) -> list[Record]:
+        """The first `limit` events after `number`, of those that are remembered."""
+        return list(islice((record for record in self._last if record.number > number), limit))
+
+    async def close(self) -> None:
+        """Tells what was put in this turn."""
+        self._tell()
+
+    def _record(self, event: Event) -> Record | None:
+        try:
+            payload = payload_of(event)
+        except Exception as problem:  # noqa: BLE001 - an application's parameters may hold anything
+            self._log.error(
+                "An event ({kind}) of call {call!r} can be no JSON ({problem}): only handlers are told of it.",
+                kind=type_of(event),
+                call=event.call_sid,
+                problem=type(problem).__name__,
+            )
+            return None
+        self._number += 1
+        record = Record(self._number, event.session, event.sequence, type_of(event), event.call_sid, payload)
+        self._last.append(record)
+        return record
+
+    def _tell(self) -> None:
+        group: Sequence[Written] = self._group
+        self._group = []
+        if group:
+            self._readers.written(group)

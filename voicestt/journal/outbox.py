@@ -1,0 +1,127 @@
+"""What is still to be delivered: the statements."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, delete, select, update
+
+from voicestt.journal.payloads import Whole, clean_text
+from voicestt.journal.port import Pending, Record
+from voicestt.journal.tables import events, outbox, sessions
+
+_AT_ONCE = 500
+_LONGEST_ERROR = 1_000
+
+_this = (outbox.c.destination == bindparam("of_destination")) & (outbox.c.number == bindparam("of_number"))
+_fail = (
+    update(outbox)
+    .where(_this)
+    .values(attempts=outbox.c.attempts + 1, last_error=bindparam("why"), failed_at=bindparam("at"))
+)
+_lay_aside = (
+    update(outbox)
+    .where(_this)
+    .values(last_error=bindparam("why"), failed_at=bindparam("at"), laid_aside_at=bindparam("at"))
+)
+_deliver = delete(outbox).where(
+    outbox.c.destination == bindparam("of_destination"),
+    outbox.c.number.in_(bindparam("numbers", expanding=True)),
+)
+_record_columns = (
+    *(events.c.number, events.c.session, events.c.sequence),
+    *(events.c.type, events.c.call_sid, events.c.payload),
+)
+_since = select(*_record_columns).where(events.c.number > bindparam("after")).order_by(events.c.number)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """These have arrived at the destination."""
+
+    destination: str
+    numbers: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An attempt failed; where it `is_hopeless` there will be no other."""
+
+    destination: str
+    number: int
+    why: str
+    is_hopeless: bool
+
+
+Mark = Delivered | Failed
+
+
+def apply(connection: Connection, marks: Sequence[Mark], now: float) -> None:
+    """Writes down what became of deliveries; of what is not in the outbox nothing."""
+    delivered: dict[str, list[int]] = defaultdict(list)
+    for mark in marks:
+        if isinstance(mark, Delivered):
+            delivered[mark.destination] += mark.numbers
+        else:
+            _apply_failure(connection, mark, now)
+    for destination, numbers in delivered.items():
+        for some in _pieces(numbers):
+            connection.execute(_deliver, {"of_destination": destination, "numbers": some})
+
+
+def forget(whole: Whole, marks: Sequence[Mark]) -> None:
+    """After `apply` was committed: what is delivered needs no memory."""
+    for mark in marks:
+        if isinstance(mark, Delivered):
+            whole.done(mark.destination, list(mark.numbers))
+
+
+def pending(
+    connection: Connection, whole: Whole, owner: str, destination: str, limit: int, busy: Collection[str]
+) -> list[Pending]:
+    """The first `limit` of the sessions of `owner` that are not `busy`, by their numbers."""
+    asked = (
+        select(*_record_columns, events.c.written_at, outbox.c.attempts)
+        .join_from(outbox, events, outbox.c.number == events.c.number)
+        .join(sessions, sessions.c.session == events.c.session)
+        .where(
+            outbox.c.destination == destination,
+            outbox.c.laid_aside_at.is_(None),
+            sessions.c.owner == owner,
+        )
+        .order_by(outbox.c.number)
+        .limit(limit)
+    )
+    if busy:
+        asked = asked.where(events.c.session.not_in(list(busy)))
+    rows = connection.execute(asked)
+    return [Pending(_record(whole, *row[:6]), row.written_at, row.attempts) for row in rows]
+
+
+def since(connection: Connection, whole: Whole, number: int, limit: int) -> list[Record]:
+    """The first `limit` events after `number`."""
+    rows = connection.execute(_since.limit(limit), {"after": number})
+    return [_record(whole, *row) for row in rows]
+
+
+def _record(
+    whole: Whole, number: int, session: str, sequence: int, kind: str, call_sid: str, payload: str
+) -> Record:
+    return Record(number, session, sequence, kind, call_sid, whole.get(number, payload))
+
+
+def _apply_failure(connection: Connection, mark: Failed, now: float) -> None:
+    values = {
+        "of_destination": mark.destination,
+        "of_number": mark.number,
+        "why": clean_text(mark.why)[:_LONGEST_ERROR],
+        "at": now,
+    }
+    connection.execute(_fail, values)
+    if mark.is_hopeless:
+        connection.execute(_lay_aside, values)
+
+
+def _pieces(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(numbers), _AT_ONCE):
+        yield numbers[start : start + _AT_ONCE]

@@ -1,0 +1,95 @@
+"""The journal in a PostgreSQL."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import URL
+
+from voicestt.journal.problems import BadJournal
+from voicestt.journal.tables import events
+
+_LOCK = 7_022_105_117  # any number, the same in all versions
+_CONNECT_SECONDS = 5
+
+_dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+
+_CLOCK = text("SELECT extract(epoch FROM clock_timestamp())")
+_NEXT_NUMBERS = text(
+    f"SELECT nextval(pg_get_serial_sequence('{events.name}', 'number')) FROM generate_series(1, :count)"  # noqa: S608
+)
+
+
+class PostgreSQL:
+    """What `voicestt.journal.database` needs to know of PostgreSQL."""
+
+    def __init__(self, url: URL) -> None:
+        self._url = url
+        where = url.host or url.query.get("host") or "the local socket"
+        self.name = f"the PostgreSQL database {url.database} at {where}" + (f":{url.port}" if url.port else "")
+
+    def engine(self) -> Engine:
+        """Its connections, one at a time."""
+        # A machine that is gone without a word must be noticed: the operating system's own patience is 15 minutes.
+        patience: dict[str, Any] = {
+            "connect_timeout": _CONNECT_SECONDS,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 10_000,
+            "application_name": "voicestt",
+        }
+        arguments = {name: value for name, value in patience.items() if name not in self._url.query}
+        try:
+            engine = create_engine(
+                self._url, connect_args=arguments, pool_size=1, max_overflow=0, hide_parameters=True
+            )
+        except ImportError:
+            raise BadJournal(
+                "JOURNAL_URL names a PostgreSQL, and the library for it is not installed: "
+                "pip install 'voicestt[postgresql]'"
+            ) from None
+        event.listen(engine, "connect", self._set_up)
+        return engine
+
+    def make_ready(self, engine: Engine) -> None:
+        """Raises BadJournal where it cannot be used."""
+        with engine.connect() as connection:
+            encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
+        if encoding != "UTF8":
+            raise BadJournal(
+                f"JOURNAL_URL: {self.name} has the encoding {encoding}, which cannot hold every language. Make "
+                "one with: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+            )
+
+    def lock_schema(self, connection: Connection) -> None:
+        """Waits for another that changes the tables."""
+        connection.execute(text("SET LOCAL lock_timeout = '60s'"))
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+
+    def now(self, connection: Connection) -> float:
+        """The server's time: the clocks of those who use it may differ."""
+        return float(connection.execute(_CLOCK).scalar_one())
+
+    def numbers(self, connection: Connection, count: int) -> Sequence[int]:
+        """The next numbers; those of two processes interleave."""
+        return connection.execute(_NEXT_NUMBERS, {"count": count}).scalars().all()
+
+    def insertion(self, table: Table, columns: Sequence[str]) -> str:
+        """The statement that inserts `:rows`, a JSON array of arrays."""
+        values = ", ".join(
+            f"CAST(value ->> {index} AS {table.c[name].type.compile(_dialect)})"
+            for index, name in enumerate(columns)
+        )
+        return (
+            f"INSERT INTO {table.name} ({', '.join(columns)}) "  # noqa: S608 - our own names
+            f"SELECT {values} FROM json_array_elements(CAST(:rows AS json)) AS given(value)"
+        )
+
+    @staticmethod
+    def _set_up(connection: Any, _record: object) -> None:
+        connection.execute("SET statement_timeout = '10s'")
+        connection.execute("SET lock_timeout = '5s'")
+        connection.commit()

@@ -1,0 +1,61 @@
+"""What is old is deleted, a little at a time, so that nothing that is new waits for it."""
+
+from sqlalchemy import Connection, delete, exists, select
+from twisted.logger import Logger
+
+from voicestt.journal.database import Database
+from voicestt.journal.tables import events, outbox, sessions
+
+_DAY = 86_400.0
+_PARTIALS_DAYS = 1.0
+_AT_ONCE = 1_000
+_SESSIONS_AT_ONCE = 50
+
+
+class Retention:
+    """Keeps `days` (0: all) of calls, and a day of their partials: the finals say what these came to."""
+
+    _log = Logger()
+
+    def __init__(self, database: Database, days: float) -> None:
+        self._database = database
+        self._days = days
+
+    def step(self) -> bool:
+        """Deletes some of what is old; whether there may be more."""
+        with self._database.writing() as connection:
+            now = self._database.now(connection)
+            if self._days and self._delete_calls(connection, now - self._days * _DAY):
+                return True
+            return self._delete_partials(connection, now - _PARTIALS_DAYS * _DAY)
+
+    def _delete_calls(self, connection: Connection, before: float) -> bool:
+        of_old = select(sessions.c.session).where(sessions.c.ended_at < before)
+        old = list(connection.execute(of_old.order_by(sessions.c.ended_at).limit(_SESSIONS_AT_ONCE)).scalars())
+        if not old:
+            return False
+        some = select(events.c.number).where(events.c.session.in_(old)).limit(_AT_ONCE)
+        numbers = list(connection.execute(some).scalars())
+        self._delete_events(connection, numbers)
+        if len(numbers) < _AT_ONCE:
+            connection.execute(delete(sessions).where(sessions.c.session.in_(old)))
+        return True
+
+    def _delete_partials(self, connection: Connection, before: float) -> bool:
+        is_awaited = exists().where(outbox.c.number == events.c.number)
+        old = (events.c.type == "partial") & (events.c.written_at < before) & ~is_awaited
+        some = select(events.c.number).where(old).order_by(events.c.written_at).limit(_AT_ONCE)
+        numbers = list(connection.execute(some).scalars())
+        self._delete_events(connection, numbers)
+        return len(numbers) == _AT_ONCE
+
+    def _delete_events(self, connection: Connection, numbers: list[int]) -> None:
+        undelivered = connection.execute(delete(outbox).where(outbox.c.number.in_(numbers))).rowcount
+        connection.execute(delete(events).where(events.c.number.in_(numbers)))
+        if undelivered:
+            self._log.warn(
+                "The journal: {undelivered} deliveries that never succeeded are given up: they are of calls older "
+                "than JOURNAL_DAYS={days:g}.",
+                undelivered=undelivered,
+                days=self._days,
+            )

@@ -1,0 +1,124 @@
+"""The journal in a file: SQLite with a write-ahead log."""
+
+import os
+import sqlite3
+import stat
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, text
+from sqlalchemy.engine import URL
+
+from voicestt.journal.problems import BadJournal
+from voicestt.journal.tables import events
+
+READS = "voicestt_reads"
+"""The execution option of a connection that only reads."""
+
+_BUSY_SECONDS = 2.0
+_BEGIN_SECONDS = 5.0
+
+_LAST_NUMBER = text(f"SELECT seq FROM sqlite_sequence WHERE name = '{events.name}'")  # noqa: S608 - our own name
+
+
+class SQLite:
+    """What `voicestt.journal.database` needs to know of SQLite."""
+
+    def __init__(self, url: URL) -> None:
+        if not url.database or url.database == ":memory:" or url.database.startswith("file:") or url.query:
+            raise BadJournal(
+                "JOURNAL_URL: sqlite:/// is followed by the path of a file and nothing else. For no journal: off"
+            )
+        # A daemon changes its folder; and a message that names a file should say which.
+        self._path = Path(url.database).absolute()
+        self._url = url.set(database=str(self._path))
+        self.name = str(self._path)
+
+    def engine(self) -> Engine:
+        """Its connections, one at a time."""
+        engine = create_engine(
+            self._url,
+            connect_args={"timeout": _BUSY_SECONDS, "isolation_level": None, "check_same_thread": False},
+            pool_size=1,
+            max_overflow=0,
+            hide_parameters=True,
+        )
+        event.listen(engine, "connect", self._set_up)
+        event.listen(engine, "begin", self._begin)
+        return engine
+
+    def make_ready(self, engine: Engine) -> None:
+        """Raises BadJournal where it cannot be used."""
+        self._check_path()
+        give_up = time.monotonic() + _BEGIN_SECONDS
+        while True:
+            try:
+                # What changes the whole file waits for nobody: two that begin at once would refuse each other.
+                with engine.connect() as connection:
+                    cursor = connection.connection.cursor()
+                    cursor.execute("PRAGMA journal_mode = WAL")
+                    return
+            except sqlite3.OperationalError as problem:
+                if "locked" not in str(problem) or time.monotonic() > give_up:
+                    raise BadJournal(self._refused(problem)) from None
+                time.sleep(0.05)
+            except sqlite3.DatabaseError as problem:
+                raise BadJournal(self._refused(problem)) from None
+
+    def lock_schema(self, connection: Connection) -> None:
+        """Nothing: who writes has it alone."""
+
+    def now(self, _connection: Connection) -> float:
+        """The machine's time: all who use a file are on it."""
+        return time.time()
+
+    def numbers(self, connection: Connection, count: int) -> Sequence[int]:
+        """The next numbers; nobody else takes one before the transaction ends."""
+        last = connection.execute(_LAST_NUMBER).scalar() or 0
+        return range(last + 1, last + 1 + count)
+
+    def insertion(self, table: Table, columns: Sequence[str]) -> str:
+        """The statement that inserts `:rows`, a JSON array of arrays."""
+        values = ", ".join(f"json_extract(value, '$[{index}]')" for index in range(len(columns)))
+        # Without "WHERE" the "ON" of "ON CONFLICT" would be a join's.
+        return (
+            f"INSERT INTO {table.name} ({', '.join(columns)}) "  # noqa: S608 - our own names
+            f"SELECT {values} FROM json_each(:rows) WHERE true"
+        )
+
+    @staticmethod
+    def _set_up(connection: Any, _record: object) -> None:
+        # FULL: what was committed survives a power cut, too.
+        for pragma in ("synchronous = FULL", "foreign_keys = ON", "journal_size_limit = 67108864"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @staticmethod
+    def _begin(connection: Connection) -> None:
+        reads = connection.get_execution_options().get(READS)
+        # A transaction that reads first and then writes is refused where another wrote in between.
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+    def _check_path(self) -> None:
+        folder = self._path.parent
+        if not folder.is_dir():
+            raise BadJournal(
+                f"JOURNAL_URL: there is no folder {folder} for the journal's file. Make it, or correct the path."
+            )
+        if self._path.exists() and not self._path.is_file():
+            raise BadJournal(
+                f"JOURNAL_URL: {self._path} is no file. Name one, such as sqlite:///{self.name}/journal.db"
+            )
+        try:
+            # It holds what people said: nobody else reads it. SQLite gives its other files the same rights.
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, stat.S_IRUSR | stat.S_IWUSR))
+        except OSError as problem:
+            raise BadJournal(self._refused(problem)) from None
+
+    def _refused(self, problem: Exception) -> str:
+        words = (problem.strerror if isinstance(problem, OSError) else None) or str(problem)
+        return (
+            f"JOURNAL_URL: the journal's file {self._path} cannot be used ({words}). The server's user must be "
+            "allowed to write it and its folder; a file that is no SQLite database must be moved away."
+        )

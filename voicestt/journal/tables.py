@@ -1,0 +1,109 @@
+"""The journal's tables. They are made, and changed from version to version, by the migrations beside this file.
+
+Times are seconds since 1970. The prefix keeps them apart from others' in a database that is shared.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+METADATA = MetaData()
+VERSION_TABLE = "voicestt_version"
+
+_NUMBER = BigInteger().with_variant(Integer, "sqlite")  # only an INTEGER counts by itself there
+
+instances = Table(
+    "voicestt_instances",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("pid", BigInteger, nullable=False),
+    Column("started", Text, nullable=False),
+    Column("seen_at", Double, nullable=False),
+    Column("ended_at", Double),
+)
+"""The processes that write, each with its lease: `seen_at` is renewed while it lives, `ended_at` is set when it
+ends. Another, who takes over what it left, deletes the row."""
+
+sessions = Table(
+    "voicestt_sessions",
+    METADATA,
+    Column("session", Text, primary_key=True),
+    Column("call_sid", Text, nullable=False),
+    Column("stream_sid", Text, nullable=False),
+    Column("account_sid", Text, nullable=False),
+    Column("caller", Text),
+    Column("called", Text),
+    Column("owner", Text),
+    Column("started_at", Double, nullable=False),
+    Column("ended_at", Double),
+    Column("reason", Text),
+    Column("duration", Double),
+    Column("finals", Integer),
+    Column("closed_by_recovery", Boolean, nullable=False),
+)
+"""Media streams of calls. `owner` is the instance that delivers its events (null: whoever comes); what is null
+from `ended_at` on is not known before the end."""
+
+events = Table(
+    "voicestt_events",
+    METADATA,
+    Column("number", _NUMBER, primary_key=True),
+    Column("session", Text, ForeignKey("voicestt_sessions.session", ondelete="CASCADE"), nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("call_sid", Text, nullable=False),
+    Column("written_at", Double, nullable=False),
+    Column("payload", Text, nullable=False),
+    UniqueConstraint("session", "sequence", name="voicestt_events_sequence"),
+    sqlite_autoincrement=True,
+)
+
+outbox = Table(
+    "voicestt_outbox",
+    METADATA,
+    Column(
+        "number",
+        _NUMBER,
+        ForeignKey("voicestt_events.number", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("destination", Text, primary_key=True),
+    Column("attempts", Integer, nullable=False),
+    Column("last_error", Text),
+    Column("failed_at", Double),
+    Column("laid_aside_at", Double),
+)
+"""What has not arrived. A row goes when it has."""
+
+_is_partial = events.c.type == "partial"
+_is_pending = outbox.c.laid_aside_at.is_(None)
+
+Index("voicestt_sessions_call", sessions.c.call_sid)
+Index("voicestt_sessions_owner", sessions.c.owner)
+Index("voicestt_sessions_started", sessions.c.started_at)
+Index("voicestt_sessions_ended", sessions.c.ended_at)
+Index(
+    "voicestt_events_partials",
+    events.c.written_at,
+    sqlite_where=_is_partial,
+    postgresql_where=_is_partial,
+)
+Index(
+    "voicestt_outbox_pending",
+    outbox.c.destination,
+    outbox.c.number,
+    sqlite_where=_is_pending,
+    postgresql_where=_is_pending,
+)

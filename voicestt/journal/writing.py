@@ -1,0 +1,182 @@
+"""Events into the tables, a batch in one transaction, each with a row in the outbox for whoever shall have it."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import Connection, bindparam, func, select, update
+
+from voicestt.events import CallEnded, CallStarted, Event, Partial, event_id, type_of
+from voicestt.journal.database import Database
+from voicestt.journal.payloads import Whole, clean, clean_text, payload_of
+from voicestt.journal.port import Destination, Record
+from voicestt.journal.redaction import Redact
+from voicestt.journal.tables import events, outbox, sessions
+
+_EVENT_COLUMNS = ("number", "session", "sequence", "type", "call_sid", "written_at", "payload")
+_OUTBOX_COLUMNS = ("number", "destination", "attempts")
+_SESSION_COLUMNS = (
+    *("session", "call_sid", "stream_sid", "account_sid", "caller", "called"),
+    *("owner", "started_at", "closed_by_recovery"),
+)
+
+_end_session = (
+    update(sessions)
+    .where(sessions.c.session == bindparam("ended_session"))
+    .values({name: bindparam(name) for name in ("ended_at", "reason", "duration", "finals", "closed_by_recovery")})
+)
+
+
+@dataclass(slots=True)
+class Draft:
+    """What a transaction wrote, to be kept when it is committed; `records` are in the order of the entries."""
+
+    records: list[Record | None] = field(default_factory=list)
+    opened: set[str] = field(default_factory=set)
+    closed: set[str] = field(default_factory=set)
+    whole: list[tuple[int, bytes, list[str]]] = field(default_factory=list)
+
+
+class EventWriter:
+    """Writes events for `destinations`; `owner` is the instance that answers for their sessions."""
+
+    def __init__(
+        self,
+        database: Database,
+        owner: str,
+        destinations: Sequence[Destination],
+        redact: Redact,
+        whole: Whole,
+    ) -> None:
+        self._database = database
+        self._owner = owner
+        self._for_all = [destination.name for destination in destinations]
+        self._for_partials = [destination.name for destination in destinations if destination.partials]
+        self._redact = redact
+        self._whole = whole
+        self._known: set[str] = set()
+        self._shifts: dict[str, int] = {}
+
+    def write(self, connection: Connection, entries: Sequence[Event | None]) -> Draft:
+        """Writes them in this transaction; `keep` the draft when it is committed."""
+        given = [event for event in entries if event is not None]
+        if not given:
+            return Draft([None] * len(entries))
+        numbers = iter(self._database.numbers(connection, len(given)))
+        draft = Draft()
+        rows: list[tuple[object, ...]] = []
+        now = time.time()
+        for event in entries:
+            draft.records.append(None if event is None else self._add(event, next(numbers), now, rows, draft))
+        self._open_sessions(connection, given, draft, now)
+        self._database.insert(connection, events, _EVENT_COLUMNS, rows)
+        addressed = list(self._addressed(draft))
+        if addressed:
+            self._database.insert(connection, outbox, _OUTBOX_COLUMNS, addressed)
+        self._close_sessions(connection, given, draft, now)
+        return draft
+
+    def keep(self, draft: Draft) -> None:
+        """The draft is committed."""
+        self._known |= draft.opened
+        self._known -= draft.closed
+        for session in draft.closed:
+            self._shifts.pop(session, None)
+        for number, payload, destinations in draft.whole:
+            self._whole.keep(number, payload, destinations)
+
+    def find(self, connection: Connection, event: Event) -> Record | None:
+        """The event's record, where it is in the journal already."""
+        event = self._shifted(event)
+        mine = (events.c.session == clean(event.session)) & (events.c.sequence == event.sequence)
+        found = connection.execute(select(events).where(mine)).one_or_none()
+        if found is None or found.payload.encode() != payload_of(self._redact(event)):
+            return None
+        return Record(found.number, found.session, found.sequence, found.type, found.call_sid, payload_of(event))
+
+    def make_way(self, connection: Connection, event: Event) -> None:
+        """Another event has the sequence of this one: it, and what follows in its session, go behind."""
+        last = connection.execute(
+            select(func.max(events.c.sequence)).where(events.c.session == clean(event.session))
+        ).scalar()
+        self._shifts[event.session] = max(1, (last or 0) + 1 - event.sequence)
+
+    def _add(self, event: Event, number: int, now: float, rows: list[tuple[object, ...]], draft: Draft) -> Record:
+        event = self._shifted(event)
+        session, call_sid, kind, payload = (
+            clean(event.session),
+            clean(event.call_sid),
+            type_of(event),
+            payload_of(event),
+        )
+        redacted = self._redact(event)
+        stored = payload if redacted is event else payload_of(redacted)
+        if stored != payload:
+            draft.whole.append((number, payload, self._for(event)))
+        rows.append((number, session, event.sequence, kind, call_sid, now, stored.decode()))
+        return Record(number, session, event.sequence, kind, call_sid, payload)
+
+    def _shifted(self, event: Event) -> Event:
+        shift = self._shifts.get(event.session, 0) if self._shifts else 0
+        if not shift:
+            return event
+        sequence = event.sequence + shift
+        return msgspec.structs.replace(event, sequence=sequence, id=event_id(event.session, sequence))
+
+    def _for(self, event: Event) -> list[str]:
+        return self._for_partials if isinstance(event, Partial) else self._for_all
+
+    def _addressed(self, draft: Draft) -> Iterator[tuple[int, str, int]]:
+        for record in draft.records:
+            if record is not None:
+                names = self._for_partials if record.type == "partial" else self._for_all
+                for name in names:
+                    yield record.number, name, 0
+
+    def _open_sessions(self, connection: Connection, given: Sequence[Event], draft: Draft, now: float) -> None:
+        rows = []
+        for event in given:
+            session = clean(event.session)
+            if session not in self._known and session not in draft.opened:
+                draft.opened.add(session)
+                rows.append(self._session_row(self._redact(event), now))
+        if rows:
+            self._database.insert(connection, sessions, _SESSION_COLUMNS, rows)
+
+    def _session_row(self, event: Event, now: float) -> tuple[object, ...]:
+        names = (clean(event.session), clean(event.call_sid), clean(event.stream_sid))
+        of_the_start: tuple[str | None, ...] = ("", None, None)
+        if isinstance(event, CallStarted):
+            of_the_start = (clean(event.account_sid), _cleaned(event.caller), _cleaned(event.called))
+        return (*names, *of_the_start, self._owner, _seconds(event.timestamp, now), False)
+
+    @staticmethod
+    def _close_sessions(connection: Connection, given: Sequence[Event], draft: Draft, now: float) -> None:
+        ended = [
+            {
+                "ended_session": clean(event.session),
+                "ended_at": _seconds(event.timestamp, now),
+                "reason": clean_text(event.reason),
+                "duration": event.duration,
+                "finals": event.finals,
+                "closed_by_recovery": event.recovered,
+            }
+            for event in given
+            if isinstance(event, CallEnded)
+        ]
+        if ended:
+            draft.closed.update(str(row["ended_session"]) for row in ended)
+            connection.execute(_end_session, ended)
+
+
+def _cleaned(name: str | None) -> str | None:
+    return None if name is None else clean(name)
+
+
+def _seconds(timestamp: str, otherwise: float) -> float:
+    try:
+        return datetime.fromisoformat(timestamp).timestamp()
+    except (ValueError, OverflowError):
+        return otherwise
