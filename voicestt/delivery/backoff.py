@@ -1,0 +1,20 @@
+"""How long to wait before something that failed is tried again."""
+
+from collections.abc import Callable
+from typing import Final
+
+FIRST_SECONDS: Final = 0.5
+MOST_SECONDS: Final = 60.0
+_DOUBLINGS: Final = 7
+
+Chance = Callable[[], float]
+"""A number from 0 up to 1, as `random.random` gives it."""
+
+
+def pause(failed: int, chance: Chance) -> float:
+    """Seconds after `failed` failures before this one: half a second, doubling up to a minute.
+
+    Between half of that and the whole: what failed together is not tried again together.
+    """
+    most = min(MOST_SECONDS, FIRST_SECONDS * 2.0 ** min(failed, _DOUBLINGS))
+    return most * (0.5 + chance() / 2)

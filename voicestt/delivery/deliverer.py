@@ -1,0 +1,208 @@
+"""Events from the journal to one destination: at least once, in order within a call, whatever the receiver does.
+
+The journal is read when something was written and there is room for it; nothing is read or sent on the chance that
+there might be something. A deliverer that cannot keep up, or whose receiver is down, delays its own events and
+nothing else: they wait in the journal.
+
+A receiver that is down is asked by one request at a time, with pauses from half a second to a minute. A call whose
+event failed is tried again after pauses of its own; of such calls one at a time goes, and where it fails again, at
+most two a second: a receiver that refuses everything costs next to nothing, however many calls there are.
+"""
+
+import random
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from voicestt.clock import Timer
+from voicestt.delivery.backoff import Chance
+from voicestt.delivery.carrier import Carrier, Failed, Outcome
+from voicestt.delivery.delivery_log import DeliveryLog
+from voicestt.delivery.in_hand import InHand
+from voicestt.delivery.outage import Outage
+from voicestt.delivery.reading import Reading
+from voicestt.delivery.settling import Settling
+from voicestt.delivery.telling import Telling
+from voicestt.delivery.traffic import Traffic, Trip
+from voicestt.journal.port import Destination, Outbox, Pending
+
+READ_AT_ONCE: Final = 64
+MOST_HELD: Final = 5_000
+"""Calls whose event failed. Beyond so many no others are read: the journal has to leave out each one of them."""
+
+_MOST_UNTOLD: Final = 1_000
+_FINISH_SECONDS: Final = 1.5
+_CLOSE_SECONDS: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFigures:
+    """Counts since the start. `waiting` are those in hand: what else is in the journal is not counted."""
+
+    delivered: int
+    failed_attempts: int
+    laid_aside: int
+    waiting: int
+    is_down: bool
+
+
+class Deliverer:
+    """Takes what is pending in `outbox` for `destination` there, by a `carrier` of its own.
+
+    `patience` is for how many seconds an event is tried, None: for ever. `now` is in seconds since 1970.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: Any,
+        outbox: Outbox,
+        destination: Destination,
+        carrier: Carrier,
+        *,
+        patience: float | None = None,
+        chance: Chance = random.random,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        name = destination.name
+        self.destination = destination
+        self._clock = clock
+        self._carrier = carrier
+        self._reading = Reading(clock, outbox, name, max(READ_AT_ONCE, carrier.most), chance, self._found)
+        self._hand = InHand(self._reading.let_go)
+        self._telling = Telling(clock, outbox, name, self._told)
+        self._outage = Outage(chance)
+        self._traffic = Traffic(self._hand, self._outage, carrier.at_once, carrier.most)
+        log = DeliveryLog(carrier, outbox, name)
+        self._settling = Settling(clock, self._hand, self._outage, self._telling, log, chance, patience, now)
+        self._under_way: set[Deferred[None]] = set()
+        self._soon = Timer(clock)
+        self._later = Timer(clock)
+        self._is_running = False
+
+    @property
+    def figures(self) -> DeliveryFigures:
+        """How it stands."""
+        return DeliveryFigures(
+            delivered=self._settling.delivered,
+            failed_attempts=self._settling.failed,
+            laid_aside=self._settling.laid_aside,
+            waiting=self._hand.events + self._traffic.events_away,
+            is_down=self._outage.is_down,
+        )
+
+    def start(self) -> None:
+        """Begins, with what was left over.
+
+        Raises:
+            CannotDeliver: if it can never work as it is set up.
+        """
+        self._carrier.start()
+        self._is_running = True
+        self.wake()
+
+    def wake(self) -> None:
+        """Something was written into the journal, or may have been. It costs next to nothing."""
+        self._reading.written()
+        self._look_soon()
+
+    async def stop(self) -> None:
+        """Begins nothing more; waits two seconds at most for what is under way. The rest is for the next start."""
+        self._is_running = False
+        self._soon.cancel()
+        self._later.cancel()
+        self._reading.stop()
+        await self._for_at_most(_FINISH_SECONDS, self._finish())
+        self._telling.stop()
+        await self._for_at_most(_CLOSE_SECONDS, self._carrier.stop())
+
+    async def _finish(self) -> None:
+        await DeferredList(list(self._under_way))
+        await self._telling.finished()
+
+    async def _for_at_most(self, seconds: float, work: Coroutine[Any, Any, None]) -> None:
+        working = Deferred.fromCoroutine(work)
+        limit = self._clock.callLater(seconds, working.cancel)
+        try:
+            await working
+        except CancelledError:
+            pass
+        finally:
+            if limit.active():
+                limit.cancel()
+
+    def _look_soon(self) -> None:
+        if self._is_running and not self._soon.is_set:
+            self._soon.set(0, self._look)
+
+    def _look(self) -> None:
+        """Does what can be done now, and sets a timer for what can be done later though nothing happens."""
+        now = self._clock.seconds()
+        may_read = not self._outage.is_down or self._traffic.may_probe(now)
+        while (trip := self._traffic.next_trip(now)) is not None:
+            self._send(trip)
+        if may_read and self._wants_more and self._reading.is_due(now):
+            self._reading.read(self._hand.sessions)
+        dues = [due for due in (self._traffic.due, self._reading_due) if due is not None]
+        if dues:
+            self._later.set(max(0.0, min(dues) - now), self._look)
+        else:
+            self._later.cancel()
+
+    @property
+    def _wants_more(self) -> bool:
+        has_room = self._hand.held < MOST_HELD and len(self._telling) < _MOST_UNTOLD
+        return self._reading.is_wanted and self._traffic.wants_more and has_room
+
+    @property
+    def _reading_due(self) -> float | None:
+        if not self._wants_more:
+            return None
+        if not self._outage.is_down:
+            return self._reading.due
+        # Beside a probe it is read anyway.
+        return None if self._hand.can_go or self._under_way else max(self._outage.due, self._reading.due)
+
+    def _send(self, trip: Trip) -> None:
+        going = Deferred.fromCoroutine(self._carry(trip))
+        self._under_way.add(going)
+        going.addBoth(self._ended, going)
+
+    def _ended(self, result: Failure | None, going: "Deferred[None]") -> None:
+        self._under_way.discard(going)
+        self._look_soon()
+        if result is not None:
+            self._log.failure("A mistake in the delivery of events.", result)
+
+    async def _carry(self, trip: Trip) -> None:
+        records = [pending.record for pending in trip.parcel]
+        outcomes: Sequence[Outcome]
+        try:
+            outcomes = await self._carrier.carry(records)
+        except CancelledError:
+            outcomes = [Failed("the server was stopped")] * len(records)
+        except Exception:  # noqa: BLE001 - one mistake must not end the delivery of all other events
+            self._log.failure("Taking events to {place} failed by a mistake of ours.", place=self._carrier.place)
+            outcomes = [Failed("a mistake of this program, see its log")] * len(records)
+        self._settle(trip, outcomes)
+
+    def _settle(self, trip: Trip, outcomes: Sequence[Outcome]) -> None:
+        has_failed = any(outcome is not None for outcome in outcomes)
+        self._traffic.came_back(trip, self._clock.seconds(), has_failed=has_failed)
+        if self._is_running or not has_failed:
+            self._settling.settle(trip.parcel, outcomes, is_probe=trip.is_probe)
+
+    def _found(self, found: list[Pending], stamp: int) -> None:
+        self._hand.take(found, stamp)
+        self._settling.give_up()
+        self._look_soon()
+
+    def _told(self, session: str) -> None:
+        self._hand.told(session)
+        self._look_soon()

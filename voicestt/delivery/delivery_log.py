@@ -1,0 +1,83 @@
+"""What the log says of a destination: once for each thing that a person should know."""
+
+from typing import Final
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from voicestt.delivery.carrier import Carrier
+from voicestt.journal.port import Outbox, Pending
+
+_MOST_COUNTED: Final = 1_000
+_ATTEMPTS_BEFORE_A_LINE: Final = 2
+
+
+class DeliveryLog:
+    """Says it when a receiver goes down and when it works again, when it refuses, and what was given up."""
+
+    _log = Logger()
+
+    def __init__(self, carrier: Carrier, outbox: Outbox, destination: str) -> None:
+        self._carrier = carrier
+        self._outbox = outbox
+        self._destination = destination
+        self._is_down = False
+        self._is_refusing = False
+
+    def down(self, why: str) -> None:
+        """Nothing arrives there."""
+        if not self._is_down:
+            self._is_down = True
+            self._log.error(
+                "🔴 {place} is down: {why}. Events wait in the journal, none is lost and calls go on; it is tried "
+                "again at least once a minute. What to do: {advice}",
+                place=self._carrier.place,
+                why=why,
+                advice=self._carrier.advice,
+            )
+
+    def works(self, arrived: int) -> None:
+        """So many have arrived, which the journal does not know yet."""
+        if self._is_down:
+            self._is_down = False
+            Deferred.fromCoroutine(self._count_and_say(arrived))
+
+    def refused(self, pending: Pending, why: str) -> None:
+        """One event failed, where others may arrive."""
+        if not self._is_refusing and not self._is_down and pending.attempts >= _ATTEMPTS_BEFORE_A_LINE:
+            self._is_refusing = True
+            self._log.warn(
+                "⚠️ {place} does not take an event ({kind}): {why}. It is tried again, and the later events of its "
+                "call wait for it; other calls go on. Further ones are not told one by one. What to do: {advice}",
+                place=self._carrier.place,
+                kind=pending.record.type,
+                why=why,
+                advice=self._carrier.advice,
+                log_system=pending.record.call_sid,
+            )
+
+    def nothing_held(self) -> None:
+        """No call waits for an event that failed."""
+        if self._is_refusing:
+            self._is_refusing = False
+            self._log.info("{place} holds back no call's events any more", place=self._carrier.place)
+
+    def laid_aside(self, count: int, hours: float, why: str) -> None:
+        """These are not tried again."""
+        self._log.error(
+            "🔴 {place}: {count} events were laid aside, as they had not arrived in {hours:g} h: {why}. They are "
+            "kept in the journal, and what follows them goes on. What to do: `voicestt deliveries` shows them.",
+            place=self._carrier.place,
+            count=count,
+            hours=hours,
+            why=why,
+        )
+
+    async def _count_and_say(self, arrived: int) -> None:
+        try:
+            found = len(await self._outbox.pending(self._destination, _MOST_COUNTED))
+        except Exception:  # noqa: BLE001 - the journal says in lines of its own what it has
+            words = "events wait, it is not known how many"
+        else:
+            words = f"{found - arrived} events wait" if found < _MOST_COUNTED else "many events wait"
+        self._log.info("{place} works again: {words} and go out now", place=self._carrier.place, words=words)

@@ -1,0 +1,152 @@
+"""The events that a deliverer has read and that are not settled: a lane for each session, oldest event first.
+
+    read -> fresh --parcel--> away --arrived--> until the journal knows --told--> out of hand
+              ^                 |
+              +----- held <-----+ failed
+
+While a session is in hand the journal is not asked for it, so that nothing overtakes. A lane whose event failed is
+held until its time comes, and the others go on.
+"""
+
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from heapq import heappop, heappush
+from typing import Final
+
+from voicestt.journal.port import Pending
+
+ROUNDING: Final = 1e-6
+"""Seconds that a timer may go off before the moment it was set for."""
+
+
+class _Lane:
+    """One session's events. `stamp` says when they were read."""
+
+    __slots__ = ("is_away", "session", "stamp", "untold", "waiting")
+
+    def __init__(self, session: str, stamp: int) -> None:
+        self.session = session
+        self.stamp = stamp
+        self.waiting: deque[Pending] = deque()
+        self.is_away = False
+        self.untold = 0
+
+    @property
+    def is_done(self) -> bool:
+        return not (self.waiting or self.is_away or self.untold)
+
+
+class InHand:
+    """Which events may go now, and which must wait. `let_go` gets the stamp of each lane that is done."""
+
+    def __init__(self, let_go: Callable[[int], object]) -> None:
+        self._let_go = let_go
+        self._lanes: dict[str, _Lane] = {}
+        self._fresh: deque[_Lane] = deque()
+        self._held: list[tuple[float, int, _Lane]] = []
+        self._held_before = 0
+
+    @property
+    def sessions(self) -> Collection[str]:
+        """Whose events are here."""
+        return list(self._lanes)
+
+    @property
+    def fresh(self) -> int:
+        """How many lanes may go."""
+        return len(self._fresh)
+
+    @property
+    def held(self) -> int:
+        """How many lanes wait for their time."""
+        return len(self._held)
+
+    @property
+    def can_go(self) -> bool:
+        """Whether there are events that are neither away nor settled."""
+        return bool(self._fresh or self._held)
+
+    @property
+    def events(self) -> int:
+        """How many events are here that have not arrived, those that are away not counted."""
+        return sum(len(lane.waiting) for lane in self._lanes.values())
+
+    @property
+    def next_due(self) -> float | None:
+        """When the first of the held lanes may go; None where none is held."""
+        return self._held[0][0] if self._held else None
+
+    def take(self, found: Sequence[Pending], stamp: int) -> None:
+        """These were read, of sessions that were not in hand."""
+        for pending in found:
+            session = pending.record.session
+            lane = self._lanes.get(session)
+            if lane is None:
+                lane = self._lanes[session] = _Lane(session, stamp)
+                self._fresh.append(lane)
+            lane.waiting.append(pending)
+
+    def parcel(self, most: int) -> list[Pending]:
+        """The next `most` events that may go, of as many lanes as it takes, by number. They are away now."""
+        parcel: list[Pending] = []
+        while self._fresh and len(parcel) < most:
+            parcel += _send_off(self._fresh.popleft(), most - len(parcel))
+        return sorted(parcel, key=lambda pending: pending.record.number)
+
+    def held_parcel(self, most: int, now: float | None = None) -> list[Pending]:
+        """At most `most` events of the held lane that is due first; with `now`, only if it is due by then."""
+        if not self._held or (now is not None and self._held[0][0] > now + ROUNDING):
+            return []
+        return _send_off(heappop(self._held)[2], most)
+
+    def came_back(
+        self, session: str, arrived: int, failed: Sequence[Pending] = (), due: float | None = None
+    ) -> None:
+        """What was away of a session is back: `arrived` are to be told to the journal, `failed` go again before
+        the others; not before `due`, if it is given.
+        """
+        lane = self._lanes[session]
+        lane.is_away = False
+        lane.untold += arrived
+        lane.waiting.extendleft(reversed(failed))
+        if not lane.waiting:
+            self._release(lane)
+        elif due is None:
+            self._fresh.append(lane)
+        else:
+            self._hold(lane, due)
+
+    def told(self, session: str) -> None:
+        """The journal knows what became of one more of its events."""
+        lane = self._lanes[session]
+        lane.untold -= 1
+        self._release(lane)
+
+    def all_due(self, now: float) -> None:
+        """The held lanes may go."""
+        self._held = sorted((min(due, now), order, lane) for due, order, lane in self._held)
+
+    def drop(self, written_before: float) -> list[Pending]:
+        """Takes out the events that are older, but of those that are away; the journal is to be told of each."""
+        dropped: list[Pending] = []
+        for lane in self._lanes.values():
+            while not lane.is_away and lane.waiting and lane.waiting[0].written_at < written_before:
+                dropped.append(lane.waiting.popleft())
+                lane.untold += 1
+        self._fresh = deque(lane for lane in self._fresh if lane.waiting)
+        self._held = sorted(entry for entry in self._held if entry[2].waiting)
+        return dropped
+
+    def _hold(self, lane: _Lane, due: float) -> None:
+        self._held_before += 1
+        heappush(self._held, (due, self._held_before, lane))
+
+    def _release(self, lane: _Lane) -> None:
+        if lane.is_done:
+            del self._lanes[lane.session]
+            self._let_go(lane.stamp)
+
+
+def _send_off(lane: _Lane, most: int) -> list[Pending]:
+    lane.is_away = True
+    return [lane.waiting.popleft() for _ in range(min(most, len(lane.waiting)))]

@@ -1,0 +1,136 @@
+"""What follows from how a parcel fared: what waits, what goes again and when, and what is given up."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from voicestt.clock import Clock
+from voicestt.delivery.backoff import Chance, pause
+from voicestt.delivery.carrier import Failed, Outcome
+from voicestt.delivery.delivery_log import DeliveryLog
+from voicestt.delivery.in_hand import InHand
+from voicestt.delivery.outage import Outage
+from voicestt.delivery.telling import Telling
+from voicestt.journal.port import Pending
+
+FEWEST_ATTEMPTS: Final = 5
+"""An event is not given up before: after days without power it is old at its first attempt."""
+
+_Results = list[tuple[Pending, Outcome]]
+
+
+class Settling:
+    """Settles parcels that came back, and counts.
+
+    `patience` is for how many seconds an event is tried, None: for ever; `now` is in seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        hand: InHand,
+        outage: Outage,
+        telling: Telling,
+        log: DeliveryLog,
+        chance: Chance,
+        patience: float | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._clock = clock
+        self._hand = hand
+        self._outage = outage
+        self._telling = telling
+        self._say = log
+        self._chance = chance
+        self._patience = patience
+        self._now = now
+        self._why = ""
+        self.delivered = 0
+        self.failed = 0
+        self.laid_aside = 0
+
+    def settle(self, parcel: Sequence[Pending], outcomes: Sequence[Outcome], *, is_probe: bool) -> None:
+        """`outcomes` is what became of the events of `parcel`, one by one."""
+        lanes = _by_session(parcel, outcomes)
+        is_whole = any(outcome is not None and outcome.is_whole for outcome in outcomes)
+        for place, (session, results) in enumerate(lanes.items()):
+            # Where nothing could be taken, the first event stands for all: the others were not tried.
+            is_tried = place == 0 or not is_whole
+            self._settle_lane(session, results, is_tried=is_tried, is_probe=is_probe and place == 0)
+        arrived = sum(outcome is None for outcome in outcomes)
+        if arrived:
+            self._arrived(arrived)
+        elif self._outage.is_proven:
+            self._say.down(self._why)
+        if not self._hand.held:
+            self._say.nothing_held()
+        self.give_up()
+
+    def give_up(self) -> None:
+        """Where the receiver is down for as long as an event is tried, all that are so old are laid aside."""
+        if self._patience is None or self._outage.lasts(self._clock.seconds()) < self._patience:
+            return
+        dropped = self._hand.drop(self._now() - self._patience)
+        for pending in dropped:
+            self._telling.laid_aside(pending, self._why)
+        self._gave_up(len(dropped))
+
+    def _settle_lane(self, session: str, results: _Results, *, is_tried: bool, is_probe: bool) -> None:
+        left = [(pending, outcome) for pending, outcome in results if outcome is not None]
+        again = [pending for pending, _ in left]
+        due = None
+        if left and is_tried:
+            first, failure = left[0]
+            due = self._failed(first, failure, is_probe=is_probe)
+            again[:1] = self._tell_failed(first, failure)
+        for pending, outcome in results:
+            if outcome is None:
+                self._telling.arrived(pending)
+        self._hand.came_back(session, len(results) - len(again), again, due)
+
+    def _failed(self, pending: Pending, failure: Failed, *, is_probe: bool) -> float | None:
+        """When its lane may go again; None where that is a matter of the receiver."""
+        now = self._clock.seconds()
+        self.failed += 1
+        self._why = failure.why
+        is_first = pending.attempts == 0
+        self._outage.failed(now, failure, pending.record.session, is_first=is_first, is_probe=is_probe)
+        if failure.is_whole:
+            return None
+        return now + max(failure.after, pause(pending.attempts, self._chance))
+
+    def _tell_failed(self, pending: Pending, failure: Failed) -> list[Pending]:
+        tried = replace(pending, attempts=pending.attempts + 1)
+        if self._is_given_up(tried):
+            self._telling.laid_aside(tried, failure.why)
+            self._gave_up(1)
+            return []
+        self._telling.failed(tried, failure.why)
+        if not self._outage.is_down:
+            self._say.refused(tried, failure.why)
+        return [tried]
+
+    def _is_given_up(self, pending: Pending) -> bool:
+        if self._patience is None or pending.attempts < FEWEST_ATTEMPTS:
+            return False
+        return self._now() - pending.written_at >= self._patience
+
+    def _gave_up(self, count: int) -> None:
+        if count and self._patience is not None:
+            self.laid_aside += count
+            self._say.laid_aside(count, self._patience / 3600, self._why)
+
+    def _arrived(self, count: int) -> None:
+        self.delivered += count
+        if self._outage.is_down:
+            self._hand.all_due(self._clock.seconds())
+        self._outage.ended()
+        self._say.works(count)
+
+
+def _by_session(parcel: Sequence[Pending], outcomes: Sequence[Outcome]) -> dict[str, _Results]:
+    lanes: dict[str, _Results] = {}
+    for pending, outcome in zip(parcel, outcomes, strict=True):
+        lanes.setdefault(pending.record.session, []).append((pending, outcome))
+    return lanes

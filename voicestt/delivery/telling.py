@@ -1,0 +1,123 @@
+"""What became of events, told to the journal in order and as fast as it takes it, while events go on."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any, Final, Literal
+
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from voicestt.delivery.backoff import MOST_SECONDS
+from voicestt.journal.port import Outbox, Pending
+
+_AT_ONCE: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Note:
+    what: Literal["arrived", "failed", "laid aside"]
+    session: str
+    number: int
+    why: str = ""
+
+
+class Telling:
+    """`told` gets the session of each event that is settled, once the journal knows.
+
+    A journal that fails is told again: what it was not told would be delivered twice.
+    """
+
+    _log = Logger()
+
+    def __init__(self, clock: Any, outbox: Outbox, destination: str, told: Callable[[str], object]) -> None:
+        self._clock = clock
+        self._outbox = outbox
+        self._destination = destination
+        self._told = told
+        self._notes: deque[_Note] = deque()
+        self._working: Deferred[None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._notes)
+
+    def arrived(self, pending: Pending) -> None:
+        """It has arrived."""
+        self._add(_Note("arrived", pending.record.session, pending.record.number))
+
+    def failed(self, pending: Pending, why: str) -> None:
+        """It will be tried again."""
+        self._add(_Note("failed", pending.record.session, pending.record.number, why))
+
+    def laid_aside(self, pending: Pending, why: str) -> None:
+        """It will not be tried again."""
+        self._add(_Note("laid aside", pending.record.session, pending.record.number, why))
+
+    def finished(self) -> "Deferred[None]":
+        """Fires when everything has been told."""
+        return self._working or succeed(None)
+
+    def stop(self) -> None:
+        """Tells no more."""
+        working, self._working = self._working, None
+        if working is not None:
+            working.addErrback(lambda failure: failure.trap(CancelledError) and None)
+            working.cancel()
+
+    def _add(self, note: _Note) -> None:
+        self._notes.append(note)
+        if self._working is None:
+            # Later, so that what arrives in the same turn is told in one go.
+            self._working = deferLater(self._clock, 0).addCallback(self._start)
+
+    def _start(self, _: object) -> "Deferred[None]":
+        return Deferred.fromCoroutine(self._tell_all())
+
+    async def _tell_all(self) -> None:
+        failures = 0
+        while self._notes:
+            notes = self._next()
+            try:
+                await self._tell(notes)
+            except CancelledError:
+                raise
+            except Exception as problem:  # noqa: BLE001 - whatever the journal has
+                failures += 1
+                await self._complain(problem, min(MOST_SECONDS, 2.0 ** min(failures, 6)))
+            else:
+                failures = 0
+                self._settle(notes)
+        self._working = None
+
+    def _next(self) -> Sequence[_Note]:
+        arrived = list(takewhile(lambda note: note.what == "arrived", self._notes))
+        return arrived[:_AT_ONCE] or [self._notes[0]]
+
+    async def _tell(self, notes: Sequence[_Note]) -> None:
+        first = notes[0]
+        if first.what == "arrived":
+            await self._outbox.delivered(self._destination, [note.number for note in notes])
+        elif first.what == "failed":
+            await self._outbox.failed(self._destination, first.number, first.why)
+        else:
+            await self._outbox.lay_aside(self._destination, first.number, first.why)
+
+    def _settle(self, notes: Sequence[_Note]) -> None:
+        for note in notes:
+            self._notes.popleft()
+            if note.what != "failed":
+                self._told(note.session)
+
+    async def _complain(self, problem: Exception, seconds: float) -> None:
+        self._log.error(
+            "The journal could not be told what was delivered ({destination}: {kind}). Delivery goes on, and it "
+            "is told again in {seconds:g} s; if the server stops before that, up to {count} events will be "
+            "delivered twice. What to do: see the journal's own lines above.",
+            destination=self._destination,
+            kind=type(problem).__name__,
+            count=len(self._notes),
+            seconds=seconds,
+        )
+        await deferLater(self._clock, seconds)
