@@ -154,9 +154,9 @@ class Server:
     def __init__(
         self,
         clock: Clock,
-        *,
         greeting: bytes = b"",
         audience_of: Callable[[Line], Audience] | None = None,
+        /,
         **variables: str,
     ) -> None:
         self.clock = clock

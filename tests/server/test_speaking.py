@@ -41,9 +41,9 @@ async def on_a_socket(server: Server, send_buffer: int | None = None) -> AsyncIt
             session.end()
 
 
-def real_time(**options: Any) -> Server:
+def real_time(greeting: bytes, audience_of: Callable[[Line], Audience] | None = None) -> Server:
     clock: Any = reactor
-    return Server(clock, **options)
+    return Server(clock, greeting, audience_of)
 
 
 async def call(url: str, seconds: float) -> CallReport:
@@ -80,7 +80,7 @@ class _Told:
 
 @with_reactor
 async def test_the_greeting_is_heard_whole_and_its_first_frame_within_100_ms() -> None:
-    server = real_time(greeting=chime())
+    server = real_time(chime())
     waits = []
     async with on_a_socket(server) as url:
         for _ in range(3):
@@ -102,7 +102,7 @@ async def test_what_is_said_is_heard_without_a_gap_and_its_mark_comes_back() -> 
         line.mark("done", lambda _cleared: None)
 
     application = Application(speak)
-    server = real_time(audience_of=application.of)
+    server = real_time(b"", application.of)
     async with on_a_socket(server) as url:
         report = await call(url, 2.0)
     assert report.ok, report.problems
@@ -126,7 +126,7 @@ async def test_a_clear_silences_the_line_though_sockets_rest() -> None:
         line.mark("after", lambda _cleared: None)
 
     application = Application(speak)
-    server = real_time(audience_of=application.of)
+    server = real_time(b"", application.of)
     async with on_a_socket(server) as url:
         report = await call(url, 2.0)
     assert report.ok, report.problems
@@ -174,7 +174,7 @@ async def test_a_caller_who_reads_nothing_makes_what_is_said_wait_here(
 ) -> None:
     lines: list[Line] = []
     application = Application(lines.append)
-    server = Server(autobahn_clock, audience_of=application.of)
+    server = Server(autobahn_clock, b"", application.of)
     said = SPEECH * 30
     reader = Reader()
     async with on_a_socket(server, send_buffer=4_096) as url:

@@ -415,7 +415,7 @@ def applications() -> Applications:
 
 @pytest.fixture
 def speaking(autobahn_clock: Clock, applications: Applications) -> Server:
-    return Server(autobahn_clock, audience_of=applications)
+    return Server(autobahn_clock, b"", applications)
 
 
 def audio_in(messages: list[ServerMessage]) -> bytes:
@@ -423,7 +423,7 @@ def audio_in(messages: list[ServerMessage]) -> bytes:
 
 
 def test_the_greeting_s_first_frame_leaves_in_the_turn_that_start_is_taken_in(autobahn_clock: Clock) -> None:
-    joined = Server(autobahn_clock, greeting=GREETING).join()
+    joined = Server(autobahn_clock, GREETING).join()
     joined.say(CONNECTED)
     assert joined.client.messages == []
     joined.say(start())
@@ -432,7 +432,7 @@ def test_the_greeting_s_first_frame_leaves_in_the_turn_that_start_is_taken_in(au
 
 def test_the_whole_greeting_is_heard_once_and_before_what_the_application_says(autobahn_clock: Clock) -> None:
     applications = Applications(SPEECH)
-    server = Server(autobahn_clock, greeting=GREETING, audience_of=applications)
+    server = Server(autobahn_clock, GREETING, applications)
     joined = in_a_call(server)
     joined.say(start())
     pass_time(server, joined, 2)
@@ -448,14 +448,14 @@ def test_without_a_greeting_nothing_is_said(server: Server) -> None:
 
 
 def test_a_call_that_is_refused_hears_nothing(autobahn_clock: Clock) -> None:
-    server = Server(autobahn_clock, greeting=GREETING, REQUIRE_KNOWN_CALL="true")
+    server = Server(autobahn_clock, GREETING, REQUIRE_KNOWN_CALL="true")
     joined = in_a_call(server)
     assert joined.client.closed is not None
     assert joined.client.messages == []
 
 
 def test_a_start_after_stop_is_not_greeted(autobahn_clock: Clock) -> None:
-    server = Server(autobahn_clock, greeting=GREETING)
+    server = Server(autobahn_clock, GREETING)
     joined = server.join()
     joined.say(STOP, start())
     assert joined.client.messages == []
@@ -573,7 +573,7 @@ def test_an_application_that_cannot_be_told_costs_no_call(
         def tell(self, event: Event) -> None:
             raise ZeroDivisionError
 
-    server = Server(autobahn_clock, audience_of=lambda _line: Broken())
+    server = Server(autobahn_clock, b"", lambda _line: Broken())
     joined = in_a_call(server, frames=1)
     assert joined.client.closed is None
     assert len(logged.flush(ZeroDivisionError)) == 1
