@@ -1,0 +1,63 @@
+"""What will be known later, for both kinds of handlers: awaited on the loop, waited for in a thread."""
+
+import asyncio
+from collections.abc import Generator
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from typing import Any, Generic, TypeVar
+
+Value = TypeVar("Value")
+
+
+class Outcome(Generic[Value]):
+    """`await` it in an `async def`, or ask `.result(timeout)` in a plain function; or let it be.
+
+    Whoever stops waiting stops nothing. It is told once, from any thread, by `tell` or `fail`; what is told later
+    is ignored.
+    """
+
+    def __init__(self) -> None:
+        self._future: Future[Value] = Future()
+        # A running future cannot be cancelled: `asyncio.wait_for` would otherwise take it from everybody else.
+        self._future.set_running_or_notify_cancel()
+
+    def __await__(self) -> Generator[Any, None, Value]:
+        return asyncio.wrap_future(self._future).__await__()
+
+    def __repr__(self) -> str:
+        return f"<Outcome, {'known' if self.is_known else 'not known yet'}>"
+
+    @property
+    def is_known(self) -> bool:
+        """Whether `result` returns at once."""
+        return self._future.done()
+
+    def result(self, timeout: float | None = None) -> Value:
+        """Waits at most `timeout` seconds for it.
+
+        Raises:
+            TimeoutError: if it is not known by then.
+            RuntimeError: in an `async def`, whose thread is that of every other call too.
+            Whatever went wrong.
+        """
+        if not self.is_known and _is_on_a_loop():
+            raise RuntimeError("`await` it: in an `async def`, .result() would stop the handlers of all calls")
+        return self._future.result(timeout)
+
+    def tell(self, value: Value) -> None:
+        """It is known."""
+        with suppress(InvalidStateError):
+            self._future.set_result(value)
+
+    def fail(self, problem: Exception) -> None:
+        """It will not come."""
+        with suppress(InvalidStateError):
+            self._future.set_exception(problem)
+
+
+def _is_on_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
