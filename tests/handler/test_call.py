@@ -1,0 +1,94 @@
+import io
+import wave
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.handler.fakes import CALLED, CALLER, Events, FakeLine
+from voicestt import mulaw
+from voicestt.handler import BadSound, Call
+from voicestt.handler.call import Snapshot
+from voicestt.handler.leaving import Leaving
+from voicestt.handler.speaking import Speaking
+from voicestt.handler.threads import Threads
+
+
+def call_on(line: FakeLine) -> Call:
+    """A call whose crossings to the reactor's thread are done at once."""
+    started = Events().started()
+
+    def cross(action: Any) -> None:
+        action()
+
+    speaking = Speaking(line, "CA1", lambda: 0.0, cross, None)
+    return Call(started, speaking, Leaving(started, line, None, Threads(1, "test"), cross), Snapshot())
+
+
+def tone(rate: int) -> bytes:
+    """A second of 440 Hz, 16 bits."""
+    return (np.sin(np.arange(rate) * 2 * np.pi * 440 / rate) * 10_000).astype("<i2").tobytes()
+
+
+def wav(rate: int) -> bytes:
+    """The same as a file."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(rate)
+        writer.writeframes(tone(rate))
+    return file.getvalue()
+
+
+def loudness_of(audio: bytes) -> float:
+    """Root mean square, in 16 bits."""
+    return float(np.sqrt(np.mean(np.frombuffer(mulaw.decode(audio), "<i2").astype(float) ** 2)))
+
+
+SAY: list[Any] = [
+    lambda call: call.say(mulaw.encode(np.frombuffer(tone(8_000), "<i2"))),
+    lambda call: call.say(bytearray(mulaw.encode(np.frombuffer(tone(8_000), "<i2"))), kind="mulaw"),
+    lambda call: call.say(tone(16_000), rate=16_000),
+    lambda call: call.say(tone(8_000), kind="pcm16"),
+    lambda call: call.say(wav(22_050)),
+    lambda call: call.say(wav(48_000), kind="file"),
+]
+
+
+@pytest.mark.parametrize("say", SAY)
+def test_audio_of_every_kind_becomes_the_lines(say: Any) -> None:
+    line = FakeLine()
+    say(call_on(line))
+    ((what, audio),) = line.asked
+    assert what == "say"
+    assert abs(len(audio) - 8_000) <= 8
+    assert loudness_of(audio) == pytest.approx(10_000 / 2**0.5, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("say", "words"),
+    [
+        (partial(Call.say, audio=b"RIFF----WAVEnothing"), "what was to be said is a WAV file"),
+        (partial(Call.say, audio=b"abcd", rate=7), "what was to be said has 7 samples a second"),
+        (partial(Call.say, audio=bytes(8_000 * 601)), "what was to be said lasts 601 s"),
+    ],
+)
+def test_what_is_no_audio_is_refused_in_words(say: Any, words: str) -> None:
+    line = FakeLine()
+    with pytest.raises(BadSound, match=words):
+        say(call_on(line))
+    assert line.asked == []
+
+
+@pytest.mark.parametrize("wrong", ["text", 7, None])
+def test_what_are_no_bytes_is_refused(wrong: Any) -> None:
+    with pytest.raises(TypeError):
+        call_on(FakeLine()).say(wrong)
+
+
+def test_its_repr_may_be_logged() -> None:
+    call = call_on(FakeLine())
+    assert repr(call) == "<Call CA1>"
+    assert (call.caller, call.called) == (CALLER, CALLED)

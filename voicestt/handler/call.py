@@ -1,0 +1,147 @@
+"""What an application's handler can do with its call."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from voicestt.events import CallStarted
+from voicestt.handler.leaving import HungUp, Leaving
+from voicestt.handler.outcome import Outcome
+from voicestt.handler.speaking import Played, Said, Speaking
+from voicestt.ledger import Account
+from voicestt.line import MOST_WAITING_SECONDS
+from voicestt.mulaw import BYTES_PER_SECOND
+from voicestt.sound import BadSound, Kind, to_mulaw
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """What the reactor's thread last saw of the call, for all threads."""
+
+    account: Account = field(default_factory=Account)
+
+
+class Call:
+    """A live call, for its handler. Everything can be used from the handler's methods, its tasks and its threads;
+    nothing of it blocks. After the call nothing happens: what is said is not, and marks are reached as cleared.
+
+    Its repr shows no phone number: it may be logged.
+    """
+
+    def __init__(self, started: CallStarted, speaking: Speaking, leaving: Leaving, seen: Snapshot) -> None:
+        self._started = started
+        self._speaking = speaking
+        self._leaving = leaving
+        self._seen = seen
+
+    def __repr__(self) -> str:
+        return f"<Call {self.call_sid}>"
+
+    @property
+    def call_sid(self) -> str:
+        """Twilio's name for the call."""
+        return self._started.call_sid
+
+    @property
+    def stream_sid(self) -> str:
+        """Twilio's name for the call's media stream."""
+        return self._started.stream_sid
+
+    @property
+    def account_sid(self) -> str:
+        """Whose call it is at Twilio."""
+        return self._started.account_sid
+
+    @property
+    def session(self) -> str:
+        """Our name for the stream, never used again; event ids begin with it."""
+        return self._started.session
+
+    @property
+    def caller(self) -> str | None:
+        """Who calls, where the signed webhook said it. Do not log it."""
+        return self._started.caller
+
+    @property
+    def called(self) -> str | None:
+        """Which number was called, where the signed webhook said it. Do not log it."""
+        return self._started.called
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The `<Parameter>`s of the TwiML."""
+        return self._started.parameters
+
+    @property
+    def account(self) -> Account:
+        """What had become of the caller's audio when the newest event came."""
+        return self._seen.account
+
+    @property
+    def waiting(self) -> float:
+        """Seconds of audio that are still to be played; a text counts when its audio is made."""
+        return self._speaking.waiting
+
+    @property
+    def is_speaking(self) -> bool:
+        """Whether the caller hears something, or is about to: a text that is being made counts."""
+        return self._speaking.is_speaking
+
+    def say(self, audio: bytes, rate: int | None = None, kind: Kind | None = None) -> None:
+        """Plays `audio` after everything that was said before.
+
+        `kind` is "mulaw" (8 kHz, mono, no header), "pcm16" (16-bit samples, little-endian, mono, no header, of
+        `rate` Hz) or "file" (a WAV's content; other kinds of files with soundfile installed). Not given, it is a
+        file if it begins as a WAV does, "pcm16" if there is a `rate`, and "mulaw" otherwise. It is converted here
+        and now: what is long is better converted once, by `voicestt.sound.to_mulaw`, and kept.
+
+        Raises:
+            BadSound: (a ValueError) if it is not what it is said to be.
+            voicestt.line.TooMuchAudio: (a ValueError) if more than ten minutes would wait.
+        """
+        self._speaking.say(_telephone_audio(bytes(memoryview(audio)), rate, kind))
+
+    def say_text(self, text: str) -> Outcome[Said]:
+        """Speaks `text` after everything that was said before. The outcome need not be waited for: "said" when its
+        audio is on its way (`mark` tells when it was heard), "cleared" if `clear` was first.
+
+        Raises:
+            voicestt.tts.port.SpeechError: if there is no TTS_ENGINE; the outcome fails with it, in words that are
+                also logged, where this text cannot be spoken.
+            voicestt.line.TooMuchAudio: if too much waits.
+        """
+        return self._speaking.say_text(text)
+
+    def clear(self) -> None:
+        """Silence at once, for a caller who interrupts: of what was said and not played yet nothing will be."""
+        self._speaking.clear()
+
+    def mark(self, name: str) -> Outcome[Played]:
+        """ "played" when everything that was said before it was, or "cleared"."""
+        return self._speaking.mark(name)
+
+    def hang_up(self) -> Outcome[HungUp]:
+        """Ends the call at once, by Twilio's REST API; to let it hear you out, await a mark first.
+
+        "stream closed" where Twilio refused that, or TWILIO_AUTH_TOKEN is not set: then the stream is closed,
+        which ends the call unless the TwiML goes on after `<Connect>`.
+        """
+        return self._leaving.hang_up()
+
+    def transfer(self, number: str) -> Outcome[None]:
+        """Hands the caller on, by Twilio's REST API, to a number such as +972501234567 or a sip: address; the
+        stream ends by that. The outcome fails with TwilioRefused, and the call goes on.
+
+        Raises:
+            BadNumber: (a ValueError) if it is neither.
+        """
+        return self._leaving.transfer(number)
+
+
+def _telephone_audio(audio: bytes, rate: int | None, kind: Kind | None) -> bytes:
+    is_wav = audio[:4] == b"RIFF" and audio[8:12] == b"WAVE"
+    found: Kind = "file" if is_wav else "mulaw" if rate is None else "pcm16"
+    try:
+        return to_mulaw(audio, kind or found, rate or BYTES_PER_SECOND, MOST_WAITING_SECONDS)
+    except BadSound as problem:
+        raise BadSound(f"what was to be said {problem}") from None

@@ -1,0 +1,97 @@
+"""How a call is ended or handed on by the application: by Twilio's REST API, or by closing the stream."""
+
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from functools import partial
+from typing import Any, Literal
+
+from twisted.logger import Logger
+
+from voicestt.events import CallStarted
+from voicestt.handler.outcome import Outcome
+from voicestt.handler.threads import Threads
+from voicestt.handler.twilio_rest import TwilioCalls, TwilioRefused, dial
+from voicestt.line import Line
+
+HungUp = Literal["hung up", "stream closed"]
+
+_NO_TOKEN = "TWILIO_AUTH_TOKEN is not set, without which Twilio cannot be asked"  # noqa: S105 - words
+
+
+class Leaving:
+    """Of one call; asked from any thread. `cross` does something in the reactor's thread."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        call: CallStarted,
+        line: Line,
+        twilio: TwilioCalls | None,
+        threads: Threads,
+        cross: Callable[[Callable[[], object]], object],
+    ) -> None:
+        self._call = call
+        self._line = line
+        self._twilio = twilio
+        self._threads = threads
+        self._cross = cross
+
+    def hang_up(self) -> Outcome[HungUp]:
+        """Ends the call. Where Twilio does not do it the stream is closed, which ends it unless the TwiML goes on
+        after `<Connect>`."""
+        outcome: Outcome[HungUp] = Outcome()
+        asked = self._ask(lambda twilio: partial(twilio.hang_up, self._call.account_sid, self._call.call_sid))
+        asked.add_done_callback(lambda future: self._cross(partial(self._hung_up, outcome, future)))
+        return outcome
+
+    def transfer(self, destination: str) -> Outcome[None]:
+        """Hands the caller on to `destination`.
+
+        Raises:
+            BadNumber: if that is no destination. The outcome fails with TwilioRefused.
+        """
+        twiml = dial(destination)
+        outcome: Outcome[None] = Outcome()
+        asked = self._ask(
+            lambda twilio: partial(twilio.transfer, self._call.account_sid, self._call.call_sid, twiml)
+        )
+        asked.add_done_callback(lambda future: self._transferred(outcome, future))
+        return outcome
+
+    def _ask(self, what: Callable[[TwilioCalls], Callable[[], None]]) -> "Future[None]":
+        if self._twilio is not None:
+            return self._threads.run(what(self._twilio))
+        refused: Future[None] = Future()
+        refused.set_exception(TwilioRefused(_NO_TOKEN))
+        return refused
+
+    def _hung_up(self, outcome: Outcome[HungUp], asked: "Future[None]") -> None:
+        problem = _problem(asked)
+        if problem is None:
+            outcome.tell("hung up")
+            return
+        self._warn("The call was to be hung up, and its stream is closed instead: {problem}.", problem)
+        self._line.end("the application hung up")
+        outcome.tell("stream closed")
+
+    def _transferred(self, outcome: Outcome[None], asked: "Future[None]") -> None:
+        problem = _problem(asked)
+        if problem is None:
+            outcome.tell(None)
+            return
+        self._warn("The call was not handed on, and goes on here: {problem}.", problem)
+        outcome.fail(problem)
+
+    def _warn(self, words: str, problem: Any) -> None:
+        self._log.warn("⚠️ " + words, problem=str(problem), log_system=self._call.call_sid)
+
+
+def _problem(asked: "Future[None]") -> TwilioRefused | None:
+    try:
+        asked.result()
+    except TwilioRefused as problem:
+        return problem
+    except CancelledError:
+        return TwilioRefused("the server is stopping")
+    return None
