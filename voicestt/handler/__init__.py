@@ -1,1 +1,14 @@
-"""The application's own code in this process, and what a call can do for it."""
+"""The application's own code in this process, and what a call can do for it.
+
+What an application needs is here: `Handler` says how it is written, `Call` what it can do.
+"""
+
+from voicestt.handler.call import Call
+from voicestt.handler.outcome import Outcome
+from voicestt.handler.protocol import Handler
+from voicestt.handler.twilio_rest import BadNumber, TwilioRefused
+from voicestt.line import TooMuchAudio
+from voicestt.sound import BadSound
+from voicestt.tts.port import SpeechError
+
+__all__ = ["BadNumber", "BadSound", "Call", "Handler", "Outcome", "SpeechError", "TooMuchAudio", "TwilioRefused"]

@@ -1,0 +1,90 @@
+"""What an application's handler is: a class whose methods are told what happens in one call.
+
+    class Hello:
+        async def on_call_started(self, call: Call) -> None:
+            call.say_text("Hello")
+
+    twistd --nodaemon --pidfile= voicestt --handler my_application.calls:Hello
+
+1. One instance for each call, made without arguments: what a call must remember lives in `self`.
+2. All methods may be left out; what nobody is told costs nothing. Each is a plain function or an `async def`.
+   `async def` runs on one event loop for all calls: what blocks there blocks every call's handler (the log says
+   where). Plain functions run in threads (HANDLER_THREADS at once): they may block.
+3. A call's methods are never called at the same time, and in the order in which things happened. So who waits in
+   one of them is told nothing meanwhile: to be interrupted by the caller, do not await what is being played, or
+   await it in a task of your own (`asyncio.create_task`).
+4. Whatever a handler does, the call's audio and words go on. While it is busy at most HANDLER_QUEUE events of the
+   call wait: of partials only the newest, and a final takes the partials of its utterance away. Beyond that,
+   HANDLER_OVERFLOW says what happens; a final, the start and the end of a call are never dropped.
+5. What a method raises is logged with its traceback, and ends nothing; the next event is told. A handler whose
+   constructor raises is not told anything, and the call goes on without one.
+6. `on_call_ended` is the last. A method that has not returned a minute after the call's end is given up.
+7. Events are those of `voicestt.events`; `call` is a `voicestt.handler.Call`.
+"""
+
+from collections.abc import Awaitable
+from typing import Protocol
+
+from voicestt import events
+from voicestt.handler.call import Call
+
+Told = Awaitable[None] | None
+"""What a handler's method returns: nothing, now (a plain function) or when awaited (`async def`)."""
+
+
+class Handler(Protocol):
+    """Every method a handler can have. Subclassing it is good for type checkers, and not needed."""
+
+    def on_call_started(self, call: Call) -> Told:
+        """The caller's audio begins; who and where is in `call`."""
+        return None
+
+    def on_partial(self, call: Call, event: events.Partial) -> Told:
+        """What the caller seems to be saying, while it is said."""
+        return None
+
+    def on_final(self, call: Call, event: events.Final) -> Told:
+        """What the caller said. A turn can have several of them."""
+        return None
+
+    def on_utterance_end(self, call: Call, event: events.UtteranceEnd) -> Told:
+        """The caller has stopped talking (UTTERANCE_END_MS): it is your turn."""
+        return None
+
+    def on_dtmf(self, call: Call, event: events.Dtmf) -> Told:
+        """The caller pressed a key."""
+        return None
+
+    def on_mark(self, call: Call, event: events.Mark) -> Told:
+        """What was said before `call.mark(name)` was played, or cleared."""
+        return None
+
+    def on_degraded(self, call: Call, event: events.Degraded) -> Told:
+        """No partials from here on; finals go on."""
+        return None
+
+    def on_recovered(self, call: Call, event: events.Recovered) -> Told:
+        """Partials come again."""
+        return None
+
+    def on_unrecognised(self, call: Call, event: events.Unrecognised) -> Told:
+        """The words of some audio are lost: perhaps ask the caller to say it again."""
+        return None
+
+    def on_call_ended(self, call: Call, event: events.CallEnded) -> Told:
+        """The call is over, and every word has been told."""
+        return None
+
+
+METHODS = {kind: f"on_{name}" for name, kind in events.TYPES.items()}
+"""The name of the method that is told of each type of event."""
+
+
+def methods_of(handler: type) -> dict[type[events.Event], str]:
+    """What a class of the application's wants to be told, and by which of its methods."""
+    return {kind: name for kind, name in METHODS.items() if _is_its_own(handler, name)}
+
+
+def _is_its_own(handler: type, name: str) -> bool:
+    found = getattr(handler, name, None)
+    return found is not None and found is not getattr(Handler, name)

@@ -1,0 +1,70 @@
+"""Whether a handler blocks the loop that all handlers share, and where."""
+
+from collections.abc import Callable
+from types import FrameType
+from typing import Final
+
+from twisted.logger import Logger
+
+from voicestt.clock import Clock
+from voicestt.handler.counts import Counts
+from voicestt.handler.loop_thread import LoopThread
+
+SAID_EVERY_SECONDS: Final = 60.0
+
+
+class StallWatch:
+    """Asks the loop for a sign of life at each `look`, of which there is one a second, in the reactor's thread.
+
+    `file` is where the handler's class is written: of what the loop does the innermost line of it is shown.
+    """
+
+    _log = Logger()
+
+    def __init__(self, clock: Clock, loop: LoopThread, file: str, counts: Counts) -> None:
+        self._clock = clock
+        self._loop = loop
+        self._file = file
+        self._counts = counts
+        self._is_awaited = False
+        self.is_stalled = False
+        self._said: float | None = None
+
+    def look(self) -> None:
+        """Whether the sign that was asked for the last time has come."""
+        if self._is_awaited:
+            self._stalled()
+            return
+        self.is_stalled = False
+        self._is_awaited = True
+        self._loop.hand(self._is_alive)
+
+    def _is_alive(self) -> None:
+        self._is_awaited = False
+
+    def _stalled(self) -> None:
+        if not self.is_stalled:
+            self.is_stalled = True
+            self._counts.stalls += 1
+        now = self._clock.seconds()
+        if self._said is None or now - self._said >= SAID_EVERY_SECONDS:
+            self._said = now
+            self._log.warn(
+                "⚠️ An async method of the handler has blocked for more than a second, at {where}: the handlers of "
+                "all calls wait for it; calls and words go on. What to do: await something that does not block, "
+                "or make it a plain function, which runs in a thread.",
+                where=_where(self._loop.frame(), self._is_own),
+            )
+
+    def _is_own(self, frame: FrameType) -> bool:
+        return frame.f_code.co_filename == self._file
+
+
+def _where(frame: FrameType | None, is_own: Callable[[FrameType], bool]) -> str:
+    innermost = frame
+    while frame is not None and not is_own(frame):
+        frame = frame.f_back
+    shown = frame or innermost
+    if shown is None:
+        return "an unknown place"
+    return f"{shown.f_code.co_filename}:{shown.f_lineno} ({shown.f_code.co_name})"

@@ -1,0 +1,169 @@
+"""Who tells one call's handler what happens: a task on the handlers' loop."""
+
+import asyncio
+import inspect
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from voicestt.events import CallEnded, CallStarted, Event
+from voicestt.handler.call import Call
+from voicestt.handler.counts import Counts
+from voicestt.handler.threads import Threads
+from voicestt.handler.waiting import WaitingEvents
+
+Methods = Mapping[type[Event], str]
+"""What a handler's class wants to be told, and by which of its methods."""
+
+_OURS: Final = str(Path(__file__).parent)
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """With what the application is busy, and since when."""
+
+    method: str
+    since: float
+
+
+class Worker:
+    """Makes the handler, takes `events` in order and tells it, one thing at a time; all in the loop's thread,
+    but for `give_up`.
+
+    `busy` is what it waits for, None where that is the next event.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        factory: Callable[[], object],
+        methods: Methods,
+        events: WaitingEvents,
+        call: Call,
+        threads: Threads,
+        seconds: Callable[[], float],
+        counts: Counts,
+    ) -> None:
+        self._factory = factory
+        self._methods = methods
+        self._events = events
+        self._call = call
+        self._threads = threads
+        self._seconds = seconds
+        self._counts = counts
+        self._something = asyncio.Event()
+        self._in_thread: Future[Any] | None = None
+        self._is_given_up = False
+        self.busy: Busy | None = None
+
+    async def run(self) -> None:
+        """Until the call's end was told, or nothing is to come."""
+        try:
+            await self._tell_all()
+        finally:
+            self._events.forget()
+
+    def wake(self) -> None:
+        """There is something to take, or nothing will come."""
+        self._something.set()
+
+    def give_up(self) -> int:
+        """From the reactor's thread: nothing more is told, and the task is to be cancelled as well.
+
+        How many events waited.
+        """
+        self._is_given_up = True
+        in_thread = self._in_thread
+        if in_thread is not None:
+            self._threads.give_up(in_thread)
+        return self._events.forget()
+
+    async def _tell_all(self) -> None:
+        handler = await self._make()
+        if handler is None:
+            return
+        while not self._is_given_up and (event := await self._next()) is not None:
+            if type(event) in self._methods:
+                await self._tell(handler, event)
+            if isinstance(event, CallEnded):
+                return
+
+    async def _next(self) -> Event | None:
+        while (event := self._events.take()) is None:
+            if self._events.is_closed:
+                return None
+            await self._something.wait()
+            self._something.clear()
+        return event
+
+    async def _make(self) -> object | None:
+        handler: list[object] = []
+        await self._try(
+            "the constructor",
+            lambda: self._run_in_thread(lambda: handler.append(self._factory())),
+            "The handler could not be made; the call goes on without one.",
+        )
+        return handler[0] if handler else None
+
+    async def _tell(self, handler: object, event: Event) -> None:
+        name = self._methods[type(event)]
+        method = getattr(handler, name)
+        arguments = (self._call,) if isinstance(event, CallStarted) else (self._call, event)
+        await self._try(
+            name,
+            lambda: self._run(partial(method, *arguments), inspect.iscoroutinefunction(method)),
+            "The handler failed in {method} at event {event_id}; the call goes on, and so does the handler.",
+            event_id=event.id,
+        )
+
+    async def _try(self, name: str, action: Callable[[], Any], words: str, **fields: Any) -> None:
+        self.busy = Busy(name, self._seconds())
+        try:
+            await action()
+        except BaseException as problem:  # one call's mistake is not the others', whatever it is
+            if self._is_given_up:
+                raise
+            self._counts.failed += 1
+            failure = Failure(problem, type(problem), _of_the_application(problem.__traceback__))
+            self._log.failure(words, failure, method=name, log_system=self._call.call_sid, **fields)
+        finally:
+            self.busy = None
+
+    async def _run(self, function: Callable[[], Any], is_async: bool) -> None:
+        result = function() if is_async else await self._run_in_thread(function)
+        if inspect.isawaitable(result):
+            await result
+
+    async def _run_in_thread(self, function: Callable[[], Any]) -> Any:
+        self._in_thread = self._threads.run(partial(_caught, function))
+        try:
+            result, problem = await asyncio.wrap_future(self._in_thread)
+        finally:
+            self._in_thread = None
+        if problem is not None:
+            raise problem
+        return result
+
+
+def _caught(function: Callable[[], Any]) -> tuple[Any, BaseException | None]:
+    # As a value: a StopIteration cannot be an asyncio future's exception.
+    try:
+        return function(), None
+    except BaseException as problem:  # noqa: BLE001 - it is raised where it is waited for
+        return None, problem
+
+
+def _of_the_application(trace: TracebackType | None) -> TracebackType | None:
+    """The traceback from the application's first line on; all of it, where there is none."""
+    inner = trace
+    while inner is not None and inner.tb_frame.f_code.co_filename.startswith(_OURS):
+        inner = inner.tb_next
+    return inner or trace
