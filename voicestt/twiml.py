@@ -4,6 +4,8 @@ INCOMING_CALL = "/webhook/incoming_call"
 STREAM_STATUS = "/webhook/stream_status"
 MEDIA = "/ws/twilio-media"
 HEALTH = "/healthz"
+EVENTS = "/events"
+LIVE = "/ws/live"
 
 CONTENT_TYPE = "text/xml; charset=utf-8"
 

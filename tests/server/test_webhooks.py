@@ -10,8 +10,12 @@ from twisted.internet.task import Clock
 
 from tests.conftest import Logged
 from tests.server.fakes import TOKEN
-from tests.server.in_memory import HOST, Answer, Server
+from tests.server.in_memory import HOST, Answer, QuietSite, Server
 from tests.test_twiml import WANTED
+from voicestt.server.root import Root
+from voicestt.server.signatures import SignatureCheck
+from voicestt.server.webhooks import Webhooks
+from voicestt.server.websocket import media_resource
 from voicestt.simulator.signatures import signature
 
 INCOMING = "/webhook/incoming_call"
@@ -168,6 +172,24 @@ def test_health_is_json(server: Server, path: str) -> None:
     assert (health["status"], health["live_calls"], health["calls_taken"]) == ("ok", 1, 1)
     server.calls.stop()
     assert json.loads(server.http("GET", path).body)["status"] == "stopping"
+
+
+def test_health_has_more_keys_where_others_count_too(server: Server) -> None:
+    counts = {"journal": {"waiting": 3}}
+    media = media_resource(server.clock, server.calls)
+    webhooks = Webhooks(
+        HOST, SignatureCheck(TOKEN), server.book, server.calls, media, more_health=lambda: dict(counts)
+    )
+    server.site = QuietSite(Root(webhooks.app.resource()), reactor=server.clock)  # type: ignore[no-untyped-call]
+    health = json.loads(server.http("GET", "/healthz").body)
+    assert (health["status"], health["journal"]) == ("ok", {"waiting": 3})
+    assert "feed" not in health
+
+
+@pytest.mark.parametrize("path", ["/events", "/events/", "/ws/live", "/ws/live/"])
+def test_without_a_feed_nobody_can_listen(server: Server, path: str) -> None:
+    for method in ("GET", "HEAD", "OPTIONS") if path.startswith("/events") else ("GET",):
+        assert server.http(method, path, {"Authorization": "Bearer x"}).status == 404
 
 
 @pytest.mark.parametrize("path", ["/", "/favicon.ico", "/webhook", "/ws", "/ws/twilio-media/x", "//", "/."])

@@ -17,6 +17,10 @@ import voicestt
 from voicestt import digests, twiml
 from voicestt.server.call_book import CallBook
 from voicestt.server.calls import Calls
+from voicestt.server.event_stream import EventStream
+from voicestt.server.feed import Feed
+from voicestt.server.feed_door import TO_PREFLIGHT, Door, NotAdmitted
+from voicestt.server.live_socket import LiveResource
 from voicestt.server.signatures import Headers, SignatureCheck
 
 _UPGRADE_REQUIRED = 426
@@ -28,7 +32,10 @@ Form = Mapping[str, Sequence[str]]
 
 
 class Webhooks:
-    """Every path of the server; `media` is the resource that the WebSocket's path ends at."""
+    """Every path of the server; `media` is the resource that the WebSocket's path ends at.
+
+    `feed` is what may be listened to with a token; `more_health` gives the health check more keys.
+    """
 
     app = Klein()
     _log = Logger()
@@ -41,6 +48,8 @@ class Webhooks:
         calls: Calls,
         media: IResource,
         digest_answers: Callable[[str], digests.Answer] | None = None,
+        feed: Feed | None = None,
+        more_health: Callable[[], Mapping[str, object]] = dict,
     ) -> None:
         self._public_host = public_host
         self._signatures = signatures
@@ -48,6 +57,9 @@ class Webhooks:
         self._calls = calls
         self._media = media
         self._digest_answers = digest_answers
+        self._feed = feed
+        self._more_health = more_health
+        self._door = Door(feed)
         self._twiml = twiml.connect_stream(public_host)
 
     @app.route(twiml.INCOMING_CALL, methods=["GET", "POST"])
@@ -78,11 +90,9 @@ class Webhooks:
     @app.route(twiml.MEDIA + "/")
     def media(self, request: Request) -> bytes | IResource:
         """The WebSocket, for those who ask for one."""
-        header = _headers(request)
-        if (header("upgrade") or "").lower() != "websocket":
-            request.setHeader("upgrade", "websocket")
-            return _text(request, _UPGRADE_REQUIRED, "This path speaks WebSocket only.")
-        if not self._signatures.accepts(self._url(request, "wss"), header):
+        if not _asks_for_websocket(request):
+            return _upgrade_required(request)
+        if not self._signatures.accepts(self._url(request, "wss"), _headers(request)):
             self._log.warn(
                 "A WebSocket was refused with 403: its signature is missing or wrong. {hint}", hint=_HINT
             )
@@ -101,6 +111,8 @@ class Webhooks:
             "live_calls": len(self._calls),
             "calls_taken": self._calls.taken,
             "figures": self._calls.figures.summary.json,
+            **({} if self._feed is None else {"feed": self._feed.counters}),
+            **self._more_health(),
         }
         return _answer(request, 200, "application/json", json.dumps(health).encode())
 
@@ -112,6 +124,29 @@ class Webhooks:
             return _text(request, FORBIDDEN, "The signature is missing or wrong.")
         answer = self._digest_answers(_first(form, digests.NONCE) or "")
         return _answer(request, 200, "application/json", json.dumps(answer).encode())
+
+    @app.route(twiml.EVENTS, methods=["GET", "OPTIONS"])
+    @app.route(twiml.EVENTS + "/", methods=["GET", "OPTIONS"])
+    def events(self, request: Request) -> bytes | IResource:
+        """The events as they happen, as server-sent events, for those who have the token."""
+        try:
+            if request.method == b"OPTIONS":
+                return self._preflight(request)
+            return EventStream(*self._door.admit(request))
+        except NotAdmitted as refusal:
+            return _not_admitted(request, refusal)
+
+    @app.route(twiml.LIVE, methods=["GET"])
+    @app.route(twiml.LIVE + "/", methods=["GET"])
+    def live(self, request: Request) -> bytes | IResource:
+        """The events as they happen, by WebSocket, for those who have the token."""
+        try:
+            feed, asked = self._door.admit(request)
+        except NotAdmitted as refusal:
+            return _not_admitted(request, refusal)
+        if not _asks_for_websocket(request):
+            return _upgrade_required(request)
+        return LiveResource(feed, asked)
 
     @app.handle_errors(HTTPException)
     def not_found(self, request: IRequest, failure: Failure) -> bytes:
@@ -131,6 +166,12 @@ class Webhooks:
             self._log.warn("A webhook was refused with 403: its signature is missing or wrong. {hint}", hint=_HINT)
             return None
         return form or _parsed(request.uri.partition(b"?")[2].decode("ascii", "replace"))
+
+    def _preflight(self, request: Request) -> bytes:
+        self._door.open()
+        request.setResponseCode(NO_CONTENT)
+        _set_headers(request, TO_PREFLIGHT)
+        return b""
 
     def _url(self, request: Request, scheme: str) -> str:
         return f"{scheme}://{self._public_host}{request.uri.decode('ascii', 'replace')}"
@@ -156,6 +197,25 @@ def _headers(request: Request) -> Headers:
         return None if value is None else value.decode("utf-8", "replace")
 
     return header
+
+
+def _asks_for_websocket(request: Request) -> bool:
+    return (_headers(request)("upgrade") or "").lower() == "websocket"
+
+
+def _upgrade_required(request: Request) -> bytes:
+    request.setHeader("upgrade", "websocket")
+    return _text(request, _UPGRADE_REQUIRED, "This path speaks WebSocket only.")
+
+
+def _set_headers(request: Request, headers: Mapping[bytes, bytes]) -> None:
+    for name, value in headers.items():
+        request.setHeader(name, value)
+
+
+def _not_admitted(request: Request, refusal: NotAdmitted) -> bytes:
+    _set_headers(request, refusal.headers)
+    return _text(request, refusal.code, str(refusal))
 
 
 def _is_too_large(request: Request) -> bool:

@@ -1,0 +1,240 @@
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
+
+from tests.server.listening import record
+from tests.server.test_listener import Kept
+from voicestt.journal.port import Record
+from voicestt.server import catching_up
+from voicestt.server.catching_up import CatchingUp
+from voicestt.server.listener import Counters, Listener
+
+
+class Database:
+    """What two processes write into, and a listener of the first one who catches up from it."""
+
+    def __init__(self, after: int, before: int = 0) -> None:
+        self.outlet = Kept()
+        self.listener = Listener(self.outlet, lambda _record: True, Counters(), lambda _listener: None)
+        self.outlet.attach(self.listener)
+        self.way = CatchingUp(self.listener, after)
+        self.number = before
+        self.begun: dict[bool, list[Record]] = {True: [], False: []}  # True: of our own process
+        self.committed = [record(number, call_sid="own") for number in range(1, before + 1)]
+        self.unpublished: list[Record] = []
+        self.reading: list[tuple[int, int, Deferred[Sequence[Record]]]] = []
+        self.read: list[tuple[Deferred[Sequence[Record]], Sequence[Record]]] = []
+        self.done = Deferred.fromCoroutine(self.way.run(self._since))
+
+    def begin(self, *, own: bool) -> None:
+        """A number is given; the event is there for others with its commit."""
+        self.number += 1
+        self.begun[own].append(record(self.number, call_sid="own" if own else "other"))
+
+    def commit(self, *, own: bool) -> None:
+        self.committed += self.begun[own]
+        if own:
+            self.unpublished += self.begun[own]
+        self.begun[own] = []
+
+    def publish(self) -> None:
+        for each in self.unpublished:
+            self.way.published(each)
+        self.unpublished = []
+
+    def look(self) -> None:
+        """The database answers a question."""
+        for number, limit, answer in self.reading:
+            found = sorted((each for each in self.committed if each.number > number), key=lambda each: each.number)
+            self.read.append((answer, found[:limit]))
+        self.reading = []
+
+    def answer(self) -> None:
+        """The answer arrives."""
+        read, self.read = self.read, []
+        for answer, found in read:
+            answer.callback(found)
+
+    def pause(self) -> None:
+        self.listener.pauseProducing()
+
+    def resume(self) -> None:
+        self.outlet.make_room()
+
+    def page(self) -> None:
+        self.look()
+        self.answer()
+
+    def write(self, *, own: bool) -> None:
+        self.begin(own=own)
+        self.commit(own=own)
+
+    def finish(self) -> None:
+        """Everything that is under way arrives."""
+        for own in (True, False):
+            self.commit(own=own)
+        self.publish()
+        self.resume()
+        while self.reading or self.read:
+            self.page()
+
+    def _since(self, number: int, limit: int) -> Deferred[Sequence[Record]]:
+        answer: Deferred[Sequence[Record]] = Deferred()
+        self.reading.append((number, limit, answer))
+        return answer
+
+
+OWN = ["begin own", "commit own", "publish", "look", "answer", "page", "pause", "resume"]
+PAGES = st.sampled_from([1, 2, 200])
+PAST = st.integers(0, 8).flatmap(lambda before: st.tuples(st.just(before), st.integers(0, before)))
+
+
+def told(page: int, steps: list[str], past: tuple[int, int]) -> tuple[list[int], list[int]]:
+    """Which numbers a listener was told, and which of our own process there were for it."""
+    before, after = past
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catching_up, "PAGE", page)
+        database = Database(after, before)
+        for step in steps:
+            name, _, owner = step.partition(" ")
+            arguments = {"own": owner == "own"} if owner else {}
+            getattr(database, name)(**arguments)
+        database.finish()
+    assert database.done.called
+    own = [each.number for each in database.committed if each.call_sid == "own" and each.number > after]
+    return database.outlet.sent, own
+
+
+@given(PAGES, st.lists(st.sampled_from(OWN), max_size=60), PAST)
+def test_everything_is_told_once_and_in_order(page: int, steps: list[str], past: tuple[int, int]) -> None:
+    sent, own = told(page, steps, past)
+    assert sent == own
+
+
+@settings(max_examples=500)
+@given(PAGES, st.lists(st.sampled_from([*OWN, "begin other", "commit other", "write other"]), max_size=40), PAST)
+def test_beside_another_process_nothing_is_missed_and_nothing_is_told_twice(
+    page: int, steps: list[str], past: tuple[int, int]
+) -> None:
+    sent, own = told(page, steps, past)
+    assert len(set(sent)) == len(sent)
+    assert set(own) <= set(sent)
+
+
+def test_numbers_that_began_anew_with_another_journal_are_not_waited_for() -> None:
+    database = Database(5_000)
+    database.finish()
+    for _ in range(3):
+        database.begin(own=True)
+        database.commit(own=True)
+        database.publish()
+    assert database.outlet.sent == [1, 2, 3]
+
+
+def test_live_events_wait_until_the_past_is_told() -> None:
+    database = Database(0)
+    for _ in range(3):
+        database.begin(own=True)
+    database.commit(own=True)
+    database.publish()
+    assert database.outlet.sent == []
+    database.look()
+    database.begin(own=True)
+    database.commit(own=True)
+    database.publish()
+    database.answer()
+    assert database.outlet.sent == [1, 2, 3, 4]
+    database.begin(own=True)
+    database.commit(own=True)
+    database.publish()
+    assert database.outlet.sent == [1, 2, 3, 4, 5]
+
+
+def test_a_slow_listener_is_read_for_no_faster_than_it_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catching_up, "PAGE", 2)
+    database = Database(0)
+    for _ in range(5):
+        database.begin(own=True)
+    database.commit(own=True)
+    database.publish()
+    database.listener.pauseProducing()
+    database.look()
+    database.answer()
+    assert database.reading == []
+    database.outlet.make_room()
+    assert [(number, limit) for number, limit, _ in database.reading] == [(2, 2)]
+    database.finish()
+    assert database.outlet.sent == [1, 2, 3, 4, 5]
+
+
+def test_for_who_went_the_journal_is_read_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catching_up, "PAGE", 1)
+    database = Database(0)
+    database.begin(own=True)
+    database.commit(own=True)
+    database.look()
+    database.listener.gone()
+    database.answer()
+    assert database.done.called
+    assert (database.reading, database.outlet.sent) == ([], [])
+
+
+def test_what_is_remembered_is_bounded_and_forgotten_with_the_first_event_of_now(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(catching_up, "_REMEMBERED", 10)
+    database = Database(0)
+    for _ in range(50):
+        database.begin(own=False)
+    database.commit(own=False)
+    database.finish()
+    assert len(database.way._seen) == 10
+    database.begin(own=True)
+    database.finish()
+    assert len(database.way._seen) == 0
+    assert database.outlet.sent == list(range(1, 52))
+
+
+def test_what_another_process_overtook_between_two_pages_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catching_up, "PAGE", 1)
+    database = Database(0)
+    database.begin(own=True)
+    database.write(own=False)
+    database.pause()
+    database.page()
+    assert database.reading == []
+    database.commit(own=True)
+    database.publish()
+    database.finish()
+    assert database.outlet.sent == [2, 1]
+
+
+def test_however_long_it_takes_little_of_what_is_published_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catching_up, "PAGE", 1)
+    monkeypatch.setattr(catching_up, "_REMEMBERED", 10)
+    database = Database(0, before=100)
+    kept = []
+    for _ in range(60):
+        database.write(own=True)
+        database.publish()
+        kept.append(len(database.way._meanwhile))
+        database.page()
+    assert max(kept) <= 2
+    database.finish()
+    assert database.outlet.sent == list(range(1, 161))
+
+
+def test_what_a_page_had_is_not_kept_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catching_up, "PAGE", 1)
+    monkeypatch.setattr(catching_up, "_REMEMBERED", 2)
+    database = Database(0)
+    for _ in range(10):
+        database.write(own=True)
+        database.look()
+        database.publish()
+        database.answer()
+    database.finish()
+    assert database.outlet.sent == list(range(1, 11))
