@@ -61,8 +61,8 @@ class Carrier(Protocol):
     async def carry(self, records: Sequence[Record]) -> Sequence[Outcome]:
         """Carries `records` in this order; what became of each.
 
-        Where one has failed, those of its session behind it have failed too. It ends in bounded time, and can be
-        cancelled.
+        Where one has failed, those of its session behind it have failed too. It ends in bounded time; cancelled,
+        it ends at once, and what it says of events that have not arrived does not matter.
         """
         ...
 

@@ -1,0 +1,321 @@
+import json
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from standardwebhooks.webhooks import Webhook as StandardWebhook
+from twisted.internet.defer import Deferred, gatherResults
+
+from tests.conftest import Logged
+from tests.delivery.fakes import record
+from tests.delivery.receiver import OwnCertificate, bytes_only, never, receiving, status
+from tests.recognisers.on_reactor import on_reactor, reactor, soon
+from voicestt.delivery.carrier import Failed, Outcome
+from voicestt.delivery.retry_after import LONGEST_SECONDS
+from voicestt.delivery.webhook import Webhook
+
+KEY = b"0123456789abcdef0123456789abcdef"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+@asynccontextmanager
+async def posting(url: str, **options: Any) -> AsyncIterator[Webhook]:
+    webhook = Webhook(reactor, url, KEY, **options)
+    webhook.start()
+    try:
+        yield webhook
+    finally:
+        await soon(Deferred.fromCoroutine(webhook.stop()))
+
+
+def post(webhook: Webhook, session: str = "a", sequence: int = 1, text: str = "שלום") -> Deferred[Outcome]:
+    async def one() -> Outcome:
+        (outcome,) = await webhook.carry([record(session, sequence, text=text)])
+        return outcome
+
+    return soon(Deferred.fromCoroutine(one()))
+
+
+async def failure(webhook: Webhook) -> Failed:
+    outcome = await post(webhook)
+    assert outcome is not None
+    assert "secret" not in outcome.why
+    return outcome
+
+
+async def outcome_of(answer: bytes | None, **how: bool) -> Outcome:
+    async with bytes_only(answer, **how) as receiver, posting(receiver.url, answer_seconds=0.3) as webhook:
+        return await post(webhook)
+
+
+@on_reactor
+async def test_an_event_is_posted_as_it_is_in_the_journal_and_its_signature_holds() -> None:
+    async with receiving() as receiver, posting(receiver.url) as webhook:
+        assert await post(webhook, "a", 7, "שלום, מה נשמע?") is None
+    ((headers, body),) = receiver.posts
+    assert body == record("a", 7, text="שלום, מה נשמע?").payload
+    assert headers["content-type"] == "application/json"
+    assert headers["content-length"] == str(len(body))
+    assert headers["user-agent"].startswith("voicestt/")
+    assert headers["webhook-id"] == "a-000007" == json.loads(body)["id"]
+    assert StandardWebhook(KEY).verify(body, headers)["text"] == "שלום, מה נשמע?"
+    assert receiver.targets == ["/hook?token=secret"]
+
+
+@on_reactor
+async def test_an_address_without_a_path_is_asked_for_the_root() -> None:
+    async with receiving(path="?token=secret") as receiver, posting(receiver.url) as webhook:
+        assert await post(webhook) is None
+    assert receiver.targets == ["/?token=secret"]
+
+
+@on_reactor
+async def test_a_repeat_has_the_same_id_and_a_signature_of_its_own_time() -> None:
+    times = iter([1_700_000_000.9, 1_700_000_060.0])
+    async with receiving() as receiver, posting(receiver.url, now=lambda: next(times)) as webhook:
+        for _ in range(2):
+            await post(webhook)
+    (first, _), (second, _) = receiver.posts
+    assert first["webhook-id"] == second["webhook-id"]
+    assert [first["webhook-timestamp"], second["webhook-timestamp"]] == ["1700000000", "1700000060"]
+    assert first["webhook-signature"] != second["webhook-signature"]
+
+
+@on_reactor
+async def test_a_connection_serves_again_and_the_log_stays_quiet(logged: Logged) -> None:
+    async with receiving() as receiver, posting(receiver.url) as webhook:
+        for sequence in range(3):
+            await post(webhook, sequence=sequence + 1)
+    assert len(receiver.connections) == 1
+    assert not logged.matching("factory")
+
+
+@pytest.mark.parametrize("code", [200, 201, 202, 204, 299])
+@on_reactor
+async def test_any_2xx_is_an_arrival(code: int) -> None:
+    async with receiving() as receiver, posting(receiver.url) as webhook:
+        receiver.answer = status(code)
+        assert await post(webhook) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (400, "it answered 400 Bad Request"),
+        (401, "it answered 401 Unauthorized"),
+        (404, "it answered 404 Not Found"),
+        (408, "it answered 408 Request Timeout"),
+        (410, "it answered 410 Gone"),
+        (500, "it answered 500 Internal Server Error"),
+        (503, "it answered 503 Service Unavailable"),
+        (599, "it answered 599"),
+    ],
+)
+@on_reactor
+async def test_another_answer_is_a_failure_that_proves_nothing_about_other_events(code: int, words: str) -> None:
+    async with receiving() as receiver, posting(receiver.url) as webhook:
+        receiver.answer = status(code)
+        assert await failure(webhook) == Failed(words)
+
+
+@on_reactor
+async def test_too_many_requests_is_about_all_events() -> None:
+    async with receiving() as receiver, posting(receiver.url) as webhook:
+        receiver.answer = status(429, retry_after="7")
+        assert await failure(webhook) == Failed("it answered 429 Too Many Requests", is_whole=True, after=7.0)
+
+
+@on_reactor
+async def test_a_pause_that_is_asked_for_is_kept_within_bounds() -> None:
+    async with receiving() as receiver, posting(receiver.url) as webhook:
+        receiver.answer = status(503, retry_after="1000000")
+        assert (await failure(webhook)).after == LONGEST_SECONDS
+
+
+@on_reactor
+async def test_a_redirect_is_not_followed() -> None:
+    async with receiving() as elsewhere, receiving() as receiver, posting(receiver.url) as webhook:
+        receiver.answer = status(307, location=elsewhere.url)
+        failed = await failure(webhook)
+        assert elsewhere.posts == []
+    assert "it answered 307, which is a redirect, and none is followed" in failed.why
+
+
+@on_reactor
+async def test_a_receiver_that_is_not_there_is_down_as_a_whole() -> None:
+    async with receiving() as receiver:
+        pass
+    async with posting(receiver.url) as webhook:
+        failed = await failure(webhook)
+    assert failed.is_whole
+    assert failed.why.startswith("no connection: ConnectionRefusedError")
+
+
+@on_reactor
+async def test_a_host_that_nobody_knows_is_down_as_a_whole() -> None:
+    async with posting("https://no-such-host.invalid/hook?token=secret") as webhook:
+        failed = await failure(webhook)
+    assert failed.is_whole
+    assert failed.why.startswith("no connection: DNSLookupError")
+
+
+@on_reactor
+async def test_a_host_that_takes_no_connection_is_down_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voicestt.delivery.webhook.CONNECT_SECONDS", 0.2)
+    with full_backlog() as port:
+        async with posting(f"http://127.0.0.1:{port}/") as webhook:
+            failed = await failure(webhook)
+    assert failed.is_whole
+    assert failed.why.startswith("no connection: TimeoutError")
+
+
+@on_reactor
+async def test_a_certificate_is_needed_that_the_machine_trusts_and_that_is_for_this_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = OwnCertificate(tmp_path)
+    async with receiving(tls=own) as receiver:
+        async with posting(receiver.url) as webhook:
+            unknown = await failure(webhook)
+        monkeypatch.setenv("SSL_CERT_FILE", str(own.file))
+        async with posting(receiver.url) as webhook:
+            assert await post(webhook) is None
+        async with posting(receiver.url.replace("localhost", "127.0.0.1")) as webhook:
+            wrong = await failure(webhook)
+    assert len(receiver.posts) == 1
+    assert unknown.is_whole
+    assert unknown.why.startswith("no connection: Error")
+    assert "certificate verify failed" in unknown.why
+    assert wrong.is_whole
+    assert wrong.why.startswith("no connection: VerificationError")
+
+
+@on_reactor
+async def test_a_receiver_that_does_not_answer_is_given_up_and_its_connection_closed() -> None:
+    async with receiving() as receiver, posting(receiver.url, answer_seconds=0.2) as webhook:
+        gone: list[object] = []
+
+        def answer(request: Any) -> int:
+            request.notifyFinish().addErrback(gone.append)
+            return never(request)
+
+        receiver.answer = answer
+        assert await failure(webhook) == Failed("it did not answer within 0.2 s")
+        while not gone:
+            await a_moment()
+
+
+@on_reactor
+async def test_stopping_ends_what_is_under_way() -> None:
+    async with receiving() as receiver, posting(receiver.url) as webhook:
+        receiver.answer = never
+        going = post(webhook)
+        while not receiver.posts:
+            await a_moment()
+        going.cancel()
+        assert await going is not None
+
+
+@pytest.mark.parametrize(
+    ("answer", "closes", "words"),
+    [
+        (None, False, "it did not answer within 0.3 s"),
+        (b"HTTP/1.1 200", False, "it did not answer within 0.3 s"),
+        (b"HTTP/1.1 200 OK\r\nContent-", False, "it did not answer within 0.3 s"),
+        (None, True, "it broke off: ConnectionDone"),
+        (b"HTTP/1.1 200 OK\r\nContent-", True, "it broke off"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", False, "it broke off: ParseError"),
+        (b"HTTP/1.1 two hundred\r\n\r\n", True, "it broke off: ParseError"),
+        (b"\x00" * 100_000 + b"\r\n", False, "it broke off"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", False, "it did not answer within 0.3 s"),
+    ],
+)
+@on_reactor
+async def test_what_is_no_answer_is_a_failure_in_words(answer: bytes | None, closes: bool, words: str) -> None:
+    outcome = await outcome_of(answer, closes=closes)
+    assert outcome is not None
+    assert words in outcome.why
+    assert not outcome.is_whole
+    assert len(outcome.why) < 300
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        OK,
+        b"HTTP/1.0 200 OK\r\n\r\nwithout a length",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf of it",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzzz\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\n" + b"x" * 1_000_000,
+    ],
+)
+@pytest.mark.parametrize("closes", [True, False])
+@on_reactor
+async def test_the_first_line_of_an_answer_counts_whatever_its_body_does(answer: bytes, closes: bool) -> None:
+    assert await outcome_of(answer, closes=closes) is None
+
+
+@on_reactor
+async def test_a_body_without_an_end_costs_its_connection_and_no_more() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\nx"
+    async with bytes_only(answer) as receiver, posting(receiver.url) as webhook:
+        assert await post(webhook) is None
+        while receiver.open:
+            await a_moment()
+
+
+@on_reactor
+async def test_eight_at_once_have_a_connection_each() -> None:
+    async with receiving() as receiver, posting(receiver.url) as webhook:
+        receiver.answer = hold = Held()
+        going = [post(webhook, session) for session in "abcdefgh"]
+        while len(hold.requests) < 8:
+            await a_moment()
+        hold.let_go()
+        assert await gatherResults(going) == [None] * 8
+    assert len(receiver.connections) == 8
+
+
+class Held:
+    """Answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.requests: list[Any] = []
+
+    def __call__(self, request: Any) -> int:
+        self.requests.append(request)
+        return never(request)
+
+    def let_go(self) -> None:
+        for request in self.requests:
+            request.setResponseCode(204)
+            request.finish()
+
+
+@contextmanager
+def full_backlog() -> Iterator[int]:
+    """A port that leaves every further connection without an answer."""
+    with ExitStack() as sockets:
+        listening = sockets.enter_context(socket.socket())
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        for _ in range(2):
+            other = sockets.enter_context(socket.socket())
+            other.setblocking(False)
+            other.connect_ex(listening.getsockname())
+        yield listening.getsockname()[1]
+
+
+def a_moment() -> Deferred[None]:
+    turn: Deferred[None] = Deferred()
+    reactor.callLater(0, turn.callback, None)
+    return turn
+
+
+def test_of_the_address_only_the_host_is_shown() -> None:
+    webhook = Webhook(reactor, "https://hook.example.com:8443/in/secret?token=secret", KEY)
+    assert webhook.place == "The webhook at https://hook.example.com:8443"
+    assert "secret" not in repr(webhook)

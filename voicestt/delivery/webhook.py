@@ -1,0 +1,151 @@
+"""Events to a receiver by HTTP: a signed POST for each, whose body is the event as the journal has it."""
+
+import time
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
+
+from OpenSSL.SSL import Error as TlsError
+from service_identity import VerificationError
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectError, DNSLookupError, SSLError, UserError
+from twisted.web.client import HTTPConnectionPool
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IResponse
+
+from voicestt import __version__
+from voicestt.delivery.carrier import Failed, Outcome
+from voicestt.delivery.quiet_agent import quiet_agent
+from voicestt.delivery.retry_after import seconds_after
+from voicestt.delivery.signatures import signed
+from voicestt.events import event_id
+from voicestt.http_bodies import Whole, read_body
+from voicestt.journal.port import Record
+
+AT_ONCE: Final = 8
+CONNECT_SECONDS: Final = 5.0
+ANSWER_SECONDS: Final = 15.0
+# Less than the five seconds after which uvicorn, behind many receivers, closes an idle connection.
+_IDLE_SECONDS: Final = 4
+# The answer's body means nothing; it is read so that its connection can serve again, if that is done soon.
+_LONGEST_BODY: Final = 65_536
+_BODY_SECONDS: Final = 1.0
+_LONGEST_PROBLEM: Final = 200
+# Twisted's own time-out is a UserError.
+_NO_CONNECTION: Final = (ConnectError, DNSLookupError, UserError, SSLError, TlsError, VerificationError)
+
+
+class Webhook:
+    """A Carrier to the receiver at `url`, an address of http or https. The `key` signs (see `signatures`).
+
+    2xx is an arrival, whatever the answer's body; anything else is none. Redirects are not followed.
+    """
+
+    advice: Final = (
+        "look at the receiver's own log, and whether EVENTS_WEBHOOK_URL and EVENTS_WEBHOOK_SECRET are still "
+        "right; delivery goes on by itself."
+    )
+    at_once: Final = AT_ONCE
+    most: Final = 1
+
+    def __init__(
+        self,
+        reactor: Any,
+        url: str,
+        key: bytes,
+        *,
+        answer_seconds: float = ANSWER_SECONDS,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        parts = urlsplit(url)
+        self.place = f"The webhook at {parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        # Without a path Twisted would ask for "?query".
+        self._url = urlunsplit(parts._replace(path=parts.path or "/", fragment="")).encode("ascii")
+        self._reactor = reactor
+        self._key = key
+        self._answer_seconds = answer_seconds
+        self._now = now
+        self._connections = HTTPConnectionPool(reactor)
+        self._connections.maxPersistentPerHost = AT_ONCE
+        self._connections.cachedConnectionTimeout = _IDLE_SECONDS
+        self._agent = quiet_agent(reactor, self._connections, CONNECT_SECONDS)
+
+    def start(self) -> None:
+        """Nothing is needed before the first event."""
+
+    async def stop(self) -> None:
+        """Ends the connections that wait for more."""
+        await self._connections.closeCachedConnections()
+
+    async def carry(self, records: Sequence[Record]) -> list[Outcome]:
+        """Posts one event, see `voicestt.delivery.carrier.Carrier`."""
+        outcomes: list[Outcome] = []
+        for record in records:
+            outcomes.append(outcomes[-1] if any(outcomes) else await self._post_in_time(record))
+        return outcomes
+
+    async def _post_in_time(self, record: Record) -> Outcome:
+        posting = Deferred.fromCoroutine(self._post(record))
+        time_out = self._reactor.callLater(self._answer_seconds, posting.cancel)
+        try:
+            return await posting
+        except Exception as problem:  # noqa: BLE001 - Twisted's client has a dozen kinds, and no kind of them all
+            if not time_out.active():
+                return Failed(f"it did not answer within {self._answer_seconds:g} s")
+            return _failed(problem)
+        finally:
+            if time_out.active():
+                time_out.cancel()
+
+    async def _post(self, record: Record) -> Outcome:
+        now = self._now()
+        proof = signed(self._key, event_id(record.session, record.sequence), int(now), record.payload)
+        headers = Headers({name: [value] for name, value in proof.items()})
+        headers.setRawHeaders("Content-Type", ["application/json"])
+        headers.setRawHeaders("User-Agent", [f"voicestt/{__version__}"])
+        response = await self._agent.request(b"POST", self._url, headers, Whole(record.payload))
+        outcome = _outcome(response, now)
+        await self._pass_over_body(response)
+        return outcome
+
+    async def _pass_over_body(self, response: IResponse) -> None:
+        reading = read_body(response, _LONGEST_BODY)
+        limit = self._reactor.callLater(_BODY_SECONDS, reading.cancel)
+        try:
+            await reading
+        except Exception:  # noqa: BLE001, S110 - what matters was in the first line of the answer
+            pass
+        finally:
+            if limit.active():
+                limit.cancel()
+
+
+def _outcome(response: IResponse, now: float) -> Outcome:
+    code = response.code
+    if 200 <= code < 300:
+        return None
+    if 300 <= code < 400:
+        words = "which is a redirect, and none is followed: EVENTS_WEBHOOK_URL must be the address where it ends"
+        return Failed(f"it answered {code}, {words}")
+    after = response.headers.getRawHeaders("retry-after", [None])[0]
+    # Too many requests is about all of them; any other answer may be about this one.
+    is_whole = code == HTTPStatus.TOO_MANY_REQUESTS
+    return Failed(f"it answered {_with_phrase(code)}", is_whole, seconds_after(after, now))
+
+
+def _with_phrase(code: int) -> str:
+    try:
+        return f"{code} {HTTPStatus(code).phrase}"
+    except ValueError:
+        return str(code)
+
+
+def _failed(problem: Exception) -> Failed:
+    """In words what Twisted's client has to say; some of its kinds hold others."""
+    reasons = getattr(problem, "reasons", None)
+    cause = reasons[0].value if reasons else problem
+    words = f"{type(cause).__name__}: {cause}"[:_LONGEST_PROBLEM].rstrip(". ")
+    if isinstance(cause, _NO_CONNECTION):
+        return Failed(f"no connection: {words}", is_whole=True)
+    return Failed(f"it broke off: {words}")
