@@ -105,6 +105,8 @@ class TwilioLine:
     def pong(self) -> bytes:
         """What the server answers to a ping."""
         received = self.receive()
+        while received is not None and received[0] == TEXT:  # the greeting
+            received = self.receive()
         assert received is not None
         assert received[0] == PONG
         return received[1]

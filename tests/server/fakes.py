@@ -4,7 +4,7 @@ from voicestt.audience import CallDescription, CallEnded, Event, Final, Partial
 from voicestt.settings import Settings
 
 TOKEN = "12345678901234567890123456789012"
-ENVIRONMENT = {"PUBLIC_HOST": "voice.example.com", "TWILIO_AUTH_TOKEN": TOKEN}
+ENVIRONMENT = {"PUBLIC_HOST": "voice.example.com", "TWILIO_AUTH_TOKEN": TOKEN, "JOURNAL_URL": "off"}
 
 CALL = CallDescription("CA1", "MZ1", "AC1", "+972501234567", "+972771234567")
 

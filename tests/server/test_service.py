@@ -25,6 +25,7 @@ from voicestt.google_local import script
 from voicestt.google_local.scripted import ScriptEngine
 from voicestt.google_local.service import LocalGoogle
 from voicestt.google_local.timeline import clip_of
+from voicestt.playout import Playout
 from voicestt.recognisers.endless import EndlessSession
 from voicestt.recognisers.fallback import FallbackSession
 from voicestt.recognisers.feed import Feed
@@ -32,6 +33,7 @@ from voicestt.recognisers.google import GoogleSession
 from voicestt.recognisers.single_shot import SingleShotSession
 from voicestt.server.calls import LiveCall
 from voicestt.server.service import KEEP_ALIVE_SECONDS, VoiceService
+from voicestt.server.speaker import Speaker
 from voicestt.simulator.signatures import signature
 
 SCRIPT = script.parse(
@@ -281,7 +283,17 @@ async def test_what_never_started_can_be_stopped(tmp_path: Path) -> None:
 
 # Not the socket's own protocol: Twisted's log keeps the first events, and who logged them, until logging begins,
 # which it never does under pytest.
-OF_A_CALL = (LiveCall, Conversation, FallbackSession, EndlessSession, Feed, GoogleSession, SingleShotSession)
+OF_A_CALL = (
+    LiveCall,
+    Speaker,
+    Playout,
+    Conversation,
+    FallbackSession,
+    EndlessSession,
+    Feed,
+    GoogleSession,
+    SingleShotSession,
+)
 FAULTS = (
     "",
     "next streaming: error UNAVAILABLE after 1 s of audio",

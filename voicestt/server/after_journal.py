@@ -12,7 +12,10 @@ from voicestt.server.call_log import CallLog
 
 
 class AfterJournal:
-    """Readers of the journal. `published` takes what applications are to get from there."""
+    """Readers of the journal. `published` takes what applications are to get from there.
+
+    A fact that can be called is, when everything before it has been written.
+    """
 
     def __init__(self, log: CallLog, published: Callable[[Sequence[Record]], None]) -> None:
         self._log = log
@@ -21,7 +24,9 @@ class AfterJournal:
     def written(self, entries: Sequence[Written]) -> None:
         """See `voicestt.journal.port.Readers`."""
         for entry in entries:
-            if not entry.was_late and isinstance(entry.fact, Event):
+            if callable(entry.fact):
+                entry.fact()
+            elif not entry.was_late and isinstance(entry.fact, Event):
                 self._log.tell(entry.fact)
         records = [entry.record for entry in entries if entry.record is not None]
         if records:

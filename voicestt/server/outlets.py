@@ -1,0 +1,150 @@
+"""What words leave the server by, and who speaks to callers: made, started and stopped here.
+
+The journal comes first: the log, the pages that listen and the deliveries get what is in it. The application's
+handler in this process is told at once.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
+from twisted.logger import Logger
+
+from voicestt.audience import Audience
+from voicestt.delivery.deliverer import Deliverer
+from voicestt.delivery.destinations import deliverers_of, destinations_of
+from voicestt.greeting import BadGreeting, greeting_of
+from voicestt.handler.loading import load_handler
+from voicestt.handler.service import Handlers
+from voicestt.handler.twilio_rest import TwilioCalls
+from voicestt.journal.journal import Journal
+from voicestt.journal.no_journal import NoJournal
+from voicestt.journal.port import Record
+from voicestt.line import Line
+from voicestt.server.after_journal import AfterJournal
+from voicestt.server.call_log import CallLog
+from voicestt.server.feed import Feed
+from voicestt.server.publishing import Publishing
+from voicestt.settings import Settings
+from voicestt.tts.engines import synthesiser_of
+from voicestt.tts.port import Synthesiser
+
+_LAST_DELIVERIES_SECONDS = 3.0
+_LOOK_SECONDS = 0.05
+
+
+class Outlets:
+    """`greeting` is what callers hear at once, mu-law; it is there when `start` has returned."""
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any, settings: Settings, log: CallLog) -> None:
+        self._reactor = reactor
+        self._settings = settings
+        self._journal = self._make_journal(AfterJournal(log, self._published))
+        self._deliverers: Sequence[Deliverer] = ()
+        self._handlers: Handlers | None = None
+        self._publishing = Publishing(self._journal)
+        self.feed = Feed(reactor, self._journal, settings.events_token)
+        self.greeting = b""
+
+    @property
+    def health(self) -> Mapping[str, object]:
+        """Counts, for the health check."""
+        health: dict[str, object] = {each.destination.name: asdict(each.figures) for each in self._deliverers}
+        if self._handlers is not None:
+            health["handler"] = asdict(self._handlers.counts)
+        return health
+
+    def audience_of(self, line: Line) -> Audience:
+        """Who is told of the call on `line`."""
+        return self._publishing.of_call(line)
+
+    async def start(self) -> None:
+        """Everything is checked before the first call comes.
+
+        Raises:
+            SpeechError, BadGreeting, BadHandler, BadJournal, CannotDeliver: in words, with what to do.
+        """
+        settings = self._settings
+        speaks = await deferToThread(synthesiser_of, settings)
+        self.greeting = await self._make_greeting(speaks)
+        handlers = None if settings.handler is None else self._make_handlers(settings.handler, speaks)
+        if isinstance(self._journal, Journal):
+            self._deliverers = deliverers_of(self._reactor, settings, self._journal)
+        await self._journal.open()
+        for deliverer in self._deliverers:
+            deliverer.start()
+        if handlers is not None:
+            handlers.start()
+        self._handlers = handlers
+        self._publishing = Publishing(self._journal, handlers)
+
+    async def stop(self) -> None:
+        """The calls are over: what they told goes where it belongs, as far as that does not take too long."""
+        if self._handlers is not None:
+            await self._handlers.stop()
+        await self._last_deliveries()
+        for deliverer in self._deliverers:
+            await deliverer.stop()
+        await self._journal.close()
+        await self.feed.stop()
+
+    def _make_journal(self, readers: AfterJournal) -> Journal | NoJournal:
+        settings = self._settings
+        if settings.journal_url == "off":
+            return NoJournal(self._reactor, readers)
+        return Journal(
+            self._reactor,
+            settings.journal_url,
+            readers,
+            destinations_of(settings),
+            days=settings.journal_days,
+            redact=settings.journal_redact,
+        )
+
+    async def _make_greeting(self, speaks: Synthesiser | None) -> bytes:
+        settings = self._settings
+        speak = None if speaks is None else speaks.speak
+        try:
+            greeting: bytes = await deferToThread(greeting_of, settings.greeting, settings.greeting_max_ms, speak)
+        except BadGreeting as problem:
+            raise BadGreeting(f"GREETING {problem}") from problem
+        return greeting
+
+    def _make_handlers(self, path: str, speaks: Synthesiser | None) -> Handlers:
+        settings = self._settings
+        token = settings.twilio_auth_token
+        return Handlers(
+            self._reactor,
+            load_handler(path),
+            queue=settings.handler_queue,
+            overflow=settings.handler_overflow,
+            threads=settings.handler_threads,
+            speak=None if speaks is None else speaks.speak,
+            twilio=None if token is None else TwilioCalls(token, settings.twilio_api_url),
+        )
+
+    def _published(self, records: Sequence[Record]) -> None:
+        self.feed.publish(records)
+        for deliverer in self._deliverers:
+            deliverer.wake()
+
+    async def _last_deliveries(self) -> None:
+        """A host that starts afresh forgets its disk: who can be reached is told the last words before the end."""
+        if not isinstance(self._journal, Journal) or not self._deliverers:
+            return
+        give_up = self._reactor.seconds() + _LAST_DELIVERIES_SECONDS
+        written: Deferred[None] = Deferred()
+        written.addTimeout(_LAST_DELIVERIES_SECONDS, self._reactor, lambda _result, _seconds: None)
+        self._journal.put(None, partial(written.callback, None))
+        await written
+        for deliverer in self._deliverers:
+            while self._reactor.seconds() < give_up and not deliverer.figures.is_down:
+                if not await self._journal.pending(deliverer.destination.name, 1):
+                    break
+                await deferLater(self._reactor, _LOOK_SECONDS)
