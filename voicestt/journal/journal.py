@@ -184,10 +184,7 @@ class Journal:
     def _hear(self, news: News) -> None:
         if self._is_through:
             return
-        written = []
-        for entry, record in news.written:
-            entry.is_over = True
-            written.append(Written(record, entry.fact, entry.was_late))
+        written = [self._written(entry, record) for entry, record in news.written]
         written += [Written(record, None) for record in news.found]
         if written:
             self._readers.written(written)
@@ -195,6 +192,14 @@ class Journal:
             if done in self._asked:
                 self._asked.remove(done)
                 done.callback(answer)
+
+    def _written(self, entry: Entry, record: Record | None) -> Written:
+        entry.is_over = True
+        if record is None and entry.event is not None and not entry.was_late:
+            # It is kept out of the journal: nobody shall take it for written.
+            entry.was_late = True
+            self._readers.late([entry.fact])
+        return Written(record, entry.fact, entry.was_late)
 
     def _complain(self, gone: Sequence[Entry]) -> None:
         # Not within `put`: whoever put is not ready to be told.

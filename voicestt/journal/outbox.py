@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+import msgspec
+from sqlalchemy import Connection, bindparam, delete, select, text, update
 
 from voicestt.journal.payloads import Whole, clean_text
 from voicestt.journal.port import Pending, Record
@@ -12,6 +13,8 @@ from voicestt.journal.tables import events, outbox, sessions
 
 _AT_ONCE = 500
 _LONGEST_ERROR = 1_000
+
+_encode = msgspec.json.Encoder().encode
 
 _this = (outbox.c.destination == bindparam("of_destination")) & (outbox.c.number == bindparam("of_number"))
 _fail = (
@@ -32,6 +35,25 @@ _record_columns = (
     *(events.c.number, events.c.session, events.c.sequence),
     *(events.c.type, events.c.call_sid, events.c.payload),
 )
+# A query of its own, in order: PostgreSQL would walk through all events of a month to the first of these.
+_here = (
+    select(outbox.c.number, outbox.c.attempts)
+    .where(outbox.c.destination == bindparam("of_destination"), outbox.c.laid_aside_at.is_(None))
+    .order_by(outbox.c.number)
+    .subquery("here")
+)
+_pending = (
+    select(*_record_columns, events.c.written_at, _here.c.attempts)
+    .join_from(_here, events, _here.c.number == events.c.number)
+    .join(sessions, sessions.c.session == events.c.session)
+    .where(sessions.c.owner == bindparam("of_owner"))
+    .order_by(_here.c.number)
+)
+# There may be thousands: as parameters, each number of them would be a statement of its own.
+_is_idle = {
+    "sqlite": text("voicestt_sessions.session NOT IN (SELECT value FROM json_each(:busy))"),
+    "postgresql": text("voicestt_sessions.session NOT IN (SELECT json_array_elements_text(CAST(:busy AS json)))"),
+}
 _since = select(*_record_columns).where(events.c.number > bindparam("after")).order_by(events.c.number)
 
 
@@ -80,21 +102,9 @@ def pending(
     connection: Connection, whole: Whole, owner: str, destination: str, limit: int, busy: Collection[str]
 ) -> list[Pending]:
     """The first `limit` of the sessions of `owner` that are not `busy`, by their numbers."""
-    asked = (
-        select(*_record_columns, events.c.written_at, outbox.c.attempts)
-        .join_from(outbox, events, outbox.c.number == events.c.number)
-        .join(sessions, sessions.c.session == events.c.session)
-        .where(
-            outbox.c.destination == destination,
-            outbox.c.laid_aside_at.is_(None),
-            sessions.c.owner == owner,
-        )
-        .order_by(outbox.c.number)
-        .limit(limit)
-    )
-    if busy:
-        asked = asked.where(events.c.session.not_in(list(busy)))
-    rows = connection.execute(asked)
+    asked = _pending.where(_is_idle[connection.dialect.name]) if busy else _pending
+    values = {"of_destination": destination, "of_owner": owner, "busy": _encode(list(busy)).decode()}
+    rows = connection.execute(asked.limit(limit), values)
     return [Pending(_record(whole, *row[:6]), row.written_at, row.attempts) for row in rows]
 
 

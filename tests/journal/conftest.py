@@ -1,0 +1,24 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import pytest_twisted
+from twisted.internet.defer import Deferred
+
+from tests.journal.made import Journals
+from tests.postgres import cluster
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/journal.db"
+    return cluster().new_database()
+
+
+@pytest.fixture
+def journals(url: str) -> Iterator[Journals]:
+    made = Journals(url)
+    yield made
+    pytest_twisted.blockon(Deferred.fromCoroutine(made.close()))
