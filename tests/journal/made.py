@@ -32,20 +32,20 @@ class Call:
         self._utterance = 1
 
     def started(self, **more: Any) -> CallStarted:
-        return CallStarted(**{**self._next(), "account_sid": "AC1", "caller": CALLER, "called": CALLED, **more})
+        return CallStarted(**{**self.next(), "account_sid": "AC1", "caller": CALLER, "called": CALLED, **more})
 
     def partial(self, words: str = "shal") -> Partial:
-        return Partial(**self._next(), utterance=self._utterance, text=words, stability=0.5)
+        return Partial(**self.next(), utterance=self._utterance, text=words, stability=0.5)
 
-    def final(self, words: str = "shalom", **more: Any) -> Final:
-        made = Final(**self._next(), utterance=self._utterance, text=words, **more)
+    def final(self, text: str = "shalom", **more: Any) -> Final:
+        made = Final(**{**self.next(), "utterance": self._utterance, "text": text, **more})
         self._utterance += 1
         return made
 
     def ended(self, reason: str = "stop", duration: float = 2.5) -> CallEnded:
-        return CallEnded(**self._next(), reason=reason, duration=duration, finals=self._utterance - 1)
+        return CallEnded(**self.next(), reason=reason, duration=duration, finals=self._utterance - 1)
 
-    def _next(self) -> dict[str, Any]:
+    def next(self) -> dict[str, Any]:
         self._sequence += 1
         return {
             "id": event_id(self.session, self._sequence),

@@ -59,7 +59,8 @@ class Chores:
         with self._database.writing() as connection:
             self._lease.begin(connection, self._database.now(connection))
         now = self._renewed_at = self._settling_since = self._seconds()
-        self._due = {self._renew: now + self._pace.renew, self._look: now, self._delete: now}
+        self._due = {self._renew: now + self._pace.renew, self._delete: now}
+        self._due[self._look] = now + self._do(self._look)
 
     def end(self) -> None:
         """Others may take over what is left."""

@@ -104,7 +104,7 @@ class Database:
 def _dialect_of(url: str) -> _Dialect:
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         # What was pasted is not repeated: it may hold a password.
         raise BadJournal(_NO_URL) from None
     if parsed.drivername == "sqlite":

@@ -135,6 +135,7 @@ class JournalThread:
             self._began(Failure())
             return
         self._began(None)
+        self._tell_news()
         while not self._is_over():
             if not self._has_work():
                 self._bell.wait(self._parts.chores.rest())

@@ -1,0 +1,56 @@
+from twisted.internet.task import Clock
+
+from voicestt.journal.lateness import Lateness
+from voicestt.journal.waiting import Entry
+
+
+def watched(lateness: Lateness, clock: Clock, fact: str) -> Entry:
+    entry = Entry(None, fact, clock.seconds())
+    lateness.watch(entry)
+    return entry
+
+
+def test_who_waits_for_two_seconds_is_told_once_and_in_order(clock: Clock) -> None:
+    told: list[list[object]] = []
+    lateness = Lateness(clock, told.append)
+    lateness.start()
+    one, two = watched(lateness, clock, "one"), watched(lateness, clock, "two")
+    clock.pump([0.25] * 4)
+    three = watched(lateness, clock, "three")
+    clock.pump([0.25] * 3)
+    assert told == []
+    clock.pump([0.25] * 2)
+    assert told == [["one", "two"]]
+    assert (one.was_late, two.was_late, three.was_late) == (True, True, False)
+    clock.pump([0.25] * 20)
+    assert told == [["one", "two"], ["three"]]
+    lateness.stop()
+    assert clock.getDelayedCalls() == []
+
+
+def test_who_is_written_in_time_is_not(clock: Clock) -> None:
+    told: list[list[object]] = []
+    lateness = Lateness(clock, told.append)
+    lateness.start()
+    one, _two = watched(lateness, clock, "one"), watched(lateness, clock, "two")
+    one.is_over = True
+    clock.pump([0.25] * 10)
+    assert told == [["two"]]
+    lateness.stop()
+
+
+def test_all_can_be_told_at_once_and_it_knows_who_waits(clock: Clock) -> None:
+    told: list[list[object]] = []
+    lateness = Lateness(clock, told.append)
+    one, two = watched(lateness, clock, "one"), watched(lateness, clock, "two")
+    lateness.tell_all()
+    three = watched(lateness, clock, "three")
+    assert lateness.waiting() == [one, two, three]
+    one.is_over = True
+    lateness.tell_all()
+    assert told == [["one", "two"], ["three"]]
+    assert lateness.waiting() == [two, three]
+
+
+def test_stopping_what_never_began_is_allowed(clock: Clock) -> None:
+    Lateness(clock, print).stop()

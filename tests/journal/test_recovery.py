@@ -1,0 +1,269 @@
+"""What a process leaves behind, and who takes it over."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from twisted.internet.threads import deferToThread
+
+from tests.conftest import Logged
+from tests.journal.made import FAST, REDIS, WEBHOOK, Call, Journals, Opened, eventually, numbers
+from tests.recognisers.on_reactor import on_reactor, reactor
+from voicestt.events import CallEnded, decode, event_id
+from voicestt.journal.leases import this_process
+
+_NEVER = replace(FAST, renew=3_600.0, look=3_600.0)
+_NOT_SETTLED = replace(FAST, settled=3_600.0)
+_DEAD = 2**22 + 1  # Linux has no process of so high a number
+
+
+class Writer:
+    """A process that writes, and what it says."""
+
+    def __init__(self, url: str, finals: int) -> None:
+        command = [sys.executable, "-m", "tests.journal.writing_process", url, WEBHOOK.name, str(finals)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    async def read(self, count: int) -> list[str]:
+        """The next ids that it was told of."""
+        return await deferToThread(lambda: [self._line() for _ in range(count)])
+
+    def kill(self) -> list[str]:
+        """Ends it at once; the ids that it still said."""
+        assert self.process.stdout is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(30)
+        rest = self.process.stdout.read()
+        self.process.stdout.close()
+        return rest.split("\n")[:-1]  # what is behind the last line's end was cut off
+
+    def _line(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+
+@pytest.fixture
+def writers(url: str) -> Iterator[Any]:
+    made: list[Writer] = []
+
+    def start(finals: int) -> Writer:
+        made.append(Writer(url, finals))
+        return made[-1]
+
+    yield start
+    for each in made:
+        if each.process.poll() is None:
+            each.kill()
+
+
+async def leave(journals: Journals, call: Call, *events: Any) -> Opened:
+    """A journal that is open, and whose process will be said to be another."""
+    opened = await journals.open(WEBHOOK)
+    await opened.write(*events)
+    assert {event.session for event in events} == {call.session}
+    return opened
+
+
+def pretend(journals: Journals, changes: str, **values: Any) -> None:
+    """Changes the rows of all who write at present."""
+    journals.do(f"UPDATE voicestt_instances SET {changes}", **values)
+
+
+class TestKilled:
+    @on_reactor
+    async def test_no_event_that_was_told_is_lost_by_a_kill(self, journals: Journals, writers: Any) -> None:
+        writer = writers(finals=100_000)
+        told = await writer.read(500)
+        told += writer.kill()
+        opened = await journals.open(WEBHOOK)
+        rows = journals.do("SELECT session, sequence FROM voicestt_events ORDER BY number")
+        written = [event_id(row.session, row.sequence) for row in rows]
+        assert len(told) >= 500
+        assert set(told) <= set(written)
+        # In order, without a gap in any session, and all of it is to be delivered, by us.
+        for session in {row.session for row in rows}:
+            of_it = [row.sequence for row in rows if row.session == session]
+            assert of_it == list(range(1, len(of_it) + 1))
+        assert len(await opened.pending(limit=100_000)) == len(rows)
+
+    @on_reactor
+    async def test_calls_that_never_ended_are_closed_as_such(
+        self, journals: Journals, writers: Any, logged: Logged
+    ) -> None:
+        writer = writers(finals=3)
+        await writer.read(40)
+        writer.kill()
+        opened = await journals.open(WEBHOOK)
+        await opened.told.until_written(10)
+        ends = [decode(record.payload) for record in opened.told.records]
+        assert opened.told.facts == [None] * 10
+        for end in ends:
+            assert isinstance(end, CallEnded)
+            assert (end.recovered, end.reason, end.finals) == (True, "the server was killed", 3)
+            assert (end.sequence, end.id, end.stream_sid) == (5, event_id(end.session, 5), "MZ1")
+        assert sorted(end.call_sid for end in ends) == [f"CA{number}" for number in range(10)]
+        assert all(row[0] for row in journals.do("SELECT closed_by_recovery FROM voicestt_sessions"))
+        assert len(await opened.pending()) == 50
+        assert logged.matching("10 calls of a server that is gone are taken over; 10 of them had not ended")
+
+    @on_reactor
+    async def test_a_server_that_runs_keeps_its_calls(self, journals: Journals, writers: Any) -> None:
+        writer = writers(finals=3)
+        await writer.read(40)
+        opened = await journals.open(WEBHOOK)
+        assert await opened.pending() == []
+        assert journals.do("SELECT * FROM voicestt_sessions WHERE ended_at IS NOT NULL") == []
+        writer.kill()
+        # And when it is killed while we run, we notice.
+        await opened.told.until_written(10)
+        assert len(await opened.pending()) == 50
+
+    @on_reactor
+    async def test_two_that_write_at_once_write_everything(self, journals: Journals, writers: Any) -> None:
+        both = [writers(finals=100), writers(finals=100)]
+        for writer in both:
+            told = await writer.read(1_010)
+            assert "late" not in " ".join(told)
+        assert journals.do("SELECT count(*) FROM voicestt_events")[0][0] == 2_020
+
+
+class TestTakingOver:
+    @on_reactor
+    async def test_who_closes_well_leaves_its_deliveries_to_the_next(self, journals: Journals) -> None:
+        call = Call()
+        first = await leave(journals, call, call.started(), call.final(), call.ended())
+        left = numbers(await first.pending())
+        await first.journal.close()
+        second = await journals.open(WEBHOOK)
+        assert numbers(await second.pending()) == left
+        assert second.told.entries == []  # it had ended: there is nothing to close
+
+    @on_reactor
+    async def test_what_is_delivered_is_left_alone(self, journals: Journals) -> None:
+        call = Call()
+        first = await leave(journals, call, call.started(), call.ended())
+        await first.journal.delivered("webhook", numbers(await first.pending()))
+        await first.journal.close()
+        await journals.open(WEBHOOK)
+        (row,) = journals.do("SELECT s.owner, i.id FROM voicestt_sessions s, voicestt_instances i")
+        assert row.owner != row.id
+
+    @on_reactor
+    async def test_of_two_that_find_a_dead_one_each_call_goes_to_one(self, journals: Journals) -> None:
+        calls = [Call(f"CA{number}") for number in range(450)]
+        first = await journals.open(WEBHOOK)
+        await first.write(*(call.started() for call in calls))
+        both = [await journals.open(WEBHOOK), await journals.open(WEBHOOK)]
+        journals.do(
+            "UPDATE voicestt_instances SET pid = :dead WHERE id = :id", dead=_DEAD, id=first.journal._owner
+        )
+        await eventually(lambda: sum(len(each.told.entries) for each in both) == 450)
+        found = [number for each in both for number in numbers(await each.pending(limit=2_000))]
+        assert len(found) == len(set(found)) == 900
+        ends = journals.do("SELECT session FROM voicestt_events WHERE type = 'call_ended'")
+        assert len(ends) == len(set(ends)) == 450
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            pytest.param(f"pid = {_DEAD}", id="its process does not run"),
+            pytest.param("started = 'earlier'", id="its number is another process's now"),
+            pytest.param(f"pid = {os.getpid()}, started = 'earlier'", id="its number is ours now"),
+            pytest.param("pid = 4611686018427387904", id="its number is none"),
+            pytest.param("host = 'another', seen_at = seen_at - 61", id="it was not seen for a minute"),
+            pytest.param("seen_at = seen_at - 61", id="it runs and was not seen for a minute"),
+            pytest.param("host = 'another', ended_at = seen_at", id="it ended"),
+        ],
+    )
+    @on_reactor
+    async def test_it_is_gone(self, journals: Journals, changes: str) -> None:
+        call = Call()
+        slow = await journals.open(WEBHOOK, pace=_NEVER)
+        await slow.write(call.started(), call.final())
+        pretend(journals, changes)
+        opened = await journals.open(WEBHOOK)
+        await opened.told.until_written(1)
+        assert [each.record.type for each in await opened.pending()] == ["call_started", "final", "call_ended"]
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            pytest.param("pid = pid", id="it runs"),
+            pytest.param("host = 'another', pid = 4711", id="it is elsewhere and was seen"),
+            pytest.param("host = 'another', seen_at = seen_at - 50", id="it was seen within the minute"),
+        ],
+    )
+    @on_reactor
+    async def test_it_is_not_gone(self, journals: Journals, changes: str) -> None:
+        call = Call()
+        slow = await journals.open(WEBHOOK, pace=_NEVER)
+        await slow.write(call.started())
+        pretend(journals, changes)
+        opened = await journals.open(WEBHOOK)
+        for _ in range(5):  # five looks, at least
+            await opened.write(Call().started())
+            await eventually(_after(opened, 0.06))
+        assert opened.told.facts.count(None) == 0
+
+    @on_reactor
+    async def test_after_an_outage_nobody_is_taken_for_dead_at_once(self, journals: Journals) -> None:
+        call = Call()
+        slow = await journals.open(WEBHOOK, pace=_NEVER)
+        await slow.write(call.started())
+        pretend(journals, "host = 'another', seen_at = seen_at - 3600")
+        opened = await journals.open(WEBHOOK, pace=_NOT_SETTLED)
+        await eventually(_after(opened, 0.3))
+        assert opened.told.entries == []
+
+    @on_reactor
+    async def test_who_was_taken_for_dead_says_so_and_loses_no_word(
+        self, journals: Journals, logged: Logged
+    ) -> None:
+        call = Call()
+        slow = await journals.open(WEBHOOK, pace=_NEVER)
+        await slow.write(call.started(), call.final("one"))
+        pretend(journals, "seen_at = seen_at - 61")
+        other = await journals.open(WEBHOOK)
+        await other.told.until_written(1)
+        # It wakes up, and its caller speaks on.
+        await slow.write(call.final("two"), call.final("three"), call.ended())
+        rows = journals.do("SELECT sequence, type FROM voicestt_events ORDER BY number")
+        types = ["call_started", "final", "call_ended", "final", "final", "call_ended"]
+        assert [tuple(row) for row in rows] == list(enumerate(types, 1))
+        assert [each.record.type for each in await other.pending()] == types
+        (row,) = journals.do("SELECT reason, closed_by_recovery FROM voicestt_sessions")
+        assert tuple(row) == ("stop", False)
+
+    @on_reactor
+    async def test_who_was_taken_for_dead_begins_anew(self, journals: Journals, logged: Logged) -> None:
+        opened = await journals.open()
+        journals.do("DELETE FROM voicestt_instances")
+        await eventually(lambda: logged.matching("another took its calls for dead"))
+        assert len(journals.do("SELECT * FROM voicestt_instances")) == 1
+        await opened.write(Call().started())
+
+    @on_reactor
+    async def test_calls_of_nobody_are_anybody_s(self, journals: Journals) -> None:
+        call = Call()
+        first = await leave(journals, call, call.started(), call.ended())
+        await first.journal.close()
+        second = await journals.open(REDIS)
+        journals.do("UPDATE voicestt_sessions SET owner = NULL")
+        opened = await journals.open(WEBHOOK)
+        await eventually(lambda: journals.do("SELECT owner FROM voicestt_sessions")[0].owner is not None)
+        assert len(await opened.pending()) + len(await second.pending()) == 2
+
+
+def test_this_process_runs_and_knows_since_when() -> None:
+    assert this_process() == this_process()
+    assert this_process().pid == os.getpid()
+
+
+def _after(opened: Opened, seconds: float) -> Any:
+    until = reactor.seconds() + seconds
+    return lambda: reactor.seconds() >= until

@@ -1,0 +1,58 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.journal.made import Call
+from voicestt.journal.waiting import Entry, Waiting
+
+
+def final() -> Entry:
+    return Entry(Call().final(), None, 0.0)
+
+
+def partial() -> Entry:
+    return Entry(Call().partial(), None, 0.0)
+
+
+def test_it_gives_back_what_it_got_in_order() -> None:
+    waiting, entries = Waiting(), [final() for _ in range(5)]
+    assert [waiting.put(entry) for entry in entries] == [[]] * 5
+    assert len(waiting) == 5
+    assert waiting.take(3) + waiting.take(3) + waiting.take(3) == entries
+
+
+def test_partials_go_first() -> None:
+    waiting = Waiting(most=10)
+    finals, partials = [final() for _ in range(6)], [partial() for _ in range(4)]
+    for entry in finals[:3] + partials + finals[3:]:
+        assert waiting.put(entry) == []
+    one_more = final()
+    assert waiting.put(one_more) == partials
+    assert waiting.take(99) == [*finals, one_more]
+    assert waiting.dropped == 4
+
+
+def test_then_the_oldest_of_the_others_go_a_bunch_at_a_time() -> None:
+    waiting = Waiting(most=100)
+    entries = [Entry(None, None, 0.0), *(final() for _ in range(100))]
+    gone = [waiting.put(entry) for entry in entries]
+    assert gone[:-1] == [[]] * 100
+    assert gone[-1] == entries[:5]
+    assert waiting.take(200) == entries[5:]
+
+
+@given(st.integers(1, 50), st.lists(st.sampled_from(["final", "partial", "take"]), max_size=300))
+def test_nothing_is_lost_unsaid_and_order_stays(most: int, steps: list[str]) -> None:
+    waiting = Waiting(most)
+    put: list[Entry] = []
+    gone: list[Entry] = []
+    taken: list[Entry] = []
+    for step in steps:
+        if step == "take":
+            taken += waiting.take(7)
+        else:
+            put.append(final() if step == "final" else partial())
+            gone += waiting.put(put[-1])
+        assert len(waiting) <= most
+    taken += waiting.take(most)
+    assert [entry for entry in put if entry not in gone] == taken
+    assert len(gone) == waiting.dropped

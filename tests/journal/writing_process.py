@@ -1,0 +1,42 @@
+"""A process of its own that writes events and waits to be ended; it prints the ids of those that are written.
+
+python -m tests.journal.writing_process URL DESTINATION FINALS: ten calls of so many finals each, that never end.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from twisted.internet import reactor, task
+from twisted.internet.defer import Deferred, ensureDeferred
+
+from tests.journal.made import Call
+from voicestt.journal.journal import Journal
+from voicestt.journal.port import Destination, Written
+
+
+class _Printing:
+    def written(self, entries: Sequence[Written]) -> None:
+        for entry in entries:
+            print(entry.fact, flush=True)
+
+    def late(self, facts: Sequence[object]) -> None:
+        print("late", *facts, flush=True)
+
+
+async def _write(url: str, destination: str, finals: int) -> None:
+    journal = Journal(reactor, url, _Printing(), [Destination(destination, True)], days=0, redact="none")
+    await journal.open()
+    calls = [Call(f"CA{number}") for number in range(10)]
+    for call in calls:
+        event = call.started()
+        journal.put(event, event.id)
+    for _ in range(finals):
+        for call in calls:
+            final = call.final()
+            journal.put(final, final.id)
+        await task.deferLater(reactor, 0.001)
+    await Deferred()
+
+
+if __name__ == "__main__":
+    task.react(lambda _reactor: ensureDeferred(_write(sys.argv[1], sys.argv[2], int(sys.argv[3]))))
