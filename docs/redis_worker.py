@@ -1,0 +1,183 @@
+"""Does slow work with calls' events, from Redis Streams: an example to copy and change. `pip install redis` first.
+
+    python redis_worker.py --shards 4 --name one
+    python redis_worker.py --shards 4 --name two     # on another machine, and as many as you like
+
+voicestt puts all events of a call into one of the streams `voicestt:events:0`, `…:1`, and on (REDIS_SHARDS of
+them), in order. So that they are also worked on in order, each stream has one worker at a time: whoever holds its
+lease. The workers share the streams out among themselves; when one dies its leases run out, and another goes on
+with what it was given and had not finished (XAUTOCLAIM) before anything newer.
+
+An event is acknowledged (XACK) when its work is done. It can come twice: voicestt was not sure that Redis had it,
+or a worker died between the work and the acknowledgement. Repeats of what is done are dropped by the event's id;
+for what a dying worker had half done, the work itself must bear to be done again.
+"""
+
+import argparse
+import json
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import redis
+
+STREAM = "voicestt:events:"
+REMEMBERED_SECONDS = 86_400
+AT_ONCE = 20
+IDLE_SECONDS = 0.1
+
+# KEYS are a lease and its stream, ARGV[1] is the worker. TAKE is for whoever comes first, or had it already; the
+# others do something only for who holds the lease.
+TAKE = (
+    "local holder = redis.call('get', KEYS[1]) if holder and holder ~= ARGV[1] then return false end "
+    "return redis.call('set', KEYS[1], ARGV[1], 'px', ARGV[2])"
+)
+_MINE = "if redis.call('get', KEYS[1]) ~= ARGV[1] then return false end "
+KEEP = _MINE + "return redis.call('pexpire', KEYS[1], ARGV[2])"
+RELEASE = _MINE + "return redis.call('del', KEYS[1])"
+READ = _MINE + (
+    "local new = redis.call('xreadgroup', 'group', ARGV[2], ARGV[1], 'count', ARGV[3], 'streams', KEYS[2], '>') "
+    "return new and new[1][2]"
+)
+CLAIM = _MINE + "return redis.call('xautoclaim', KEYS[2], ARGV[2], ARGV[1], 0, ARGV[4], 'count', ARGV[3])"
+
+
+def work(event: dict[str, Any]) -> None:
+    """Yours: ask a language model, write into a CRM, … It must take less time than the lease.
+
+    What it raises ends this worker, and the event goes to another.
+    """
+    print(json.dumps(event, ensure_ascii=False), flush=True)
+
+
+class Worker:
+    """One of the workers of `group`, under a `name` that no other has."""
+
+    def __init__(self, url: str, group: str, name: str, shards: int, lease: float) -> None:
+        self._redis: Any = redis.Redis.from_url(url, decode_responses=True)
+        self._group = group
+        self._name = name
+        self._streams = [f"{STREAM}{shard}" for shard in range(shards)]
+        self._lease = lease
+        self._mine: list[str] = []
+        self._shared_out = 0.0  # time.monotonic() of it
+        self.stopping = False
+
+    def run(self) -> None:
+        """Works until `stopping`. A Redis that is down is waited for."""
+        while not self.stopping:
+            try:
+                if not self._turn():
+                    time.sleep(IDLE_SECONDS)
+            except (redis.ConnectionError, redis.TimeoutError) as problem:
+                print(f"# Redis: {problem}", flush=True)
+                time.sleep(1)
+                # What was under way is taken up again before anything newer.
+                self._mine, self._shared_out = [], 0.0
+        self._leave()
+
+    def _turn(self) -> bool:
+        """Whether there was anything to do."""
+        if time.monotonic() - self._shared_out > self._lease / 5:
+            self._share_out()
+        found = [self._do_all(stream, self._read(stream)) for stream in list(self._mine)]
+        return any(found)
+
+    def _read(self, stream: str) -> list[Any]:
+        new: list[Any] = self._script(READ, stream, self._group, AT_ONCE) or []
+        return new
+
+    def _do_all(self, stream: str, entries: list[Any]) -> bool:
+        for entry_id, fields in entries:
+            # What is left of a stream that is not ours any more, its new worker takes over.
+            if self.stopping or not self._keep(stream):
+                break
+            self._do(stream, entry_id, dict(zip(fields[::2], fields[1::2], strict=True)))
+        return bool(entries)
+
+    def _do(self, stream: str, entry_id: str, fields: dict[str, str]) -> None:
+        done = f"voicestt:done:{self._group}:{fields['id']}"
+        if not self._redis.exists(done):
+            work(json.loads(fields["event"]))
+        with self._redis.pipeline() as both:
+            both.set(done, 1, ex=REMEMBERED_SECONDS)
+            both.xack(stream, self._group, entry_id)
+            both.execute()
+
+    def _take_over(self, stream: str) -> None:
+        """First what a worker was given and has not finished: it is not at it, or it would have the lease."""
+        try:
+            self._redis.xgroup_create(stream, self._group, id="0", mkstream=True)
+        except redis.ResponseError as problem:
+            if "BUSYGROUP" not in str(problem):
+                raise
+        for entries in self._unfinished(stream):
+            self._do_all(stream, entries)
+
+    def _unfinished(self, stream: str) -> Iterator[list[Any]]:
+        start = "0-0"
+        while claimed := self._script(CLAIM, stream, self._group, AT_ONCE, start):
+            start = claimed[0]
+            yield [entry for entry in claimed[1] if entry]
+            if start == "0-0" or self.stopping:
+                return
+
+    def _share_out(self) -> None:
+        """Keeps, takes or gives back streams, so that every worker has about as many."""
+        self._shared_out = time.monotonic()
+        now, workers = time.time(), f"voicestt:workers:{self._group}"
+        self._redis.zadd(workers, {self._name: now})
+        alive = self._redis.zcount(workers, now - self._lease, "+inf")
+        share = -(-len(self._streams) // max(1, alive))
+        self._mine = [stream for stream in self._mine if self._keep(stream)]
+        for stream in self._mine[share:]:
+            self._release(stream)
+        for stream in self._streams:
+            if len(self._mine) < share and stream not in self._mine and self._take(stream):
+                self._mine.append(stream)
+                self._take_over(stream)
+
+    def _take(self, stream: str) -> bool:
+        return bool(self._script(TAKE, stream, int(self._lease * 1_000)))
+
+    def _keep(self, stream: str) -> bool:
+        return bool(self._script(KEEP, stream, int(self._lease * 1_000)))
+
+    def _release(self, stream: str) -> None:
+        self._mine.remove(stream)
+        self._script(RELEASE, stream)
+
+    def _script(self, script: str, stream: str, *values: object) -> Any:
+        return self._redis.eval(script, 2, self._key(stream), stream, self._name, *values)
+
+    def _key(self, stream: str) -> str:
+        return f"voicestt:lease:{self._group}:{stream}"
+
+    def _leave(self) -> None:
+        for stream in list(self._mine):
+            self._release(stream)
+        self._redis.zrem(f"voicestt:workers:{self._group}", self._name)
+
+
+def main() -> None:
+    """From the command line; SIGTERM and Ctrl-C end it after the event that it is at."""
+    options = argparse.ArgumentParser(description="Works on the events of calls, from Redis Streams.")
+    options.add_argument("--url", default="redis://127.0.0.1:6379/0", help="as voicestt's REDIS_URL")
+    options.add_argument("--shards", type=int, default=4, help="as voicestt's REDIS_SHARDS")
+    options.add_argument("--group", default="workers", help="each group is given every event")
+    options.add_argument("--name", required=True, help="of this worker, unlike all others of its group")
+    options.add_argument("--lease", type=float, default=15.0, help="seconds after which a dead worker is replaced")
+    chosen = options.parse_args()
+    worker = Worker(chosen.url, chosen.group, chosen.name, chosen.shards, chosen.lease)
+
+    def stop(_number: int, _frame: object) -> None:
+        worker.stopping = True
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    worker.run()
+
+
+if __name__ == "__main__":
+    main()

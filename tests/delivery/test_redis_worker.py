@@ -1,0 +1,202 @@
+"""docs/redis_worker.py, as real processes beside a real Redis that the deliverer writes into."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from tests.conftest import Logged
+from tests.delivery.fakes import MemoryOutbox
+from tests.recognisers.on_reactor import on_reactor, reactor, soon
+from tests.redis_server import RedisServer
+from voicestt.delivery.deliverer import Deliverer
+from voicestt.delivery.redis_streams import RedisStreams
+from voicestt.events import event_id
+from voicestt.journal.port import Destination
+
+ALL = Destination("redis", partials=True)
+PROGRAM = Path(__file__).parents[2] / "docs" / "redis_worker.py"
+SHARDS = 4
+CALLS = 12
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path) as server:
+        yield server
+
+
+@asynccontextmanager
+async def delivering(server: RedisServer, outbox: MemoryOutbox) -> AsyncIterator[Deliverer]:
+    carrier = RedisStreams(reactor, server.url, shards=SHARDS, maxlen=100_000, answer_seconds=0.5)
+    deliverer = Deliverer(reactor, outbox, ALL, carrier)
+    deliverer.start()
+    try:
+        yield deliverer
+    finally:
+        await soon(Deferred.fromCoroutine(deliverer.stop()))
+
+
+class Workers:
+    """Example workers, each a process that writes what it did into a file."""
+
+    def __init__(self, server: RedisServer, folder: Path) -> None:
+        self._server = server
+        self._folder = folder
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str, lease: float = 2.0) -> None:
+        where = ["--url", self._server.url, "--shards", str(SHARDS), "--name", name, "--lease", str(lease)]
+        with self._file(name).open("ab") as output:
+            self._processes[name] = subprocess.Popen([sys.executable, str(PROGRAM), *where], stdout=output)
+
+    def signal(self, name: str, number: int) -> int:
+        process = self._processes.pop(name)
+        process.send_signal(number)
+        return process.wait(20)
+
+    def stop(self) -> None:
+        for name in list(self._processes):
+            assert self.signal(name, signal.SIGTERM) == 0
+
+    def done(self, name: str) -> list[str]:
+        """The ids of what a worker did, in order."""
+        lines = self._file(name).read_text("utf-8").splitlines(keepends=True)
+        whole = [line for line in lines if line.endswith("\n") and not line.startswith("#")]
+        return [json.loads(line)["id"] for line in whole]
+
+    def _file(self, name: str) -> Path:
+        return self._folder / f"{name}.txt"
+
+
+@pytest.fixture
+def workers(redis: RedisServer, tmp_path: Path) -> Iterator[Workers]:
+    with ExitStack() as stack:
+        made = Workers(redis, tmp_path)
+        stack.callback(made.stop)
+        yield made
+
+
+def write(outbox: MemoryOutbox, deliverer: Deliverer, count: int) -> None:
+    for _ in range(count):
+        for call in range(CALLS):
+            outbox.write(f"call{call}")
+    deliverer.wake()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    start = time.monotonic()
+    while not condition():
+        assert time.monotonic() - start < 60
+        pause: Deferred[None] = Deferred()
+        reactor.callLater(0.05, pause.callback, None)
+        await pause
+
+
+def by_call(ids: list[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for each in ids:
+        found[each.rpartition("-")[0]].append(each)
+    return found
+
+
+def expected(count: int) -> dict[str, list[str]]:
+    return {f"call{call}": [event_id(f"call{call}", each + 1) for each in range(count)] for call in range(CALLS)}
+
+
+@on_reactor
+async def test_two_workers_share_the_calls_and_do_each_in_order(redis: RedisServer, workers: Workers) -> None:
+    outbox = MemoryOutbox(time.time, [ALL])
+    async with delivering(redis, outbox) as deliverer:
+        workers.start("one")
+        workers.start("two")
+        # Both are there, and each has had the time to take its share.
+        await until(lambda: len(leases(redis)) == SHARDS and set(leases(redis)) == {"one", "two"})
+        for _ in range(10):
+            write(outbox, deliverer, 3)
+        await until(lambda: len(workers.done("one")) + len(workers.done("two")) == 30 * CALLS)
+    one, two = by_call(workers.done("one")), by_call(workers.done("two"))
+    assert one
+    assert two
+    assert not set(one) & set(two)
+    assert one | two == expected(30)
+
+
+@on_reactor
+async def test_a_killed_worker_is_replaced_and_what_it_had_not_finished_is_done_first(
+    redis: RedisServer, workers: Workers
+) -> None:
+    outbox = MemoryOutbox(time.time, [ALL])
+    async with delivering(redis, outbox) as deliverer:
+        workers.start("one")
+        workers.start("two")
+        await until(lambda: set(leases(redis)) == {"one", "two"})
+        write(outbox, deliverer, 200)
+        await until(lambda: len(workers.done("one")) > 100)
+        workers.signal("one", signal.SIGKILL)
+        write(outbox, deliverer, 10)
+        await until(lambda: set(workers.done("one")) | set(workers.done("two")) == all_of(210))
+    one, two = by_call(workers.done("one")), by_call(workers.done("two"))
+    for call, ids in expected(210).items():
+        first = one.get(call, [])
+        # What one did, two goes on with; the last event may have been done and not acknowledged.
+        assert first == ids[: len(first)]
+        assert two.get(call, []) in (ids[len(first) :], ids[max(0, len(first) - 1) :])
+
+
+@on_reactor
+async def test_redis_is_killed_and_workers_and_deliverer_go_on(
+    redis: RedisServer, workers: Workers, logged: Logged
+) -> None:
+    outbox = MemoryOutbox(time.time, [ALL])
+    async with delivering(redis, outbox) as deliverer:
+        workers.start("one")
+        write(outbox, deliverer, 20)
+        await until(lambda: len(workers.done("one")) > 50)
+        redis.kill()
+        write(outbox, deliverer, 20)
+        await until(lambda: logged.matching("Redis at 127.0.0.1"))
+        assert deliverer.figures.is_down
+        redis.start()
+        await until(lambda: set(workers.done("one")) == all_of(40))
+        await until(lambda: not outbox.left(ALL.name))
+    firsts = by_call(list(dict.fromkeys(workers.done("one"))))
+    assert firsts == expected(40)
+
+
+@on_reactor
+async def test_what_voicestt_sends_twice_is_done_once(
+    redis: RedisServer, workers: Workers, logged: Logged
+) -> None:
+    outbox = MemoryOutbox(time.time, [ALL])
+    async with delivering(redis, outbox) as deliverer:
+        write(outbox, deliverer, 1)
+        await until(lambda: not outbox.left(ALL.name))
+        redis.pause()
+        # Few, so that Redis has the whole transaction although nobody waits for its answer any more.
+        write(outbox, deliverer, 1)
+        await until(lambda: logged.matching("is down: TimeoutError"))
+        redis.resume()
+        await until(lambda: not outbox.left(ALL.name))
+        with redis.client() as client:
+            assert sum(client.xlen(name) for name in client.keys("voicestt:events:*")) == 3 * CALLS
+        workers.start("one")
+        await until(lambda: set(workers.done("one")) == all_of(2))
+    assert by_call(workers.done("one")) == expected(2)
+
+
+def leases(server: RedisServer) -> list[str]:
+    with server.client(decode_responses=True) as client:
+        return [client.get(key) for key in client.keys("voicestt:lease:*")]
+
+
+def all_of(count: int) -> set[str]:
+    return {each for ids in expected(count).values() for each in ids}
