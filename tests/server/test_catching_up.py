@@ -41,8 +41,7 @@ class Database:
         self.begun[own] = []
 
     def publish(self) -> None:
-        for each in self.unpublished:
-            self.way.published(each)
+        self.way.published(self.unpublished)
         self.unpublished = []
 
     def look(self) -> None:

@@ -183,6 +183,20 @@ def test_where_the_journal_cannot_be_read_they_are_told_to_come_again(live: Live
     assert logged.matching("what the caller said") == []
 
 
+def test_for_who_went_while_the_journal_was_asked_its_failure_is_nothing(live: LiveServer, logged: Logged) -> None:
+    answers: list[Deferred[None]] = []
+
+    async def wait() -> None:
+        answers.append(Deferred())
+        await answers[-1]
+
+    live.journal.before_answer = wait
+    live.listen("?after=0").lose()
+    live.journal.problem = OSError()
+    answers.pop().callback(None)
+    assert logged.matching("could not be read") == []
+
+
 def test_without_a_journal_they_are_told_from_now_on(clock: Clock) -> None:
     feed = Feed(clock, None, SECRET)
     outlet = Kept()

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any
 
 from tests.server.listening import has_fired, record
@@ -19,6 +20,7 @@ class Kept:
     def __init__(self, room: int = 1_000_000) -> None:
         self.room = room
         self.sent: list[int] = []
+        self.writes = 0
         self.pulses = 0
         self.farewells: list[Farewell] = []
         self.producer: Any = None
@@ -26,8 +28,9 @@ class Kept:
     def attach(self, producer: Any) -> None:
         self.producer = producer
 
-    def send(self, record: Record) -> None:
-        self.sent.append(record.number)
+    def send(self, records: Sequence[Record]) -> None:
+        self.writes += 1
+        self.sent += [record.number for record in records]
         if len(self.sent) >= self.room:
             self.producer.pauseProducing()
 
@@ -54,7 +57,7 @@ class Listening:
 
     def offer(self, count: int, payload: bytes = b"{}") -> None:
         for number in range(1, count + 1):
-            self.listener.offer(record(number, payload=payload))
+            self.listener.offer([record(number, payload=payload)])
 
 
 def test_events_are_passed_on_in_order_while_there_is_room() -> None:
@@ -62,10 +65,21 @@ def test_events_are_passed_on_in_order_while_there_is_room() -> None:
     one.offer(5)
     assert one.outlet.sent == [1, 2, 3]
     one.outlet.make_room(1)
-    assert one.outlet.sent == [1, 2, 3, 4]
-    one.outlet.make_room()
     assert one.outlet.sent == [1, 2, 3, 4, 5]
-    assert one.counters.sent == 5
+    one.listener.offer([record(6)])
+    assert one.outlet.sent == [1, 2, 3, 4, 5]
+    one.outlet.make_room()
+    assert one.outlet.sent == [1, 2, 3, 4, 5, 6]
+    assert one.counters.sent == 6
+
+
+def test_many_events_are_few_writes_but_not_one() -> None:
+    one = Listening(room=100)
+    one.listener.offer([record(number) for number in range(1, 1_001)])
+    assert one.outlet.sent == list(range(1, 101))
+    one.outlet.make_room()
+    assert one.outlet.sent == list(range(1, 1_001))
+    assert one.outlet.writes == 20
 
 
 def test_what_is_not_wanted_neither_waits_nor_counts() -> None:
@@ -81,7 +95,7 @@ def test_one_event_more_than_may_wait_is_too_slow() -> None:
     one.listener.pauseProducing()
     one.offer(MOST_EVENTS)
     assert one.slow == []
-    one.listener.offer(record(MOST_EVENTS + 1))
+    one.listener.offer([record(MOST_EVENTS + 1)])
     assert one.slow == [one.listener]
 
 
@@ -91,21 +105,22 @@ def test_more_bytes_than_may_wait_are_too_slow_and_room_makes_them_less() -> Non
     one.offer(4, b"x" * (MOST_BYTES // 4))
     assert one.slow == []
     one.outlet.make_room(1)
-    one.listener.offer(record(5, payload=b"x" * (MOST_BYTES // 4)))
+    one.offer(4, b"x" * (MOST_BYTES // 4))
     assert one.slow == []
-    one.listener.offer(record(6, payload=b"x"))
+    one.listener.offer([record(5, payload=b"x")])
     assert one.slow == [one.listener]
 
 
 def test_a_page_of_the_past_may_be_larger_and_is_waited_for() -> None:
     one = Listening(room=2)
+    one.offer(2)
     one.listener.offer_page([record(number) for number in range(MOST_EVENTS * 2)])
     assert one.slow == []
     sent = one.listener.all_sent()
     assert not has_fired(sent)
     one.outlet.make_room()
     assert has_fired(sent)
-    assert len(one.outlet.sent) == MOST_EVENTS * 2
+    assert len(one.outlet.sent) == MOST_EVENTS * 2 + 2
 
 
 def test_who_is_sent_away_gets_nothing_more_and_is_told_once() -> None:

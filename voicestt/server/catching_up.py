@@ -43,13 +43,13 @@ class CatchingUp:
             await self._listener.all_sent()
         self._arrive()
 
-    def published(self, record: Record) -> None:
-        """Something happens now."""
+    def published(self, records: Sequence[Record]) -> None:
+        """These happen now."""
         if self._is_there:
-            self._pass(record)
-        elif self._is_reading or record.number <= self._after:
-            self._meanwhile.append(record)
-        # What is further on, and comes between two pages, will be in the next one.
+            self._pass(records)
+        else:
+            # What is further on, and comes between two pages, will be in the next one.
+            self._meanwhile += [each for each in records if self._is_reading or each.number <= self._after]
 
     async def _read(self, read: Read) -> Sequence[Record]:
         self._meanwhile = [record for record in self._meanwhile if self._was_passed_by(record)]
@@ -67,17 +67,17 @@ class CatchingUp:
 
     def _arrive(self) -> None:
         self._is_there = True
-        meanwhile, self._meanwhile = self._meanwhile, []
-        for record in meanwhile:
-            self._pass(record)
+        self._pass(self._meanwhile)
+        self._meanwhile = []
 
     def _see(self, record: Record) -> None:
         self._seen[record.number] = None
         if len(self._seen) > _REMEMBERED:
             del self._seen[next(iter(self._seen))]
 
-    def _pass(self, record: Record) -> None:
-        if record.number not in self._seen:
-            self._listener.offer(record)
-        if record.number >= self._after:
+    def _pass(self, records: Sequence[Record]) -> None:
+        if self._seen:
+            records = [record for record in records if record.number not in self._seen]
+        if records and records[-1].number >= self._after:
             self._seen.clear()  # what this process publishes from here on has larger numbers
+        self._listener.offer(records)

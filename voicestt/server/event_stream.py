@@ -7,7 +7,7 @@
 Source: WHATWG, "HTML Living Standard", section 9.2, "Server-sent events".
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from twisted.internet.interfaces import IPushProducer, IReactorTime
@@ -64,8 +64,8 @@ class _Stream:
     def attach(self, producer: IPushProducer) -> None:
         self._request.registerProducer(producer, True)
 
-    def send(self, record: Record) -> None:
-        self._request.write(block(record))
+    def send(self, records: Sequence[Record]) -> None:
+        self._request.write(b"".join(map(block, records)))
 
     def keep_alive(self) -> None:
         self._request.write(_KEEP_ALIVE)

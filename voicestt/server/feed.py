@@ -34,7 +34,7 @@ class Feed:
         self._clock = clock
         self._history = history
         self._token = token
-        self._takers: dict[Listener, Callable[[Record], None]] = {}
+        self._takers: dict[Listener, Callable[[Sequence[Record]], None]] = {}
         self._closing: set[Listener] = set()
         self._all_gone: Deferred[None] | None = None
         self._journal_turn = DeferredLock()
@@ -69,10 +69,8 @@ class Feed:
 
     def publish(self, records: Sequence[Record]) -> None:
         """These have just been written into the journal, in this order."""
-        if self._takers:
-            for record in records:
-                for take in list(self._takers.values()):
-                    take(record)
+        for take in list(self._takers.values()):
+            take(records)
 
     def join(self, outlet: Outlet, asked: Asked) -> Listener:
         """A listener at `outlet`; `leave` is to be called when its connection is lost."""
@@ -104,6 +102,7 @@ class Feed:
             self._all_gone = Deferred()
             self._all_gone.addTimeout(_FAREWELL_SECONDS, self._clock, lambda _result, _seconds: None)
             await self._all_gone
+            self._all_gone = None
         # The last bytes of those whose connections know no farewell are written in the reactor's next turn.
         await deferLater(self._clock, _WRITING_SECONDS)
 
@@ -115,12 +114,12 @@ class Feed:
         try:
             await way.run(read)
         except Exception as problem:  # noqa: BLE001 - of a database there are many kinds, whose words hold what was said
-            self._log.warn(
-                "The journal could not be read for a listener ({problem}), who was sent away and may come again. "
-                "What to do: see what the journal itself says of it.",
-                problem=type(problem).__name__,
-            )
             if listener.is_open:
+                self._log.warn(
+                    "The journal could not be read for a listener ({problem}), who was sent away and may come "
+                    "again. What to do: see what the journal itself says of it.",
+                    problem=type(problem).__name__,
+                )
                 self._send_away(listener, NO_HISTORY)
 
     def _drop(self, listener: Listener) -> None:

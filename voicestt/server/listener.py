@@ -15,6 +15,7 @@ from voicestt.journal.port import Record
 
 MOST_EVENTS: Final = 1_000
 MOST_BYTES: Final = 4_000_000
+_AT_ONCE: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,8 @@ class Outlet(Protocol):
         """From now on `producer` is told when there is no room, and when there is again."""
         ...
 
-    def send(self, record: Record) -> None:
-        """An event."""
+    def send(self, records: Sequence[Record]) -> None:
+        """These events, in one write: each costs many times what the events in it do."""
         ...
 
     def keep_alive(self) -> None:
@@ -88,9 +89,9 @@ class Listener:
         self._until_sent: list[Deferred[None]] = []
         self.is_open = True
 
-    def offer(self, record: Record) -> None:
-        """Something happens now; it may be nothing that is wanted."""
-        self.offer_page([record])
+    def offer(self, records: Sequence[Record]) -> None:
+        """These happen now; perhaps none of them is wanted."""
+        self.offer_page(records)
         if len(self._waiting) > MOST_EVENTS or self._bytes > MOST_BYTES:
             self._too_slow(self)
 
@@ -142,10 +143,10 @@ class Listener:
 
     def _send(self) -> None:
         while self._waiting and self._has_room:
-            record = self._waiting.popleft()
-            self._bytes -= len(record.payload)
-            self._counters.sent += 1
-            self._outlet.send(record)
+            records = [self._waiting.popleft() for _ in range(min(_AT_ONCE, len(self._waiting)))]
+            self._bytes -= sum(len(record.payload) for record in records)
+            self._counters.sent += len(records)
+            self._outlet.send(records)
         self._tell_if_all_sent()
 
     def _tell_if_all_sent(self) -> None:

@@ -1,0 +1,74 @@
+"""The live events out of a real journal, on SQLite and on PostgreSQL."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from twisted.internet.task import deferLater
+
+from tests.journal.conftest import journals, url
+from tests.journal.made import Call, Journals, Told, eventually
+from tests.recognisers.on_reactor import on_reactor, reactor
+from tests.server.test_listener import Kept
+from voicestt.journal.port import Written
+from voicestt.server.feed import Feed
+from voicestt.server.feed_asked import Asked
+
+__all__ = ["journals", "url"]  # fixtures
+
+
+class Publishing(Told):
+    """Readers that tell a feed."""
+
+    feed: Feed | None = None
+
+    def written(self, entries: Sequence[Written]) -> None:
+        super().written(entries)
+        if self.feed is not None:
+            self.feed.publish([entry.record for entry in entries if entry.record is not None])
+
+
+def has_heard(outlet: Kept, count: int) -> bool:
+    return len(outlet.sent) >= count
+
+
+@on_reactor
+async def test_whenever_one_comes_and_wherever_it_was_it_is_told_everything_once_and_in_order(
+    journals: Journals,
+) -> None:
+    published = Publishing()
+    opened = await journals.open(told=published)
+    published.feed = Feed(reactor, opened.journal, "token")
+    call = Call()
+    past = await opened.write(*(call.final(f"past {number}") for number in range(450)))
+    listeners: list[tuple[int, Kept]] = []
+    for turn in range(200):
+        for _ in range(3):
+            opened.journal.put(call.final(f"now {turn}"), turn)
+        if turn % 5 == 0:
+            after = ([0, *(each.number for each in past)])[turn * 2]
+            listeners.append((after, Kept()))
+            published.feed.join(listeners[-1][1], Asked(after=after))
+        await deferLater(reactor, 0.001)
+    await published.until_written(450 + 600)
+    everything = [each.number for each in published.records]
+    for after, heard in listeners:
+        wanted = [number for number in everything if number > after]
+        await eventually(partial(has_heard, heard, len(wanted)))
+        assert heard.sent == wanted
+    await published.feed.stop()
+
+
+@on_reactor
+async def test_a_journal_that_is_closed_under_a_listener_is_no_error(journals: Journals) -> None:
+    published = Publishing()
+    opened = await journals.open(told=published)
+    feed = Feed(reactor, opened.journal, "token")
+    await opened.write(Call().final())
+    heard = Kept()
+    feed.join(heard, Asked(after=0))
+    closing = Kept()
+    await opened.journal.close()
+    feed.join(closing, Asked(after=0))
+    await eventually(lambda: len(closing.farewells) == 1)
+    assert [farewell.event for farewell in closing.farewells] == ["unavailable"]
+    await feed.stop()
