@@ -14,6 +14,7 @@ from autobahn.twisted.websocket import WebSocketClientFactory
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ClientFactory
 from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
 
 from tests.conftest import Logged
 from tests.recognisers.on_reactor import PATIENCE, on_reactor, reactor, soon
@@ -75,10 +76,11 @@ class OneOf:
         self._events = events
         self._is_started = False
 
-    def start(self) -> int:
+    async def start(self) -> int:
         """The port it listens on."""
         self._is_started = True
         self.service.startService()
+        await until(lambda: self.service.addresses)
         return int(self.service.addresses[0].port)
 
     async def stop(self) -> None:
@@ -152,7 +154,7 @@ async def get(port: int, path: str) -> Answer:
 @on_reactor
 async def test_a_call_from_end_to_end(make: Callable[..., OneOf], google: LocalGoogle, logged: Logged) -> None:
     one = make()
-    port = one.start()
+    port = await one.start()
     caller = await join(port)
     say(caller, CONNECTED, start("CA7"), *frames(7))
     await until(lambda: "🟡 Partial: שלום" in logged.lines)
@@ -176,7 +178,7 @@ async def test_with_the_flag_off_there_are_requests_and_finals_only(
     make: Callable[..., OneOf], google: LocalGoogle, logged: Logged
 ) -> None:
     one = make(ENABLE_STREAMING_STT="false")
-    caller = await join(one.start())
+    caller = await join(await one.start())
     say(caller, CONNECTED, start(), *frames(8), STOP)
     await until(lambda: logged.matching("Call ended"))
     await one.stop()
@@ -191,7 +193,7 @@ async def test_stopping_brings_the_last_words_and_gives_every_thread_back(
 ) -> None:
     before = set(threading.enumerate())
     one = make()
-    caller = await join(one.start())
+    caller = await join(await one.start())
     say(caller, CONNECTED, start(), *frames(9, seconds=0.8))
     await until(lambda: logged.matching("🟡 Partial: שלום"))
     assert "events-file" in {thread.name for thread in set(threading.enumerate()) - before}
@@ -205,7 +207,7 @@ async def test_stopping_brings_the_last_words_and_gives_every_thread_back(
 @on_reactor
 async def test_after_stopping_nobody_is_answered(make: Callable[..., OneOf]) -> None:
     one = make()
-    port = one.start()
+    port = await one.start()
     assert (await get(port, "/healthz")).status == 200
     await one.stop()
     refused: Deferred[Any] = Deferred()
@@ -219,7 +221,7 @@ async def test_after_stopping_nobody_is_answered(make: Callable[..., OneOf]) -> 
 @on_reactor
 async def test_requests_are_not_logged_with_their_query(make: Callable[..., OneOf], logged: Logged) -> None:
     one = make()
-    port = one.start()
+    port = await one.start()
     assert (await get(port, "/healthz?From=%2B972501234567")).status == 200
     assert (await get(port, "/webhook/incoming_call?From=%2B972501234567")).status == 403
     assert logged.matching("972501234567") == []
@@ -228,7 +230,7 @@ async def test_requests_are_not_logged_with_their_query(make: Callable[..., OneO
 @on_reactor
 async def test_connections_are_kept_for_75_seconds(make: Callable[..., OneOf]) -> None:
     one = make()
-    one.start()
+    await one.start()
     assert KEEP_ALIVE_SECONDS == 75
     assert [port.factory.timeOut for port in one.service._ports] == [75]  # type: ignore[attr-defined]
 
@@ -236,7 +238,7 @@ async def test_connections_are_kept_for_75_seconds(make: Callable[..., OneOf]) -
 @on_reactor
 async def test_what_is_unusual_is_said_loudly_at_the_start(make: Callable[..., OneOf], logged: Logged) -> None:
     one = make(GCP_STT_MODEL="phone_call", TWILIO_VALIDATE="false")
-    one.start()
+    await one.start()
     (model,) = logged.matching("GCP_STT_MODEL=phone_call was asked for")
     assert "Google refuses it with iw-IL: default is used" in model
     assert len(logged.matching("⚠️ TWILIO_VALIDATE=false: anybody")) == 1
@@ -260,11 +262,12 @@ class NeverStopped:
 async def test_a_port_that_is_taken_is_said_and_ends_the_server(
     make: Callable[..., OneOf], tmp_path: Path, logged: Logged
 ) -> None:
-    port = make().start()
+    port = await make().start()
     stand_in, failed = NeverStopped(), list[str]()
     settings = settings_of(EVENTS_FILE=str(tmp_path / "other"), VOICESTT_SOCKET=str(tmp_path / "other-control"))
     second = VoiceService(stand_in, settings, [f"tcp:{port}:interface=127.0.0.1"], lambda: failed.append("failed"))
     second.startService()
+    await until(lambda: failed)
     (said,) = logged.flush_critical()
     assert said.startswith("The server could not start: ")
     assert str(port) in said
@@ -279,6 +282,19 @@ async def test_what_never_started_can_be_stopped(tmp_path: Path) -> None:
     settings = settings_of(EVENTS_FILE=str(tmp_path / "events"), VOICESTT_SOCKET=str(tmp_path / "control"))
     await soon(VoiceService(reactor, settings, ON_LOOPBACK).stopService())
     assert set(threading.enumerate()) - before == set()
+
+
+@on_reactor
+async def test_what_is_stopped_while_it_starts_leaves_nothing_behind(tmp_path: Path) -> None:
+    await deferToThread(int)  # the reactor's own threads are there
+    before = set(threading.enumerate())
+    journal = f"sqlite:///{tmp_path}/journal.db"
+    settings = settings_of(VOICESTT_SOCKET=str(tmp_path / "control"), JOURNAL_URL=journal)
+    service = VoiceService(reactor, settings, ON_LOOPBACK)
+    service.startService()
+    await soon(service.stopService())
+    left = [thread for thread in set(threading.enumerate()) - before if "pool" not in thread.name.lower()]
+    assert [thread.name for thread in left if "reactor" not in thread.name] == []
 
 
 # Not the socket's own protocol: Twisted's log keeps the first events, and who logged them, until logging begins,
@@ -321,7 +337,7 @@ async def talk_and_go(port: int, number: int, *, with_stop: bool) -> None:
 async def test_no_object_of_a_call_outlives_it(make: Callable[..., OneOf], logged: Logged) -> None:
     with LocalGoogle(ScriptEngine(SCRIPT), faults="") as failing:
         one = make(GCP_STT_ENDPOINT=failing.target, WHISPER_URL="http://127.0.0.1:9/", STT_RESTARTS="1")
-        port = one.start()
+        port = await one.start()
         calls = [(fault, with_stop) for fault in FAULTS for with_stop in (True, False)]
         for number, (fault, with_stop) in enumerate(calls, 1):
             failing.set_faults(fault)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
@@ -35,6 +35,7 @@ from voicestt.server.fanout import Fanout
 from voicestt.server.figures import FigureWatch
 from voicestt.server.flag_switch import FlagSwitch
 from voicestt.server.hangup import Hangup
+from voicestt.server.outlets import Outlets
 from voicestt.server.root import Root
 from voicestt.server.signatures import SignatureCheck
 from voicestt.server.webhooks import Webhooks
@@ -82,7 +83,7 @@ class VoiceService(Service):
         self._pool = ThreadPool(settings.session_threads, settings.session_threads, name="sessions")
         self._threads: list[SessionThread] = []
         self._book = CallBook(reactor)
-        self._log_audience = CallLog(self._book)
+        self._outlets = Outlets(reactor, settings, CallLog(self._book))
         self._events_file = EventsFile(settings.events_file) if settings.events_file else None
         self._embedded = _embedded(settings) if settings.engine == "embedded" else None
         self._whisper = last_resort(reactor, settings, self._embedded.engine if self._embedded else None)
@@ -93,6 +94,7 @@ class VoiceService(Service):
         self._hangup = Hangup(reactor, switch, read_again, settings)
         self._calls: Calls | None = None
         self._watch: FigureWatch | None = None
+        self._starting: Deferred[None] = succeed(None)
 
     @property
     def addresses(self) -> list[Any]:
@@ -103,13 +105,15 @@ class VoiceService(Service):
         """Sockets and threads begin here: a daemonising twistd forks between making and starting."""
         super().startService()  # type: ignore[no-untyped-call]
         self._hangup.install()
-        starting = Deferred.fromCoroutine(self._start())
-        starting.addErrback(self._could_not_start)
+        self._starting = Deferred.fromCoroutine(self._start()).addErrback(self._could_not_start)
 
     def stopService(self) -> "Deferred[None]":  # noqa: N802
         """Fires when the last thread has ended."""
         super().stopService()  # type: ignore[no-untyped-call]
-        return Deferred.fromCoroutine(self._stop())
+        stopped: Deferred[None] = Deferred()
+        # What is still being started can be stopped only when it is.
+        self._starting.addBoth(lambda _: Deferred.fromCoroutine(self._stop()).chainDeferred(stopped))
+        return stopped
 
     async def _start(self) -> None:
         self._announce_settings()
@@ -120,6 +124,7 @@ class VoiceService(Service):
             thread.start()
         if self._events_file is not None:
             self._events_file.start()
+        await self._outlets.start()
         self._calls = self._make_calls(target)
         self._calls.start()
         self._watch = FigureWatch(self._reactor, self._calls)
@@ -135,6 +140,7 @@ class VoiceService(Service):
                 await stopped
         if self._calls is not None:
             await self._calls.stop()
+        await self._outlets.stop()
         if self._watch is not None:
             self._watch.stop()
         await self._whisper.stop()
@@ -197,18 +203,29 @@ class VoiceService(Service):
             retain_bytes=int(settings.retain_seconds * mulaw.BYTES_PER_SECOND),
             recover_seconds=settings.recover_seconds,
         )
-        return Calls(self._reactor, settings, self._book, recogniser, self._audience())
-
-    def _audience(self) -> Audience:
-        events = [] if self._events_file is None else [self._events_file]
-        return Fanout([self._census, self._log_audience, *events])
+        audience: Audience = self._census
+        if self._events_file is not None:
+            audience = Fanout([self._census, self._events_file])
+        outlets = self._outlets
+        return Calls(
+            self._reactor, settings, self._book, recogniser, audience, outlets.greeting, outlets.audience_of
+        )
 
     def _site(self, calls: Calls) -> Site:
         settings = self._settings
         token = settings.twilio_auth_token if settings.twilio_validate else None
         media = media_resource(self._reactor, calls)
         answers = digest_answers(settings, lambda: self._flag.is_on)
-        webhooks = Webhooks(settings.public_host, SignatureCheck(token), self._book, calls, media, answers)
+        webhooks = Webhooks(
+            settings.public_host,
+            SignatureCheck(token),
+            self._book,
+            calls,
+            media,
+            answers,
+            self._outlets.feed,
+            lambda: self._outlets.health,
+        )
         return _QuietSite(Root(webhooks.app.resource()), timeout=KEEP_ALIVE_SECONDS)  # type: ignore[no-untyped-call]
 
     async def _listen(self, site: Site) -> None:
