@@ -1,6 +1,5 @@
 """Everything that can be set, read from the environment: one table, and every problem named at once."""
 
-import ipaddress
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -16,14 +15,6 @@ class BadSettings(ValueError):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
-
-
-def _is_loopback(endpoint: str) -> bool:
-    host = endpoint.rpartition(":")[0].strip("[]")
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _from(
@@ -459,7 +450,7 @@ def _disagreements(values: Mapping[str, object]) -> Iterator[str]:
     if values.get("insecure"):
         if endpoint is None and values.get("engine") != "embedded":
             yield "GCP_STT_INSECURE=true needs GCP_STT_ENDPOINT=HOST:PORT on this machine"
-        elif isinstance(endpoint, str) and not _is_loopback(endpoint):
+        elif isinstance(endpoint, str) and not read.is_loopback(endpoint):
             yield "GCP_STT_INSECURE=true is plaintext and allowed on loopback only (127.0.0.1, ::1, localhost)"
     yield from _missing_project(values)
     yield from _events_disagreements(values)

@@ -11,11 +11,10 @@ from twisted.internet.endpoints import serverFromString
 from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 
-from voicestt.recognisers.google_channels import load_key
+from voicestt.google_key import load_key
 from voicestt.server.environment_file import EnvironmentFile
 from voicestt.server.service import VoiceService
 from voicestt.settings import BadSettings, Settings
-
 
 _OVERRULED = {"PORT": "port", "HANDLER": "handler"}
 

@@ -1,5 +1,6 @@
 """One environment variable, and how its text is read: every reader says in words what is wrong."""
 
+import ipaddress
 import re
 from base64 import b64decode
 from collections.abc import Callable
@@ -167,3 +168,12 @@ def redis_url(text: str) -> str:
     if not good:
         raise ValueError("is not redis://HOST:PORT/0 or rediss://…")
     return text
+
+
+def is_loopback(endpoint: str) -> bool:
+    """Whether HOST:PORT is on this machine."""
+    host = endpoint.rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from tests.test_credentials import KEY
 from voicestt.credentials import Credentials, read_credentials
-from voicestt.recognisers.google_channels import ChannelPool, Target, load_key
+from voicestt.google_key import load_key
+from voicestt.recognisers.google_channels import ChannelPool, Target
 from voicestt.settings import BadSettings
 
 INSECURE = Target("127.0.0.1:1", insecure=True)

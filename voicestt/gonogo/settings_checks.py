@@ -13,7 +13,7 @@ from voicestt.gonogo.examination import Check
 from voicestt.gonogo.report import Found, failed, ok, skipped
 from voicestt.gonogo.scene import Scene, Where
 from voicestt.gonogo.web import NoAnswer, Reply, ask, in_thread
-from voicestt.recognisers.google_channels import load_key
+from voicestt.google_key import load_key
 from voicestt.server.environment_file import FLAG, EnvironmentFile
 from voicestt.settings import BadSettings, Settings, variables
 from voicestt.simulator.signatures import signed_headers

@@ -7,21 +7,18 @@ streams; each channel here has an argument of its own and carries fewer.
 import asyncio
 import itertools
 import time
-import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import google.auth
 import grpc
 from google.auth.credentials import Credentials as GoogleCredentials
 from google.cloud.speech_v1.services.speech.transports import SpeechGrpcAsyncIOTransport
 
 from voicestt import credentials as keys
-from voicestt.settings import BadSettings
+from voicestt.google_key import default_key, load_key
 
-_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _HOST = "speech.googleapis.com:443"
 _MOST_STREAMS = 80
 _SUSPICIOUS_SECONDS = 1.0
@@ -41,30 +38,6 @@ class Target:
     endpoint: str | None = None
     insecure: bool = False
     key: keys.Credentials | None = None
-
-
-def load_key(key: keys.Credentials) -> GoogleCredentials:
-    """The key as google-auth wants it; nothing is asked of Google yet.
-
-    Raises:
-        BadSettings: when the key cannot be loaded; the words hold nothing of it.
-    """
-    try:
-        loaded: GoogleCredentials
-        with warnings.catch_warnings():
-            # The library warns of configurations from strangers; this one is the operator's own.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            loaded, _ = google.auth.load_credentials_from_dict(key.info, scopes=[_SCOPE])
-    except (google.auth.exceptions.GoogleAuthError, ValueError, TypeError, AttributeError, KeyError):
-        words = f"GOOGLE_APPLICATION_CREDENTIALS is a {key.kind} key that Google cannot load: download a new one"
-        raise BadSettings([words]) from None
-    return loaded
-
-
-def _default_key() -> GoogleCredentials:
-    found: GoogleCredentials
-    found, _ = google.auth.default(scopes=[_SCOPE])
-    return found
 
 
 class _Pooled:
@@ -150,4 +123,4 @@ class ChannelPool:
             if self._target.key is not None:
                 self._key = load_key(self._target.key)
             else:  # asks the machine's metadata server, and may wait for it
-                self._key = await asyncio.to_thread(_default_key)
+                self._key = await asyncio.to_thread(default_key)

@@ -49,6 +49,7 @@ class Outlets:
         self._deliverers: Sequence[Deliverer] = ()
         self._handlers: Handlers | None = None
         self._publishing = Publishing(self._journal)
+        self._is_open = False
         self.feed = Feed(reactor, self._journal, settings.events_token)
         self.greeting = b""
 
@@ -77,6 +78,7 @@ class Outlets:
         if isinstance(self._journal, Journal):
             self._deliverers = deliverers_of(self._reactor, settings, self._journal)
         await self._journal.open()
+        self._is_open = True
         for deliverer in self._deliverers:
             deliverer.start()
         if handlers is not None:
@@ -88,11 +90,13 @@ class Outlets:
         """The calls are over: what they told goes where it belongs, as far as that does not take too long."""
         if self._handlers is not None:
             await self._handlers.stop()
-        await self._last_deliveries()
+        if self._is_open:
+            await self._everything_written()
+            await self._last_deliveries()
         for deliverer in self._deliverers:
             await deliverer.stop()
-        await self._journal.close()
         await self.feed.stop()
+        await self._journal.close()
 
     def _make_journal(self, readers: AfterJournal) -> Journal | NoJournal:
         settings = self._settings
@@ -134,17 +138,21 @@ class Outlets:
         for deliverer in self._deliverers:
             deliverer.wake()
 
-    async def _last_deliveries(self) -> None:
-        """A host that starts afresh forgets its disk: who can be reached is told the last words before the end."""
-        if not isinstance(self._journal, Journal) or not self._deliverers:
-            return
-        give_up = self._reactor.seconds() + _LAST_DELIVERIES_SECONDS
+    async def _everything_written(self) -> None:
         written: Deferred[None] = Deferred()
         written.addTimeout(_LAST_DELIVERIES_SECONDS, self._reactor, lambda _result, _seconds: None)
         self._journal.put(None, partial(written.callback, None))
         await written
+
+    async def _last_deliveries(self) -> None:
+        """A host that starts afresh forgets its disk: who can be reached is told the last words before the end."""
+        give_up = self._reactor.seconds() + _LAST_DELIVERIES_SECONDS
         for deliverer in self._deliverers:
             while self._reactor.seconds() < give_up and not deliverer.figures.is_down:
-                if not await self._journal.pending(deliverer.destination.name, 1):
+                if await self._is_through(deliverer):
                     break
                 await deferLater(self._reactor, _LOOK_SECONDS)
+
+    async def _is_through(self, deliverer: Deliverer) -> bool:
+        assert isinstance(self._journal, Journal)  # noqa: S101 - without one there are no deliverers
+        return not await self._journal.pending(deliverer.destination.name, 1)

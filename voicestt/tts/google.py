@@ -7,7 +7,6 @@ also contains a WAV header", which a caller would hear as a click.
 # The library is optional, and slow to import: it is imported where it is used.
 # ruff: noqa: PLC0415
 
-import ipaddress
 import re
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from voicestt.google_key import default_key, load_key
 from voicestt.settings import BadSettings, Settings
 from voicestt.tts.port import SpeechError
 from voicestt.tts.wav import is_wav, telephone_audio
+from voicestt.variables import is_loopback
 
 if TYPE_CHECKING:
     from google.cloud.texttospeech_v1 import SynthesizeSpeechRequest, SynthesizeSpeechResponse
@@ -148,7 +148,7 @@ def _opener(settings: Settings, key: GoogleCredentials | None) -> Callable[[], g
             endpoint or _HOST, credentials=key or _key_of_the_machine(), options=_OPTIONS
         )
 
-    return open_plain if settings.insecure and endpoint and _is_loopback(endpoint) else open_secure
+    return open_plain if settings.insecure and endpoint and is_loopback(endpoint) else open_secure
 
 
 def _key_of_the_machine() -> GoogleCredentials:
@@ -167,14 +167,6 @@ def _check_library() -> None:
         raise SpeechError(
             "TTS_ENGINE=google needs a library that is not installed: pip install 'voicestt[google-tts]'"
         ) from None
-
-
-def _is_loopback(endpoint: str) -> bool:
-    host = endpoint.rpartition(":")[0].strip("[]")
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _status(error: Any) -> grpc.StatusCode:
