@@ -67,6 +67,11 @@ class Cluster:
         where = ("-h", self._folder, "-p", str(self.port), "-U", _USER, "-d", database)
         return self._do("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", *where, "-c", statement)
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and not stopped."""
+        return self._process is not None
+
     def start(self) -> None:
         """Returns when it answers."""
         settings = [argument for setting in _FAST for argument in ("-c", setting)]

@@ -115,6 +115,10 @@ class Journals:
         self._open.append(journal)
         return Opened(journal, told)
 
+    def keep(self, journal: Journal) -> None:
+        """Closes this one, too."""
+        self._open.append(journal)
+
     async def close(self) -> None:
         for journal in self._open:
             await journal.close()

@@ -173,7 +173,7 @@ def test_a_file_that_another_does_not_let_go_is_refused(tmp_path: Path) -> None:
 
 def test_a_postgresql_that_is_not_there_is_refused_without_the_password() -> None:
     words = refusal("postgresql+psycopg://me:top%2Fsecret@127.0.0.1:1/calls")
-    assert "the PostgreSQL database calls at 127.0.0.1:1 cannot be used" in words
+    assert "the journal (the PostgreSQL database calls at 127.0.0.1:1) cannot be used" in words
     assert "Connection refused" in words
     assert "secret" not in words
 

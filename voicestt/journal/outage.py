@@ -36,8 +36,9 @@ class Outage:
             self._since = self._seconds()
             self._dropped_before = self._waiting.dropped
             self._log.error(
-                "🔴 The journal {name} cannot be written: {problem}. Calls go on; events wait in memory, and are "
-                "lost if the server ends before it works again. What to do: free the disk, or start the database.",
+                "🔴 The journal ({name}) cannot be written: {problem}. Calls go on; events wait in memory, and "
+                "are lost if the server ends before it works again. What to do: free the disk, or start the "
+                "database.",
                 name=self._name,
                 problem=words_of(problem),
             )
@@ -50,8 +51,8 @@ class Outage:
         if self._since is None:
             return
         self._log.warn(
-            "🟢 The journal {name} can be written again after {seconds:.0f} s: the {waiting} events that wait are "
-            "written now, {dropped} were lost.",
+            "🟢 The journal ({name}) can be written again after {seconds:.0f} s: the {waiting} events that wait "
+            "are written now, {dropped} were lost.",
             name=self._name,
             seconds=self._seconds() - self._since,
             waiting=len(self._waiting),

@@ -29,8 +29,8 @@ def bring_up_to_date(database: Database) -> None:
             _upgrade(database, connection)
     except DatabaseError as problem:
         raise BadJournal(
-            f"JOURNAL_URL: the journal {database.name} cannot be used ({words_of(problem)}). It must be running, "
-            "reachable from here, and its user allowed to make tables."
+            f"JOURNAL_URL: the journal ({database.name}) cannot be used ({words_of(problem)}). It must be "
+            "running, reachable from here, and its user allowed to make tables."
         ) from None
 
 
@@ -47,7 +47,8 @@ def check(database: Database, connection: Connection) -> None:
         raise BadJournal(f"{database.name} holds no journal: no server has written to it yet.")
     _refuse_newer(database, version)
     raise BadJournal(
-        f"The journal {database.name} is of an older version of voicestt: start the server once, which changes it."
+        f"The journal ({database.name}) is of an older version of voicestt: start the server once, which brings "
+        "it up to date."
     )
 
 
@@ -65,7 +66,7 @@ def _upgrade(database: Database, connection: Connection) -> None:
 def _refuse_newer(database: Database, version: str) -> None:
     if version not in {script.revision for script in _scripts().walk_revisions()}:
         raise BadJournal(
-            f"The journal {database.name} was written by a newer version of voicestt (its tables are of version "
+            f"The journal ({database.name}) was written by a newer version of voicestt (its tables are of version "
             f"{version}). Install that version again, or name another journal in JOURNAL_URL."
         )
 
