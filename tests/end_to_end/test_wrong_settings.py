@@ -3,6 +3,8 @@ import socket
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from voicestt.demo.services import Services
 
 SECRET = "s3cr3t-that-nobody-may-see"
@@ -68,3 +70,23 @@ def test_a_recogniser_that_cannot_be_loaded_is_said_in_words_and_the_server_ends
     assert "The server could not start:" in words
     assert "is not a Whisper model" in words
     assert "Traceback" not in words
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"HANDLER": "nowhere.at.all:Handler"}, "HANDLER=nowhere.at.all:Handler: there is no module nowhere"),
+        ({"GREETING": "Good morning"}, "GREETING is a text, and nothing here speaks"),
+        ({"GREETING": "missing.wav"}, "GREETING names the file missing.wav"),
+        ({"JOURNAL_URL": "sqlite:///no/such/folder/journal.db"}, "JOURNAL_URL"),
+        ({"TTS_ENGINE": "espeak-ng", "TTS_LANGUAGE": "zz-ZZ"}, "zz"),
+    ],
+)
+def test_what_applications_need_is_checked_before_the_first_call(
+    tmp_path: Path, settings: dict[str, str], words: str
+) -> None:
+    code, said = started(tmp_path, settings=settings)
+    assert code == 1
+    (line,) = [line for line in said.splitlines() if "The server could not start:" in line]
+    assert words in line
+    assert "Traceback" not in said

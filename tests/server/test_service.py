@@ -14,7 +14,6 @@ from autobahn.twisted.websocket import WebSocketClientFactory
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ClientFactory
 from twisted.internet.task import deferLater
-from twisted.internet.threads import deferToThread
 
 from tests.conftest import Logged
 from tests.recognisers.on_reactor import PATIENCE, on_reactor, reactor, soon
@@ -120,6 +119,11 @@ def make(google: LocalGoogle, tmp_path: Path) -> Iterator[Callable[..., OneOf]]:
         pytest_twisted.blockon(Deferred.fromCoroutine(one.stop()))
 
 
+def own_threads() -> set[threading.Thread]:
+    """All that run but the reactor's own, which stay."""
+    return {thread for thread in threading.enumerate() if "twisted.internet.reactor" not in thread.name}
+
+
 async def join(port: int) -> Caller:
     """A caller's open WebSocket over TCP."""
     headers = {"x-twilio-signature": signature(TOKEN, MEDIA_URL)}
@@ -191,17 +195,17 @@ async def test_with_the_flag_off_there_are_requests_and_finals_only(
 async def test_stopping_brings_the_last_words_and_gives_every_thread_back(
     make: Callable[..., OneOf], logged: Logged
 ) -> None:
-    before = set(threading.enumerate())
+    before = own_threads()
     one = make()
     caller = await join(await one.start())
     say(caller, CONNECTED, start(), *frames(9, seconds=0.8))
     await until(lambda: logged.matching("🟡 Partial: שלום"))
-    assert "events-file" in {thread.name for thread in set(threading.enumerate()) - before}
+    assert "events-file" in {thread.name for thread in own_threads() - before}
     await one.stop()
     assert one.texts("final") == ["שלום 9 אני"]
     assert len(logged.matching("Call ended: the server is stopping; 0.80 s")) == 1
     await until(lambda: caller.closed is not None)
-    assert set(threading.enumerate()) - before == set()
+    assert own_threads() - before == set()
 
 
 @on_reactor
@@ -278,23 +282,21 @@ async def test_a_port_that_is_taken_is_said_and_ends_the_server(
 
 @on_reactor
 async def test_what_never_started_can_be_stopped(tmp_path: Path) -> None:
-    before = set(threading.enumerate())
+    before = own_threads()
     settings = settings_of(EVENTS_FILE=str(tmp_path / "events"), VOICESTT_SOCKET=str(tmp_path / "control"))
     await soon(VoiceService(reactor, settings, ON_LOOPBACK).stopService())
-    assert set(threading.enumerate()) - before == set()
+    assert own_threads() - before == set()
 
 
 @on_reactor
 async def test_what_is_stopped_while_it_starts_leaves_nothing_behind(tmp_path: Path) -> None:
-    await deferToThread(int)  # the reactor's own threads are there
-    before = set(threading.enumerate())
+    before = own_threads()
     journal = f"sqlite:///{tmp_path}/journal.db"
     settings = settings_of(VOICESTT_SOCKET=str(tmp_path / "control"), JOURNAL_URL=journal)
     service = VoiceService(reactor, settings, ON_LOOPBACK)
     service.startService()
     await soon(service.stopService())
-    left = [thread for thread in set(threading.enumerate()) - before if "pool" not in thread.name.lower()]
-    assert [thread.name for thread in left if "reactor" not in thread.name] == []
+    assert own_threads() - before == set()
 
 
 # Not the socket's own protocol: Twisted's log keeps the first events, and who logged them, until logging begins,

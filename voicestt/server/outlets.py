@@ -18,7 +18,7 @@ from voicestt.audience import Audience
 from voicestt.delivery.deliverer import Deliverer
 from voicestt.delivery.destinations import deliverers_of, destinations_of
 from voicestt.greeting import BadGreeting, greeting_of
-from voicestt.handler.loading import load_handler
+from voicestt.handler.loading import BadHandler, load_handler
 from voicestt.handler.service import Handlers
 from voicestt.handler.twilio_rest import TwilioCalls
 from voicestt.journal.journal import Journal
@@ -125,7 +125,7 @@ class Outlets:
         token = settings.twilio_auth_token
         return Handlers(
             self._reactor,
-            load_handler(path),
+            _handler(path),
             queue=settings.handler_queue,
             overflow=settings.handler_overflow,
             threads=settings.handler_threads,
@@ -156,3 +156,10 @@ class Outlets:
     async def _is_through(self, deliverer: Deliverer) -> bool:
         assert isinstance(self._journal, Journal)  # noqa: S101 - without one there are no deliverers
         return not await self._journal.pending(deliverer.destination.name, 1)
+
+
+def _handler(path: str) -> type:
+    try:
+        return load_handler(path)
+    except BadHandler as problem:
+        raise BadHandler(f"HANDLER={path}: {problem}") from problem
