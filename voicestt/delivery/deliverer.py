@@ -1,8 +1,8 @@
 """Events from the journal to one destination: at least once, in order within a call, whatever the receiver does.
 
-The journal is read when something was written and there is room for it; nothing is read or sent on the chance that
-there might be something. A deliverer that cannot keep up, or whose receiver is down, delays its own events and
-nothing else: they wait in the journal.
+The journal is read when something was written and there is room for it, and else twice a minute: what another
+process left may become ours without anybody saying so. A deliverer that cannot keep up, or whose receiver is down,
+delays its own events and nothing else: they wait in the journal.
 
 A receiver that is down is asked by one request at a time, with pauses from half a second to a minute. A call whose
 event failed is tried again after pauses of its own; of such calls one at a time goes, and where it fails again, at
@@ -35,6 +35,7 @@ READ_AT_ONCE: Final = 64
 MOST_HELD: Final = 5_000
 """Calls whose event failed. Beyond so many no others are read: the journal has to leave out each one of them."""
 
+IDLE_SECONDS: Final = 30.0
 _MOST_UNTOLD: Final = 1_000
 _FINISH_SECONDS: Final = 1.5
 _CLOSE_SECONDS: Final = 0.5
@@ -84,6 +85,7 @@ class Deliverer:
         self._under_way: set[Deferred[None]] = set()
         self._soon = Timer(clock)
         self._later = Timer(clock)
+        self._idle = Timer(clock)
         self._is_running = False
 
     @property
@@ -110,13 +112,15 @@ class Deliverer:
     def wake(self) -> None:
         """Something was written into the journal, or may have been. It costs next to nothing."""
         self._reading.written()
-        self._look_soon()
+        if self._is_running:
+            self._idle.set(IDLE_SECONDS, self.wake)
+            self._look_soon()
 
     async def stop(self) -> None:
         """Begins nothing more; waits two seconds at most for what is under way. The rest is for the next start."""
         self._is_running = False
-        self._soon.cancel()
-        self._later.cancel()
+        for timer in (self._soon, self._later, self._idle):
+            timer.cancel()
         self._reading.stop()
         await self._for_at_most(_FINISH_SECONDS, self._finish())
         self._telling.stop()

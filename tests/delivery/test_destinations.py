@@ -1,0 +1,158 @@
+"""From the settings to what arrives, with a real journal."""
+
+from base64 import b64encode
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from standardwebhooks.webhooks import Webhook as StandardWebhook
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from tests.delivery.fakes import MemoryOutbox
+from tests.delivery.receiver import never, receiving, status
+from tests.journal.made import FAST, Call, eventually
+from tests.recognisers.on_reactor import on_reactor, reactor, soon
+from tests.redis_server import RedisServer
+from voicestt.delivery.deliverer import Deliverer
+from voicestt.delivery.destinations import deliverers_of, destinations_of
+from voicestt.delivery.redis_streams import stream_of
+from voicestt.events import Event
+from voicestt.journal.journal import Journal
+from voicestt.journal.port import Destination, Written
+from voicestt.settings import Settings
+
+KEY = b"0123456789abcdef0123456789abcdef"
+SECRET = "whsec_" + b64encode(KEY).decode()
+
+
+def settings_of(**variables: str) -> Settings:
+    needed = {"PUBLIC_HOST": "voice.example.com", "TWILIO_VALIDATE": "false"}
+    return Settings.from_environment({**needed, **variables})
+
+
+class Delivering:
+    """A journal and its deliverers, as the server has them: who is told of what was written wakes them."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self.journal = Journal(
+            reactor,
+            f"sqlite:///{folder}/journal.db",
+            self,
+            destinations_of(settings),
+            days=30.0,
+            redact="none",
+            pace=FAST,
+        )
+        self.deliverers = deliverers_of(reactor, settings, self.journal)
+
+    async def start(self) -> None:
+        await soon(Deferred.fromCoroutine(self.journal.open()))
+        for deliverer in self.deliverers:
+            deliverer.start()
+
+    async def stop(self) -> None:
+        for deliverer in self.deliverers:
+            await soon(Deferred.fromCoroutine(deliverer.stop()))
+        await soon(Deferred.fromCoroutine(self.journal.close()))
+
+    def put(self, *events: Event) -> None:
+        for event in events:
+            self.journal.put(event, None)
+
+    def written(self, _entries: Sequence[Written]) -> None:
+        for deliverer in self.deliverers:
+            deliverer.wake()
+
+    def late(self, _facts: Sequence[object]) -> None:
+        """Nothing."""
+
+
+@asynccontextmanager
+async def delivering(settings: Settings, folder: Path) -> AsyncIterator[Delivering]:
+    made = Delivering(settings, folder)
+    await made.start()
+    try:
+        yield made
+    finally:
+        await made.stop()
+
+
+def webhook(url: str, **more: str) -> Settings:
+    return settings_of(EVENTS_WEBHOOK_URL=url, EVENTS_WEBHOOK_SECRET=SECRET, **more)
+
+
+def test_without_a_variable_there_is_no_destination(clock: Clock) -> None:
+    settings = settings_of()
+    assert destinations_of(settings) == []
+    assert deliverers_of(clock, settings, MemoryOutbox(clock.seconds)) == []
+
+
+@pytest.mark.parametrize("partials", [True, False])
+def test_the_webhook_and_redis_have_names_that_stay(clock: Clock, partials: bool) -> None:
+    settings = webhook(
+        "https://hook.example.com",
+        REDIS_URL="redis://127.0.0.1",
+        EVENTS_WEBHOOK_PARTIALS=str(partials),
+    )
+    expected = [Destination("webhook", partials=partials), Destination("redis", partials=True)]
+    assert destinations_of(settings) == expected
+    deliverers = deliverers_of(clock, settings, MemoryOutbox(clock.seconds))
+    assert [each.destination for each in deliverers] == expected
+    assert not any(isinstance(each, Deliverer) and each.figures.is_down for each in deliverers)
+
+
+@on_reactor
+async def test_from_the_journal_to_both_each_with_the_partials_it_wants(tmp_path: Path) -> None:
+    with RedisServer(tmp_path) as redis:
+        async with receiving() as receiver:
+            settings = webhook(receiver.url, REDIS_URL=redis.url, REDIS_SHARDS="2")
+            async with delivering(settings, tmp_path) as made:
+                call = Call("CA7")
+                made.put(call.started(), call.partial(), call.final("שלום"), call.ended())
+                await eventually(lambda: len(receiver.posts) == 3)
+                with redis.client(decode_responses=True) as client:
+                    await eventually(lambda: client.xlen(stream_of("CA7", 2)) == 4)
+                    types = [fields["type"] for _, fields in client.xrange(stream_of("CA7", 2))]
+    assert types == ["call_started", "partial", "final", "call_ended"]
+    told: list[dict[str, Any]] = [StandardWebhook(KEY).verify(body, headers) for headers, body in receiver.posts]
+    assert [each["type"] for each in told] == ["call_started", "final", "call_ended"]
+    assert [each["id"] for each in told] == receiver.ids
+    assert told[1]["text"] == "שלום"
+
+
+@on_reactor
+async def test_what_a_stopped_server_had_not_delivered_the_next_delivers(tmp_path: Path) -> None:
+    call = Call()
+    async with receiving() as receiver:
+        receiver.answer = never
+        async with delivering(webhook(receiver.url), tmp_path) as made:
+            made.put(call.started(), call.final("one"), call.ended())
+            await eventually(lambda: len(receiver.posts) == 1)
+        receiver.answer = status(204)
+        async with delivering(webhook(receiver.url), tmp_path) as made:
+            await eventually(lambda: made.deliverers[0].figures.delivered == 3)
+    assert receiver.ids == [f"{call.session}-{number:06d}" for number in (1, 1, 2, 3)]
+
+
+@on_reactor
+async def test_what_is_refused_for_too_long_is_laid_aside_in_the_journal(tmp_path: Path) -> None:
+    refused, taken = Call("CA1"), Call("CA2")
+
+    def is_refused(request: Any) -> bool:
+        name: str = request.getHeader("webhook-id")
+        return name.startswith(refused.session)
+
+    async with receiving() as receiver:
+        receiver.answer = lambda request: status(400 if is_refused(request) else 204)(request)
+        settings = webhook(receiver.url, EVENTS_WEBHOOK_HOURS="0.001")
+        async with delivering(settings, tmp_path) as made:
+            made.put(refused.started(), taken.started())
+            await eventually(lambda: made.deliverers[0].figures.laid_aside == 1)
+            made.put(taken.final("one"))
+            await eventually(lambda: made.deliverers[0].figures.delivered == 2)
+            await made.deliverers[0].stop()
+            assert await made.journal.pending("webhook", 10) == []
+    assert receiver.ids.count(f"{refused.session}-000001") == 5

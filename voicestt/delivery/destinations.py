@@ -1,0 +1,48 @@
+"""Where events go, by the settings."""
+
+from typing import Any, Final
+
+from voicestt.delivery.deliverer import Deliverer
+from voicestt.delivery.redis_streams import RedisStreams
+from voicestt.delivery.webhook import Webhook
+from voicestt.journal.port import Destination, Outbox
+from voicestt.settings import Settings
+
+WEBHOOK: Final = "webhook"
+REDIS: Final = "redis"
+_HOUR: Final = 3_600.0
+
+
+def destinations_of(settings: Settings) -> list[Destination]:
+    """Every destination that is set. The journal keeps events for these."""
+    destinations = []
+    if settings.events_webhook_url is not None:
+        destinations.append(Destination(WEBHOOK, partials=settings.events_webhook_partials))
+    if settings.redis_url is not None:
+        destinations.append(Destination(REDIS, partials=True))
+    return destinations
+
+
+def deliverers_of(reactor: Any, settings: Settings, outbox: Outbox) -> list[Deliverer]:
+    """A deliverer for each of the `destinations_of` the settings, in their order, none of them started."""
+    return [_deliverer(reactor, settings, outbox, each) for each in destinations_of(settings)]
+
+
+def _deliverer(reactor: Any, settings: Settings, outbox: Outbox, destination: Destination) -> Deliverer:
+    if destination.name == WEBHOOK:
+        patience = settings.events_webhook_hours * _HOUR
+        return Deliverer(reactor, outbox, destination, _webhook(reactor, settings), patience=patience)
+    # Redis has nothing against one event and not another: none is laid aside for its being down.
+    return Deliverer(reactor, outbox, destination, _redis(reactor, settings))
+
+
+def _webhook(reactor: Any, settings: Settings) -> Webhook:
+    url, key = settings.events_webhook_url, settings.events_webhook_secret
+    assert url is not None  # noqa: S101 - it is a destination
+    assert key is not None  # noqa: S101 - the settings were checked
+    return Webhook(reactor, url, key)
+
+
+def _redis(reactor: Any, settings: Settings) -> RedisStreams:
+    assert settings.redis_url is not None  # noqa: S101 - it is a destination
+    return RedisStreams(reactor, settings.redis_url, shards=settings.redis_shards, maxlen=settings.redis_maxlen)
