@@ -8,12 +8,15 @@ import voicestt
 
 _COMMANDS = {
     "call": ("voicestt.simulator.command", "call"),
+    "calls": ("voicestt.journal_commands.calls", "calls"),
+    "deliveries": ("voicestt.journal_commands.deliveries", "deliveries"),
     "demo": ("voicestt.demo.command", "demo"),
     "flag": ("voicestt.flag_command", "flag"),
     "gonogo": ("voicestt.gonogo.command", "gonogo"),
     "google-local": ("voicestt.google_local.command", "google_local"),
     "load": ("voicestt.load.command", "load_command"),
     "settings": ("voicestt.settings_command", "settings"),
+    "transcript": ("voicestt.journal_commands.transcript", "transcript"),
 }
 
 

@@ -30,6 +30,7 @@ class Desk:
     """A writer on a database, without a thread."""
 
     def __init__(self, url: str) -> None:
+        self.url = url
         self.database = Database(url)
         bring_up_to_date(self.database)
         self.whole = Whole()
@@ -41,10 +42,10 @@ class Desk:
         self.writer.keep(draft)
         return draft.records
 
-    def take_out(self, destination: str) -> list[Record]:
+    def take_out(self, destination: str, owner: str = "me") -> list[Record]:
         """What is pending, which is delivered by that."""
         with self.database.reading() as connection:
-            found = outbox.pending(connection, self.whole, "me", destination, 100, ())
+            found = outbox.pending(connection, self.whole, owner, destination, 100, ())
         arrived = outbox.Delivered(destination, [each.record.number for each in found])
         with self.database.writing() as connection:
             outbox.apply(connection, [arrived], 0.0)

@@ -30,6 +30,8 @@ class _Dialect(Protocol):
 
     def engine(self) -> Engine: ...
 
+    def is_there(self) -> bool: ...
+
     def make_ready(self, engine: Engine) -> None: ...
 
     def lock_schema(self, connection: Connection) -> None: ...
@@ -65,6 +67,10 @@ class Database:
         """A connection that only reads: it waits for no writer."""
         with self._engine.connect() as connection:
             yield connection.execution_options(**{READS: True})
+
+    def is_there(self) -> bool:
+        """Whether there is something to look into: who only looks makes no file."""
+        return self._dialect.is_there()
 
     def make_ready(self) -> None:
         """Once, before its first use.

@@ -53,6 +53,10 @@ class PostgreSQL:
         event.listen(engine, "connect", self._set_up)
         return engine
 
+    def is_there(self) -> bool:
+        """Nobody knows before it is asked."""
+        return True
+
     def make_ready(self, engine: Engine) -> None:
         """Raises BadJournal where it cannot be used."""
         with engine.connect() as connection:

@@ -49,6 +49,10 @@ class SQLite:
         event.listen(engine, "begin", self._begin)
         return engine
 
+    def is_there(self) -> bool:
+        """Whether there is a file."""
+        return self._path.is_file()
+
     def make_ready(self, engine: Engine) -> None:
         """Raises BadJournal where it cannot be used."""
         self._check_path()

@@ -1,0 +1,124 @@
+from typing import Any
+
+import pytest
+
+from tests.journal.made import WEBHOOK, Journals, numbers
+from tests.journal_commands.made import Call, Desk, do, refused, run, run_json
+from tests.recognisers.on_reactor import on_reactor
+from voicestt.events import event_id
+from voicestt.journal import outbox
+from voicestt.journal.outbox import Delivered, Failed
+
+
+def mark(desk: Desk, *marks: Any) -> None:
+    with desk.database.writing() as connection:
+        outbox.apply(connection, marks, 1_795_417_300.0)
+
+
+@pytest.fixture
+def call(desk: Desk) -> Call:
+    """Its start is laid aside at the webhook, its final fails there, and Redis has all but the last."""
+    call = Call()
+    records = desk.write(call.started(), call.final(), call.ended())
+    first, second, _last = [record.number for record in records if record is not None]
+    mark(
+        desk,
+        Failed("webhook", first, "410 Gone", is_hopeless=True),
+        Failed("webhook", second, "503 Service\nUnavailable \x1b[2J", is_hopeless=False),
+        Failed("webhook", second, "503 Service\nUnavailable \x1b[2J", is_hopeless=False),
+        Delivered("redis", [first, second]),
+    )
+    return call
+
+
+@pytest.mark.usefixtures("desk")
+def test_everything_has_arrived() -> None:
+    assert run("deliveries") == "Everything has arrived.\n"
+    assert run_json("deliveries") == {"destinations": [], "deliveries": []}
+
+
+def test_each_destination_and_what_fails_is_shown(call: Call) -> None:
+    head, redis, webhook, empty, titles, aside, failing = run("deliveries").splitlines()
+    assert head.split() == ["DESTINATION", "PENDING", "FAILING", "LAID", "ASIDE"]
+    assert redis.split() == ["redis", "1", "0", "0"]
+    assert webhook.split() == ["webhook", "2", "1", "1"]
+    assert (empty, titles.split()) == ("", ["ID", "TO", "EVENT", "CALL", "TRIED", "LAST", "ERROR"])
+    assert aside.split() == [
+        event_id(call.session, 1),
+        "webhook",
+        "call_started",
+        "CA1",
+        "1",
+        *["laid", "aside", "410", "Gone"],
+    ]
+    assert failing.split() == [
+        event_id(call.session, 2),
+        "webhook",
+        "final",
+        "CA1",
+        "2",
+        "503",
+        "Service",
+        "Unavailable",
+        "[2J",
+    ]
+
+
+def test_only_what_is_tried_no_more(call: Call) -> None:
+    found = run_json("deliveries", "--laid-aside")["deliveries"]
+    assert [each.pop("written_at") is not None for each in found] == [True]
+    assert found == [
+        {
+            "id": event_id(call.session, 1),
+            "destination": "webhook",
+            "type": "call_started",
+            "call_sid": "CA1",
+            "attempts": 1,
+            "failed_at": "2026-11-23T07:01:40.000Z",
+            "laid_aside_at": "2026-11-23T07:01:40.000Z",
+            "last_error": "410 Gone",
+        }
+    ]
+
+
+def test_one_event_is_tried_again(desk: Desk, call: Call) -> None:
+    assert run("deliveries", "--retry", event_id(call.session, 1)) == "Deliveries that are tried again: 1.\n"
+    assert run_json("deliveries", "--laid-aside")["deliveries"] == []
+    assert [record.sequence for record in desk.take_out("webhook", "nobody")] == []
+    (row,) = do(desk, "SELECT owner FROM voicestt_sessions")
+    assert row.owner is None  # "me" is no server that runs: whoever is, takes it over
+
+
+def test_what_is_not_laid_aside_is_not_tried_again(call: Call) -> None:
+    assert "is not laid aside" in refused("deliveries", "--retry", event_id(call.session, 2))
+    assert "is not laid aside" in refused("deliveries", "--retry", "another-000001")
+    for name in ("", "x", "x-y", f"{call.session}-{'9' * 30}"):
+        assert "is no event's id" in refused("deliveries", "--retry", name)
+    assert "exclude each other" in refused("deliveries", "--retry", "x-1", "--retry-all")
+
+
+def test_everything_is_tried_again(desk: Desk, call: Call) -> None:
+    assert run("deliveries", "--retry-all") == "Deliveries that are tried again: 1.\n"
+    assert refused("deliveries", "--retry-all") == "Error: Nothing is laid aside.\n"
+
+
+@pytest.mark.usefixtures("desk")
+def test_of_many_the_first_hundred_are_shown(desk: Desk) -> None:
+    call = Call()
+    records = desk.write(call.started(), *(call.final() for _ in range(150)))
+    mark(desk, *(Failed("webhook", record.number, "no", is_hopeless=True) for record in records if record))
+    assert "only the first 100 are shown" in run("deliveries")
+    assert run("deliveries", "--retry-all") == "Deliveries that are tried again: 151.\n"
+
+
+@on_reactor
+async def test_a_running_server_delivers_what_is_tried_again(desk: Desk) -> None:
+    journals = Journals(desk.url)
+    opened, call = await journals.open(WEBHOOK), Call()
+    first, second = [record.number for record in await opened.write(call.started(), call.ended())]
+    await opened.journal.lay_aside("webhook", first, "410 Gone")
+    assert numbers(await opened.pending()) == [second]
+    run("deliveries", "--retry-all")
+    assert numbers(await opened.pending()) == [first, second]
+    await journals.close()
+    assert run_json("deliveries")["destinations"][0]["pending"] == 2

@@ -1,0 +1,1 @@
+"""The journal at the command line: `voicestt calls`, `voicestt transcript` and `voicestt deliveries`."""
