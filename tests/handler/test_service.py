@@ -296,6 +296,26 @@ async def test_beyond_the_bound_events_are_dropped_and_counted_but_no_final(
 
 
 @on_reactor
+async def test_what_a_handler_has_no_method_for_does_not_wait_for_it(rig_of: RigOf, diary: Diary) -> None:
+    gate = threading.Event()
+
+    class Slow:
+        def on_call_started(self, call: Call) -> None:
+            diary.write("begun")
+            gate.wait(PATIENCE)
+
+    rig, made = rig_of(Slow, queue=10), Events()
+    handled, _ = rig.begin(made)
+    await diary.until_written("begun")
+    for _ in range(100):
+        handled.tell(made.key())
+    assert (rig.handlers.counts.waiting, rig.handlers.counts.dropped) == (0, 0)
+    gate.set()
+    handled.tell(made.ended())
+    await rig.over()
+
+
+@on_reactor
 async def test_or_the_call_is_ended_once_and_its_end_told(rig_of: RigOf, diary: Diary, logged: Logged) -> None:
     gate = threading.Event()
 

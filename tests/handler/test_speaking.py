@@ -89,7 +89,7 @@ def test_clearing_goes_to_the_line_before_what_is_said_after_it(booth: Booth) ->
     assert booth.line.asked == [("clear",), ("say", b"new")]
 
 
-def test_clearing_wins_over_a_text_that_is_being_made(booth: Booth) -> None:
+def test_clearing_wins_over_a_text_that_is_being_made(booth: Booth, logged: Logged) -> None:
     said = booth.speaking.say_text("hello")
     booth.turn()
     booth.speaking.clear()
@@ -97,6 +97,7 @@ def test_clearing_wins_over_a_text_that_is_being_made(booth: Booth) -> None:
     assert booth.texts[0][1].cancelled()
     booth.turn()
     assert booth.line.asked == [("clear",)]
+    assert not logged.matching("A text was not said")
 
 
 def test_clearing_wins_over_a_text_whose_maker_cannot_be_stopped(booth: Booth) -> None:
@@ -116,6 +117,21 @@ def test_clearing_wins_over_a_text_whose_audio_is_made_and_not_handed_over_yet(b
     booth.speaking.clear()
     booth.turn()
     assert booth.line.asked == [("clear",)]
+
+
+def test_clearing_wins_over_what_is_on_its_way_to_the_line_at_that_moment(
+    booth: Booth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say = booth.line.say
+
+    def say_while_another_thread_clears(audio: bytes) -> None:
+        say(audio)
+        booth.speaking.clear()
+
+    monkeypatch.setattr(booth.line, "say", say_while_another_thread_clears)
+    booth.speaking.say(b"old")
+    booth.turn()
+    assert booth.line.asked == [("say", b"old"), ("clear",)]
 
 
 def test_marks_that_wait_are_reached_as_cleared_at_once(booth: Booth) -> None:

@@ -74,7 +74,7 @@ class Call:
 
     @property
     def account(self) -> Account:
-        """What had become of the caller's audio when the newest event came."""
+        """What had become of the caller's audio when the newest event came that is no partial."""
         return self._seen.account
 
     @property

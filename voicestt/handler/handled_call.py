@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from twisted.logger import Logger
 
-from voicestt.events import CallEnded, Event
+from voicestt.events import CallEnded, Event, Partial
 from voicestt.handler.call import Snapshot
 from voicestt.handler.counts import Counts
 from voicestt.handler.speaking import Speaking
@@ -62,7 +62,8 @@ class HandledCall:
             self._end()
         elif type(event) not in self._methods:
             return
-        self._seen.account = self._line.account
+        if not isinstance(event, Partial):  # which are many, and cover nothing
+            self._seen.account = self._line.account
         self._speaking.note()
         match self._events.put(event):
             case Put.WAKES:

@@ -6,7 +6,7 @@
 
     twistd --nodaemon --pidfile= voicestt --handler my_application.calls:Hello
 
-1. One instance for each call, made without arguments: what a call must remember lives in `self`.
+1. One instance for each call, made in a thread and without arguments: what a call must remember lives in `self`.
 2. All methods may be left out; what nobody is told costs nothing. Each is a plain function or an `async def`.
    `async def` runs on one event loop for all calls: what blocks there blocks every call's handler (the log says
    where). Plain functions run in threads (HANDLER_THREADS at once): they may block.
