@@ -497,6 +497,42 @@ def test_a_mistake_in_a_carrier_is_told_and_the_events_go_again(bench: Bench, lo
     assert bench.outbox.left() == []
 
 
+def test_a_carrier_that_does_not_say_what_became_of_each_is_a_mistake_too(bench: Bench, logged: Logged) -> None:
+    async def carry(_records: Sequence[Record]) -> list[Outcome]:
+        return []
+
+    rightly = bench.carrier.carry
+    bench.carrier.carry = carry  # type: ignore[assignment, method-assign]
+    bench.start()
+    bench.write("a")
+    bench.turn()
+    assert len(logged.flush(RuntimeError)) == 1
+    logged.flush_critical()
+    bench.carrier.carry = rightly  # type: ignore[method-assign]
+    bench.carrier.fares = every(None)
+    bench.turn(1)
+    assert bench.outbox.left() == []
+
+
+def test_a_journal_that_cannot_say_how_many_wait_keeps_nobody_from_saying_that_it_works_again(
+    bench: Bench, logged: Logged
+) -> None:
+    bench.carrier.fares = every(NOBODY)
+    bench.start()
+    bench.write("a")
+    bench.turn(10)
+
+    def answers(what: str) -> Deferred[None]:
+        if what == "pending":
+            raise OSError("disk full")
+        return deferLater(bench.clock, 0)
+
+    bench.outbox.answers = answers
+    bench.carrier.fares = every(None)
+    bench.turn(20)
+    assert len(logged.matching("works again: events wait, it is not known how many")) == 1
+
+
 def test_stopping_waits_for_what_is_under_way_and_begins_nothing(bench: Bench) -> None:
     bench.start()
     bench.write("a", 2)

@@ -202,6 +202,12 @@ async def test_stopping_does_not_wait_for_a_redis_that_hangs(redis: RedisServer)
     assert outcome is not None
 
 
+@on_reactor
+async def test_one_that_was_not_started_is_stopped_at_once() -> None:
+    carrier = RedisStreams(reactor, "redis://127.0.0.1", shards=1, maxlen=100)
+    await soon(Deferred.fromCoroutine(carrier.stop()))
+
+
 def test_a_host_without_a_port_has_redis_own() -> None:
     carrier = RedisStreams(reactor, "rediss://user:secret@cache.example.com", shards=1, maxlen=100)
     assert carrier.place == "Redis at cache.example.com:6379"

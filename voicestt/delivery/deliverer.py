@@ -185,15 +185,15 @@ class Deliverer:
             self._log.failure("A mistake in the delivery of events.", result)
 
     async def _carry(self, trip: Trip) -> None:
-        records = [pending.record for pending in trip.parcel]
+        count = len(trip.parcel)
         outcomes: Sequence[Outcome]
         try:
-            outcomes = await self._carrier.carry(records)
+            outcomes = _of_each(await self._carrier.carry([pending.record for pending in trip.parcel]), count)
         except CancelledError:
-            outcomes = [Failed("the server was stopped")] * len(records)
+            outcomes = [Failed("the server was stopped")] * count
         except Exception:  # noqa: BLE001 - one mistake must not end the delivery of all other events
             self._log.failure("Taking events to {place} failed by a mistake of ours.", place=self._carrier.place)
-            outcomes = [Failed("a mistake of this program, see its log")] * len(records)
+            outcomes = [Failed("a mistake of this program, see its log")] * count
         self._settle(trip, outcomes)
 
     def _settle(self, trip: Trip, outcomes: Sequence[Outcome]) -> None:
@@ -210,3 +210,9 @@ class Deliverer:
     def _told(self, session: str) -> None:
         self._hand.told(session)
         self._look_soon()
+
+
+def _of_each(outcomes: Sequence[Outcome], count: int) -> Sequence[Outcome]:
+    if len(outcomes) != count:
+        raise RuntimeError(f"{len(outcomes)} outcomes of {count} events")
+    return outcomes
