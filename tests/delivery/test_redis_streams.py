@@ -12,8 +12,9 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
 from tests.delivery.fakes import record
+from tests.delivery.receiver import OwnCertificate
 from tests.recognisers.on_reactor import on_reactor, reactor, soon
-from tests.redis_server import RedisServer
+from tests.redis_server import RedisServer, free_port
 from voicestt.delivery.carrier import CannotDeliver, Failed, Outcome
 from voicestt.delivery.redis_streams import RedisStreams, stream_of
 from voicestt.journal.port import Record
@@ -183,6 +184,19 @@ async def test_a_password_is_used_and_never_shown(tmp_path: Path) -> None:
             assert (await failure(carrier)).why.startswith("AuthenticationError")
         with server.client(password="a/secret") as client:
             client.shutdown(nosave=True)
+
+
+@on_reactor
+async def test_over_tls_the_certificate_must_be_trusted_and_for_this_host(tmp_path: Path) -> None:
+    own, port = OwnCertificate(tmp_path).file, free_port()
+    files = ["--tls-cert-file", str(own), "--tls-key-file", str(own), "--tls-ca-cert-file", str(own)]
+    tls = ["--tls-port", str(port), "--tls-auth-clients", "no", *files]
+    with RedisServer(tmp_path, options=tls):
+        async with streams(f"rediss://localhost:{port}/0?ssl_ca_certs={own}") as carrier:
+            assert await carry(carrier, record("a", 1)) == [None]
+        for url in (f"rediss://localhost:{port}/0", f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={own}"):
+            async with streams(url) as carrier:
+                assert "certificate verify failed" in (await failure(carrier)).why
 
 
 @on_reactor
