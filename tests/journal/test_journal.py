@@ -4,13 +4,15 @@ import threading
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import DataError
 from twisted.internet.defer import Deferred, gatherResults
 
 from tests.conftest import Logged
 from tests.journal.made import REDIS, WEBHOOK, Call, Journals, Told, eventually, numbers, payloads
-from tests.recognisers.on_reactor import on_reactor
+from tests.recognisers.on_reactor import on_reactor, reactor, soon
 from voicestt.events import decode, encode, event_id
-from voicestt.journal.problems import JournalClosed
+from voicestt.journal.journal import Journal
+from voicestt.journal.problems import BadJournal, JournalClosed
 
 CALLS_AT_ONCE = 50
 
@@ -262,3 +264,33 @@ class TestJournal:
         records = await opened.write(*events)
         assert await opened.write(*events) == records
         assert len(await opened.pending()) == 2
+
+    @on_reactor
+    async def test_a_question_that_is_wrong_fails_alone(self, journals: Journals) -> None:
+        opened, call = await journals.open(WEBHOOK), Call()
+        wrong: list[Deferred[Any]] = [
+            Deferred.fromCoroutine(opened.journal.delivered("webhook", [2**70])),
+            Deferred.fromCoroutine(opened.journal.since(2**70, 10)),
+            Deferred.fromCoroutine(opened.journal.since(0, -1)),
+        ]
+        (record,) = await opened.write(call.started())
+        for asked in wrong:
+            asked.addErrback(lambda failure: failure.trap(OverflowError, DataError))
+            await soon(asked)
+        assert numbers(await opened.pending()) == [record.number]
+
+    @on_reactor
+    async def test_a_journal_that_cannot_be_opened_says_why_and_leaves_no_thread(self, journals: Journals) -> None:
+        journals.do("CREATE TABLE voicestt_version (version_num TEXT)")
+        journals.do("INSERT INTO voicestt_version VALUES ('9999')")
+        before = set(threading.enumerate())
+        with pytest.raises(BadJournal, match="newer version of voicestt"):
+            await journals.open()
+        assert set(threading.enumerate()) - before == set()
+
+    @on_reactor
+    async def test_what_is_no_journal_is_said_when_it_is_opened(self) -> None:
+        journal = Journal(reactor, "sqlite:///", Told(), [], days=0, redact="none")
+        with pytest.raises(BadJournal, match="followed by the path of a file"):
+            await journal.open()
+        await journal.close()
