@@ -11,6 +11,7 @@ _COMMANDS = {
     "calls": ("voicestt.journal_commands.calls", "calls"),
     "deliveries": ("voicestt.journal_commands.deliveries", "deliveries"),
     "demo": ("voicestt.demo.command", "demo"),
+    "events-schema": ("voicestt.schema_command", "events_schema"),
     "flag": ("voicestt.flag_command", "flag"),
     "gonogo": ("voicestt.gonogo.command", "gonogo"),
     "google-local": ("voicestt.google_local.command", "google_local"),
