@@ -7,6 +7,11 @@ from click.testing import CliRunner
 import voicestt
 from voicestt.cli import main
 
+COMMANDS = [
+    *("call", "calls", "deliveries", "demo", "events-schema", "flag", "gonogo"),
+    *("google-local", "load", "settings", "transcript"),
+]
+
 
 def run(*arguments: str) -> tuple[int, str]:
     result = CliRunner().invoke(main, arguments)
@@ -16,12 +21,12 @@ def run(*arguments: str) -> tuple[int, str]:
 def test_help_names_every_command_and_how_the_server_is_started() -> None:
     code, output = run("--help")
     assert code == 0
-    for command in ("call", "demo", "flag", "gonogo", "google-local", "load", "settings"):
+    for command in COMMANDS:
         assert f"  {command} " in output
     assert "twistd --nodaemon --pidfile= voicestt" in output
 
 
-@pytest.mark.parametrize("command", ["call", "demo", "flag", "gonogo", "google-local", "load", "settings"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str) -> None:
     code, output = run(command, "--help")
     assert code == 0
