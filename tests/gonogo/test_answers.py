@@ -13,13 +13,13 @@ from tests.gonogo.scenes import HOST, findings_of, scene
 from tests.recognisers.on_reactor import on_reactor, reactor
 from voicestt import twiml
 from voicestt.demo.services import free_port
-from voicestt.gonogo.network_checks import days_left, network_checks
+from voicestt.gonogo.network_checks import network_checks
 from voicestt.gonogo.recogniser_checks import recogniser_checks
 from voicestt.gonogo.report import Finding, Outcome
 from voicestt.gonogo.scene import Scene, Where
 from voicestt.gonogo.settings_checks import same_settings_check
 from voicestt.gonogo.socket_checks import socket_checks
-from voicestt.gonogo.web import Reply
+from voicestt.gonogo.web import Reply, days_left
 from voicestt.gonogo.webhook_checks import webhook_checks
 
 XML = "text/xml"

@@ -3,17 +3,18 @@
 from voicestt.demo.judgement import CLOCK_GRAIN, WORST_WORD_ERRORS, partial_gaps, percentile
 from voicestt.demo.word_errors import WordErrors
 from voicestt.gonogo.examination import Check
-from voicestt.gonogo.listening import LAST_WORDS, Heard, broken, call_and_listen
+from voicestt.gonogo.listening import LAST_WORDS, Heard, broken, call_and_listen, handler_hung_up
 from voicestt.gonogo.recordings import find_recording, is_stand_in, sound
 from voicestt.gonogo.report import Found, failed, ok, skipped, unseen
 from voicestt.gonogo.scene import Scene, Where
+from voicestt.gonogo.server_log import own_failures
 from voicestt.gonogo.settings_checks import READ
 from voicestt.gonogo.socket_checks import OPENS
 from voicestt.gonogo.webhook_checks import DOCUMENT
 from voicestt.simulator.clip import BadClip
 
 RECORDING = "call.recording"
-_STAYS, _FINAL, _PARTIALS = "call.stays", "call.final", "call.partials"
+STAYS, _FINAL, _PARTIALS = "call.stays", "call.final", "call.partials"
 _SLOWEST_PARTIAL, _SLOWEST_FINAL = 2.5, 3.0
 _CALL_SECONDS = 180.0
 _LIVE_LINES = (
@@ -22,7 +23,7 @@ _LIVE_LINES = (
     "🟡 Partial: ",
     "🟢 Final: ",
 )
-_ELSEWHERE = "`voicestt gonogo` without arguments proves it with the same settings."
+ELSEWHERE = "`voicestt gonogo` without arguments proves it with the same settings."
 
 
 def call_checks(scene: Scene, heard: Heard) -> list[Check]:
@@ -30,14 +31,14 @@ def call_checks(scene: Scene, heard: Heard) -> list[Check]:
     return [
         Check(RECORDING, "there is a recording to call with", lambda: _recording(scene, heard), (READ,)),
         Check(
-            _STAYS,
+            STAYS,
             "the connection stays for the whole call",
             lambda: _stays(scene, heard),
             (DOCUMENT, OPENS),
             31921,
             _CALL_SECONDS,
         ),
-        Check(_FINAL, "the final comes", lambda: _final(scene, heard), (_STAYS, RECORDING)),
+        Check(_FINAL, "the final comes", lambda: _final(scene, heard), (STAYS, RECORDING)),
         Check(_PARTIALS, "partials come while the caller speaks", lambda: _partials(scene, heard), (_FINAL,)),
         Check("call.latency", "the words come in time", lambda: _latency(heard), (_PARTIALS,)),
         Check("call.cadence", "partials keep the debounce", lambda: _cadence(scene, heard), (_PARTIALS,)),
@@ -67,6 +68,8 @@ async def _stays(scene: Scene, heard: Heard) -> Found:
     report = heard.report
     assert report is not None  # noqa: S101 - place_call never raises
     problem = broken(report)
+    if handler_hung_up(report):
+        return ok(f"{report.seconds:.1f} s, then the handler hung up")
     if problem is None:
         return ok(f"{report.seconds:.1f} s, closed with {report.close_code or 'no code'}")
     advice = (
@@ -93,7 +96,7 @@ async def _final(scene: Scene, heard: Heard) -> Found:
 
 def _not_seen(scene: Scene) -> Found:
     if scene.where is Where.PUBLIC:
-        return unseen("not seen from outside", _ELSEWHERE)
+        return unseen("not seen from outside", ELSEWHERE)
     advice = (
         "Set EVENTS_FILE, for the server and here, to see its words; or run voicestt gonogo without arguments."
     )
@@ -163,7 +166,7 @@ async def _words(scene: Scene, heard: Heard) -> Found:
 async def _log(scene: Scene) -> Found:
     if scene.server is None:
         return unseen(
-            "not seen from outside", _ELSEWHERE if scene.where is Where.PUBLIC else "Look for them yourself."
+            "not seen from outside", ELSEWHERE if scene.where is Where.PUBLIC else "Look for them yourself."
         )
     messages = scene.server.messages()
     missing = [line for line in _LIVE_LINES if not any(message.startswith(line) for message in messages)]
@@ -171,6 +174,6 @@ async def _log(scene: Scene) -> Found:
         return failed(
             "missing: " + ", ".join(missing), "See the server's log: another voicestt may have been started."
         )
-    if any("Traceback" in message for message in messages):
+    if own_failures(messages):
         return failed("there is a traceback in it", "A mistake of the server: report it with these lines.")
     return ok("[CFG] 📞 🟡 🟢")

@@ -21,6 +21,12 @@ _WIDEST = 160
 _LEGEND = (
     "not seen: cannot be seen from here, another run sees it; skipped: must be proved and was not tried (no GO)."
 )
+_CALLS_IT = "It is called, and that call is journalled, delivered and handled as any other is."
+_SAYS = {
+    Where.STARTED: "Its calls reach nobody: its journal is a temporary one, and nothing is delivered.",
+    Where.AGAINST: _CALLS_IT,
+    Where.PUBLIC: _CALLS_IT,
+}
 
 
 @click.command(short_help="GO or NO-GO: everything that must be true before the first customer.")
@@ -35,7 +41,14 @@ def gonogo(public: bool, against: str | None, clip: Path | None, text: str | Non
     """Try everything that must be true before the first customer calls, and say GO or NO-GO.
 
     The variables are those of the server: this environment's, and VOICESTT_ENV_FILE's. Without options a server is
-    started with them on a free port, called, and ended; a real recogniser is asked for a few seconds of speech.
+    started with them on a free port, called, and ended. Its calls reach nobody: its journal is a temporary one,
+    nothing is delivered to EVENTS_WEBHOOK_URL or REDIS_URL, and Twilio is not asked for anything. HANDLER does run
+    in it. A real recogniser is asked for a few seconds of speech, and a TTS_ENGINE for a few words: Google charges
+    for them, some cents at most.
+
+    --public and --against call the server that runs: such a call is journalled, delivered and handled as any
+    other is.
+
     The exit code is 0 for GO and 1 for NO-GO. No secret is printed.
     """
     where = _where(public, against)
@@ -71,7 +84,7 @@ def _examine(
     def tell(finding: Finding) -> None:
         click.echo(click.style(report.progress_line(finding), fg=_COLOURS[finding.outcome]), err=err, color=colour)
 
-    click.echo(f"Examining {where.value}. This takes up to a minute.", err=err)
+    click.echo(f"Examining {where.value}. {_SAYS[where]} This takes up to a minute.", err=err)
     with tempfile.TemporaryDirectory(prefix="voicestt-gonogo-") as folder:
 
         async def main(reactor: Any) -> tuple[Finding, ...]:

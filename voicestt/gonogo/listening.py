@@ -8,21 +8,42 @@ from voicestt.demo.judgement import Event
 from voicestt.gonogo.recordings import Recording
 from voicestt.gonogo.scene import Scene
 from voicestt.simulator.call_values import CallOptions, CallReport, Target
-from voicestt.simulator.caller import place_call
+from voicestt.simulator.caller import CallControl, place_call
 from voicestt.simulator.problems import Problem
 
 LAST_WORDS = 20.0
-_LATE_GOODBYE = 31924
+_LATE_GOODBYE, _HUNG_UP = 31924, 31921
 OPTIONS = CallOptions(status_callbacks=False)  # they are a check of their own
 
 
 @dataclass(slots=True)
 class Heard:
-    """A call that was made: what was said, how it went, and its words (None where they cannot be read)."""
+    """A call, which `control` names before it is made: what was said, how it went, and its words.
+
+    These are what EVENTS_FILE has of it; a server in use has written much there before.
+    """
 
     recording: Recording | None = None
     report: CallReport | None = None
     events: list[Event] = field(default_factory=list)
+    control: CallControl = field(default_factory=CallControl)
+    _file: Path | None = field(default=None, init=False)
+    _before: int = field(default=0, init=False)
+
+    @property
+    def call_sid(self) -> str:
+        """Of the call that is made, or will be."""
+        return self.control.call_sid
+
+    def watch(self, path: Path | None) -> None:
+        """What is written to `path` from now on can be of the call."""
+        self._file, self._before = path, _size(path)
+
+    def look(self) -> None:
+        """Reads the words that have come so far."""
+        if self._file is not None and self.report is not None:
+            written = _events_after(self._file, self._before)
+            self.events = [event for event in written if event.call == self.report.call_sid]
 
     @property
     def partials(self) -> list[Event]:
@@ -58,25 +79,31 @@ async def call_and_listen(
     scene: Scene, target: Target, recording: Recording, heard: Heard, events_file: Path | None = None
 ) -> None:
     """Makes the call and, where its words can be read, waits for a final and for what comes right after it."""
-    path = events_file or scene.events_file
-    before = _size(path)
-    report = await place_call(scene.reactor, target, recording.audio, OPTIONS)
+    heard.watch(events_file or scene.events_file)
+    report = await place_call(scene.reactor, target, recording.audio, OPTIONS, control=heard.control)
     heard.report = report
-    if path is None or broken(report):
+    if (events_file or scene.events_file) is None or broken(report):
         return
 
     def has_final() -> bool:
-        heard.events = [event for event in _events_after(path, before) if event.call == report.call_sid]
+        heard.look()
         return bool(heard.finals)
 
     await scene.until(has_final, LAST_WORDS)
     await scene.rest(0.5)
-    has_final()
+    heard.look()
 
 
 def broken(report: CallReport) -> Problem | None:
-    """What ended the call before its time; a goodbye that came late after all of it is not that."""
-    return next((problem for problem in report.problems if problem.code != _LATE_GOODBYE), None)
+    """What ended the call before its time; a goodbye that came late after all of it is not that, and neither is
+    the application's handler, which may hang up."""
+    usual = {_LATE_GOODBYE, *([_HUNG_UP] if handler_hung_up(report) else [])}
+    return next((problem for problem in report.problems if problem.code not in usual), None)
+
+
+def handler_hung_up(report: CallReport) -> bool:
+    """Whether the application ended the call: Twilio does not end one that it does not know, so the server did."""
+    return report.close_reason == "the application hung up"
 
 
 def _size(path: Path | None) -> int:
@@ -84,7 +111,7 @@ def _size(path: Path | None) -> int:
 
 
 def _events_after(path: Path, start: int) -> list[Event]:
-    """The partials and finals behind so many bytes of EVENTS_FILE: a server in use has written much before."""
+    """The partials and finals behind so many bytes of EVENTS_FILE."""
     try:
         with path.open("rb") as file:
             file.seek(start)

@@ -2,9 +2,7 @@
 
 import json
 import socket
-import ssl
 import time
-from typing import Any
 
 from voicestt import twiml
 from voicestt.gonogo.examination import Check
@@ -12,12 +10,11 @@ from voicestt.gonogo.report import Found, failed, ok
 from voicestt.gonogo.scene import Scene, Where
 from voicestt.gonogo.settings_checks import READ
 from voicestt.gonogo.started import NotStarted, StartedServer
-from voicestt.gonogo.web import ANSWER_SECONDS, NoAnswer, ask, in_thread, words_of
+from voicestt.gonogo.web import NoAnswer, ask, certificate_of, days_left, in_thread, words_of
 
 ANSWERS = "server.answers"
 _STARTS, _DNS, _TLS = "server.starts", "server.dns", "server.tls"
 _FEWEST_DAYS = 7
-_DAY = 86_400
 _START_SECONDS = 130.0
 
 
@@ -62,7 +59,7 @@ async def _dns(scene: Scene) -> Found:
 async def _tls(scene: Scene) -> Found:
     host, port = _host_and_port(scene)
     try:
-        certificate = await in_thread(scene.reactor, lambda: _certificate(host, port))
+        certificate = await in_thread(scene.reactor, lambda: certificate_of(host, port))
     except (OSError, ValueError) as problem:
         advice = (
             f"Twilio takes no other than a valid certificate for {host}, with its whole chain: renew it, or put "
@@ -73,20 +70,6 @@ async def _tls(scene: Scene) -> Found:
     if days < _FEWEST_DAYS:
         return failed(f"{days:.0f} days left", "Renew the certificate now: calls end the moment it has expired.")
     return ok(f"{days:.0f} days left")
-
-
-def _certificate(host: str, port: int) -> Any:
-    context = ssl.create_default_context()
-    with (
-        socket.create_connection((host, port), timeout=ANSWER_SECONDS) as plain,
-        context.wrap_socket(plain, server_hostname=host) as secure,
-    ):
-        return secure.getpeercert()
-
-
-def days_left(certificate: Any, now: float) -> float:
-    """For how many days a certificate (as `getpeercert` gives it) is good after `now` (seconds since 1970)."""
-    return (ssl.cert_time_to_seconds(certificate["notAfter"]) - now) / _DAY
 
 
 async def _answers(scene: Scene) -> Found:

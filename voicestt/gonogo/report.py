@@ -4,9 +4,10 @@ Four outcomes. Only two of them allow GO:
 
 - `ok`: tried, and as it must be.
 - `not seen`: cannot be seen from where this run looks, and another run sees it. From outside (`--public`) these
-  are the words, the log and the safety net: `voicestt gonogo` without arguments proves them with the same
-  settings, and the check of the digests proves that the settings are the same. A stand-in for Google has no words
-  to compare and no tokens to sign. Allows GO.
+  are the words, the log, the journal, what it delivers to and the safety net: `voicestt gonogo` without arguments
+  proves them with the same settings, and the check of the digests proves that the settings are the same. A
+  server started for a run delivers nothing: the others see that. A stand-in for Google has no words to compare and
+  no tokens to sign. Allows GO.
 - `skipped`: must be proved and could not be tried, for want of something: a recording, an EVENTS_FILE, the check
   before it. Never GO.
 - `FAIL`: tried, and not as it must be. Never GO.

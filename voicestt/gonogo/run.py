@@ -2,10 +2,15 @@
 
 from collections.abc import Callable
 
+from voicestt.gonogo.application_checks import application_checks, handler_check
 from voicestt.gonogo.call_checks import call_checks
+from voicestt.gonogo.event_checks import Listener, event_checks, feed_check
 from voicestt.gonogo.examination import Check, examine
+from voicestt.gonogo.greeting_check import greeting_check
+from voicestt.gonogo.journal_checks import journal_check
 from voicestt.gonogo.listening import Heard
 from voicestt.gonogo.network_checks import ANSWERS, network_checks
+from voicestt.gonogo.receiver_checks import delivery_check, receiver_checks
 from voicestt.gonogo.recogniser_checks import recogniser_checks
 from voicestt.gonogo.report import Finding
 from voicestt.gonogo.safety_checks import safety_checks
@@ -17,15 +22,23 @@ from voicestt.gonogo.webhook_checks import webhook_checks
 
 def all_checks(scene: Scene) -> list[Check]:
     """From what is known without running anything to what needs all of it."""
-    heard = Heard()
+    heard, listener = Heard(), Listener()
     return [
         *settings_checks(scene),
         *recogniser_checks(scene),
+        *application_checks(scene),
+        journal_check(scene),
+        *receiver_checks(scene),
         *network_checks(scene),
         same_settings_check(scene, ANSWERS),
         *webhook_checks(scene),
         *socket_checks(scene),
+        feed_check(scene, heard, listener),
         *call_checks(scene, heard),
+        greeting_check(scene, heard),
+        *event_checks(scene, heard, listener),
+        handler_check(scene),
+        delivery_check(scene),
         *safety_checks(scene, heard, ANSWERS),
     ]
 

@@ -1,4 +1,8 @@
-"""A server of one's own, `twistd voicestt` as a process: its log, its events, and its end."""
+"""A server of one's own, `twistd voicestt` as a process: its log, its events, and its end.
+
+What is tried on it reaches nobody: it keeps its journal in its own folder, delivers to nobody, and asks an address
+where nobody listens for what its handler wants of Twilio's REST API.
+"""
 
 import re
 from collections.abc import Mapping
@@ -13,6 +17,9 @@ from voicestt.demo.services import Services
 
 _READY = "Listening on"
 _START_SECONDS = 120.0  # the embedded recogniser loads its model first
+# The last one names a file that would set the others again.
+_NOT_ITS_OWN = frozenset({"EVENTS_WEBHOOK_URL", "EVENTS_WEBHOOK_SECRET", "REDIS_URL", "VOICESTT_ENV_FILE"})
+_NOBODY = "http://127.0.0.1:1"
 _PREFIX = re.compile(r"^\d{4}-\S+ \[(?P<system>[^\]]*)\] (?P<message>.*)$")
 
 
@@ -21,7 +28,10 @@ class NotStarted(Exception):
 
 
 class StartedServer:
-    """One server on a free port of 127.0.0.1 with the variables of `environ`; its files lie in `folder`."""
+    """One server on a free port of 127.0.0.1 with the variables of `environ`; its files lie in `folder`.
+
+    `environ` is all there is: a file that VOICESTT_ENV_FILE names has been read into it.
+    """
 
     def __init__(self, reactor: Any, folder: Path, environ: Mapping[str, str]) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -50,10 +60,18 @@ class StartedServer:
         return self._services.folder / "control.socket"
 
     @property
+    def journal_url(self) -> str:
+        """Its journal, in its own folder."""
+        return f"sqlite:///{self._services.journal_file}"
+
+    @property
     def environ(self) -> dict[str, str]:
-        """Its variables."""
-        return dict(self._environ) | {
+        """Its variables: those that lead out of its folder are not the machine's."""
+        kept = {name: value for name, value in self._environ.items() if name not in _NOT_ITS_OWN}
+        return kept | {
             "EVENTS_FILE": str(self.events_file),
+            "JOURNAL_URL": self.journal_url,
+            "TWILIO_API_URL": _NOBODY,
             "VOICESTT_SOCKET": str(self.control_socket),
             "PYTHONUNBUFFERED": "1",
         }

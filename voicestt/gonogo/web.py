@@ -5,6 +5,7 @@ nothing.
 """
 
 import http.client
+import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ ANSWER_SECONDS = 15.0
 """Twilio waits so long for an answer."""
 
 _LARGEST_ANSWER = 1_000_000
+_DAY = 86_400
 _FORM = "application/x-www-form-urlencoded; charset=UTF-8"
 
 _T = TypeVar("_T")
@@ -68,7 +70,7 @@ async def ask(
 
 def _ask(url: str, host: str, form: Mapping[str, str] | None, headers: Mapping[str, str]) -> Reply:
     parts = urlsplit(url)
-    connection = _connection(parts.scheme, parts.netloc)
+    connection = connection_to(url)
     sent = {"Host": host, "User-Agent": "TwilioProxy/1.1", "Accept": "*/*", **headers}
     if form is not None:
         sent["Content-Type"] = _FORM
@@ -88,18 +90,36 @@ def _ask(url: str, host: str, form: Mapping[str, str] | None, headers: Mapping[s
     return Reply(answer.status, found, content, time.monotonic() - began)
 
 
-def _connection(scheme: str, netloc: str) -> http.client.HTTPConnection:
-    if scheme == "https":
-        return http.client.HTTPSConnection(netloc, timeout=ANSWER_SECONDS, context=ssl.create_default_context())
-    return http.client.HTTPConnection(netloc, timeout=ANSWER_SECONDS)
+def connection_to(url: str) -> http.client.HTTPConnection:
+    """A connection for requests to `url`, not yet opened."""
+    parts = urlsplit(url)
+    if parts.scheme == "https":
+        context = ssl.create_default_context()
+        return http.client.HTTPSConnection(parts.netloc, timeout=ANSWER_SECONDS, context=context)
+    return http.client.HTTPConnection(parts.netloc, timeout=ANSWER_SECONDS)
 
 
-def words_of(problem: Exception) -> str:
-    """Why a connection failed, in few words."""
+def certificate_of(host: str, port: int, seconds: float = ANSWER_SECONDS) -> Any:
+    """The certificate shown there, as `getpeercert` gives it; blocks, and raises what `ssl` does for a bad one."""
+    context = ssl.create_default_context()
+    with (
+        socket.create_connection((host, port), timeout=seconds) as plain,
+        context.wrap_socket(plain, server_hostname=host) as secure,
+    ):
+        return secure.getpeercert()
+
+
+def days_left(certificate: Any, now: float) -> float:
+    """For how many days a certificate (as `getpeercert` gives it) is good after `now` (seconds since 1970)."""
+    return (ssl.cert_time_to_seconds(certificate["notAfter"]) - now) / _DAY
+
+
+def words_of(problem: Exception, seconds: float = ANSWER_SECONDS) -> str:
+    """Why a connection failed that had so many `seconds`, in few words."""
     if isinstance(problem, ssl.SSLCertVerificationError):
         return f"the certificate is not valid: {problem.verify_message}"
     if isinstance(problem, TimeoutError):
-        return f"nothing came within {ANSWER_SECONDS:.0f} s"
+        return f"nothing came within {seconds:.0f} s"
     if isinstance(problem, OSError) and problem.strerror:
         return problem.strerror
     return str(problem) or type(problem).__name__

@@ -1,0 +1,193 @@
+"""Who is told of calls elsewhere: the webhook's receiver and Redis. Nobody is sent an event by these checks."""
+
+import socket
+import time
+from contextlib import closing
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from voicestt.delivery.destinations import REDIS, WEBHOOK
+from voicestt.delivery.redis_streams import STREAM
+from voicestt.gonogo.application_checks import Health, health_of
+from voicestt.gonogo.call_checks import ELSEWHERE, STAYS
+from voicestt.gonogo.examination import Check
+from voicestt.gonogo.report import Found, failed, ok, unseen
+from voicestt.gonogo.scene import Scene, Where
+from voicestt.gonogo.settings_checks import READ
+from voicestt.gonogo.web import certificate_of, days_left, in_thread, words_of
+
+_SECONDS = 5.0
+_FEWEST_DAYS = 7
+_DELIVERY_SECONDS, _LOOK_SECONDS = 10.0, 0.5
+_OLDEST_REDIS = 5
+_LONGEST = 160
+
+
+def receiver_checks(scene: Scene) -> list[Check]:
+    """Without a server."""
+    return [
+        Check("webhook.reached", "the webhook's receiver can be reached", lambda: _webhook(scene), (READ,)),
+        Check("redis.answers", "Redis takes streams", lambda: _redis(scene), (READ,)),
+    ]
+
+
+def delivery_check(scene: Scene) -> Check:
+    """After the call, of a server that delivers."""
+    return Check("delivery.arrives", "events arrive where they are delivered", lambda: _arrives(scene), (STAYS,))
+
+
+async def _webhook(scene: Scene) -> Found:
+    url = scene.settings.events_webhook_url
+    if url is None:
+        return ok("there is none: EVENTS_WEBHOOK_URL is not set")
+    if scene.where is Where.PUBLIC:
+        return unseen("not seen from outside", ELSEWHERE)
+    parts = urlsplit(url)
+    host, is_tls = parts.hostname or "", parts.scheme == "https"
+    port = parts.port or (443 if is_tls else 80)
+    try:
+        certificate = await in_thread(scene.reactor, lambda: _knock(host, port, is_tls))
+    except (OSError, ValueError) as problem:
+        advice = (
+            f"Is the receiver running, and the way to {host}:{port} open from this machine? Events wait for it."
+        )
+        return failed(words_of(problem, _SECONDS), advice)
+    if certificate is None:
+        private = host in {"localhost", "127.0.0.1", "::1"}
+        return ok(
+            f"{host}:{port}", "" if private else "http is not encrypted: callers' words go by it. Use https."
+        )
+    days = days_left(certificate, time.time())
+    soon = "Its certificate is to be renewed: from then on nothing is delivered." * (days < _FEWEST_DAYS)
+    return ok(f"{host}:{port}, certificate for {days:.0f} days", soon)
+
+
+def _knock(host: str, port: int, is_tls: bool) -> Any:
+    if is_tls:
+        return certificate_of(host, port, _SECONDS)
+    socket.create_connection((host, port), timeout=_SECONDS).close()
+    return None
+
+
+async def _redis(scene: Scene) -> Found:
+    url = scene.settings.redis_url
+    if url is None:
+        return ok("there is none: REDIS_URL is not set")
+    if scene.where is Where.PUBLIC:
+        return unseen("not seen from outside", ELSEWHERE)
+    try:
+        return await in_thread(scene.reactor, lambda: _ask_redis(url))
+    except ImportError:
+        return failed("its library is not installed", "pip install 'voicestt[redis]'")
+
+
+def _ask_redis(url: str) -> Found:
+    from redis import Redis, RedisError  # noqa: PLC0415 - an extra
+    from redis.backoff import NoBackoff  # noqa: PLC0415
+    from redis.retry import Retry  # noqa: PLC0415
+
+    try:
+        client = Redis.from_url(
+            url,
+            protocol=2,
+            socket_connect_timeout=_SECONDS,
+            socket_timeout=_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+        )
+        with closing(client):
+            client.ping()
+            kind: Any = client.type(f"{STREAM}0")
+            about: Any = _about(client)
+    except (RedisError, OSError) as problem:
+        advice = "Is Redis running, and reachable from this machine? Is the password in REDIS_URL right?"
+        return failed(_without_password(url, problem), advice)
+    except (ValueError, TypeError):
+        return failed("REDIS_URL cannot be used", "It is redis://HOST:PORT/NUMBER, or rediss://… with TLS.")
+    if kind not in {b"none", b"stream"}:
+        return failed(
+            f"{STREAM}0 is a {kind.decode()}", "Something else uses that name: give REDIS_URL another /NUMBER."
+        )
+    return judged_redis(about)
+
+
+def _about(client: Any) -> dict[str, Any]:
+    """What INFO says; nothing, where a user may not ask for it."""
+    from redis import ResponseError  # noqa: PLC0415 - an extra
+
+    try:
+        about: dict[str, Any] = client.info()
+    except ResponseError:
+        return {}
+    return about
+
+
+def judged_redis(about: dict[str, Any]) -> Found:
+    """Whether the Redis that says this of itself (INFO) can keep streams."""
+    version = str(about.get("redis_version", ""))
+    policy, limit = str(about.get("maxmemory_policy", "")), about.get("maxmemory")
+    if not version:
+        return ok(
+            "it answers", "What it is was not to be seen (INFO): it should be 5.0 or later, and evict nothing."
+        )
+    if version.partition(".")[0].isdecimal() and int(version.partition(".")[0]) < _OLDEST_REDIS:
+        return failed(f"Redis {version}", "It has no streams: they came with 5.0.")
+    if about.get("role") == "slave":
+        return failed(
+            f"Redis {version}, a replica", "It can only be read: REDIS_URL must name the one it follows."
+        )
+    if policy.startswith("allkeys") and limit != 0:
+        advice = (
+            "When its memory is full it throws whole streams away, with events that nobody has read: "
+            "CONFIG SET maxmemory-policy noeviction."
+        )
+        return ok(f"Redis {version}, maxmemory-policy {policy}", advice)
+    return ok(f"Redis {version}, {policy or 'policy not to be seen'}")
+
+
+def _without_password(url: str, problem: Exception) -> str:
+    password = unquote(urlsplit(url).password or "")
+    words = " ".join(str(problem).split())
+    return f"{type(problem).__name__}: {words.replace(password, '…') if password else words}"[:_LONGEST]
+
+
+async def _arrives(scene: Scene) -> Found:
+    settings = scene.settings
+    names = [
+        name
+        for name, is_set in ((WEBHOOK, settings.events_webhook_url), (REDIS, settings.redis_url))
+        if is_set is not None
+    ]
+    if not names:
+        return ok("nothing is to be delivered")
+    if scene.server is not None:
+        return unseen(
+            "the server started for this delivers nothing", "--against and --public see it of one in use."
+        )
+    figures = []
+    for name in names:
+        health = await _health_when_delivered(scene, name)
+        if health is None:
+            return failed(f"{name}: the server does not tell", "Is it an older voicestt? Deploy this version.")
+        if health["is_down"] or not health["delivered"]:
+            return _does_not_arrive(name, health)
+        figures.append(f"{name}: {health['delivered']}")
+    return ok(", ".join(figures) + " since its start")
+
+
+async def _health_when_delivered(scene: Scene, name: str) -> Health | None:
+    """How a destination stands when something has arrived there, or failed."""
+    give_up = scene.monotonic() + _DELIVERY_SECONDS
+    while True:
+        health = await health_of(scene, name)
+        if health is None or health["delivered"] or health["is_down"] or scene.monotonic() > give_up:
+            return health
+        await scene.rest(_LOOK_SECONDS)
+
+
+def _does_not_arrive(name: str, health: Health) -> Found:
+    figure = f"{name}: {health['delivered']} arrived, {health['failed_attempts']} attempts failed"
+    advice = (
+        "The running server's log says why, and `voicestt deliveries`: see the receiver's own log, and whether "
+        "its address and secret are right. What waits is not lost."
+    )
+    return failed(figure, advice)
