@@ -40,3 +40,11 @@ def test_a_final_that_is_not_safe_yet_is_not_shown_in_green_and_only_once(logged
     readers.written([Written(RECORD, FINAL, was_late=True), Written(RECORD, None)])
     assert logged.lines == ["🟡 Partial: שלו", "⚪ Final, not in the journal yet: שלום"]
     assert published == [RECORD, RECORD]
+
+
+def test_who_waits_for_what_was_written_is_called_when_the_listeners_have_it(logged: Logged) -> None:
+    seen: list[list[Record]] = []
+    published: list[Record] = []
+    told(published).written([Written(RECORD, FINAL), Written(None, lambda: seen.append(list(published)))])
+    assert seen == [[RECORD]]
+    assert logged.lines == ["🟢 Final: שלום"]

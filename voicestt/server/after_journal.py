@@ -14,7 +14,7 @@ from voicestt.server.call_log import CallLog
 class AfterJournal:
     """Readers of the journal. `published` takes what applications are to get from there.
 
-    A fact that can be called is, when everything before it has been written.
+    A fact that can be called is, when everything before it has been written, shown and published.
     """
 
     def __init__(self, log: CallLog, published: Callable[[Sequence[Record]], None]) -> None:
@@ -24,13 +24,15 @@ class AfterJournal:
     def written(self, entries: Sequence[Written]) -> None:
         """See `voicestt.journal.port.Readers`."""
         for entry in entries:
-            if callable(entry.fact):
-                entry.fact()
-            elif not entry.was_late and isinstance(entry.fact, Event):
+            if not entry.was_late and isinstance(entry.fact, Event):
                 self._log.tell(entry.fact)
         records = [entry.record for entry in entries if entry.record is not None]
         if records:
             self._published(records)
+        # Who is called may send the listeners away: first they are told.
+        for entry in entries:
+            if callable(entry.fact):
+                entry.fact()
 
     def late(self, facts: Sequence[object]) -> None:
         """See `voicestt.journal.port.Readers`."""
