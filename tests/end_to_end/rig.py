@@ -12,9 +12,11 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+
+from sqlalchemy import create_engine, text
 
 from tests.bench.load import json_lines
 from voicestt.demo.services import PUBLIC_HOST, Services, beside_python
@@ -30,6 +32,7 @@ ENDED_AS_ASKED = {0, -signal.SIGTERM}
 
 _T = TypeVar("_T")
 _PREFIX = re.compile(r"^\d{4}-\S+ \[[^\]]*\] ")
+_FINAL_SHOWN = re.compile(r"^\d{4}-\S+ \[(CA\w+)\] 🟢 Final: (.*)\n", re.MULTILINE)
 
 
 def until(found: Callable[[], _T], what: str, seconds: float = PATIENCE) -> _T:
@@ -49,6 +52,7 @@ class Server:
     services: Services
     process: subprocess.Popen[bytes]
     log: Path
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def target(self) -> Target:
@@ -97,10 +101,48 @@ class Server:
             f"{count} finals in:\n{self.output}",
         )
 
+    @property
+    def finals_shown(self) -> list[tuple[str, str]]:
+        """CallSid and text of each final that the log shows in green; a line that a kill has cut is none."""
+        return _FINAL_SHOWN.findall(self.log.read_bytes().decode("utf-8", "replace"))
+
+    def journal(self, call: str | None = None) -> list[dict[str, Any]]:
+        """The events in its journal, of one call or all, each with its `number`."""
+        engine = create_engine(self.environment["JOURNAL_URL"])
+        try:
+            with engine.connect() as connection:
+                rows = list(
+                    connection.execute(text("SELECT number, payload FROM voicestt_events ORDER BY number"))
+                )
+        finally:
+            engine.dispose()
+        events = [{"number": number, **json.loads(payload)} for number, payload in rows]
+        return [event for event in events if call in {None, event["call_sid"]}]
+
+    def asked(self, *arguments: str) -> str:
+        """What a command of `voicestt` prints in the server's environment."""
+        command = [beside_python("voicestt"), *arguments]
+        done = subprocess.run(
+            command,
+            cwd=self.services.folder,
+            env=dict(self.environment),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def end(self) -> int:
         """Asks it to end; its exit code."""
         self.process.terminate()
         return self.process.wait(PATIENCE)
+
+    def kill(self) -> None:
+        """SIGKILL: it is gone at once, whatever it was at."""
+        self.process.kill()
+        self.process.wait(PATIENCE)
 
     def health(self) -> dict[str, Any]:
         """What /healthz says; {} while nobody answers."""
@@ -140,10 +182,22 @@ def running(
 def running_server(folder: Path, google_port: int | None = None, **settings: str) -> Iterator[Server]:
     """The server, listening, with the Google service at `google_port` of this machine."""
     services = Services(folder) if google_port is None else Services(folder, google_port=google_port)
-    environment = services.server_environment() | settings
-    log = folder / "server.log"
-    with running(services.server_command(), environment, folder, log) as process:
-        server = Server(services, process, log)
+    with _listening(services, services.server_environment() | settings, folder / "server.log") as server:
+        yield server
+
+
+@contextlib.contextmanager
+def running_again(gone: Server) -> Iterator[Server]:
+    """A server in the place of one that is gone: its folder, its port, its settings; the log is another."""
+    log = gone.log.with_stem(f"{gone.log.stem}-again")
+    with _listening(gone.services, gone.environment, log) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _listening(services: Services, environment: Mapping[str, str], log: Path) -> Iterator[Server]:
+    with running(services.server_command(), environment, services.folder, log) as process:
+        server = Server(services, process, log, environment)
         until(lambda: process.poll() is not None or server.saying("Listening on"), "the server listens")
         assert process.poll() is None, server.output
         yield server

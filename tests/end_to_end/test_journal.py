@@ -1,0 +1,101 @@
+"""What the log shows in green is in the journal, also when the server is killed while fifty callers speak."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pysubs2 import SSAFile
+
+from tests.end_to_end.chatter import SAID, chatting
+from tests.end_to_end.rig import Server, google_process, running_again, running_server, until
+from tests.postgres import cluster
+
+CALLS = 50
+FINALS = 300
+RECOVERED = "the server was killed"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/journal.db"
+    return cluster().new_database()
+
+
+@pytest.fixture
+def killed(url: str, tmp_path: Path) -> Iterator[Server]:
+    """A server that was killed while all spoke."""
+    settings = {"JOURNAL_URL": url, "GREETING": "off"}
+    with (
+        google_process(tmp_path, SAID) as services,
+        running_server(tmp_path, services.google_port, **settings) as server,
+    ):
+        with chatting(server, range(CALLS)):
+            until(lambda: len(server.finals_shown) >= FINALS, f"{FINALS} finals")
+            server.kill()
+        yield server
+
+
+def finals_in_journal(server: Server) -> dict[str, list[str]]:
+    """What was said in each call, in order."""
+    texts: dict[str, list[str]] = defaultdict(list)
+    for event in server.journal():
+        if event["type"] == "final":
+            texts[event["call_sid"]].append(event["text"])
+    return texts
+
+
+def listed(server: Server) -> dict[str, dict[str, Any]]:
+    """What `voicestt calls` has of each call."""
+    return {call["call_sid"]: call for call in json.loads(server.asked("calls", "--json", "--limit", "1000"))}
+
+
+def times_of(subtitles: SSAFile) -> list[tuple[int, int]]:
+    """When each line begins and ends, in milliseconds."""
+    return [(line.start, line.end) for line in subtitles]
+
+
+def test_a_server_killed_during_fifty_calls_has_lost_no_final_that_it_showed(killed: Server) -> None:
+    shown = killed.finals_shown
+    kept = finals_in_journal(killed)
+    assert len({call for call, _ in shown}) == CALLS
+    assert [final for final in shown if final[1] not in kept[final[0]]] == []
+    assert {call["ended_at"] for call in listed(killed).values()} == {None}
+
+    with running_again(killed) as again:
+        assert killed.saying("Call ended:") == again.saying("Call ended:") == []
+        calls = listed(again)
+        assert len(calls) == CALLS
+        assert {(call["reason"], call["recovered"]) for call in calls.values()} == {(RECOVERED, True)}
+        assert None not in {call["ended_at"] for call in calls.values()}
+        assert {name: call["finals"] for name, call in calls.items()} == {
+            name: len(texts) for name, texts in kept.items()
+        }
+        assert len([event for event in again.journal() if event["type"] == "call_ended"]) == CALLS
+        assert finals_in_journal(again) == kept
+        check_transcripts(again, *max(kept.items(), key=lambda each: len(each[1])))
+        assert "Traceback" not in killed.output + again.output
+
+
+def check_transcripts(server: Server, call: str, texts: list[str]) -> None:
+    """Of one call, in every form."""
+    head, *lines = server.asked("transcript", call).splitlines()
+    assert call in head
+    assert RECOVERED in head
+    assert [line.partition("] ")[2] for line in lines] == texts
+
+    (stream,) = json.loads(server.asked("transcript", call, "--format", "json"))["streams"]
+    assert stream["recovered"]
+    assert [line["text"] for line in stream["lines"]] == texts
+    assert [word["text"] for line in stream["lines"] for word in line["words"]] == " ".join(texts).split()
+    times = [(round(line["start"] * 1000), round(line["end"] * 1000)) for line in stream["lines"]]
+    assert times == sorted(times)
+
+    for form in ("srt", "vtt"):
+        subtitles = SSAFile.from_string(server.asked("transcript", call, "--format", form), form)
+        assert [line.text for line in subtitles] == texts
+        assert times_of(subtitles) == times
