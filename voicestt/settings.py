@@ -255,7 +255,8 @@ class Settings:
         "HANDLER",
         None,
         read.matching(read.ATTRIBUTE, "package.module:Name"),
-        "The application's class, as `package.module:Name`; `--handler` says the same. See `voicestt/handler/protocol.py`.",
+        "The application's class, as `package.module:Name`; `--handler` says the same. Its rules are in "
+        "`voicestt/handler/protocol.py`.",
     )
     handler_queue: int = _from(
         "HANDLER_QUEUE",

@@ -2,8 +2,7 @@
 
 import asyncio
 import sys
-from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from functools import cached_property
 from threading import Thread
 from types import FrameType
@@ -13,10 +12,10 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from voicestt.handover import Action, Handover
+
 CANCELLED_SECONDS: Final = 1.0
 """So long may what is cancelled take to tidy up when the thread ends."""
-
-Action = Callable[[], object]
 
 
 class LoopThread:
@@ -29,9 +28,8 @@ class LoopThread:
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
-        self._handed: deque[Action] = deque()
+        self._to_loop = Handover(lambda action: reactor.callLater(0, self._soon, action))
         self._tasks: set[asyncio.Task[None]] = set()
-        self._is_woken = False
         self._is_stopping = False
         self._ended: Deferred[None] = Deferred()
         self._thread = Thread(target=self._run, name="handlers", daemon=True)
@@ -56,11 +54,8 @@ class LoopThread:
 
     def hand(self, action: Action) -> None:
         """Does `action` in the loop's thread, after those handed over before."""
-        self._handed.append(action)
-        if not self._is_woken:
-            self._is_woken = True
-            # At the end of the reactor's turn: by then what other calls were told waits as well.
-            self._reactor.callLater(0, self._wake)
+        # At the end of the reactor's turn: by then what other calls were told waits as well.
+        self._to_loop.hand(action)
 
     def spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """In the loop's thread: runs it beside the others."""
@@ -73,19 +68,9 @@ class LoopThread:
         """What the thread is doing; None if it has ended."""
         return sys._current_frames().get(self._thread.ident or 0)
 
-    def _wake(self) -> None:
-        self._is_woken = False
+    def _soon(self, action: Action) -> None:
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._do_all)
-
-    def _do_all(self) -> None:
-        handed = self._handed
-        while handed:
-            action = handed.popleft()
-            try:
-                action()
-            except Exception:  # noqa: BLE001 - one call's mistake must not silence the others
-                self._log.failure("A hand-over to the handlers failed; the other calls go on.")
+            self._loop.call_soon_threadsafe(action)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
