@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Coroutine
-from functools import cached_property
+from functools import cached_property, partial
 from threading import Thread
 from types import FrameType
 from typing import Any, Final
@@ -28,7 +28,7 @@ class LoopThread:
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
-        self._to_loop = Handover(lambda action: reactor.callLater(0, self._soon, action))
+        self._to_loop = Handover(lambda action: reactor.callLater(0, partial(self._soon, action)))
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_stopping = False
         self._ended: Deferred[None] = Deferred()
