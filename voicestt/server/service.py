@@ -19,10 +19,11 @@ from voicestt.recognisers.endless import Endless, Limits
 from voicestt.recognisers.fallback import Fallback, Flag
 from voicestt.recognisers.google import Google
 from voicestt.recognisers.google_channels import Target
-from voicestt.recognisers.google_settings import asked_of, choice_of, is_elsewhere, target_of
+from voicestt.recognisers.google_settings import asked_of, target_of
 from voicestt.recognisers.probe import Probe
 from voicestt.recognisers.session_thread import SessionThread
 from voicestt.recognisers.single_shot import SingleShot, or_else
+from voicestt.server.announcing import announce
 from voicestt.server.call_book import CallBook
 from voicestt.server.call_log import CallLog
 from voicestt.server.calls import Calls
@@ -116,7 +117,7 @@ class VoiceService(Service):
         return stopped
 
     async def _start(self) -> None:
-        self._announce_settings()
+        announce(self._settings)
         target = await self._find_google()
         self._pool.start()
         self._threads = [SessionThread(self._reactor, self._pool) for _ in range(self._settings.session_threads)]
@@ -153,35 +154,6 @@ class VoiceService(Service):
         if self._embedded is not None:
             self._embedded.stop()
         self._hangup.remove()
-
-    def _announce_settings(self) -> None:
-        settings = self._settings
-        choice = choice_of(settings)
-        self._log.info("[CFG] ENABLE_STREAMING_STT={flag}", flag=settings.enable_streaming_stt)
-        self._log.info(
-            "[CFG] PUBLIC_HOST={host} language={language} model={model}",
-            host=settings.public_host,
-            language=choice.language,
-            model=choice.model,
-        )
-        if choice.changed:
-            self._log.warn(
-                "⚠️ GCP_STT_MODEL={asked} was asked for, but Google refuses it with {language}: {used} is used. "
-                "Set GCP_STT_MODEL={used} to be rid of this line.",
-                asked=choice.asked_model,
-                language=choice.language,
-                used=choice.model,
-            )
-        if is_elsewhere(settings):
-            self._log.warn(
-                "⚠️ Google has {model} in us, eu and some others, but not in global: "
-                "set GCP_STT_LOCATION, or expect the model to be refused.",
-                model=choice.model,
-            )
-        if not settings.twilio_validate:
-            self._log.warn(
-                "⚠️ TWILIO_VALIDATE=false: anybody who finds this server can make calls to it. For trying out only."
-            )
 
     async def _find_google(self) -> Target:
         if self._embedded is None:

@@ -1,0 +1,38 @@
+"""What is said of the settings when the server starts."""
+
+from twisted.logger import Logger
+
+from voicestt.recognisers.google_settings import choice_of, is_elsewhere
+from voicestt.settings import Settings
+
+_log = Logger()
+
+
+def announce(settings: Settings) -> None:
+    """Lines of the log that begin with [CFG], and loud ones for what somebody may not have meant."""
+    choice = choice_of(settings)
+    _log.info("[CFG] ENABLE_STREAMING_STT={flag}", flag=settings.enable_streaming_stt)
+    _log.info(
+        "[CFG] PUBLIC_HOST={host} language={language} model={model}",
+        host=settings.public_host,
+        language=choice.language,
+        model=choice.model,
+    )
+    if choice.changed:
+        _log.warn(
+            "⚠️ GCP_STT_MODEL={asked} was asked for, but Google refuses it with {language}: {used} is used. "
+            "Set GCP_STT_MODEL={used} to be rid of this line.",
+            asked=choice.asked_model,
+            language=choice.language,
+            used=choice.model,
+        )
+    if is_elsewhere(settings):
+        _log.warn(
+            "⚠️ Google has {model} in us, eu and some others, but not in global: "
+            "set GCP_STT_LOCATION, or expect the model to be refused.",
+            model=choice.model,
+        )
+    if not settings.twilio_validate:
+        _log.warn(
+            "⚠️ TWILIO_VALIDATE=false: anybody who finds this server can make calls to it. For trying out only."
+        )
