@@ -1,0 +1,106 @@
+"""What leaves the server, on the real reactor, with a real journal."""
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from twisted.internet.task import Clock
+
+from tests.conftest import Logged
+from tests.recognisers.on_reactor import on_reactor, reactor
+from tests.server.fakes import CALL, settings_of
+from tests.server.test_publishing import NoLine
+from voicestt import events
+from voicestt.audience import CallStarted, Final
+from voicestt.greeting import BadGreeting
+from voicestt.handler import Call
+from voicestt.handler.loading import BadHandler
+from voicestt.journal.problems import BadJournal
+from voicestt.server.call_book import CallBook
+from voicestt.server.call_log import CallLog
+from voicestt.server.outlets import Outlets
+
+HEARD: list[str] = []
+
+
+class Hears:
+    """The application of these tests."""
+
+    async def on_final(self, _call: Call, event: events.Final) -> None:
+        HEARD.append(event.text)
+
+
+def outlets_of(**variables: str) -> Outlets:
+    return Outlets(reactor, settings_of(**variables), CallLog(CallBook(Clock())))
+
+
+@on_reactor
+async def test_what_is_told_is_in_the_journal_the_log_and_the_application(tmp_path: Path, logged: Logged) -> None:
+    HEARD.clear()
+    file = tmp_path / "journal.db"
+    outlets = outlets_of(JOURNAL_URL=f"sqlite:///{file}", HANDLER=f"{__name__}:Hears")
+    await outlets.start()
+    audience = outlets.audience_of(NoLine())
+    audience.tell(CallStarted(CALL))
+    audience.tell(Final(CALL, 1, "שלום"))
+    assert dict(outlets.health).keys() == {"handler"}
+    await outlets.stop()
+    assert HEARD == ["שלום"]
+    assert logged.matching("🟢 Final: שלום")
+    with sqlite3.connect(file) as journal:
+        payloads = [json.loads(text) for (text,) in journal.execute("SELECT payload FROM voicestt_events")]
+    journal.close()
+    assert [payload["type"] for payload in payloads] == ["call_started", "final"]
+
+
+@on_reactor
+async def test_without_a_journal_the_log_has_the_words_all_the_same(logged: Logged) -> None:
+    outlets = outlets_of()
+    await outlets.start()
+    audience = outlets.audience_of(NoLine())
+    audience.tell(CallStarted(CALL))
+    audience.tell(Final(CALL, 1, "שלום"))
+    await outlets.stop()
+    assert logged.matching("🟢 Final: שלום")
+
+
+@on_reactor
+async def test_the_greeting_is_made_at_the_start() -> None:
+    chime, silence = outlets_of(), outlets_of(GREETING="off")
+    await chime.start()
+    await silence.start()
+    assert (len(chime.greeting), silence.greeting) == (5_120, b"")
+    await chime.stop()
+    await silence.stop()
+
+
+@pytest.mark.parametrize(
+    ("variables", "problem", "words"),
+    [
+        ({"HANDLER": "nowhere:Handler"}, BadHandler, "HANDLER=nowhere:Handler: there is no module nowhere"),
+        ({"GREETING": "Good morning"}, BadGreeting, "GREETING is a text"),
+        ({"JOURNAL_URL": "sqlite:////no/such/folder/journal.db"}, BadJournal, "JOURNAL_URL"),
+    ],
+)
+@on_reactor
+async def test_what_cannot_work_is_said_and_leaves_nothing_behind(
+    variables: dict[str, str], problem: type[Exception], words: str
+) -> None:
+    outlets = outlets_of(**variables)
+    with pytest.raises(problem, match=words):
+        await outlets.start()
+    await outlets.stop()
+
+
+@on_reactor
+async def test_each_destination_is_counted(tmp_path: Path) -> None:
+    outlets = outlets_of(
+        JOURNAL_URL=f"sqlite:///{tmp_path}/journal.db",
+        EVENTS_WEBHOOK_URL="http://127.0.0.1:9/",
+        EVENTS_WEBHOOK_SECRET="whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz",
+        REDIS_URL="redis://127.0.0.1:9/0",
+    )
+    await outlets.start()
+    assert set(outlets.health) == {"webhook", "redis"}
+    await outlets.stop()
