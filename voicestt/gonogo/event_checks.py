@@ -17,7 +17,7 @@ from voicestt.journal.problems import BadJournal
 
 OPENS = "feed.opens"
 _LOOK_SECONDS = 0.2
-_FEED_SECONDS = 5.0
+_FIRST_SECONDS, _LAST_SECONDS = 10.0, 5.0
 _STREAM = "text/event-stream"
 _CLOSED = "it is closed: EVENTS_TOKEN is not set"
 _MISTAKE = "A mistake of the server: do not go live, report it."
@@ -112,10 +112,11 @@ async def _journalled(scene: Scene, heard: Heard) -> Found:
 
 
 async def _when_over(scene: Scene, heard: Heard, url: str) -> list[bytes]:
-    give_up = scene.monotonic() + scene.settings.drain_seconds + _FEED_SECONDS
+    began = scene.monotonic()
     while True:
         payloads = await in_thread(scene.reactor, lambda: events_of(url, heard.call_sid))
-        if told_events.are_over(payloads) or scene.monotonic() > give_up:
+        patience = scene.settings.drain_seconds + _LAST_SECONDS if payloads else _FIRST_SECONDS
+        if told_events.are_over(payloads) or scene.monotonic() - began > patience:
             return payloads
         await scene.rest(_LOOK_SECONDS)
 
@@ -146,7 +147,7 @@ async def _judged(scene: Scene, heard: Heard, payloads: Sequence[bytes]) -> Foun
         heard.look()
         return finals == [event.text for event in heard.finals]
 
-    if await scene.until(same, _FEED_SECONDS):
+    if await scene.until(same, _LAST_SECONDS):
         return ok(f"{figure}, as in EVENTS_FILE")
     return failed("other finals than in EVENTS_FILE", _MISTAKE)
 
@@ -155,10 +156,9 @@ async def _live(scene: Scene, listener: Listener) -> Found:
     feed = listener.feed
     if feed is None:
         return unseen(_CLOSED)
-    await scene.until(
-        lambda: told_events.are_over(feed.told),
-        scene.settings.drain_seconds + _FEED_SECONDS if feed.told else 10.0,
-    )
+    if await scene.until(lambda: bool(feed.told), _FIRST_SECONDS):
+        patience = scene.settings.drain_seconds + _LAST_SECONDS
+        await scene.until(lambda: told_events.are_over(feed.told), patience)
     if not feed.told:
         advice = (
             "A proxy before the server keeps the answer to /events back until it ends: switch its buffering off "

@@ -54,6 +54,8 @@ async def _opens(scene: Scene) -> Found:
     if url == "off":
         return ok("JOURNAL_URL=off", _OFF)
     try:
+        # Nothing is connected to yet: it says what it cannot be.
+        Database(url).close()
         file = file_of(url)
         if scene.where is Where.PUBLIC:
             return unseen("not seen from outside", _forgetful(scene, file) or ELSEWHERE)

@@ -15,6 +15,7 @@ from voicestt.gonogo.report import Found, failed, ok, unseen
 from voicestt.gonogo.scene import Scene, Where
 from voicestt.gonogo.settings_checks import READ
 from voicestt.gonogo.web import certificate_of, days_left, in_thread, words_of
+from voicestt.variables import is_loopback
 
 _SECONDS = 5.0
 _FEWEST_DAYS = 7
@@ -53,13 +54,15 @@ async def _webhook(scene: Scene) -> Found:
         )
         return failed(words_of(problem, _SECONDS), advice)
     if certificate is None:
-        private = host in {"localhost", "127.0.0.1", "::1"}
-        return ok(
-            f"{host}:{port}", "" if private else "http is not encrypted: callers' words go by it. Use https."
-        )
+        return ok(f"{host}:{port}", unencrypted(f"{host}:{port}"))
     days = days_left(certificate, time.time())
     soon = "Its certificate is to be renewed: from then on nothing is delivered." * (days < _FEWEST_DAYS)
     return ok(f"{host}:{port}, certificate for {days:.0f} days", soon)
+
+
+def unencrypted(endpoint: str) -> str:
+    """A warning of http to HOST:PORT; "" where it stays on this machine."""
+    return "" if is_loopback(endpoint) else "http is not encrypted, and callers' words go by it: use https."
 
 
 def _knock(host: str, port: int, is_tls: bool) -> Any:
