@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -89,8 +90,10 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Found]:
     folder = tmp_path_factory.mktemp("rows")
     # The first stream is the one that gonogo asks itself; the call's own fails.
     fails = "streams 2-99 streaming: error UNAVAILABLE"
+    (folder / "redis").mkdir()
     with (
-        server_with(folder / "well", EVENTS_TOKEN=EVENTS_TOKEN) as (well, environ),
+        RedisServer(folder / "redis") as redis,
+        server_with(folder / "well", EVENTS_TOKEN=EVENTS_TOKEN, REDIS_URL=redis.url) as (well, environ),
         server_with(folder / "off", ENABLE_STREAMING_STT="false") as (off, off_environ),
         server_with(folder / "slow", "all: slow 3.5 s") as (slow, slow_environ),
         server_with(folder / "fails", fails) as (failing, failing_environ),
@@ -123,6 +126,10 @@ def test_what_an_application_gets_of_the_call_is_seen(rows: dict[str, Found]) ->
     assert journalled.figure == f"{live.figure}, as in EVENTS_FILE"
     assert live.figure.endswith(" events, 1 final")
     assert greeting.figure.startswith("640 ms of it, first after ")
+    assert found["redis.answers"].figure.endswith(", noeviction")
+    arrived = re.fullmatch(r"redis: (\d+) since its start", found["delivery.arrives"].figure)
+    assert arrived is not None
+    assert int(arrived[1]) > 0
 
 
 @pytest.mark.parametrize(("row", "key", "cure", "twilio"), ROWS, ids=[row[0] for row in ROWS])

@@ -1,7 +1,11 @@
 import io
+import threading
+from pathlib import Path
 
+import pytest
 from twisted.logger import Logger, textFileLogObserver
 
+import voicestt
 from voicestt.gonogo.server_log import handler_failures, own_failures
 from voicestt.gonogo.started import _PREFIX
 from voicestt.handler.twilio_rest import TwilioRefused
@@ -43,5 +47,24 @@ def test_what_twilio_did_not_do_is_no_mistake_of_the_handlers() -> None:
 
 def test_a_log_without_a_traceback_has_none() -> None:
     assert own_failures(["The handler of each call is a Hello", "📞 WebSocket connected"]) == []
+
+
+def test_a_log_that_breaks_off_is_read_as_far_as_it_goes() -> None:
     (bare,) = own_failures(["\tTraceback (most recent call last):"])
-    assert bare.problem == ""
+    assert (bare.words, bare.problem) == ("", "")
+
+
+def raw(*files: str) -> list[str]:
+    """A traceback as Python writes it, through these files."""
+    frames = [line for file in files for line in (f'  File "{file}", line 3, in f', "    f()")]
+    return ["an application's words", "Traceback (most recent call last):", *frames, "ValueError: oh", "more"]
+
+
+def test_a_traceback_that_an_application_writes_itself_is_not_ours() -> None:
+    ours, python = str(Path(voicestt.__file__).parent / "line.py"), threading.__file__
+    installed = pytest.__file__
+    assert own_failures(raw("/home/shop/calls.py", ours)) == []
+    assert own_failures(raw(python, installed, ours)) == []
+    (thread,) = own_failures(raw(python, ours, installed))
+    assert (thread.problem, thread.file) == ("ValueError: oh", ours)
+    assert handler_failures(raw("/home/shop/calls.py", ours)) == []
