@@ -164,3 +164,12 @@ def test_output_that_cannot_show_hebrew_loses_no_line(tmp_path: Path, monkeypatc
         makeService(parsed())
         print("🟢 Final: שלום", file=sys.stdout)
     assert (tmp_path / "out").read_text(encoding="utf-8") == "🟢 Final: שלום\n"
+
+
+def test_the_working_folder_has_the_application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    makeService(parsed())
+    assert str(tmp_path) not in sys.path
+    makeService(parsed("--handler", "mine:Mine"))
+    assert sys.path[0] == str(tmp_path)

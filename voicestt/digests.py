@@ -74,4 +74,6 @@ def differing(settings: Settings, token: str, nonce: str, answer: Answer) -> lis
 def _plain(value: object) -> object:
     if isinstance(value, Credentials):
         return value.info
+    if isinstance(value, bytes):
+        return value.hex()
     raise TypeError(f"a setting of type {type(value).__name__} has no digest")

@@ -103,6 +103,8 @@ def makeService(options: Options) -> IService:  # noqa: N802 - twistd calls it
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     assert options.settings is not None  # noqa: S101 - twistd has parsed the options
+    if options.settings.handler is not None and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # as `python -m` does, and twistd does not
     read_again = options.environment_file.read_again
     endpoints = options.endpoints(options.settings)
     return VoiceService(_reactor(), options.settings, endpoints, _end_with_an_error, read_again)

@@ -95,6 +95,16 @@ def test_a_variable_that_only_they_have_differs() -> None:
     assert differing(settings_of(), TOKEN, "n1", {**said, "digests": {**said["digests"], "NEW": "00"}}) == ["NEW"]
 
 
+def test_secrets_that_are_bytes_are_compared_as_well() -> None:
+    journal = {"JOURNAL_URL": "sqlite:///journal.db", "EVENTS_WEBHOOK_URL": "https://a.example/"}
+    secret = {**journal, "EVENTS_WEBHOOK_SECRET": "whsec_" + "QUFB" * 10}
+    other = {**secret, "EVENTS_WEBHOOK_SECRET": "whsec_" + "QUFC" * 10}
+    assert differing(settings_of(**secret), TOKEN, "n1", answer_of(settings_of(**secret))) == []
+    assert differing(settings_of(**secret), TOKEN, "n1", answer_of(settings_of(**other))) == [
+        "EVENTS_WEBHOOK_SECRET"
+    ]
+
+
 @pytest.mark.parametrize("said", [{}, {"salt": 1, "digests": {}}, {"salt": "x", "digests": []}])
 def test_something_else_is_refused(said: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="no salt and digests"):

@@ -184,10 +184,12 @@ def test_a_database_that_is_not_there_is_refused() -> None:
     assert "a-secret" not in words
 
 
-def test_a_database_that_cannot_hold_every_language_is_refused() -> None:
-    cluster().do("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0", "postgres")
-    words = refusal(cluster().url("latin"))
-    assert "has the encoding LATIN1, which cannot hold every language" in words
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_a_database_that_cannot_hold_every_language_is_refused(encoding: str) -> None:
+    name = f"of_{encoding.lower()}"
+    cluster().do(f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0", "postgres")
+    words = refusal(cluster().url(name))
+    assert f"has the encoding {encoding}, which cannot hold every language" in words
 
 
 def test_without_its_library_it_is_said_which_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,6 +39,7 @@ class PostgreSQL:
             "keepalives_count": 3,
             "tcp_user_timeout": 10_000,
             "application_name": "voicestt",
+            "client_encoding": "utf8",
         }
         arguments = {name: value for name, value in patience.items() if name not in self._url.query}
         try:
