@@ -1,14 +1,10 @@
 """Receivers of webhooks on real sockets: one that answers as the test says, and one that only writes bytes."""
 
-import datetime
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
@@ -17,6 +13,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 from zope.interface import implementer
 
+from tests.certificates import certificate
 from tests.recognisers.on_reactor import reactor
 
 Answer = Callable[[Any], Any]
@@ -90,24 +87,9 @@ class OwnCertificate:
     """A certificate for localhost that signed itself, and a server with it."""
 
     def __init__(self, folder: Path) -> None:
-        self.file = folder / "certificate.pem"
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-        now = datetime.datetime.now(datetime.UTC)
-        made = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(name)
-            .public_key(key.public_key())
-            .serial_number(1)
-            .not_valid_before(now - datetime.timedelta(1))
-            .not_valid_after(now + datetime.timedelta(1))
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-            .sign(key, hashes.SHA256())
-        )
-        pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-        self.file.write_bytes(key.private_bytes(pem, pkcs8, serialization.NoEncryption()) + made.public_bytes(pem))
+        made, key = certificate(folder, days=1)
+        self.file = folder / "both.pem"
+        self.file.write_bytes(key.read_bytes() + made.read_bytes())
 
     def serverConnectionForTLS(self, protocol: object) -> SSL.Connection:  # noqa: N802
         context = SSL.Context(SSL.TLS_SERVER_METHOD)

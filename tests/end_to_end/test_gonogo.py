@@ -14,8 +14,8 @@ import pytest
 import pytest_twisted  # type: ignore[import-untyped]
 from twisted.internet.defer import Deferred, gatherResults
 
+from tests.certificates import certificate
 from tests.end_to_end.rig import PATIENCE, Server, running, running_server, scripted_google, until
-from tests.gonogo.certificates import certificate
 from tests.gonogo.faulty_proxy import PAGE, Fault, answer, faulty_proxy
 from tests.recognisers.on_reactor import reactor
 from tests.redis_server import RedisServer

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import pytest
 from twisted.internet.protocol import Factory, Protocol
 
-from tests.gonogo.certificates import certificate
+from tests.certificates import certificate
 from tests.gonogo.faulty_proxy import Fault, answer, faulty_proxy
 from tests.gonogo.scenes import findings_of, scene
 from tests.recognisers.on_reactor import on_reactor, reactor
