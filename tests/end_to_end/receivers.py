@@ -20,11 +20,10 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from standardwebhooks.webhooks import Webhook
 
+from tests.end_to_end.rig import PATIENCE, reserved
 from tests.redis_server import RedisServer
-from voicestt.demo.services import free_port
 
 SECRET = "whsec_" + b64encode(b"0123456789abcdef0123456789abcdef").decode()
-PATIENCE = 40.0
 _WORKER = Path(__file__).parents[2] / "docs" / "redis_worker.py"
 
 
@@ -44,7 +43,8 @@ class WebhookReceiver:
     """
 
     def __init__(self) -> None:
-        self.port = free_port()
+        self._place = reserved()
+        self.port: int = self._place.getsockname()[1]
         self.posts: list[Post] = []
         self.forged = 0
         self.answer: Callable[[Post], int] = lambda _post: 204
@@ -67,6 +67,11 @@ class WebhookReceiver:
     def events(self) -> list[dict[str, Any]]:
         """All that came, in order, repeats too."""
         return [post.event for post in list(self.posts)]
+
+    @property
+    def accepted(self) -> list[dict[str, Any]]:
+        """Those of them that it said yes to."""
+        return [post.event for post in list(self.posts) if post.status is not None and post.status < 300]
 
     @property
     def statuses(self) -> list[int | None]:
@@ -106,6 +111,7 @@ class WebhookReceiver:
 
     def __exit__(self, *_: object) -> None:
         self.down()
+        self._place.close()
 
     def take(self, headers: Mapping[str, str], body: bytes) -> int:
         """One POST; its answer."""

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -158,6 +159,14 @@ class Server:
             connection.close()
 
 
+def reserved(port: int = 0) -> socket.socket:
+    """While it is open, nobody gets this port of 127.0.0.1 but who asks for it by its number, also again."""
+    place = socket.socket()
+    place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    place.bind(("127.0.0.1", port))
+    return place
+
+
 @contextlib.contextmanager
 def running(
     command: list[str], environment: Mapping[str, str], folder: Path, log: Path
@@ -182,7 +191,8 @@ def running(
 def running_server(folder: Path, google_port: int | None = None, **settings: str) -> Iterator[Server]:
     """The server, listening, with the Google service at `google_port` of this machine."""
     services = Services(folder) if google_port is None else Services(folder, google_port=google_port)
-    with _listening(services, services.server_environment() | settings, folder / "server.log") as server:
+    environment = services.server_environment() | settings
+    with reserved(services.server_port), _listening(services, environment, folder / "server.log") as server:
         yield server
 
 
@@ -190,7 +200,7 @@ def running_server(folder: Path, google_port: int | None = None, **settings: str
 def running_again(gone: Server) -> Iterator[Server]:
     """A server in the place of one that is gone: its folder, its port, its settings; the log is another."""
     log = gone.log.with_stem(f"{gone.log.stem}-again")
-    with _listening(gone.services, gone.environment, log) as server:
+    with reserved(gone.port), _listening(gone.services, gone.environment, log) as server:
         yield server
 
 

@@ -1,6 +1,5 @@
 """Pages and tools hear the calls as they happen, and go on after a restart where they were."""
 
-import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -46,12 +45,8 @@ def test_a_stream_that_comes_again_after_the_server_was_killed_misses_nothing_an
         name = calls[0].sids.call
         with stream(server, f"?call={name}&types=call_started,final&after=0") as late:
             until(lambda: len(late.numbers) >= 6, "a call is heard from its beginning")
-        assert (
-            late.events
-            == [event for event in before.events if event["call_sid"] == name and event["type"] != "partial"][
-                : len(late.events)
-            ]
-        )
+        asked_for = [event for event in server.journal(name) if event["type"] in {"call_started", "final"}]
+        assert late.events == [without_number(event) for event in asked_for][: len(late.events)]
         server.kill()
     with running_again(server) as again, stream(again, after=before.numbers[-1]) as after:
         chatted(again, range(3, 5), 2.0)
@@ -85,5 +80,3 @@ def test_a_socket_hears_the_last_words_of_a_server_that_stops_and_all_of_them_ag
     assert after.events == written
     assert written[: len(before.events)] == before.events
     check_order(written)
-    moments = [event["timestamp"] for event in written]
-    assert all(earlier <= later for earlier, later in itertools.pairwise(moments))
