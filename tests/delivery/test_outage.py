@@ -60,3 +60,14 @@ def test_a_receiver_that_asks_for_a_pause_gets_it_whoever_was_told(outage: Outag
     assert outage.due == 30.0
     fail(outage, Failed("it answered 429", is_whole=True, after=50.0), now=1.0)
     assert outage.due == 51.0
+
+
+def test_one_that_answers_again_is_asked_more_often_again(outage: Outage) -> None:
+    fail(outage, NOBODY)
+    for _ in range(10):
+        fail(outage, NOBODY, now=100.0, is_probe=True)
+    assert outage.due == 160.0
+    fail(outage, BROKEN, now=160.0, is_probe=True)
+    assert outage.due == 161.0
+    fail(outage, BROKEN, now=161.0, is_probe=True)
+    assert outage.due == 163.0

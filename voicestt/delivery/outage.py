@@ -22,6 +22,7 @@ class Outage:
         self._in_doubt: set[str] = set()
         self._probes = 0
         self._since = 0.0
+        self._answers = False
         self.is_down = False
         self.due = 0.0
 
@@ -54,10 +55,14 @@ class Outage:
         if failed.is_whole or len(self._in_doubt) >= ENOUGH_CALLS:
             self.is_down = True
             self._since = now
+            self._answers = not failed.is_whole
             self.due = now + max(failed.after, pause(0, self._chance))
 
     def _still_down(self, now: float, failed: Failed, *, is_probe: bool) -> None:
         if is_probe:
-            self._probes += 1
+            answers = not failed.is_whole
+            # One that could not be reached and answers now, if only with a refusal, is starting: soon it takes events.
+            self._probes = 1 if answers and not self._answers else self._probes + 1
+            self._answers = answers
             self.due = now + pause(self._probes, self._chance)
         self.due = max(self.due, now + failed.after)
