@@ -61,7 +61,7 @@ class Outage:
     def _still_down(self, now: float, failed: Failed, *, is_probe: bool) -> None:
         if is_probe:
             answers = not failed.is_whole
-            # One that could not be reached and answers now, if only with a refusal, is starting: soon it takes events.
+            # One that could not be reached and answers now, if only with a refusal, is starting.
             self._probes = 1 if answers and not self._answers else self._probes + 1
             self._answers = answers
             self.due = now + pause(self._probes, self._chance)
