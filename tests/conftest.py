@@ -9,6 +9,8 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogLevel, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
+from xdist.remote import Producer  # type: ignore[import-untyped]
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 from zope.interface import implementer
 
 from tests.recognisers.fakes import Ear, ScriptedRecogniser
@@ -16,6 +18,17 @@ from tests.server.fakes import Collected
 
 hypothesis.settings.register_profile("voicestt", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("voicestt")
+
+
+class _TwoProcesses(LoadScopeScheduling):  # type: ignore[misc]
+    """With `-n 2`: what runs in real time goes one by one in one process, the rest, file by file, in the other."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "in real time" if nodeid.startswith("tests/end_to_end/") else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return _TwoProcesses(config, log)
 
 
 def pytest_collection_finish() -> None:

@@ -1,3 +1,4 @@
+import gc
 import os
 import shutil
 import stat
@@ -166,10 +167,12 @@ def test_what_it_may_use_is_bounded(tmp_path: Path) -> None:
 
 def test_no_process_and_no_file_is_left_behind() -> None:
     espeak = asked()
-    before = children(), len(os.listdir("/proc/self/fd"))
+    gc.collect()
+    processes, files = children(), len(os.listdir("/proc/self/fd"))
     for _ in range(5):
         espeak.speak("שלום")
-    assert (children(), len(os.listdir("/proc/self/fd"))) == before
+    assert children() == processes
+    assert len(os.listdir("/proc/self/fd")) <= files  # what other tests left open may be closed meanwhile
 
 
 @pytest.mark.parametrize("text", [".", "…", "-", "\u200f"])
