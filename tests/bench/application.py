@@ -65,7 +65,7 @@ def settings_of(kind: str) -> Iterator[Mapping[str, str]]:
         }[kind]
 
 
-KINDS = (
+KINDS: tuple[str, ...] = (
     "nothing besides",
     "a handler that sleeps 2 s",
     "a mute webhook",
