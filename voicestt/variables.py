@@ -123,14 +123,9 @@ def header_secret(text: str) -> str:
 def url(text: str) -> str:
     """An address of http or https, without a name or password in it."""
     # What was pasted is not repeated: it may hold a password.
-    try:
-        parts = urlsplit(text)
-        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:
-        good = False
-    if not good or not text.isascii() or not text.isprintable() or " " in text:
+    if not _is_address(text, "http", "https") or not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError("is not an address such as https://example.com/path")
-    if "@" in parts.netloc:
+    if "@" in urlsplit(text).netloc:
         raise ValueError("holds a user's name or a password, which has a variable of its own")
     return text
 
@@ -160,20 +155,27 @@ def journal_url(text: str) -> str:
 
 def redis_url(text: str) -> str:
     """A Redis by URL, `redis://` or, with TLS, `rediss://`."""
-    try:
-        parts = urlsplit(text)
-        good = parts.scheme in {"redis", "rediss"} and parts.hostname and parts.port != 0
-    except ValueError:
-        good = False
-    if not good:
+    if not _is_address(text, "redis", "rediss"):
         raise ValueError("is not redis://HOST:PORT/0 or rediss://…")
     return text
 
 
+def _is_address(text: str, *schemes: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
 def is_loopback(endpoint: str) -> bool:
     """Whether HOST:PORT is on this machine."""
-    host = endpoint.rpartition(":")[0].strip("[]")
+    return is_loopback_host(endpoint.rpartition(":")[0].strip("[]"))
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether a name or an address, in brackets or without, is this machine's own."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost"

@@ -7,6 +7,7 @@ from pathlib import Path
 from voicestt.demo.judgement import Event
 from voicestt.gonogo.recordings import Recording
 from voicestt.gonogo.scene import Scene
+from voicestt.handler.leaving import HUNG_UP
 from voicestt.simulator.call_values import CallOptions, CallReport, Target
 from voicestt.simulator.caller import CallControl, place_call
 from voicestt.simulator.problems import Problem
@@ -103,7 +104,7 @@ def broken(report: CallReport) -> Problem | None:
 
 def handler_hung_up(report: CallReport) -> bool:
     """Whether the application ended the call: Twilio does not end one that it does not know, so the server did."""
-    return report.close_reason == "the application hung up"
+    return report.close_reason == HUNG_UP
 
 
 def _size(path: Path | None) -> int:

@@ -1,6 +1,5 @@
 """`voicestt google-local`: the service as a command."""
 
-import ipaddress
 import signal
 import sys
 import threading
@@ -16,6 +15,7 @@ from voicestt.google_local.limits import GOOGLES
 from voicestt.google_local.recording import Recorder
 from voicestt.google_local.scripted import ScriptEngine
 from voicestt.google_local.service import STREAMS_PER_CONNECTION, CannotListen, LocalGoogle
+from voicestt.variables import is_loopback_host
 
 _EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -126,7 +126,7 @@ def _address(listen: str) -> tuple[str, int]:
     host, _, port = listen.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65_535:
         raise click.BadParameter(f"{listen!r} is not HOST:PORT, for example 127.0.0.1:8085", param_hint="--listen")
-    if not _is_loopback(host):
+    if not is_loopback_host(host):
         click.secho(
             f"google-local: WARNING: {listen} can be reached from other machines, in plaintext and without any "
             "credentials. Whoever reaches it can read what is said. Listen on 127.0.0.1 unless you mean this.",
@@ -134,13 +134,6 @@ def _address(listen: str) -> tuple[str, int]:
             err=True,
         )
     return host, int(port)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _engine(script_file: Path | None, model: Path | None) -> Engine:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from twisted.logger import Logger
 
@@ -14,6 +14,9 @@ from voicestt.handler.twilio_rest import TwilioCalls, TwilioRefused, dial
 from voicestt.line import Line
 
 HungUp = Literal["hung up", "stream closed"]
+
+HUNG_UP: Final = "the application hung up"
+"""The reason that the stream is closed with, where Twilio does not end the call itself."""
 
 _NO_TOKEN = "TWILIO_AUTH_TOKEN is not set, without which Twilio cannot be asked"  # noqa: S105 - words
 
@@ -72,7 +75,7 @@ class Leaving:
             outcome.tell("hung up")
             return
         self._warn("The call was to be hung up, and its stream is closed instead: {problem}.", problem)
-        self._line.end("the application hung up")
+        self._line.end(HUNG_UP)
         outcome.tell("stream closed")
 
     def _transferred(self, outcome: Outcome[None], asked: "Future[None]") -> None:

@@ -12,7 +12,6 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
-from twisted.logger import Logger
 
 from voicestt.audience import Audience
 from voicestt.delivery.deliverer import Deliverer
@@ -39,8 +38,6 @@ _LOOK_SECONDS = 0.05
 
 class Outlets:
     """`greeting` is what callers hear at once, mu-law; it is there when `start` has returned."""
-
-    _log = Logger()
 
     def __init__(self, reactor: Any, settings: Settings, log: CallLog) -> None:
         self._reactor = reactor
