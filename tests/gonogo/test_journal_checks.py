@@ -9,11 +9,11 @@ from tests.gonogo.scenes import findings_of, scene
 from tests.postgres import Cluster, cluster
 from tests.recognisers.on_reactor import on_reactor
 from voicestt.demo.services import free_port
-from voicestt.gonogo.journal_checks import Tables, _with_room, journal_check, tables_in
+from voicestt.gonogo.journal_checks import _with_room, journal_check
 from voicestt.gonogo.report import Finding, Outcome, as_json
 from voicestt.gonogo.scene import Where
 from voicestt.journal.database import Database
-from voicestt.journal.schema import bring_up_to_date
+from voicestt.journal.schema import Tables, bring_up_to_date, tables_in
 from voicestt.journal.tables import VERSION_TABLE
 
 OK, FAILED = Outcome.OK, Outcome.FAILED

@@ -1,16 +1,12 @@
 """The journal that JOURNAL_URL names: whether a server can write it. No row is written and no table changed."""
 
-import enum
 import os
 import shutil
 from pathlib import Path
 
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Row, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from voicestt import journal
 from voicestt.gonogo.call_checks import ELSEWHERE
 from voicestt.gonogo.examination import Check
 from voicestt.gonogo.journal_of_a_call import file_of
@@ -20,11 +16,10 @@ from voicestt.gonogo.settings_checks import READ
 from voicestt.gonogo.web import in_thread
 from voicestt.journal.database import Database
 from voicestt.journal.problems import BadJournal, words_of
-from voicestt.journal.tables import VERSION_TABLE
+from voicestt.journal.schema import Tables, tables_in
 
 _LEAST_BYTES, _FEW_BYTES = 200_000_000, 2_000_000_000
 _GIGABYTE = 1e9
-_MIGRATIONS = Path(journal.__file__).parent / "migrations"
 _WRITE = os.R_OK | os.W_OK
 _HEROKU = ".herokuapp.com"
 _POSTGRESQL = text(
@@ -33,15 +28,6 @@ _POSTGRESQL = text(
     "coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_make"
 )
 _OFF = "What is told while a receiver is away, or the server is started afresh, is gone."
-
-
-class Tables(enum.Enum):
-    """How the tables that are there stand to this version's."""
-
-    NONE = "no tables yet: the server makes them"
-    OLDER = "of an older version: the server brings it up to date"
-    EQUAL = "up to date"
-    NEWER = "of a newer version"
 
 
 def journal_check(scene: Scene) -> Check:
@@ -144,15 +130,3 @@ def _judged(tables: Tables, figure: str) -> Found:
     if tables is Tables.OLDER:
         return ok(figure, "Once it is, an older voicestt does not start with it any more.")
     return ok(figure)
-
-
-def tables_in(connection: Connection, migrations: Path = _MIGRATIONS) -> Tables:
-    """How the tables of a database stand to those that the `migrations` make, this version's."""
-    version = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
-    scripts = ScriptDirectory(str(migrations))
-    if version is None:
-        return Tables.NONE
-    if version == scripts.get_current_head():
-        return Tables.EQUAL
-    known = {script.revision for script in scripts.walk_revisions()}
-    return Tables.OLDER if version in known else Tables.NEWER

@@ -1,5 +1,6 @@
 """The version of the tables: a server brings its journal up to date when it opens it, one process at a time."""
 
+import enum
 from pathlib import Path
 
 from alembic import command
@@ -14,6 +15,15 @@ from voicestt.journal.problems import BadJournal, words_of
 from voicestt.journal.tables import VERSION_TABLE
 
 _FOLDER = Path(__file__).parent / "migrations"
+
+
+class Tables(enum.Enum):
+    """How the tables that are there stand to this version's."""
+
+    NONE = "no tables yet: the server makes them"
+    OLDER = "of an older version: the server brings it up to date"
+    EQUAL = "up to date"
+    NEWER = "of a newer version"
 
 
 def bring_up_to_date(database: Database) -> None:
@@ -40,43 +50,51 @@ def check(database: Database, connection: Connection) -> None:
     Raises:
         BadJournal: where the tables are of another version, or missing.
     """
+    match tables_in(connection):
+        case Tables.NONE:
+            raise BadJournal(f"{database.name} holds no journal: no server has written to it yet.")
+        case Tables.OLDER:
+            raise BadJournal(
+                f"The journal ({database.name}) is of an older version of voicestt: start the server once, which "
+                "brings it up to date."
+            )
+        case Tables.NEWER:
+            raise _too_new(database, connection)
+        case Tables.EQUAL:
+            pass
+
+
+def tables_in(connection: Connection, migrations: Path = _FOLDER) -> Tables:
+    """How the tables of a database stand to those that the `migrations` make, this version's."""
     version = _version(connection)
-    if version == _scripts().get_current_head():
-        return
+    scripts = ScriptDirectory(str(migrations))
     if version is None:
-        raise BadJournal(f"{database.name} holds no journal: no server has written to it yet.")
-    _refuse_newer(database, version)
-    raise BadJournal(
-        f"The journal ({database.name}) is of an older version of voicestt: start the server once, which brings "
-        "it up to date."
-    )
+        return Tables.NONE
+    if version == scripts.get_current_head():
+        return Tables.EQUAL
+    known = {script.revision for script in scripts.walk_revisions()}
+    return Tables.OLDER if version in known else Tables.NEWER
 
 
 def _upgrade(database: Database, connection: Connection) -> None:
-    version = _version(connection)
-    if version == _scripts().get_current_head():
-        return
-    if version is not None:
-        _refuse_newer(database, version)
-    config = _config()
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    tables = tables_in(connection)
+    if tables is Tables.NEWER:
+        raise _too_new(database, connection)
+    if tables is not Tables.EQUAL:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
 
 
-def _refuse_newer(database: Database, version: str) -> None:
-    if version not in {script.revision for script in _scripts().walk_revisions()}:
-        raise BadJournal(
-            f"The journal ({database.name}) was written by a newer version of voicestt (its tables are of version "
-            f"{version}). Install that version again, or name another journal in JOURNAL_URL."
-        )
+def _too_new(database: Database, connection: Connection) -> BadJournal:
+    return BadJournal(
+        f"The journal ({database.name}) was written by a newer version of voicestt (its tables are of version "
+        f"{_version(connection)}). Install that version again, or name another journal in JOURNAL_URL."
+    )
 
 
 def _version(connection: Connection) -> str | None:
     return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
-
-
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config())
 
 
 def _config() -> Config:
