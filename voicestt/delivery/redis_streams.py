@@ -113,25 +113,37 @@ def _fields(record: Record) -> dict[str, str | bytes]:
     }
 
 
+def open_client(url: str, connect_seconds: float, answer_seconds: float) -> Any:
+    """A client of the library `redis` that tries once; it connects when it is asked for something.
+
+    Raises:
+        ImportError: where the library is not installed.
+        RedisError, ValueError, TypeError: for a `url` that it cannot use; the words may hold parts of it.
+    """
+    from redis import Redis  # noqa: PLC0415 - an extra
+    from redis.backoff import NoBackoff  # noqa: PLC0415
+    from redis.retry import Retry  # noqa: PLC0415
+
+    return Redis.from_url(
+        url,
+        # RESP 2: any Redis that has streams speaks it.
+        protocol=2,
+        socket_connect_timeout=connect_seconds,
+        socket_timeout=answer_seconds,
+        # The deliverer tries again, and knows what for.
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
 def _client(url: str, answer_seconds: float) -> Any:
     try:
-        from redis import Redis, RedisError  # noqa: PLC0415 - an extra
-        from redis.backoff import NoBackoff  # noqa: PLC0415
-        from redis.retry import Retry  # noqa: PLC0415
+        from redis import RedisError  # noqa: PLC0415 - an extra
     except ImportError:
         raise CannotDeliver(
             "REDIS_URL needs a library that is not installed: pip install 'voicestt[redis]'"
         ) from None
     try:
-        client = Redis.from_url(
-            url,
-            # RESP 2: any Redis that has streams speaks it.
-            protocol=2,
-            socket_connect_timeout=CONNECT_SECONDS,
-            socket_timeout=answer_seconds,
-            # The deliverer tries again, and knows what for.
-            retry=Retry(NoBackoff(), 0),
-        )
+        client = open_client(url, CONNECT_SECONDS, answer_seconds)
         pool = client.connection_pool
         pool.connection_class(**pool.connection_kwargs)
     except (RedisError, ValueError, TypeError):

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from voicestt.delivery.destinations import REDIS, WEBHOOK
-from voicestt.delivery.redis_streams import STREAM
+from voicestt.delivery.redis_streams import STREAM, open_client
 from voicestt.gonogo.application_checks import Health, health_of
 from voicestt.gonogo.call_checks import ELSEWHERE, STAYS
 from voicestt.gonogo.examination import Check
@@ -85,18 +85,10 @@ async def _redis(scene: Scene) -> Found:
 
 
 def _ask_redis(url: str) -> Found:
-    from redis import Redis, RedisError  # noqa: PLC0415 - an extra
-    from redis.backoff import NoBackoff  # noqa: PLC0415
-    from redis.retry import Retry  # noqa: PLC0415
+    from redis import RedisError  # noqa: PLC0415 - an extra
 
     try:
-        client = Redis.from_url(
-            url,
-            protocol=2,
-            socket_connect_timeout=_SECONDS,
-            socket_timeout=_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-        )
+        client = open_client(url, _SECONDS, _SECONDS)
         with closing(client):
             client.ping()
             kind: Any = client.type(f"{STREAM}0")
