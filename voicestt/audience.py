@@ -124,12 +124,17 @@ class CallEnded:
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """Something befell the call's recognition: kinds and meaning are those of `voicestt.recogniser.Incident`."""
+    """Something befell the call's recognition: kinds and meaning are those of `voicestt.recogniser.Incident`.
+
+    `start` and `end` are seconds in the call's own time, None where it is about no stretch of the audio.
+    """
 
     call: CallDescription
     kind: str
     why: str
     seconds: float = 0.0
+    start: float | None = None
+    end: float | None = None
 
 
 Event = CallStarted | Partial | Final | TurnEnded | KeyPressed | MarkReached | Happened | CallEnded

@@ -153,9 +153,9 @@ class Conversation:
             self._hand_over(rest)
         self._session.finish()
 
-    def abort(self) -> None:
-        """Stops listening to the recogniser."""
-        self._session.abort()
+    def give_up(self) -> None:
+        """Stops waiting for the recogniser, which tells what it has."""
+        self._session.give_up()
 
     def hear(self, result: Result) -> None:
         """Tells the audience, and counts utterances: a final ends one."""
@@ -194,7 +194,10 @@ class Conversation:
     def pass_on(self, incident: Incident) -> None:
         """Tells the audience what happened to the recognition."""
         self._parts.meter.happened(incident.kind)
-        self._parts.audience.tell(Happened(self.call, incident.kind, incident.why, incident.seconds))
+        start, end = (None if place is None else mulaw.seconds(place) for place in (incident.start, incident.end))
+        self._parts.audience.tell(
+            Happened(self.call, incident.kind, incident.why, incident.seconds, start, end)
+        )
 
     def press(self, digit: str) -> None:
         """Tells the audience of a key."""
@@ -207,7 +210,8 @@ class Conversation:
     def complain(self, why: str) -> None:
         """The last words did not come."""
         account = self.account
-        self.pass_on(Incident("unrecognised", why, mulaw.seconds(account.uncovered)))
+        start = account.received - account.uncovered
+        self.pass_on(Incident("unrecognised", why, mulaw.seconds(account.uncovered), start, account.received))
 
     def _hand_over(self, batch: bytes) -> None:
         self._handed += len(batch)
@@ -339,7 +343,7 @@ def _end_well(_inputs: CallInputs, parts: CallParts, draining: Draining, error: 
 
 @_draining.upon(CallInputs.time_is_up).to(_ended)
 def _end_late(_inputs: CallInputs, parts: CallParts, draining: Draining) -> None:
-    draining.conversation.abort()
+    draining.conversation.give_up()
     draining.conversation.complain(f"no last final within {parts.drain_seconds:g} s of the call's end")
     _tell_the_end(parts)
 

@@ -109,11 +109,26 @@ class Recovered(Event, frozen=True, kw_only=True, tag="recovered"):
     why: str
 
 
-class Unrecognised(Event, frozen=True, kw_only=True, tag="unrecognised"):
-    """Nobody could say what the words of `seconds` of audio are."""
+class Interrupted(Event, frozen=True, kw_only=True, tag="interrupted"):
+    """The recogniser is away: no words for now. `seconds` of audio wait, and what is said meanwhile is kept too."""
 
     why: str
     seconds: Seconds = 0.0
+
+
+class Resumed(Event, frozen=True, kw_only=True, tag="resumed"):
+    """The recogniser is back: partials come again, and the finals of what was kept."""
+
+    why: str
+
+
+class Unrecognised(Event, frozen=True, kw_only=True, tag="unrecognised"):
+    """Nobody could say what the words of `seconds` of audio are. `start` and `end` are null where it is not known."""
+
+    why: str
+    seconds: Seconds = 0.0
+    start: Seconds | None = None
+    end: Seconds | None = None
 
 
 class Audio(_Part, frozen=True, kw_only=True):
@@ -160,7 +175,18 @@ class CallEnded(Event, frozen=True, kw_only=True, tag="call_ended"):
 
 
 AnyEvent = (
-    CallStarted | Partial | Final | UtteranceEnd | Dtmf | Mark | Degraded | Recovered | Unrecognised | CallEnded
+    CallStarted
+    | Partial
+    | Final
+    | UtteranceEnd
+    | Dtmf
+    | Mark
+    | Degraded
+    | Recovered
+    | Interrupted
+    | Resumed
+    | Unrecognised
+    | CallEnded
 )
 
 TYPES: Mapping[str, type[Event]] = {str(kind.__struct_config__.tag): kind for kind in get_args(AnyEvent)}

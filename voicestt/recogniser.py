@@ -84,13 +84,17 @@ class Incident:
     """Something that happened to a call's recognition and that is not words.
 
     `kind` is "restarted" (a stream failed and was replaced), "rotated" (a stream was replaced before its limit),
-    "degraded" (one request per utterance from here on), "recovered" (streaming again), or "unrecognised" (nobody
-    could say what the words of `seconds` of audio are). `why` is in words.
+    "degraded" (streaming does not work, the old way does: one request per utterance from here on), "recovered"
+    (streaming again), "interrupted" (nothing works: the audio is kept), "resumed" (streaming again, and what was kept
+    is recognised), or "unrecognised" (nobody could say what the words of `seconds` of audio are). `why` is in words;
+    `start` and `end` are positions in bytes, None where it is about no stretch of the audio.
     """
 
     kind: str
     why: str
     seconds: float = 0.0
+    start: int | None = field(default=None, compare=False)
+    end: int | None = field(default=None, compare=False)
 
 
 class Listener(Protocol):
@@ -150,6 +154,10 @@ class CallSession(Session, Protocol):
     @property
     def account(self) -> Account:
         """What became of the call's audio so far."""
+        ...
+
+    def give_up(self) -> None:
+        """Time is up: what is known is told, with what is lost between; nothing is heard after it."""
         ...
 
 

@@ -197,9 +197,17 @@ class Settings:
     )
     retain_seconds: float = _from(
         "STT_RETAIN_SECONDS",
-        "60",
-        read.seconds(5, 600),
-        "How much of a call's audio is kept until a final has covered it, to be sent again.",
+        "600",
+        read.seconds(5, 3_600),
+        "How much of a call's audio is kept until a final has covered it, to be recognised after an outage: 8 kB a "
+        "second.",
+    )
+    retain_total_mb: int = _from(
+        "STT_RETAIN_TOTAL_MB",
+        "512",
+        read.number(1, 1_000_000),
+        "How much audio all calls keep together. Beyond it the longest lets its oldest go, and says so "
+        "(`unrecognised`).",
     )
     restarts: int = _from(
         "STT_RESTARTS",

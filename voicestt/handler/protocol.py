@@ -67,6 +67,14 @@ class Handler(Protocol):
         """Partials come again."""
         return None
 
+    def on_interrupted(self, call: Call, event: events.Interrupted) -> Told:
+        """No words for now; what the caller says is kept."""
+        return None
+
+    def on_resumed(self, call: Call, event: events.Resumed) -> Told:
+        """Partials come again, and the finals of what was kept."""
+        return None
+
     def on_unrecognised(self, call: Call, event: events.Unrecognised) -> Told:
         """The words of some audio are lost: perhaps ask the caller to say it again."""
         return None

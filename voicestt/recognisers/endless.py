@@ -19,13 +19,15 @@ from dataclasses import dataclass
 
 from voicestt import mulaw, voice
 from voicestt.clock import Clock, Timer
-from voicestt.ledger import Ledger
+from voicestt.ledger import AudioSource
 from voicestt.recogniser import CallListener, Incident, Recogniser, RecogniserError, Result
 from voicestt.recognisers.feed import Feed
+from voicestt.recognisers.health import AlwaysHealthy, Health
 
 _LOOK_SECONDS = 0.5
 _SPEECH_FOR_AN_ALARM = 1.0  # seconds: less may be a cough
 _FILLED, _FULL = 0.8, 0.95  # of what is kept at most
+_OF_RETENTION = 0.6  # the rest is for the time in which the words are waited for
 _BETWEEN_WORDS = mulaw.BYTES_PER_SECOND // 5
 _STEADY = 0.95
 _PATIENCE_WITH_NOISE = 4  # times as much: it may be a voice in a noisy place after all
@@ -39,7 +41,8 @@ class Limits:
 
     soft: replaced at the next final or silence; hard: replaced in any case; hold: closed when no audio comes;
     silent: speech and no answer; queue: audio that waits to be sent; drain: the wait for the last final. So many
-    failures as `restarts` within `window` are borne, one more is the end.
+    failures as `restarts` within `window` are borne, one more is the end. `monologue`: so much audio without a final
+    is borne, then the stream is half-closed for its words.
     """
 
     soft: float = 240.0
@@ -48,14 +51,18 @@ class Limits:
     silent: float = 5.0
     queue: float = 5.0
     drain: float = 4.0
+    monologue: float = 60.0
     restarts: int = 3
     window: float = 30.0
     first_backoff: float = 0.25
     longest_backoff: float = 5.0
 
 
+_ALWAYS_HEALTHY = AlwaysHealthy()
+
+
 class Endless:
-    """Opens endless sessions over `streaming`."""
+    """Opens endless sessions over `streaming`, whose `health` is the process's: while it is open, none is opened."""
 
     def __init__(
         self,
@@ -63,15 +70,19 @@ class Endless:
         streaming: Recogniser,
         limits: Limits,
         jitter: Callable[[], float] = random.random,
+        health: Health = _ALWAYS_HEALTHY,
     ) -> None:
         self._clock = clock
+        self._health = health
         self._streaming = streaming
         self._limits = limits
         self._jitter = jitter
 
-    def open(self, listener: CallListener, ledger: Ledger) -> "EndlessSession":
+    def open(self, listener: CallListener, ledger: AudioSource) -> "EndlessSession":
         """A session that reads `ledger`; whoever opens it receives into the ledger and covers it by the finals."""
-        return EndlessSession(self._clock, self._streaming, self._limits, self._jitter, listener, ledger)
+        return EndlessSession(
+            self._clock, self._streaming, self._limits, self._jitter, listener, ledger, self._health
+        )
 
 
 class EndlessSession:
@@ -84,9 +95,11 @@ class EndlessSession:
         limits: Limits,
         jitter: Callable[[], float],
         listener: CallListener,
-        ledger: Ledger,
+        ledger: AudioSource,
+        health: Health = _ALWAYS_HEALTHY,
     ) -> None:
         self._clock = clock
+        self._health = health
         self._streaming = streaming
         self._limits = limits
         self._jitter = jitter
@@ -112,19 +125,28 @@ class EndlessSession:
             if self._successor is not None:
                 self._successor.write(audio)
         elif self._current is None and not self._opening.is_set:
-            self._open()
+            if self._health.is_open:  # the listener is never called from within write
+                self._opening.set(0, self._open)
+            else:
+                self._open()
 
     def finish(self) -> None:
         """No more audio: the last finals come, then the end."""
         self._finishing = True
         self._drop_successor()
         self._look.cancel()
-        self._drain.set(self._limits.drain, lambda: self._end(self._no_last_final()))
+        self._drain.set(self._limits.drain, self._last_final_is_late)
         if self._opening.is_set:
             error = RecogniserError("UNAVAILABLE", "the call ended while the stream was being reopened")
             self._opening.set(0, lambda: self._end(error))
         elif not self._resting:
             self._finish_current()
+
+    def _last_final_is_late(self) -> None:
+        error = self._no_last_final()
+        if self._current is not None:
+            self._health.failed(error, self._current.opened_at)
+        self._end(error)
 
     def _finish_current(self) -> None:
         if self._current is None:
@@ -139,6 +161,9 @@ class EndlessSession:
 
     def feed_heard(self, feed: Feed, result: Result) -> None:
         """A result of one of the streams: the one in charge is listened to, and a successor that answers is it."""
+        if feed.start < self._ledger.forgotten:
+            return  # its loss has been told; the next look replaces the stream
+        self._health.succeeded(feed.opened_at)
         if feed is self._successor and (result.is_final or not feed.is_behind):
             self._promote()
         if feed is not self._current or self._listener is None:
@@ -155,6 +180,8 @@ class EndlessSession:
             self._successor = None
             self._successor_patience.cancel()
             self._no_successor_before = self._clock.seconds() + self._limits.longest_backoff
+            if error is not None:
+                self._health.failed(error, feed.opened_at)
         elif feed is self._current:
             self._current_ended(error)
 
@@ -166,6 +193,9 @@ class EndlessSession:
         self._successor_patience.set(0 if silent else _PATIENCE_WITH_SUCCESSOR, self._promote)
 
     def _open(self) -> None:
+        if self._health.is_open:
+            self._end(RecogniserError("UNAVAILABLE", self._health.reason))
+            return
         self._skip_silence()
         self._speaking = False
         self._current = self._new_feed()
@@ -215,6 +245,9 @@ class EndlessSession:
     # -- failures
 
     def _current_ended(self, error: RecogniserError | None) -> None:
+        if error is None and self._speaking:
+            # Partials have shown words: there is a final to be had, from somebody.
+            error = RecogniserError("OK", "the stream ended without the final of what its partials showed")
         if error is None and self._resting:
             self._rested()
         elif error is None:
@@ -223,16 +256,19 @@ class EndlessSession:
             self._replace_after(error)
 
     def _replace_after(self, error: RecogniserError) -> None:
+        began = self._clock.seconds()
         if self._current is not None:
+            began = self._current.opened_at
             self._current.drop()
             self._current = None
+        self._health.failed(error, began)
         self._wake()
         if not self._count_failure(error):
             return
         if self._successor is not None:
             self._promote()
         else:
-            self._opening.set(self._backoff(), self._open)
+            self._opening.set(max(self._backoff(), self._health.slot()), self._open)
         self._tell("restarted", str(error))
 
     def _count_failure(self, error: RecogniserError) -> bool:
@@ -240,6 +276,10 @@ class EndlessSession:
         now = self._clock.seconds()
         self._failures.append(now)
         recent = sum(1 for at in self._failures if at > now - self._limits.window)
+        if self._health.is_open:
+            self._failures.pop()  # the service does not work: that is not this call's budget's
+            self._end(error)
+            return False
         if error.is_fatal or self._finishing or recent > self._limits.restarts:
             self._end(error)
             return False
@@ -292,8 +332,8 @@ class EndlessSession:
 
     def _trouble_with(self, feed: Feed) -> RecogniserError | None:
         limits = self._limits
-        if feed.position < self._ledger.start:
-            return RecogniserError("OUT_OF_RANGE", "audio was kept too long before it could be sent")
+        if feed.start < self._ledger.forgotten:
+            return RecogniserError("OUT_OF_RANGE", "audio was kept too long before it was recognised")
         if feed.backlog > limits.queue * mulaw.BYTES_PER_SECOND:
             waiting = mulaw.seconds(feed.backlog)
             return RecogniserError("DEADLINE_EXCEEDED", f"{waiting:.1f} s of audio wait to be sent")
@@ -322,10 +362,11 @@ class EndlessSession:
     def _must_give_its_words(self) -> bool:
         """Whether a final must be had, between two words, before audio that could be needed again is let go."""
         kept = self._ledger.kept
-        if not self._speaking or kept < _FILLED * self._ledger.most:
+        most = min(_OF_RETENTION * self._ledger.most, self._limits.monologue * mulaw.BYTES_PER_SECOND)
+        if not self._speaking or kept < _FILLED * most:
             return False
         newest = self._ledger.read(self._ledger.received - _BETWEEN_WORDS, _BETWEEN_WORDS)
-        return kept >= _FULL * self._ledger.most or voice.seconds_of_speech(newest) == 0
+        return kept >= _FULL * most or voice.seconds_of_speech(newest) == 0
 
     def _rest(self, feed: Feed) -> None:
         # A hold: Google ends a stream without audio after 10 s, as an error. The last words come before that.
@@ -370,7 +411,7 @@ class _Unanswered:
         """Whether it never pauses: people do, music and noise do not, and those have no answer."""
         return self._speech > _STEADY * self._judged
 
-    def waited(self, feed: Feed, ledger: Ledger, now: float) -> float:
+    def waited(self, feed: Feed, ledger: AudioSource, now: float) -> float:
         """For how many seconds there has been speech that needs an answer; 0 while there was too little of it."""
         if self._about != (feed, feed.answered_at):
             self._about = feed, feed.answered_at
@@ -381,7 +422,7 @@ class _Unanswered:
         self._judge(ledger, feed.position)
         return now - self._since if self._speech >= _SPEECH_FOR_AN_ALARM else 0.0
 
-    def _judge(self, ledger: Ledger, end: int) -> None:
+    def _judge(self, ledger: AudioSource, end: int) -> None:
         start = max(self._judged_to, ledger.start)
         if end > start:
             self._speech += voice.seconds_of_speech(ledger.read(start, end - start))

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from voicestt import mulaw
 from voicestt.clock import Clock, Timer
-from voicestt.ledger import Ledger
+from voicestt.ledger import AudioSource
 from voicestt.recogniser import Recogniser, RecogniserError, Result, Session
 from voicestt.recognisers.positions import moved
 
@@ -37,7 +37,7 @@ class Feed:
     """
 
     def __init__(
-        self, number: int, clock: Clock, recogniser: Recogniser, ledger: Ledger, owner: FeedOwner
+        self, number: int, clock: Clock, recogniser: Recogniser, ledger: AudioSource, owner: FeedOwner
     ) -> None:
         self.number = number
         self.start = ledger.start

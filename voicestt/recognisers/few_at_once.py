@@ -1,25 +1,20 @@
-"""A bound around what recognises utterances: so many at once, so many that wait, and no more."""
-
-from typing import Final
+"""A bound around what recognises utterances: so many at once, and the others wait."""
 
 from twisted.internet.defer import Deferred, DeferredSemaphore
 
 from voicestt.recogniser import RecogniserError, Result
 from voicestt.recognisers.single_shot import Recognise
 
-WAITING: Final = 20
-
 
 class FewAtOnce:
     """A Recognise that asks `recognise` for at most `at_once` utterances at a time, in the order they came.
 
-    With `waiting` more in the queue the next fails at once, RESOURCE_EXHAUSTED: an answer that comes minutes late
-    is worth less than a machine that still serves its calls.
+    The others wait as long as whoever asked does: cancelling the Deferred gives up the place. What is kept for them is
+    bounded where the audio is (`voicestt.ledger.Retention`).
     """
 
-    def __init__(self, recognise: Recognise, *, at_once: int, waiting: int = WAITING) -> None:
+    def __init__(self, recognise: Recognise, *, at_once: int) -> None:
         self._recognise = recognise
-        self._most = at_once + waiting
         self._places = DeferredSemaphore(at_once)
         self._taken = 0
         self._stopping = False
@@ -37,9 +32,6 @@ class FewAtOnce:
             await self._idle
 
     async def _take(self, audio: bytes) -> Result | None:
-        if self._taken >= self._most:
-            words = f"{self._taken} utterances are being recognised or wait for it: one more is not taken"
-            raise RecogniserError("RESOURCE_EXHAUSTED", words)
         self._taken += 1
         try:
             return await self._in_turn(audio)

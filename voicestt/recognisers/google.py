@@ -31,7 +31,6 @@ __all__ = ["Asked", "Google", "GoogleSession"]
 STREAM_SECONDS = 320.0  # Google ends a stream after 305 s itself: this is for a server that does not
 RECOGNISE_SECONDS = 12.0
 LARGEST_BATCH = 12_800  # bytes of mu-law: Google takes 25,600 of LINEAR16 in one message
-_ATTEMPTS = 2
 _WORDS_OF_CORE = "Internal error from Core"
 
 
@@ -48,7 +47,8 @@ class Google:
     """Google's recogniser over some session threads: a Recogniser of streams, and single requests."""
 
     def __init__(self, threads: Sequence[SessionThread], target: Target, asked: Asked) -> None:
-        self._lines = cycle([_Line(thread, target) for thread in threads])
+        self._all_lines = [_Line(thread, target) for thread in threads]
+        self._lines = cycle(self._all_lines)
         self._wishes = Wishes(asked)
 
     @property
@@ -69,6 +69,11 @@ class Google:
         line = next(self._lines)
         line.thread.do(lambda: line.thread.spawn(_recognise(line, self, audio, answer)))
         return answer
+
+    def remake_channels(self) -> None:
+        """Open new connections from here on: those that there are may lead nowhere."""
+        for line in self._all_lines:
+            line.thread.do(line.channels.distrust_all)
 
     def consider(self, error: RecogniserError, asked: Asked) -> RecogniserError:
         """See `Wishes.consider`."""
@@ -264,17 +269,14 @@ async def _recognise(line: _Line, owner: Google, audio: bytes, answer: "Deferred
 
 
 async def _ask(line: _Line, owner: Google, audio: bytes) -> Result | None:
-    attempts = 0
-    while attempts < _ATTEMPTS:
+    while True:
         asked = owner.asked
         try:
             return await _ask_once(line, asked, audio)
         except grpc.RpcError as problem:
             error = owner.consider(error_of(problem), asked)
-            if error.is_fatal:
-                break
-        attempts += asked == owner.asked  # to be refused something that is then given up is no failure
-    raise error
+        if error.is_fatal or asked == owner.asked:  # what Google refused may be given up, and then it is asked again
+            raise error
 
 
 async def _ask_once(line: _Line, asked: Asked, audio: bytes) -> Result | None:

@@ -28,6 +28,10 @@ _KEEPALIVE = (
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.http2.ping_timeout_ms", 5_000),
     ("grpc.http2.max_pings_without_data", 0),
+    # After an outage gRPC waits up to two minutes by itself before it connects again, and 20 s for an answer.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.min_reconnect_backoff_ms", 3_000),
 )
 
 
@@ -58,6 +62,7 @@ class ChannelPool:
         self._key: GoogleCredentials | None = None
         self._key_lock = asyncio.Lock()
         self._pooled: list[_Pooled] = []
+        self._closing: set[asyncio.Future[None]] = set()
 
     @asynccontextmanager
     async def lease(self) -> AsyncIterator[grpc.aio.Channel]:
@@ -95,11 +100,24 @@ class ChannelPool:
             if pooled.channel is channel and silent >= _SUSPICIOUS_SECONDS:
                 pooled.is_trusted = False
 
+    def distrust_all(self) -> None:
+        """Give no more calls to the channels that there are; each is closed with its last one."""
+        for pooled in self._pooled:
+            pooled.is_trusted = False
+        idle = [pooled for pooled in self._pooled if not pooled.streams]
+        for pooled in idle:
+            self._pooled.remove(pooled)
+            closing = asyncio.ensure_future(pooled.channel.close())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+
     async def close(self) -> None:
         """Closes every channel."""
         for pooled in self._pooled:
             await pooled.channel.close()
         self._pooled.clear()
+        if self._closing:
+            await asyncio.wait(self._closing)
 
     def _with_room(self) -> _Pooled:
         for pooled in self._pooled:

@@ -3,9 +3,9 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -79,6 +79,7 @@ class SingleShotSession:
         self._answers: deque[_Answer] = deque()
         self._finished = False
         self._requested = 0
+        self._let_go_to = 0
 
     @property
     def requested(self) -> int:
@@ -100,6 +101,13 @@ class SingleShotSession:
     def is_quiet(self) -> bool:
         """Whether nobody is speaking, as far as is known, and every utterance has been answered."""
         return not self._answers and self._owed_since is None and self._endpointer.speaking_since is None
+
+    @property
+    def silent_for(self) -> float:
+        """Seconds since the last voice; 0 while somebody speaks."""
+        if self._endpointer.speaking_since is not None:
+            return 0.0
+        return mulaw.seconds(self._endpointer.position - self._endpointer.last_voiced)
 
     def begin(self) -> None:
         """Speech is already going on: the audio from here to the next pause is recognised in any case."""
@@ -125,9 +133,33 @@ class SingleShotSession:
             self._ask_what_is_owed()
         self._later(self._deliver)
 
+    def leave(self) -> int:
+        """No more audio comes: the position from which on another has to take it, which is not within a word.
+
+        What was asked for is still answered, then the end comes.
+        """
+        self._finished = True
+        self._later(self._deliver)
+        return self._needed_from
+
+    def let_go(self, end: int) -> int:
+        """The audio before `end` is not kept any more: nothing is told of it.
+
+        Returns where what is lost ends: an utterance is lost as a whole.
+        """
+        while self._answers and self._answers[0].segment.start < end:
+            answer = self._answers.popleft()
+            end = max(end, answer.segment.end)
+            answer.drop()
+        self._let_go_to = max(self._let_go_to, end)
+        return end
+
     def abort(self) -> None:
-        """Answers still to come are thrown away."""
+        """Answers still to come are thrown away, and not waited for."""
         self._listener = None
+        answers, self._answers = list(self._answers), deque()
+        for answer in answers:
+            answer.drop()
 
     def _ask_what_is_owed(self) -> None:
         if self._owed_since is not None:
@@ -135,13 +167,15 @@ class SingleShotSession:
 
     def _ask(self, segment: Segment) -> None:
         self._owed_since = None
+        segment = replace(segment, start=max(segment.start, self._let_go_to))
         utterance = self._audio[segment.start - self._audio_start : segment.end - self._audio_start]
         if not utterance:
             return
         answer = _Answer(segment)
         self._answers.append(answer)
         self._requested += len(utterance)
-        self._recognise(utterance).addCallbacks(
+        answer.asked = self._recognise(utterance)
+        answer.asked.addCallbacks(
             self._answered, self._failed, callbackArgs=(answer,), errbackArgs=(answer,)
         )
 
@@ -152,6 +186,8 @@ class SingleShotSession:
 
     def _failed(self, failure: Failure, answer: "_Answer") -> None:
         problem = failure.value
+        if isinstance(problem, CancelledError):
+            return  # dropped: nobody waits for it
         if not isinstance(problem, RecogniserError):
             self._log.failure("An utterance could not be recognised.", failure)
             problem = RecogniserError("INTERNAL", type(problem).__name__)
@@ -199,3 +235,9 @@ class _Answer:
         self.known = False
         self.result: Result | None = None
         self.error: RecogniserError | None = None
+        self.asked: Deferred[Any] | None = None
+
+    def drop(self) -> None:
+        """Nobody waits for it any more."""
+        if self.asked is not None:
+            self.asked.cancel()

@@ -1,7 +1,6 @@
 """Whisper behind the single shot: an utterance in, its words out, in a bounded pool of threads of its own.
 
-It is asked where Google failed, so it may be asked by every call at once: the pool is small, the queue to it is
-bounded, and nothing of it exists before the first utterance comes.
+It is asked where Google failed, so it may be asked by every call at once: the pool is small, the others wait, and nothing of it exists before the first utterance comes.
 """
 
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 
 from voicestt.recogniser import RecogniserError, Result
-from voicestt.recognisers.few_at_once import WAITING, FewAtOnce
+from voicestt.recognisers.few_at_once import FewAtOnce
 
 THREADS: Final = 2
 SOURCE: Final = "whisper"
@@ -38,14 +37,13 @@ class Whisper:
         load: Callable[[], Understand],
         *,
         threads: int = THREADS,
-        waiting: int = WAITING,
     ) -> None:
         self._reactor = reactor
         self._load = load
         self._lock = Lock()
         self._loaded: Understand | None = None
         self._pool = ThreadPool(0, threads, name="whisper")
-        self._turns = FewAtOnce(self._in_pool, at_once=threads, waiting=waiting)
+        self._turns = FewAtOnce(self._in_pool, at_once=threads)
 
     def __call__(self, audio: bytes) -> "Deferred[Result | None]":
         """One utterance (mu-law, any length): its final, or None if nothing was understood.

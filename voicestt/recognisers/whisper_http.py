@@ -15,7 +15,7 @@ from twisted.web.http_headers import Headers
 
 from voicestt.http_bodies import Whole, read_body
 from voicestt.recogniser import RecogniserError, Result
-from voicestt.recognisers.few_at_once import WAITING, FewAtOnce
+from voicestt.recognisers.few_at_once import FewAtOnce
 from voicestt.recognisers.google_answers import Clean, unchanged
 from voicestt.recognisers.transcription_form import form_of
 from voicestt.recognisers.whisper import SOURCE
@@ -57,7 +57,6 @@ class WhisperHttp:
         clean: Clean = unchanged,
         *,
         seconds: float = _WHOLE_SECONDS,
-        waiting: int = WAITING,
     ) -> None:
         self._reactor = reactor
         self.endpoint = endpoint
@@ -69,7 +68,7 @@ class WhisperHttp:
         self._agent: Any = Agent(reactor, connectTimeout=_CONNECT_SECONDS, pool=self._connections)
         self._under_way: set[Deferred[tuple[int, bytes]]] = set()
         self._turns = FewAtOnce(
-            lambda audio: Deferred.fromCoroutine(self._ask(audio)), at_once=CONNECTIONS, waiting=waiting
+            lambda audio: Deferred.fromCoroutine(self._ask(audio)), at_once=CONNECTIONS
         )
 
     def __call__(self, audio: bytes) -> "Deferred[Result | None]":

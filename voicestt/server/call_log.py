@@ -61,6 +61,12 @@ _INCIDENTS = {
         "⚠️ Degraded: one request per utterance from here on; {seconds:.1f} s of audio are recognised again. "
         "Why: {why}.",
     ),
+    "interrupted": (
+        LogLevel.warn,
+        "⚠️ Interrupted: no words for now; {seconds:.1f} s of audio wait, and what is said meanwhile is kept. "
+        "Why: {why}.",
+    ),
+    "resumed": (LogLevel.info, "Resumed: {why}; what was kept is recognised now."),
     "recovered": (LogLevel.info, "Recovered: {why}."),
     "unrecognised": (
         LogLevel.error,

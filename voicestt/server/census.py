@@ -31,9 +31,9 @@ class Census:
         match event:
             case CallStarted(call=call):
                 self._streaming[_key(call)] = self._flag.is_on
-            case Happened(call=call, kind="degraded"):
+            case Happened(call=call, kind="degraded" | "interrupted"):
                 self._streaming[_key(call)] = False
-            case Happened(call=call, kind="recovered"):
+            case Happened(call=call, kind="recovered" | "resumed"):
                 self._streaming[_key(call)] = True
             case CallEnded(call=call):
                 self._streaming.pop(_key(call), None)

@@ -153,7 +153,12 @@ def _happened(fact: audience.Happened) -> _Made:
         case "recovered":
             return events.Recovered, {"why": fact.why}
         case "unrecognised":
-            return events.Unrecognised, {"why": fact.why, "seconds": fact.seconds}
+            lost = {"why": fact.why, "seconds": fact.seconds, "start": fact.start, "end": fact.end}
+            return events.Unrecognised, lost
+        case "interrupted":
+            return events.Interrupted, {"why": fact.why, "seconds": fact.seconds}
+        case "resumed":
+            return events.Resumed, {"why": fact.why}
         case _:
             return None, {}
 

@@ -15,14 +15,17 @@ from twisted.web.server import Site
 from voicestt import mulaw
 from voicestt.audience import Audience
 from voicestt.digests import digest_answers
+from voicestt.ledger import Retention
 from voicestt.recognisers.endless import Endless, Limits
 from voicestt.recognisers.fallback import Fallback, Flag
 from voicestt.recognisers.google import Google
 from voicestt.recognisers.google_channels import Target
 from voicestt.recognisers.google_settings import asked_of, target_of
+from voicestt.recognisers.persistent import Persistent
 from voicestt.recognisers.probe import Probe
+from voicestt.recognisers.services_health import ServicesHealth
 from voicestt.recognisers.session_thread import SessionThread
-from voicestt.recognisers.single_shot import SingleShot, or_else
+from voicestt.recognisers.single_shot import SingleShot
 from voicestt.server.announcing import announce
 from voicestt.server.call_book import CallBook
 from voicestt.server.call_log import CallLog
@@ -94,6 +97,7 @@ class VoiceService(Service):
         self._control = ControlSocket(reactor, settings.control_socket, switch)
         self._hangup = Hangup(reactor, switch, read_again, settings)
         self._calls: Calls | None = None
+        self._health: ServicesHealth | None = None
         self._watch: FigureWatch | None = None
         self._starting: Deferred[None] = succeed(None)
 
@@ -144,6 +148,8 @@ class VoiceService(Service):
         await self._outlets.stop()
         if self._watch is not None:
             self._watch.stop()
+        if self._health is not None:
+            self._health.stop()
         await self._whisper.stop()
         for thread in self._threads:
             await thread.stop()
@@ -163,16 +169,19 @@ class VoiceService(Service):
     def _make_calls(self, target: Target) -> Calls:
         settings = self._settings
         google = Google(self._threads, target, asked_of(settings))
+        health = self._health = ServicesHealth(self._reactor, google, self._whisper)
         single_shot = SingleShot(
-            or_else(google.recognise, self._whisper), lambda action: self._reactor.callLater(0, action)
+            Persistent(self._reactor, health.services), lambda action: self._reactor.callLater(0, action)
         )
         recogniser = Fallback(
             self._reactor,
             self._flag,
-            Endless(self._reactor, google, _limits(settings)),
+            Endless(self._reactor, google, _limits(settings), health=health.streaming),
             single_shot,
             Probe(self._reactor, google),
+            health.streaming,
             retain_bytes=int(settings.retain_seconds * mulaw.BYTES_PER_SECOND),
+            retention=Retention(settings.retain_total_mb * 1_000_000),
             recover_seconds=settings.recover_seconds,
         )
         audience: Audience = self._census

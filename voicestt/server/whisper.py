@@ -51,7 +51,7 @@ def understanding(find: Callable[[], Engine], language: str, clean: Clean = unch
     """A blocking recogniser of utterances in mu-law over an engine, whose models it loads.
 
     Raises:
-        RecogniserError: UNAVAILABLE, when it cannot be loaded: the words say what to install.
+        RecogniserError: FAILED_PRECONDITION, when it cannot be loaded: the words say what to install.
     """
     with _in_words():
         engine = find()
@@ -76,7 +76,7 @@ def _in_words() -> Iterator[None]:
     try:
         yield
     except whisper.WeightsError as problem:
-        raise RecogniserError("UNAVAILABLE", f"Whisper cannot be asked: {problem}") from None
+        raise RecogniserError("FAILED_PRECONDITION", f"Whisper cannot be asked: {problem}") from None
 
 
 def _warn(words: str) -> None:

@@ -1,0 +1,151 @@
+"""One utterance's request, asked again until somebody answers: nothing is given up while it can still be had."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from twisted.internet.defer import Deferred, DeferredSemaphore
+
+from voicestt.clock import Clock
+from voicestt.recogniser import RecogniserError, Result
+from voicestt.recognisers.health import CircuitBreaker
+from voicestt.recognisers.single_shot import Recognise
+
+AT_ONCE: Final = 32  # requests that are asked again at once: an outage leaves many
+_ATTEMPTS = 4
+_BACKOFF = (0.25, 0.5, 1.0)
+_QUOTA_BACKOFF = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service that can be asked for an utterance, and its health."""
+
+    recognise: Recognise
+    health: CircuitBreaker
+
+
+class Persistent:
+    """A Recognise over services in their order of preference.
+
+    An utterance that a working service fails to recognise is asked for `_ATTEMPTS` times, then the next service is
+    asked; RESOURCE_EXHAUSTED is asked again as long as it takes. A service whose breaker is open is not asked, and a
+    request under way when it opens is left. While none can be asked, the utterance waits. It fails with
+    RecogniserError when every service has refused it for good; cancelling the Deferred ends the wait.
+    """
+
+    def __init__(self, clock: Clock, services: Sequence[Service]) -> None:
+        self._clock = clock
+        self._services = services
+        self._again = DeferredSemaphore(AT_ONCE)
+
+    def __call__(self, audio: bytes) -> "Deferred[Result | None]":
+        """One utterance in mu-law."""
+        return Deferred.fromCoroutine(self._ask(audio))
+
+    async def _ask(self, audio: bytes) -> Result | None:
+        refusals: list[RecogniserError] = []
+        left = list(self._services)
+        is_again = False
+        while left:
+            service = await self._first_that_works(left)
+            try:
+                return await self._ask_one(service, audio, is_again=is_again)
+            except RecogniserError as error:
+                if not service.health.is_open:
+                    left.remove(service)
+                    refusals.append(error)
+            is_again = True
+        raise _as_one(refusals)
+
+    async def _ask_one(self, service: Service, audio: bytes, *, is_again: bool) -> Result | None:
+        """Ask until it answers, refuses for good, or is known not to work."""
+        attempts = 0
+        while True:
+            try:
+                return await (self._in_turn(service, audio) if is_again else self._once(service, audio))
+            except RecogniserError as error:
+                is_quota = error.status == "RESOURCE_EXHAUSTED"
+                attempts += not is_quota
+                if error.is_fatal or attempts >= _ATTEMPTS or service.health.is_open:
+                    raise
+            is_again = True
+            await self._pause(_QUOTA_BACKOFF if is_quota else _BACKOFF[attempts - 1])
+            if service.health.is_open:
+                raise RecogniserError("UNAVAILABLE", service.health.reason)
+
+    async def _in_turn(self, service: Service, audio: bytes) -> Result | None:
+        await self._again.acquire()
+        try:
+            return await self._once(service, audio)
+        finally:
+            self._again.release()
+
+    async def _once(self, service: Service, audio: bytes) -> Result | None:
+        began = self._clock.seconds()
+        try:
+            result = await _unless_it_opens(service, audio)
+        except RecogniserError as error:
+            service.health.failed(error, began)
+            raise
+        service.health.succeeded(began)
+        return result
+
+    async def _first_that_works(self, services: Sequence[Service]) -> Service:
+        while True:
+            working = [service for service in services if not service.health.is_open]
+            if working:
+                return working[0]
+            await _until_one_closes(services)
+
+    def _pause(self, seconds: float) -> "Deferred[None]":
+        over: Deferred[None] = Deferred(lambda _: pending.cancel())
+        pending = self._clock.callLater(seconds, lambda: over.callback(None))
+        return over
+
+
+def _unless_it_opens(service: Service, audio: bytes) -> "Deferred[Result | None]":
+    """The service's answer; UNAVAILABLE as soon as its breaker opens."""
+    asked = service.recognise(audio)
+    answer: Deferred[Result | None] = Deferred(lambda _: leave())
+
+    def leave() -> None:
+        service.health.forget(look)
+        asked.cancel()
+
+    def look() -> None:
+        if service.health.is_open and not answer.called:
+            answer.errback(RecogniserError("UNAVAILABLE", service.health.reason))
+            leave()
+
+    def pass_on(outcome: object) -> None:
+        service.health.forget(look)
+        if not answer.called:
+            answer.callback(outcome)  # type: ignore[arg-type]  # a Failure is passed on as one
+
+    service.health.watch(look)
+    asked.addBoth(pass_on)
+    return answer
+
+
+def _until_one_closes(services: Sequence[Service]) -> "Deferred[None]":
+    changed: Deferred[None] = Deferred(lambda _: forget())
+
+    def look() -> None:
+        if not changed.called and any(not service.health.is_open for service in services):
+            forget()
+            changed.callback(None)
+
+    def forget() -> None:
+        for service in services:
+            service.health.forget(look)
+
+    for service in services:
+        service.health.watch(look)
+    return changed
+
+
+def _as_one(refusals: Sequence[RecogniserError]) -> RecogniserError:
+    first, *others = refusals
+    message = "; and then ".join([first.words, *map(str, others)])
+    return RecogniserError(first.status, message)
