@@ -190,7 +190,7 @@ def test_the_last_final_is_waited_for_but_not_for_ever(line: Line) -> None:
     assert line.session.is_aborted
     assert line.audience.end.reason == "stop"
     assert line.happened == [
-        Happened(CALL, "unrecognised", "no last final within 8 s of the call's end", 0.02),
+        Happened(CALL, "unrecognised", "no last final within 8 s of the call's end", 0.02, 0.0, 0.02),
     ]
 
 
@@ -220,7 +220,7 @@ def test_an_error_while_the_last_words_are_waited_for_is_told_and_ends_the_call(
     line.session.account = Account(received=160, uncovered=160)
     line.session.end(BROKEN)
     assert line.times_over == 1
-    assert line.happened == [Happened(CALL, "unrecognised", "UNAVAILABLE: no route", 0.02)]
+    assert line.happened == [Happened(CALL, "unrecognised", "UNAVAILABLE: no route", 0.02, 0.0, 0.02)]
     assert line.clock.getDelayedCalls() == []
 
 

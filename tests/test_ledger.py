@@ -2,7 +2,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from voicestt.ledger import Account, Handing, Ledger, Uncovered
+from voicestt.ledger import Account, Handing, Ledger, LedgerPart, Retention, Uncovered
 
 MOST = 100
 
@@ -26,14 +26,48 @@ def test_the_oldest_is_given_up_first() -> None:
     assert ledger.account == Account(received=6, given_up=2, uncovered=4)
 
 
-def test_what_was_let_go_counts_as_given_up_until_a_final_covers_it_after_all() -> None:
-    ledger = Ledger(4)
+def test_what_was_let_go_is_given_up_and_told_there_and_then() -> None:
+    told: list[tuple[int, int]] = []
+    ledger = Ledger(4, lambda start, end: told.append((start, end)))
     ledger.receive(b"abcdefgh")
     assert ledger.account == Account(received=8, given_up=4, uncovered=4)
     ledger.cover(2)
-    assert ledger.account == Account(received=8, recognised=2, given_up=2, uncovered=4)
     ledger.cover(6)
-    assert ledger.account == Account(received=8, recognised=6, uncovered=2)
+    assert ledger.account == Account(received=8, recognised=2, given_up=4, uncovered=2)
+    assert (told, ledger.forgotten) == ([(0, 4)], 4)
+
+
+def test_the_ledger_that_keeps_most_lets_its_oldest_second_go() -> None:
+    told: list[str] = []
+    retention = Retention(20_000)
+    long = Ledger(1 << 20, lambda _start, _end: told.append("long"), retention)
+    short = Ledger(1 << 20, lambda _start, _end: told.append("short"), retention)
+    long.receive(bytes(14_000))
+    short.receive(bytes(5_000))
+    assert (told, retention.kept) == ([], 19_000)
+    short.receive(bytes(2_000))
+    assert (told, long.account.given_up, retention.kept) == (["long"], 8_000, 13_000)
+    long.cover(14_000)
+    assert retention.kept == 7_000
+    short.close()
+    short.receive(bytes(100))
+    assert retention.kept == 0
+
+
+def test_a_later_part_settles_when_everything_before_it_is_settled() -> None:
+    ledger = Ledger(100)
+    ledger.receive(b"abcdefghij")
+    part = LedgerPart(ledger, 4)
+    part.cover(6)
+    part.cover(7)
+    part.pass_over(8)
+    assert part.uncovered() == Uncovered(8, b"ij")
+    assert ledger.account == Account(received=10, uncovered=10)
+    ledger.give_up(4)
+    part.merge()
+    assert ledger.account == Account(received=10, given_up=4, recognised=3, passed_over=1, uncovered=2)
+    part.cover(10)
+    assert ledger.account.recognised == 5
 
 
 def test_a_piece_longer_than_all_that_is_kept() -> None:

@@ -195,9 +195,7 @@ class Conversation:
         """Tells the audience what happened to the recognition."""
         self._parts.meter.happened(incident.kind)
         start, end = (None if place is None else mulaw.seconds(place) for place in (incident.start, incident.end))
-        self._parts.audience.tell(
-            Happened(self.call, incident.kind, incident.why, incident.seconds, start, end)
-        )
+        self._parts.audience.tell(Happened(self.call, incident.kind, incident.why, incident.seconds, start, end))
 
     def press(self, digit: str) -> None:
         """Tells the audience of a key."""
@@ -270,8 +268,13 @@ def _start_conversation(inputs: CallInputs, parts: CallParts, call: CallDescript
 
 def _start_draining(inputs: CallInputs, parts: CallParts, reason: str) -> Draining:
     assert parts.conversation is not None  # noqa: S101 - the table has no other way here
-    limit = parts.clock.callLater(parts.drain_seconds, inputs.time_is_up)
-    return Draining(parts.conversation, limit)
+    conversation = parts.conversation
+
+    def give_up() -> None:
+        conversation.give_up()  # before the input: what it tells is still heard
+        inputs.time_is_up()
+
+    return Draining(conversation, parts.clock.callLater(parts.drain_seconds, give_up))
 
 
 _builder = TypeMachineBuilder(CallInputs, CallParts)
@@ -343,7 +346,6 @@ def _end_well(_inputs: CallInputs, parts: CallParts, draining: Draining, error: 
 
 @_draining.upon(CallInputs.time_is_up).to(_ended)
 def _end_late(_inputs: CallInputs, parts: CallParts, draining: Draining) -> None:
-    draining.conversation.give_up()
     draining.conversation.complain(f"no last final within {parts.drain_seconds:g} s of the call's end")
     _tell_the_end(parts)
 

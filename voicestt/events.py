@@ -110,7 +110,7 @@ class Recovered(Event, frozen=True, kw_only=True, tag="recovered"):
 
 
 class Interrupted(Event, frozen=True, kw_only=True, tag="interrupted"):
-    """The recogniser is away: no words for now. `seconds` of audio wait, and what is said meanwhile is kept too."""
+    """The recogniser is away: no words for now. `seconds` of audio wait, and what is said from here on is kept."""
 
     why: str
     seconds: Seconds = 0.0
@@ -123,7 +123,7 @@ class Resumed(Event, frozen=True, kw_only=True, tag="resumed"):
 
 
 class Unrecognised(Event, frozen=True, kw_only=True, tag="unrecognised"):
-    """Nobody could say what the words of `seconds` of audio are. `start` and `end` are null where it is not known."""
+    """Nobody could say what the words of `seconds` of audio are; `start` and `end` are null where not known."""
 
     why: str
     seconds: Seconds = 0.0

@@ -161,7 +161,8 @@ class Ledger:
     """Keeps what nothing has covered, at most `most` bytes of it, the oldest let go first.
 
     Whatever happens, every byte is in exactly one place of the account, in order, and what is kept is what is
-    between `start` and `received`. What is let go is given up there and then: `forgot` is told from where to where.
+    between `start` and `received`. What is let go is given up there and then: `forgot` is told from where to
+    where.
     """
 
     def __init__(

@@ -85,9 +85,9 @@ class Incident:
 
     `kind` is "restarted" (a stream failed and was replaced), "rotated" (a stream was replaced before its limit),
     "degraded" (streaming does not work, the old way does: one request per utterance from here on), "recovered"
-    (streaming again), "interrupted" (nothing works: the audio is kept), "resumed" (streaming again, and what was kept
-    is recognised), or "unrecognised" (nobody could say what the words of `seconds` of audio are). `why` is in words;
-    `start` and `end` are positions in bytes, None where it is about no stretch of the audio.
+    (streaming again), "interrupted" (nothing works: the audio is kept), "resumed" (streaming again, and what was
+    kept is recognised), or "unrecognised" (nobody could say what the words of `seconds` of audio are). `why` is in
+    words; `start` and `end` are positions in bytes, None where it is about no stretch of the audio.
     """
 
     kind: str

@@ -199,8 +199,8 @@ class Settings:
         "STT_RETAIN_SECONDS",
         "600",
         read.seconds(5, 3_600),
-        "How much of a call's audio is kept until a final has covered it, to be recognised after an outage: 8 kB a "
-        "second.",
+        "How much of a call's audio is kept until a final has covered it, to be recognised after an outage: "
+        "8 kB a second.",
     )
     retain_total_mb: int = _from(
         "STT_RETAIN_TOTAL_MB",

@@ -67,6 +67,9 @@ class ScriptedSession:
     def abort(self) -> None:
         self.is_aborted = True
 
+    def give_up(self) -> None:
+        self.is_aborted = True
+
     def partial(self, text: str, end: int = 0, stability: float = 0.0) -> None:
         self._say(Result(text, is_final=False, end=end, stability=stability))
 

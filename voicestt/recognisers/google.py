@@ -275,7 +275,8 @@ async def _ask(line: _Line, owner: Google, audio: bytes) -> Result | None:
             return await _ask_once(line, asked, audio)
         except grpc.RpcError as problem:
             error = owner.consider(error_of(problem), asked)
-        if error.is_fatal or asked == owner.asked:  # what Google refused may be given up, and then it is asked again
+        # What Google refused may have been given up, and then it is asked again without.
+        if error.is_fatal or asked == owner.asked:
             raise error
 
 

@@ -2,8 +2,8 @@
 
 closed: the service is used. The first failure makes it suspect, and a probe is sent at once; if that fails, or
 something that began after the first failure fails too, the breaker opens.
-open: nothing is asked of the service. A probe is sent every half to whole second; the first that succeeds closes the
-breaker, and the calls that wait come back a few at a time, those that spoke last first.
+open: nothing is asked of the service. A probe is sent every half to whole second; the first that succeeds closes
+the breaker, and the calls that wait come back a few at a time, those that spoke last first.
 half-open: open, with a probe under way.
 """
 

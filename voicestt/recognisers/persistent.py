@@ -29,8 +29,8 @@ class Persistent:
     """A Recognise over services in their order of preference.
 
     An utterance that a working service fails to recognise is asked for `_ATTEMPTS` times, then the next service is
-    asked; RESOURCE_EXHAUSTED is asked again as long as it takes. A service whose breaker is open is not asked, and a
-    request under way when it opens is left. While none can be asked, the utterance waits. It fails with
+    asked; RESOURCE_EXHAUSTED is asked again as long as it takes. A service whose breaker is open is not asked, and
+    a request under way when it opens is left. While none can be asked, the utterance waits. It fails with
     RecogniserError when every service has refused it for good; cancelling the Deferred ends the wait.
     """
 
@@ -48,6 +48,7 @@ class Persistent:
         left = list(self._services)
         is_again = False
         while left:
+            is_again = is_again or all(service.health.is_open for service in left)
             service = await self._first_that_works(left)
             try:
                 return await self._ask_one(service, audio, is_again=is_again)

@@ -44,9 +44,7 @@ class ServicesHealth:
         remake = google.remake_channels
         self.streaming = CircuitBreaker("Google's streaming", clock, self._probe_streaming, remake=remake)
         self.requests = CircuitBreaker("Google's recognize", clock, self._probe_requests)
-        self.whisper = CircuitBreaker(
-            "Whisper", clock, self._probe_whisper, probe_seconds=_WHISPER_PROBE_SECONDS
-        )
+        self.whisper = CircuitBreaker("Whisper", clock, self._probe_whisper, probe_seconds=_WHISPER_PROBE_SECONDS)
         self.streaming.watch(self._streaming_changed)
         self.requests.watch(self._requests_changed)
 

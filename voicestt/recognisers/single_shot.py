@@ -28,22 +28,6 @@ class SingleShotListener(Listener, Protocol):
         ...
 
 
-def or_else(first: Recognise, second: Recognise) -> Recognise:
-    """A Recognise that asks `second` where `first` fails; where both fail, its error says both."""
-
-    async def ask(audio: bytes) -> Result | None:
-        try:
-            return await first(audio)
-        except RecogniserError as error:
-            reason = error
-        try:
-            return await second(audio)
-        except RecogniserError as error:
-            raise RecogniserError(reason.status, f"{reason.words}; and then {error}") from None
-
-    return lambda audio: Deferred.fromCoroutine(ask(audio))
-
-
 class SingleShot:
     """A Recogniser that has finals only. `recognise` takes one utterance; `later` acts after this turn."""
 
@@ -175,9 +159,7 @@ class SingleShotSession:
         self._answers.append(answer)
         self._requested += len(utterance)
         answer.asked = self._recognise(utterance)
-        answer.asked.addCallbacks(
-            self._answered, self._failed, callbackArgs=(answer,), errbackArgs=(answer,)
-        )
+        answer.asked.addCallbacks(self._answered, self._failed, callbackArgs=(answer,), errbackArgs=(answer,))
 
     def _answered(self, result: Result | None, answer: "_Answer") -> None:
         answer.result = result and _placed(result, answer.segment)

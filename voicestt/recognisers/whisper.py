@@ -1,6 +1,7 @@
 """Whisper behind the single shot: an utterance in, its words out, in a bounded pool of threads of its own.
 
-It is asked where Google failed, so it may be asked by every call at once: the pool is small, the others wait, and nothing of it exists before the first utterance comes.
+It is asked where Google failed, so it may be asked by every call at once: the pool is small, the others wait, and
+nothing of it exists before the first utterance comes.
 """
 
 from collections.abc import Callable

@@ -67,9 +67,7 @@ class WhisperHttp:
         self._connections.cachedConnectionTimeout = _IDLE_SECONDS
         self._agent: Any = Agent(reactor, connectTimeout=_CONNECT_SECONDS, pool=self._connections)
         self._under_way: set[Deferred[tuple[int, bytes]]] = set()
-        self._turns = FewAtOnce(
-            lambda audio: Deferred.fromCoroutine(self._ask(audio)), at_once=CONNECTIONS
-        )
+        self._turns = FewAtOnce(lambda audio: Deferred.fromCoroutine(self._ask(audio)), at_once=CONNECTIONS)
 
     def __call__(self, audio: bytes) -> "Deferred[Result | None]":
         """One utterance (mu-law): its final, or None if nothing was understood. Fails with RecogniserError."""
