@@ -19,7 +19,7 @@ class EventsFile:
     `call` (CallSid), `kind` ("partial" or "final"), `text`, `utterance` (1, 2, … within the call),
     `t` (CLOCK_MONOTONIC in seconds when the event was handed over) and `at` (wall time, seconds since 1970).
     What an application must know besides the words has a line too, with an empty `text`: `kind` is "degraded",
-    "recovered", "interrupted", "resumed" or "unrecognised" (see `voicestt.recogniser.Incident`), `why` is in words,
+    "recovered", "interrupted", "resumed" or "unrecognised" (see `voicestt.recogniser.Incident`), `why` is why,
     `seconds` of audio.
     """
 
