@@ -29,6 +29,7 @@ SECONDS = 10.0
 SAID = talk(6, 0.3, 3.0, repeat=3.4)
 BEGINS = 3.0
 FOR_ALL = 90.0
+NO_WHISPER = {"WHISPER_MODEL": "/nowhere"}  # it would hear something in what is a code, not speech
 
 
 class Google:
@@ -112,7 +113,7 @@ async def test_killed_and_back_no_word_is_lost_and_no_call_is_degraded(
 ) -> None:
     with contextlib.ExitStack() as stack:
         stack.enter_context(place.running())
-        server = stack.enter_context(running_server(tmp_path, place.services.google_port))
+        server = stack.enter_context(running_server(tmp_path, place.services.google_port, **NO_WHISPER))
         reports = Deferred.fromCoroutine(_all_calls(server))
         await _pause(BEGINS)
         place.signal(signal.SIGKILL)
@@ -126,7 +127,7 @@ async def test_killed_and_back_no_word_is_lost_and_no_call_is_degraded(
 
 @on_reactor
 async def test_stopped_at_hang_up_the_last_words_are_waited_for(place: Google, tmp_path: Path) -> None:
-    with place.running(), running_server(tmp_path, place.services.google_port) as server:
+    with place.running(), running_server(tmp_path, place.services.google_port, **NO_WHISPER) as server:
         reports = Deferred.fromCoroutine(_all_calls(server))
         await _pause(SECONDS - 1.5)
         place.signal(signal.SIGSTOP)
@@ -141,7 +142,7 @@ async def test_stopped_at_hang_up_the_last_words_are_waited_for(place: Google, t
 async def test_at_sigterm_the_words_are_waited_for_until_google_is_back(place: Google, tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
         stack.enter_context(place.running())
-        server = stack.enter_context(running_server(tmp_path, place.services.google_port))
+        server = stack.enter_context(running_server(tmp_path, place.services.google_port, **NO_WHISPER))
         reports = Deferred.fromCoroutine(_all_calls(server))
         await _pause(BEGINS)
         place.signal(signal.SIGKILL)

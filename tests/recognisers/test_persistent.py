@@ -9,7 +9,7 @@ from twisted.python.failure import Failure
 
 from voicestt.recogniser import RecogniserError, Result
 from voicestt.recognisers.health import CircuitBreaker
-from voicestt.recognisers.persistent import AT_ONCE, Persistent, Service
+from voicestt.recognisers.persistent import AT_ONCE, PREFERENCE_SECONDS, Persistent, Service
 
 GONE = RecogniserError("UNAVAILABLE", "connection refused")
 BAD = RecogniserError("INTERNAL", "out of memory")
@@ -108,12 +108,18 @@ def test_refused_by_everybody_it_fails_with_both_reasons(desk: Desk) -> None:
 def test_a_service_that_is_known_not_to_work_is_not_asked(desk: Desk) -> None:
     desk.health["first"].doubt("away")
     desk.ask()
+    desk.clock.advance(PREFERENCE_SECONDS - 0.1)
+    assert desk.asked == [], "its better words are waited for a moment"
+    desk.clock.advance(0.2)
+    assert desk.answer(WORD) == "second"
+    desk.ask()
     assert desk.answer(WORD) == "second"
 
 
 def test_a_request_under_way_is_left_when_the_breaker_opens(desk: Desk) -> None:
     desk.ask()
     desk.health["first"].doubt("hung")
+    desk.clock.advance(PREFERENCE_SECONDS)
     assert [name for name, _ in desk.asked] == ["first", "second"]
     desk.answer(WORD)
     assert desk.outcomes == [WORD]

@@ -6,11 +6,12 @@ from typing import Final
 
 from twisted.internet.defer import Deferred, DeferredSemaphore
 
-from voicestt.clock import Clock
+from voicestt.clock import Clock, Timer
 from voicestt.recogniser import RecogniserError, Result
 from voicestt.recognisers.health import CircuitBreaker
 from voicestt.recognisers.single_shot import Recognise
 
+PREFERENCE_SECONDS: Final = 8.0  # so long the better words of the first service are waited for
 AT_ONCE: Final = 32  # requests that are asked again at once: an outage leaves many
 _ATTEMPTS = 4
 _BACKOFF = (0.25, 0.5, 1.0)
@@ -30,7 +31,8 @@ class Persistent:
 
     An utterance that a working service fails to recognise is asked for `_ATTEMPTS` times, then the next service is
     asked; RESOURCE_EXHAUSTED is asked again as long as it takes. A service whose breaker is open is not asked, and
-    a request under way when it opens is left. While none can be asked, the utterance waits. It fails with
+    a request under way when it opens is left. A later service is asked when those before it have been away for
+    PREFERENCE_SECONDS, or have refused the utterance. While none can be asked, the utterance waits. It fails with
     RecogniserError when every service has refused it for good; cancelling the Deferred ends the wait.
     """
 
@@ -48,7 +50,7 @@ class Persistent:
         left = list(self._services)
         is_again = False
         while left:
-            is_again = is_again or all(service.health.is_open for service in left)
+            is_again = is_again or left[0].health.is_open
             service = await self._first_that_works(left)
             try:
                 return await self._ask_one(service, audio, is_again=is_again)
@@ -93,11 +95,31 @@ class Persistent:
         return result
 
     async def _first_that_works(self, services: Sequence[Service]) -> Service:
-        while True:
-            working = [service for service in services if not service.health.is_open]
-            if working:
-                return working[0]
-            await _until_one_closes(services)
+        while (service := _to_be_asked(services)) is None:
+            await self._until_that_may_change(services)
+        return service
+
+    def _until_that_may_change(self, services: Sequence[Service]) -> "Deferred[None]":
+        """Fires after a breaker has closed, or when the first service has been away for long enough."""
+        changed: Deferred[None] = Deferred(lambda _: end())
+        wait = max(0.0, PREFERENCE_SECONDS - services[0].health.open_for)
+        timer = Timer(self._clock)
+
+        def look() -> None:
+            if not changed.called and _to_be_asked(services) is not None:
+                end()
+                changed.callback(None)
+
+        def end() -> None:
+            timer.cancel()
+            for service in services:
+                service.health.forget(look)
+
+        for service in services:
+            service.health.watch(look)
+        if wait:
+            timer.set(wait, look)
+        return changed
 
     def _pause(self, seconds: float) -> "Deferred[None]":
         over: Deferred[None] = Deferred(lambda _: pending.cancel())
@@ -129,21 +151,13 @@ def _unless_it_opens(service: Service, audio: bytes) -> "Deferred[Result | None]
     return answer
 
 
-def _until_one_closes(services: Sequence[Service]) -> "Deferred[None]":
-    changed: Deferred[None] = Deferred(lambda _: forget())
-
-    def look() -> None:
-        if not changed.called and any(not service.health.is_open for service in services):
-            forget()
-            changed.callback(None)
-
-    def forget() -> None:
-        for service in services:
-            service.health.forget(look)
-
+def _to_be_asked(services: Sequence[Service]) -> Service | None:
     for service in services:
-        service.health.watch(look)
-    return changed
+        if not service.health.is_open:
+            return service
+        if service.health.open_for < PREFERENCE_SECONDS:
+            return None
+    return None
 
 
 def _as_one(refusals: Sequence[RecogniserError]) -> RecogniserError:
