@@ -18,7 +18,7 @@ import pytest
 import pytest_twisted  # type: ignore[import-untyped]
 from twisted.internet.defer import Deferred, gatherResults
 
-from tests.end_to_end.faults_rig import FOR_ALL, Plan, Stage, Stream, stage, talk
+from tests.end_to_end.faults_rig import BETWEEN_CALLS, FOR_ALL, Plan, Stage, Stream, stage, talk
 from tests.recognisers.on_reactor import reactor
 from voicestt.google_local.faultlines import parse
 from voicestt.google_local.limits import AUDIO_TIMEOUT
@@ -55,7 +55,8 @@ class Position:
     """Where faults strike: which of a call's streams, when, and what kind of call it is (seconds and words).
 
     `apart` are the seconds between calls where each must be over its fault before the next one begins. Beside the
-    calls with faults there is one without, that may be longer.
+    calls with faults there is one without, that may be longer. `after` are the seconds between two calls
+    otherwise: the first failure sends a probe half a second later, which is a stream too and has a number.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Position:
     stream: int = 0
     apart: float = 0.0
     longer: float = 0.0
+    after: float = BETWEEN_CALLS
     said: Script = SENTENCES
     googles_limit: float = 9.0
     settings: dict[str, str] = field(default_factory=dict)
@@ -77,11 +79,11 @@ class Position:
 
     def plans(self) -> list[Plan]:
         """A call for each fault, and the one that nothing befalls."""
-        plans = [Plan(1 + index, self.seconds) for index in range(len(FAULTS))]
+        plans = [Plan(1 + index, self.seconds, self.after) for index in range(len(FAULTS))]
         if self.apart:
             faults = [(f"next streaming: {self.fault(name)}",) for name in FAULTS]
             plans = [Plan(1 + index, self.seconds, self.apart, each) for index, each in enumerate(faults)]
-        return [*plans, Plan(UNDISTURBED, self.seconds + self.longer)]
+        return [*plans, Plan(UNDISTURBED, self.seconds + self.longer, self.after)]
 
     def faults(self, next_stream: int) -> list[str]:
         """Faults by the number of the stream: the calls open theirs in turn."""
@@ -95,7 +97,14 @@ POSITIONS = (
     Position("seam, the old stream", "on half-close", 7.2),
     Position("seam, the new stream", "before the first response", 7.6, stream=1),
     Position(
-        "seam in a word", "before the first response", 8.1, stream=1, said=MONOLOGUE, longer=3.0, googles_limit=30
+        "seam in a word",
+        "before the first response",
+        8.1,
+        stream=1,
+        said=MONOLOGUE,
+        longer=3.0,
+        after=0.01,
+        googles_limit=30,
     ),
     Position("hang-up", "on half-close", 4.6),
 )

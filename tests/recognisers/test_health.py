@@ -26,8 +26,9 @@ class Bench:
         self.remade += 1
 
     def open(self) -> None:
-        self.breaker.failed(GONE, 0.0)
-        self.probes.pop()(False)
+        self.breaker.failed(GONE, self.clock.seconds())
+        self.breaker.failed(GONE, self.clock.seconds())
+        del self.probes[:-1]
         assert self.breaker.is_open
 
 
@@ -36,17 +37,24 @@ def bench() -> Bench:
     return Bench()
 
 
-def test_one_failure_is_asked_about_at_once_and_forgotten_if_the_service_answers(bench: Bench) -> None:
+def test_one_failure_is_asked_about_soon_and_forgotten_if_the_service_answers(bench: Bench) -> None:
     bench.breaker.failed(GONE, 0.0)
+    assert bench.probes == [], "its successor may show at once that it was one stream's"
+    bench.clock.advance(0.5)
     (answer,) = bench.probes
     answer(True)
     assert (bench.breaker.is_open, bench.changes) == (False, [])
     bench.breaker.failed(GONE, 0.0)
-    assert len(bench.probes) == 2, "suspicion begins anew"
+    bench.clock.advance(0.4)
+    bench.breaker.succeeded(0.5)
+    bench.clock.advance(1.0)
+    assert len(bench.probes) == 1, "its successor answered"
 
 
 def test_a_failed_probe_opens_it_and_its_error_is_the_reason(bench: Bench) -> None:
-    bench.open()
+    bench.breaker.failed(GONE, 0.0)
+    bench.clock.advance(0.5)
+    bench.probes.pop()(False)
     assert bench.changes == [True]
     assert bench.breaker.reason == "UNAVAILABLE: connection refused"
 

@@ -1,7 +1,7 @@
 """The process's one picture of whether a recognition service works: a circuit breaker, fed by every call.
 
-closed: the service is used. The first failure makes it suspect, and a probe is sent at once; if that fails, or
-something that began after the first failure fails too, the breaker opens.
+closed: the service is used. The first failure makes it suspect: if something that begins after it fails too, the
+breaker opens, and if nothing has answered within half a second, a probe is sent whose failure opens it as well.
 open: nothing is asked of the service. A probe is sent every half to whole second; the first that succeeds closes
 the breaker, and the calls that wait come back a few at a time, those that spoke last first.
 half-open: open, with a probe under way.
@@ -19,6 +19,7 @@ from voicestt.recogniser import RecogniserError
 
 RETURNS_PER_SECOND: Final = 45
 PROBE_SECONDS: Final = 1.0
+_PROBE_AFTER = 0.5  # seconds: most failures are one stream's, and its successor shows that
 _SUSPECT_SECONDS = 30.0
 # What a service says when it does not work. A refusal, a limit that was reached or a quota is no outage.
 _OUTAGE = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "INTERNAL", "UNKNOWN", "ABORTED", "CANCELLED", "OK"})
@@ -140,7 +141,7 @@ class CircuitBreaker:
         self._reason = str(error)
         if since is None or now - since > _SUSPECT_SECONDS:
             self._suspect_since = now
-            self._ask()
+            self._next_probe.set(_PROBE_AFTER, self._ask)
         elif began >= since:
             self._open()
 
@@ -150,6 +151,7 @@ class CircuitBreaker:
             self._close()
         elif self._suspect_since is not None and began >= self._suspect_since:
             self._suspect_since = None
+            self._next_probe.cancel()
 
     def doubt(self, reason: str) -> None:
         """Open the breaker until a probe has shown that the service works."""
