@@ -4,8 +4,8 @@
 
 For each attack a scripted Google service and the server are started, calls are placed, and the attack runs beside
 them from a process of its own, for a bounded time, to 127.0.0.1 only. Printed: what the attacker got, the worst
-lag of the reactor, the most memory that the server held, and what the live calls lost. An attack is a function of a
-server and a time to end at; others are added to `ATTACKS`.
+lag of the reactor, the most memory that the server held, and what the live calls lost. An attack is a function of
+a server and a time to end at; others are added to `ATTACKS`.
 """
 
 import argparse
@@ -96,6 +96,7 @@ def idle(server: Server, until: float) -> str:
     """Connections that say a byte every second, and a request of somebody else's beside them."""
     held = [connected(server) for _ in range(IDLE)]
     asked = answered = 0
+    until = max(until, time.monotonic() + 3.0)
     while time.monotonic() < until:
         for stranger in held:
             with suppress(OSError):
@@ -180,7 +181,7 @@ def tiny_frames(server: Server, until: float) -> str:
 def silent_sockets(server: Server, until: float) -> str:
     """Sockets with a captured handshake that never say `start`."""
     sockets = [media_socket(server) for _ in range(100)]
-    time.sleep(max(0.0, until - time.monotonic()))
+    time.sleep(max(14.0, until - time.monotonic()))  # ten seconds, two to close, and a margin
     return f"{sum(map(is_open, sockets))} of {len(sockets)} open at the end"
 
 

@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 from tests.conftest import Logged
 from tests.server.in_memory import Bytes, Joined, Server, start
 from tests.server.test_webhooks import FORM, INCOMING, post, signed
+from voicestt.server.bounded_http import MOST_AT_ONCE
 
 KIB = 1_024
 PATHS = [INCOMING, "/nothing", "/healthz", "/ws/twilio-media", "/gonogo/settings", "/events"]
@@ -167,6 +168,13 @@ def test_calls_do_not_count_among_the_connections(autobahn_clock: Clock) -> None
     for each in more:
         each.lose()
     assert len(server.visitors) == 0
+
+
+def test_so_many_requests_of_one_read_are_answered_and_no_more(server: Server) -> None:
+    connection = joined(server)
+    send(connection, head("GET", "/healthz") * 500)
+    assert connection.client.received.count(b"HTTP/1.1 200") == MOST_AT_ONCE
+    assert connection.client.is_lost
 
 
 # -- nothing that a client can send is an error in the log

@@ -27,6 +27,7 @@ KEEP_ALIVE_SECONDS: Final = 75
 _LARGEST_REQUEST: Final = 8 * LARGEST_BODY  # as it is on the wire: chunks of one byte take six
 _CLOSING_SECONDS: Final = 12.0
 _MOST_DIGITS: Final = 15
+MOST_AT_ONCE: Final = 8  # requests in one read; Twilio and proxies send one, and wait for its answer
 _NO_LIMITS: Final = Visitors(1_000_000, 1_000_000)
 _TOO_LARGE: Final = b"413 Content Too Large", b"The body is larger than %d bytes.\n" % LARGEST_BODY
 _BAD: Final = b"400 Bad Request", b"This is no request that can be understood.\n"
@@ -66,6 +67,7 @@ class BoundedChannel(HTTPChannel):
     _deadline: IDelayedCall | None = None
     _is_answering = False
     _taken = 0
+    _requests_at_once = 0
 
     def connectionMade(self) -> None:
         """Twisted: from now on the time runs."""
@@ -76,6 +78,7 @@ class BoundedChannel(HTTPChannel):
         """Twisted: bytes, of which only so many may make a request."""
         if self.is_over:
             return
+        self._requests_at_once = 0
         if not self._is_answering:
             self._taken += len(data)
             if self._deadline is None:
@@ -110,6 +113,14 @@ class BoundedChannel(HTTPChannel):
             self.refuse(*_TOO_LARGE)
             return False
         return bool(super().headerReceived(line))
+
+    def checkPersistence(self, request: Any, version: bytes) -> bool:
+        """Twisted: whether there may be another request; not where they come faster than they are answered."""
+        self._requests_at_once += 1
+        if self._requests_at_once >= MOST_AT_ONCE:
+            request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+            return False
+        return bool(super().checkPersistence(request, version))
 
     def allContentReceived(self) -> None:
         """Twisted: the request is whole, and so is its time."""
