@@ -245,3 +245,15 @@ def test_very_long_text_raises_only_bad_settings(name: str) -> None:
     for text in ("9" * 5_000, "x" * 100_000, "a:" + "9" * 5_000, '{"a":' * 100_000):
         with contextlib.suppress(BadSettings):
             Settings.from_environment({**ENVIRONMENT, name: text})
+
+
+def test_the_proxies_are_addresses_and_networks() -> None:
+    settings = Settings.from_environment({**ENVIRONMENT, "TRUSTED_PROXIES": "10.1.2.3/8, ::1,192.0.2.7"})
+    assert list(map(str, settings.trusted_proxies)) == ["10.0.0.0/8", "::1/128", "192.0.2.7/32"]
+    assert Settings.from_environment(ENVIRONMENT).trusted_proxies == ()
+
+
+@pytest.mark.parametrize("proxies", ["proxy.example.com", "10.0.0.0/40", "10.0.0.1;10.0.0.2", "*"])
+def test_what_is_no_proxy_is_refused_in_words(proxies: str) -> None:
+    with pytest.raises(BadSettings, match=r"TRUSTED_PROXIES is not a list of addresses or networks"):
+        Settings.from_environment({**ENVIRONMENT, "TRUSTED_PROXIES": proxies})

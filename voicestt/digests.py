@@ -9,10 +9,13 @@ value leaves the server, and an outsider can make nothing of the digests:
   without the token, which has 128 bits. One who reads an answer along the way therefore learns nothing, not even
   whether two variables, or the same variable on two days, are equal: the name and the salt are part of it.
 - The nonce is the caller's, so an answer kept from yesterday does not pass for today's.
+- The key is made slowly (scrypt): a short token, which could be found by trying, costs 8 MB and 20 ms a trial.
 
-A server without an auth token has no key, and answers nobody.
+A server without an auth token has no key, and one that validates no signatures cannot tell a stranger from
+`voicestt gonogo`: both answer nobody.
 """
 
+import hashlib
 import hmac
 import json
 import secrets
@@ -21,9 +24,11 @@ from dataclasses import fields, replace
 
 from voicestt.credentials import Credentials
 from voicestt.settings import Settings
+from voicestt.variables import Network
 
 PATH = "/gonogo/settings"
 NONCE = "nonce"
+_SCRYPT_ROUNDS = 2**13
 
 Answer = Mapping[str, object]
 """`{"salt": hex, "digests": {variable: hex}}`."""
@@ -35,7 +40,7 @@ def digest_answers(settings: Settings, is_streaming: Callable[[], bool]) -> Call
     `is_streaming` says how ENABLE_STREAMING_STT stands now: it can be turned while the server runs.
     """
     token = settings.twilio_auth_token
-    if token is None:
+    if token is None or not settings.twilio_validate:
         return None
 
     def answer(nonce: str) -> Answer:
@@ -48,7 +53,8 @@ def digest_answers(settings: Settings, is_streaming: Callable[[], bool]) -> Call
 
 def digests(settings: Settings, token: str, nonce: str, salt: str) -> dict[str, str]:
     """The digest of each variable's meaning: a key as a path and the same in base64 are equal, " ON" is `true`."""
-    key = hmac.digest(token.encode(), f"voicestt settings {len(nonce)} {nonce} {salt}".encode(), "sha256")
+    context = f"voicestt settings {len(nonce)} {nonce} {salt}".encode()
+    key = hashlib.scrypt(token.encode(), salt=context, n=_SCRYPT_ROUNDS, r=8, p=1, dklen=32)
     found = {}
     for each in fields(settings):
         name = each.metadata["variable"].name
@@ -76,4 +82,6 @@ def _plain(value: object) -> object:
         return value.info
     if isinstance(value, bytes):
         return value.hex()
+    if isinstance(value, Network):
+        return str(value)
     raise TypeError(f"a setting of type {type(value).__name__} has no digest")

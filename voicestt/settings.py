@@ -172,7 +172,28 @@ class Settings:
         "REQUIRE_KNOWN_CALL",
         "false",
         read.flag,
-        "`true` takes a socket only for a CallSid that a webhook announced in the last five minutes.",
+        "`true` takes a socket only for a CallSid that a webhook announced in the last five minutes, of the same "
+        "account, and each announcement for one socket.",
+    )
+    max_connections: int = _from(
+        "MAX_CONNECTIONS",
+        "1000",
+        read.number(10, 1_000_000),
+        "Connections that are not calls, at most; beyond that the one that did nothing for the longest is cut. "
+        "Never more than half of the descriptors that the process may have.",
+    )
+    max_connections_per_address: int = _from(
+        "MAX_CONNECTIONS_PER_ADDRESS",
+        "200",
+        read.number(1, 1_000_000),
+        "The same, of one address. A proxy is one address, unless it is in TRUSTED_PROXIES.",
+    )
+    trusted_proxies: tuple[read.Network, ...] = _from(
+        "TRUSTED_PROXIES",
+        "",
+        read.networks,
+        "Addresses or networks of your proxies, separated by commas (`10.0.0.0/8,::1`): only their "
+        "`X-Forwarded-For` is believed, for counting by address, and they may have MAX_CONNECTIONS.",
     )
     events_file: str | None = _from(
         "EVENTS_FILE",

@@ -9,6 +9,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 N = TypeVar("N", int, float)
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
@@ -106,6 +107,14 @@ def endpoint(text: str) -> str:
     if not host or not port.isdecimal() or int(port) not in _PORTS:
         raise ValueError("is not HOST:PORT")
     return text
+
+
+def networks(text: str) -> tuple[Network, ...]:
+    """Addresses and networks (`10.0.0.0/8`), separated by commas; none of them in an empty text."""
+    try:
+        return tuple(ipaddress.ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise ValueError("is not a list of addresses or networks such as 10.0.0.0/8,127.0.0.1") from None
 
 
 def secret(text: str) -> str:

@@ -1,16 +1,19 @@
 import base64
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from twisted.internet.task import Clock
 
 from tests.server.fakes import TOKEN, settings_of
-from tests.server.in_memory import HOST, QuietSite, Server
+from tests.server.in_memory import HOST, Server
 from voicestt import digests
 from voicestt.digests import PATH, differing, digest_answers
+from voicestt.server.bounded_http import BoundedSite
 from voicestt.server.root import Root
 from voicestt.server.signatures import SignatureCheck
 from voicestt.server.webhooks import Webhooks
@@ -31,7 +34,7 @@ class Answering(Server):
         token = self.settings.twilio_auth_token if self.settings.twilio_validate else None
         media, answers = media_resource(clock, self.calls), digest_answers(self.settings, lambda: False)
         webhooks = Webhooks(HOST, SignatureCheck(token), self.book, self.calls, media, answers)
-        self.site = QuietSite(Root(webhooks.app.resource()), reactor=clock)  # type: ignore[no-untyped-call]
+        self.site = BoundedSite(Root(webhooks.app.resource()), reactor=clock)
 
 
 def answer_of(settings: Settings, nonce: str = "n1") -> digests.Answer:
@@ -136,3 +139,30 @@ def test_a_server_without_a_token_answers_nobody(clock: Clock) -> None:
     assert (
         server.http("POST", PATH, {"Content-Type": "application/x-www-form-urlencoded"}, b"nonce=1").status == 403
     )
+
+
+def test_a_server_that_validates_nothing_gives_no_digests(clock: Clock) -> None:
+    server = Answering(clock, TWILIO_VALIDATE="false")
+    body = urlencode({"nonce": "n"}).encode()
+    answer = server.http("POST", PATH, {"Content-Type": "application/x-www-form-urlencoded"}, body)
+    assert (answer.status, b"digest" in answer.body) == (403, False)
+
+
+def test_the_key_of_digests_is_dear_to_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, int]] = []
+    real = hashlib.scrypt
+
+    def scrypt(password: bytes, **parameters: Any) -> bytes:
+        asked.append(parameters)
+        return real(password, **parameters)
+
+    monkeypatch.setattr("voicestt.digests.hashlib.scrypt", scrypt)
+    answer_of(settings_of())
+    (parameters,) = asked
+    assert parameters["n"] * parameters["r"] * 128 >= 8_000_000  # bytes of memory for one trial
+
+
+def test_networks_have_digests_too() -> None:
+    assert differing(settings_of(), TOKEN, "n1", answer_of(settings_of(TRUSTED_PROXIES="10.0.0.0/8"))) == [
+        "TRUSTED_PROXIES"
+    ]

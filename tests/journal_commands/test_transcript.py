@@ -123,3 +123,12 @@ def test_a_call_without_words(desk: Desk) -> None:
 @pytest.mark.usefixtures("call")
 def test_a_form_that_is_none_is_refused() -> None:
     assert "'doc' is not one of" in refused("transcript", "CA0001", "--format", "doc")
+
+
+@pytest.mark.parametrize("form", ["text", "srt", "vtt", "json"])
+def test_a_terminal_is_not_moved_by_what_was_said_and_hebrew_is_untouched(desk: Desk, form: str) -> None:
+    call = Call("CA0009")
+    desk.write(call.started(), call.final("\x1b[2Jשלום\u202e לך\x9b31m\u2066"), call.ended(duration=1.0))
+    printed = run("transcript", "CA0009", "--format", form)
+    assert "שלום" in printed
+    assert not set("\x1b\x9b\u202e\u2066") & set(printed)

@@ -13,7 +13,6 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.test.iosim import FakeTransport, IOPump, connect
-from twisted.web.http import Request
 from twisted.web.server import Site
 
 from tests.recognisers.fakes import ScriptedRecogniser
@@ -21,8 +20,10 @@ from tests.server.fakes import TOKEN, Collected, settings_of
 from voicestt import twiml
 from voicestt.audience import Audience
 from voicestt.line import Line
+from voicestt.server.bounded_http import BoundedSite
 from voicestt.server.call_book import CallBook
 from voicestt.server.calls import Calls
+from voicestt.server.connections import Visitors
 from voicestt.server.root import Root
 from voicestt.server.signatures import SignatureCheck
 from voicestt.server.webhooks import Webhooks
@@ -139,15 +140,6 @@ class Media(Joined):
         self.flush()
 
 
-class QuietSite(Site):
-    """A Site without an access log, as the service has it."""
-
-    displayTracebacks = False  # noqa: N815 - Twisted's
-
-    def log(self, request: Request) -> None:
-        pass
-
-
 class Server:
     """Everything but the recogniser, the sockets and the threads."""
 
@@ -166,8 +158,14 @@ class Server:
         self.audience = Collected()
         self.calls = Calls(clock, self.settings, self.book, self.recogniser, self.audience, greeting, audience_of)
         token = self.settings.twilio_auth_token if self.settings.twilio_validate else None
-        webhooks = Webhooks(HOST, SignatureCheck(token), self.book, self.calls, media_resource(clock, self.calls))
-        self.site = QuietSite(Root(webhooks.app.resource()), reactor=clock)  # type: ignore[no-untyped-call]
+        self.visitors = Visitors(
+            self.settings.max_connections,
+            self.settings.max_connections_per_address,
+            self.settings.trusted_proxies,
+        )
+        media = media_resource(clock, self.calls)
+        webhooks = Webhooks(HOST, SignatureCheck(token), self.book, self.calls, media, visitors=self.visitors)
+        self.site: Site = BoundedSite(Root(webhooks.app.resource()), self.visitors, reactor=clock)
 
     def ask(self, request: bytes) -> bytes:
         """The bytes that come back for these bytes."""

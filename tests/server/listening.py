@@ -6,9 +6,10 @@ from typing import Any
 from autobahn.twisted.websocket import WebSocketClientFactory
 from twisted.internet.defer import Deferred
 
-from tests.server.in_memory import HOST, Bytes, Caller, Joined, Media, QuietSite, Server
+from tests.server.in_memory import HOST, Bytes, Caller, Joined, Media, Server
 from tests.server.sse import Reader, dechunked
 from voicestt.journal.port import Record
+from voicestt.server.bounded_http import BoundedSite
 from voicestt.server.feed import Feed
 from voicestt.server.root import Root
 from voicestt.server.signatures import SignatureCheck
@@ -56,7 +57,7 @@ class LiveServer(Server):
         self.feed = Feed(clock, self.journal, token)
         media = media_resource(clock, self.calls)
         webhooks = Webhooks(HOST, SignatureCheck(None), self.book, self.calls, media, feed=self.feed)
-        self.site = QuietSite(Root(webhooks.app.resource()), reactor=clock)  # type: ignore[no-untyped-call]
+        self.site = BoundedSite(Root(webhooks.app.resource()), reactor=clock)
 
     def write(self, *records: Record) -> None:
         """These happen: they are written, then published."""
@@ -94,7 +95,7 @@ class Stream(Joined):
     @property
     def channel(self) -> Any:
         """The server's end, which the transport tells of its room; the one in memory has always some."""
-        return self.pump.server._channel
+        return self.pump.server
 
     @property
     def head(self) -> str:

@@ -31,8 +31,9 @@ from voicestt.recognisers.fallback import FallbackSession
 from voicestt.recognisers.feed import Feed
 from voicestt.recognisers.google import GoogleSession
 from voicestt.recognisers.single_shot import SingleShotSession
+from voicestt.server.bounded_http import KEEP_ALIVE_SECONDS
 from voicestt.server.calls import LiveCall
-from voicestt.server.service import KEEP_ALIVE_SECONDS, VoiceService
+from voicestt.server.service import VoiceService
 from voicestt.server.speaker import Speaker
 from voicestt.simulator.signatures import signature
 

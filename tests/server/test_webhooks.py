@@ -10,8 +10,9 @@ from twisted.internet.task import Clock
 
 from tests.conftest import Logged
 from tests.server.fakes import TOKEN
-from tests.server.in_memory import HOST, Answer, QuietSite, Server
+from tests.server.in_memory import HOST, Answer, Server
 from tests.test_twiml import WANTED
+from voicestt.server.bounded_http import BoundedSite
 from voicestt.server.root import Root
 from voicestt.server.signatures import SignatureCheck
 from voicestt.server.webhooks import Webhooks
@@ -180,7 +181,7 @@ def test_health_has_more_keys_where_others_count_too(server: Server) -> None:
     webhooks = Webhooks(
         HOST, SignatureCheck(TOKEN), server.book, server.calls, media, more_health=lambda: dict(counts)
     )
-    server.site = QuietSite(Root(webhooks.app.resource()), reactor=server.clock)  # type: ignore[no-untyped-call]
+    server.site = BoundedSite(Root(webhooks.app.resource()), reactor=server.clock)
     health = json.loads(server.http("GET", "/healthz").body)
     assert (health["status"], health["journal"]) == ("ok", {"waiting": 3})
     assert "feed" not in health

@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from twisted.test.iosim import FakeTransport
 
 from tests.server.test_websocket import twilios_request
-from voicestt.server.whole_frames import WholeFrames, unmasked
+from voicestt.server.whole_frames import FRAMES_AT_ONCE, WholeFrames, unmasked
 
 LARGEST = 70_000
 TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 1, 2, 0, 8, 9, 10
@@ -25,6 +25,10 @@ def keeping(kind: Any) -> Any:
         def __init__(self) -> None:
             super().__init__()
             self.kept: list[tuple[bytes, bool]] = []
+            self.held = 0
+
+        def hold(self, seconds: float) -> None:
+            self.held += 1
 
         def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803
             self.kept.append((bytes(payload), isBinary))
@@ -62,7 +66,7 @@ def frame(
     return head + mask + bytes(byte ^ mask[place % 4] for place, byte in enumerate(payload))
 
 
-def serve(kind: Any, pieces: Sequence[bytes]) -> Seen:
+def opened(kind: Any) -> tuple[Any, FakeTransport]:
     factory = WebSocketServerFactory()
     factory.setProtocolOptions(
         maxFramePayloadSize=LARGEST, maxMessagePayloadSize=LARGEST, utf8validateIncoming=False, webStatus=False
@@ -73,6 +77,11 @@ def serve(kind: Any, pieces: Sequence[bytes]) -> Seen:
     server.makeConnection(transport)
     server.dataReceived(twilios_request())
     transport.getOutBuffer()
+    return server, transport
+
+
+def serve(kind: Any, pieces: Sequence[bytes]) -> Seen:
+    server, transport = opened(kind)
     for piece in pieces:
         server.dataReceived(piece)
     seen = Seen(server.kept, transport.getOutBuffer() or b"", bool(transport.disconnecting))
@@ -129,6 +138,39 @@ def test_whole_frames_are_messages(autobahn_clock: Clock, size: int) -> None:
     payloads = [bytes([number]) * size for number in range(3)]
     seen = serve(OURS, [b"".join(frame(TEXT, payload) for payload in payloads)])
     assert seen == Seen([(payload, False) for payload in payloads], b"", hung_up=False)
+
+
+FLOODS = {
+    "text": frame(TEXT, b"x"),
+    "pings": frame(PING, b""),
+    "fragments": frame(TEXT, b"", fin=False) + frame(CONTINUATION, b""),
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
+def test_a_flood_of_tiny_frames_gets_so_many_of_a_turn_and_no_more(autobahn_clock: Clock, flood: bytes) -> None:
+    server, _ = opened(OURS)
+    server.dataReceived(flood * 5_000)
+    left, turns = len(server.data), 0
+    assert server.held == 1
+    while server.data:
+        server.go_on()
+        turns += 1
+        assert 0 < left - len(server.data) <= FRAMES_AT_ONCE * len(flood)
+        left = len(server.data)
+    assert turns + 1 >= 5_000 / FRAMES_AT_ONCE
+    server.connectionLost(connectionDone)
+
+
+def test_what_comes_while_it_is_held_waits_in_its_order(autobahn_clock: Clock) -> None:
+    server, _ = opened(OURS)
+    for number in range(3):
+        server.dataReceived(b"".join(frame(TEXT, b"%d" % (number * 100 + each)) for each in range(100)))
+    assert len(server.kept) == FRAMES_AT_ONCE
+    while server.data:
+        server.go_on()
+    assert server.kept == [(b"%d" % number, False) for number in range(300)]
+    server.connectionLost(connectionDone)
 
 
 @given(st.binary(max_size=400), st.binary(min_size=4, max_size=4))

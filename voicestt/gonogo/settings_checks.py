@@ -130,7 +130,7 @@ def _no_digests(reply: Reply) -> Found:
     if reply.status == 403:
         advice = (
             "The running server's TWILIO_AUTH_TOKEN or PUBLIC_HOST is not this environment's: set both here "
-            "as they are there, or correct them there."
+            "as they are there, or correct them there. A server with TWILIO_VALIDATE=false answers nobody."
         )
         return failed("403: another token or name", advice, 11200)
     if reply.status == 404:

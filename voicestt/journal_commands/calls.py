@@ -1,6 +1,5 @@
 """`voicestt calls`: what is in the journal."""
 
-import json
 import re
 import time
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from sqlalchemy import Connection, Select, func, select
 
 from voicestt.journal.tables import events, sessions
 from voicestt.journal_commands.opening import journal
-from voicestt.journal_commands.words import iso, length, masked, moment, plain, table
+from voicestt.journal_commands.words import iso, json_text, length, masked, moment, plain, table
 
 _AGE = re.compile(r"([0-9]{1,6})([mhd])")
 _UNITS = {"m": 60, "h": 3_600, "d": 86_400}
@@ -50,7 +49,7 @@ def calls(limit: int, since: float | None, numbers: bool, as_json: bool) -> None
     with journal() as database, database.reading() as connection:
         found = [_shown(row, numbers) for row in _latest(connection, limit, since)]
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        click.echo(json_text(found))
         return
     if not found:
         click.echo("No calls.")

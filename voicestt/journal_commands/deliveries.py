@@ -1,6 +1,5 @@
 """`voicestt deliveries`: what has not arrived, and another chance for what was laid aside."""
 
-import json
 import re
 from typing import Any
 
@@ -11,7 +10,7 @@ from voicestt.events import event_id
 from voicestt.journal.database import Database
 from voicestt.journal.tables import events, instances, outbox, sessions
 from voicestt.journal_commands.opening import journal
-from voicestt.journal_commands.words import iso, plain, table
+from voicestt.journal_commands.words import iso, json_text, plain, table
 
 _SHOWN = 100
 _SEQUENCE = re.compile(r"[0-9]{1,18}")
@@ -38,7 +37,7 @@ def deliveries(laid_aside: bool, retry: str | None, retry_all: bool, as_json: bo
             summary, rows = _summary(connection), _rows(connection, laid_aside)
     if as_json:
         found = {"destinations": summary, "deliveries": rows}
-        click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        click.echo(json_text(found))
         return
     _show(summary, rows)
 

@@ -1,6 +1,5 @@
 """`voicestt transcript`: what was said in one call."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ from voicestt.events import Dtmf, Final
 from voicestt.journal_commands.opening import journal
 from voicestt.journal_commands.spoken import Line, NotFound, Spoken, spoken_in
 from voicestt.journal_commands.subtitles import NOT_KEPT, subtitles
-from voicestt.journal_commands.words import iso, length, moment, plain
+from voicestt.journal_commands.words import iso, json_text, length, moment, plain
 
 _Form = Callable[[Sequence[Spoken]], str]
 
@@ -62,7 +61,7 @@ def _said(line: Line) -> str:
 
 def _as_json(streams: Sequence[Spoken]) -> str:
     told = {"call_sid": streams[0].row.call_sid, "streams": [_stream(stream) for stream in streams]}
-    return json.dumps(told, ensure_ascii=False, indent=2) + "\n"
+    return json_text(told) + "\n"
 
 
 def _stream(stream: Spoken) -> dict[str, Any]:

@@ -1,7 +1,10 @@
 """How the commands write times, numbers and tables."""
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
+
+from voicestt.escaping import escaped_in_json
 
 _SHOWN_DIGITS = 4
 
@@ -33,6 +36,11 @@ def masked(number: str | None) -> str | None:
 def plain(text: str) -> str:
     """A text in one line, and nothing in it that a terminal would obey."""
     return " ".join("".join(each if each.isprintable() else " " for each in text).split())
+
+
+def json_text(value: object) -> str:
+    """A JSON document for people and machines: letters as they are, and nothing that a terminal would obey."""
+    return escaped_in_json(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

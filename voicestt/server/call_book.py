@@ -14,6 +14,8 @@ class CallRecord:
     """One call as the webhooks know it. The numbers never reach a log."""
 
     announced: bool = False
+    is_used_up: bool = False
+    account_sid: str | None = None
     caller: str | None = field(default=None, repr=False)
     called: str | None = field(default=None, repr=False)
     statuses: list[str] = field(default_factory=list)
@@ -27,10 +29,14 @@ class CallBook:
         self._clock = clock
         self._records: OrderedDict[str, CallRecord] = OrderedDict()
 
-    def announce(self, call_sid: str, caller: str | None, called: str | None) -> None:
-        """A webhook said that this call is coming."""
+    def announce(
+        self, call_sid: str, caller: str | None, called: str | None, account_sid: str | None = None
+    ) -> None:
+        """A webhook said that this call is coming, or that it comes back: it may have a socket (again)."""
         record = self._touch(call_sid)
         record.announced = True
+        record.is_used_up = False
+        record.account_sid = account_sid or None
         record.caller = caller
         record.called = called
 
@@ -42,6 +48,12 @@ class CallBook:
         """What is known of a call; an empty record where nothing is."""
         self._forget_old()
         return self._records.get(call_sid) or CallRecord()
+
+    def use_up(self, call_sid: str) -> None:
+        """The announced call has its socket: nobody else gets one for the same announcement."""
+        record = self._records.get(call_sid)
+        if record is not None:
+            record.is_used_up = True
 
     def _touch(self, call_sid: str) -> CallRecord:
         self._forget_old()

@@ -6,6 +6,7 @@ from twisted.logger import Logger, LogLevel
 
 from voicestt import mulaw
 from voicestt.audience import CallEnded, CallStarted, Event, Final, Happened, Partial
+from voicestt.escaping import escaped
 from voicestt.figures import Summary
 from voicestt.server.call_book import CallBook
 
@@ -28,9 +29,9 @@ class CallLog:
             case CallStarted():
                 self._log.info("Call started, stream {stream}.", stream=event.call.stream_sid, log_system=system)
             case Partial():
-                self._log.info("🟡 Partial: {text}", text=event.text, log_system=system)
+                self._log.info("🟡 Partial: {text}", text=escaped(event.text), log_system=system)
             case Final():
-                self._log.info("🟢 Final: {text}", text=event.text, log_system=system)
+                self._log.info("🟢 Final: {text}", text=escaped(event.text), log_system=system)
             case Happened():
                 self._tell_incident(event)
             case CallEnded():
@@ -41,7 +42,9 @@ class CallLog:
         """One line for what has been waiting for the journal for too long; the journal says why."""
         if isinstance(event, Final):
             self._log.warn(
-                "⚪ Final, not in the journal yet: {text}", text=event.text, log_system=event.call.call_sid
+                "⚪ Final, not in the journal yet: {text}",
+                text=escaped(event.text),
+                log_system=event.call.call_sid,
             )
         else:
             self.tell(event)
@@ -49,7 +52,12 @@ class CallLog:
     def _tell_incident(self, event: Happened) -> None:
         level, words = _INCIDENTS.get(event.kind, (LogLevel.info, "{kind}: {why}."))
         self._log.emit(
-            level, words, kind=event.kind, why=event.why, seconds=event.seconds, log_system=event.call.call_sid
+            level,
+            words,
+            kind=event.kind,
+            why=escaped(event.why),
+            seconds=event.seconds,
+            log_system=event.call.call_sid,
         )
 
 
@@ -79,7 +87,7 @@ _INCIDENTS = {
 def _summary(event: CallEnded, statuses: list[str]) -> str:
     delivered = event.delivered
     parts = [
-        event.reason,
+        escaped(event.reason),
         f"{event.seconds:.2f} s",
         f"{event.frames} frames",
         f"{event.audio_bytes} bytes",

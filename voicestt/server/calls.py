@@ -1,6 +1,7 @@
 """Every live call: made here, watched for silence, and stopped in order."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -13,16 +14,18 @@ from voicestt.call import CallInputs, CallParts, new_call
 from voicestt.figures import Figures, Meter
 from voicestt.ledger import Account
 from voicestt.line import Line
-from voicestt.media_stream import Start
+from voicestt.media_stream import Start, StartDetails
 from voicestt.recogniser import CallRecogniser
 from voicestt.server.call_book import CallBook
 from voicestt.server.debounced import Debounced
 from voicestt.server.fanout import Fanout
+from voicestt.server.refusals import Refusals
 from voicestt.server.speaker import Speaker
 from voicestt.server.tally import Tally
 from voicestt.settings import Settings
 
 _LOOKS_PER_IDLE = 3
+_IS_SID = re.compile(r"[!-~]{1,64}")  # Twilio's are 34 letters and digits; bare UUIDs have been seen
 
 
 class Refused(Exception):
@@ -43,12 +46,27 @@ class LiveCall:
         self._reason = ""
         self._seen = -1
         self._idle_looks = 0
+        self._call_sid = ""
+        self._has_finished = False
+        self.stream_sid = ""
         line.belong_to(self)
 
     def begin(self, call: CallDescription) -> None:
         """Twilio's `start` came and is good. The greeting leaves before anybody else can speak."""
+        if not self.has_started:
+            self.stream_sid = call.stream_sid
+            self._call_sid = call.call_sid
         self.line.open(call.stream_sid)
         self.inputs.started(call)
+
+    @property
+    def has_started(self) -> bool:
+        """Whether Twilio's `start` came and was good."""
+        return bool(self._call_sid)
+
+    def is_stream_of(self, call_sid: str) -> bool:
+        """Whether this is a live stream of that call: one that has its socket still."""
+        return self._call_sid == call_sid and not self._has_finished
 
     def media(self, audio: bytes, timestamp: object = None) -> None:
         """A frame of the caller's audio, mu-law, any length, and Twilio's timestamp of it."""
@@ -78,6 +96,7 @@ class LiveCall:
 
     def finish(self, how: str) -> None:
         """There will be no more audio, in either direction."""
+        self._has_finished = True
         self.line.close()
         self.inputs.finish(self._reason or how)
 
@@ -116,6 +135,7 @@ class Calls:
         self._greeting = greeting
         self._audience_of = audience_of
         self._live: set[LiveCall] = set()
+        self.refusals = Refusals(clock)
         self._waiting_for_end: list[Deferred[None]] = []
         self._watch = LoopingCall(self._end_idle_calls)
         self._watch.clock = clock
@@ -135,6 +155,7 @@ class Calls:
         self.is_stopping = True
         if self._watch.running:
             self._watch.stop()
+        self.refusals.stop()
         ended: Deferred[None] = Deferred()
         self._waiting_for_end.append(ended)
         for call in list(self._live):
@@ -173,16 +194,57 @@ class Calls:
         record = self._book.find(details.call_sid)
         if not details.media_format.is_mulaw:
             raise Refused("its audio is not audio/x-mulaw, 8000 Hz, one channel")
-        if self._settings.require_known_call and not record.announced:
-            raise Refused("no webhook announced this CallSid in the last five minutes (REQUIRE_KNOWN_CALL=true)")
+        stream_sid = details.stream_sid or start.stream_sid
+        if not _IS_SID.fullmatch(details.call_sid) or not _IS_SID.fullmatch(stream_sid or "none"):
+            raise Refused("its CallSid or its StreamSid is no identifier")
         return CallDescription(
             call_sid=details.call_sid,
-            stream_sid=details.stream_sid or start.stream_sid,
-            account_sid=details.account_sid,
+            stream_sid=stream_sid,
+            account_sid=record.account_sid or details.account_sid,
             caller=record.caller,
             called=record.called,
             parameters=details.custom_parameters or {},
         )
+
+    def begin(self, call: LiveCall, start: Start) -> None:
+        """Twilio's `start` came on the socket of `call`; the announcement of its CallSid is used up.
+
+        Raises:
+            Refused: when it is not one that can be taken.
+        """
+        description = self.describe(start)
+        if not call.has_started:
+            others = [each for each in self._live if each.is_stream_of(description.call_sid)]
+            if self._settings.require_known_call:
+                self._must_be_known(start.start, others)
+            self._book.use_up(description.call_sid)
+            if others:
+                self._warn_of_two(others[0], description)
+        call.begin(description)
+
+    def _warn_of_two(self, first: LiveCall, second: CallDescription) -> None:
+        self._log.warn(
+            "⚠️ Two sockets say that they are this call: {first} is live, and {second} has come. Both go on; the "
+            "events of each have its own stream_sid. Either the TwiML forks, or somebody replays a handshake: "
+            "REQUIRE_KNOWN_CALL=true refuses the second.",
+            first=first.stream_sid,
+            second=second.stream_sid,
+            log_system=second.call_sid,
+        )
+
+    def _must_be_known(self, details: StartDetails, others: Sequence[LiveCall]) -> None:
+        record = self._book.find(details.call_sid)
+        if not record.announced:
+            raise Refused("no webhook announced this CallSid in the last five minutes (REQUIRE_KNOWN_CALL=true)")
+        if record.account_sid is not None and record.account_sid != details.account_sid:
+            raise Refused("the webhook announced this CallSid for another account (REQUIRE_KNOWN_CALL=true)")
+        if others:
+            raise Refused("this CallSid has a live stream already (REQUIRE_KNOWN_CALL=true)")
+        if record.is_used_up:
+            raise Refused(
+                "a socket has used this CallSid's announcement already, and no webhook has announced it again "
+                "(REQUIRE_KNOWN_CALL=true)"
+            )
 
     def _audience_of_one_call(self, line: Line) -> Audience:
         everybody = self._audience

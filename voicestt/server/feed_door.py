@@ -1,6 +1,6 @@
 """Who may listen to the events as they happen: asked before anything else is done for a request."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from twisted.logger import Logger
@@ -34,12 +34,13 @@ class NotAdmitted(Exception):
 
 
 class Door:
-    """Lets listeners in to `feed`; None where there is none."""
+    """Lets listeners in to `feed`; None where there is none. `refuse` counts who came without the token."""
 
     _log = Logger()
 
-    def __init__(self, feed: Feed | None) -> None:
+    def __init__(self, feed: Feed | None, refuse: Callable[[Request, str, str], object]) -> None:
         self._feed = feed
+        self._refuse = refuse
         self._has_complained = False
 
     def admit(self, request: Request) -> tuple[Feed, Asked]:
@@ -52,7 +53,7 @@ class Door:
         query = request.uri.partition(b"?")[2].decode("ascii", "replace")
         brought = presented(_header(request, b"authorization"), query)
         if not feed.opens_to(brought):
-            raise self._wrong_token(brought)
+            raise self._wrong_token(request, brought)
         try:
             asked = asked_of(query, _header(request, b"last-event-id"))
         except BadQuestion as problem:
@@ -80,11 +81,12 @@ class Door:
             )
         raise NotAdmitted(NOT_FOUND, "There is nothing here.")
 
-    def _wrong_token(self, brought: str | None) -> NotAdmitted:
-        self._log.warn(
-            "A listener of the live events was refused with 401: its token is {what}. Either it is a stranger, or "
-            "it does not have this server's EVENTS_TOKEN.",
-            what="missing" if brought is None else "wrong",
+    def _wrong_token(self, request: Request, brought: str | None) -> NotAdmitted:
+        what = "missing" if brought is None else "wrong"
+        self._refuse(
+            request,
+            f"A listener of the live events was refused with 401: its token is {what}.",
+            "Either it is a stranger, or it does not have this server's EVENTS_TOKEN.",
         )
         challenge = _CHALLENGE if brought is None else _CHALLENGE + b', error="invalid_token"'
         return NotAdmitted(UNAUTHORIZED, "The token is missing or wrong.", {b"www-authenticate": challenge})

@@ -7,6 +7,7 @@ share. That makes a batch 15 ms later than it could be, by measurement, and a ca
 """
 
 from collections.abc import Callable
+from typing import Protocol
 
 from twisted.internet.interfaces import IPushProducer
 
@@ -18,6 +19,55 @@ _LONGEST = 0.15  # a `stop`, a key or a closed socket is noticed at most so much
 _MARGIN = 0.01  # before the batch can be full; the grid's rounding up adds as much on average
 
 
+class Reads(Protocol):
+    """What can be kept from reading for a while."""
+
+    def pauseProducing(self) -> None:  # noqa: N802
+        """Nothing more is read."""
+        ...
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        """It is read again."""
+        ...
+
+
+class PausedReads:
+    """A transport that is read only where there is no reason not to."""
+
+    def __init__(self, transport: IPushProducer) -> None:
+        self._transport = transport
+        self._reasons: set[str] = set()
+
+    def because(self, reason: str) -> Reads:
+        """Pauses, and resumes, for `reason` alone."""
+        return _Because(self, reason)
+
+    def pause(self, reason: str) -> None:
+        """From now on there is this reason."""
+        if not self._reasons:
+            self._transport.pauseProducing()
+        self._reasons.add(reason)
+
+    def resume(self, reason: str) -> None:
+        """There is this reason no more."""
+        if reason in self._reasons:
+            self._reasons.discard(reason)
+            if not self._reasons:
+                self._transport.resumeProducing()
+
+
+class _Because:
+    def __init__(self, reads: PausedReads, reason: str) -> None:
+        self._reads = reads
+        self._reason = reason
+
+    def pauseProducing(self) -> None:  # noqa: N802
+        self._reads.pause(self._reason)
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        self._reads.resume(self._reason)
+
+
 class RestingReads:
     """Pauses transports, and resumes them together."""
 
@@ -25,7 +75,7 @@ class RestingReads:
         self._clock = clock
         self._waking: dict[int, list[Callable[[], object]]] = {}
 
-    def rest(self, transport: IPushProducer, missing: int) -> None:
+    def rest(self, transport: Reads, missing: int) -> None:
         """Reads no more from `transport` until about when `missing` bytes of mu-law can have come."""
         seconds = min(mulaw.seconds(missing) - _MARGIN, _LONGEST)
         if seconds <= 0:

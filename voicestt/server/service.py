@@ -9,7 +9,6 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
-from twisted.web.http import Request
 from twisted.web.server import Site
 
 from voicestt import mulaw
@@ -27,11 +26,14 @@ from voicestt.recognisers.services_health import ServicesHealth
 from voicestt.recognisers.session_thread import SessionThread
 from voicestt.recognisers.single_shot import SingleShot
 from voicestt.server.announcing import announce
+from voicestt.server.bounded_http import BoundedSite
 from voicestt.server.call_book import CallBook
 from voicestt.server.call_log import CallLog
 from voicestt.server.calls import Calls
 from voicestt.server.census import Census
+from voicestt.server.connections import TOO_MANY, visitors_of
 from voicestt.server.control import ControlSocket
+from voicestt.server.descriptors import raise_descriptors
 from voicestt.server.embedded import EmbeddedGoogle
 from voicestt.server.environment_file import EnvironmentFile, ReadAgain
 from voicestt.server.events_file import EventsFile
@@ -47,18 +49,7 @@ from voicestt.server.websocket import media_resource
 from voicestt.server.whisper import last_resort
 from voicestt.settings import Settings
 
-KEEP_ALIVE_SECONDS = 75
 _NO_FILE = EnvironmentFile(None, {}, {})
-
-
-class _QuietSite(Site):
-    """Without an access log: what a webhook brought is logged in words, and a GET's query could hold a number."""
-
-    displayTracebacks = False  # noqa: N815 - Twisted's
-    noisy = False
-
-    def log(self, request: Request) -> None:
-        """Nothing."""
 
 
 class VoiceService(Service):
@@ -100,6 +91,7 @@ class VoiceService(Service):
         self._health: ServicesHealth | None = None
         self._watch: FigureWatch | None = None
         self._starting: Deferred[None] = succeed(None)
+        self._descriptors = 0
 
     @property
     def addresses(self) -> list[Any]:
@@ -122,6 +114,7 @@ class VoiceService(Service):
 
     async def _start(self) -> None:
         announce(self._settings)
+        self._descriptors = raise_descriptors()
         target = await self._find_google()
         self._pool.start()
         self._threads = [SessionThread(self._reactor, self._pool) for _ in range(self._settings.session_threads)]
@@ -197,6 +190,7 @@ class VoiceService(Service):
         token = settings.twilio_auth_token if settings.twilio_validate else None
         media = media_resource(self._reactor, calls)
         answers = digest_answers(settings, lambda: self._flag.is_on)
+        visitors = visitors_of(settings, self._descriptors)
         webhooks = Webhooks(
             settings.public_host,
             SignatureCheck(token),
@@ -206,8 +200,14 @@ class VoiceService(Service):
             answers,
             self._outlets.feed,
             lambda: self._outlets.health,
+            visitors,
         )
-        return _QuietSite(Root(webhooks.app.resource()), timeout=KEEP_ALIVE_SECONDS)  # type: ignore[no-untyped-call]
+
+        def turned_away(address: str) -> None:
+            calls.refusals.count("A connection was closed at once.", visitors.client(address, None), TOO_MANY)
+
+        root = Root(webhooks.app.resource())
+        return BoundedSite(root, visitors, turned_away, self._reactor)
 
     async def _listen(self, site: Site) -> None:
         for endpoint in self._endpoints:

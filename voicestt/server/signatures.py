@@ -10,11 +10,15 @@ from typing import Protocol
 from urllib.parse import parse_qs, urlparse
 
 from twilio.request_validator import (  # type: ignore[import-untyped]
+    HMAC_SHA1,
+    HMAC_SHA256,
     SIGNATURE_HEADER,
     SIGNATURE_SETTINGS_HEADER,
     RequestValidator,
     get_signature_algorithm,
 )
+
+_ALGORITHMS = frozenset({HMAC_SHA1, HMAC_SHA256})
 
 
 class Headers(Protocol):
@@ -57,7 +61,9 @@ class SignatureCheck:
         signature = header(SIGNATURE_HEADER)
         if not signature or (isinstance(form, str) and not _names_the_body(url)):
             return False
-        algorithm = get_signature_algorithm(header(SIGNATURE_SETTINGS_HEADER))
+        algorithm = get_signature_algorithm(header(SIGNATURE_SETTINGS_HEADER)).upper()
+        if algorithm not in _ALGORITHMS:  # twilio-python would write a stranger's words into the log
+            return False
         signed = form if isinstance(form, str) else _Form(form or {})
         return any(
             self._validator.validate(candidate, signed, signature, algorithm) for candidate in _candidates(url)

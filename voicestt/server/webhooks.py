@@ -15,8 +15,11 @@ from werkzeug.exceptions import HTTPException
 
 import voicestt
 from voicestt import digests, twiml
+from voicestt.escaping import escaped
+from voicestt.server.bounded_http import visitor_of
 from voicestt.server.call_book import CallBook
 from voicestt.server.calls import Calls
+from voicestt.server.connections import UNKNOWN, Visitors
 from voicestt.server.event_stream import EventStream
 from voicestt.server.feed import Feed
 from voicestt.server.feed_door import TO_PREFLIGHT, Door, NotAdmitted
@@ -24,8 +27,8 @@ from voicestt.server.live_socket import LiveResource
 from voicestt.server.signatures import Headers, SignatureCheck
 
 _UPGRADE_REQUIRED = 426
-_TOO_LARGE = 413
-_LARGEST_BODY = 65_536
+_LONGEST_STATUS = 200
+_LONGEST_SID = 64
 _FORM = b"application/x-www-form-urlencoded"
 
 Form = Mapping[str, Sequence[str]]
@@ -50,6 +53,7 @@ class Webhooks:
         digest_answers: Callable[[str], digests.Answer] | None = None,
         feed: Feed | None = None,
         more_health: Callable[[], Mapping[str, object]] = dict,
+        visitors: Visitors | None = None,
     ) -> None:
         self._public_host = public_host
         self._signatures = signatures
@@ -59,7 +63,9 @@ class Webhooks:
         self._digest_answers = digest_answers
         self._feed = feed
         self._more_health = more_health
-        self._door = Door(feed)
+        self._visitors = visitors or Visitors(1_000_000, 1_000_000)
+        self._refusals = calls.refusals
+        self._door = Door(feed, self._refuse)
         self._twiml = twiml.connect_stream(public_host)
 
     @app.route(twiml.INCOMING_CALL, methods=["GET", "POST"])
@@ -71,8 +77,9 @@ class Webhooks:
             return _refusal(request)
         call_sid = _first(form, "CallSid")
         if call_sid:
-            self._book.announce(call_sid, _first(form, "From"), _first(form, "To"))
-            self._log.info("Incoming call announced.", log_system=call_sid)
+            numbers = _first(form, "From"), _first(form, "To")
+            self._book.announce(call_sid, *numbers, account_sid=_first(form, "AccountSid"))
+            self._log.info("Incoming call announced.", log_system=escaped(call_sid, _LONGEST_SID))
         return _answer(request, 200, twiml.CONTENT_TYPE, self._twiml)
 
     @app.route(twiml.STREAM_STATUS, methods=["GET", "POST"])
@@ -93,12 +100,13 @@ class Webhooks:
         if not _asks_for_websocket(request):
             return _upgrade_required(request)
         if not self._signatures.accepts(self._url(request, "wss"), _headers(request)):
-            self._log.warn(
-                "A WebSocket was refused with 403: its signature is missing or wrong. {hint}", hint=_HINT
-            )
+            self._refuse(request, "A WebSocket was refused with 403: its signature is missing or wrong.", _HINT)
             return _text(request, FORBIDDEN, "The signature is missing or wrong.")
         if self._calls.is_stopping:
             return _text(request, SERVICE_UNAVAILABLE, "The server is stopping.")
+        visitor = visitor_of(request)
+        if visitor is not None:
+            visitor.pin()
         return self._media
 
     @app.route(twiml.HEALTH, methods=["GET"])
@@ -132,9 +140,11 @@ class Webhooks:
         try:
             if request.method == b"OPTIONS":
                 return self._preflight(request)
-            return EventStream(*self._door.admit(request))
+            admitted = self._door.admit(request)
         except NotAdmitted as refusal:
             return _not_admitted(request, refusal)
+        _no_stranger(request)
+        return EventStream(*admitted)
 
     @app.route(twiml.LIVE, methods=["GET"])
     @app.route(twiml.LIVE + "/", methods=["GET"])
@@ -146,6 +156,7 @@ class Webhooks:
             return _not_admitted(request, refusal)
         if not _asks_for_websocket(request):
             return _upgrade_required(request)
+        _no_stranger(request)
         return LiveResource(feed, asked)
 
     @app.handle_errors(HTTPException)
@@ -155,17 +166,20 @@ class Webhooks:
 
     def _signed_form(self, request: Request, scheme: str) -> Form | None:
         """The form of a signed request; None if the signature is not Twilio's."""
-        body = _body(request)
-        if body is None:
-            return None
+        body = b"" if request.content is None else request.content.read()
         is_form = (request.getHeader(b"content-type") or b"").split(b";")[0].strip().lower() == _FORM
         text = body.decode("utf-8", "replace")
         form = _parsed(text) if is_form else {}
         signed = form if is_form or not text else text
         if not self._signatures.accepts(self._url(request, scheme), _headers(request), signed):
-            self._log.warn("A webhook was refused with 403: its signature is missing or wrong. {hint}", hint=_HINT)
+            self._refuse(request, "A webhook was refused with 403: its signature is missing or wrong.", _HINT)
             return None
         return form or _parsed(request.uri.partition(b"?")[2].decode("ascii", "replace"))
+
+    def _refuse(self, request: Request, kind: str, hint: str) -> None:
+        peer = str(getattr(request.getClientAddress(), "host", UNKNOWN))
+        forwarded = _headers(request)("x-forwarded-for")
+        self._refusals.count(kind, self._visitors.client(peer, forwarded), hint)
 
     def _preflight(self, request: Request) -> bytes:
         self._door.open()
@@ -179,8 +193,11 @@ class Webhooks:
     def _note_status(self, form: Form) -> None:
         call_sid = _first(form, "CallSid") or "unknown call"
         status = " ".join(filter(None, (_first(form, "StreamEvent"), _first(form, "StreamError")))) or "no event"
-        self._book.note_status(call_sid, status[:200])
-        self._log.info("Twilio's stream status: {status}", status=status[:200], log_system=call_sid)
+        status = escaped(status[:_LONGEST_STATUS])
+        self._book.note_status(call_sid, status)
+        self._log.info(
+            "Twilio's stream status: {status}", status=status, log_system=escaped(call_sid, _LONGEST_SID)
+        )
 
 
 _HINT = (
@@ -218,20 +235,15 @@ def _not_admitted(request: Request, refusal: NotAdmitted) -> bytes:
     return _text(request, refusal.code, str(refusal))
 
 
-def _is_too_large(request: Request) -> bool:
-    return int(request.getHeader(b"content-length") or 0) > _LARGEST_BODY
-
-
 def _refusal(request: Request) -> bytes:
-    if _is_too_large(request):
-        return _text(request, _TOO_LARGE, f"The body is larger than {_LARGEST_BODY} bytes.")
     return _text(request, FORBIDDEN, "The signature is missing or wrong.")
 
 
-def _body(request: Request) -> bytes | None:
-    if _is_too_large(request):
-        return None
-    return b"" if request.content is None else request.content.read(_LARGEST_BODY)
+def _no_stranger(request: Request) -> None:
+    """Who has shown a token does not count among the connections of strangers."""
+    visitor = visitor_of(request)
+    if visitor is not None:
+        visitor.leave()
 
 
 def _parsed(text: str) -> Form:

@@ -1,20 +1,32 @@
 """Twilio's socket: Autobahn's callbacks turned into inputs of a call. It decides nothing."""
 
+from collections.abc import Callable
+from typing import Any
+
 from autobahn.twisted.resource import WebSocketResource
 from autobahn.twisted.websocket import WebSocketServerFactory
 from autobahn.websocket.types import ConnectionRequest
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.http import Request
+from zope.interface import implementer
 
 from voicestt import twiml
+from voicestt.escaping import escaped
 from voicestt.media_stream import BadMessage, Connected, Dtmf, Mark, Media, Message, Start, Stop, Unknown, parse
+from voicestt.server.bounded_http import BoundedChannel
 from voicestt.server.calls import Calls, LiveCall, Refused
-from voicestt.server.resting import RestingReads
+from voicestt.server.connections import UNKNOWN, Visitor
+from voicestt.server.resting import PausedReads, RestingReads
 from voicestt.server.whole_frames import WholeFrames
 
 SUBPROTOCOL = "audio.twilio.com"
 
 _LARGEST_MESSAGE = 65_536  # Twilio's are about 350 bytes
+START_SECONDS = 10.0
+_LONGEST_SID = 64
 _KEYS = frozenset("0123456789*#ABCD")
 _NORMAL = 1000
 _REFUSED = 4003
@@ -27,12 +39,18 @@ class MediaStreamProtocol(WholeFrames):
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime, calls: Calls, resting: RestingReads) -> None:
+    def __init__(
+        self, clock: IReactorTime, calls: Calls, resting: RestingReads, visitor: Visitor | None = None
+    ) -> None:
         super().__init__()
+        self._visitor = visitor
+        self._starting: IDelayedCall | None = None
+        self._holding: IDelayedCall | None = None
+        self._room = _Room()
         self._clock = clock
         self._calls = calls
         self._resting = resting
-        self._producer: IPushProducer | None = None
+        self._producer: PausedReads | None = None
         self._call: LiveCall | None = None
         self._complained = False
         self._closing: IDelayedCall | None = None
@@ -43,17 +61,47 @@ class MediaStreamProtocol(WholeFrames):
 
     def onOpen(self) -> None:  # noqa: N802
         """A call, or somebody who says so."""
-        self._producer = IPushProducer(self.transport, None)
+        transport = IPushProducer(self.transport, None)
+        self._producer = None if transport is None else PausedReads(transport)
         self._log.info("📞 WebSocket connected: {path}", path=twiml.MEDIA)
         self._call = self._calls.new(self._hang_up, self._say)
         self.unregisterProducer()  # the HTTP channel that this connection was
-        self.registerProducer(self._call.line, True)
+        self._room = _Room(self._call.line, self._answer_ping)
+        self.registerProducer(self._room, True)
+        self._starting = self._clock.callLater(START_SECONDS, self._never_started, self._call)
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         """From the transport; then it rests until there can be enough for a batch."""
         super().dataReceived(data)
         if self._producer is not None and self._call is not None:
-            self._resting.rest(self._producer, self._call.missing)
+            self._resting.rest(self._producer.because("resting"), self._call.missing)
+
+    def hold(self, seconds: float) -> None:
+        """More frames came at once than any call has; the rest waits, and nothing is read."""
+        if self._producer is not None:
+            self._producer.because("held").pauseProducing()
+        self._holding = self._clock.callLater(seconds, self._hold_no_more)
+
+    def onPing(self, payload: bytes) -> None:  # noqa: N802
+        """A ping is answered, unless answers are not read: then only the last one is, when there is room again.
+
+        Source: RFC 6455 section 5.5.3. The caller's audio is read all the while.
+        """
+        if self._room.is_full:
+            self._room.ping = payload
+        else:
+            self._answer_ping(payload)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
+        """From the transport: it is gone, with a handshake or without."""
+        if self._is_held:
+            self.take_the_rest()
+        for timer in (self._starting, self._holding):
+            if timer is not None and timer.active():
+                timer.cancel()
+        self._leave_visitors()
+        self._room = _Room()
+        super().connectionLost(reason)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803
         """One message of Twilio's; whatever cannot be understood is counted, and the call goes on."""
@@ -108,15 +156,42 @@ class MediaStreamProtocol(WholeFrames):
 
     def _start(self, call: LiveCall, start: Start) -> None:
         try:
-            call.begin(self._calls.describe(start))
+            self._calls.begin(call, start)
         except Refused as refusal:
             self._log.error(
                 "A call was refused: {refusal}. Twilio will show error 31921 and go on after <Connect>.",
                 refusal=refusal,
-                log_system=start.start.call_sid,
+                log_system=escaped(start.start.call_sid, _LONGEST_SID),
             )
             call.finish("refused")
             self._hang_up(str(refusal), _REFUSED)
+            return
+        if self._starting is not None and self._starting.active():
+            self._starting.cancel()
+        self._leave_visitors()
+
+    def _never_started(self, call: LiveCall) -> None:
+        if not call.has_started:
+            self._calls.refusals.count(
+                f"A WebSocket was closed: it did not say `start` within {START_SECONDS:g} s.",
+                UNKNOWN if self._visitor is None else self._visitor.address,
+                "Twilio says it at once, so it was not Twilio; or Twilio is in trouble.",
+            )
+            call.end(f"the socket did not say `start` within {START_SECONDS:g} s")
+
+    def _leave_visitors(self) -> None:
+        """It is a call, or nothing any more: it is not one of the connections that are no calls."""
+        if self._visitor is not None:
+            self._visitor.leave()
+
+    def _hold_no_more(self) -> None:
+        self.go_on()
+        if self._producer is not None and not self._is_held:
+            self._producer.because("held").resumeProducing()
+
+    def _answer_ping(self, payload: bytes) -> None:
+        if self.state == self.STATE_OPEN:
+            self.sendPong(payload)  # type: ignore[no-untyped-call]
 
     def _close_soon(self) -> None:
         # Twilio closes after `stop` itself. Were both to close in one turn, Autobahn would drop the connection
@@ -141,6 +216,36 @@ class MediaStreamProtocol(WholeFrames):
             )
 
 
+@implementer(IPushProducer)
+class _Room:
+    """Whether the transport has room: told to the line, and asked before a ping is answered."""
+
+    def __init__(
+        self, line: IPushProducer | None = None, answer: Callable[[bytes], object] = lambda _payload: None
+    ) -> None:
+        self._line = line
+        self._answer = answer
+        self.is_full = False
+        self.ping: bytes | None = None
+
+    def pauseProducing(self) -> None:  # noqa: N802
+        self.is_full = True
+        if self._line is not None:
+            self._line.pauseProducing()
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        self.is_full = False
+        ping, self.ping = self.ping, None
+        if ping is not None:
+            self._answer(ping)
+        if self._line is not None:
+            self._line.resumeProducing()
+
+    def stopProducing(self) -> None:  # noqa: N802
+        if self._line is not None:
+            self._line.stopProducing()
+
+
 class MediaStreamFactory(WebSocketServerFactory):
     """Makes sockets for `calls`, with the limits that Autobahn does not set by itself."""
 
@@ -149,6 +254,7 @@ class MediaStreamFactory(WebSocketServerFactory):
         self._clock = clock
         self._calls = calls
         self._resting = RestingReads(clock)
+        self.visitor: Visitor | None = None
         self.setProtocolOptions(  # type: ignore[no-untyped-call]
             maxFramePayloadSize=_LARGEST_MESSAGE,
             maxMessagePayloadSize=_LARGEST_MESSAGE,
@@ -166,11 +272,26 @@ class MediaStreamFactory(WebSocketServerFactory):
 
     def buildProtocol(self, _address: object) -> MediaStreamProtocol:  # noqa: N802
         """A socket of its own for each call."""
-        protocol = MediaStreamProtocol(self._clock, self._calls, self._resting)
+        visitor, self.visitor = self.visitor, None
+        protocol = MediaStreamProtocol(self._clock, self._calls, self._resting, visitor)
         protocol.factory = self
         return protocol
 
 
+class MediaResource(WebSocketResource):
+    """What a request for the media path ends at: its connection becomes a socket, and keeps its place."""
+
+    def __init__(self, factory: MediaStreamFactory) -> None:
+        super().__init__(factory)  # type: ignore[no-untyped-call]
+        self._sockets = factory
+
+    def render(self, request: Request) -> Any:
+        """Twisted asks for the answer."""
+        channel = request.channel
+        self._sockets.visitor = channel.hand_over() if isinstance(channel, BoundedChannel) else None
+        return super().render(request)  # type: ignore[no-untyped-call]
+
+
 def media_resource(clock: IReactorTime, calls: Calls) -> WebSocketResource:
     """The resource that a request for the media path ends at."""
-    return WebSocketResource(MediaStreamFactory(clock, calls))
+    return MediaResource(MediaStreamFactory(clock, calls))

@@ -1,0 +1,233 @@
+"""HTTP as strangers get it: bounded in size, in time and in number, before anything is parsed or remembered.
+
+Twisted reads a body of any size, and parses a form before a resource is asked; a request may take for ever. Here a
+body has at most 64 KiB, whatever the path; a head and its body have ten seconds in all; nothing but the query is
+parsed; and once a connection is being closed, nothing more that comes on it is looked at.
+"""
+
+# mypy: disable-error-code="no-untyped-call"
+# ruff: noqa: N802, N815 (camelCase is Twisted's)
+
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any, Final
+
+from twisted.internet.interfaces import IAddress, IDelayedCall
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
+from twisted.web.resource import IResource
+from twisted.web.server import Request, Site
+
+from voicestt.server.connections import UNKNOWN, Visitor, Visitors
+
+LARGEST_BODY: Final = 65_536
+REQUEST_SECONDS: Final = 10.0
+KEEP_ALIVE_SECONDS: Final = 75
+_LARGEST_REQUEST: Final = 8 * LARGEST_BODY  # as it is on the wire: chunks of one byte take six
+_CLOSING_SECONDS: Final = 12.0
+_MOST_DIGITS: Final = 15
+MOST_AT_ONCE: Final = 8  # requests in one read; Twilio and proxies send one, and wait for its answer
+_NO_LIMITS: Final = Visitors(1_000_000, 1_000_000)
+_TOO_LARGE: Final = b"413 Content Too Large", b"The body is larger than %d bytes.\n" % LARGEST_BODY
+_BAD: Final = b"400 Bad Request", b"This is no request that can be understood.\n"
+
+
+class BoundedRequest(Request):
+    """A request whose body is kept in memory, up to its bound."""
+
+    channel: "BoundedChannel"
+    content: BytesIO
+
+    def gotLength(self, length: int | None) -> None:
+        """Twisted would make a file for a body of unknown length: a descriptor for each stranger."""
+        self.content = BytesIO()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """A part of the body; one too many ends the connection."""
+        if self.channel.is_over:
+            return
+        if self.content.tell() + len(data) > LARGEST_BODY:
+            self.channel.refuse(*_TOO_LARGE)
+        else:
+            self.content.write(data)
+
+    def getRequestHostname(self) -> bytes:
+        """The router needs a name, and looks at it closely; ours never depends on what the client wrote."""
+        return b"localhost"
+
+
+class BoundedChannel(HTTPChannel):
+    """A connection of somebody who speaks HTTP, or something else."""
+
+    visitor: Visitor | None = None
+    is_over = False
+    transport: Any
+    callLater: Any
+    _deadline: IDelayedCall | None = None
+    _is_answering = False
+    _taken = 0
+    _requests_at_once = 0
+
+    def connectionMade(self) -> None:
+        """Twisted: from now on the time runs."""
+        super().connectionMade()
+        self._arm(REQUEST_SECONDS)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Twisted: bytes, of which only so many may make a request."""
+        if self.is_over:
+            return
+        self._requests_at_once = 0
+        if not self._is_answering:
+            self._taken += len(data)
+            if self._deadline is None:
+                self._arm(REQUEST_SECONDS)
+        super().dataReceived(data)
+        if self._taken > _LARGEST_REQUEST and not self.is_over and not self._is_answering:
+            self.refuse(*_TOO_LARGE)
+
+    def lineReceived(self, line: bytes) -> None:
+        """Twisted: a line of the head; nothing after the one that was refused."""
+        if self.is_over:
+            return
+        if self._deadline is None:
+            self._arm(REQUEST_SECONDS)
+        super().lineReceived(line)
+
+    def rawDataReceived(self, data: bytes) -> None:
+        """Twisted: a part of a body, or what comes while an answer is made."""
+        if not self.is_over:
+            super().rawDataReceived(data)
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """Twisted: a line without an end."""
+        self.refuse(*_BAD)
+
+    def headerReceived(self, line: bytes) -> bool:
+        """Twisted: a header; a length that is too great, or that nobody could mean, ends the connection."""
+        name, _, value = line.partition(b":")
+        digits = value.strip(b" \t")
+        is_length = name.lower() == b"content-length" and digits.isdigit()
+        if is_length and (len(digits) > _MOST_DIGITS or int(digits) > LARGEST_BODY):
+            self.refuse(*_TOO_LARGE)
+            return False
+        return bool(super().headerReceived(line))
+
+    def checkPersistence(self, request: Any, version: bytes) -> bool:
+        """Twisted: whether there may be another request; not where they come faster than they are answered."""
+        self._requests_at_once += 1
+        if self._requests_at_once >= MOST_AT_ONCE:
+            request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+            return False
+        return bool(super().checkPersistence(request, version))
+
+    def allContentReceived(self) -> None:
+        """Twisted: the request is whole, and so is its time."""
+        if self.is_over:
+            return
+        self._disarm()
+        self._is_answering = True
+        self._taken = 0
+        if self.visitor is not None:
+            self.visitor.moved()
+        super().allContentReceived()
+
+    def requestDone(self, request: Any) -> None:
+        """Twisted: the answer is written; another request may follow."""
+        self._is_answering = False
+        super().requestDone(request)
+
+    def refuse(self, status: bytes, words: bytes) -> None:
+        """Answers without a request, and closes."""
+        self.transport.write(
+            b"HTTP/1.1 %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n"
+            b"Connection: close\r\n\r\n%s" % (status, len(words), words)
+        )
+        self.loseConnection()
+
+    def loseConnection(self) -> None:
+        """Twisted: closes, and cuts off whoever does not let it close."""
+        self.is_over = True
+        self.setTimeout(None)
+        self._arm(_CLOSING_SECONDS)
+        super().loseConnection()
+
+    def timeoutConnection(self) -> None:
+        """Twisted: a connection that was kept for another request was not used; it makes no line in the log."""
+        self.loseConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Twisted: it is gone."""
+        self._disarm()
+        if self.visitor is not None:
+            self.visitor.leave()
+        super().connectionLost(reason)
+
+    def hand_over(self) -> Visitor | None:
+        """Another protocol takes the transport, and the place among the connections with it."""
+        self._disarm()
+        visitor, self.visitor = self.visitor, None
+        return visitor
+
+    def cut(self) -> None:
+        """Drops the connection at once."""
+        self.is_over = True
+        if self.transport is not None:
+            self.transport.abortConnection()
+
+    def _arm(self, seconds: float) -> None:
+        self._disarm()
+        self._deadline = self.callLater(seconds, self.cut)
+
+    def _disarm(self) -> None:
+        deadline, self._deadline = self._deadline, None
+        if deadline is not None and deadline.active():
+            deadline.cancel()
+
+
+class BoundedSite(Site):
+    """Serves `resource` to `visitors`; `turned_away` is told the address of a connection there was no room for.
+
+    Without an access log: what a webhook brought is logged in words, and a GET's query could hold a number.
+    """
+
+    displayTracebacks = False
+    noisy = False
+    protocol = BoundedChannel  # type: ignore[assignment]  # Twisted's has a wrapper for HTTP/2
+
+    def __init__(
+        self,
+        resource: IResource,
+        visitors: Visitors = _NO_LIMITS,
+        turned_away: Callable[[str], object] = lambda _address: None,
+        reactor: Any = None,
+    ) -> None:
+        super().__init__(
+            resource, BoundedRequest, parsePOSTFormSubmission=False, timeout=KEEP_ALIVE_SECONDS, reactor=reactor
+        )
+        self._visitors = visitors
+        self._turned_away = turned_away
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """Twisted: a connection was made. None: there is no room for it, and it is closed at once."""
+        channel = super().buildProtocol(addr)
+        address = str(getattr(addr, "host", UNKNOWN))
+        channel.visitor = self._visitors.admit(address, channel.cut)
+        if channel.visitor is None:
+            self._turned_away(address)
+            return None
+        return channel
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """Twisted would offer HTTP/2 where its library is installed, to which no bound here applies."""
+        return [b"http/1.1"]
+
+    def log(self, request: object) -> None:
+        """Nothing."""
+
+
+def visitor_of(request: Any) -> Visitor | None:
+    """The place that a request's connection has among those that are not calls."""
+    visitor: Visitor | None = getattr(request.channel, "visitor", None)
+    return visitor

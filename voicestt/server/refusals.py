@@ -1,0 +1,71 @@
+"""What was refused, counted by kind and address and said once a minute: strangers cannot fill the log."""
+
+from collections import Counter
+from typing import Final
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from voicestt.escaping import escaped
+
+MINUTE: Final = 60.0
+_MOST_ADDRESSES: Final = 1_000
+_SHOWN: Final = 3
+_LONGEST: Final = 60
+_OTHERS: Final = "others"
+
+
+class Refusals:
+    """The first refusal of a kind is said at once, in words; those that follow are counted."""
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._counts: dict[str, Counter[str]] = {}
+        self._saying: IDelayedCall | None = None
+        self.total = 0
+
+    def count(self, kind: str, address: str, hint: str) -> None:
+        """Somebody at `address` was refused. `kind` is a sentence's beginning; `hint` says what it means."""
+        self.total += 1
+        counts = self._counts.get(kind)
+        if counts is None:
+            self._counts[kind] = Counter()
+            self._log.warn("{kind} It came from {address}. {hint}", kind=kind, address=_shown(address), hint=hint)
+            if self._saying is None:
+                self._saying = self._clock.callLater(MINUTE, self._say)
+            return
+        known = address in counts or len(counts) < _MOST_ADDRESSES
+        counts[address if known else _OTHERS] += 1
+
+    def stop(self) -> None:
+        """Says what is left to say."""
+        self._say_counts()
+        if self._saying is not None and self._saying.active():
+            self._saying.cancel()
+            self._saying = None
+
+    def _say(self) -> None:
+        self._saying = None
+        self._say_counts()
+        if self._counts:
+            self._saying = self._clock.callLater(MINUTE, self._say)
+
+    def _say_counts(self) -> None:
+        counted, self._counts = self._counts, {}
+        for kind, counts in counted.items():
+            if not counts:
+                continue
+            self._counts[kind] = Counter()  # goes on: the next ones are counted, not said
+            self._log.warn(
+                "{kind} It happened {times} times more within a minute, at {places} addresses, most often {most}.",
+                kind=kind,
+                times=counts.total(),
+                places=len(counts),
+                most=", ".join(f"{_shown(address)} ({times})" for address, times in counts.most_common(_SHOWN)),
+            )
+
+
+def _shown(address: str) -> str:
+    return escaped(address, _LONGEST)
