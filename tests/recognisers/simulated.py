@@ -105,7 +105,7 @@ NO_ROUTE = RecogniserError("UNAVAILABLE", "no route")
 class Manner:
     """How a stream behaves: its answers' latency and the pause that ends an utterance for it; the error that
     ends it once it has `fails_after` bytes (None: never; 0: before anything), or on half-close; whether it is deaf
-    and answers nothing at all, or hangs once it is half-closed.
+    and answers nothing at all, or hangs once it is half-closed, or then ends well without the final that is due.
     """
 
     latency: float = 0.3
@@ -114,6 +114,7 @@ class Manner:
     fails_at_finish: bool = False
     is_deaf: bool = False
     hangs_at_finish: bool = False
+    forgets_final: bool = False
     pause: int = 2_000
 
 
@@ -199,7 +200,7 @@ class Stream:
             return
         self._answer(len(self.audio))
         words = self._pending(len(self.audio))
-        if words:
+        if words and not self._manner.forgets_final:
             self._final(words)
         self.end(None)
 

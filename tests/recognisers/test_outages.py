@@ -6,12 +6,13 @@ hang-up.
 """
 
 import os
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import product
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -42,9 +43,10 @@ from voicestt.recognisers.probe import Probe
 from voicestt.recognisers.services_health import ServicesHealth
 from voicestt.recognisers.single_shot import SingleShot
 
-LIMITS = Limits(silent=5.0, hold=5.0, drain=4.0)
+LIMITS = Limits(soft=18.0, hard=22.0, silent=5.0, hold=5.0, drain=4.0)  # seams are everywhere
 TICK = 0.05
-EXAMPLES = int(os.environ.get("VOICESTT_OUTAGE_CALLS", "400"))
+EXAMPLES = int(os.environ.get("VOICESTT_OUTAGE_CALLS", "2000"))
+SEED = int(os.environ.get("VOICESTT_OUTAGE_SEED", random.SystemRandom().randrange(1 << 32)))
 REFUSING, RESETTING, HANGING = "refusing", "resetting", "hanging"
 REQUEST_TIMEOUT = 12.0
 OFF = RecogniserError("FAILED_PRECONDITION", "not installed")
@@ -66,6 +68,7 @@ class Google(World):
         self.clock = clock
         self.away: str | None = None
         self.has_whisper = False
+        self.whims: list[Manner] = []  # of streams that are opened while it is there
         self.asked_whisper = 0
         self.opened_at: list[float] = []
         self.remade = 0
@@ -77,6 +80,8 @@ class Google(World):
             self.next_manners = [Manner(is_deaf=True, hangs_at_finish=True)]
         elif self.away is not None:
             self.next_manners = [Manner(fails_after=0, latency=0.01)]
+        elif self.whims:
+            self.next_manners = [self.whims.pop(0)]
         return super().open(listener)
 
     def go(self, how: str) -> None:
@@ -343,6 +348,16 @@ def test_what_all_calls_keep_is_bounded_and_the_longest_lets_go_first() -> None:
     office.check_nothing_is_left()
 
 
+def test_a_stream_that_ends_well_without_its_final_leaves_its_words_to_a_request() -> None:
+    office = Office()
+    (caller,) = office.callers
+    office.google.whims = [Manner(forgets_final=True, pause=100 * SECOND)]
+    office.talk(4.0)
+    office.hang_up()
+    caller.check_every_word()
+    office.check_nothing_is_left()
+
+
 def test_a_long_outage_is_interrupted_and_resumed_and_not_degraded() -> None:
     office = Office()
     (caller,) = office.callers
@@ -401,6 +416,17 @@ def test_two_hundred_calls_are_all_back_within_six_seconds_and_without_a_burst()
 
 
 Step = Callable[[Office], object]
+WHIMS = st.builds(
+    Manner,
+    latency=st.sampled_from([0.1, 0.3, 1.0, 3.0]),
+    fails_after=st.none() | st.none() | st.integers(0, 4 * SECOND),
+    error=st.sampled_from([NO_ROUTE, RecogniserError("INTERNAL", "in-band"), RecogniserError("ABORTED", "5 min")]),
+    fails_at_finish=st.sampled_from([False, False, True]),
+    is_deaf=st.sampled_from([False, False, False, True]),
+    hangs_at_finish=st.sampled_from([False, False, True]),
+    forgets_final=st.sampled_from([False, True]),
+    pause=st.sampled_from([2_000, 2_000, 30 * SECOND]),
+)
 STEPS = st.lists(
     st.one_of(
         st.builds(lambda s: lambda office: office.talk(s), st.sampled_from([0.4, 1.0, 2.5, 6.0, 13.0])),
@@ -410,16 +436,19 @@ STEPS = st.lists(
         st.builds(lambda is_on: lambda office: office.flag.turn(is_on), st.booleans()),
         st.builds(lambda has: lambda office: setattr(office.google, "has_whisper", has), st.booleans()),
         st.builds(lambda s: lambda office: setattr(office.google, "latency", s), st.sampled_from([0.1, 2.0])),
+        st.builds(lambda whim: lambda office: office.google.whims.append(whim), WHIMS),
     ),
     max_size=12,
 )
 
 
+@seed(SEED)
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(STEPS, st.booleans(), st.sampled_from([15, 600]))
+@given(STEPS, st.booleans(), st.sampled_from([40, 600]))
 def test_words_told_and_words_told_as_lost_are_the_words_spoken(
     steps: list[Step], whisper: bool, retain: int
 ) -> None:
+    print(f"VOICESTT_OUTAGE_SEED={SEED}")  # pytest shows it where this fails
     office = Office(whisper=whisper, retain=retain * SECOND)
     (caller,) = office.callers
     for step in steps:
