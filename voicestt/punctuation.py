@@ -16,6 +16,6 @@ def without_punctuation(text: str) -> str:
 
 
 def visible(text: str) -> str:
-    """`text`, or nothing where it has nothing to be seen: only spaces, direction marks, joiners, control characters."""
+    """`text`, or nothing where it is only spaces, direction marks, joiners and control characters."""
     seen = any(unicodedata.category(letter)[0] not in "CZ" for letter in text)
     return text if seen else ""

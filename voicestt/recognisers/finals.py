@@ -23,7 +23,7 @@ _REMEMBERED: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """A final that was told: its stream, the end the service said, the end believed (if any), how much was sent."""
+    """A final that was told: its stream, the end that was said, the end believed (if any), how much was sent."""
 
     start: int
     text: str
