@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicestt.punctuation import without_punctuation
+from voicestt.punctuation import visible, without_punctuation
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,8 @@ def test_nothing_but_marks_is_lost_and_once_is_enough(text: str) -> None:
         letter for letter in text if letter not in ".,?!:"
     ]
     assert without_punctuation(left) == left
+
+
+def test_a_text_of_nothing_that_can_be_seen_is_none() -> None:
+    assert [visible(text) for text in ("\u200f ", "\u2067\u2069", "\u200d", "\n", "")] == [""] * 5
+    assert visible(" \u200fשלום") == " \u200fשלום"

@@ -4,6 +4,7 @@ Google has one punctuation flag for a whole stream; "none in partials, but in fi
 """
 
 import re
+import unicodedata
 
 # Marks at the end of a word only: the dot of 3.14, the colon of 9:30, the quotes inside צה״ל are the word's own.
 _MARKS = re.compile(r"[.,?!;:…،؟。，？！]+(?=\s|$)")
@@ -12,3 +13,9 @@ _MARKS = re.compile(r"[.,?!;:…،؟。，？！]+(?=\s|$)")
 def without_punctuation(text: str) -> str:
     """`text` without marks after words; the words themselves and the spaces stay as they are."""
     return _MARKS.sub("", text)
+
+
+def visible(text: str) -> str:
+    """`text`, or nothing where it is only spaces, direction marks, joiners and control characters."""
+    seen = any(unicodedata.category(letter)[0] not in "CZ" for letter in text)
+    return text if seen else ""

@@ -570,3 +570,17 @@ def test_a_successor_whose_audio_is_let_go_before_it_was_sent_is_begun_anew() ->
     assert not first.is_aborted
     assert talk.world.streams[2].start == 5 * SECOND
     talk.abort()
+
+
+def test_the_next_words_after_a_failure_in_six_seconds_of_speech_come_within_a_second(talk: Conversation) -> None:
+    talk.limits = replace(LIMITS, soft=100.0, hard=100.0)
+    talk.session = Endless(talk.clock, talk.world, talk.limits).open(talk.heard, talk.ledger)
+    talk.world.manner = Manner(pause=100 * SECOND)
+    talk.speak(6 * SECOND)
+    known = numbers_in(talk.heard.partials[-1:])[-1]
+    talk.fail(0, NO_ROUTE)
+    talk.speak(SECOND)
+    assert numbers_in(talk.heard.partials[-1:])[-1] > known
+    assert len(talk.world.streams) == 2
+    talk.hang_up()
+    talk.check()

@@ -8,10 +8,12 @@ from twisted.internet.task import Clock
 from tests.recognisers.fakes import ScriptedRecogniser, ScriptedSession
 from voicestt.ledger import Handing, Ledger
 from voicestt.recogniser import RecogniserError, Result, Word
-from voicestt.recognisers.feed import REPLAY_SPEED, REPLAY_STEP_SECONDS, Feed
+from voicestt.recognisers.feed import Feed
+from voicestt.recognisers.finals import ToldFinals
+from voicestt.recognisers.replay_pace import FAST, REPLAY_STEP_SECONDS, ReplayPace
 
 SECOND = 8_000
-STEP = 2_400
+STEP = 8_000
 BROKEN = RecogniserError("UNAVAILABLE", "no route")
 
 
@@ -48,7 +50,12 @@ class Line:
         self.ledger.cover(covered)
         self.owner = Owner()
         self.recogniser = ScriptedRecogniser()
-        self.feed = Feed(7, self.clock, self.recogniser, self.ledger, self.owner)
+        self.pace = ReplayPace()
+        self.told = ToldFinals()
+        self.feed = self.open()
+
+    def open(self) -> Feed:
+        return Feed(7, self.clock, self.recogniser, self.ledger, self.owner, self.pace, self.told)
 
     @property
     def session(self) -> ScriptedSession:
@@ -63,14 +70,14 @@ class Line:
         self.clock.pump([0.05] * round(seconds / 0.05))
 
 
-def test_what_is_there_is_sent_again_in_steps_at_three_times_real_time() -> None:
+def test_what_is_there_is_sent_again_in_steps_at_ten_times_real_time() -> None:
     line = Line(kept=2 * SECOND)
     sent = []
     while line.feed.is_behind:
         sent.append((line.clock.seconds(), len(line.session.audio)))
         line.clock.advance(REPLAY_STEP_SECONDS)
     assert [length for _, length in sent] == [STEP * (count + 1) for count in range(len(sent))]
-    assert all(length <= STEP + seconds * SECOND * REPLAY_SPEED + 1e-6 for seconds, length in sent)
+    assert all(length <= STEP + seconds * SECOND * FAST + 1e-6 for seconds, length in sent)
     assert line.session.audio == audio_of(2 * SECOND)
     assert line.owner.times_caught_up == 1
     assert line.clock.getDelayedCalls() == []
@@ -144,10 +151,33 @@ def test_finishing_a_live_feed_is_done_at_once() -> None:
 
 def test_positions_are_the_calls() -> None:
     line = Line(kept=1_000, covered=500)
-    line.session.final("a", end=300)
+    line.session.final("a", end=500)
     line.session.final("beyond what it was given", end=2_000)
     line.session.partial("it does not say", end=0)
-    assert [result.end for result in line.owner.heard] == [800, 1_500, 1_500]
+    line.clock.advance(1)
+    line.session.partial("it does not say", end=0)
+    assert [result.end for result in line.owner.heard] == [1_000, 1_000, 1_000, 1_500]
+
+
+def test_partials_without_a_text_are_not_told() -> None:
+    line = Line(kept=1_000)
+    line.session.partial("", end=500)
+    assert line.owner.heard == []
+    assert line.feed.answered_to == 1_000
+
+
+def test_what_a_retired_feed_hears_is_not_remembered_as_told() -> None:
+    line = Line(kept=STEP)
+    line.feed.hand_over(Owner())
+    line.session.final("one two", end=4_000)
+    assert line.told.last is None
+
+
+def test_a_refusal_for_the_pace_makes_the_next_replay_slower() -> None:
+    line = Line(kept=3 * SECOND)
+    line.session.end(RecogniserError("OUT_OF_RANGE", "Audio data is being streamed too fast."))
+    line.open()
+    assert len(line.recogniser.sessions[1].audio) == 2_400
 
 
 def final(end: int, *spans: tuple[int, int]) -> Result:
@@ -156,23 +186,19 @@ def final(end: int, *spans: tuple[int, int]) -> Result:
 
 
 def test_positions_of_words_are_the_calls_and_within_their_final() -> None:
-    line = Line(kept=1_000, covered=500)
-    line.feed.heard(final(300, (100, 200), (200, 320)))
-    line.feed.heard(final(900, (250, 400), (1_200, 1_300)))
-    line.feed.heard(final(0, (920, 950)))
-    line.feed.heard(final(960, (930, 960)))
+    line = Line(kept=8_000, covered=500)
+    line.feed.heard(final(3_000, (1_000, 2_000), (2_000, 3_200)))
+    line.feed.heard(final(6_000, (2_500, 4_000), (9_900, 9_990)))
     assert line.owner.heard == [
-        final(800, (600, 700), (700, 800)),
-        final(1_400, (800, 900), (1_400, 1_400)),
-        final(1_500, (1_420, 1_450)),
-        final(1_460, (1_430, 1_460)),
+        final(3_700, (1_500, 2_500), (2_500, 3_700)),
+        final(6_500, (3_700, 4_500), (6_500, 6_500)),
     ]
 
 
 def test_a_final_without_words_has_no_start() -> None:
     line = Line(kept=1_000, covered=500)
-    line.feed.heard(final(300))
-    assert line.owner.heard == [Result("words", True, 800)]
+    line.feed.heard(final(500))
+    assert line.owner.heard == [Result("words", True, 1_000)]
 
 
 def test_it_knows_when_it_was_answered_and_how_far_it_had_been_fed_then() -> None:
@@ -187,13 +213,15 @@ def test_it_knows_when_it_was_answered_and_how_far_it_had_been_fed_then() -> Non
 def test_its_age_is_that_of_its_audio_where_that_is_more() -> None:
     line = Line(kept=STEP)
     line.clock.advance(0.1)
-    assert line.feed.age == pytest.approx(0.3)
+    assert line.feed.age == pytest.approx(1.0)
     line.clock.advance(0.9)
     assert line.feed.age == pytest.approx(1.0)
+    line.clock.advance(0.5)
+    assert line.feed.age == pytest.approx(1.5)
 
 
 def test_a_dropped_feed_is_silent_and_cancelled() -> None:
-    line = Line(kept=SECOND)
+    line = Line(kept=2 * SECOND)
     line.feed.drop()
     assert line.session.is_aborted
     line.pass_time(1)
@@ -205,7 +233,7 @@ def test_a_dropped_feed_is_silent_and_cancelled() -> None:
 
 
 def test_its_end_is_told_once_and_stops_the_replay() -> None:
-    line = Line(kept=SECOND)
+    line = Line(kept=2 * SECOND)
     line.session.end(BROKEN)
     line.session.end(BROKEN)
     line.pass_time(1)
@@ -219,7 +247,7 @@ def test_a_clean_end_is_one_only_after_everything_was_sent_and_it_was_finished()
     finished.feed.finish()
     finished.session.end()
     assert finished.owner.ends == [None]
-    unfinished, behind = Line(kept=10), Line(kept=SECOND)
+    unfinished, behind = Line(kept=10), Line(kept=2 * SECOND)
     behind.feed.finish()
     for line in (unfinished, behind):
         line.session.end()
@@ -240,8 +268,8 @@ def test_whoever_takes_it_over_is_told_from_then_on() -> None:
 
 
 def test_audio_that_is_forgotten_before_its_turn_is_not_jumped_over() -> None:
-    line = Line(kept=SECOND)
-    line.ledger.give_up(SECOND // 2)
+    line = Line(kept=2 * SECOND)
+    line.ledger.give_up(3 * SECOND // 2)
     line.pass_time(1)
     assert line.session.audio == audio_of(STEP)
     assert line.feed.position < line.ledger.start

@@ -160,3 +160,14 @@ class Ended(grpc.RpcError):
 def test_an_error_of_grpc_s_is_its_status_and_the_server_s_words(details: str | None, words: str) -> None:
     error = error_of(Ended(details))
     assert (error.status, error.words) == ("UNAVAILABLE", words)
+
+
+@pytest.mark.parametrize("text", ["\u200f", "\u200e\u200f ", "\u2067\u2069", "\u200d", " \u00a0", "\ufeff"])
+def test_a_final_of_nothing_that_can_be_seen_has_no_text(text: str) -> None:
+    assert [result.text for result in heard(portion(text, final=True, end=1))] == [""]
+    assert [result.text for result in heard(portion(text, end=1))] == [""]
+    assert utterance(text) is None
+
+
+def test_direction_marks_within_a_text_stay() -> None:
+    assert heard(portion("\u200fשלום", final=True, end=1))[0].text == "\u200fשלום"

@@ -246,3 +246,37 @@ def test_the_key_and_the_path_are_not_shown() -> None:
     endpoint = Endpoint("https://whisper.example.com:8443/v1?token=t", "he", key=KEY)
     assert KEY not in repr(endpoint)
     assert endpoint.place == "https://whisper.example.com:8443"
+
+
+def closes_unsaid(request: Any) -> int:
+    """A server of HTTP/1.0, or one that closes after some answers, and does not say so."""
+    body = json.dumps({"text": "yes"}).encode()
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
+    request.channel.transport.write(head + body)
+    reactor.callLater(0.01, request.channel.transport.abortConnection)
+    return NOT_DONE_YET
+
+
+@on_reactor
+async def test_a_server_that_closes_after_each_answer_loses_no_utterance() -> None:
+    async with asking(closes_unsaid) as (_, whisper):
+        for _ in range(6):
+            assert (await soon(whisper(AUDIO))).text == "yes"
+
+
+@on_reactor
+async def test_a_request_that_is_broken_off_is_asked_again_over_a_connection_of_its_own() -> None:
+    broken = iter([True, True, False])
+    async with asking(lambda request: breaks_off(request) if next(broken) else says("yes")(request)) as (
+        endpoint,
+        whisper,
+    ):
+        assert (await soon(whisper(AUDIO))).text == "yes"
+    assert len(endpoint.requests) == 3
+
+
+@on_reactor
+async def test_one_that_is_always_broken_off_is_asked_three_times() -> None:
+    async with asking(breaks_off) as (endpoint, whisper):
+        assert (await refusal(whisper)).status == "UNAVAILABLE"
+    assert len(endpoint.requests) == 3

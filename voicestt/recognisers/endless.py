@@ -22,7 +22,9 @@ from voicestt.clock import Clock, Timer
 from voicestt.ledger import AudioSource
 from voicestt.recogniser import CallListener, Incident, Recogniser, RecogniserError, Result
 from voicestt.recognisers.feed import Feed
+from voicestt.recognisers.finals import ToldFinals
 from voicestt.recognisers.health import AlwaysHealthy, Health
+from voicestt.recognisers.replay_pace import ReplayPace
 
 _LOOK_SECONDS = 0.5
 _SPEECH_FOR_AN_ALARM = 1.0  # seconds: less may be a cough
@@ -77,11 +79,12 @@ class Endless:
         self._streaming = streaming
         self._limits = limits
         self._jitter = jitter
+        self._pace = ReplayPace()
 
     def open(self, listener: CallListener, ledger: AudioSource) -> "EndlessSession":
         """A session that reads `ledger`; whoever opens it receives into the ledger and covers it by the finals."""
         return EndlessSession(
-            self._clock, self._streaming, self._limits, self._jitter, listener, ledger, self._health
+            self._clock, self._streaming, self._limits, self._jitter, listener, ledger, self._pace, self._health
         )
 
 
@@ -96,9 +99,12 @@ class EndlessSession:
         jitter: Callable[[], float],
         listener: CallListener,
         ledger: AudioSource,
+        pace: ReplayPace,
         health: Health = _ALWAYS_HEALTHY,
     ) -> None:
         self._clock = clock
+        self._pace = pace
+        self._told = ToldFinals()
         self._health = health
         self._streaming = streaming
         self._limits = limits
@@ -198,12 +204,14 @@ class EndlessSession:
             return
         self._skip_silence()
         self._speaking = False
-        self._current = self._new_feed()
+        self._current = self._new_feed(hurries=True)
         if not self._look.is_set and not self._finishing:
             self._look.set(_LOOK_SECONDS, self._look_around)
 
-    def _new_feed(self) -> Feed:
-        return Feed(self._ledger.streams + 1, self._clock, self._streaming, self._ledger, self)
+    def _new_feed(self, *, hurries: bool) -> Feed:
+        number = self._ledger.streams + 1
+        parts = (self._clock, self._streaming, self._ledger)
+        return Feed(number, *parts, self, self._pace, self._told, hurries=hurries)
 
     def _skip_silence(self) -> None:
         uncovered = self._ledger.uncovered()
@@ -223,7 +231,7 @@ class EndlessSession:
             return
         if not self._speaking:
             self._skip_silence()
-        feed = self._new_feed()
+        feed = self._new_feed(hurries=False)
         self._successor = feed
         if not feed.is_behind:
             self.feed_caught_up(feed)

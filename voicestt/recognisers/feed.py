@@ -1,17 +1,14 @@
 """One stream of an endless conversation: which part of the call it owns, and how its audio gets there."""
 
-from dataclasses import replace
+from collections import deque
 from typing import Protocol
 
 from voicestt import mulaw
 from voicestt.clock import Clock, Timer
 from voicestt.ledger import AudioSource
 from voicestt.recogniser import Recogniser, RecogniserError, Result, Session
-from voicestt.recognisers.positions import moved
-
-REPLAY_STEP_SECONDS = 0.1
-REPLAY_SPEED = 3  # times real time: faster, and Google says "streamed too fast"
-_REPLAY_STEP = int(REPLAY_STEP_SECONDS * REPLAY_SPEED * mulaw.BYTES_PER_SECOND)  # 4,800 bytes as LINEAR16
+from voicestt.recognisers.finals import LATENCY_SECONDS, StreamFinals, ToldFinals
+from voicestt.recognisers.replay_pace import REPLAY_STEP_SECONDS, ReplayPace
 
 
 class FeedOwner(Protocol):
@@ -33,11 +30,21 @@ class FeedOwner(Protocol):
 class Feed:
     """A stream that begins at position `start` of the call, and is given everything from there on, in order.
 
-    What was there before it is sent first, no faster than three times real time; live audio waits for its turn.
+    What was there before it is sent first, at the process's `pace`; live audio waits for its turn. `told` are the
+    finals that the call's streams have told. One that does not hurry takes its time to catch up.
     """
 
     def __init__(
-        self, number: int, clock: Clock, recogniser: Recogniser, ledger: AudioSource, owner: FeedOwner
+        self,
+        number: int,
+        clock: Clock,
+        recogniser: Recogniser,
+        ledger: AudioSource,
+        owner: FeedOwner,
+        pace: ReplayPace,
+        told: ToldFinals,
+        *,
+        hurries: bool = True,
     ) -> None:
         self.number = number
         self.start = ledger.start
@@ -49,7 +56,11 @@ class Feed:
         self._owner: FeedOwner | None = owner
         self.answered_to = self.start
         self._cursor = self.start
-        self._final_to = self.start
+        self._pace = pace
+        self._hurries = hurries
+        self._finals = StreamFinals(self.start, told)
+        self._sent: deque[tuple[float, int]] = deque()
+        self._sent_before = self.start
         self._timer = Timer(clock)
         self._finishing = False
         self._session: Session = recogniser.open(self)
@@ -87,8 +98,9 @@ class Feed:
         return self._session.backlog
 
     def hand_over(self, owner: FeedOwner) -> None:
-        """From here on `owner` is told."""
+        """From here on `owner` is told, and nobody else: what this stream says is not remembered as told."""
         self._owner = owner
+        self._finals = StreamFinals(self.start, ToldFinals())
 
     def drop(self) -> None:
         """Nobody listens any more, and the stream is cancelled."""
@@ -97,40 +109,50 @@ class Feed:
         self._session.abort()
 
     def heard(self, result: Result) -> None:
-        """From the stream: its own time becomes the call's; where it says none, it has heard all it was given."""
+        """From the stream: its own time becomes the call's. What was told before, or is no words, is left out."""
         self.answered_at = self._clock.seconds()
         self.answered_to = self._cursor
-        if self._owner is not None:
-            end = min(self.start + result.end, self._cursor) if result.end else self._cursor
-            placed = self._place(result, end) if result.is_final else replace(result, end=end)
+        if self._owner is None:
+            return
+        sent_before = self._sent_before_latency()
+        placed: Result | None = None
+        if result.is_final:
+            placed = self._finals.final(result, self._cursor, sent_before)
+        elif result.text:
+            placed = self._finals.partial(result, self._cursor, sent_before)
+        if placed is not None:
             self._owner.feed_heard(self, placed)
 
     def ended(self, error: RecogniserError | None) -> None:
         """From the stream; one that ends well before it was finished has not heard everything."""
         if error is None and (not self._finishing or self.is_behind):
             error = RecogniserError("OK", "the recogniser closed the stream before it was finished")
+        if error is not None:
+            self._pace.failed(error)
         self._timer.cancel()
         owner, self._owner = self._owner, None
         if owner is not None:
             owner.feed_ended(self, error)
 
-    def _place(self, final: Result, end: int) -> Result:
-        # Finals are of consecutive portions of the audio: no word of one lies within the one before.
-        placed = moved(final, self.start, end, self._final_to)
-        if final.end:
-            self._final_to = max(self._final_to, end)
-        return placed
+    def _sent_before_latency(self) -> int:
+        """What had been sent so long ago that a final which comes now can be about it."""
+        latest = self._clock.seconds() - LATENCY_SECONDS
+        while self._sent and self._sent[0][0] <= latest:
+            self._sent_before = self._sent.popleft()[1]
+        return self._sent_before
 
     def _send(self, audio: bytes) -> None:
         self._ledger.hand(self.number, self._cursor, self._cursor + len(audio))
         self._cursor += len(audio)
         self.written_at = self._clock.seconds()
+        self._sent_before_latency()
+        self._sent.append((self.written_at, self._cursor))
         self._session.write(audio)
 
     def _replay(self) -> None:
         # A stream's own time must not jump: one whose audio was given up before it was sent is replaced.
         if self._cursor >= self._ledger.start:
-            audio = self._ledger.read(self._cursor, _REPLAY_STEP)
+            audio = self._ledger.read(self._cursor, self._pace.step(hurries=self._hurries))
             if audio:
                 self._send(audio)
         if self._cursor < self._ledger.received:

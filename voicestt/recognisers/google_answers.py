@@ -11,6 +11,7 @@ from typing import Any
 
 import grpc
 
+from voicestt.punctuation import visible
 from voicestt.recogniser import RecogniserError, Result, Word
 from voicestt.recognisers.google_dialect import Dialect
 from voicestt.recognisers.google_v1 import GOOGLE_V1
@@ -56,7 +57,7 @@ def utterance_of(response: Any, clean_final: Clean = unchanged, api: Dialect = G
     """The final in a raw RecognizeResponse, whose results are portions of it; None if nothing was understood."""
     portions = [portion for portion in response.results if portion.alternatives]
     text = "".join(portion.alternatives[0].transcript for portion in portions).strip()
-    if not text:
+    if not visible(text):
         return None
     confidence = min(portion.alternatives[0].confidence for portion in portions)
     words = _all_words(portions, clean_final, api)
@@ -76,19 +77,19 @@ def error_from(code: grpc.StatusCode, details: str | None) -> RecogniserError:
 def _final(portion: Any, clean: Clean, api: Dialect) -> Result:
     best = portion.alternatives[0]
     end = position(api.end_of(portion))
-    final = Result(clean(best.transcript), True, end, confidence=best.confidence, source=STREAMING)
+    final = Result(visible(clean(best.transcript)), True, end, confidence=best.confidence, source=STREAMING)
     return _with_words(final, words_of(best.words, clean, api))
 
 
 def _partial(interims: Iterable[Any], clean: Clean, api: Dialect) -> Result:
     interims = list(interims)
     text = "".join(portion.alternatives[0].transcript for portion in interims)
-    return Result(clean(text), False, position(api.end_of(interims[-1])), stability=interims[0].stability)
+    return Result(visible(clean(text)), False, position(api.end_of(interims[-1])), stability=interims[0].stability)
 
 
 def _all_words(portions: Iterable[Any], clean: Clean, api: Dialect) -> tuple[Word, ...]:
     best = [portion.alternatives[0] for portion in portions]
-    if not all(alternative.words for alternative in best if alternative.transcript.strip()):
+    if not all(alternative.words for alternative in best if visible(alternative.transcript)):
         return ()
     return words_of(chain.from_iterable(alternative.words for alternative in best), clean, api)
 

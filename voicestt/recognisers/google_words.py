@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from voicestt import mulaw
+from voicestt.punctuation import visible
 from voicestt.recogniser import Word
 from voicestt.recognisers.google_dialect import Dialect
 
@@ -25,7 +26,7 @@ def words_of(infos: Iterable[Any], clean: Callable[[str], str], api: Dialect) ->
         if span is None or span[0] < start or span[1] < max(end, span[0]):
             return ()
         start, end = span
-        text = clean(info.word).strip()
+        text = visible(clean(info.word).strip())
         if text:
             words.append(Word(text, start, end))
     return tuple(words)

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.web.client import Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
 
 from voicestt.http_bodies import Whole, read_body
+from voicestt.punctuation import visible
 from voicestt.recogniser import RecogniserError, Result
 from voicestt.recognisers.few_at_once import FewAtOnce
 from voicestt.recognisers.google_answers import Clean, unchanged
@@ -21,6 +23,7 @@ from voicestt.recognisers.transcription_form import form_of
 from voicestt.recognisers.whisper import SOURCE
 
 CONNECTIONS: Final = 4
+_ATTEMPTS: Final = 3
 _CONNECT_SECONDS: Final = 5.0
 _WHOLE_SECONDS: Final = 30.0
 # Less than the five seconds after which uvicorn, behind most of these endpoints, closes an idle connection.
@@ -66,6 +69,8 @@ class WhisperHttp:
         self._connections.maxPersistentPerHost = CONNECTIONS
         self._connections.cachedConnectionTimeout = _IDLE_SECONDS
         self._agent: Any = Agent(reactor, connectTimeout=_CONNECT_SECONDS, pool=self._connections)
+        once = HTTPConnectionPool(reactor, persistent=False)
+        self._fresh: Any = Agent(reactor, connectTimeout=_CONNECT_SECONDS, pool=once)
         self._under_way: set[Deferred[tuple[int, bytes]]] = set()
         self._turns = FewAtOnce(lambda audio: Deferred.fromCoroutine(self._ask(audio)), at_once=CONNECTIONS)
 
@@ -82,7 +87,7 @@ class WhisperHttp:
         await self._connections.closeCachedConnections()
 
     async def _ask(self, audio: bytes) -> Result | None:
-        asking = Deferred.fromCoroutine(self._post(audio))
+        asking = Deferred.fromCoroutine(self._post_until_answered(audio))
         time_out = self._reactor.callLater(self._seconds, asking.cancel)
         self._under_way.add(asking)
         try:
@@ -97,12 +102,23 @@ class WhisperHttp:
                 time_out.cancel()
         return self._result(status, body)
 
-    async def _post(self, audio: bytes) -> tuple[int, bytes]:
+    async def _post_until_answered(self, audio: bytes) -> tuple[int, bytes]:
+        # A kept connection may be closed under the request: by a server of HTTP/1.0, or one that closes after some
+        # answers. To be asked again changes nothing there, so it is done, over a connection of its own.
+        for attempt in range(1, _ATTEMPTS):
+            try:
+                return await self._post(self._agent if attempt == 1 else self._fresh, audio)
+            except Exception as problem:
+                if not _is_broken_off(problem):
+                    raise
+        return await self._post(self._fresh, audio)
+
+    async def _post(self, agent: Any, audio: bytes) -> tuple[int, bytes]:
         form = form_of(audio, {"model": self.endpoint.model, "language": self.endpoint.language})
         headers = Headers({"Content-Type": [form.content_type], "Accept": ["application/json"]})
         if self.endpoint.key is not None:
             headers.setRawHeaders("Authorization", [f"Bearer {self.endpoint.key}"])
-        response = await self._agent.request(b"POST", self.endpoint.url.encode(), headers, Whole(form.body))
+        response = await agent.request(b"POST", self.endpoint.url.encode(), headers, Whole(form.body))
         return response.code, await read_body(response, _LONGEST_ANSWER)
 
     def _result(self, status: int, body: bytes) -> Result | None:
@@ -113,7 +129,7 @@ class WhisperHttp:
         if text is None:
             raise self._error("INTERNAL", f'answered without {{"text": …}} in JSON: {self._excerpt(body)}')
         text = self._clean(" ".join(text.split()))
-        return Result(text, is_final=True, source=SOURCE) if text else None
+        return Result(text, is_final=True, source=SOURCE) if visible(text) else None
 
     def _error(self, status: str, what: str) -> RecogniserError:
         return RecogniserError(status, f"the Whisper endpoint {self.endpoint.place} {what}")
@@ -139,3 +155,11 @@ def _words(problem: Exception) -> str:
     reasons = getattr(problem, "reasons", None)
     cause = reasons[0].value if reasons else problem
     return f"{type(cause).__name__}: {cause}"[:_LONGEST_PROBLEM]
+
+
+def _is_broken_off(problem: Exception) -> bool:
+    """Whether the connection ended before the answer did, and not because it was given up here."""
+    causes = [reason.value for reason in getattr(problem, "reasons", [])] or [problem]
+    if any(isinstance(cause, CancelledError) for cause in causes):
+        return False
+    return any(isinstance(cause, ConnectionAborted | ConnectionDone | ConnectionLost) for cause in causes)
