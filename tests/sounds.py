@@ -60,7 +60,7 @@ def tones(seconds: float, *frequencies: float) -> Wave:
 
 def cadence(wave: Wave, on: float, off: float) -> Wave:
     """`wave`, `on` seconds of it and `off` seconds of silence in turn."""
-    return wave * (np.arange(len(wave)) / _RATE % (on + off) < on)
+    return np.asarray(wave * (np.arange(len(wave)) / _RATE % (on + off) < on))
 
 
 def _music(seconds: float) -> Wave:
@@ -83,7 +83,7 @@ def _dtmf(seconds: float) -> Wave:
     rows, columns = (697, 770, 852, 941), (1_209, 1_336, 1_477)
     chance = _chance(4)
     keys = [cadence(tones(0.3, chance.choice(rows), chance.choice(columns)), 0.12, 0.18) for _ in range(400)]
-    return np.concatenate(keys)[: round(seconds * _RATE)]
+    return np.asarray(np.concatenate(keys)[: round(seconds * _RATE)])
 
 
 def _fax(seconds: float) -> Wave:
@@ -116,7 +116,7 @@ def _breath(seconds: float) -> Wave:
 
 
 def _car(seconds: float) -> Wave:
-    engine = sum(tones(seconds, 45.0 * number) / number for number in range(2, 8))
+    engine = np.sum([tones(seconds, 45.0 * number) / number for number in range(2, 8)], axis=0)
     return np.asarray(at_level(coloured(seconds, 60, 1_200, slope=1.0, seed=7), -20) + at_level(engine, -26))
 
 

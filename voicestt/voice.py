@@ -1,9 +1,9 @@
 """Whether there is a voice in a piece of audio, or in a call.
 
 webrtcvad judges 20 ms frames; its lenient mode hears a voice in much that is none, its strict mode misses some,
-and nearly everything of a talker at -50 dBFS. A fresh one takes its first frames for a voice whatever they are, so a
-call has one that runs on (`VoiceTrack`). Silero's model tells speech from other sounds far better, at sixty times
-the cost (7 ms of CPU for a second of a call; the whole call costs 2.3): where it matters, the recogniser itself is
+and nearly everything of a talker at -50 dBFS. A fresh one takes its first frames for a voice whatever they are, so
+a call has one that runs on (`VoiceTrack`). Silero's model tells speech from other sounds far better, at sixty
+times the cost (7 ms of CPU for a second of a call; the whole call costs 2.3): where it matters, the recogniser itself is
 asked instead, see `recognisers.hang_detection`.
 """
 
@@ -19,7 +19,7 @@ _PRE_ROLL = mulaw.BYTES_PER_SECOND // 2
 
 
 class VoiceTrack:
-    """Where there may be a voice in a call's audio, from the ledger: each frame is judged once, in order, leniently."""
+    """Where there may be a voice in a call's audio: each frame is judged once, in order, leniently."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger

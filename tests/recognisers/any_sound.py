@@ -1,6 +1,6 @@
 """A recogniser of any sound: it knows where in the call words are, and understands them however quiet they are.
 
-A word is understood by a stream that was given all of it. The words are stretches of a recording in which it is loud.
+A word is understood by a stream that was given all of it. Words are loud stretches of a recording.
 """
 
 from collections.abc import Sequence
@@ -101,7 +101,7 @@ class HearingStream:
 
     def _answer(self, given: int) -> None:
         if self.is_over or self.habit.is_mute:
-            return
+            return None
         words = self._pending(given)
         for before, (start, _end) in pairwise([*words, (given, given)]):
             if start - before[1] >= _PAUSE:

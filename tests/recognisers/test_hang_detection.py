@@ -143,7 +143,7 @@ def test_what_a_living_stream_has_answered_with_silence_is_not_sent_again() -> N
     call.say(sound("babble", 90))
     assert call.ledger.account.uncovered < 45 * SECOND
     handed = call.ledger.account.handed
-    call.streams[0]._listener.ended(None)  # noqa: SLF001  # it breaks
+    call.streams[0]._listener.ended(None)  # it breaks
     for _ in range(200):
         call.clock.advance(0.1)
     assert call.ledger.account.handed - handed < 45 * SECOND

@@ -36,8 +36,9 @@ class Limits:
     """When a stream is replaced, in seconds; all but `hold` and `silent` are about the stream's own life.
 
     soft: replaced at the next final or silence; hard: replaced in any case; hold: closed when no audio comes;
-    silent: speech, no answer, and a second stream that shows the fault to be the stream's; queue: audio that waits to be sent; drain: the wait for the last final. So many
-    failures as `restarts` within `window` are borne, one more is the end.
+    silent: speech, no answer, and a second stream that shows the fault to be the stream's; queue: audio that waits
+    to be sent; drain: the wait for the last final. So many failures as `restarts` within `window` are borne, one
+    more is the end.
     """
 
     soft: float = 240.0

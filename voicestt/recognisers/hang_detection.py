@@ -1,6 +1,6 @@
 """Whether a stream that answers nothing is hung, or only has nothing to answer.
 
-Google answers nothing to music, tones, noise and other sound without words, so silence alone is no sign of illness.
+Google answers nothing to music, tones, noise and other sounds without words: silence alone is no sign of illness.
 A stream under suspicion, because there was something like a voice and no answer for longer than this service has
 been late before, is compared with a second stream, which is given the newest seconds once and is then half-closed:
 
@@ -63,7 +63,7 @@ class _Verdict(Enum):
 
 
 class HangDetector:
-    """Watches the streams of one call. `silent` is how many seconds a hung stream may take to be noticed, about."""
+    """Watches the streams of one call. In about `silent` seconds a hung one is noticed."""
 
     def __init__(
         self, clock: Clock, streaming: Recogniser, ledger: Ledger, silent: float, habits: ServiceHabits
@@ -88,7 +88,7 @@ class HangDetector:
         return self._voices
 
     def wordless_until(self) -> int:
-        """Up to which position there is no word: it is silent, or a stream that lives has answered nothing to it."""
+        """The position up to which there is no word: silence, or what a living stream answered nothing to."""
         return self._voices.silent_until(max(self._ledger.start, self._wordless_to))
 
     def answered(self, feed: Feed, now: float) -> None:
@@ -147,7 +147,8 @@ class HangDetector:
     @property
     def _patience(self) -> float:
         usual = max(_SUSPECTS * self._silent, 1 + _LATE * self._habits.lateness)
-        return max(usual, min(_LONGEST_PATIENCE, usual * _GROWTH**self._false_alarms))
+        grown: float = usual * _GROWTH**self._false_alarms
+        return max(usual, min(_LONGEST_PATIENCE, grown))
 
     def _compare(self, feed: Feed, speaking: bool) -> None:
         end = feed.position
