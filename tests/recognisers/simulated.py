@@ -105,7 +105,8 @@ NO_ROUTE = RecogniserError("UNAVAILABLE", "no route")
 class Manner:
     """How a stream behaves: its answers' latency and the pause that ends an utterance for it; the error that
     ends it once it has `fails_after` bytes (None: never; 0: before anything), or on half-close; whether it is deaf
-    and answers nothing at all, or hangs once it is half-closed, or then ends well without the final that is due.
+    and answers nothing at all, or hangs once it is half-closed, or then ends well without the final that is due;
+    or whether it lives and finds no words.
     """
 
     latency: float = 0.3
@@ -115,6 +116,7 @@ class Manner:
     is_deaf: bool = False
     hangs_at_finish: bool = False
     forgets_final: bool = False
+    finds_no_words: bool = False
     pause: int = 2_000
 
 
@@ -205,7 +207,7 @@ class Stream:
         self.end(None)
 
     def _pending(self, given: int) -> list[Word]:
-        if given < 64:
+        if given < 64 or self._manner.finds_no_words:
             return []
         if not self.audio.strip(mulaw.SILENCE):
             return []  # a probe's

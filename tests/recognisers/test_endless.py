@@ -32,6 +32,7 @@ TICK = 0.05
 SILENCE = SPEECH[:400]
 LOUD = b"\x00" * 160
 DEAF = Manner(is_deaf=True)
+WORDLESS = Manner(finds_no_words=True)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -515,9 +516,10 @@ def test_one_who_hears_may_abort(talk: Conversation) -> None:
 
 
 def test_noise_without_words_is_not_kept_for_ever() -> None:
-    talk = Conversation(replace(LIMITS, soft=1_000.0, hard=1_000.0, silent=1_000.0))
-    talk.world.manner = DEAF
+    talk = Conversation(replace(LIMITS, soft=1_000.0, hard=1_000.0))
+    talk.world.manner = WORDLESS
     talk.play(70, SILENCE[:240] + LOUD)
+    assert talk.heard.kinds == []
     account = talk.ledger.account
     assert account.given_up == 0
     assert account.uncovered <= 46 * SECOND

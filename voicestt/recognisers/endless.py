@@ -17,22 +17,20 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from voicestt import mulaw, voice
+from voicestt import mulaw
 from voicestt.clock import Clock, Timer
 from voicestt.ledger import AudioSource
 from voicestt.recogniser import CallListener, Incident, Recogniser, RecogniserError, Result
 from voicestt.recognisers.feed import Feed
 from voicestt.recognisers.finals import ToldFinals
+from voicestt.recognisers.hang_detection import HangDetector, ServiceHabits
 from voicestt.recognisers.health import AlwaysHealthy, Health
 from voicestt.recognisers.replay_pace import ReplayPace
 
 _LOOK_SECONDS = 0.5
-_SPEECH_FOR_AN_ALARM = 1.0  # seconds: less may be a cough
 _FILLED, _FULL = 0.8, 0.95  # of what is kept at most
 _OF_RETENTION = 0.6  # the rest is for the time in which the words are waited for
 _BETWEEN_WORDS = mulaw.BYTES_PER_SECOND // 5
-_STEADY = 0.95
-_PATIENCE_WITH_NOISE = 4  # times as much: it may be a voice in a noisy place after all
 _SILENCE_KEPT = 10 * mulaw.BYTES_PER_SECOND
 _PATIENCE_WITH_SUCCESSOR = 1.0  # caught up, but silent: the speech it was given may hold no word
 
@@ -42,9 +40,10 @@ class Limits:
     """When a stream is replaced, in seconds; all but `hold` and `silent` are about the stream's own life.
 
     soft: replaced at the next final or silence; hard: replaced in any case; hold: closed when no audio comes;
-    silent: speech and no answer; queue: audio that waits to be sent; drain: the wait for the last final. So many
-    failures as `restarts` within `window` are borne, one more is the end. `monologue`: so much audio without a
-    final is borne, then the stream is half-closed for its words.
+    silent: speech, no answer, and a second stream that shows the fault to be the stream's; queue: audio that waits
+    to be sent; drain: the wait for the last final. So many failures as `restarts` within `window` are borne, one
+    more is the end. `monologue`: so much audio without a final is borne, then the stream is half-closed for its
+    words.
     """
 
     soft: float = 240.0
@@ -80,12 +79,13 @@ class Endless:
         self._limits = limits
         self._jitter = jitter
         self._pace = ReplayPace()
+        self._habits = ServiceHabits()
 
     def open(self, listener: CallListener, ledger: AudioSource) -> "EndlessSession":
         """A session that reads `ledger`; whoever opens it receives into the ledger and covers it by the finals."""
-        return EndlessSession(
-            self._clock, self._streaming, self._limits, self._jitter, listener, ledger, self._pace, self._health
-        )
+        hangs = HangDetector(self._clock, self._streaming, ledger, self._limits.silent, self._habits)
+        parts = (self._clock, self._streaming, self._limits, self._jitter)
+        return EndlessSession(*parts, listener, ledger, self._pace, hangs, self._health)
 
 
 class EndlessSession:
@@ -100,6 +100,7 @@ class EndlessSession:
         listener: CallListener,
         ledger: AudioSource,
         pace: ReplayPace,
+        hangs: HangDetector,
         health: Health = _ALWAYS_HEALTHY,
     ) -> None:
         self._clock = clock
@@ -118,7 +119,7 @@ class EndlessSession:
         self._speaking = False
         self._failures: deque[float] = deque(maxlen=limits.restarts + 1)
         self._no_successor_before = 0.0
-        self._unanswered = _Unanswered()
+        self._hangs = hangs
         self._look = Timer(clock)
         self._opening = Timer(clock)
         self._drain = Timer(clock)
@@ -140,6 +141,7 @@ class EndlessSession:
         """No more audio: the last finals come, then the end."""
         self._finishing = True
         self._drop_successor()
+        self._hangs.stop()
         self._look.cancel()
         self._drain.set(self._limits.drain, self._last_final_is_late)
         if self._opening.is_set:
@@ -175,6 +177,7 @@ class EndlessSession:
         if feed is not self._current or self._listener is None:
             return
         self._speaking = not result.is_final
+        self._hangs.answered(feed, self._clock.seconds())
         self._listener.heard(result)
         if result.is_final and self._listener is not None:
             self._after_final()
@@ -195,7 +198,8 @@ class EndlessSession:
         """A stream is live; a successor is given a moment to answer, and then takes charge without."""
         if self._successor is None or feed is not self._successor:
             return
-        silent = not self._speaking or voice.is_silent(self._ledger.uncovered().audio)
+        ledger = self._ledger
+        silent = not self._speaking or not self._hangs.voices.seconds_of_speech(ledger.start, ledger.received)
         self._successor_patience.set(0 if silent else _PATIENCE_WITH_SUCCESSOR, self._promote)
 
     def _open(self) -> None:
@@ -214,8 +218,7 @@ class EndlessSession:
         return Feed(number, *parts, self, self._pace, self._told, hurries=hurries)
 
     def _skip_silence(self) -> None:
-        uncovered = self._ledger.uncovered()
-        self._ledger.pass_over(uncovered.start + voice.silent_until(uncovered.audio))
+        self._ledger.pass_over(self._hangs.wordless_until())
 
     # -- the seam
 
@@ -230,7 +233,8 @@ class EndlessSession:
         if self._resting or self._finishing:
             return
         if not self._speaking:
-            self._skip_silence()
+            self._let_go_of_silence()
+        self._hangs.stop()
         feed = self._new_feed(hurries=False)
         self._successor = feed
         if not feed.is_behind:
@@ -264,6 +268,7 @@ class EndlessSession:
             self._replace_after(error)
 
     def _replace_after(self, error: RecogniserError) -> None:
+        self._hangs.stop()
         began = self._clock.seconds()
         if self._current is not None:
             began = self._current.opened_at
@@ -313,6 +318,7 @@ class EndlessSession:
     def _stop_everything(self) -> None:
         for timer in (self._look, self._opening, self._drain):
             timer.cancel()
+        self._hangs.stop()
         self._drop_successor()
         current, self._current = self._current, None
         if current is not None:
@@ -330,12 +336,14 @@ class EndlessSession:
             self._drop_successor()
         trouble = self._trouble_with(feed)
         if trouble is not None:
+            if self._hangs.is_service_mute:
+                self._health.doubt(str(trouble))
             self._replace_after(trouble)
         elif self._is_on_hold(feed) or self._must_give_its_words():
             self._rest(feed)
         elif self._is_due(feed):
             self._begin_successor()
-        elif not self._speaking:
+        elif not self._speaking and self._ledger.kept > _SILENCE_KEPT:
             self._let_go_of_silence()
 
     def _trouble_with(self, feed: Feed) -> RecogniserError | None:
@@ -345,11 +353,8 @@ class EndlessSession:
         if feed.backlog > limits.queue * mulaw.BYTES_PER_SECOND:
             waiting = mulaw.seconds(feed.backlog)
             return RecogniserError("DEADLINE_EXCEEDED", f"{waiting:.1f} s of audio wait to be sent")
-        waited = self._unanswered.waited(feed, self._ledger, self._clock.seconds())
-        patience = limits.silent * (_PATIENCE_WITH_NOISE if self._unanswered.is_steady else 1)
-        if waited >= patience:
-            return RecogniserError("DEADLINE_EXCEEDED", f"speech, and no answer for {waited:.1f} s")
-        return None
+        may_compare = self._successor is None  # which is a comparison too
+        return self._hangs.trouble_with(feed, speaking=self._speaking, may_compare=may_compare)
 
     def _is_due(self, feed: Feed) -> bool:
         if self._successor is not None or self._clock.seconds() < self._no_successor_before:
@@ -357,12 +362,12 @@ class EndlessSession:
         return feed.age >= self._limits.hard or (feed.age >= self._limits.soft and not self._speaking)
 
     def _let_go_of_silence(self) -> None:
-        """Without words under way, silence need not be kept; nor noise that the stream has had for long."""
-        kept = self._ledger.kept
-        if kept > _SILENCE_KEPT:
-            self._skip_silence()
-        if kept > self._ledger.most * 3 // 4:
-            self._ledger.pass_over(self._ledger.start + self._ledger.most // 4)
+        """Without words under way, silence need not be kept, nor what a living stream has answered with silence.
+
+        What a stream was not given yet is kept: its time must not jump.
+        """
+        given = min(feed.position for feed in (self._current, self._successor) if feed is not None)
+        self._ledger.pass_over(min(self._hangs.wordless_until(), given))
 
     def _is_on_hold(self, feed: Feed) -> bool:
         return self._clock.seconds() - feed.written_at >= self._limits.hold
@@ -373,13 +378,15 @@ class EndlessSession:
         most = min(_OF_RETENTION * self._ledger.most, self._limits.monologue * mulaw.BYTES_PER_SECOND)
         if not self._speaking or kept < _FILLED * most:
             return False
-        newest = self._ledger.read(self._ledger.received - _BETWEEN_WORDS, _BETWEEN_WORDS)
-        return kept >= _FULL * most or voice.seconds_of_speech(newest) == 0
+        end = self._ledger.received
+        is_between = self._hangs.voices.seconds_of_speech(end - _BETWEEN_WORDS, end) == 0
+        return kept >= _FULL * most or is_between
 
     def _rest(self, feed: Feed) -> None:
         # A hold: Google ends a stream without audio after 10 s, as an error. The last words come before that.
         # Or a monologue: half-closed, Google gives its words; what is said meanwhile waits for the next stream.
         self._resting = True
+        self._hangs.stop()
         self._drop_successor()
         self._drain.set(self._limits.drain, lambda: self._replace_after(self._no_last_final()))
         feed.finish()
@@ -402,40 +409,6 @@ class EndlessSession:
     def _tell(self, kind: str, why: str) -> None:
         if self._listener is not None:
             self._listener.happened(Incident(kind, why))
-
-
-class _Unanswered:
-    """How much speech a stream has been given since it last answered, judged a look at a time, and since when."""
-
-    def __init__(self) -> None:
-        self._about: tuple[Feed, float] | None = None
-        self._judged_to = 0
-        self._judged = 0.0
-        self._speech = 0.0
-        self._since = 0.0
-
-    @property
-    def is_steady(self) -> bool:
-        """Whether it never pauses: people do, music and noise do not, and those have no answer."""
-        return self._speech > _STEADY * self._judged
-
-    def waited(self, feed: Feed, ledger: AudioSource, now: float) -> float:
-        """For how many seconds there has been speech that needs an answer; 0 while there was too little of it."""
-        if self._about != (feed, feed.answered_at):
-            self._about = feed, feed.answered_at
-            self._judged_to = feed.answered_to
-            self._judged = self._speech = 0.0
-        if self._speech < _SPEECH_FOR_AN_ALARM:
-            self._since = now - _SPEECH_FOR_AN_ALARM
-        self._judge(ledger, feed.position)
-        return now - self._since if self._speech >= _SPEECH_FOR_AN_ALARM else 0.0
-
-    def _judge(self, ledger: AudioSource, end: int) -> None:
-        start = max(self._judged_to, ledger.start)
-        if end > start:
-            self._speech += voice.seconds_of_speech(ledger.read(start, end - start))
-            self._judged += mulaw.seconds(end - start)
-            self._judged_to = end
 
 
 class Retired:

@@ -49,6 +49,10 @@ class Health(Protocol):
         """Something that began at `began` was answered."""
         ...
 
+    def doubt(self, reason: str) -> None:
+        """Ask nothing of the service until a probe has shown that it works."""
+        ...
+
     def slot(self) -> float:
         """Reserve a place for one more stream; how many seconds it has to wait for it."""
         ...
@@ -64,6 +68,9 @@ class AlwaysHealthy:
         """Ignored."""
 
     def succeeded(self, began: float) -> None:
+        """Ignored."""
+
+    def doubt(self, reason: str) -> None:
         """Ignored."""
 
     def slot(self) -> float:
