@@ -26,6 +26,7 @@ from voicestt.server.signatures import Headers, SignatureCheck
 _UPGRADE_REQUIRED = 426
 _TOO_LARGE = 413
 _LARGEST_BODY = 65_536
+_MOST_FIELDS = 5_000  # a body of 64 KiB holds no more that mean anything
 _FORM = b"application/x-www-form-urlencoded"
 
 Form = Mapping[str, Sequence[str]]
@@ -60,7 +61,7 @@ class Webhooks:
         self._feed = feed
         self._more_health = more_health
         self._door = Door(feed)
-        self._twiml = twiml.connect_stream(public_host)
+        self._twiml = twiml.connect_stream(public_host.lower())
 
     @app.route(twiml.INCOMING_CALL, methods=["GET", "POST"])
     @app.route(twiml.INCOMING_CALL + "/", methods=["GET", "POST"])
@@ -236,7 +237,7 @@ def _body(request: Request) -> bytes | None:
 
 def _parsed(text: str) -> Form:
     try:
-        return parse_qs(text, keep_blank_values=True, max_num_fields=200)
+        return parse_qs(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
     except ValueError:
         return {}
 
