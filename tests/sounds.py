@@ -112,7 +112,8 @@ def _babble(seconds: float) -> Wave:
 
 def _breath(seconds: float) -> Wave:
     swell = np.maximum(0, np.sin(2 * np.pi * 0.35 * _time(seconds))) ** 2
-    return coloured(seconds, 200, 3_000, slope=0.7, seed=6) * swell
+    breath: Wave = coloured(seconds, 200, 3_000, slope=0.7, seed=6) * swell
+    return breath
 
 
 def _car(seconds: float) -> Wave:

@@ -1,6 +1,10 @@
+import subprocess
+import sys
+
+import pytest
 from twisted.internet.task import Clock
 
-from voicestt.clock import Timer
+from voicestt.clock import Timer, use_monotonic_time
 
 
 def test_it_acts_once_after_the_wait() -> None:
@@ -54,3 +58,22 @@ def test_cancelled_it_does_nothing_and_leaves_nothing() -> None:
     assert clock.getDelayedCalls() == []
     clock.advance(5)
     assert acted == []
+
+
+@pytest.mark.parametrize("place", ["command", "plugin"])
+@pytest.mark.parametrize("by", [-3_600, 3_600])
+def test_a_reactor_does_what_is_due_whatever_the_wall_clock_is_set_to(place: str, by: int) -> None:
+    command = [sys.executable, "-P", "-m", "tests.shifted_clock", str(by), place]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert done.stdout == "fired\n", done.stderr
+
+
+def test_a_reactors_clock_goes_on_from_where_it_was() -> None:
+    reactor = Clock()
+    reactor.advance(1_795_000_000.0)
+    use_monotonic_time(reactor)
+    steady = reactor.seconds
+    assert steady() == pytest.approx(1_795_000_000.0, abs=5)
+    assert steady() <= steady()
+    use_monotonic_time(reactor)
+    assert reactor.seconds is steady, "asked again, nothing changes"

@@ -118,7 +118,7 @@ def test_an_empty_variable_is_one_that_is_not_set(empty: str) -> None:
     ],
 )
 def test_the_public_host_may_be_pasted(pasted: str) -> None:
-    assert settings_of(PUBLIC_HOST=pasted).public_host == "voice.example.com"
+    assert settings_of(PUBLIC_HOST=pasted).public_host.lower() == "voice.example.com"
 
 
 def test_the_public_host_may_have_a_port() -> None:
@@ -257,3 +257,17 @@ def test_the_proxies_are_addresses_and_networks() -> None:
 def test_what_is_no_proxy_is_refused_in_words(proxies: str) -> None:
     with pytest.raises(BadSettings, match=r"TRUSTED_PROXIES is not a list of addresses or networks"):
         Settings.from_environment({**ENVIRONMENT, "TRUSTED_PROXIES": proxies})
+
+
+def test_several_auth_tokens_are_separated_by_commas() -> None:
+    environ = {"PUBLIC_HOST": "h", "TWILIO_AUTH_TOKEN": "first, second"}
+    assert Settings.from_environment(environ).twilio_auth_tokens == ("first", "second")
+    with pytest.raises(BadSettings, match="nothing but commas"):
+        Settings.from_environment({**environ, "TWILIO_AUTH_TOKEN": ",,"})
+
+
+def test_a_host_keeps_its_capitals_and_a_path_is_refused_in_words() -> None:
+    environ = {"PUBLIC_HOST": "https://Voice.Example.com/", "TWILIO_AUTH_TOKEN": "t"}
+    assert Settings.from_environment(environ).public_host == "Voice.Example.com"
+    with pytest.raises(BadSettings, match="PUBLIC_HOST holds a path"):
+        Settings.from_environment({**environ, "PUBLIC_HOST": "voice.example.com/prefix"})

@@ -1,7 +1,8 @@
 """Time as a parameter: what Twisted's reactors and its test clock both are."""
 
+import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class DelayedCall(Protocol):
@@ -48,3 +49,24 @@ class Timer:
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             waiting.cancel()
+
+
+class SteadySeconds:
+    """Counts on from `start` by the monotonic clock, which nobody sets."""
+
+    def __init__(self, start: float) -> None:
+        self._shift = start - time.monotonic()
+
+    def __call__(self) -> float:
+        """Now."""
+        return time.monotonic() + self._shift
+
+
+def use_monotonic_time(reactor: Any) -> None:
+    """Gives `reactor` a monotonic clock, which goes on from where its own one is: what is scheduled stays right.
+
+    Twisted's own choice is the wall clock (`twisted.python.runtime.seconds`): set back by an hour, by NTP or on a
+    machine that was suspended, nothing that is due would happen for an hour.
+    """
+    if not isinstance(reactor.seconds, SteadySeconds):
+        reactor.seconds = SteadySeconds(reactor.seconds())

@@ -38,7 +38,7 @@ class Settings:
         None,
         read.public_host,
         "The name Twilio reaches this server by. It always wins over the Host header and any "
-        "development domain. A pasted `https://host/` is understood.",
+        "development domain. A pasted `https://host/` is understood, a path behind it is refused.",
         required=True,
     )
     port: int = _from(
@@ -159,7 +159,8 @@ class Settings:
         None,
         read.secret,
         "The account's auth token, which Twilio signs its requests with. Never printed. Required "
-        "unless TWILIO_VALIDATE=false.",
+        "unless TWILIO_VALIDATE=false. Several, separated by commas, while a token is rotated or for subaccounts: "
+        "each is accepted, and Twilio's REST API is asked with the first.",
         secret=True,
     )
     twilio_validate: bool = _from(
@@ -427,6 +428,11 @@ class Settings:
     )
 
     @property
+    def twilio_auth_tokens(self) -> tuple[str, ...]:
+        """The auth tokens that are accepted, the one that Twilio's REST API is asked with first."""
+        return read.several(self.twilio_auth_token or "")
+
+    @property
     def google_project(self) -> str | None:
         """The project that Google is asked for: that of GCP_PROJECT, or the key's own."""
         return self.project or (self.credentials.project if self.credentials else None)
@@ -487,7 +493,10 @@ def _disagreements(values: Mapping[str, object]) -> Iterator[str]:
     soft, hard = values.get("soft_limit_seconds"), values.get("hard_limit_seconds")
     if isinstance(soft, float) and isinstance(hard, float) and soft > hard:
         yield "STT_SOFT_LIMIT_SECONDS is more than STT_HARD_LIMIT_SECONDS"
-    if values.get("twilio_validate") is True and values.get("twilio_auth_token") is None:
+    token = values.get("twilio_auth_token")
+    if isinstance(token, str) and not read.several(token):
+        yield "TWILIO_AUTH_TOKEN holds nothing but commas"
+    if values.get("twilio_validate") is True and token is None and "twilio_auth_token" in values:
         yield (
             "TWILIO_AUTH_TOKEN is not set. It is on the first page of the Twilio console; "
             "TWILIO_VALIDATE=false does without it and takes requests from anybody"

@@ -11,6 +11,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 
+from voicestt.clock import use_monotonic_time
 from voicestt.google_key import load_key
 from voicestt.server.environment_file import EnvironmentFile
 from voicestt.server.service import VoiceService
@@ -93,6 +94,7 @@ def _problem_of(endpoint: str) -> str | None:
 def _reactor() -> Any:
     from twisted.internet import reactor  # noqa: PLC0415, TID251 - importing it installs it
 
+    use_monotonic_time(reactor)
     return reactor
 
 

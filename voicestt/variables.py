@@ -13,8 +13,9 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
-_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:([0-9]{1,5}))?")
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:([0-9]{1,5}))?", re.IGNORECASE | re.ASCII)
 _PORTS = range(1, 65_536)
+_OUR_PATHS = ("webhook/", "ws/")  # pasted with the host, they say nothing new
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 WORD = re.compile(r"[a-z0-9_.-]+", re.IGNORECASE)
 PLACE = re.compile(r"[a-z][a-z0-9-]*")
@@ -93,8 +94,16 @@ def matching(pattern: re.Pattern[str], what: str) -> Callable[[str], str]:
 
 
 def public_host(text: str) -> str:
-    """The host, with its port if one was given, of "host", "https://host/" or "wss://host/path"."""
-    host = text.split("://", 1)[-1].split("/", 1)[0].lower()
+    """The host as it was typed, with its port if one was given, of "host", "https://host/" or "wss://host/ws/twilio-media".
+
+    Twilio signs the host as it was typed in its console, so capitals are kept.
+    """
+    host, _, path = text.split("://", 1)[-1].partition("/")
+    if path.strip("/") and not path.startswith(_OUR_PATHS):
+        raise ValueError(
+            f"holds a path behind the host ({host}): give the host alone, and let the proxy hand on "
+            "/webhook/… and /ws/… at the root of this name"
+        )
     match = _HOST.fullmatch(host)
     if match is None or int(match[3] or 443) not in _PORTS:
         raise ValueError("is not a host name such as voice.example.com")
@@ -120,6 +129,11 @@ def networks(text: str) -> tuple[Network, ...]:
 def secret(text: str) -> str:
     """Any text."""
     return text
+
+
+def several(text: str) -> tuple[str, ...]:
+    """The parts of `text` between commas, without blanks, those that are not empty."""
+    return tuple(part for each in text.split(",") if (part := each.strip()))
 
 
 def header_secret(text: str) -> str:

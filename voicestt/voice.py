@@ -3,8 +3,8 @@
 webrtcvad judges 20 ms frames; its lenient mode hears a voice in much that is none, its strict mode misses some,
 and nearly everything of a talker at -50 dBFS. A fresh one takes its first frames for a voice whatever they are, so
 a call has one that runs on (`VoiceTrack`). Silero's model tells speech from other sounds far better, at sixty
-times the cost (7 ms of CPU for a second of a call; the whole call costs 2.3): where it matters, the recogniser itself is
-asked instead, see `recognisers.hang_detection`.
+times the cost (7 ms of CPU for a second of a call; the whole call costs 2.3): where it matters, the recogniser
+itself is asked instead, see `recognisers.hang_detection`.
 """
 
 from collections.abc import Iterator

@@ -124,3 +124,27 @@ def test_whatever_twilio_signs_is_accepted(path: str, form: dict[str, list[str]]
     single = {name: values[:1] for name, values in form.items()}
     flat = {name: values[0] for name, values in single.items()}
     assert accepts({"X-Twilio-Signature": signature(TOKEN, url.rstrip("/"), flat)}, url=url, form=single)
+
+
+@pytest.mark.parametrize("token", ["old", "new", "sub"])
+def test_each_of_several_tokens_is_accepted(token: str) -> None:
+    check = SignatureCheck("old, new,sub")
+    form = {"CallSid": "CA1"}
+    given = {"X-Twilio-Signature": signature(token, URL, form)}
+    assert check.accepts(URL, given.get, {"CallSid": ["CA1"]})
+    other = {"X-Twilio-Signature": signature("old, new,sub", URL, form)}
+    assert not check.accepts(URL, other.get, {"CallSid": ["CA1"]})
+
+
+@pytest.mark.parametrize("host", ["Voice.Example.com", "voice.example.com"])
+def test_the_host_is_signed_as_typed_or_in_lower_case(host: str) -> None:
+    given = {"X-Twilio-Signature": signature("t", f"https://{host}/Path?A=B")}
+    assert SignatureCheck("t").accepts("https://Voice.Example.com/Path?A=B", given.get)
+
+
+def test_a_sip_callers_get_is_signed_with_bare_colons_and_ats() -> None:
+    bare = "https://voice.example.com/webhook/incoming_call?From=sip:a%2Bb@example.com&CallSid=CA1"
+    asked = bare.replace("sip:", "sip%3A").replace("@", "%40")
+    given = {"X-Twilio-Signature": signature("t", bare)}
+    assert SignatureCheck("t").accepts(asked, given.get)
+    assert not SignatureCheck("t").accepts(asked.replace("a%2Bb", "other"), given.get)

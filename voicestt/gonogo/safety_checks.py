@@ -166,7 +166,9 @@ async def _every_word(scene: Scene, server: StartedServer, act: Act) -> Found:
 
 
 def _target(scene: Scene, server: StartedServer) -> Target:
-    return Target(f"http://127.0.0.1:{server.port}", scene.host, scene.settings.twilio_auth_token)
+    return Target(
+        f"http://127.0.0.1:{server.port}", scene.host, next(iter(scene.settings.twilio_auth_tokens), None)
+    )
 
 
 def _heard(path: Path, call: str) -> str:

@@ -64,7 +64,7 @@ class Scene:
     @property
     def target(self) -> Target:
         """The server as callers call it, and the name that is signed over."""
-        return Target(self.url, self.host, self.settings.twilio_auth_token)
+        return Target(self.url, self.host, next(iter(self.settings.twilio_auth_tokens), None))
 
     @property
     def events_file(self) -> Path | None:

@@ -107,7 +107,7 @@ async def _forged(scene: Scene, url: str) -> Found:
 
 
 def _signature(scene: Scene, ending: str) -> dict[str, str]:
-    token = scene.settings.twilio_auth_token
+    token = next(iter(scene.settings.twilio_auth_tokens), None)
     return {} if token is None else {HEADER: signature(token, twiml.media_url(scene.host) + ending)}
 
 

@@ -39,7 +39,9 @@ def webhook_checks(scene: Scene) -> list[Check]:
 
 async def _post(scene: Scene, path: str, form: Form, headers: Mapping[str, str] | None = None) -> Reply:
     """A form at `path`, signed as the account would unless `headers` are given."""
-    signed = signed_headers(scene.settings.twilio_auth_token, twiml.webhook_url(scene.host, path), form)
+    signed = signed_headers(
+        next(iter(scene.settings.twilio_auth_tokens), None), twiml.webhook_url(scene.host, path), form
+    )
     return await ask(scene.reactor, scene.url + path, scene.host, form, signed if headers is None else headers)
 
 

@@ -119,7 +119,7 @@ class Outlets:
 
     def _make_handlers(self, path: str, speaks: Synthesiser | None) -> Handlers:
         settings = self._settings
-        token = settings.twilio_auth_token
+        tokens = settings.twilio_auth_tokens
         return Handlers(
             self._reactor,
             _handler(path),
@@ -127,7 +127,7 @@ class Outlets:
             overflow=settings.handler_overflow,
             threads=settings.handler_threads,
             speak=None if speaks is None else speaks.speak,
-            twilio=None if token is None else TwilioCalls(token, settings.twilio_api_url),
+            twilio=TwilioCalls(tokens[0], settings.twilio_api_url) if tokens else None,
         )
 
     def _published(self, records: Sequence[Record]) -> None:

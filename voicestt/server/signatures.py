@@ -4,10 +4,11 @@ Source: Twilio's "Webhooks security". The URL is built from PUBLIC_HOST, never f
 may have changed and anybody can write.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import parse_qs, urlparse
+from urllib.parse import parse_qs, unquote, urlparse
 
 from twilio.request_validator import (  # type: ignore[import-untyped]
     HMAC_SHA1,
@@ -17,6 +18,8 @@ from twilio.request_validator import (  # type: ignore[import-untyped]
     RequestValidator,
     get_signature_algorithm,
 )
+
+from voicestt.variables import several
 
 _ALGORITHMS = frozenset({HMAC_SHA1, HMAC_SHA256})
 
@@ -46,17 +49,20 @@ class _Form:
 
 
 class SignatureCheck:
-    """Checks signatures made with `token`; with None every request is taken for Twilio's."""
+    """Checks signatures made with `token`, or with one of several, separated by commas (a rotation, subaccounts).
+
+    With None every request is taken for Twilio's.
+    """
 
     def __init__(self, token: str | None) -> None:
-        self._validator = None if token is None else RequestValidator(token)
+        self._validators = None if token is None else [RequestValidator(each) for each in several(token)]
 
     def accepts(self, url: str, header: Headers, form: Mapping[str, Sequence[str]] | str | None = None) -> bool:
         """Whether the signature is good for `url`, with or without a slash at its end, and `form`.
 
         `form` is what a form POST carried, or the whole body of another POST.
         """
-        if self._validator is None:
+        if self._validators is None:
             return True
         signature = header(SIGNATURE_HEADER)
         if not signature or (isinstance(form, str) and not _names_the_body(url)):
@@ -66,7 +72,9 @@ class SignatureCheck:
             return False
         signed = form if isinstance(form, str) else _Form(form or {})
         return any(
-            self._validator.validate(candidate, signed, signature, algorithm) for candidate in _candidates(url)
+            validator.validate(candidate, signed, signature, algorithm)
+            for validator in self._validators
+            for candidate in _candidates(url)
         )
 
 
@@ -76,6 +84,20 @@ def _names_the_body(url: str) -> bool:
 
 
 def _candidates(url: str) -> Sequence[str]:
+    """The URL in each of the ways in which it may have been signed.
+
+    The host is signed as typed in Twilio's console; in a GET of a SIP caller's, `:` and `@` are signed bare.
+    """
     address, mark, query = url.partition("?")
-    bare = address.rstrip("/")
-    return (bare + mark + query, bare + "/" + mark + query)
+    scheme, slashes, rest = address.rstrip("/").partition("://")
+    host, slash, path = rest.partition("/")
+    queries = dict.fromkeys((query, _BARE.sub(lambda code: unquote(code[0]), query)))
+    return [
+        scheme + slashes + name + slash + path + end + mark + each
+        for name in dict.fromkeys((host, host.lower()))
+        for end in ("", "/")
+        for each in queries
+    ]
+
+
+_BARE = re.compile("%3a|%40", re.IGNORECASE)

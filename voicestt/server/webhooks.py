@@ -29,6 +29,7 @@ from voicestt.server.signatures import Headers, SignatureCheck
 _UPGRADE_REQUIRED = 426
 _LONGEST_STATUS = 200
 _LONGEST_SID = 64
+_MOST_FIELDS = 5_000  # a body of 64 KiB holds no more that mean anything
 _FORM = b"application/x-www-form-urlencoded"
 
 Form = Mapping[str, Sequence[str]]
@@ -66,7 +67,7 @@ class Webhooks:
         self._visitors = visitors or Visitors(1_000_000, 1_000_000)
         self._refusals = calls.refusals
         self._door = Door(feed, self._refuse)
-        self._twiml = twiml.connect_stream(public_host)
+        self._twiml = twiml.connect_stream(public_host.lower())
 
     @app.route(twiml.INCOMING_CALL, methods=["GET", "POST"])
     @app.route(twiml.INCOMING_CALL + "/", methods=["GET", "POST"])
@@ -248,7 +249,7 @@ def _no_stranger(request: Request) -> None:
 
 def _parsed(text: str) -> Form:
     try:
-        return parse_qs(text, keep_blank_values=True, max_num_fields=200)
+        return parse_qs(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
     except ValueError:
         return {}
 

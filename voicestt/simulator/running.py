@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
+from voicestt.clock import use_monotonic_time
+
 _T = TypeVar("_T")
 
 
@@ -16,6 +18,7 @@ def run_with_reactor(main: Callable[[Any], Coroutine[Any, Any, _T]]) -> _T:
     errors: list[Exception] = []
 
     async def note(reactor: Any) -> None:
+        use_monotonic_time(reactor)
         try:
             results.append(await main(reactor))
         except Exception as error:  # noqa: BLE001 (raised again, outside the reactor)
