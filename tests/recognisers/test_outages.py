@@ -358,6 +358,21 @@ def test_a_stream_that_ends_well_without_its_final_leaves_its_words_to_a_request
     office.check_nothing_is_left()
 
 
+def test_hung_up_right_after_it_resumed_what_was_kept_is_still_recognised() -> None:
+    office = Office()
+    (caller,) = office.callers
+    office.talk(0.5)
+    office.google.go(REFUSING)
+    office.be_silent(1.0)
+    office.google.return_()
+    office.be_silent(1.5)
+    assert caller.ear.kinds[-1] == "resumed"
+    office.hang_up()
+    caller.check_every_word()
+    assert caller.spoken == [1]
+    office.check_nothing_is_left()
+
+
 def test_a_long_outage_is_interrupted_and_resumed_and_not_degraded() -> None:
     office = Office()
     (caller,) = office.callers
@@ -429,7 +444,7 @@ WHIMS = st.builds(
 )
 STEPS = st.lists(
     st.one_of(
-        st.builds(lambda s: lambda office: office.talk(s), st.sampled_from([0.4, 1.0, 2.5, 6.0, 13.0])),
+        st.builds(lambda s: lambda office: office.talk(s), st.sampled_from([0.4, 0.5, 1.0, 2.5, 6.0, 13.0])),
         st.builds(lambda s: lambda office: office.be_silent(s), st.sampled_from([0.3, 2.0])),
         st.builds(lambda how: lambda office: office.google.go(how), st.sampled_from([REFUSING, HANGING])),
         st.builds(lambda: lambda office: office.google.return_()),
@@ -444,7 +459,7 @@ STEPS = st.lists(
 
 @seed(SEED)
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(STEPS, st.booleans(), st.sampled_from([40, 600]))
+@given(STEPS, st.booleans(), st.sampled_from([15, 40, 600]))
 def test_words_told_and_words_told_as_lost_are_the_words_spoken(
     steps: list[Step], whisper: bool, retain: int
 ) -> None:

@@ -157,9 +157,16 @@ class EndlessSession:
         self._end(error)
 
     def _finish_current(self) -> None:
-        if self._current is None:
-            self._opening.set(0, lambda: self._end(None))
-        else:
+        if self._current is not None:
+            self._current.finish()
+            return
+        self._skip_silence()
+        # Nobody is called from within finish. What no stream was given yet still has to be.
+        self._opening.set(0, self._open_to_finish if self._ledger.kept else lambda: self._end(None))
+
+    def _open_to_finish(self) -> None:
+        self._open()
+        if self._current is not None:
             self._current.finish()
 
     def abort(self) -> None:
