@@ -35,6 +35,7 @@ _LATE = 1.5  # times as late as ever, and it is suspected
 _FOR_A_STRANGER = 7.0  # seconds until the end of a stream of a service that has answered nothing yet
 _GROWTH = 3
 _LONGEST_PATIENCE = 20.0
+_KEPT_UNANSWERED = 40 * mulaw.BYTES_PER_SECOND
 _COMPARED = 2 * mulaw.BYTES_PER_SECOND
 _STEP_SECONDS, _STEP = 0.1, int(0.3 * mulaw.BYTES_PER_SECOND)
 _LAST_WORD = mulaw.BYTES_PER_SECOND  # what is newer may be the beginning of a word
@@ -144,10 +145,10 @@ class HangDetector:
             self._judged_to = end
 
     def _is_suspicious(self, now: float, speaking: bool) -> bool:
-        if self._speech < _SPEECH_FOR_A_SUSPICION:
-            return False
-        is_full = not speaking and self._ledger.kept > self._ledger.most * 3 // 4 and not self._late_words
-        return is_full or now - self._since >= self._patience
+        most = min(_KEPT_UNANSWERED, self._ledger.most * 3 // 4)
+        if not speaking and self._ledger.kept > most and not self._late_words:
+            return True  # a line with noise: is there something to be understood in it, or need it not be kept?
+        return self._speech >= _SPEECH_FOR_A_SUSPICION and now - self._since >= self._patience
 
     @property
     def _patience(self) -> float:
