@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +30,7 @@ SECONDS = 10.0
 SAID = talk(6, 0.3, 3.0, repeat=3.4)
 BEGINS = 3.0
 FOR_ALL = 90.0
+PATIENCE_WITH_PARTIALS = 10.0  # seconds; 0.5 to 1.5 on a quiet machine
 NO_WHISPER = {"WHISPER_MODEL": "/nowhere"}  # it would hear something in what is a code, not speech
 
 
@@ -81,6 +83,11 @@ def _finals(server: Server, call: str) -> list[str]:
     return [word for text in server.texts("final", call) for word in text.split()]
 
 
+def _first_partial_after(server: Server, call: str, at: float) -> float:
+    times = [event["t"] for event in server.events(call) if event["kind"] == "partial" and event["t"] > at]
+    return float(min(times))
+
+
 def _check(server: Server, reports: Sequence[Any]) -> None:
     for number, report in enumerate(reports, 1):
         assert report.ok, report.problems
@@ -119,10 +126,14 @@ async def test_killed_and_back_no_word_is_lost_and_no_call_is_degraded(
         place.signal(signal.SIGKILL)
         await _pause(away)
         await deferToThread(stack.enter_context, place.running())
+        back = time.monotonic()
         told = await reports.addTimeout(FOR_ALL, reactor)
         server.wait_for("Call ended:", CALLERS)
         _check(server, told)
         assert server.saying("answers again after")
+        partials = [_first_partial_after(server, report.call_sid, back) for report in told]
+        print(f"partials again after {[round(at - back, 2) for at in partials]} s")
+        assert max(partials) - back <= PATIENCE_WITH_PARTIALS
 
 
 @on_reactor
