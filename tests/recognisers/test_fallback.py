@@ -301,6 +301,21 @@ def test_switched_on_again_it_returns_between_two_utterances() -> None:
     assert len(talk.requests) == 1
 
 
+def test_on_a_line_without_a_pause_it_returns_after_a_while_at_a_cut_and_loses_nothing() -> None:
+    talk = Conversation(is_on=False)
+    talk.latency = 3.0  # a request is always under way
+    talk.speak_to(WORDS[2].start)
+    talk.flag.turn(True)
+    talk.speak(14 * SECOND)
+    assert talk.changes == []
+    talk.speak(2 * SECOND)
+    assert [incident.kind for incident in talk.changes] == ["recovered"]
+    talk.speak(10 * SECOND)
+    talk.hang_up()
+    talk.check()
+    talk.check_words()
+
+
 def test_switched_off_before_it_returned_it_stays() -> None:
     talk = Conversation(is_on=False)
     talk.speak_to(WORDS[1].start)

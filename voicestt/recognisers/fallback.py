@@ -27,6 +27,7 @@ from voicestt.recognisers.probe import Probe
 from voicestt.recognisers.single_shot import SingleShot, SingleShotSession
 
 _DEGRADED_AFTER: Final = 10.0  # seconds of an outage of streaming while the old way gives words
+_QUIET_WITHIN: Final = 15.0  # seconds: on a noisy line the pause between two utterances never comes
 _REPLAYED_AT_MOST: Final = 12 * mulaw.BYTES_PER_SECOND
 _TOLD_EVERY: Final = 10 * mulaw.BYTES_PER_SECOND
 SWITCHED_OFF = "ENABLE_STREAMING_STT was switched off"
@@ -120,6 +121,7 @@ class FallbackSession:
         self._stop_waiting: Callable[[], None] = _nothing
         self._finished = False
         self._is_interrupted = False
+        self._returning_since = 0.0
         self._forgotten = _Forgotten(self._listener)
         self._way = _Way.STREAMING if parts.flag.is_on else _Way.SINGLE_SHOT
         parts.flag.watch(self._flag_turned)
@@ -256,8 +258,7 @@ class FallbackSession:
         elif self._parts.flag.is_on and self._parts.health.is_open:
             self._stop_waiting = self._parts.health.wait(self._service_is_back, self._silent_for)
         elif self._parts.flag.is_on:
-            self._way = _Way.RETURNING
-            self._return_if_quiet()
+            self._begin_to_return()
         else:
             self._way = _Way.SINGLE_SHOT
             self._no_longer_interrupted()
@@ -275,25 +276,37 @@ class FallbackSession:
         if self._finished or self._way is not _Way.SINGLE_SHOT or not self._parts.flag.is_on:
             return
         if is_healthy:
-            self._way = _Way.RETURNING
-            self._return_if_quiet()
+            self._begin_to_return()
         else:
             self._probe_later()
 
     def _service_is_back(self) -> None:
         """Stream again at once: what little was kept goes to the stream, much is left to requests beside it."""
-        live = self._live
-        if isinstance(live.session, _OffsetSingleShot) and live.part.kept > _REPLAYED_AT_MOST:
-            starts_at = live.session.leave()
-            live = _Lane(self, LedgerPart(self._ledger, starts_at))
-            self._lanes.append(live)
-            self._stream_again(live)
+        if self._live.part.kept > _REPLAYED_AT_MOST:
+            self._return_beside()
         else:
             self._return()
 
+    def _begin_to_return(self) -> None:
+        self._way = _Way.RETURNING
+        self._returning_since = self._parts.clock.seconds()
+        self._return_if_quiet()
+
     def _return_if_quiet(self) -> None:
-        if self._way is _Way.RETURNING and self._is_quiet:
+        if self._way is not _Way.RETURNING:
+            return
+        if self._is_quiet:
             self._return()
+        elif self._parts.clock.seconds() - self._returning_since >= _QUIET_WITHIN:
+            self._return_beside()
+
+    def _return_beside(self) -> None:
+        """Stream from the beginning of the utterance under way; what was said before it is left to requests."""
+        live = self._live
+        if isinstance(live.session, _OffsetSingleShot):
+            live = _Lane(self, LedgerPart(self._ledger, live.session.leave()))
+            self._lanes.append(live)
+            self._stream_again(live)
 
     def _return(self) -> None:
         self._live.abort()
