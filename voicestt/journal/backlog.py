@@ -1,4 +1,4 @@
-"""Which sessions have something to deliver: kept in memory, so that nobody's backlog is walked to find a live word.
+"""Which sessions have something to deliver: in memory, so that nobody's backlog is walked to find a live word.
 
 The order of events is promised within a session only. So what is read next is chosen by session: half of it of
 the calls that are going on, the newest first, and half of what is left over, as it was found.

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -204,10 +205,11 @@ class Journal:
         self._is_closed = True
         ended: Deferred[bool] = Deferred()
         limit = self._reactor.callLater(CLOSE_SECONDS, _fire, ended, False)
-        thread.stop(CLOSE_SECONDS * 0.9, lambda: self._reactor.callFromThread(_fire, ended, True))
         self._stop_others()
+        thread.stop(CLOSE_SECONDS * 0.9, lambda: self._reactor.callFromThread(_fire, ended, True))
         if await ended:
             thread.join()
+            self._join_others()
         if limit.active():
             limit.cancel()
         self._lateness.stop()
@@ -217,6 +219,11 @@ class Journal:
         for each in (self._asking, self._chores):
             if each is not None:
                 each.stop()
+
+    def _join_others(self) -> None:
+        for each in (self._asking, self._chores):
+            if each is not None:
+                each.join(0.5)
 
     def _parts(self) -> Parts:
         # Not made before `open`: a daemon forks in between, and is another process then.
@@ -233,7 +240,7 @@ class Journal:
             writer,
             self._outage,
             lambda: _begin(database, lease),
-            lambda: _end(database, lease),
+            partial(_end, database, lease, self._chores),
         )
 
     def _make_chores(self, database: Database, lease: Lease) -> Chores:
@@ -388,7 +395,9 @@ def _begin(database: Database, lease: Lease) -> None:
         lease.begin(connection, database.now(connection))
 
 
-def _end(database: Database, lease: Lease) -> None:
+def _end(database: Database, lease: Lease, chores: Chores) -> None:
+    # A lease that were renewed after its end would begin anew.
+    chores.join(CLOSE_SECONDS / 4)
     with database.writing() as connection:
         lease.end(connection, database.now(connection))
 

@@ -51,7 +51,7 @@ _PENDING = {
             SELECT i.number FROM voicestt_outbox AS i INDEXED BY voicestt_outbox_of_session
             WHERE i.destination = :destination AND i.session = s.session AND i.laid_aside_at IS NULL /*i*/
             ORDER BY i.number LIMIT 1 OFFSET :most - 1
-        ), 9223372036854775807) /*o*/""",
+        ), 9223372036854775807) /*o*/""",  # noqa: S608 - our own names
     "postgresql": f"""
         SELECT {_COLUMNS}, e.written_at, o.attempts
         FROM json_array_elements_text(CAST(:sessions AS json)) AS given(value)
@@ -61,7 +61,7 @@ _PENDING = {
             WHERE i.destination = :destination AND i.session = s.session AND i.laid_aside_at IS NULL /*i*/
             ORDER BY i.number LIMIT :most
         ) AS o
-        JOIN voicestt_events AS e ON e.number = o.number""",
+        JOIN voicestt_events AS e ON e.number = o.number""",  # noqa: S608 - likewise
 }
 _NOT_SETTLED = {
     "sqlite": "AND {}.number NOT IN (SELECT value FROM json_each(:settled))",

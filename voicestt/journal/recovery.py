@@ -156,11 +156,8 @@ class Recovery:
         """Those of `some` that are ours by now."""
         with self._database.reading() as connection:
             known = set(connection.execute(select(instances.c.id)).scalars()) | {self._lease.id}
-            owners = dict(
-                connection.execute(
-                    select(sessions.c.session, sessions.c.owner).where(sessions.c.session.in_(some))
-                ).tuples()
-            )
+            asked = select(sessions.c.session, sessions.c.owner).where(sessions.c.session.in_(some))
+            owners = {row.session: row.owner for row in connection.execute(asked)}
         orphans = [session for session, owner in owners.items() if owner not in known]
         adopted: list[Any] = []
         if orphans:
