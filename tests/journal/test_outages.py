@@ -140,7 +140,6 @@ class TestOutage:
         opened, call = await journals.open(WEBHOOK, reactor=bent), Call()
         await fail(database, opened, logged)
         bent.pump([0.25] * 10)
-        asked = Deferred.fromCoroutine(opened.pending())
         for event in (call.started(), call.partial(), call.final(), call.final()):
             opened.journal.put(event, event.id)
         closing = Deferred.fromCoroutine(opened.journal.close())
@@ -149,7 +148,7 @@ class TestOutage:
         assert logged.matching("5 events are lost (2 call_started, 2 final, 1 partial)")
         assert len(opened.told.late_facts) == 6
         with pytest.raises(JournalClosed):
-            await soon(asked)
+            await opened.pending()
         assert bent.getDelayedCalls() == []
         database.mend()
         before = len(opened.told.entries)

@@ -12,7 +12,7 @@ import pytest
 from twisted.internet.threads import deferToThread
 
 from tests.conftest import Logged
-from tests.journal.made import FAST, REDIS, WEBHOOK, Call, Journals, Opened, eventually, numbers
+from tests.journal.made import FAST, WEBHOOK, Call, Journals, Opened, eventually, numbers
 from tests.recognisers.on_reactor import on_reactor, reactor
 from voicestt.events import CallEnded, decode, event_id
 from voicestt.journal.leases import this_process
@@ -159,7 +159,7 @@ class TestTakingOver:
     @on_reactor
     async def test_of_two_that_find_a_dead_one_each_call_goes_to_one(self, journals: Journals) -> None:
         calls = [Call(f"CA{number}") for number in range(450)]
-        first = await journals.open(WEBHOOK)
+        first = await journals.open(WEBHOOK, pace=_NEVER)
         await first.write(*(call.started() for call in calls))
         both = [await journals.open(WEBHOOK), await journals.open(WEBHOOK)]
         journals.do(
@@ -257,7 +257,7 @@ class TestTakingOver:
         call = Call()
         first = await leave(journals, call, call.started(), call.ended())
         await first.journal.close()
-        second = await journals.open(REDIS)
+        second = await journals.open(WEBHOOK)
         journals.do("UPDATE voicestt_sessions SET owner = NULL")
         opened = await journals.open(WEBHOOK)
         await eventually(lambda: journals.do("SELECT owner FROM voicestt_sessions")[0].owner is not None)

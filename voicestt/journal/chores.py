@@ -62,7 +62,7 @@ class Chores:
         self._seconds = seconds
         self._renewed_at = self._settling_since = seconds()
         self._failures: dict[Callable[[], float], int] = {}
-        self._due = dict.fromkeys((self._renew, self._look, self._delete), seconds())
+        self._due = {self._renew: seconds() + pace.renew, self._look: seconds(), self._delete: seconds()}
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="journal's chores", daemon=True)
 
