@@ -164,7 +164,10 @@ class Recovery:
             with self._database.writing() as connection:
                 self._database.hurry(connection, HURRY_SECONDS)
                 adopted = self._claim(connection, orphans)
-            self._say(len(adopted), 0)
+                # Whose server went after we looked for those that have not ended.
+                ends = [_end_of(connection, session) for session in adopted if session.ended_at is None]
+            self._ended(ends)
+            self._say(len(adopted), len(ends))
         mine = {session for session, owner in owners.items() if owner == self._lease.id}
         return mine | {session.session for session in adopted}
 
