@@ -396,6 +396,12 @@ class Settings:
         read.between(0.001, 720, float, "a number of hours"),
         "An event that the receiver refuses for so long is laid aside: `voicestt deliveries` shows it.",
     )
+    events_webhook_at_once: int = _from(
+        "EVENTS_WEBHOOK_AT_ONCE",
+        "32",
+        read.between(1, 1_000, int, "a whole number"),
+        "How many POSTs are under way at a time, each of another call.",
+    )
     redis_url: str | None = _from(
         "REDIS_URL",
         None,

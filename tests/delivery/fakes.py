@@ -69,7 +69,9 @@ class MemoryOutbox:
         """What is pending."""
         return [entry.record for entry in self._pending(destination)]
 
-    async def pending(self, destination: str, limit: int, busy: Collection[str] = ()) -> list[Pending]:
+    async def pending(
+        self, destination: str, limit: int, busy: Collection[str] = (), *, with_left_over: bool = True
+    ) -> list[Pending]:
         self.reads += 1
         leave_out = set(busy)
         found = [entry for entry in self._pending(destination) if entry.record.session not in leave_out]

@@ -137,3 +137,12 @@ class Hands(RuleBasedStateMachine):
 
 TestHands = Hands.TestCase
 TestHands.settings = settings(max_examples=100, stateful_step_count=40)
+
+
+def test_calls_that_go_on_and_what_is_left_over_take_turns() -> None:
+    hand = InHand(lambda _stamp: None)
+    old = [Pending(record(f"old{number}", 1, number), 0.0, is_current=False) for number in range(1, 4)]
+    new = [Pending(record(f"new{number}", 1, number + 10), 0.0) for number in range(1, 4)]
+    hand.take([*old, *new], 0)
+    sent = [hand.parcel(1)[0].record.session for _ in range(6)]
+    assert sent == ["new1", "old1", "new2", "old2", "new3", "old3"]

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from tests.gonogo.scenes import findings_of, scene
 from tests.postgres import Cluster, cluster
@@ -66,10 +67,11 @@ async def test_a_journal_in_a_file_is_told_by_its_version(tmp_path: Path) -> Non
 def test_an_older_one_is_brought_up_to_date_by_the_server(tmp_path: Path) -> None:
     migrations = tmp_path / "migrations"
     (migrations / "versions").mkdir(parents=True)
-    for this, before in (("0001", None), ("0002", "0001")):
-        (migrations / "versions" / f"r{this}.py").write_text(MIGRATION.format(this, before))
     database = Database(made(f"sqlite:///{tmp_path}/older.db"))
     with database.reading() as connection:
+        head = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar_one()
+        for this, before in ((head, None), ("a later one", head)):
+            (migrations / "versions" / f"r{this[-4:]}.py").write_text(MIGRATION.format(this, before))
         assert tables_in(connection, migrations) is Tables.OLDER
         assert tables_in(connection) is Tables.EQUAL
     database.close()

@@ -152,6 +152,14 @@ class Opened:
     async def pending(self, destination: Destination = WEBHOOK, **more: Any) -> list[Pending]:
         return await self.journal.pending(destination.name, **{"limit": 100, **more})
 
+    async def adopted(self, count: int, destination: Destination = WEBHOOK, **more: Any) -> list[Pending]:
+        """What is pending as soon as it is so much: what another left becomes ours a little later."""
+        give_up = reactor.seconds() + PATIENCE
+        while len(found := await self.pending(destination, **more)) < count:
+            assert reactor.seconds() < give_up, f"only {len(found)} are pending"
+            await deferLater(reactor, 0.01)
+        return found
+
 
 def payloads(records: Sequence[Record]) -> list[bytes]:
     return [record.payload for record in records]

@@ -140,9 +140,9 @@ class TestJournal:
         assert numbers(await opened.pending()) == [records[-1].number]
 
     @on_reactor
-    async def test_what_was_put_before_is_pending(self, journals: Journals) -> None:
+    async def test_what_was_written_before_is_pending(self, journals: Journals) -> None:
         opened, call = await journals.open(WEBHOOK), Call()
-        opened.journal.put(call.started(), None)
+        await opened.write(call.started())
         assert [each.record.type for each in await opened.pending()] == ["call_started"]
 
     @on_reactor
@@ -280,13 +280,21 @@ class TestJournal:
         assert numbers(await opened.pending()) == [record.number]
 
     @on_reactor
-    async def test_a_journal_that_cannot_be_opened_says_why_and_leaves_no_thread(self, journals: Journals) -> None:
+    async def test_a_newer_version_s_journal_is_waited_for_and_the_calls_are_taken(
+        self, journals: Journals, logged: Logged
+    ) -> None:
         journals.do("CREATE TABLE voicestt_version (version_num TEXT)")
         journals.do("INSERT INTO voicestt_version VALUES ('9999')")
-        before = set(threading.enumerate())
-        with pytest.raises(BadJournal, match="newer version of voicestt"):
-            await journals.open()
-        assert set(threading.enumerate()) - before == set()
+        opened, call = await journals.open(WEBHOOK), Call()
+        await eventually(lambda: logged.matching("newer version of voicestt"))
+        assert logged.matching("install that version of voicestt again")
+        opened.journal.put(call.started(), "kept")
+        await eventually(lambda: opened.journal.state.waiting == 1)
+        assert not opened.journal.state.is_written
+        journals.do("DELETE FROM voicestt_version")
+        await opened.told.until_written(1)
+        assert opened.told.facts == ["kept"]
+        assert opened.journal.state.is_written
 
     @on_reactor
     async def test_what_is_no_journal_is_said_when_it_is_opened(self) -> None:

@@ -3,11 +3,13 @@
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine, text
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
+from twisted.internet.task import Clock, deferLater
 
 from tests.conftest import Logged
 from tests.journal.made import WEBHOOK, Call, Journals, Opened, Told, eventually, numbers, payloads
@@ -122,11 +124,12 @@ class TestOutage:
         (record,) = await opened.write(call.started())
         await fail(database, opened, logged)
         told = Deferred.fromCoroutine(opened.journal.delivered("webhook", [record.number]))
+        await soon(told)  # it cannot be written down, and delivery does not wait for that
         asked = Deferred.fromCoroutine(opened.pending())
-        assert not told.called
         database.mend()
-        await soon(told)
-        found = await soon(asked)
+        assert record.number not in numbers(await soon(asked))
+        await opened.told.until_written(3)
+        found = await opened.pending()
         assert record.number not in numbers(found)
         assert len(found) == 1
 
@@ -137,7 +140,6 @@ class TestOutage:
         opened, call = await journals.open(WEBHOOK, reactor=bent), Call()
         await fail(database, opened, logged)
         bent.pump([0.25] * 10)
-        asked = Deferred.fromCoroutine(opened.pending())
         for event in (call.started(), call.partial(), call.final(), call.final()):
             opened.journal.put(event, event.id)
         closing = Deferred.fromCoroutine(opened.journal.close())
@@ -146,7 +148,7 @@ class TestOutage:
         assert logged.matching("5 events are lost (2 call_started, 2 final, 1 partial)")
         assert len(opened.told.late_facts) == 6
         with pytest.raises(JournalClosed):
-            await soon(asked)
+            await opened.pending()
         assert bent.getDelayedCalls() == []
         database.mend()
         before = len(opened.told.entries)
@@ -190,6 +192,66 @@ class TestOutage:
         assert written == [encode(event) for event in finals][-len(written) :]
         assert set(facts) == set(told.late_facts) | set(told.facts)  # nobody was not told
         await eventually(lambda: logged.matching("were lost."))
+
+
+class TestWhileItCannotBeWritten:
+    @on_reactor
+    async def test_what_is_in_a_locked_file_is_delivered_without_a_repetition(
+        self, tmp_path: Path, logged: Logged
+    ) -> None:
+        journals = Journals(f"sqlite:///{tmp_path}/journal.db")
+        opened, call = await journals.open(WEBHOOK), Call()
+        await opened.write(call.started(), *(call.final() for _ in range(199)))
+        lock = Lock(journals.url)
+        lock.fail()
+        delivered: list[int] = []
+        while found := numbers(await soon(Deferred.fromCoroutine(opened.pending(limit=50)))):
+            await soon(Deferred.fromCoroutine(opened.journal.delivered("webhook", found)))
+            delivered += found
+        assert len(delivered) == len(set(delivered)) == 200
+        lock.mend()
+        await eventually(lambda: journals.do("SELECT count(*) FROM voicestt_outbox")[0][0] == 0)
+        await journals.close()
+
+    @on_reactor
+    async def test_a_journal_that_cannot_be_used_at_its_start_is_an_outage_and_no_word_is_lost(
+        self, url: str, journals: Journals, database: Any, logged: Logged
+    ) -> None:
+        first, call = await journals.open(WEBHOOK), Call()
+        await first.journal.close()
+        database.fail()
+        opened = await journals.open(WEBHOOK)
+        events = [call.started(), call.final()]
+        for event in events:
+            opened.journal.put(event, event.id)
+        await eventually(lambda: logged.matching("cannot be written: "))
+        state = opened.journal.state
+        assert (state.is_written, state.waiting) == (False, 2)
+        assert state.why
+        assert state.since is not None
+        assert "a-secret" not in state.why
+        database.mend()
+        await opened.told.until_written(2)
+        assert payloads(opened.told.records) == [encode(event) for event in events]
+        assert opened.journal.state.is_written
+        assert len(await opened.pending()) == 2
+
+    @on_reactor
+    async def test_a_chore_that_fails_is_no_outage(self, logged: Logged) -> None:
+        journals = Journals(cluster().new_database())
+        opened, call = await journals.open(WEBHOOK), Call()
+        blocker = create_engine(journals.url)
+        with blocker.connect() as connection:
+            connection.execute(text("LOCK TABLE voicestt_instances IN EXCLUSIVE MODE"))
+            began = reactor.seconds()
+            while reactor.seconds() < began + 4.5:
+                await opened.write(call.final())
+                await deferLater(reactor, 0.1)
+            assert opened.journal.state.is_written
+            assert not opened.told.late_facts
+            assert not logged.matching("cannot be written: ")
+        blocker.dispose()
+        await journals.close()
 
 
 class TestLostConnection:

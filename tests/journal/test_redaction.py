@@ -103,7 +103,7 @@ async def test_what_is_kept_out_of_the_database_is_delivered_by_this_process_onl
     assert tuple(session) == (None, None, "AC1")
     await first.journal.close()
     second = await journals.open(REDIS, redact="all")
-    assert payloads([each.record for each in await second.pending(REDIS)]) == redacted
+    assert payloads([each.record for each in await second.adopted(6, REDIS)]) == redacted
 
 
 @on_reactor

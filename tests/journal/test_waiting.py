@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.journal.made import Call
-from voicestt.journal.waiting import Entry, Waiting
+from voicestt.journal.waiting import Entry, Waiting, size_of
 
 
 def final() -> Entry:
@@ -56,3 +56,20 @@ def test_nothing_is_lost_unsaid_and_order_stays(most: int, steps: list[str]) -> 
     taken += waiting.take(most)
     assert [entry for entry in put if entry not in gone] == taken
     assert len(gone) == waiting.dropped
+
+
+def test_what_waits_is_bounded_in_bytes_too() -> None:
+    long = [Entry(Call().final("x" * 10_000), None, 0.0) for _ in range(100)]
+    waiting = Waiting(most_bytes=500_000)
+    gone = [each for entry in long for each in waiting.put(entry)]
+    assert waiting.dropped == len(gone) > 80
+    assert waiting.bytes <= 500_000 + size_of(long[0].event)
+    assert [*gone, *waiting.take(100)] == long
+    assert waiting.bytes == 0
+
+
+def test_partials_go_before_finals_where_bytes_are_short() -> None:
+    waiting = Waiting(most_bytes=20_000)
+    partials, finals = [partial() for _ in range(5)], [final() for _ in range(20)]
+    gone = [each for entry in partials + finals for each in waiting.put(entry)]
+    assert gone[:5] == partials

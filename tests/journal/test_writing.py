@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from tests.journal.made import REDIS, WEBHOOK, Call
 from tests.postgres import cluster
 from voicestt.events import Event, encode
-from voicestt.journal import outbox
+from voicestt.journal import outbox, tables
 from voicestt.journal.database import Database
 from voicestt.journal.payloads import Whole
 from voicestt.journal.port import Record
@@ -45,7 +46,8 @@ class Desk:
     def take_out(self, destination: str, owner: str = "me") -> list[Record]:
         """What is pending, which is delivered by that."""
         with self.database.reading() as connection:
-            found = outbox.pending(connection, self.whole, owner, destination, 100, ())
+            sessions = list(connection.execute(select(tables.sessions.c.session)).scalars())
+            found = outbox.pending(connection, self.whole, owner, destination, sessions, 100)
         arrived = outbox.Delivered(destination, [each.record.number for each in found])
         with self.database.writing() as connection:
             outbox.apply(connection, [arrived], 0.0)

@@ -32,6 +32,7 @@ from voicestt.delivery.traffic import Traffic, Trip
 from voicestt.journal.port import Destination, Outbox, Pending
 
 READ_AT_ONCE: Final = 64
+_READ_OF_EACH: Final = 8
 MOST_HELD: Final = 5_000
 """Calls whose event failed. Beyond so many no others are read: the journal has to leave out each one of them."""
 
@@ -75,7 +76,7 @@ class Deliverer:
         self.destination = destination
         self._clock = clock
         self._carrier = carrier
-        self._reading = Reading(clock, outbox, name, max(READ_AT_ONCE, carrier.most), chance, self._found)
+        self._reading = Reading(clock, outbox, name, _read_at_once(carrier), chance, self._found)
         self._hand = InHand(self._reading.let_go)
         self._telling = Telling(clock, outbox, name, self._told)
         self._outage = Outage(chance)
@@ -151,8 +152,11 @@ class Deliverer:
         may_read = not self._outage.is_down or self._traffic.may_probe(now)
         while (trip := self._traffic.next_trip(now)) is not None:
             self._send(trip)
-        if may_read and self._wants_more and self._reading.is_due(now):
-            self._reading.read(self._hand.sessions)
+        if may_read and self._reading.is_due(now):
+            if self._wants_more:
+                self._reading.read(self._hand.sessions)
+            elif self._wants_current:
+                self._reading.read(self._hand.sessions, with_left_over=False)
         dues = [due for due in (self._traffic.due, self._reading_due) if due is not None]
         if dues:
             self._later.set(max(0.0, min(dues) - now), self._look)
@@ -161,12 +165,19 @@ class Deliverer:
 
     @property
     def _wants_more(self) -> bool:
-        has_room = self._hand.held < MOST_HELD and len(self._telling) < _MOST_UNTOLD
-        return self._reading.is_wanted and self._traffic.wants_more and has_room
+        return self._reading.is_wanted and self._traffic.wants_more and self._has_room
+
+    @property
+    def _wants_current(self) -> bool:
+        return self._reading.is_current_wanted and self._traffic.wants_current and self._has_room
+
+    @property
+    def _has_room(self) -> bool:
+        return self._hand.held < MOST_HELD and len(self._telling) < _MOST_UNTOLD
 
     @property
     def _reading_due(self) -> float | None:
-        if not self._wants_more:
+        if not (self._wants_more or self._wants_current):
             return None
         if not self._outage.is_down:
             return self._reading.due
@@ -210,6 +221,10 @@ class Deliverer:
     def _told(self, session: str) -> None:
         self._hand.told(session)
         self._look_soon()
+
+
+def _read_at_once(carrier: Carrier) -> int:
+    return max(READ_AT_ONCE, carrier.most, carrier.at_once * _READ_OF_EACH)
 
 
 def _of_each(outcomes: Sequence[Outcome], count: int) -> Sequence[Outcome]:

@@ -40,7 +40,7 @@ def _webhook(reactor: Any, settings: Settings) -> Webhook:
     url, key = settings.events_webhook_url, settings.events_webhook_secret
     assert url is not None  # noqa: S101 - it is a destination
     assert key is not None  # noqa: S101 - the settings were checked
-    return Webhook(reactor, url, key)
+    return Webhook(reactor, url, key, at_once=settings.events_webhook_at_once)
 
 
 def _redis(reactor: Any, settings: Settings) -> RedisStreams:

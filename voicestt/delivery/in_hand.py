@@ -22,10 +22,11 @@ ROUNDING: Final = 1e-6
 class _Lane:
     """One session's events. `stamp` says when they were read."""
 
-    __slots__ = ("is_away", "session", "stamp", "untold", "waiting")
+    __slots__ = ("is_away", "is_current", "session", "stamp", "untold", "waiting")
 
-    def __init__(self, session: str, stamp: int) -> None:
+    def __init__(self, session: str, stamp: int, is_current: bool) -> None:
         self.session = session
+        self.is_current = is_current
         self.stamp = stamp
         self.waiting: deque[Pending] = deque()
         self.is_away = False
@@ -42,7 +43,9 @@ class InHand:
     def __init__(self, let_go: Callable[[int], object]) -> None:
         self._let_go = let_go
         self._lanes: dict[str, _Lane] = {}
-        self._fresh: deque[_Lane] = deque()
+        self._current: deque[_Lane] = deque()
+        self._left_over: deque[_Lane] = deque()
+        self._is_left_overs_turn = False
         self._held: list[tuple[float, int, _Lane]] = []
         self._held_before = 0
 
@@ -54,7 +57,12 @@ class InHand:
     @property
     def fresh(self) -> int:
         """How many lanes may go."""
-        return len(self._fresh)
+        return len(self._current) + len(self._left_over)
+
+    @property
+    def fresh_current(self) -> int:
+        """How many lanes of calls that go on may go."""
+        return len(self._current)
 
     @property
     def held(self) -> int:
@@ -64,7 +72,7 @@ class InHand:
     @property
     def can_go(self) -> bool:
         """Whether there are events that are neither away nor settled."""
-        return bool(self._fresh or self._held)
+        return bool(self.fresh or self._held)
 
     @property
     def events(self) -> int:
@@ -82,15 +90,21 @@ class InHand:
             session = pending.record.session
             lane = self._lanes.get(session)
             if lane is None:
-                lane = self._lanes[session] = _Lane(session, stamp)
-                self._fresh.append(lane)
+                lane = self._lanes[session] = _Lane(session, stamp, pending.is_current)
+                self._freshen(lane)
             lane.waiting.append(pending)
 
     def parcel(self, most: int) -> list[Pending]:
-        """The next `most` events that may go, of as many lanes as it takes, by number. They are away now."""
+        """The next `most` events that may go, of as many lanes as it takes, by number. They are away now.
+
+        Calls that go on and what is left over take turns.
+        """
         parcel: list[Pending] = []
-        while self._fresh and len(parcel) < most:
-            parcel += _send_off(self._fresh.popleft(), most - len(parcel))
+        while self.fresh and len(parcel) < most:
+            share = most - len(parcel)
+            if self._current and self._left_over:
+                share = max(1, share // 2)
+            parcel += _send_off(self._next_lane(), share)
         return sorted(parcel, key=lambda pending: pending.record.number)
 
     def held_parcel(self, most: int, now: float | None = None) -> list[Pending]:
@@ -112,7 +126,7 @@ class InHand:
         if not lane.waiting:
             self._release(lane)
         elif due is None:
-            self._fresh.append(lane)
+            self._freshen(lane)
         else:
             self._hold(lane, due)
 
@@ -133,9 +147,18 @@ class InHand:
             while not lane.is_away and lane.waiting and lane.waiting[0].written_at < written_before:
                 dropped.append(lane.waiting.popleft())
                 lane.untold += 1
-        self._fresh = deque(lane for lane in self._fresh if lane.waiting)
+        self._current = deque(lane for lane in self._current if lane.waiting)
+        self._left_over = deque(lane for lane in self._left_over if lane.waiting)
         self._held = sorted(entry for entry in self._held if entry[2].waiting)
         return dropped
+
+    def _freshen(self, lane: _Lane) -> None:
+        (self._current if lane.is_current else self._left_over).append(lane)
+
+    def _next_lane(self) -> _Lane:
+        is_left_over = bool(self._left_over) and (self._is_left_overs_turn or not self._current)
+        self._is_left_overs_turn = not is_left_over
+        return (self._left_over if is_left_over else self._current).popleft()
 
     def _hold(self, lane: _Lane, due: float) -> None:
         self._held_before += 1

@@ -41,12 +41,18 @@ class Reading:
         self._failures = 0
         self._under_way: Deferred[None] | None = None
         self._is_wanted = False
+        self._is_current_wanted = False
         self.due = 0.0
 
     @property
     def is_wanted(self) -> bool:
         """Whether there may be something that is not in hand, and nobody is looking."""
         return self._is_wanted and self._under_way is None
+
+    @property
+    def is_current_wanted(self) -> bool:
+        """Whether something was written that may be of a call that goes on, and nobody is looking."""
+        return self._is_current_wanted and self._under_way is None
 
     def is_due(self, now: float) -> bool:
         """Whether the last reading is long enough ago."""
@@ -55,32 +61,32 @@ class Reading:
     def written(self) -> None:
         """Something was written, or may have been."""
         self._written += 1
-        self._is_wanted = True
+        self._is_wanted = self._is_current_wanted = True
 
     def let_go(self, stamp: int) -> None:
         """A session is not in hand any more. It was not read since `stamp`: more of it may be there."""
         if stamp < self._written:
-            self._is_wanted = True
+            self._is_wanted = self._is_current_wanted = True
 
-    def read(self, busy: Collection[str]) -> None:
-        """Begins to read, whatever is not of the sessions in `busy`."""
-        self._is_wanted = False
+    def read(self, busy: Collection[str], *, with_left_over: bool = True) -> None:
+        """Begins to read, whatever is not of the sessions in `busy`; or that of calls that go on only."""
+        self._is_current_wanted = False
+        self._is_wanted = self._is_wanted and not with_left_over
         self.due = self._clock.seconds() + EVERY_SECONDS
-        reading = self._under_way = Deferred.fromCoroutine(self._read(busy))
+        reading = self._under_way = Deferred.fromCoroutine(self._read(busy, with_left_over))
         reading.addErrback(lambda failure: failure.trap(CancelledError) and None)
         if reading.called:
             self._under_way = None
 
     def stop(self) -> None:
         """Lets go of a reading that is under way."""
-        self._is_wanted = False
+        self._is_wanted = self._is_current_wanted = False
         if self._under_way is not None:
             self._under_way.cancel()
 
-    async def _read(self, busy: Collection[str]) -> None:
-        stamp = self._written
+    async def _read(self, busy: Collection[str], with_left_over: bool) -> None:
         try:
-            found = await self._outbox.pending(self._destination, self._most, busy)
+            found = await self._outbox.pending(self._destination, self._most, busy, with_left_over=with_left_over)
         except CancelledError:
             raise
         except Exception as problem:  # noqa: BLE001 - whatever the journal has
@@ -89,11 +95,11 @@ class Reading:
         else:
             self._failures = 0
             if len(found) >= self._most:
-                stamp = _NEVER_READ_ALL
                 self._is_wanted = True
                 self.due = self._clock.seconds()
         self._under_way = None
-        self._found(found, stamp)
+        # Of a session only some were read: when they are settled there may be more.
+        self._found(found, _NEVER_READ_ALL)
 
     def _complain(self, problem: Exception) -> None:
         self._is_wanted = True

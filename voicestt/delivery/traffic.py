@@ -42,6 +42,11 @@ class Traffic:
         """Whether more lanes than there are could go."""
         return self._hand.fresh < (1 if self._outage.is_down else self._at_once)
 
+    @property
+    def wants_current(self) -> bool:
+        """Whether calls that go on could go at once, whatever else waits here."""
+        return not self._outage.is_down and self._hand.fresh_current < self._at_once
+
     def may_probe(self, now: float) -> bool:
         """Whether the receiver is down, and is to be asked now."""
         return self._outage.is_down and not self._away and self._outage.may_probe(now)

@@ -23,7 +23,7 @@ from voicestt.events import event_id
 from voicestt.http_bodies import Whole, read_body
 from voicestt.journal.port import Record
 
-AT_ONCE: Final = 8
+AT_ONCE: Final = 32
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 15.0
 # Less than the five seconds after which uvicorn, behind many receivers, closes an idle connection.
@@ -46,7 +46,6 @@ class Webhook:
         "look at the receiver's own log, and whether EVENTS_WEBHOOK_URL and EVENTS_WEBHOOK_SECRET are still "
         "right; delivery goes on by itself."
     )
-    at_once: Final = AT_ONCE
     most: Final = 1
 
     def __init__(
@@ -55,9 +54,11 @@ class Webhook:
         url: str,
         key: bytes,
         *,
+        at_once: int = AT_ONCE,
         answer_seconds: float = ANSWER_SECONDS,
         now: Callable[[], float] = time.time,
     ) -> None:
+        self.at_once = at_once
         parts = urlsplit(url)
         self.place = f"The webhook at {parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         # Without a path Twisted would ask for "?query".
@@ -67,7 +68,7 @@ class Webhook:
         self._answer_seconds = answer_seconds
         self._now = now
         self._connections = HTTPConnectionPool(reactor)
-        self._connections.maxPersistentPerHost = AT_ONCE
+        self._connections.maxPersistentPerHost = at_once
         self._connections.cachedConnectionTimeout = _IDLE_SECONDS
         self._agent = quiet_agent(reactor, self._connections, CONNECT_SECONDS)
 

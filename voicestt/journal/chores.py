@@ -1,5 +1,10 @@
-"""What the journal's thread does besides: its lease, a look after those who are gone, and what is old."""
+"""What is done besides writing: the lease, a look after those who are gone and what they left, and what is old.
 
+It has a thread and a connection of its own, and little patience: what fails here is tried again later, ever less
+often, and is no outage of the journal. Nothing that is said waits for it.
+"""
+
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,10 +13,16 @@ from twisted.logger import Logger
 
 from voicestt.journal.database import Database
 from voicestt.journal.leases import Lease
-from voicestt.journal.port import Record
-from voicestt.journal.problems import is_poisoned
+from voicestt.journal.problems import advice_for, words_of
 from voicestt.journal.recovery import Recovery
 from voicestt.journal.retention import Retention
+
+HURRY_SECONDS = 3.0
+"""A chore's transaction ends within, or fails."""
+
+_LONGEST_SECONDS = 60.0
+_QUIET_FAILURES = 2
+"""So many in a row are nobody's business: a lock that another held, a connection that was cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +41,7 @@ class Pace:
 
 
 class Chores:
-    """All in the journal's thread. `found` is given the records of ends that were written for others."""
+    """A thread from `start` to `stop`."""
 
     _log = Logger()
 
@@ -40,7 +51,6 @@ class Chores:
         lease: Lease,
         recovery: Recovery,
         retention: Retention,
-        found: Callable[[list[Record]], object],
         pace: Pace,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -48,51 +58,60 @@ class Chores:
         self._lease = lease
         self._recovery = recovery
         self._retention = retention
-        self._found = found
         self._pace = pace
         self._seconds = seconds
-        self._renewed_at = self._settling_since = 0.0
-        self._due: dict[Callable[[], float], float] = {}
+        self._renewed_at = self._settling_since = seconds()
+        self._failures: dict[Callable[[], float], int] = {}
+        self._due = {self._renew: seconds() + pace.renew, self._look: seconds(), self._delete: seconds()}
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="journal's chores", daemon=True)
 
-    def begin(self) -> None:
-        """The lease, and what others left."""
-        with self._database.writing() as connection:
-            self._lease.begin(connection, self._database.now(connection))
-        now = self._renewed_at = self._settling_since = self._seconds()
-        self._due = {self._renew: now + self._pace.renew, self._delete: now}
-        self._due[self._look] = now + self._do(self._look)
+    def start(self) -> None:
+        """The tables and the lease are there."""
+        self._thread.start()
 
-    def end(self) -> None:
-        """Others may take over what is left."""
-        with self._database.writing() as connection:
-            self._lease.end(connection, self._database.now(connection))
+    def stop(self) -> None:
+        """Begins nothing more. It does not wait for the thread."""
+        self._closing.set()
 
-    def rest(self) -> float:
-        """Seconds until there is something to do."""
-        return max(0.0, min(self._due.values()) - self._seconds())
+    def join(self, seconds: float) -> None:
+        """Waits for the thread, after `stop`."""
+        if self._thread.ident is not None:
+            self._thread.join(seconds)
 
-    def do_due(self) -> None:
-        """What is due now. What fails is due again later, so that writing does not wait for it."""
-        for chore, due in self._due.items():
-            if due <= self._seconds():
-                self._due[chore] = self._seconds() + self._pace.renew
-                self._due[chore] = self._seconds() + self._do(chore)
-
-    def prove(self) -> None:
-        """Writes something: whoever comes back from here knows that the database works."""
-        self._renew()
+    def _run(self) -> None:
+        while not self._closing.wait(max(0.0, min(self._due.values()) - self._seconds())):
+            for chore, due in list(self._due.items()):
+                if due <= self._seconds() and not self._closing.is_set():
+                    self._due[chore] = self._seconds() + self._do(chore)
+        self._database.close()
 
     def _do(self, chore: Callable[[], float]) -> float:
         try:
-            return chore()
-        except Exception as problem:
-            if not is_poisoned(problem):
-                raise
-            self._log.failure("A chore of the journal failed; it is done again later.")
-            return self._pace.look
+            pause = chore()
+        except Exception as problem:  # noqa: BLE001 - whatever it is, it is tried again
+            self._database.close()
+            return self._failed(chore, problem)
+        self._failures[chore] = 0
+        return pause
+
+    def _failed(self, chore: Callable[[], float], problem: Exception) -> float:
+        failures = self._failures[chore] = self._failures.get(chore, 0) + 1
+        if failures == _QUIET_FAILURES + 1:
+            self._log.warn(
+                "The journal ({name}): {chore} failed {count} times in a row ({problem}), and is tried again. "
+                "Events are written all the same. What to do, where it lasts: {advice}.",
+                name=self._database.name,
+                chore=_NAMES[chore.__name__],
+                count=failures,
+                problem=words_of(problem),
+                advice=advice_for(problem),
+            )
+        return min(_LONGEST_SECONDS, self._pace.renew * 2.0 ** min(failures - 1, 6))
 
     def _renew(self) -> float:
         with self._database.writing() as connection:
+            self._database.hurry(connection, HURRY_SECONDS)
             is_ours = self._lease.renew(connection, self._database.now(connection))
         now = self._seconds()
         if now - self._renewed_at > 3 * self._pace.renew:
@@ -108,10 +127,21 @@ class Chores:
 
     def _look(self) -> float:
         by_age = self._seconds() - self._settling_since >= self._pace.settled
-        for records in self._recovery.look(by_age=by_age):
-            if records:
-                self._found(records)
+        for _ in self._recovery.look(by_age=by_age):
+            # Between two bunches others may write, and the lease is kept.
+            if self._closing.wait(min(self._pace.batch, _BETWEEN_SECONDS)):
+                break
+            if self._due[self._renew] <= self._seconds():
+                self._due[self._renew] = self._seconds() + self._do(self._renew)
         return self._pace.look
 
     def _delete(self) -> float:
         return self._pace.batch if self._retention.step() else self._pace.delete
+
+
+_BETWEEN_SECONDS = 0.02
+_NAMES = {
+    "_renew": "keeping the lease",
+    "_look": "looking after what other servers left",
+    "_delete": "deleting what is old",
+}

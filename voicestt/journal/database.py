@@ -34,6 +34,8 @@ class _Dialect(Protocol):
 
     def make_ready(self, engine: Engine) -> None: ...
 
+    def hurry(self, connection: Connection, seconds: float) -> None: ...
+
     def lock_schema(self, connection: Connection) -> None: ...
 
     def now(self, connection: Connection) -> float: ...
@@ -79,6 +81,10 @@ class Database:
             BadJournal: where it cannot be used.
         """
         self._dialect.make_ready(self._engine)
+
+    def hurry(self, connection: Connection, seconds: float) -> None:
+        """What this transaction does ends in `seconds`, or fails: nobody shall wait for it."""
+        self._dialect.hurry(connection, seconds)
 
     def lock_schema(self, connection: Connection) -> None:
         """Until the transaction ends no other process changes the tables."""

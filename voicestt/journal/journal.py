@@ -1,35 +1,49 @@
 """The journal: events into the database and back out of it, without the reactor ever waiting for it."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DatabaseError
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from voicestt.events import Event, type_of
 from voicestt.journal import outbox
+from voicestt.journal.asking import AskingThread
+from voicestt.journal.backlog import Backlog
 from voicestt.journal.chores import Chores, Pace
 from voicestt.journal.database import Database
 from voicestt.journal.guarded import Guarded
 from voicestt.journal.lateness import Lateness
 from voicestt.journal.leases import Lease, this_process
+from voicestt.journal.outage import Outage
 from voicestt.journal.outbox import Delivered, Failed, Mark
 from voicestt.journal.payloads import Whole
 from voicestt.journal.port import Destination, Pending, Readers, Record, Written
-from voicestt.journal.problems import BadJournal, JournalClosed, words_of
+from voicestt.journal.problems import JournalClosed
 from voicestt.journal.recovery import Recovery
 from voicestt.journal.redaction import redaction
 from voicestt.journal.retention import Retention
 from voicestt.journal.schema import bring_up_to_date
+from voicestt.journal.standing import JournalState, Standing
 from voicestt.journal.thread import JournalThread, News, Parts
 from voicestt.journal.waiting import Entry, Waiting
 from voicestt.journal.writing import EventWriter
 
 CLOSE_SECONDS = 10.0
 """How long `close` waits for the database."""
+
+OPEN_SECONDS = 1.5
+"""How long `open` waits for it. Calls are taken then; what they say waits in memory."""
+
+MARK_SECONDS = 1.0
+_MOST_SETTLED = 200_000
+"""Deliveries that could not be written down yet. Beyond so many, delivery waits for the database."""
+
+_FEWEST_OF_A_SESSION = 4
 
 
 class Journal:
@@ -62,28 +76,64 @@ class Journal:
         self._waiting = Waiting()
         self._whole = Whole()
         self._lateness = Lateness(reactor, self._readers.late)
+        self._outage = Outage("", self._waiting)
         self._owner = ""
         self._asked: set[Deferred[Any]] = set()
+        self._backlogs: dict[str, Backlog] = defaultdict(Backlog)
+        self._standings: dict[str, Standing] = {}
+        self._settled: dict[str, set[int]] = defaultdict(set)
         self._thread: JournalThread | None = None
+        self._asking: AskingThread | None = None
+        self._chores: Chores | None = None
         self._is_closed = self._is_through = False
 
+    @property
+    def state(self) -> JournalState:
+        """How it stands."""
+        outage, waiting = self._outage, self._waiting
+        has_begun = self._thread is not None and self._thread.has_begun
+        why = outage.why if has_begun or outage.why else "the database is being opened"
+        return JournalState(why is None, len(waiting), waiting.bytes, waiting.dropped, outage.since, why)
+
+    def standing(self, destination: str) -> Standing:
+        """How the deliveries to it stand: what was counted last, and what was written and delivered since."""
+        found = self._standings.get(destination, Standing())
+        waiting = self._backlogs[destination].waiting
+        return replace(found, waiting=waiting, oldest_at=found.oldest_at if waiting else None)
+
     async def open(self) -> None:
-        """Makes the database ready, closes the calls that a killed process left, and begins to write.
+        """Makes the database ready, and begins to write and to look after what others left.
+
+        A database that cannot be used at present, or takes long, is not waited for: that is an outage.
 
         Raises:
-            BadJournal: where it cannot be used; the message says why and what to do.
+            BadJournal: where JOURNAL_URL names none that could be used; the message says why and what to do.
         """
         began: Deferred[None] = Deferred()
-        news = News()
-        thread = JournalThread(self._parts(news), news, self._hand_over, self._pace.batch)
-        thread.start(lambda problem: self._reactor.callFromThread(_fire, began, problem))
+        thread = JournalThread(self._parts(), self._hand_over, self._pace.batch)
+        self._thread = thread
+        thread.start(lambda problem: self._reactor.callFromThread(self._begun, began, problem))
+        limit = self._reactor.callLater(OPEN_SECONDS, _fire, began, None)
         try:
             await began
         except BaseException:
+            self._thread = None
             thread.join()
             raise
-        self._thread = thread
+        finally:
+            if limit.active():
+                limit.cancel()
         self._lateness.start()
+
+    def _begun(self, began: Deferred[None], problem: Any) -> None:
+        assert self._asking is not None  # noqa: S101 - made before the thread was started
+        assert self._chores is not None  # noqa: S101 - likewise
+        if problem is None and not self._is_closed and self._thread is not None and self._thread.has_begun:
+            self._asking.start()
+            self._chores.start()
+        elif problem is not None and began.called:
+            self._log.failure("The journal can never be used as JOURNAL_URL names it: see there.", problem)
+        _fire(began, problem)
 
     def put(self, event: Event | None, fact: object) -> None:
         """Writes `event` soon, see `voicestt.journal.port.Writer`."""
@@ -96,29 +146,48 @@ class Journal:
         if gone:
             self._complain(gone)
 
-    async def pending(self, destination: str, limit: int, busy: Collection[str] = ()) -> list[Pending]:
+    async def pending(
+        self, destination: str, limit: int, busy: Collection[str] = (), *, with_left_over: bool = True
+    ) -> list[Pending]:
         """See `voicestt.journal.port.Outbox`. Waits where the database cannot be read.
 
         Raises:
             JournalClosed: where the journal is closed before there is an answer. The same holds for the others.
         """
-        owner, whole, not_of = self._owner, self._whole, tuple(busy)
+        self._check_open()
+        backlog, skip, found = self._backlogs[destination], set(busy), list[Pending]()
+        while len(found) < limit:
+            choice = backlog.choose(self._reactor.seconds(), skip, with_left_over=with_left_over)
+            if not choice.sessions:
+                break
+            most = max(_FEWEST_OF_A_SESSION, limit // len(choice.sessions))
+            some = await self._read(destination, choice.sessions, most)
+            backlog.read(choice, {pending.record.session for pending in some})
+            skip.update(choice.sessions)
+            left_over = set(choice.left_over)
+            found += [replace(each, is_current=each.record.session not in left_over) for each in some]
+        return found[:limit]
+
+    async def _read(self, destination: str, sessions: Sequence[str], most: int) -> list[Pending]:
+        owner, whole, settled = self._owner, self._whole, tuple(self._settled[destination])
         found: list[Pending] = await self._ask(
-            lambda connection: outbox.pending(connection, whole, owner, destination, limit, not_of)
+            lambda connection: outbox.pending(connection, whole, owner, destination, sessions, most, settled)
         )
         return found
 
     async def delivered(self, destination: str, numbers: Sequence[int]) -> None:
-        """See `voicestt.journal.port.Outbox`; returns when it is written down."""
-        await self._mark(Delivered(destination, tuple(numbers)))
+        """See `voicestt.journal.port.Outbox`; returns when it is written down, or cannot be at present."""
+        self._backlogs[destination].delivered(len(numbers))
+        await self._mark(Delivered(destination, tuple(numbers)), numbers)
 
     async def failed(self, destination: str, number: int, why: str) -> None:
         """See `voicestt.journal.port.Outbox`."""
-        await self._mark(Failed(destination, number, why, is_hopeless=False))
+        await self._mark(Failed(destination, number, why, is_hopeless=False), ())
 
     async def lay_aside(self, destination: str, number: int, why: str) -> None:
         """See `voicestt.journal.port.Outbox`."""
-        await self._mark(Failed(destination, number, why, is_hopeless=True))
+        self._backlogs[destination].delivered(1)
+        await self._mark(Failed(destination, number, why, is_hopeless=True), (number,))
 
     async def since(self, number: int, limit: int) -> list[Record]:
         """See `voicestt.journal.port.History`. Those of other processes are among them, where there are any."""
@@ -136,35 +205,104 @@ class Journal:
         self._is_closed = True
         ended: Deferred[bool] = Deferred()
         limit = self._reactor.callLater(CLOSE_SECONDS, _fire, ended, False)
+        self._stop_others()
         thread.stop(CLOSE_SECONDS * 0.9, lambda: self._reactor.callFromThread(_fire, ended, True))
         if await ended:
             thread.join()
+            self._join_others()
         if limit.active():
             limit.cancel()
         self._lateness.stop()
         self._give_up()
 
-    def _parts(self, news: News) -> Parts:
+    def _stop_others(self) -> None:
+        for each in (self._asking, self._chores):
+            if each is not None:
+                each.stop()
+
+    def _join_others(self) -> None:
+        for each in (self._asking, self._chores):
+            if each is not None:
+                each.join(0.5)
+
+    def _parts(self) -> Parts:
         # Not made before `open`: a daemon forks in between, and is another process then.
         database, lease = Database(self._url), Lease(this_process())
         self._owner = lease.id
+        self._outage = Outage(database.name, self._waiting)
         writer = EventWriter(database, lease.id, self._destinations, redaction(self._redact), self._whole)
-        recovery = Recovery(database, lease, writer)
-        retention = Retention(database, self._days)
-        chores = Chores(database, lease, recovery, retention, news.find, self._pace)
-        return Parts(database, self._waiting, self._whole, writer, chores, lambda: _begin(database, chores))
+        self._asking = AskingThread(Database(self._url), self._hand_over_answer)
+        self._chores = self._make_chores(Database(self._url), lease)
+        return Parts(
+            database,
+            self._waiting,
+            self._whole,
+            writer,
+            self._outage,
+            lambda: _begin(database, lease),
+            partial(_end, database, lease, self._chores),
+        )
 
-    async def _mark(self, mark: Mark) -> None:
-        done: Deferred[None] = Deferred()
+    def _make_chores(self, database: Database, lease: Lease) -> Chores:
+        hand_over = self._reactor.callFromThread
+        recovery = Recovery(
+            database,
+            lease,
+            [destination.name for destination in self._destinations],
+            lambda ends: hand_over(self._put_ends, ends),
+            lambda destination, sessions: hand_over(self._find, destination, sessions),
+            lambda destination, standing: hand_over(self._stand, destination, standing),
+        )
+        return Chores(database, lease, recovery, Retention(database, self._days), self._pace)
+
+    def _put_ends(self, ends: Sequence[Event]) -> None:
+        for end in ends:
+            if not self._is_closed:
+                self.put(end, None)
+
+    def _find(self, destination: str, sessions: Sequence[str]) -> None:
+        if sessions and not self._is_closed:
+            self._backlogs[destination].found(sessions)
+            self._readers.written(())
+
+    def _stand(self, destination: str, standing: Standing) -> None:
+        self._standings[destination] = standing
+        self._backlogs[destination].waiting = standing.waiting
+
+    async def _mark(self, mark: Mark, settles: Collection[int]) -> None:
+        done: Deferred[Any] = Deferred()
         if self._accepts(done):
             self._thread_now.mark(mark, done)
-        await done
+        known: Deferred[Any] = Deferred()
+        done.addBoth(self._marked, known, mark.destination, settles)
+        limit = self._reactor.callLater(MARK_SECONDS, self._settle, known, mark.destination, settles)
+        try:
+            await known
+        finally:
+            if limit.active():
+                limit.cancel()
+
+    def _settle(self, known: Deferred[Any], destination: str, settles: Collection[int]) -> None:
+        """It cannot be written down for the time being: it is remembered, and delivery goes on."""
+        settled = self._settled[destination]
+        if len(settled) + len(settles) <= _MOST_SETTLED:
+            settled.update(settles)
+            _fire(known, None)
+
+    def _marked(self, result: Any, known: Deferred[Any], destination: str, settles: Collection[int]) -> None:
+        self._settled[destination].difference_update(settles)
+        _fire(known, result)
 
     async def _ask(self, ask: Callable[[Connection], Any]) -> Any:
         done: Deferred[Any] = Deferred()
         if self._accepts(done):
-            self._thread_now.ask(ask, done)
+            assert self._asking is not None  # noqa: S101 - it is there while the thread is
+            self._asking.ask(ask, done)
         return await done
+
+    def _check_open(self) -> None:
+        if self._thread is None or self._is_closed:
+            raise JournalClosed("the journal is not open")
 
     @property
     def _thread_now(self) -> JournalThread:
@@ -181,17 +319,28 @@ class Journal:
     def _hand_over(self, news: News) -> None:
         self._reactor.callFromThread(self._hear, news)
 
+    def _hand_over_answer(self, done: Deferred[Any], answer: object) -> None:
+        self._reactor.callFromThread(self._answered, done, answer)
+
     def _hear(self, news: News) -> None:
         if self._is_through:
             return
         written = [self._written(entry, record) for entry, record in news.written]
-        written += [Written(record, None) for record in news.found]
         if written:
+            self._note([entry.record for entry in written if entry.record is not None])
             self._readers.written(written)
         for done, answer in news.answers:
-            if done in self._asked:
-                self._asked.remove(done)
-                done.callback(answer)
+            self._answered(done, answer)
+
+    def _answered(self, done: Deferred[Any], answer: object) -> None:
+        if done in self._asked:
+            self._asked.remove(done)
+            done.callback(answer)
+
+    def _note(self, records: Sequence[Record]) -> None:
+        for destination in self._destinations:
+            wanted = [each.session for each in records if destination.partials or each.type != "partial"]
+            self._backlogs[destination.name].wrote(wanted, self._reactor.seconds())
 
     def _written(self, entry: Entry, record: Record | None) -> Written:
         entry.is_over = True
@@ -207,13 +356,15 @@ class Journal:
 
     def _tell_of(self, gone: Sequence[Entry]) -> None:
         self._lateness.tell_all()
+        kinds = _kinds(gone)
         for entry in gone:
             entry.is_over = True
+        self._lateness.forget()
         self._log.error(
             "🔴 The journal cannot be written for so long that too many events wait: {count} of them are given up "
             "({kinds}), and will neither be in it nor delivered. Handlers were told of them.",
             count=len(gone),
-            kinds=_kinds(gone),
+            kinds=kinds,
         )
 
     def _put_too_late(self, entry: Entry) -> None:
@@ -238,12 +389,17 @@ class Journal:
             done.errback(JournalClosed("the journal was closed"))
 
 
-def _begin(database: Database, chores: Chores) -> None:
+def _begin(database: Database, lease: Lease) -> None:
     bring_up_to_date(database)
-    try:
-        chores.begin()
-    except DatabaseError as problem:
-        raise BadJournal(f"JOURNAL_URL: {database.name} cannot be written ({words_of(problem)}).") from None
+    with database.writing() as connection:
+        lease.begin(connection, database.now(connection))
+
+
+def _end(database: Database, lease: Lease, chores: Chores) -> None:
+    # A lease that were renewed after its end would begin anew.
+    chores.join(CLOSE_SECONDS / 4)
+    with database.writing() as connection:
+        lease.end(connection, database.now(connection))
 
 
 def _fire(deferred: Deferred[Any], value: object) -> None:

@@ -45,6 +45,11 @@ class Lateness:
         """Tells of all that wait, late or not."""
         self._tell(self._clock.seconds())
 
+    def forget(self) -> None:
+        """Lets go of all that are over, and not only of the first ones: in an outage they may be many."""
+        self._late_ones = deque(entry for entry in self._late_ones if not entry.is_over)
+        self._entries = deque(entry for entry in self._entries if not entry.is_over)
+
     def waiting(self) -> list[Entry]:
         """All that are not over, in order."""
         return [entry for entry in chain(self._late_ones, self._entries) if not entry.is_over]

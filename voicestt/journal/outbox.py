@@ -3,13 +3,14 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, select, text, update
+from sqlalchemy import Connection, TextClause, bindparam, delete, select, text, update
 
 from voicestt.journal.payloads import Whole, clean_text
 from voicestt.journal.port import Pending, Record
-from voicestt.journal.tables import events, outbox, sessions
+from voicestt.journal.tables import events, outbox
 
 _AT_ONCE = 500
 _LONGEST_ERROR = 1_000
@@ -35,24 +36,36 @@ _record_columns = (
     *(events.c.number, events.c.session, events.c.sequence),
     *(events.c.type, events.c.call_sid, events.c.payload),
 )
-# A query of its own, in order: PostgreSQL would walk through all events of a month to the first of these.
-_here = (
-    select(outbox.c.number, outbox.c.attempts)
-    .where(outbox.c.destination == bindparam("of_destination"), outbox.c.laid_aside_at.is_(None))
-    .order_by(outbox.c.number)
-    .subquery("here")
-)
-_pending = (
-    select(*_record_columns, events.c.written_at, _here.c.attempts)
-    .join_from(_here, events, _here.c.number == events.c.number)
-    .join(sessions, sessions.c.session == events.c.session)
-    .where(sessions.c.owner == bindparam("of_owner"))
-    .order_by(_here.c.number)
-)
-# There may be thousands: as parameters, each number of them would be a statement of its own.
-_is_idle = {
-    "sqlite": text("voicestt_sessions.session NOT IN (SELECT value FROM json_each(:busy))"),
-    "postgresql": text("voicestt_sessions.session NOT IN (SELECT json_array_elements_text(CAST(:busy AS json)))"),
+_COLUMNS = ", ".join(f"e.{name}" for name in ("number", "session", "sequence", "type", "call_sid", "payload"))
+# By session, through the index: neither what others have to deliver nor what is delivered already is walked. Many
+# sessions in one statement, as a JSON array: each statement gives the interpreter's lock away.
+_PENDING = {
+    "sqlite": f"""
+        SELECT {_COLUMNS}, e.written_at, o.attempts
+        FROM json_each(:sessions) AS given
+        CROSS JOIN voicestt_sessions AS s ON s.session = given.value AND s.owner = :owner
+        CROSS JOIN voicestt_outbox AS o INDEXED BY voicestt_outbox_of_session
+            ON o.destination = :destination AND o.session = s.session AND o.laid_aside_at IS NULL
+        CROSS JOIN voicestt_events AS e ON e.number = o.number
+        WHERE o.number <= coalesce((
+            SELECT i.number FROM voicestt_outbox AS i INDEXED BY voicestt_outbox_of_session
+            WHERE i.destination = :destination AND i.session = s.session AND i.laid_aside_at IS NULL /*i*/
+            ORDER BY i.number LIMIT 1 OFFSET :most - 1
+        ), 9223372036854775807) /*o*/""",  # noqa: S608 - our own names
+    "postgresql": f"""
+        SELECT {_COLUMNS}, e.written_at, o.attempts
+        FROM json_array_elements_text(CAST(:sessions AS json)) AS given(value)
+        JOIN voicestt_sessions AS s ON s.session = given.value AND s.owner = :owner
+        CROSS JOIN LATERAL (
+            SELECT i.number, i.attempts FROM voicestt_outbox AS i
+            WHERE i.destination = :destination AND i.session = s.session AND i.laid_aside_at IS NULL /*i*/
+            ORDER BY i.number LIMIT :most
+        ) AS o
+        JOIN voicestt_events AS e ON e.number = o.number""",  # noqa: S608 - likewise
+}
+_NOT_SETTLED = {
+    "sqlite": "AND {}.number NOT IN (SELECT value FROM json_each(:settled))",
+    "postgresql": "AND {}.number NOT IN (SELECT CAST(json_array_elements_text(CAST(:settled AS json)) AS bigint))",
 }
 _since = select(*_record_columns).where(events.c.number > bindparam("after")).order_by(events.c.number)
 
@@ -99,13 +112,35 @@ def forget(whole: Whole, marks: Sequence[Mark]) -> None:
 
 
 def pending(
-    connection: Connection, whole: Whole, owner: str, destination: str, limit: int, busy: Collection[str]
+    connection: Connection,
+    whole: Whole,
+    owner: str,
+    destination: str,
+    sessions: Sequence[str],
+    most: int,
+    settled: Collection[int] = (),
 ) -> list[Pending]:
-    """The first `limit` of the sessions of `owner` that are not `busy`, by their numbers."""
-    asked = _pending.where(_is_idle[connection.dialect.name]) if busy else _pending
-    values = {"of_destination": destination, "of_owner": owner, "busy": _encode(list(busy)).decode()}
-    rows = connection.execute(asked.limit(limit), values)
-    return [Pending(_record(whole, *row[:6]), row.written_at, row.attempts) for row in rows]
+    """The first `most` of each of the `sessions` that are of `owner`, in their order, but for those `settled`."""
+    values = {
+        "destination": destination,
+        "owner": owner,
+        "sessions": _encode(list(sessions)).decode(),
+        "most": most,
+        "settled": _encode(list(settled)).decode(),
+    }
+    rows = connection.execute(_pending(connection.dialect.name, is_settled=bool(settled)), values)
+    place = {session: number for number, session in enumerate(sessions)}
+    found = [Pending(_record(whole, *row[:6]), row.written_at, row.attempts) for row in rows]
+    return sorted(found, key=lambda each: (place[each.record.session], each.record.number))
+
+
+@cache
+def _pending(dialect: str, *, is_settled: bool) -> TextClause:
+    statement = _PENDING[dialect]
+    for alias in "io":
+        condition = _NOT_SETTLED[dialect].format(alias) if is_settled else ""
+        statement = statement.replace(f"/*{alias}*/", condition)
+    return text(statement)
 
 
 def since(connection: Connection, whole: Whole, number: int, limit: int) -> list[Record]:

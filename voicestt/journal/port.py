@@ -28,11 +28,15 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """An event that is still to be delivered. `written_at` is in seconds since 1970; `attempts` failed so far."""
+    """An event that is still to be delivered. `written_at` is in seconds since 1970; `attempts` failed so far.
+
+    `is_current`: its call goes on, or ended just now; what is not is left over from an outage or another process.
+    """
 
     record: Record
     written_at: float
     attempts: int = 0
+    is_current: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ class Readers(Protocol):
     """Who is told of what is in the journal, in the order in which it was put."""
 
     def written(self, entries: Sequence[Written]) -> None:
-        """These are in the database."""
+        """These are in the database. None: nothing new is, but more may be pending than before."""
         ...
 
     def late(self, facts: Sequence[object]) -> None:
@@ -78,8 +82,14 @@ class Destination:
 class Outbox(Protocol):
     """What is still to be delivered, of the calls that this process answers for. It survives the process."""
 
-    async def pending(self, destination: str, limit: int, busy: Collection[str] = ()) -> list[Pending]:
-        """The first `limit` that are pending, by their numbers, but none of the sessions in `busy`."""
+    async def pending(
+        self, destination: str, limit: int, busy: Collection[str] = (), *, with_left_over: bool = True
+    ) -> list[Pending]:
+        """About `limit` that are pending, but none of the sessions in `busy`; fewer only where there are fewer.
+
+        Those of a session come in its order, some of many sessions rather than all of a few: half of them of calls
+        that go on, the newest first, and half of what is left over. Only the former if not `with_left_over`.
+        """
         ...
 
     async def delivered(self, destination: str, numbers: Sequence[int]) -> None:

@@ -13,6 +13,8 @@ from voicestt.journal.tables import events
 _LOCK = 7_022_105_117  # any number, the same in all versions
 _CONNECT_SECONDS = 5
 
+_KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+
 _dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 _CLOCK = text("SELECT extract(epoch FROM clock_timestamp())")
@@ -34,9 +36,7 @@ class PostgreSQL:
         # A machine that is gone without a word must be noticed: the operating system's own patience is 15 minutes.
         patience: dict[str, Any] = {
             "connect_timeout": _CONNECT_SECONDS,
-            "keepalives_idle": 10,
-            "keepalives_interval": 5,
-            "keepalives_count": 3,
+            **_KEEPALIVES,
             "tcp_user_timeout": 10_000,
             "application_name": "voicestt",
             "client_encoding": "utf8",
@@ -68,6 +68,11 @@ class PostgreSQL:
                 "one with: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
             )
 
+    def hurry(self, connection: Connection, seconds: float) -> None:
+        """In this transaction no statement takes longer, and none waits for a lock for more than a third of it."""
+        connection.execute(text(f"SET LOCAL statement_timeout = '{seconds * 1000:.0f}ms'"))
+        connection.execute(text(f"SET LOCAL lock_timeout = '{seconds * 1000 / 3:.0f}ms'"))
+
     def lock_schema(self, connection: Connection) -> None:
         """Waits for another that changes the tables."""
         connection.execute(text("SET LOCAL lock_timeout = '60s'"))
@@ -97,4 +102,8 @@ class PostgreSQL:
     def _set_up(connection: Any, _record: object) -> None:
         connection.execute("SET statement_timeout = '10s'")
         connection.execute("SET lock_timeout = '5s'")
+        # The other end of the line: locks of a machine that is gone without a word are let go, too.
+        connection.execute("SET idle_in_transaction_session_timeout = '10s'")
+        for name, value in _KEEPALIVES.items():
+            connection.execute(f"SET tcp_{name} = {value}")
         connection.commit()

@@ -14,8 +14,37 @@ _POISONED_STATES = ("22", "23", "54")
 """SQLSTATE's classes: data, integrity, and what goes beyond a limit of the program."""
 
 
+_LOOK = "look at the database's own log"
+_ADVICE = {
+    "newer version": "install that version of voicestt again, or name another journal in JOURNAL_URL",
+    "locked": "find the other program that holds the file open, and end it",
+    "full": "free the disk",
+    "no space": "free the disk",
+    "i/o error": "look at the disk",
+    "readonly": "let the server's user write the file and its folder",
+    "read-only": "let the server's user write it, or wait until the database has a primary again",
+    "password": "correct the user and the password in JOURNAL_URL",
+    "does not exist": "make the database, or correct JOURNAL_URL",
+    "timeout": "look at what the database is busy with: something holds a lock, or its disk is slow",
+    "too many": "raise the database's max_connections, or end what holds its connections",
+    "remaining connection": "raise the database's max_connections, or end what holds its connections",
+    "starting up": "wait: the database is starting",
+    "refused": "start the database",
+    "connection": "start the database, or mend the network to it",
+}
+"""By what the database says: the first that fits."""
+
+
 class BadJournal(ValueError):
     """The journal cannot be used as JOURNAL_URL names it; the message says why and what to do."""
+
+
+class JournalUnavailable(BadJournal):
+    """It cannot be used at present, and nothing is wrong with JOURNAL_URL: a server keeps its events in memory."""
+
+
+class NewerJournal(JournalUnavailable):
+    """A newer version of voicestt wrote it."""
 
 
 class JournalClosed(Exception):
@@ -42,6 +71,12 @@ def words_of(problem: BaseException) -> str:
     if isinstance(problem, DataError | IntegrityError | ProgrammingError | InterfaceError):
         return f"{kind} {_state_of(problem)}".rstrip()
     return (str(problem.orig).strip().splitlines() or [kind])[0]
+
+
+def advice_for(problem: BaseException) -> str:
+    """What to do about a database that cannot be used, by its words."""
+    words = str(getattr(problem, "orig", None) or problem).lower()
+    return next((advice for sign, advice in _ADVICE.items() if sign in words), _LOOK)
 
 
 def _state_of(problem: DBAPIError) -> str:

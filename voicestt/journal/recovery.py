@@ -1,30 +1,53 @@
-"""What a process left that is gone: calls that never ended are closed as such, and its deliveries become ours."""
+"""What a process left that is gone: calls that never ended are closed as such, and its deliveries become ours.
 
-from collections.abc import Iterator
+A session is an orphan where its owner is none of the instances. Everything goes in bunches, each in a transaction
+of its own, so that nobody waits, and whoever is killed in between has left nothing that the next does not find.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, bindparam, func, or_, select, update
 from twisted.logger import Logger
 
 from voicestt.events import CallEnded, event_id
 from voicestt.journal.database import Database
 from voicestt.journal.leases import Instance, Lease
-from voicestt.journal.port import Record
-from voicestt.journal.tables import events, outbox, sessions
-from voicestt.journal.writing import Draft, EventWriter
+from voicestt.journal.standing import Standing
+from voicestt.journal.tables import events, instances, outbox, sessions
 
 REASON = "the server was killed"
+HURRY_SECONDS = 3.0
 
 _BUNCH = 200
+_SESSIONS_AT_ONCE = 500
+_ROWS_AT_ONCE = 2_000
 
-# Begun at the outbox, which is short where all is well; the sessions of a month are not.
-_with_deliveries = (
-    select(events.c.session)
-    .join_from(outbox, events, outbox.c.number == events.c.number)
-    .where(outbox.c.laid_aside_at.is_(None))
+_is_pending = outbox.c.laid_aside_at.is_(None)
+_is_orphan = or_(
+    sessions.c.owner.is_(None),
+    (sessions.c.owner != bindparam("me")) & sessions.c.owner.not_in(select(instances.c.id)),
 )
-_left_undone = or_(sessions.c.ended_at.is_(None), sessions.c.session.in_(_with_deliveries))
+_nobodys = select(sessions.c.session).where(sessions.c.owner.is_(None)).limit(_BUNCH)
+_unended = select(sessions.c.session).where(sessions.c.ended_at.is_(None), _is_orphan).limit(_BUNCH)
+_with_pending = (
+    select(outbox.c.session, func.count().label("events"), func.min(outbox.c.number).label("first"))
+    .where(outbox.c.destination == bindparam("to"), _is_pending, outbox.c.session > bindparam("after"))
+    .group_by(outbox.c.session)
+    .order_by(outbox.c.session)
+    .limit(_SESSIONS_AT_ONCE)
+)
+_of_old_versions = (
+    select(outbox.c.number)
+    .where(outbox.c.destination == bindparam("to"), _is_pending, outbox.c.session == "")
+    .limit(_ROWS_AT_ONCE)
+)
+_fill_in = (
+    update(outbox)
+    .where(outbox.c.destination == bindparam("to"), outbox.c.number.in_(_of_old_versions))
+    .values(session=select(events.c.session).where(events.c.number == outbox.c.number).scalar_subquery())
+)
 _figures = select(
     func.coalesce(func.max(events.c.sequence), 0).label("last"),
     func.max(events.c.written_at).label("last_at"),
@@ -34,61 +57,158 @@ _figures = select(
 
 
 class Recovery:
-    """Takes over from others, and writes what closes their calls with `writer`."""
+    """Takes over from others. `ended` is given the ends that are to be written for their calls; `found` is given
+    a destination and sessions of ours that have something for it; `standing` how much waits.
+    """
 
     _log = Logger()
 
-    def __init__(self, database: Database, lease: Lease, writer: EventWriter) -> None:
+    def __init__(
+        self,
+        database: Database,
+        lease: Lease,
+        destinations: Sequence[str],
+        ended: Callable[[Sequence[CallEnded]], object],
+        found: Callable[[str, Sequence[str]], object],
+        standing: Callable[[str, Standing], object],
+    ) -> None:
         self._database = database
         self._lease = lease
-        self._writer = writer
+        self._destinations = destinations
+        self._ended = ended
+        self._found = found
+        self._standing = standing
+        self._named: set[str] = set()
 
-    def look(self, *, by_age: bool) -> Iterator[list[Record]]:
-        """Takes over from all who are gone; gives the records of the ends that it wrote."""
+    def look(self, *, by_age: bool) -> Iterator[None]:
+        """Takes over from all who are gone; gives way after each bunch."""
         with self._database.reading() as connection:
             now = self._database.now(connection)
             others = self._lease.others(connection)
         for other in others:
             if self._lease.is_gone(other, now, by_age=by_age):
                 self._take_over(other)
-        yield from self._adopt()
+        for bunch in (_unended, _nobodys):
+            while self._adopt(bunch):
+                yield
+        for destination in self._destinations:
+            yield from self._walk(destination)
+        self._name_others()
 
     def _take_over(self, other: Instance) -> None:
+        # With its row gone, what it answered for is nobody's: whoever finds that goes on if we are killed.
         with self._database.writing() as connection:
-            if not self._lease.take_over(connection, other):
-                return
-            # Nobody's, as long as they are not ours: whoever finds them goes on where we should be killed.
-            connection.execute(
-                update(sessions).where(sessions.c.owner == other.id, _left_undone).values(owner=None)
+            self._database.hurry(connection, HURRY_SECONDS)
+            self._lease.take_over(connection, other)
+
+    def _adopt(self, those: Any) -> bool:
+        with self._database.reading() as connection:
+            some = list(connection.execute(those, {"me": self._lease.id}).scalars())
+        if not some:
+            return False
+        with self._database.writing() as connection:
+            self._database.hurry(connection, HURRY_SECONDS)
+            adopted = self._claim(connection, some)
+            ends = [_end_of(connection, session) for session in adopted if session.ended_at is None]
+        self._ended(ends)
+        for destination in self._destinations:
+            self._found(destination, [session.session for session in adopted])
+        self._say(len(adopted), len(ends))
+        return len(some) == _BUNCH and bool(adopted)
+
+    def _claim(self, connection: Connection, some: Sequence[str]) -> list[Any]:
+        # Asked twice: another may have claimed them in between.
+        claim = update(sessions).where(sessions.c.session.in_(some), _is_orphan).values(owner=self._lease.id)
+        return list(connection.execute(claim.returning(sessions), {"me": self._lease.id}))
+
+    def _walk(self, destination: str) -> Iterator[None]:
+        """Through the sessions that have something for it: those of nobody become ours."""
+        while self._fill_in(destination):
+            yield
+        after, waiting, first = "", 0, None
+        while True:
+            with self._database.reading() as connection:
+                values = {"to": destination, "after": after}
+                rows = connection.execute(_with_pending, values).all()
+            if rows:
+                ours = self._ours([row.session for row in rows])
+                self._found(destination, [row.session for row in rows if row.session in ours])
+                waiting += sum(row.events for row in rows if row.session in ours)
+                firsts = [row.first for row in rows if row.session in ours]
+                first = min([*firsts, *([] if first is None else [first])], default=None)
+            if len(rows) < _SESSIONS_AT_ONCE:
+                break
+            after = rows[-1].session
+            yield
+        self._standing(destination, self._count(destination, waiting, first))
+
+    def _fill_in(self, destination: str) -> bool:
+        values = {"to": destination}
+        with self._database.reading() as connection:
+            if connection.execute(_of_old_versions.limit(1), values).first() is None:
+                return False
+        with self._database.writing() as connection:
+            self._database.hurry(connection, HURRY_SECONDS)
+            connection.execute(_fill_in, values)
+        return True
+
+    def _ours(self, some: Sequence[str]) -> set[str]:
+        """Those of `some` that are ours by now."""
+        with self._database.reading() as connection:
+            known = set(connection.execute(select(instances.c.id)).scalars()) | {self._lease.id}
+            asked = select(sessions.c.session, sessions.c.owner).where(sessions.c.session.in_(some))
+            owners = {row.session: row.owner for row in connection.execute(asked)}
+        orphans = [session for session, owner in owners.items() if owner not in known]
+        adopted: list[Any] = []
+        if orphans:
+            with self._database.writing() as connection:
+                self._database.hurry(connection, HURRY_SECONDS)
+                adopted = self._claim(connection, orphans)
+                # Whose server went after we looked for those that have not ended.
+                ends = [_end_of(connection, session) for session in adopted if session.ended_at is None]
+            self._ended(ends)
+            self._say(len(adopted), len(ends))
+        mine = {session for session, owner in owners.items() if owner == self._lease.id}
+        return mine | {session.session for session in adopted}
+
+    def _count(self, destination: str, waiting: int, first: int | None) -> Standing:
+        laid_aside = select(func.count()).where(
+            outbox.c.destination == destination, outbox.c.laid_aside_at.is_not(None)
+        )
+        oldest = select(events.c.written_at).where(events.c.number == first)
+        with self._database.reading() as connection:
+            return Standing(
+                waiting=waiting,
+                oldest_at=None if first is None else connection.execute(oldest).scalar(),
+                laid_aside=connection.execute(laid_aside).scalar_one(),
             )
 
-    def _adopt(self) -> Iterator[list[Record]]:
+    def _name_others(self) -> None:
+        """Destinations that are not set any more: what waits for them is said once, and left alone."""
+        name = ""
         while True:
-            with self._database.writing() as connection:
-                adopted = self._claim(connection)
-                open_ones = [session for session in adopted if session.ended_at is None]
-                ends = [_end_of(connection, session) for session in open_ones]
-                draft = self._writer.write(connection, ends)
-            self._kept(draft, len(adopted))
-            if not adopted:
+            following = select(func.min(outbox.c.destination)).where(outbox.c.destination > name, _is_pending)
+            with self._database.reading() as connection:
+                name = connection.execute(following).scalar() or ""
+            if not name:
                 return
-            yield [record for record in draft.records if record is not None]
+            if name not in self._destinations and name not in self._named:
+                self._named.add(name)
+                self._log.warn(
+                    "The journal ({database}) has undelivered events for {destination!r}, which is not set any "
+                    "more: they are kept as long as their calls. What to do: set it again, or drop them with "
+                    "`voicestt deliveries --purge {destination}`.",
+                    database=self._database.name,
+                    destination=name,
+                )
 
-    def _claim(self, connection: Connection) -> list[Any]:
-        is_nobodys = sessions.c.owner.is_(None)
-        some = select(sessions.c.session).where(is_nobodys).limit(_BUNCH)
-        # Asked twice: another may have claimed them in between.
-        claim = update(sessions).where(sessions.c.session.in_(some), is_nobodys).values(owner=self._lease.id)
-        return list(connection.execute(claim.returning(sessions)))
-
-    def _kept(self, draft: Draft, adopted: int) -> None:
-        self._writer.keep(draft)
+    def _say(self, adopted: int, closed: int) -> None:
         if adopted:
             self._log.warn(
                 "The journal: {adopted} calls of a server that is gone are taken over; {closed} of them had not "
                 "ended, and are closed as “{reason}”.",
                 adopted=adopted,
-                closed=len(draft.records),
+                closed=closed,
                 reason=REASON,
             )
 

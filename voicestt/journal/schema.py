@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
 from voicestt.journal.database import Database
-from voicestt.journal.problems import BadJournal, words_of
+from voicestt.journal.problems import BadJournal, JournalUnavailable, NewerJournal, words_of
 from voicestt.journal.tables import VERSION_TABLE
 
 _FOLDER = Path(__file__).parent / "migrations"
@@ -30,7 +30,8 @@ def bring_up_to_date(database: Database) -> None:
     """Makes the tables, or changes those of an older version.
 
     Raises:
-        BadJournal: where the database cannot be used, or a newer version of voicestt wrote it.
+        BadJournal: where the database cannot be used as JOURNAL_URL names it.
+        JournalUnavailable: where it cannot be used at present, or a newer version of voicestt wrote it.
     """
     try:
         database.make_ready()
@@ -38,7 +39,7 @@ def bring_up_to_date(database: Database) -> None:
             database.lock_schema(connection)
             _upgrade(database, connection)
     except DatabaseError as problem:
-        raise BadJournal(
+        raise JournalUnavailable(
             f"JOURNAL_URL: the journal ({database.name}) cannot be used ({words_of(problem)}). It must be "
             "running, reachable from here, and its user allowed to make tables."
         ) from None
@@ -86,8 +87,8 @@ def _upgrade(database: Database, connection: Connection) -> None:
         command.upgrade(config, "head")
 
 
-def _too_new(database: Database, connection: Connection) -> BadJournal:
-    return BadJournal(
+def _too_new(database: Database, connection: Connection) -> NewerJournal:
+    return NewerJournal(
         f"The journal ({database.name}) was written by a newer version of voicestt (its tables are of version "
         f"{_version(connection)}). Install that version again, or name another journal in JOURNAL_URL."
     )

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, create_engine, event, text
 from sqlalchemy.engine import URL
 
-from voicestt.journal.problems import BadJournal
+from voicestt.journal.problems import BadJournal, JournalUnavailable
 from voicestt.journal.tables import events
 
 READS = "voicestt_reads"
@@ -66,10 +66,13 @@ class SQLite:
                     return
             except sqlite3.OperationalError as problem:
                 if "locked" not in str(problem) or time.monotonic() > give_up:
-                    raise BadJournal(self._refused(problem)) from None
+                    raise JournalUnavailable(self._refused(problem)) from None
                 time.sleep(0.05)
             except sqlite3.DatabaseError as problem:
                 raise BadJournal(self._refused(problem)) from None
+
+    def hurry(self, _connection: Connection, _seconds: float) -> None:
+        """Nothing: what waits for a lock waits `_BUSY_SECONDS` at most."""
 
     def lock_schema(self, connection: Connection) -> None:
         """Nothing: who writes has it alone."""
@@ -118,7 +121,8 @@ class SQLite:
             # It holds what people said: nobody else reads it. SQLite gives its other files the same rights.
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, stat.S_IRUSR | stat.S_IWUSR))
         except OSError as problem:
-            raise BadJournal(self._refused(problem)) from None
+            kind = BadJournal if isinstance(problem, PermissionError) else JournalUnavailable
+            raise kind(self._refused(problem)) from None
 
     def _refused(self, problem: Exception) -> str:
         words = (problem.strerror if isinstance(problem, OSError) else None) or str(problem)

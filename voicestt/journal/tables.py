@@ -84,11 +84,15 @@ outbox = Table(
     Column("last_error", Text),
     Column("failed_at", Double),
     Column("laid_aside_at", Double),
+    Column("session", Text, nullable=False, server_default=""),
 )
-"""What has not arrived. A row goes when it has."""
+"""What has not arrived. A row goes when it has. `session` is the event's, so that what a call still has to deliver
+is found at once; "" where an older version wrote the row: it is filled in by whoever looks after the journal."""
 
 _is_partial = events.c.type == "partial"
+_is_open = sessions.c.ended_at.is_(None)
 _is_pending = outbox.c.laid_aside_at.is_(None)
+_is_laid_aside = outbox.c.laid_aside_at.is_not(None)
 
 Index("voicestt_sessions_call", sessions.c.call_sid)
 Index("voicestt_sessions_owner", sessions.c.owner)
@@ -101,9 +105,23 @@ Index(
     postgresql_where=_is_partial,
 )
 Index(
-    "voicestt_outbox_pending",
+    "voicestt_sessions_open",
+    sessions.c.owner,
+    sqlite_where=_is_open,
+    postgresql_where=_is_open,
+)
+Index(
+    "voicestt_outbox_of_session",
     outbox.c.destination,
+    outbox.c.session,
     outbox.c.number,
     sqlite_where=_is_pending,
     postgresql_where=_is_pending,
+)
+Index(
+    "voicestt_outbox_laid_aside",
+    outbox.c.destination,
+    outbox.c.number,
+    sqlite_where=_is_laid_aside,
+    postgresql_where=_is_laid_aside,
 )

@@ -1,7 +1,8 @@
-"""The journal's thread: the only one that asks the database.
+"""The journal's thread that writes: nothing but events, and what became of deliveries.
 
-A turn writes what waits in one transaction, answers what was asked, and does what is due besides; then the thread
-sleeps for a moment, so that many events share a transaction. What fails stays, in order, and is tried again.
+It begins by making the database ready, however long that takes. A turn writes what waits in one transaction; then
+it sleeps for a moment, so that many events share a transaction. What fails stays, in order, and is tried again.
+What is asked, and what is done besides, has threads and connections of its own.
 """
 
 import threading
@@ -11,62 +12,53 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from voicestt.journal import outbox
-from voicestt.journal.chores import Chores
 from voicestt.journal.database import Database
 from voicestt.journal.mending import Mending
 from voicestt.journal.outage import Outage
 from voicestt.journal.outbox import Mark
 from voicestt.journal.payloads import Whole
 from voicestt.journal.port import Record
-from voicestt.journal.problems import is_poisoned
+from voicestt.journal.problems import BadJournal, JournalUnavailable, is_poisoned
 from voicestt.journal.waiting import Entry, Waiting
 from voicestt.journal.writing import EventWriter
 
 _MOST_AT_ONCE = 500
 _CLOSING_PAUSE = 0.2
 
-Ask = Callable[[Connection], Any]
-
 
 @dataclass(slots=True)
 class News:
-    """What the reactor's thread is told of a turn: entries with their records, records of others' ends, and
-    answers."""
+    """What the reactor's thread is told of a turn: entries with their records, and answers."""
 
     written: list[tuple[Entry, Record | None]] = field(default_factory=list)
-    found: list[Record] = field(default_factory=list)
     answers: list[tuple[Deferred[Any], object]] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.written or self.found or self.answers)
-
-    def find(self, records: list[Record]) -> None:
-        """Ends that were written for others."""
-        self.found += records
+        return bool(self.written or self.answers)
 
     def take(self) -> "News":
         """All of it; nothing stays."""
-        taken = News(self.written, self.found, self.answers)
-        self.written, self.found, self.answers = [], [], []
+        taken = News(self.written, self.answers)
+        self.written, self.answers = [], []
         return taken
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the thread works with; `begin` makes the database ready."""
+    """What the thread works with; `begin` makes the database ready, `end` is the last that is done."""
 
     database: Database
     waiting: Waiting
     whole: Whole
     writer: EventWriter
-    chores: Chores
+    outage: Outage
     begin: Callable[[], None]
+    end: Callable[[], None]
 
 
 class JournalThread:
@@ -74,25 +66,28 @@ class JournalThread:
 
     _log = Logger()
 
-    def __init__(self, parts: Parts, news: News, tell: Callable[[News], object], pause: float) -> None:
+    def __init__(self, parts: Parts, tell: Callable[[News], object], pause: float) -> None:
+        self.has_begun = False
         self._parts = parts
-        self._news = news
+        self._news = News()
         self._tell = tell
         self._pause = pause
         self._mending = Mending(parts.database, parts.writer)
-        self._outage = Outage(parts.database.name, parts.waiting)
+        self._outage = parts.outage
         self._bell = threading.Event()
         self._closing = threading.Event()
         self._give_up_at = 0.0
         self._entries: deque[Entry] = deque()
         self._marks: deque[tuple[Mark, Deferred[Any]]] = deque()
-        self._asks: deque[tuple[Ask, Deferred[Any]]] = deque()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._began: Callable[[Failure | None], object] = lambda _failure: None
         self._ended: Callable[[], object] = lambda: None
 
     def start(self, began: Callable[[Failure | None], object]) -> None:
-        """`began` is called with None, or with why it could not begin."""
+        """`began` is called when it has begun: with None, or with what is wrong with the settings.
+
+        A database that cannot be used at present is waited for, and is an outage like any other.
+        """
         self._began = began
         self._thread.start()
 
@@ -118,38 +113,39 @@ class JournalThread:
         self._marks.append((mark, done))
         self._ring()
 
-    def ask(self, ask: Ask, done: Deferred[Any]) -> None:
-        """Answers it soon, after what was put and marked before."""
-        self._asks.append((ask, done))
-        self._ring()
-
     def _ring(self) -> None:
         if not self._bell.is_set():
             self._bell.set()
 
     def _run(self) -> None:
-        try:
-            self._parts.begin()
-        except Exception:  # noqa: BLE001 - it is told to whoever opened
-            self._parts.database.close()
-            self._began(Failure())
+        if not self._begin():
             return
-        self._began(None)
-        self._tell_news()
         while not self._is_over():
             if not self._has_work():
-                self._bell.wait(self._parts.chores.rest())
+                self._bell.wait()
             self._bell.clear()
             self._rest(self._turn())
         self._end()
 
+    def _begin(self) -> bool:
+        while not self.has_begun:
+            try:
+                self._parts.begin()
+                self.has_begun = True
+            except Exception as problem:  # noqa: BLE001 - it is told to whoever opened, or tried again
+                self._parts.database.close()
+                if isinstance(problem, BadJournal) and not isinstance(problem, JournalUnavailable):
+                    self._began(Failure())
+                    return False
+                self._rest(self._outage.failed(problem))
+            if self._closing.is_set() and time.monotonic() > self._give_up_at:
+                break
+        self._began(None)
+        return True
+
     def _turn(self) -> float:
         try:
             self._write()
-            self._answer()
-            if self._outage.lasts:
-                self._parts.chores.prove()
-            self._parts.chores.do_due()
             self._outage.worked()
         except Exception as problem:  # noqa: BLE001 - whatever it is, it is tried again
             self._parts.database.close()
@@ -166,7 +162,7 @@ class JournalThread:
             time.sleep(min(pause, _CLOSING_PAUSE))
 
     def _has_work(self) -> bool:
-        return bool(self._entries or self._marks or self._asks or len(self._parts.waiting))
+        return bool(self._entries or self._marks or len(self._parts.waiting))
 
     def _is_over(self) -> bool:
         if not self._closing.is_set():
@@ -220,26 +216,14 @@ class JournalThread:
             _mark, done = self._marks.popleft()
             self._news.answers.append((done, answer))
 
-    def _answer(self) -> None:
-        while self._asks:
-            ask, done = self._asks[0]
-            try:
-                with self._parts.database.reading() as connection:
-                    answer = ask(connection)
-            except Exception as problem:
-                if not is_poisoned(problem):
-                    raise
-                answer = Failure()
-            self._asks.popleft()
-            self._news.answers.append((done, answer))
-
     def _tell_news(self) -> None:
         if self._news:
             self._tell(self._news.take())
 
     def _end(self) -> None:
         try:
-            self._parts.chores.end()
+            if self.has_begun:
+                self._parts.end()
         except Exception as problem:  # noqa: BLE001 - others find out by themselves that we are gone
             self._outage.failed(problem)
         self._parts.database.close()

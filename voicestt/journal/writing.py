@@ -16,7 +16,7 @@ from voicestt.journal.redaction import Redact
 from voicestt.journal.tables import events, outbox, sessions
 
 _EVENT_COLUMNS = ("number", "session", "sequence", "type", "call_sid", "written_at", "payload")
-_OUTBOX_COLUMNS = ("number", "destination", "attempts")
+_OUTBOX_COLUMNS = ("number", "destination", "attempts", "session")
 _SESSION_COLUMNS = (
     *("session", "call_sid", "stream_sid", "account_sid", "caller", "called"),
     *("owner", "started_at", "closed_by_recovery"),
@@ -128,12 +128,12 @@ class EventWriter:
     def _for(self, event: Event) -> list[str]:
         return self._for_partials if isinstance(event, Partial) else self._for_all
 
-    def _addressed(self, draft: Draft) -> Iterator[tuple[int, str, int]]:
+    def _addressed(self, draft: Draft) -> Iterator[tuple[int, str, int, str]]:
         for record in draft.records:
             if record is not None:
                 names = self._for_partials if record.type == "partial" else self._for_all
                 for name in names:
-                    yield record.number, name, 0
+                    yield record.number, name, 0, record.session
 
     def _open_sessions(self, connection: Connection, given: Sequence[Event], draft: Draft, now: float) -> None:
         rows = []

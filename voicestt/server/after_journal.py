@@ -27,7 +27,7 @@ class AfterJournal:
             if not entry.was_late and isinstance(entry.fact, Event):
                 self._log.tell(entry.fact)
         records = [entry.record for entry in entries if entry.record is not None]
-        if records:
+        if records or not entries:
             self._published(records)
         # Who is called may send the listeners away: first they are told.
         for entry in entries:

@@ -4,6 +4,7 @@ The journal comes first: the log, the pages that listen and the deliveries get w
 handler in this process is told at once.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -53,10 +54,27 @@ class Outlets:
     @property
     def health(self) -> Mapping[str, object]:
         """Counts, for the health check."""
-        health: dict[str, object] = {each.destination.name: asdict(each.figures) for each in self._deliverers}
+        health: dict[str, object] = {each.destination.name: self._health_of(each) for each in self._deliverers}
+        if isinstance(self._journal, Journal):
+            health["journal"] = asdict(self._journal.state)
         if self._handlers is not None:
             health["handler"] = asdict(self._handlers.counts)
         return health
+
+    def _health_of(self, deliverer: Deliverer) -> dict[str, object]:
+        """`waiting` is what the journal has for it, about; `in_hand` is what of that was read."""
+        figures = asdict(deliverer.figures)
+        if not isinstance(self._journal, Journal):
+            return figures
+        standing = self._journal.standing(deliverer.destination.name)
+        oldest = None if standing.oldest_at is None else round(time.time() - standing.oldest_at, 1)
+        return {
+            **figures,
+            "in_hand": figures["waiting"],
+            "waiting": standing.waiting,
+            "oldest_seconds": oldest,
+            "dead_lettered": standing.laid_aside,
+        }
 
     def audience_of(self, line: Line) -> Audience:
         """Who is told of the call on `line`."""
