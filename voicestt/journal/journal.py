@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from voicestt.events import Event, type_of
-from voicestt.journal import outbox
+from voicestt.journal import history, outbox
 from voicestt.journal.chores import Chores, Pace
 from voicestt.journal.database import Database
 from voicestt.journal.guarded import Guarded
@@ -18,7 +18,7 @@ from voicestt.journal.lateness import Lateness
 from voicestt.journal.leases import Lease, this_process
 from voicestt.journal.outbox import Delivered, Failed, Mark
 from voicestt.journal.payloads import Whole
-from voicestt.journal.port import Destination, Pending, Readers, Record, Written
+from voicestt.journal.port import EVERYTHING, Destination, Filter, Page, Pending, Readers, Record, Written
 from voicestt.journal.problems import BadJournal, JournalClosed, words_of
 from voicestt.journal.recovery import Recovery
 from voicestt.journal.redaction import redaction
@@ -120,10 +120,10 @@ class Journal:
         """See `voicestt.journal.port.Outbox`."""
         await self._mark(Failed(destination, number, why, is_hopeless=True))
 
-    async def since(self, number: int, limit: int) -> list[Record]:
+    async def since(self, number: int, limit: int, wanted: Filter = EVERYTHING) -> Page:
         """See `voicestt.journal.port.History`. Those of other processes are among them, where there are any."""
-        found: list[Record] = await self._ask(
-            lambda connection: outbox.since(connection, self._whole, number, limit)
+        found: Page = await self._ask(
+            lambda connection: history.since(connection, self._whole, number, limit, wanted)
         )
         return found
 

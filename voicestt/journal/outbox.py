@@ -54,7 +54,6 @@ _is_idle = {
     "sqlite": text("voicestt_sessions.session NOT IN (SELECT value FROM json_each(:busy))"),
     "postgresql": text("voicestt_sessions.session NOT IN (SELECT json_array_elements_text(CAST(:busy AS json)))"),
 }
-_since = select(*_record_columns).where(events.c.number > bindparam("after")).order_by(events.c.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +105,6 @@ def pending(
     values = {"of_destination": destination, "of_owner": owner, "busy": _encode(list(busy)).decode()}
     rows = connection.execute(asked.limit(limit), values)
     return [Pending(_record(whole, *row[:6]), row.written_at, row.attempts) for row in rows]
-
-
-def since(connection: Connection, whole: Whole, number: int, limit: int) -> list[Record]:
-    """The first `limit` events after `number`."""
-    rows = connection.execute(_since.limit(limit), {"after": number})
-    return [_record(whole, *row) for row in rows]
 
 
 def _record(

@@ -23,6 +23,12 @@ _BEGIN_SECONDS = 5.0
 _LAST_NUMBER = text(f"SELECT seq FROM sqlite_sequence WHERE name = '{events.name}'")  # noqa: S608 - our own name
 
 
+def settled(connection: Connection) -> tuple[int, int]:
+    """The largest number of an event, twice: one writes at a time, so nothing with a number is under way."""
+    last = int(connection.execute(_LAST_NUMBER).scalar() or 0)
+    return last, last
+
+
 class SQLite:
     """What `voicestt.journal.database` needs to know of SQLite."""
 
