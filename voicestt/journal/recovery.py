@@ -46,10 +46,9 @@ class Recovery:
     def look(self, *, by_age: bool) -> Iterator[list[Record]]:
         """Takes over from all who are gone; gives the records of the ends that it wrote."""
         with self._database.reading() as connection:
-            now = self._database.now(connection)
             others = self._lease.others(connection)
         for other in others:
-            if self._lease.is_gone(other, now, by_age=by_age):
+            if self._lease.is_gone(other, by_age=by_age):
                 self._take_over(other)
         yield from self._adopt()
 
