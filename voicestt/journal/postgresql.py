@@ -115,6 +115,10 @@ class PostgreSQL:
             f"SELECT {values} FROM json_array_elements(CAST(:rows AS json)) AS given(value)"
         )
 
+    def shrink(self, _connection: Connection) -> bool:
+        """Nothing: PostgreSQL's autovacuum sees to it."""
+        return False
+
     @staticmethod
     def _set_up(connection: Any, _record: object) -> None:
         connection.execute("SET statement_timeout = '10s'")
