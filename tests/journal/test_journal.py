@@ -157,9 +157,9 @@ class TestJournal:
     async def test_history_goes_on_after_a_number(self, journals: Journals) -> None:
         opened, call = await journals.open(), Call()
         records = await opened.write(call.started(), *(call.final() for _ in range(9)))
-        assert await opened.journal.since(0, 100) == records
-        assert await opened.journal.since(records[3].number, 2) == records[4:6]
-        assert await opened.journal.since(records[-1].number, 2) == []
+        assert (await opened.journal.since(0, 100)).records == records
+        assert (await opened.journal.since(records[3].number, 2)).records == records[4:6]
+        assert (await opened.journal.since(records[-1].number, 2)).records == []
 
     @on_reactor
     async def test_closing_writes_what_waits_and_gives_the_thread_back(self, journals: Journals) -> None:
@@ -209,7 +209,7 @@ class TestJournal:
         assert decode(final.payload).call_sid == "CA\0\ufffd"
         assert decode(final.payload).text == "x\0y"  # type: ignore[union-attr]
         assert decode(started.payload).parameters == {"\ufffd": "a😀\0"}  # type: ignore[union-attr]
-        assert await opened.journal.since(0, 9) == [started, final]
+        assert (await opened.journal.since(0, 9)).records == [started, final]
 
     @on_reactor
     async def test_an_endless_call_sid_is_cut(self, journals: Journals) -> None:

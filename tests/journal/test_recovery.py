@@ -13,9 +13,11 @@ from twisted.internet.threads import deferToThread
 
 from tests.conftest import Logged
 from tests.journal.made import FAST, WEBHOOK, Call, Journals, Opened, eventually, numbers
+from tests.journal.test_writing import Desk
 from tests.recognisers.on_reactor import on_reactor, reactor
 from voicestt.events import CallEnded, decode, event_id
-from voicestt.journal.leases import this_process
+from voicestt.journal import leases
+from voicestt.journal.leases import Instance, Lease, Process, this_process
 
 _NEVER = replace(FAST, renew=3_600.0, look=3_600.0)
 _NOT_SETTLED = replace(FAST, settled=3_600.0)
@@ -25,8 +27,8 @@ _DEAD = 2**22 + 1  # Linux has no process of so high a number
 class Writer:
     """A process that writes, and what it says."""
 
-    def __init__(self, url: str, finals: int) -> None:
-        command = [sys.executable, "-m", "tests.journal.writing_process", url, WEBHOOK.name, str(finals)]
+    def __init__(self, url: str, finals: int, clock: str = "") -> None:
+        command = [sys.executable, "-m", "tests.journal.writing_process", url, WEBHOOK.name, str(finals), clock]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
     async def read(self, count: int) -> list[str]:
@@ -51,8 +53,8 @@ class Writer:
 def writers(url: str) -> Iterator[Any]:
     made: list[Writer] = []
 
-    def start(finals: int) -> Writer:
-        made.append(Writer(url, finals))
+    def start(finals: int, clock: str = "") -> Writer:
+        made.append(Writer(url, finals, clock))
         return made[-1]
 
     yield start
@@ -124,6 +126,22 @@ class TestKilled:
         await opened.told.until_written(10)
         assert len(await opened.pending()) == 50
 
+    @pytest.mark.parametrize("shift", ["+3600s", "-3600s"])
+    @on_reactor
+    async def test_a_clock_that_is_an_hour_off_kills_nobody(
+        self, journals: Journals, writers: Any, shift: str
+    ) -> None:
+        writer = writers(finals=3, clock=shift)
+        await writer.read(40)
+        opened = await journals.open(WEBHOOK)
+        for _ in range(5):  # five looks, at least
+            await eventually(_after(opened, 0.06))
+        assert opened.told.entries == []
+        assert journals.do("SELECT * FROM voicestt_sessions WHERE ended_at IS NOT NULL") == []
+        assert len(journals.do("SELECT * FROM voicestt_instances")) == 2
+        writer.kill()
+        await opened.told.until_written(10)
+
     @on_reactor
     async def test_two_that_write_at_once_write_everything(self, journals: Journals, writers: Any) -> None:
         both = [writers(finals=100), writers(finals=100)]
@@ -180,13 +198,14 @@ class TestTakingOver:
             pytest.param("started = 'earlier'", id="its number is another process's now"),
             pytest.param(f"pid = {os.getpid()}, started = 'earlier'", id="its number is ours now"),
             pytest.param("pid = 4611686018427387904", id="its number is none"),
-            pytest.param("host = 'another', seen_at = seen_at - 61", id="it was not seen for a minute"),
-            pytest.param("seen_at = seen_at - 61", id="it runs and was not seen for a minute"),
+            pytest.param("host = 'another'", id="it is elsewhere and its row does not change"),
+            pytest.param("host = 'another', seen_at = seen_at + 3600", id="its clock was ahead"),
             pytest.param("host = 'another', ended_at = seen_at", id="it ended"),
         ],
     )
     @on_reactor
-    async def test_it_is_gone(self, journals: Journals, changes: str) -> None:
+    async def test_it_is_gone(self, journals: Journals, changes: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(leases, "GONE_SECONDS", 0.2)
         call = Call()
         slow = await journals.open(WEBHOOK, pace=_NEVER)
         await slow.write(call.started(), call.final())
@@ -200,7 +219,8 @@ class TestTakingOver:
         [
             pytest.param("pid = pid", id="it runs"),
             pytest.param("host = 'another', pid = 4711", id="it is elsewhere and was seen"),
-            pytest.param("host = 'another', seen_at = seen_at - 50", id="it was seen within the minute"),
+            pytest.param("host = 'another', seen_at = seen_at - 3600", id="its clock is behind"),
+            pytest.param("seen_at = seen_at - 3600", id="it runs, and the clock jumped"),
         ],
     )
     @on_reactor
@@ -216,23 +236,27 @@ class TestTakingOver:
         assert opened.told.facts.count(None) == 0
 
     @on_reactor
-    async def test_after_an_outage_nobody_is_taken_for_dead_at_once(self, journals: Journals) -> None:
+    async def test_after_an_outage_nobody_is_taken_for_dead_at_once(
+        self, journals: Journals, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         call = Call()
         slow = await journals.open(WEBHOOK, pace=_NEVER)
         await slow.write(call.started())
-        pretend(journals, "host = 'another', seen_at = seen_at - 3600")
+        monkeypatch.setattr(leases, "GONE_SECONDS", 0.1)
+        pretend(journals, "host = 'another'")
         opened = await journals.open(WEBHOOK, pace=_NOT_SETTLED)
         await eventually(_after(opened, 0.3))
         assert opened.told.entries == []
 
     @on_reactor
     async def test_who_was_taken_for_dead_says_so_and_loses_no_word(
-        self, journals: Journals, logged: Logged
+        self, journals: Journals, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr(leases, "GONE_SECONDS", 0.2)
         call = Call()
         slow = await journals.open(WEBHOOK, pace=_NEVER)
         await slow.write(call.started(), call.final("one"))
-        pretend(journals, "seen_at = seen_at - 61")
+        pretend(journals, "host = 'another'")
         other = await journals.open(WEBHOOK)
         await other.told.until_written(1)
         # It wakes up, and its caller speaks on.
@@ -264,6 +288,35 @@ class TestTakingOver:
         (row,) = journals.do("SELECT owner FROM voicestt_sessions")
         who = opened if row.owner == opened.journal._owner else second
         assert len(await who.adopted(2)) == 2
+
+
+@pytest.mark.parametrize("seen_at", [0.0, 1e12, -1e9])
+def test_a_row_s_age_is_how_long_it_does_not_change(seen_at: float, url: str) -> None:
+    now = [1_000.0]
+    database = Desk(url).database
+    one, two = (Lease(Process(host, 1, ""), lambda: now[0]) for host in ("here", "there"))
+
+    def look() -> tuple[Instance, bool]:
+        with database.writing() as connection:
+            (other,) = one.others(connection)
+        return other, one.is_gone(other, by_age=True)
+
+    with database.writing() as connection:
+        one.begin(connection, 5.0)
+        two.begin(connection, seen_at)
+    assert not look()[1]
+    now[0] += 59
+    assert not look()[1]
+    with database.writing() as connection:
+        two.renew(connection, seen_at - 3_600)  # its clock was set back
+    assert not look()[1]
+    now[0] += 59
+    assert not look()[1]
+    now[0] += 1
+    other, is_gone = look()
+    assert is_gone
+    assert not one.is_gone(other, by_age=False)
+    database.close()
 
 
 def test_this_process_runs_and_knows_since_when() -> None:

@@ -96,7 +96,7 @@ async def test_what_is_kept_out_of_the_database_is_delivered_by_this_process_onl
     redacted = [encode(redaction("all")(event)) for event in made]
     assert payloads(await first.write(*made)) == whole
     assert payloads([each.record for each in await first.pending(REDIS)]) == whole
-    assert payloads(await first.journal.since(0, 100)) == whole
+    assert payloads((await first.journal.since(0, 100)).records) == whole
     rows = journals.do("SELECT payload FROM voicestt_events ORDER BY number")
     assert [row.payload.encode() for row in rows] == redacted
     (session,) = journals.do("SELECT caller, called, account_sid FROM voicestt_sessions")
@@ -111,4 +111,4 @@ async def test_what_was_delivered_is_forgotten(journals: Journals) -> None:
     opened, call = await journals.open(REDIS, redact="texts"), Call()
     records = await opened.write(call.started(), call.final("secret"))
     await opened.journal.delivered("redis", [record.number for record in records])
-    assert b"secret" not in b"".join(payloads(await opened.journal.since(0, 9)))
+    assert b"secret" not in b"".join(payloads((await opened.journal.since(0, 9)).records))

@@ -1,4 +1,6 @@
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -52,6 +54,29 @@ def test_old_calls_go_and_young_ones_stay(desk: Desk, logged: Logged) -> None:
     assert logged.matching("14 deliveries that never succeeded are given up")
 
 
+@pytest.mark.parametrize("jump", [40 * 86_400.0, -40 * 86_400.0])
+def test_a_clock_that_jumped_deletes_nothing_for_a_day(
+    desk: Desk, logged: Logged, monkeypatch: pytest.MonkeyPatch, jump: float
+) -> None:
+    call, shift, elapsed = Call(), [0.0], [0.0]
+    desk.write(call.started(), call.partial(), call.ended())
+    do(desk, "DELETE FROM voicestt_outbox")
+    age(desk, call, 1 if jump > 0 else 45)
+    monkeypatch.setattr(desk.database, "now", lambda _connection: time.time() + shift[0] + elapsed[0])
+    retention = Retention(desk.database, 90, lambda: time.monotonic() + elapsed[0])
+    retention.step()
+    shift[0], retention._days = jump, 3
+    for hours in (0, 23):
+        elapsed[0] = hours * 3_600.0
+        assert not retention.step()
+        assert count(desk, "sessions") == 1
+    assert len(logged.matching("The clock that the journal goes by jumped by")) == 1
+    # After a day it is believed.
+    elapsed[0] = 24.1 * 3_600
+    retention.step()
+    assert count(desk, "sessions") == 0
+
+
 def test_a_call_that_has_not_ended_stays(desk: Desk) -> None:
     call = Call()
     desk.write(call.started(), call.final())
@@ -101,3 +126,23 @@ async def test_it_is_done_when_the_journal_is_opened_and_later(journals: Journal
     await first.write(call.started(), call.ended())
     journals.do("UPDATE voicestt_sessions SET ended_at = 1")
     await eventually(lambda: journals.do("SELECT count(*) FROM voicestt_events")[0][0] == 0)
+
+
+def test_a_file_shrinks_again_in_small_steps(tmp_path: Path) -> None:
+    desk, call, path = Desk(f"sqlite:///{tmp_path}/journal.db"), Call(), tmp_path / "journal.db"
+    desk.write(call.started(), *(call.final("x" * 2_000) for _ in range(10_000)), call.ended())
+    do(desk, "DELETE FROM voicestt_outbox")
+    age(desk, call, 31)
+    _checkpoint(desk)
+    before, retention, steps = path.stat().st_size, Retention(desk.database, 30), 0
+    while retention.step():
+        steps += 1
+    _checkpoint(desk)
+    assert steps > 20
+    assert before > 20_000_000
+    assert path.stat().st_size < 6_000_000
+    desk.database.close()
+
+
+def _checkpoint(desk: Desk) -> None:
+    desk.database.close()  # the last connection of a file writes its log into it

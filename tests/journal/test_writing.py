@@ -11,10 +11,10 @@ from sqlalchemy import select
 from tests.journal.made import REDIS, WEBHOOK, Call
 from tests.postgres import cluster
 from voicestt.events import Event, encode
-from voicestt.journal import outbox, tables
+from voicestt.journal import history, outbox, tables
 from voicestt.journal.database import Database
 from voicestt.journal.payloads import Whole
-from voicestt.journal.port import Record
+from voicestt.journal.port import EVERYTHING, Record
 from voicestt.journal.redaction import redaction
 from voicestt.journal.schema import bring_up_to_date
 from voicestt.journal.writing import EventWriter
@@ -110,7 +110,7 @@ def test_a_transaction_that_is_undone_leaves_nothing(desk: Desk) -> None:
     (record,) = desk.write(call.final())
     assert record is not None
     with desk.database.reading() as connection:
-        assert outbox.since(connection, desk.whole, 0, 10) == [record]
+        assert history.since(connection, desk.whole, 0, 10, EVERYTHING).records == [record]
 
 
 def test_a_batch_of_nothing(desk: Desk) -> None:

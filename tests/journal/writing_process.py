@@ -1,9 +1,11 @@
 """A process of its own that writes events and waits to be ended; it prints the ids of those that are written.
 
-python -m tests.journal.writing_process URL DESTINATION FINALS: ten calls of so many finals each, that never end.
+python -m tests.journal.writing_process URL DESTINATION FINALS CLOCK: ten calls of so many finals each, that never
+end. CLOCK shifts its wall clock, such as +3600s; it may be empty.
 """
 
 import sys
+import time
 from collections.abc import Sequence
 
 from twisted.internet import reactor, task
@@ -39,4 +41,8 @@ async def _write(url: str, destination: str, finals: int) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[4]:
+        _shift = float(sys.argv[4].rstrip("s"))
+        _true_time = time.time
+        time.time = lambda: _true_time() + _shift
     task.react(lambda _reactor: ensureDeferred(_write(sys.argv[1], sys.argv[2], int(sys.argv[3]))))

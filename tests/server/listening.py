@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 
 from tests.server.in_memory import HOST, Bytes, Caller, Joined, Media, Server
 from tests.server.sse import Reader, dechunked
-from voicestt.journal.port import Record
+from voicestt.journal.port import EVERYTHING, Filter, Page, Record
 from voicestt.server.bounded_http import BoundedSite
 from voicestt.server.feed import Feed
 from voicestt.server.root import Root
@@ -35,17 +35,23 @@ class Journal:
     def __init__(self) -> None:
         self.records: list[Record] = []
         self.reads: list[tuple[int, int]] = []
+        self.filters: list[Filter] = []
+        self.through: int | None = None
         self.before_answer: Callable[[], Awaitable[Any]] | None = None
         self.problem: Exception | None = None
 
-    async def since(self, number: int, limit: int) -> list[Record]:
+    async def since(self, number: int, limit: int, wanted: Filter = EVERYTHING) -> Page:
         self.reads.append((number, limit))
-        found = [each for each in self.records if each.number > number][:limit]
+        self.filters.append(wanted)
+        last = max((each.number for each in self.records), default=0)
+        through = last if self.through is None else self.through
+        found = [each for each in self.records if number < each.number <= through and wanted.lets_through(each)]
+        page = Page(found[:limit], through, last)
         if self.before_answer is not None:
             await self.before_answer()
         if self.problem is not None:
             raise self.problem
-        return found
+        return page
 
 
 class LiveServer(Server):

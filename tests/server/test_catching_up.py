@@ -1,5 +1,3 @@
-from collections.abc import Sequence
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,9 +5,9 @@ from twisted.internet.defer import Deferred
 
 from tests.server.listening import record
 from tests.server.test_listener import Kept
-from voicestt.journal.port import Record
+from voicestt.journal.port import Page, Record
 from voicestt.server import catching_up
-from voicestt.server.catching_up import CatchingUp
+from voicestt.server.catching_up import CatchingUp, HeldBack
 from voicestt.server.listener import Counters, Listener
 
 
@@ -25,9 +23,11 @@ class Database:
         self.begun: dict[bool, list[Record]] = {True: [], False: []}  # True: of our own process
         self.committed = [record(number, call_sid="own") for number in range(1, before + 1)]
         self.unpublished: list[Record] = []
-        self.reading: list[tuple[int, int, Deferred[Sequence[Record]]]] = []
-        self.read: list[tuple[Deferred[Sequence[Record]], Sequence[Record]]] = []
-        self.done = Deferred.fromCoroutine(self.way.run(self._since))
+        self.reading: list[tuple[int, int, Deferred[Page]]] = []
+        self.read: list[tuple[Deferred[Page], Page]] = []
+        self.pauses: list[Deferred[None]] = []
+        self.through = 0
+        self.done = Deferred.fromCoroutine(self.way.run(self._since, self._pause))
 
     def begin(self, *, own: bool) -> None:
         """A number is given; the event is there for others with its commit."""
@@ -46,9 +46,13 @@ class Database:
 
     def look(self) -> None:
         """The database answers a question."""
+        under_way = [each.number for some in self.begun.values() for each in some]
+        through = min([self.number, *(number - 1 for number in under_way)])
         for number, limit, answer in self.reading:
-            found = sorted((each for each in self.committed if each.number > number), key=lambda each: each.number)
-            self.read.append((answer, found[:limit]))
+            past = (each for each in self.committed if number < each.number <= through)
+            found = sorted(past, key=lambda each: each.number)[:limit]
+            self.read.append((answer, Page(found, through, self.number)))
+            self.through = through
         self.reading = []
 
     def answer(self) -> None:
@@ -77,22 +81,34 @@ class Database:
             self.commit(own=own)
         self.publish()
         self.resume()
-        while self.reading or self.read:
+        while self.reading or self.read or self.pauses:
+            self.go_on()
             self.page()
 
-    def _since(self, number: int, limit: int) -> Deferred[Sequence[Record]]:
-        answer: Deferred[Sequence[Record]] = Deferred()
+    def go_on(self) -> None:
+        """A pause is over."""
+        pauses, self.pauses = self.pauses, []
+        for pause in pauses:
+            pause.callback(None)
+
+    def _pause(self) -> Deferred[None]:
+        self.pauses.append(Deferred())
+        return self.pauses[-1]
+
+    def _since(self, number: int, limit: int) -> Deferred[Page]:
+        answer: Deferred[Page] = Deferred()
         self.reading.append((number, limit, answer))
         return answer
 
 
-OWN = ["begin own", "commit own", "publish", "look", "answer", "page", "pause", "resume"]
+OWN = ["begin own", "commit own", "publish", "look", "answer", "page", "pause", "resume", "go_on"]
 PAGES = st.sampled_from([1, 2, 200])
 PAST = st.integers(0, 8).flatmap(lambda before: st.tuples(st.just(before), st.integers(0, before)))
 
 
-def told(page: int, steps: list[str], past: tuple[int, int]) -> tuple[list[int], list[int]]:
-    """Which numbers a listener was told, and which of our own process there were for it."""
+def told(page: int, steps: list[str], past: tuple[int, int]) -> tuple[list[int], list[int], list[int]]:
+    """Which numbers a listener was told, which of our own process there were for it, and which of the other's in
+    the past that the last page ended."""
     before, after = past
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(catching_up, "PAGE", page)
@@ -104,12 +120,13 @@ def told(page: int, steps: list[str], past: tuple[int, int]) -> tuple[list[int],
         database.finish()
     assert database.done.called
     own = [each.number for each in database.committed if each.call_sid == "own" and each.number > after]
-    return database.outlet.sent, own
+    others = [each.number for each in database.committed if each.call_sid == "other"]
+    return database.outlet.sent, own, [number for number in others if after < number <= database.through]
 
 
 @given(PAGES, st.lists(st.sampled_from(OWN), max_size=60), PAST)
 def test_everything_is_told_once_and_in_order(page: int, steps: list[str], past: tuple[int, int]) -> None:
-    sent, own = told(page, steps, past)
+    sent, own, _others = told(page, steps, past)
     assert sent == own
 
 
@@ -118,9 +135,39 @@ def test_everything_is_told_once_and_in_order(page: int, steps: list[str], past:
 def test_beside_another_process_nothing_is_missed_and_nothing_is_told_twice(
     page: int, steps: list[str], past: tuple[int, int]
 ) -> None:
-    sent, own = told(page, steps, past)
-    assert len(set(sent)) == len(sent)
-    assert set(own) <= set(sent)
+    sent, own, others = told(page, steps, past)
+    assert sent == sorted(set(sent))
+    assert {*own, *others} <= set(sent)
+
+
+def test_what_is_under_way_in_another_process_is_waited_for() -> None:
+    database = Database(0)
+    database.begin(own=False)
+    database.write(own=True)
+    database.publish()
+    for _ in range(3):
+        database.page()
+        assert database.outlet.sent == []
+        database.go_on()
+    database.commit(own=False)
+    database.write(own=True)
+    database.publish()
+    database.page()
+    assert database.outlet.sent == [1, 2, 3]
+    assert database.done.called
+
+
+def test_what_does_not_come_to_an_end_is_not_waited_for_without_end() -> None:
+    database = Database(0)
+    database.begin(own=False)
+    for _ in range(catching_up.MOST_PAUSES):
+        database.page()
+        assert not database.done.called
+        database.go_on()
+    database.page()
+    failed: list[object] = []
+    database.done.addErrback(lambda failure: failed.append(failure.check(HeldBack)))
+    assert failed == [HeldBack]
 
 
 def test_numbers_that_began_anew_with_another_journal_are_not_waited_for() -> None:
@@ -204,11 +251,11 @@ def test_what_another_process_overtook_between_two_pages_is_told(monkeypatch: py
     database.write(own=False)
     database.pause()
     database.page()
-    assert database.reading == []
+    assert database.outlet.sent == []
     database.commit(own=True)
     database.publish()
     database.finish()
-    assert database.outlet.sent == [2, 1]
+    assert database.outlet.sent == [1, 2]
 
 
 def test_however_long_it_takes_little_of_what_is_published_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

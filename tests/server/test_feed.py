@@ -7,6 +7,7 @@ from twisted.internet.task import Clock
 from tests.conftest import Logged
 from tests.server.listening import BEARER, SECRET, LiveServer, has_fired, record
 from tests.server.test_listener import Kept
+from voicestt.journal.port import Filter
 from voicestt.server.feed import MOST_LISTENERS, Feed
 from voicestt.server.feed_asked import Asked
 from voicestt.server.listener import MOST_BYTES, MOST_EVENTS
@@ -179,7 +180,7 @@ def test_where_the_journal_cannot_be_read_they_are_told_to_come_again(live: Live
     assert socket.client.closed[1] == 1013
     live.write(record(1))
     assert other.numbers == [1]
-    assert len(logged.matching("The journal could not be read for a listener (OSError)")) == 2
+    assert len(logged.matching("sent away and may come again: OSError.")) == 2
     assert logged.matching("what the caller said") == []
 
 
@@ -270,6 +271,49 @@ def test_a_past_that_is_larger_than_the_bound_is_told_as_it_is_taken(live: LiveS
     stream = live.listen("?after=0")
     assert stream.numbers == list(range(1, 5_001))
     assert live.feed.counters["disconnected"] == 0
+
+
+def test_who_reads_nothing_of_the_past_for_a_minute_is_sent_away(
+    live: LiveServer, clock: Clock, logged: Logged
+) -> None:
+    live.write(*(record(number) for number in range(1, 5_001)))
+    stream = live.listen("?after=0")
+    stream.channel.pauseProducing()
+    slow = live.listen()
+    slow.channel.pauseProducing()
+    for _ in range(4):
+        clock.advance(15)
+    assert live.feed.counters["disconnected"] == 0
+    slow.channel.resumeProducing()
+    clock.advance(15)
+    assert live.feed.counters == {"listeners": 1, "sent": 5_000, "disconnected": 1}
+    assert stream.read.messages[-1].event == "overflow"
+    assert logged.matching("it has read nothing for a minute")
+
+
+def test_the_journal_is_asked_only_for_what_is_wanted(live: LiveServer) -> None:
+    live.write(record(1, "partial"), record(2), record(3, call_sid="CA2"), record(4, "dtmf"))
+    assert live.listen("?after=0&call=CA1&types=final,partial").numbers == [1, 2]
+    assert live.listen("?after=0").numbers == [1, 2, 3, 4]
+    assert live.journal.filters == [
+        Filter(frozenset({"CA1"}), frozenset({"final", "partial"})),
+        Filter(),
+    ]
+
+
+def test_where_another_process_does_not_come_to_an_end_they_are_told_to_come_again(
+    live: LiveServer, clock: Clock, logged: Logged
+) -> None:
+    live.write(record(1), record(2))
+    live.journal.through = 1
+    stream = live.listen("?after=0")
+    for _ in range(149):
+        clock.advance(0.1)
+    assert stream.numbers == [1]
+    for _ in range(2):
+        clock.advance(0.1)
+    assert [message.event for message in stream.read.messages] == ["final", "unavailable"]
+    assert logged.matching("does not come to an end")
 
 
 # The end

@@ -42,6 +42,8 @@ class _Dialect(Protocol):
 
     def numbers(self, connection: Connection, count: int) -> Sequence[int]: ...
 
+    def shrink(self, connection: Connection) -> bool: ...
+
     def insertion(self, table: Table, columns: Sequence[str]) -> str: ...
 
 
@@ -97,6 +99,10 @@ class Database:
     def numbers(self, connection: Connection, count: int) -> Sequence[int]:
         """The next `count` numbers for events, ascending."""
         return self._dialect.numbers(connection, count)
+
+    def shrink(self, connection: Connection) -> bool:
+        """Gives a little of what deleting left back to the disk; whether there may be more."""
+        return self._dialect.shrink(connection)
 
     def insert(
         self, connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]

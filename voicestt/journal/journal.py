@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from voicestt.events import Event, type_of
-from voicestt.journal import outbox
+from voicestt.journal import history, outbox
 from voicestt.journal.asking import AskingThread
 from voicestt.journal.backlog import Backlog
 from voicestt.journal.chores import Chores, Pace
@@ -22,7 +22,7 @@ from voicestt.journal.leases import Lease, this_process
 from voicestt.journal.outage import Outage
 from voicestt.journal.outbox import Delivered, Failed, Mark
 from voicestt.journal.payloads import Whole
-from voicestt.journal.port import Destination, Pending, Readers, Record, Written
+from voicestt.journal.port import EVERYTHING, Destination, Filter, Page, Pending, Readers, Record, Written
 from voicestt.journal.problems import JournalClosed
 from voicestt.journal.recovery import Recovery
 from voicestt.journal.redaction import redaction
@@ -189,10 +189,10 @@ class Journal:
         self._backlogs[destination].delivered(1)
         await self._mark(Failed(destination, number, why, is_hopeless=True), (number,))
 
-    async def since(self, number: int, limit: int) -> list[Record]:
+    async def since(self, number: int, limit: int, wanted: Filter = EVERYTHING) -> Page:
         """See `voicestt.journal.port.History`. Those of other processes are among them, where there are any."""
-        found: list[Record] = await self._ask(
-            lambda connection: outbox.since(connection, self._whole, number, limit)
+        found: Page = await self._ask(
+            lambda connection: history.since(connection, self._whole, number, limit, wanted)
         )
         return found
 

@@ -1,8 +1,14 @@
-"""Who writes into a journal, and whether it still runs: what a killed process left, another takes over."""
+"""Who writes into a journal, and whether it still runs: what a killed process left, another takes over.
+
+No clocks of two processes are compared, for one may jump: a lease's age is how long its `seen_at`, whatever it
+says, has not changed, by the clock of whoever looks. And a process that is there on this host is alive.
+"""
 
 import os
 import socket
+import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +18,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from voicestt.journal.tables import instances
 
 GONE_SECONDS = 60.0
-"""An instance that was not seen for so long is gone."""
+"""An instance on another host whose row did not change for so long is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +66,11 @@ class Instance:
 class Lease:
     """This journal's own row, and a look at those of others."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, seconds: Callable[[], float] = time.monotonic) -> None:
         self.id = uuid.uuid4().hex
         self._process = process
+        self._seconds = seconds
+        self._changed: dict[str, tuple[float, float]] = {}  # what `seen_at` was, and since when, by our own clock
 
     def begin(self, connection: Connection, now: float) -> None:
         """Writes the row."""
@@ -85,16 +93,24 @@ class Lease:
     def others(self, connection: Connection) -> list[Instance]:
         """Everybody else."""
         rows = connection.execute(select(instances).where(instances.c.id != self.id))
-        return [_instance(row) for row in rows]
+        found = [_instance(row) for row in rows]
+        now = self._seconds()
+        before = self._changed
+        self._changed = {}
+        for other in found:
+            seen_at, since = before.get(other.id, (None, now))
+            self._changed[other.id] = (other.seen_at, since if seen_at == other.seen_at else now)
+        return found
 
-    def is_gone(self, other: Instance, now: float, *, by_age: bool) -> bool:
-        """Whether the other will never write again. `by_age`: who has not been seen for a while counts as gone."""
+    def is_gone(self, other: Instance, *, by_age: bool) -> bool:
+        """Whether one of `others` will never write again. `by_age`: whose row does not change counts as gone."""
         if other.has_ended:
             return True
         here = self._process
-        if other.process.host == here.host and not is_running(other.process, here):
-            return True
-        return by_age and other.seen_at < now - GONE_SECONDS
+        if other.process.host == here.host:
+            return not is_running(other.process, here)
+        _seen_at, since = self._changed[other.id]
+        return by_age and self._seconds() - since >= GONE_SECONDS
 
     @staticmethod
     def take_over(connection: Connection, other: Instance) -> bool:

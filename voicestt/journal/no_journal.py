@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from voicestt.events import Event, type_of
 from voicestt.journal.guarded import Guarded
 from voicestt.journal.payloads import payload_of
-from voicestt.journal.port import Readers, Record, Written
+from voicestt.journal.port import EVERYTHING, Filter, Page, Readers, Record, Written
 
 KEPT = 1_000
 
@@ -36,9 +36,10 @@ class NoJournal:
             self._reactor.callLater(0, self._tell)
         self._group.append(Written(None if event is None else self._record(event), fact))
 
-    async def since(self, number: int, limit: int) -> list[Record]:
-        """The first `limit` events after `number`, of those that are remembered."""
-        return list(islice((record for record in self._last if record.number > number), limit))
+    async def since(self, number: int, limit: int, wanted: Filter = EVERYTHING) -> Page:
+        """The first `limit` wanted events after `number`, of those that are remembered."""
+        found = (record for record in self._last if record.number > number and wanted.lets_through(record))
+        return Page(list(islice(found, limit)), self._number, self._number)
 
     async def close(self) -> None:
         """Tells what was put in this turn."""

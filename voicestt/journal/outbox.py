@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import msgspec
-from sqlalchemy import Connection, TextClause, bindparam, delete, select, text, update
+from sqlalchemy import Connection, TextClause, bindparam, delete, text, update
 
 from voicestt.journal.payloads import Whole, clean_text
 from voicestt.journal.port import Pending, Record
@@ -67,7 +67,6 @@ _NOT_SETTLED = {
     "sqlite": "AND {}.number NOT IN (SELECT value FROM json_each(:settled))",
     "postgresql": "AND {}.number NOT IN (SELECT CAST(json_array_elements_text(CAST(:settled AS json)) AS bigint))",
 }
-_since = select(*_record_columns).where(events.c.number > bindparam("after")).order_by(events.c.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +140,6 @@ def _pending(dialect: str, *, is_settled: bool) -> TextClause:
         condition = _NOT_SETTLED[dialect].format(alias) if is_settled else ""
         statement = statement.replace(f"/*{alias}*/", condition)
     return text(statement)
-
-
-def since(connection: Connection, whole: Whole, number: int, limit: int) -> list[Record]:
-    """The first `limit` events after `number`."""
-    rows = connection.execute(_since.limit(limit), {"after": number})
-    return [_record(whole, *row) for row in rows]
 
 
 def _record(

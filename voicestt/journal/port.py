@@ -105,9 +105,37 @@ class Outbox(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which events: those of `calls` (CallSids, none for all) and of `types` (None for all)."""
+
+    calls: frozenset[str] = frozenset()
+    types: frozenset[str] | None = None
+
+    def lets_through(self, record: Record) -> bool:
+        """Whether `record` is one of them."""
+        is_of_type = self.types is None or record.type in self.types
+        return is_of_type and (not self.calls or record.call_sid in self.calls)
+
+
+EVERYTHING = Filter()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Events of the past, in order. No event up to the number `through` can still come into the journal.
+
+    `last` is the largest number that was given to an event by then: what is between both may be under way.
+    """
+
+    records: Sequence[Record]
+    through: int
+    last: int
+
+
 class History(Protocol):
     """What was written."""
 
-    async def since(self, number: int, limit: int) -> list[Record]:
-        """The first `limit` events after `number`, in order."""
+    async def since(self, number: int, limit: int, wanted: Filter = EVERYTHING) -> Page:
+        """The first `limit` wanted events after `number`, of those that are settled."""
         ...

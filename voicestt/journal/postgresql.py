@@ -18,9 +18,31 @@ _KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_coun
 _dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 _CLOCK = text("SELECT extract(epoch FROM clock_timestamp())")
+_SEQUENCE = f"pg_get_serial_sequence('{events.name}', 'number')"
+_LAST = f"coalesce(pg_sequence_last_value({_SEQUENCE}::regclass), 0)"
+_LOW = 2**32  # an advisory lock has two keys of 32 bits: the table, and the low bits of a number
+# Until its end a transaction holds a lock that says which number was the last before its own. The lock comes
+# first: the outer query's nextval is computed for the rows of the inner one.
 _NEXT_NUMBERS = text(
-    f"SELECT nextval(pg_get_serial_sequence('{events.name}', 'number')) FROM generate_series(1, :count)"  # noqa: S608
+    "WITH held AS MATERIALIZED ("  # noqa: S608 - our own names
+    f"SELECT pg_advisory_xact_lock_shared('{events.name}'::regclass::oid::int4, "
+    f"((({_LAST} + {_LOW // 2}) % {_LOW}) - {_LOW // 2})::int4)"
+    f") SELECT nextval({_SEQUENCE}) FROM held, generate_series(1, :count)"
 )
+_LAST_NUMBER = text(f"SELECT {_LAST}")
+_UNDER_WAY = text(
+    "SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 "  # noqa: S608
+    f"AND classid = '{events.name}'::regclass::oid "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+
+
+def settled(connection: Connection) -> tuple[int, int]:
+    """The largest number that was given to an event, and the one up to which none is under way any more."""
+    # In this order: whoever had a number of up to `last` held a lock before, and holds it still or has ended.
+    last = int(connection.execute(_LAST_NUMBER).scalar_one())
+    befores = [last - _difference(last, low) for low in connection.execute(_UNDER_WAY).scalars()]
+    return last, min([last, *befores])
 
 
 class PostgreSQL:
@@ -98,6 +120,10 @@ class PostgreSQL:
             f"SELECT {values} FROM json_array_elements(CAST(:rows AS json)) AS given(value)"
         )
 
+    def shrink(self, _connection: Connection) -> bool:
+        """Nothing: PostgreSQL's autovacuum sees to it."""
+        return False
+
     @staticmethod
     def _set_up(connection: Any, _record: object) -> None:
         connection.execute("SET statement_timeout = '10s'")
@@ -107,3 +133,8 @@ class PostgreSQL:
         for name, value in _KEEPALIVES.items():
             connection.execute(f"SET tcp_{name} = {value}")
         connection.commit()
+
+
+def _difference(last: int, low: int) -> int:
+    # How much larger `last` is than the number near it of which only the low bits are known.
+    return (last - low + _LOW // 2) % _LOW - _LOW // 2

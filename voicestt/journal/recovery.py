@@ -83,10 +83,9 @@ class Recovery:
     def look(self, *, by_age: bool) -> Iterator[None]:
         """Takes over from all who are gone; gives way after each bunch."""
         with self._database.reading() as connection:
-            now = self._database.now(connection)
             others = self._lease.others(connection)
         for other in others:
-            if self._lease.is_gone(other, now, by_age=by_age):
+            if self._lease.is_gone(other, by_age=by_age):
                 self._take_over(other)
         for bunch in (_unended, _nobodys):
             while self._adopt(bunch):

@@ -19,8 +19,17 @@ READS = "voicestt_reads"
 
 _BUSY_SECONDS = 2.0
 _BEGIN_SECONDS = 5.0
+_INCREMENTAL = 2
+_PAGES_AT_ONCE = 250  # of 4 KB
+_SPARE_PAGES = 1_000
 
 _LAST_NUMBER = text(f"SELECT seq FROM sqlite_sequence WHERE name = '{events.name}'")  # noqa: S608 - our own name
+
+
+def settled(connection: Connection) -> tuple[int, int]:
+    """The largest number of an event, twice: one writes at a time, so nothing with a number is under way."""
+    last = int(connection.execute(_LAST_NUMBER).scalar() or 0)
+    return last, last
 
 
 class SQLite:
@@ -62,6 +71,8 @@ class SQLite:
                 # What changes the whole file waits for nobody: two that begin at once would refuse each other.
                 with engine.connect() as connection:
                     cursor = connection.connection.cursor()
+                    # Of a file that has tables it changes nothing.
+                    cursor.execute("PRAGMA auto_vacuum = INCREMENTAL")
                     cursor.execute("PRAGMA journal_mode = WAL")
                     return
             except sqlite3.OperationalError as problem:
@@ -94,6 +105,16 @@ class SQLite:
             f"INSERT INTO {table.name} ({', '.join(columns)}) "  # noqa: S608 - our own names
             f"SELECT {values} FROM json_each(:rows) WHERE true"
         )
+
+    def shrink(self, connection: Connection) -> bool:
+        """Gives some of the pages that are free back to the disk; whether there are more."""
+        free = int(connection.execute(text("PRAGMA freelist_count")).scalar_one())
+        is_possible = connection.execute(text("PRAGMA auto_vacuum")).scalar_one() == _INCREMENTAL
+        if not is_possible or free <= _SPARE_PAGES:
+            return False
+        # Each of its steps is a row to SQLite, and one without columns to SQLAlchemy, which refuses to fetch it.
+        connection.connection.cursor().execute(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})").fetchall()
+        return free - _PAGES_AT_ONCE > _SPARE_PAGES
 
     @staticmethod
     def _set_up(connection: Any, _record: object) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 METADATA = MetaData()
@@ -91,6 +92,8 @@ is found at once; "" where an older version wrote the row: it is filled in by wh
 
 _is_partial = events.c.type == "partial"
 _is_open = sessions.c.ended_at.is_(None)
+is_no_partial = events.c.type != text("'partial'")
+"""As a condition that the index of these events is found by: a parameter would say nothing to a planner."""
 _is_pending = outbox.c.laid_aside_at.is_(None)
 _is_laid_aside = outbox.c.laid_aside_at.is_not(None)
 
@@ -103,6 +106,14 @@ Index(
     events.c.written_at,
     sqlite_where=_is_partial,
     postgresql_where=_is_partial,
+)
+Index("voicestt_events_call", events.c.call_sid, events.c.number)
+Index(
+    "voicestt_events_no_partials",
+    events.c.number,
+    events.c.type,
+    sqlite_where=is_no_partial,
+    postgresql_where=is_no_partial,
 )
 Index(
     "voicestt_sessions_open",

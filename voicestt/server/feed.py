@@ -1,11 +1,14 @@
 """The events as they happen, for pages and tools that have the token: `GET /events` and `GET /ws/live`.
 
 A listener that is slow waits for itself: what it has no room for is kept up to a bound, then it is sent away, and
-may come again and go on after the last event that it has. Everything here is in the reactor's thread.
+may come again and go on after the last event that it has. One that takes nothing of what waits for it for a minute
+is sent away as well, also while it is told of the past: it would hold a place that others want. Everything here is
+in the reactor's thread.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Final
 
 from twisted.internet.defer import Deferred, DeferredLock
@@ -13,15 +16,17 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 
-from voicestt.journal.port import History, Record
+from voicestt.journal.port import History, Page, Record
 from voicestt.server.bearer import is_same
-from voicestt.server.catching_up import CatchingUp
+from voicestt.server.catching_up import CatchingUp, HeldBack
 from voicestt.server.feed_asked import Asked
 from voicestt.server.listener import NO_HISTORY, STOPPING, TOO_SLOW, Counters, Farewell, Listener, Outlet
 
 MOST_LISTENERS: Final = 100
 KEEP_ALIVE_SECONDS: Final = 15.0
+STUCK_SECONDS: Final = 60.0
 _FAREWELL_SECONDS: Final = 2.0
+_PAUSE_SECONDS: Final = 0.1
 _WRITING_SECONDS: Final = 0.05
 
 
@@ -81,7 +86,7 @@ class Feed:
         if asked.after is not None and self._history is not None:
             way = CatchingUp(listener, asked.after)
             self._takers[listener] = way.published
-            Deferred.fromCoroutine(self._catch_up(listener, way, self._history))
+            Deferred.fromCoroutine(self._catch_up(listener, way, self._history, asked))
         return listener
 
     def leave(self, listener: Listener) -> None:
@@ -106,27 +111,46 @@ class Feed:
         # The last bytes of those whose connections know no farewell are written in the reactor's next turn.
         await deferLater(self._clock, _WRITING_SECONDS)
 
-    async def _catch_up(self, listener: Listener, way: CatchingUp, history: History) -> None:
+    async def _catch_up(self, listener: Listener, way: CatchingUp, history: History, asked: Asked) -> None:
         # One at a time: the journal's thread has better things to do than to read for a hundred listeners.
-        def read(number: int, limit: int) -> Deferred[list[Record]]:
-            return self._journal_turn.run(lambda: Deferred.fromCoroutine(history.since(number, limit)))
+        def read(number: int, limit: int) -> Deferred[Page]:
+            ask = partial(history.since, number, limit, asked.filter)
+            return self._journal_turn.run(lambda: Deferred.fromCoroutine(ask()))
 
         try:
-            await way.run(read)
+            await way.run(read, lambda: deferLater(self._clock, _PAUSE_SECONDS))
+        except HeldBack:
+            self._refuse_for_now(
+                listener,
+                "another process has begun to write into it and does not come to an end. If it was killed, or its "
+                "machine is gone, PostgreSQL notices within a minute",
+            )
         except Exception as problem:  # noqa: BLE001 - of a database there are many kinds, whose words hold what was said
-            if listener.is_open:
-                self._log.warn(
-                    "The journal could not be read for a listener ({problem}), who was sent away and may come "
-                    "again. What to do: see what the journal itself says of it.",
-                    problem=type(problem).__name__,
-                )
-                self._send_away(listener, NO_HISTORY)
+            self._refuse_for_now(
+                listener, f"{type(problem).__name__}. What to do: see what the journal itself says of it"
+            )
+
+    def _refuse_for_now(self, listener: Listener, why: str) -> None:
+        if listener.is_open:
+            self._log.warn(
+                "The journal could not be read for a listener, who was sent away and may come again: {why}.",
+                why=why,
+            )
+            self._send_away(listener, NO_HISTORY)
 
     def _drop(self, listener: Listener) -> None:
         self._counters.disconnected += 1
         self._log.warn(
             "A listener of the live events was sent away: it reads more slowly than calls are made. The calls and "
             "the other listeners are untouched, and it may come again and go on where it was."
+        )
+        self._send_away(listener, TOO_SLOW)
+
+    def _drop_stuck(self, listener: Listener) -> None:
+        self._counters.disconnected += 1
+        self._log.warn(
+            "A listener of the live events was sent away: it has read nothing for a minute, and held a place. It "
+            "may come again and go on where it was."
         )
         self._send_away(listener, TOO_SLOW)
 
@@ -147,5 +171,9 @@ class Feed:
             self._pulse.stop()
 
     def _keep_alive(self) -> None:
+        now = self._clock.seconds()
         for listener in list(self._takers):
-            listener.keep_alive()
+            if listener.stuck_for(now) >= STUCK_SECONDS:
+                self._drop_stuck(listener)
+            else:
+                listener.keep_alive()

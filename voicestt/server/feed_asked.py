@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs
 
 from voicestt import events
-from voicestt.journal.port import Record
+from voicestt.journal.port import Filter, Record
 from voicestt.variables import flag
 
 LARGEST_NUMBER = 2**63 - 1
@@ -38,7 +38,12 @@ class Asked:
 
     def wants(self, record: Record) -> bool:
         """Whether `record` is one of them."""
-        return record.type in self.types and (not self.calls or record.call_sid in self.calls)
+        return self.filter.lets_through(record)
+
+    @property
+    def filter(self) -> Filter:
+        """As the journal is asked for them."""
+        return Filter(self.calls, None if self.types == _ALL_TYPES else self.types)
 
 
 def asked_of(query: str, last_event_id: str | None = None) -> Asked:

@@ -86,6 +86,7 @@ class Listener:
         self._waiting: deque[Record] = deque()
         self._bytes = 0
         self._has_room = True
+        self._stuck_since: float | None = None
         self._until_sent: list[Deferred[None]] = []
         self.is_open = True
 
@@ -102,6 +103,14 @@ class Listener:
             self._waiting.extend(wanted)
             self._bytes += sum(len(record.payload) for record in wanted)
             self._send()
+
+    def stuck_for(self, now: float) -> float:
+        """Seconds since it was first seen, by this, to have no room, and has had none ever since."""
+        if self._has_room:
+            return 0.0
+        if self._stuck_since is None:
+            self._stuck_since = now
+        return now - self._stuck_since
 
     def keep_alive(self) -> None:
         """Says nothing, if there is room for it."""
@@ -135,6 +144,7 @@ class Listener:
     def resumeProducing(self) -> None:
         """Twisted: there is again."""
         self._has_room = True
+        self._stuck_since = None
         self._send()
 
     def stopProducing(self) -> None:
