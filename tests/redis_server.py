@@ -35,7 +35,7 @@ def free_port() -> int:
 
 
 class Moving:
-    """An address that leads new connections to `target`, and leaves those that are open alone, as a DNS name does."""
+    """An address that leads new connections to `target` and leaves open ones alone, as a DNS name does."""
 
     def __init__(self, target: int) -> None:
         self.target = target
