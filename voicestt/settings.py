@@ -379,12 +379,12 @@ class Settings:
         "Each event is POSTed there, signed as Standard Webhooks has it, at least once, a call's in order.",
         secret=True,
     )
-    events_webhook_secret: bytes | None = _from(
+    events_webhook_secret: tuple[bytes, ...] | None = _from(
         "EVENTS_WEBHOOK_SECRET",
         None,
-        read.webhook_secret,
-        "What the POSTs are signed with: `whsec_` and 24 to 64 bytes in base64. Never printed. Required with "
-        "EVENTS_WEBHOOK_URL.",
+        read.webhook_secrets,
+        "What the POSTs are signed with: `whsec_` and 24 to 64 bytes in base64; while you change it, the new and "
+        "the old one with a comma between, and both sign. Never printed. Required with EVENTS_WEBHOOK_URL.",
         secret=True,
     )
     events_webhook_partials: bool = _from(
@@ -394,13 +394,20 @@ class Settings:
         "EVENTS_WEBHOOK_HOURS",
         "24",
         read.between(0.001, 720, float, "a number of hours"),
-        "An event that the receiver refuses for so long is laid aside: `voicestt deliveries` shows it.",
+        "An event that fails for so long is laid aside: `voicestt deliveries` shows it.",
+    )
+    events_webhook_order: str = _from(
+        "EVENTS_WEBHOOK_ORDER",
+        "skip",
+        read.one_of("skip", "strict"),
+        "What a refused event (4xx but 408, 425, 429) means for its call. `skip`: after five attempts within two "
+        "minutes it is dead-lettered and the call goes on; `strict`: the call waits, for EVENTS_WEBHOOK_HOURS.",
     )
     events_webhook_at_once: int = _from(
         "EVENTS_WEBHOOK_AT_ONCE",
         "32",
-        read.between(1, 1_000, int, "a whole number"),
-        "How many POSTs are under way at a time, each of another call.",
+        read.number(1, 1_000),
+        "Calls whose events are POSTed at the same time at most.",
     )
     redis_url: str | None = _from(
         "REDIS_URL",
@@ -418,6 +425,7 @@ class Settings:
         read.number(100, 100_000_000),
         "Redis forgets the oldest events of a stream beyond about so many.",
     )
+    redis_partials: bool = _from("REDIS_PARTIALS", "true", read.flag, "Partials are added to the streams too.")
     events_token: str | None = _from(
         "EVENTS_TOKEN",
         None,

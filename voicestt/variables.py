@@ -26,6 +26,8 @@ ATTRIBUTE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 _WEBHOOK_SECRET = "whsec_"  # noqa: S105 - the prefix that Standard Webhooks gives its secrets
 
+_MOST_SECRETS = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Variable:
@@ -162,6 +164,14 @@ def webhook_secret(text: str) -> bytes:
     if not text.startswith(_WEBHOOK_SECRET) or not 24 <= len(key) <= 64:
         raise ValueError("is not whsec_ and 24 to 64 bytes in base64: echo whsec_$(openssl rand -base64 32)")
     return key
+
+
+def webhook_secrets(text: str) -> tuple[bytes, ...]:
+    """The keys of one secret, or of two with a comma between."""
+    secrets = [each.strip() for each in text.split(",")]
+    if len(secrets) > _MOST_SECRETS:
+        raise ValueError("holds more than two secrets: the new one and the old one are enough")
+    return tuple(webhook_secret(each) for each in secrets)
 
 
 def journal_url(text: str) -> str:

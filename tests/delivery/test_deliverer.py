@@ -12,19 +12,31 @@ from tests.conftest import Logged
 from tests.delivery.fakes import HOOK, HandCarrier, MemoryOutbox
 from voicestt.delivery.carrier import CannotDeliver, Failed, Outcome
 from voicestt.delivery.deliverer import MOST_HELD, Deliverer
+from voicestt.delivery.settling import REFUSALS
 from voicestt.events import event_id
 from voicestt.journal.port import Destination, Record
 
 HOUR = 3600.0
 REFUSED = Failed("it answered 404 Not Found")
 BROKEN = Failed("it answered 500 Internal Server Error")
+NO = Failed("it answered 422 Unprocessable Content", is_refusal=True)
+GONE = Failed("it answered 410 Gone", is_gone=True)
 NOBODY = Failed("no connection: Connection refused", is_whole=True)
 
 
 class Bench:
     """A deliverer on a clock, between an outbox in memory and a carrier in the test's hand."""
 
-    def __init__(self, clock: Clock, at_once: int = 8, most: int = 1, patience: float | None = 24 * HOUR) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        at_once: int = 8,
+        most: int = 1,
+        patience: float | None = 24 * HOUR,
+        *,
+        is_strict: bool = False,
+    ) -> None:
+        self.is_strict = is_strict
         self.clock = clock
         self.outbox = MemoryOutbox(clock.seconds)
         self.carrier = HandCarrier(at_once, most)
@@ -40,6 +52,7 @@ class Bench:
             patience=self.patience,
             chance=lambda: 1.0,
             now=self.clock.seconds,
+            is_strict=self.is_strict,
         )
 
     def start(self) -> None:
@@ -720,3 +733,78 @@ def test_whatever_fails_all_arrives_and_the_first_arrivals_of_a_call_are_in_orde
     # Nothing is left to do, but to look at times.
     assert len(bench.clock.getDelayedCalls()) <= 2
     assert bench.outbox.reads < 900
+
+
+def test_a_refused_event_is_dead_lettered_within_two_minutes_and_its_call_goes_on(
+    bench: Bench, logged: Logged
+) -> None:
+    first, second = bench.outbox.write("a", 2)
+    bench.carrier.fares = lambda record: NO if record.number == first.number else None
+    bench.start()
+    bench.turn(120)
+    assert bench.outbox.laid_aside == {first.number: NO.why}
+    assert bench.carrier.ids == [event_id("a", 1)] * REFUSALS + [event_id("a", second.sequence)]
+    assert bench.outbox.left() == []
+    assert bench.deliverer.figures.laid_aside == 1
+    (line,) = logged.matching("It is dead-lettered")
+    assert "422" in line
+    assert "`voicestt deliveries" in line
+
+
+def test_refusals_are_no_outage_and_starve_nobody(bench: Bench) -> None:
+    bench.carrier.fares = lambda record: NO if record.session.startswith("bad") else None
+    bench.start()
+    for number in range(20):
+        bench.write(f"bad{number}")
+    bench.turn(0.2)
+    assert not bench.is_down()
+    for number in range(20):
+        bench.write(f"good{number}")
+    bench.turn(1)
+    assert {each.session for each in bench.outbox.left()} == {f"bad{number}" for number in range(20)}
+
+
+def test_a_refusal_shows_that_a_receiver_that_was_down_works(bench: Bench) -> None:
+    bench.carrier.fares = every(NOBODY)
+    bench.start()
+    bench.write("a")
+    bench.turn(5)
+    assert bench.is_down()
+    bench.carrier.fares = every(NO)
+    bench.turn(20)
+    assert not bench.is_down()
+
+
+def test_strictly_a_call_waits_for_its_refused_event(clock: Clock) -> None:
+    bench = Bench(clock, is_strict=True)
+    first, _second = bench.outbox.write("a", 2)
+    bench.carrier.fares = lambda record: NO if record.number == first.number else None
+    bench.start()
+    bench.turn(23.9 * HOUR)
+    assert not bench.outbox.laid_aside
+    assert set(bench.carrier.ids) == {"a-000001"}
+    bench.turn(0.2 * HOUR)
+    assert bench.outbox.left() == []
+
+
+def test_a_receiver_that_is_gone_is_sent_nothing_until_the_next_start(bench: Bench, logged: Logged) -> None:
+    bench.start()
+    bench.write("a")
+    bench.write("b")
+    bench.turn()
+    first, second = list(bench.carrier.under_way)
+    first.fails(GONE)
+    bench.turn()
+    second.arrives()
+    for number in range(10):
+        bench.write(f"later{number}")
+    bench.turn(48 * HOUR)
+    assert bench.is_down()
+    assert len(bench.carrier.carried) == 2
+    assert len(bench.outbox.left()) == 11
+    assert not bench.outbox.laid_aside
+    assert len(logged.matching("gone for good")) == 1
+    bench.carrier.fares = every(None)
+    bench.restart()
+    bench.turn(5)
+    assert bench.outbox.left() == []

@@ -147,7 +147,7 @@ async def test_what_is_refused_for_too_long_is_laid_aside_in_the_journal(tmp_pat
 
     async with receiving() as receiver:
         receiver.answer = lambda request: status(400 if is_refused(request) else 204)(request)
-        settings = webhook(receiver.url, EVENTS_WEBHOOK_HOURS="0.001")
+        settings = webhook(receiver.url, EVENTS_WEBHOOK_HOURS="0.001", EVENTS_WEBHOOK_ORDER="strict")
         async with delivering(settings, tmp_path) as made:
             made.put(refused.started(), taken.started())
             await eventually(lambda: made.deliverers[0].figures.laid_aside == 1)

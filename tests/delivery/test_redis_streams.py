@@ -14,7 +14,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from tests.delivery.fakes import record
 from tests.delivery.receiver import OwnCertificate
 from tests.recognisers.on_reactor import on_reactor, reactor, soon
-from tests.redis_server import RedisServer, free_port
+from tests.redis_server import Moving, RedisServer, free_port
 from voicestt.delivery.carrier import CannotDeliver, Failed, Outcome
 from voicestt.delivery.redis_streams import RedisStreams, stream_of
 from voicestt.journal.port import Record
@@ -153,6 +153,22 @@ async def test_a_replica_takes_nothing_and_says_so(redis: RedisServer) -> None:
         failed = await failure(carrier)
         assert failed.is_whole
         assert failed.why.startswith("ReadOnlyError")
+
+
+@on_reactor
+async def test_after_a_failover_behind_the_same_address_the_new_primary_gets_the_events(tmp_path: Path) -> None:
+    folders = [tmp_path / "old", tmp_path / "new"]
+    for folder in folders:
+        folder.mkdir()
+    with RedisServer(folders[0]) as old, RedisServer(folders[1]) as new, Moving(old.port) as address:
+        async with streams(f"redis://127.0.0.1:{address.port}/0") as carrier:
+            assert await carry(carrier, record("a", 1)) == [None]
+            with old.client() as client:
+                client.replicaof("127.0.0.1", new.port)
+            address.target = new.port
+            assert (await failure(carrier, 2)).why.startswith("ReadOnlyError")
+            assert await carry(carrier, record("a", 2)) == [None]
+        assert [each["id"] for each in entries(new)[stream_of("CAa", SHARDS)]] == ["a-000002"]
 
 
 @on_reactor

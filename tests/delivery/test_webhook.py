@@ -23,7 +23,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 @asynccontextmanager
 async def posting(url: str, **options: Any) -> AsyncIterator[Webhook]:
-    webhook = Webhook(reactor, url, KEY, **options)
+    webhook = Webhook(reactor, url, [KEY], **options)
     webhook.start()
     try:
         yield webhook
@@ -104,11 +104,8 @@ async def test_any_2xx_is_an_arrival(code: int) -> None:
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        (400, "it answered 400 Bad Request"),
-        (401, "it answered 401 Unauthorized"),
-        (404, "it answered 404 Not Found"),
         (408, "it answered 408 Request Timeout"),
-        (410, "it answered 410 Gone"),
+        (425, "it answered 425 Too Early"),
         (500, "it answered 500 Internal Server Error"),
         (503, "it answered 503 Service Unavailable"),
         (599, "it answered 599"),
@@ -119,6 +116,35 @@ async def test_another_answer_is_a_failure_that_proves_nothing_about_other_event
     async with receiving() as receiver, posting(receiver.url) as webhook:
         receiver.answer = status(code)
         assert await failure(webhook) == Failed(words)
+
+
+@pytest.mark.parametrize("code", [400, 401, 403, 404, 409, 413, 422, 499])
+@on_reactor
+async def test_a_refusal_is_one(code: int) -> None:
+    async with receiving() as receiver, posting(receiver.url) as webhook:
+        receiver.answer = status(code)
+        failed = await failure(webhook)
+    assert (failed.is_refusal, failed.is_whole, failed.is_gone) == (True, False, False)
+    assert failed.why.startswith(f"it answered {code}")
+
+
+@on_reactor
+async def test_gone_is_for_good() -> None:
+    async with receiving() as receiver, posting(receiver.url) as webhook:
+        receiver.answer = status(410)
+        assert await failure(webhook) == Failed("it answered 410 Gone", is_gone=True)
+
+
+@on_reactor
+async def test_while_a_secret_is_changed_both_verify() -> None:
+    other = b"f" * 32
+    async with receiving() as receiver:
+        webhook = Webhook(reactor, receiver.url, [other, KEY])
+        assert await post(webhook) is None
+        await soon(Deferred.fromCoroutine(webhook.stop()))
+    ((headers, body),) = receiver.posts
+    for key in (other, KEY):
+        assert StandardWebhook(key).verify(body, headers)["type"] == "final"
 
 
 @on_reactor
@@ -316,6 +342,6 @@ def a_moment() -> Deferred[None]:
 
 
 def test_of_the_address_only_the_host_is_shown() -> None:
-    webhook = Webhook(reactor, "https://hook.example.com:8443/in/secret?token=secret", KEY)
+    webhook = Webhook(reactor, "https://hook.example.com:8443/in/secret?token=secret", [KEY])
     assert webhook.place == "The webhook at https://hook.example.com:8443"
     assert "secret" not in repr(webhook)

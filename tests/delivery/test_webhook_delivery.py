@@ -21,7 +21,7 @@ CALLS = 20
 
 @asynccontextmanager
 async def delivering(url: str, outbox: MemoryOutbox, answer_seconds: float = 15.0) -> AsyncIterator[Deliverer]:
-    webhook = Webhook(reactor, url, KEY, answer_seconds=answer_seconds)
+    webhook = Webhook(reactor, url, [KEY], answer_seconds=answer_seconds)
     deliverer = Deliverer(reactor, outbox, HOOK, webhook, patience=3600.0)
     deliverer.start()
     try:

@@ -16,12 +16,15 @@ class Failed:
     """An event has not arrived, or nobody knows whether it has. `why` is in words, without a secret.
 
     `is_whole`: nothing can arrive there, whichever event it is. `after`: seconds in which the receiver does not
-    want to be asked again.
+    want to be asked again. `is_refusal`: the receiver works, and does not want this event. `is_gone`: it wants no
+    event any more.
     """
 
     why: str
     is_whole: bool = False
     after: float = 0.0
+    is_refusal: bool = False
+    is_gone: bool = False
 
 
 Outcome = Failed | None

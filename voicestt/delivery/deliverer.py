@@ -57,6 +57,7 @@ class Deliverer:
     """Takes what is pending in `outbox` for `destination` there, by a `carrier` of its own.
 
     `patience` is for how many seconds an event is tried, None: for ever. `now` is in seconds since 1970.
+    `is_strict`: a call waits for an event that is refused for so long, too; else it goes on after a few attempts.
     """
 
     _log = Logger()
@@ -71,6 +72,7 @@ class Deliverer:
         patience: float | None = None,
         chance: Chance = random.random,
         now: Callable[[], float] = time.time,
+        is_strict: bool = False,
     ) -> None:
         name = destination.name
         self.destination = destination
@@ -82,7 +84,9 @@ class Deliverer:
         self._outage = Outage(chance)
         self._traffic = Traffic(self._hand, self._outage, carrier.at_once, carrier.most)
         log = DeliveryLog(carrier, outbox, name)
-        self._settling = Settling(clock, self._hand, self._outage, self._telling, log, chance, patience, now)
+        self._settling = Settling(
+            clock, self._hand, self._outage, self._telling, log, chance, patience, now, is_strict=is_strict
+        )
         self._under_way: set[Deferred[None]] = set()
         self._soon = Timer(clock)
         self._later = Timer(clock)
@@ -148,6 +152,9 @@ class Deliverer:
 
     def _look(self) -> None:
         """Does what can be done now, and sets a timer for what can be done later though nothing happens."""
+        if self._outage.is_stopped:
+            self._later.cancel()
+            return
         now = self._clock.seconds()
         may_read = not self._outage.is_down or self._traffic.may_probe(now)
         while (trip := self._traffic.next_trip(now)) is not None:

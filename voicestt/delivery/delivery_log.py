@@ -5,7 +5,7 @@ from typing import Final
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from voicestt.delivery.carrier import Carrier
+from voicestt.delivery.carrier import Carrier, Failed
 from voicestt.journal.port import Outbox, Pending
 
 _MOST_COUNTED: Final = 1_000
@@ -23,6 +23,7 @@ class DeliveryLog:
         self._destination = destination
         self._is_down = False
         self._is_refusing = False
+        self._is_gone = False
 
     def down(self, why: str) -> None:
         """Nothing arrives there."""
@@ -42,7 +43,32 @@ class DeliveryLog:
             self._is_down = False
             Deferred.fromCoroutine(self._count_and_say(arrived))
 
-    def refused(self, pending: Pending, why: str) -> None:
+    def gone(self, why: str) -> None:
+        """It wants no event any more."""
+        if not self._is_gone:
+            self._is_gone = True
+            self._log.error(
+                "🔴 {place} says that it is gone for good: {why}. Nothing more is sent there until the server is "
+                "started again; events wait in the journal, none is lost and calls go on. What to do: correct or "
+                "remove its address in EVENTS_WEBHOOK_URL, or let it answer 2xx again, and restart the server.",
+                place=self._carrier.place,
+                why=why,
+            )
+
+    def dead_lettered(self, pending: Pending, why: str) -> None:
+        """It was refused a few times and is not tried again."""
+        self._log.error(
+            "🔴 {place} refused an event ({kind}) {attempts} times: {why}. It is dead-lettered (kept in the "
+            "journal, not sent again), and the later events of its call go on. What to do: see why in the receiver's log; "
+            "`voicestt deliveries --laid-aside` shows it, `--retry` sends it again.",
+            place=self._carrier.place,
+            kind=pending.record.type,
+            attempts=pending.attempts,
+            why=why,
+            log_system=pending.record.call_sid,
+        )
+
+    def refused(self, pending: Pending, failure: Failed) -> None:
         """One event failed, where others may arrive."""
         if not self._is_refusing and not self._is_down and pending.attempts >= _ATTEMPTS_BEFORE_A_LINE:
             self._is_refusing = True
@@ -51,7 +77,7 @@ class DeliveryLog:
                 "call wait for it; other calls go on. Further ones are not told one by one. What to do: {advice}",
                 place=self._carrier.place,
                 kind=pending.record.type,
-                why=why,
+                why=failure.why,
                 advice=self._carrier.advice,
                 log_system=pending.record.call_sid,
             )

@@ -19,7 +19,7 @@ def destinations_of(settings: Settings) -> list[Destination]:
     if settings.events_webhook_url is not None:
         destinations.append(Destination(WEBHOOK, partials=settings.events_webhook_partials))
     if settings.redis_url is not None:
-        destinations.append(Destination(REDIS, partials=True))
+        destinations.append(Destination(REDIS, partials=settings.redis_partials))
     return destinations
 
 
@@ -31,16 +31,23 @@ def deliverers_of(reactor: Any, settings: Settings, outbox: Outbox) -> list[Deli
 def _deliverer(reactor: Any, settings: Settings, outbox: Outbox, destination: Destination) -> Deliverer:
     if destination.name == WEBHOOK:
         patience = settings.events_webhook_hours * _HOUR
-        return Deliverer(reactor, outbox, destination, _webhook(reactor, settings), patience=patience)
+        return Deliverer(
+            reactor,
+            outbox,
+            destination,
+            _webhook(reactor, settings),
+            patience=patience,
+            is_strict=settings.events_webhook_order == "strict",
+        )
     # Redis has nothing against one event and not another: none is laid aside for its being down.
     return Deliverer(reactor, outbox, destination, _redis(reactor, settings))
 
 
 def _webhook(reactor: Any, settings: Settings) -> Webhook:
-    url, key = settings.events_webhook_url, settings.events_webhook_secret
+    url, keys = settings.events_webhook_url, settings.events_webhook_secret
     assert url is not None  # noqa: S101 - it is a destination
-    assert key is not None  # noqa: S101 - the settings were checked
-    return Webhook(reactor, url, key, at_once=settings.events_webhook_at_once)
+    assert keys is not None  # noqa: S101 - the settings were checked
+    return Webhook(reactor, url, keys, at_once=settings.events_webhook_at_once)
 
 
 def _redis(reactor: Any, settings: Settings) -> RedisStreams:

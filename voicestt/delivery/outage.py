@@ -3,6 +3,7 @@
 One failing event proves nothing about the others: its own call is held back, and no more. Two things do prove it:
 a failure that has nothing to do with the event (no connection), and three calls in a row whose events failed at
 their first attempt. Then one request at a time goes out as a probe, and the first that arrives ends the outage.
+A refusal (see `Failed`) proves that the receiver works. One that says it is gone is asked no more.
 """
 
 from typing import Final
@@ -24,6 +25,7 @@ class Outage:
         self._since = 0.0
         self._answers = False
         self.is_down = False
+        self.is_stopped = False
         self.due = 0.0
 
     @property
@@ -40,10 +42,18 @@ class Outage:
         return now - self._since if self.is_down else 0.0
 
     def ended(self) -> None:
-        """An event has arrived."""
+        """An event has arrived, or was refused. One that is stopped stays so."""
+        if self.is_stopped:
+            return
         self._in_doubt.clear()
         self._probes = 0
         self.is_down = False
+
+    def stop(self, now: float) -> None:
+        """The receiver wants no event any more."""
+        if not self.is_down:
+            self._since = now
+        self.is_down = self.is_stopped = True
 
     def failed(self, now: float, failed: Failed, session: str, *, is_first: bool, is_probe: bool) -> None:
         """An event of `session` did not arrive; `is_first`: at the first attempt."""

@@ -79,7 +79,7 @@ class RedisStreams:
         try:
             results = self._execute(records)
         except (RedisError, OSError) as problem:
-            self._answers = False
+            self._drop_connections()
             return [Failed(self._words(problem), is_whole=True)] * len(records)
         return [Failed(self._words(each)) if isinstance(each, Exception) else None for each in results]
 
@@ -95,6 +95,11 @@ class RedisStreams:
             )
         results: list[Any] = transaction.execute(raise_on_error=False)
         return results
+
+    def _drop_connections(self) -> None:
+        """Connects anew for the next events: this may be a primary no more, and another has its name."""
+        self._answers = False
+        self._client.connection_pool.disconnect()
 
     def _words(self, problem: Exception) -> str:
         # The library puts the command before the error, and a command holds what a caller said.

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from voicestt.clock import Clock
-from voicestt.delivery.backoff import Chance, pause
+from voicestt.delivery.backoff import Chance, pause, pause_after_refusal
 from voicestt.delivery.carrier import Failed, Outcome
 from voicestt.delivery.delivery_log import DeliveryLog
 from voicestt.delivery.in_hand import InHand
@@ -17,6 +17,9 @@ from voicestt.journal.port import Pending
 FEWEST_ATTEMPTS: Final = 5
 """An event is not given up before: after days without power it is old at its first attempt."""
 
+REFUSALS: Final = 5
+"""Attempts at an event that is refused, where its call is not to wait for it."""
+
 _Results = list[tuple[Pending, Outcome]]
 
 
@@ -24,6 +27,7 @@ class Settling:
     """Settles parcels that came back, and counts.
 
     `patience` is for how many seconds an event is tried, None: for ever; `now` is in seconds since 1970.
+    `is_strict`: a refused event is tried for so long too; else it is dead-lettered after `REFUSALS` attempts.
     """
 
     def __init__(
@@ -36,6 +40,8 @@ class Settling:
         chance: Chance,
         patience: float | None = None,
         now: Callable[[], float] = time.time,
+        *,
+        is_strict: bool = False,
     ) -> None:
         self._clock = clock
         self._hand = hand
@@ -45,6 +51,7 @@ class Settling:
         self._chance = chance
         self._patience = patience
         self._now = now
+        self._is_strict = is_strict
         self._why = ""
         self.delivered = 0
         self.failed = 0
@@ -61,7 +68,7 @@ class Settling:
         arrived = sum(outcome is None for outcome in outcomes)
         if arrived:
             self._arrived(arrived)
-        elif self._outage.is_proven:
+        elif self._outage.is_proven and not self._outage.is_stopped:
             self._say.down(self._why)
         if not self._hand.held:
             self._say.nothing_held()
@@ -69,7 +76,9 @@ class Settling:
 
     def give_up(self) -> None:
         """Where the receiver is down for as long as an event is tried, all that are so old are laid aside."""
-        if self._patience is None or self._outage.lasts(self._clock.seconds()) < self._patience:
+        if self._patience is None or self._outage.is_stopped:
+            return
+        if self._outage.lasts(self._clock.seconds()) < self._patience:
             return
         dropped = self._hand.drop(self._now() - self._patience)
         for pending in dropped:
@@ -83,7 +92,10 @@ class Settling:
         if left and is_tried:
             first, failure = left[0]
             due = self._failed(first, failure, is_probe=is_probe)
-            again[:1] = self._tell_failed(first, failure)
+            stays = self._tell_failed(first, failure)
+            again[:1] = stays
+            # Those behind one that is given up do not wait for its next attempt.
+            due = due if stays else None
         for pending, outcome in results:
             if outcome is None:
                 self._telling.arrived(pending)
@@ -95,20 +107,38 @@ class Settling:
         self.failed += 1
         self._why = failure.why
         is_first = pending.attempts == 0
+        if failure.is_gone:
+            self._outage.stop(now)
+            self._say.gone(failure.why)
+            return None
+        if failure.is_refusal:
+            return self._refused(pending, failure, now)
         self._outage.failed(now, failure, pending.record.session, is_first=is_first, is_probe=is_probe)
         if failure.is_whole:
             return None
         return now + max(failure.after, pause(pending.attempts, self._chance))
 
+    def _refused(self, pending: Pending, failure: Failed, now: float) -> float:
+        """It answers, so it is not down, whatever it was before."""
+        self._works(0)
+        if self._is_strict:
+            return now + max(failure.after, pause(pending.attempts, self._chance))
+        return now + max(failure.after, pause_after_refusal(pending.attempts, self._chance))
+
     def _tell_failed(self, pending: Pending, failure: Failed) -> list[Pending]:
         tried = replace(pending, attempts=pending.attempts + 1)
+        if failure.is_refusal and not self._is_strict and tried.attempts >= REFUSALS:
+            self._telling.laid_aside(tried, failure.why)
+            self.laid_aside += 1
+            self._say.dead_lettered(tried, failure.why)
+            return []
         if self._is_given_up(tried):
             self._telling.laid_aside(tried, failure.why)
             self._gave_up(1)
             return []
         self._telling.failed(tried, failure.why)
         if not self._outage.is_down:
-            self._say.refused(tried, failure.why)
+            self._say.refused(tried, failure)
         return [tried]
 
     def _is_given_up(self, pending: Pending) -> bool:
@@ -123,6 +153,11 @@ class Settling:
 
     def _arrived(self, count: int) -> None:
         self.delivered += count
+        self._works(count)
+
+    def _works(self, count: int) -> None:
+        if self._outage.is_stopped:
+            return
         if self._outage.is_down:
             self._hand.all_due(self._clock.seconds())
         self._outage.ended()

@@ -6,15 +6,15 @@ time in seconds and the body, with full stops between them, by HMAC-SHA256. Any 
 
 import hmac
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 
-def signed(key: bytes, event_id: str, timestamp: int, body: bytes) -> Mapping[str, str]:
-    """The headers of an event that is sent at `timestamp`, seconds since 1970."""
+def signed(keys: Sequence[bytes], event_id: str, timestamp: int, body: bytes) -> Mapping[str, str]:
+    """The headers of an event that is sent at `timestamp`, seconds since 1970, with a signature by each key."""
     content = b"%s.%d.%s" % (event_id.encode(), timestamp, body)
-    signature = b64encode(hmac.digest(key, content, "sha256")).decode()
+    signatures = (b64encode(hmac.digest(key, content, "sha256")).decode() for key in keys)
     return {
         "webhook-id": event_id,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": f"v1,{signature}",
+        "webhook-signature": " ".join(f"v1,{signature}" for signature in signatures),
     }

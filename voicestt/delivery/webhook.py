@@ -32,12 +32,13 @@ _IDLE_SECONDS: Final = 4
 _LONGEST_BODY: Final = 65_536
 _BODY_SECONDS: Final = 1.0
 _LONGEST_PROBLEM: Final = 200
+_NO_REFUSALS: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
 # Twisted's own time-out is a UserError.
 _NO_CONNECTION: Final = (ConnectError, DNSLookupError, UserError, SSLError, TlsError, VerificationError)
 
 
 class Webhook:
-    """A Carrier to the receiver at `url`, an address of http or https. The `key` signs (see `signatures`).
+    """A Carrier to the receiver at `url`, an address of http or https. Each of the `keys` signs.
 
     2xx is an arrival, whatever the answer's body; anything else is none. Redirects are not followed.
     """
@@ -52,19 +53,19 @@ class Webhook:
         self,
         reactor: Any,
         url: str,
-        key: bytes,
+        keys: Sequence[bytes],
         *,
         at_once: int = AT_ONCE,
         answer_seconds: float = ANSWER_SECONDS,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self.at_once = at_once
         parts = urlsplit(url)
         self.place = f"The webhook at {parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         # Without a path Twisted would ask for "?query".
         self._url = urlunsplit(parts._replace(path=parts.path or "/", fragment="")).encode("ascii")
         self._reactor = reactor
-        self._key = key
+        self._keys = keys
+        self.at_once = at_once
         self._answer_seconds = answer_seconds
         self._now = now
         self._connections = HTTPConnectionPool(reactor)
@@ -101,7 +102,7 @@ class Webhook:
 
     async def _post(self, record: Record) -> Outcome:
         now = self._now()
-        proof = signed(self._key, event_id(record.session, record.sequence), int(now), record.payload)
+        proof = signed(self._keys, event_id(record.session, record.sequence), int(now), record.payload)
         headers = Headers({name: [value] for name, value in proof.items()})
         headers.setRawHeaders("Content-Type", ["application/json"])
         headers.setRawHeaders("User-Agent", [f"voicestt/{__version__}"])
@@ -129,10 +130,14 @@ def _outcome(response: IResponse, now: float) -> Outcome:
     if 300 <= code < 400:
         words = "which is a redirect, and none is followed: EVENTS_WEBHOOK_URL must be the address where it ends"
         return Failed(f"it answered {code}, {words}")
+    if code == HTTPStatus.GONE:
+        return Failed(f"it answered {_with_phrase(code)}", is_gone=True)
     after = response.headers.getRawHeaders("retry-after", [None])[0]
     # Too many requests is about all of them; any other answer may be about this one.
     is_whole = code == HTTPStatus.TOO_MANY_REQUESTS
-    return Failed(f"it answered {_with_phrase(code)}", is_whole, seconds_after(after, now))
+    is_refusal = 400 <= code < 500 and code not in _NO_REFUSALS
+    words = f"it answered {_with_phrase(code)}"
+    return Failed(words, is_whole, seconds_after(after, now), is_refusal=is_refusal)
 
 
 def _with_phrase(code: int) -> str:
