@@ -122,3 +122,14 @@ async def test_a_running_server_delivers_what_is_tried_again(desk: Desk) -> None
     assert numbers(await opened.pending()) == [first, second]
     await journals.close()
     assert run_json("deliveries")["destinations"][0]["pending"] == 2
+
+
+@pytest.mark.usefixtures("call")
+def test_what_waits_for_a_destination_that_is_gone_can_be_dropped() -> None:
+    assert run("deliveries", "--purge", "redis") == (
+        "Deliveries to redis that were dropped: 1. The events themselves stay in the journal.\n"
+    )
+    (webhook,) = run_json("deliveries")["destinations"]
+    assert webhook["destination"] == "webhook"
+    assert "Nothing waits for 'redis'" in refused("deliveries", "--purge", "redis")
+    assert "exclude each other" in refused("deliveries", "--purge", "redis", "--retry-all")

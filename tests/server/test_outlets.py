@@ -44,7 +44,7 @@ async def test_what_is_told_is_in_the_journal_the_log_and_the_application(tmp_pa
     audience = outlets.audience_of(NoLine())
     audience.tell(CallStarted(CALL))
     audience.tell(Final(CALL, 1, "שלום"))
-    assert dict(outlets.health).keys() == {"handler"}
+    assert dict(outlets.health).keys() == {"journal", "handler"}
     await outlets.stop()
     assert HEARD == ["שלום"]
     assert logged.matching("🟢 Final: שלום")
@@ -102,5 +102,9 @@ async def test_each_destination_is_counted(tmp_path: Path) -> None:
         REDIS_URL="redis://127.0.0.1:9/0",
     )
     await outlets.start()
-    assert set(outlets.health) == {"webhook", "redis"}
+    health = outlets.health
+    assert set(health) == {"journal", "webhook", "redis"}
+    journal = health["journal"]
+    assert isinstance(journal, dict)
+    assert set(journal) == {"is_written", "waiting", "waiting_bytes", "lost", "since", "why"}
     await outlets.stop()

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import click
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, true, update
 
 from voicestt.events import event_id
 from voicestt.journal.database import Database
@@ -21,15 +21,21 @@ _was_laid_aside = outbox.c.laid_aside_at.is_not(None)
 @click.option("--laid-aside", is_flag=True, help="Only what is tried no more.")
 @click.option("--retry", metavar="ID", help="Try this event again, by its id, wherever it was laid aside.")
 @click.option("--retry-all", is_flag=True, help="Try everything again that was laid aside.")
+@click.option(
+    "--purge", metavar="DESTINATION", help="Drop whatever waits for a destination that is not set any more."
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def deliveries(laid_aside: bool, retry: str | None, retry_all: bool, as_json: bool) -> None:
+def deliveries(laid_aside: bool, retry: str | None, retry_all: bool, purge: str | None, as_json: bool) -> None:
     """List, for each destination, what is pending and what was laid aside, with attempts and the last error.
 
     What is tried again keeps its place in its call's order; a running server finds it within half a minute.
     """
-    if retry is not None and retry_all:
-        raise click.UsageError("--retry ID and --retry-all exclude each other.")
+    if sum([retry is not None, retry_all, purge is not None]) > 1:
+        raise click.UsageError("--retry ID, --retry-all and --purge exclude each other.")
     with journal() as database:
+        if purge is not None:
+            click.echo(_purged(database, purge))
+            return
         if retry is not None or retry_all:
             click.echo(_retried(database, retry))
             return
@@ -117,6 +123,16 @@ def _retried(database: Database, name: str | None) -> str:
     if not count:
         raise click.ClickException(_nothing(name))
     return f"Deliveries that are tried again: {count}."
+
+
+def _purged(database: Database, destination: str) -> str:
+    with database.writing() as connection:
+        count = connection.execute(delete(outbox).where(outbox.c.destination == destination)).rowcount
+    if not count:
+        raise click.ClickException(
+            f"Nothing waits for {destination!r}. `voicestt deliveries` lists what there is."
+        )
+    return f"Deliveries to {destination} that were dropped: {count}. The events themselves stay in the journal."
 
 
 def _named(name: str | None) -> ColumnElement[bool]:
