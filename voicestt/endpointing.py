@@ -17,7 +17,6 @@ SAMPLES_PER_MS = 8
 SAMPLES_PER_FRAME = 160
 BYTES_PER_FRAME = 320
 
-_CUT_WITHIN_FRAMES = 100
 _GAP_FRAMES = 3  # what is quiet between two words lasts about so long
 
 
@@ -27,7 +26,7 @@ class Rules:
 
     Speech starts when `voiced_ms` of the last `window_ms` are voiced, and its segment begins `pre_roll_ms`
     before the first of those voiced frames. It ends when nothing was voiced for `pause_ms`. It is cut when
-    its segment lasts `longest_ms`.
+    its segment lasts `longest_ms`, where its last `cut_within_ms` are quietest.
     """
 
     voiced_ms: int = 100
@@ -35,6 +34,7 @@ class Rules:
     pre_roll_ms: int = 400
     pause_ms: int = 600
     longest_ms: int = 14_000
+    cut_within_ms: int = 2_000
 
     def __post_init__(self) -> None:
         if not 20 <= self.voiced_ms <= self.window_ms:
@@ -77,7 +77,7 @@ class Endpointer:
         self._detected_at = 0
         self._last_end = 0
         self._last_voiced = 0
-        self._loudness: deque[float] = deque(maxlen=_CUT_WITHIN_FRAMES)
+        self._loudness: deque[float] = deque(maxlen=rules.cut_within_ms // 20)
 
     @property
     def position(self) -> int:

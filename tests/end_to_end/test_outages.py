@@ -70,10 +70,10 @@ def _spoken(number: int, sent: int) -> list[str]:
     return words
 
 
-async def _all_calls(server: Server) -> Sequence[Any]:
+async def _all_calls(server: Server, seconds: float = SECONDS) -> Sequence[Any]:
     calls = []
     for number in range(1, CALLERS + 1):
-        clip = mulaw.encode(np.frombuffer(clip_of(SAID, number, SECONDS), "<i2"))
+        clip = mulaw.encode(np.frombuffer(clip_of(SAID, number, seconds), "<i2"))
         call = place_call(reactor, server.target, clip, CallOptions(silence=0), lambda _words: None)
         calls.append(Deferred.fromCoroutine(call))
     return await gatherResults(calls)
@@ -145,6 +145,35 @@ async def test_stopped_at_hang_up_the_last_words_are_waited_for(place: Google, t
         told = await reports.addTimeout(FOR_ALL, reactor)
         await _pause(2.0)  # the calls are over, and Google is not there yet
         place.signal(signal.SIGCONT)
+        server.wait_for("Call ended:", CALLERS)
+        _check(server, told)
+
+
+@on_reactor
+async def test_stopped_for_twenty_seconds_while_they_speak_no_word_is_lost(place: Google, tmp_path: Path) -> None:
+    with place.running(), running_server(tmp_path, place.services.google_port, **NO_WHISPER) as server:
+        reports = Deferred.fromCoroutine(_all_calls(server, 28.0))
+        await _pause(BEGINS)
+        place.signal(signal.SIGSTOP)
+        await _pause(20.0)
+        place.signal(signal.SIGCONT)
+        told = await reports.addTimeout(FOR_ALL, reactor)
+        server.wait_for("Call ended:", CALLERS)
+        _check(server, told)
+
+
+@pytest.mark.parametrize("batch_ms", ["20", "1000"])
+@on_reactor
+async def test_the_smallest_and_the_largest_batches_lose_no_word(
+    place: Google, tmp_path: Path, batch_ms: str
+) -> None:
+    settings = NO_WHISPER | {
+        "STT_BATCH_MS": batch_ms,
+        "STT_SOFT_LIMIT_SECONDS": "3",
+        "STT_HARD_LIMIT_SECONDS": "5",
+    }
+    with place.running(), running_server(tmp_path, place.services.google_port, **settings) as server:
+        told = await Deferred.fromCoroutine(_all_calls(server, 7.0)).addTimeout(FOR_ALL, reactor)
         server.wait_for("Call ended:", CALLERS)
         _check(server, told)
 

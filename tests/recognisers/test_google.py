@@ -389,3 +389,30 @@ def test_punctuation_is_asked_for_where_either_wants_it_and_taken_off_the_other(
     assert config.config().enable_automatic_punctuation is asked
     assert config.clean_partial("yes, please.") == partial_text
     assert config.clean_final("yes, please.") == final_text
+
+
+@on_reactor
+async def test_eighty_streams_on_one_connection_bear_a_goaway(sessions: Sessions) -> None:
+    with LocalGoogle(ScriptEngine(SCRIPT), faults="") as service:
+        await eighty_with_a_goaway(
+            service, Google(sessions.threads, Target(service.target, insecure=True), HEBREW)
+        )
+
+
+async def eighty_with_a_goaway(service: LocalGoogle, google: Google) -> None:
+    ears = [WaitingEar() for _ in range(80)]
+    streams = [google.open(ear) for ear in ears]
+    audio = [batches(audio_of(number)) for number in range(80)]
+    for stream, parts in zip(streams, audio, strict=True):
+        for part in parts[:10]:
+            stream.write(part)
+    await ears[-1].until_heard()
+    service.set_faults("running: goaway")
+    other = talk(google, audio_of(80))
+    for stream, parts in zip(streams, audio, strict=True):
+        for part in parts[10:]:
+            stream.write(part)
+        stream.finish()
+    for number, ear in enumerate([*ears, other]):
+        assert await ear.end() is None
+        assert [text.strip() for text in ear.finals] == [FIRST.format(number), "תודה רבה להתראות"]

@@ -199,7 +199,13 @@ class Office:
     """A server with some callers, one picture of Google's health, and simulated time."""
 
     def __init__(
-        self, callers: int = 1, *, whisper: bool = False, retain: int = 600 * SECOND, total: int = 1 << 30
+        self,
+        callers: int = 1,
+        *,
+        whisper: bool = False,
+        retain: int = 600 * SECOND,
+        total: int = 1 << 30,
+        limits: Limits = LIMITS,
     ) -> None:
         self.clock = Clock()
         self.google = Google(self.clock)
@@ -210,7 +216,7 @@ class Office:
         self.fallback = Fallback(
             self.clock,
             self.flag,
-            Endless(self.clock, self.google, LIMITS, lambda: 0.5, self.health.streaming),
+            Endless(self.clock, self.google, limits, lambda: 0.5, self.health.streaming),
             SingleShot(
                 Persistent(self.clock, self.health.services), lambda action: self.clock.callLater(0, action)
             ),
@@ -221,11 +227,13 @@ class Office:
         )
         self.callers = [Caller(self) for _ in range(callers)]
 
-    def talk(self, seconds: float) -> None:
-        for _ in range(round(seconds / TICK)):
-            self.clock.advance(TICK)
+    def talk(self, seconds: float, batch: float = TICK) -> None:
+        """In batches of so many seconds; time passes in steps of `TICK` at most."""
+        for _ in range(round(seconds / batch)):
+            for _ in range(max(1, round(batch / TICK))):
+                self.clock.advance(min(TICK, batch))
             for caller in self.callers:
-                caller.write(int(TICK * SECOND))
+                caller.write(round(batch * SECOND))
 
     def be_silent(self, seconds: float) -> None:
         """Time passes, and no audio comes."""
@@ -427,6 +435,52 @@ def test_two_hundred_calls_are_all_back_within_six_seconds_and_without_a_burst()
     office.hang_up()
     for caller in office.callers:
         caller.check_every_word()
+    office.check_nothing_is_left()
+
+
+def test_all_calls_change_their_streams_within_a_second_and_no_word_is_lost() -> None:
+    office = Office(30)
+    office.talk(17.4)
+    assert len(office.google.opened_at) == 30
+    office.talk(1.1)
+    assert len(office.google.opened_at) >= 60, "each has a second stream"
+    office.talk(3.0)
+    office.hang_up()
+    for caller in office.callers:
+        caller.check_every_word()
+        assert "restarted" not in caller.ear.kinds
+    office.check_nothing_is_left()
+
+
+@pytest.mark.parametrize("away", [None, REFUSING, HANGING])
+def test_a_monologue_without_a_pause_through_fifty_half_closes_loses_no_word(away: str | None) -> None:
+    """An hour at the default of 48 s of audio without a final, here 2.4 s."""
+    office = Office(limits=replace(LIMITS, monologue=3.0))
+    (caller,) = office.callers
+    office.google.manner = Manner(pause=1_000 * SECOND)
+    office.talk(60.0)
+    if away is not None:
+        office.google.go(away)
+        office.talk(3.0)
+        office.google.return_()
+    office.talk(80.0)
+    office.hang_up()
+    caller.check_every_word()
+    office.check_nothing_is_left()
+
+
+@pytest.mark.parametrize("batch", [0.02, 1.0])
+@pytest.mark.parametrize("how", [REFUSING, HANGING])
+def test_the_smallest_and_the_largest_batches_lose_no_word(batch: float, how: str) -> None:
+    office = Office()
+    (caller,) = office.callers
+    office.talk(20.0, batch)  # over a seam
+    office.google.go(how)
+    office.talk(3.0, batch)
+    office.google.return_()
+    office.talk(10.0, batch)
+    office.hang_up()
+    caller.check_every_word()
     office.check_nothing_is_left()
 
 

@@ -18,7 +18,7 @@ Recognise = Callable[[bytes], "Deferred[Result | None]"]
 Later = Callable[[Callable[[], None]], object]
 
 # On a noisy line no pause ever comes: finals come all the same, cut at the quietest place.
-_RULES = Rules(longest_ms=6_000)
+_RULES = Rules(longest_ms=6_000, cut_within_ms=4_000)
 _MOST_LENIENT = 0  # of webrtcvad's modes: a silent request costs a cent, a lost word costs a customer
 
 
