@@ -33,6 +33,7 @@ def test_delays_are_those_behind_the_frame_that_fills_the_batch() -> None:
         event(call, "final", "5 0 three", final + 0.03),
         event(call, "partial", "6", second + 0.07),
         event(Call(9), "partial", "9", 0.0),
+        event(call, "degraded", "", second + 0.08),
     ]
     found = delays([call], talked(1), events)
     assert (found.counted, found.strays) == (4, 1)

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.conftest import Logged
 from tests.server.fakes import CALL
 from voicestt.audience import CallEnded, CallStarted, Final, Happened, Partial
+from voicestt.server import events_file
 from voicestt.server.events_file import EventsFile
 
 
@@ -111,24 +114,89 @@ def test_what_cannot_be_written_is_counted_and_told(tmp_path: Path, logged: Logg
     with writing(path.format(tmp=tmp_path)) as events:
         events.tell(Final(CALL, 1, "x"))
         events.tell(Final(CALL, 2, "y"))
-    assert events.lost == 2
-    told = logged.matching("EVENTS_FILE cannot be written")
-    assert told
-    assert words in told[-1]
-    assert "2 events are lost so far" in told[-1]
+    assert events.lost == 2, "when the server stops"
+    (told,) = logged.matching("EVENTS_FILE cannot be written (" + words + "); ")
+    assert "events wait" in told
+    assert "2 events are lost so far" in logged.matching("no more can wait")[-1]
 
 
-def test_when_the_path_is_good_again_it_goes_on(tmp_path: Path) -> None:
+def test_what_could_not_be_written_is_written_when_it_can_be(tmp_path: Path, logged: Logged) -> None:
     folder = tmp_path / "later"
     path = folder / "events"
     with writing(path) as events:
-        events.tell(Final(CALL, 1, "lost"))
-        while not events.lost:
+        events.tell(Final(CALL, 1, "waits"))
+        while not logged.matching("EVENTS_FILE cannot be written"):
             time.sleep(0.001)
         folder.mkdir()
         events.tell(Final(CALL, 2, "kept"))
-    assert [line["text"] for line in lines(path)] == ["kept"]
-    assert events.lost == 1
+    assert [line["text"] for line in lines(path)] == ["waits", "kept"]
+    assert events.lost == 0
+
+
+def test_nothing_need_come_for_it_to_be_tried_again(tmp_path: Path, logged: Logged) -> None:
+    folder = tmp_path / "later"
+    with writing(folder / "events") as events:
+        events.tell(Final(CALL, 1, "waits"))
+        while not logged.matching("EVENTS_FILE cannot be written"):
+            time.sleep(0.001)
+        folder.mkdir()
+        while not (folder / "events").exists():
+            time.sleep(0.01)
+    assert len(lines(folder / "events")) == 1
+
+
+def test_what_waits_is_bounded_and_the_oldest_goes_first(
+    tmp_path: Path, logged: Logged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events_file, "MOST_WAITING", 1_000)
+    folder = tmp_path / "later"
+    with writing(folder / "events") as events:
+        for number in range(1, 51):
+            events.tell(Final(CALL, number, "x"))
+        while not events.lost:
+            time.sleep(0.001)
+        folder.mkdir()
+    kept = [line["utterance"] for line in lines(folder / "events")]
+    assert kept == list(range(51 - len(kept), 51))
+    assert 0 < len(kept) < 20
+    assert logged.matching("events are lost so far")
+
+
+def test_it_is_for_its_owner_s_eyes_only(tmp_path: Path) -> None:
+    path = tmp_path / "events"
+    with writing(path) as events:
+        events.tell(Final(CALL, 1, "secret"))
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_renamed_it_is_written_on_until_it_is_reopened(tmp_path: Path) -> None:
+    path, rotated = tmp_path / "events", tmp_path / "events.1"
+    with writing(path) as events:
+        events.tell(Final(CALL, 1, "one"))
+        while not path.exists() or not path.stat().st_size:
+            time.sleep(0.001)
+        path.rename(rotated)
+        events.tell(Final(CALL, 2, "two"))
+        while len(lines(rotated)) < 2:
+            time.sleep(0.001)
+        events.reopen()
+        events.tell(Final(CALL, 3, "three"))
+    assert [line["text"] for line in lines(rotated)] == ["one", "two"]
+    assert [line["text"] for line in lines(path)] == ["three"]
+
+
+@given(st.lists(st.integers(1, 60), max_size=30))
+def test_however_little_is_taken_at_a_time_every_byte_is_there_once(taken: list[int]) -> None:
+    events = EventsFile("/nowhere")
+    whole = [b"%d\n" % number for number in range(20)]
+    events._keep(whole)
+    rest = b"".join(whole)
+    for count in taken:
+        part = min(count, len(rest))
+        events._written(part)
+        rest = rest[part:]
+        assert b"".join(events._waiting) == rest
+        assert events._waiting_bytes == len(rest)
 
 
 def test_stopping_what_never_started_is_allowed(tmp_path: Path) -> None:

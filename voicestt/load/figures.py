@@ -49,6 +49,8 @@ class Delays:
         """One call's events, in the order in which they were delivered; their `t` is CLOCK_MONOTONIC."""
         number, is_new = 0, True
         for event in events:
+            if event["kind"] not in {"partial", "final"}:
+                continue  # what befell the call has no words
             self.counted += 1
             self.strays += event["text"].split()[0] != call.key
             if event["kind"] == "final":

@@ -1,15 +1,23 @@
 """EVENTS_FILE as an Audience: one JSON line for each event, written in a thread of its own."""
 
+import os
 import threading
 import time
+from collections import deque
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
+from typing import Final as Constant
 
 import msgspec
 from twisted.logger import Logger
 
 from voicestt.audience import Event, Final, Happened, Partial
 
+MOST_WAITING: Constant = 16_000_000  # bytes
+_AGAIN_SECONDS = 1.0
+_TOGETHER = 1_000
 _END = None
 
 
@@ -21,6 +29,9 @@ class EventsFile:
     What an application must know besides the words has a line too, with an empty `text`: `kind` is "degraded",
     "recovered", "interrupted", "resumed" or "unrecognised" (see `voicestt.recogniser.Incident`), `why` is why,
     `seconds` of audio.
+
+    The file is opened once, mode 0600, for it holds what callers say, and again after `reopen`. What cannot be
+    written waits, MOST_WAITING bytes of it, and is tried again each second; `lost` counts what could not wait.
     """
 
     _log = Logger()
@@ -29,6 +40,11 @@ class EventsFile:
         self._path = Path(path)
         self._lines: SimpleQueue[bytes | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._write_all, name="events-file", daemon=True)
+        self._file: int | None = None
+        self._is_renamed = False
+        self._waiting: deque[bytes] = deque()
+        self._waiting_bytes = 0
+        self._problem = ""
         self.lost = 0
 
     def start(self) -> None:
@@ -40,6 +56,10 @@ class EventsFile:
         self._lines.put(_END)
         if self._thread.is_alive():
             self._thread.join(2.0)
+
+    def reopen(self) -> None:
+        """The file may have been renamed: the next line goes to a new one at the path."""
+        self._is_renamed = True
 
     def tell(self, event: Event) -> None:
         """Hands the event to the thread; not every kind has a line."""
@@ -55,24 +75,86 @@ class EventsFile:
     def _write_all(self) -> None:
         is_open = True
         while is_open:
-            lines = [self._lines.get()]
-            while not self._lines.empty():
-                lines.append(self._lines.get())
+            lines = self._next_lines()
             is_open = _END not in lines
-            self._append([line for line in lines if line is not None])
+            self._keep([line for line in lines if line is not None])
+            self._write()
+        if self._waiting:
+            self._lose(len(self._waiting))
+        self._close()
 
-    def _append(self, lines: list[bytes]) -> None:
+    def _next_lines(self) -> list[bytes | None]:
+        """What has come; empty after a second in which nothing did, where something waits to be tried again."""
         try:
-            with self._path.open("ab") as file:
-                file.write(b"".join(lines))
+            lines = [self._lines.get(timeout=_AGAIN_SECONDS if self._waiting else None)]
+        except Empty:
+            return []
+        while not self._lines.empty():
+            lines.append(self._lines.get())
+        return lines
+
+    def _keep(self, lines: list[bytes]) -> None:
+        self._waiting.extend(lines)
+        self._waiting_bytes += sum(map(len, lines))
+        dropped = 0
+        while self._waiting_bytes > MOST_WAITING:
+            self._waiting_bytes -= len(self._waiting.popleft())
+            dropped += 1
+        if dropped:
+            self._lose(dropped)
+
+    def _write(self) -> None:
+        try:
+            file = self._opened()
+            while self._waiting:
+                together = list(islice(self._waiting, _TOGETHER))
+                self._written(os.write(file, b"".join(together)))
         except OSError as problem:
-            self.lost += len(lines)
+            self._close()
+            self._fail(problem.strerror or type(problem).__name__)
+        else:
+            self._problem = ""
+
+    def _written(self, count: int) -> None:
+        """So many bytes are in the file; of a line that is there in part, the rest is still to come."""
+        self._waiting_bytes -= count
+        while count:
+            first = self._waiting.popleft()
+            if len(first) > count:
+                self._waiting.appendleft(first[count:])
+            count -= min(count, len(first))
+
+    def _opened(self) -> int:
+        if self._is_renamed:
+            self._is_renamed = False
+            self._close()
+        if self._file is None:
+            self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return self._file
+
+    def _close(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            with suppress(OSError):
+                os.close(file)
+
+    def _fail(self, problem: str) -> None:
+        if problem != self._problem:
+            self._problem = problem
             self._log.error(
-                "EVENTS_FILE cannot be written ({problem}); {lost} events are lost so far. Calls go on. "
-                "What to do: free the disk or correct the path; the next event tries again.",
-                problem=problem.strerror,
-                lost=self.lost,
+                "EVENTS_FILE cannot be written ({problem}); {waiting} events wait. Calls go on. "
+                "What to do: free the disk or correct the path; it is tried again each second.",
+                problem=problem,
+                waiting=len(self._waiting),
             )
+
+    def _lose(self, count: int) -> None:
+        self.lost += count
+        self._log.error(
+            "EVENTS_FILE cannot be written ({problem}) and no more can wait; {lost} events are lost so far.",
+            problem=self._problem,
+            lost=self.lost,
+        )
 
 
 _encoder = msgspec.json.Encoder()

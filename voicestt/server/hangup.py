@@ -21,12 +21,18 @@ class Hangup:
     _log = Logger()
 
     def __init__(
-        self, reactor: Any, switch: FlagSwitch, read_again: Callable[[], ReadAgain], running: Settings
+        self,
+        reactor: Any,
+        switch: FlagSwitch,
+        read_again: Callable[[], ReadAgain],
+        running: Settings,
+        reopen: Callable[[], object] = lambda: None,
     ) -> None:
         self._reactor = reactor
         self._switch = switch
         self._read_again = read_again
         self._running = running
+        self._reopen = reopen
         self._before: Any = None
 
     def install(self) -> None:
@@ -46,6 +52,7 @@ class Hangup:
 
     def read_again(self) -> None:
         """Does what SIGHUP asks for; whatever is wrong with the file is said, and nothing changes."""
+        self._reopen()
         try:
             found = self._read_again()
         except BadSettings as bad:

@@ -86,7 +86,7 @@ class VoiceService(Service):
         self._census = Census(self._flag)
         switch = FlagSwitch(self._flag, self._census)
         self._control = ControlSocket(reactor, settings.control_socket, switch)
-        self._hangup = Hangup(reactor, switch, read_again, settings)
+        self._hangup = Hangup(reactor, switch, read_again, settings, self._reopen_files)
         self._calls: Calls | None = None
         self._health: ServicesHealth | None = None
         self._watch: FigureWatch | None = None
@@ -214,6 +214,10 @@ class VoiceService(Service):
             self._ports.append(await serverFromString(self._reactor, endpoint).listen(site))
             host = self._settings.public_host
             self._log.info("Listening on {endpoint} for https://{host}", endpoint=endpoint, host=host)
+
+    def _reopen_files(self) -> None:
+        if self._events_file is not None:
+            self._events_file.reopen()
 
     def _could_not_start(self, failure: Any) -> None:
         self._log.critical(
