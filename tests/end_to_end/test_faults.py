@@ -24,6 +24,8 @@ from voicestt.google_local.faultlines import parse
 from voicestt.google_local.limits import AUDIO_TIMEOUT
 from voicestt.google_local.script import Script
 
+pytestmark = pytest.mark.timeout(400)  # all calls of all positions are made before the first test
+
 RATE = 8_000
 SENTENCES = talk(6, 0.3, 1.8, repeat=3.0)
 MONOLOGUE = talk(40, 0.3, 10.3)
