@@ -125,7 +125,7 @@ def _fit(server: Row[tuple[object, ...]], tables: Tables) -> Found:
 
 def _judged(tables: Tables, figure: str) -> Found:
     if tables is Tables.NEWER:
-        advice = "A newer voicestt wrote it: this one cannot write to it. Install that one, or name another journal."
+        advice = "A newer voicestt wrote it: this one cannot write to it. Install that one, or name another."
         return failed(figure, advice)
     if tables is Tables.OLDER:
         return ok(figure, "Once it is, an older voicestt cannot write to it any more.")
