@@ -420,6 +420,7 @@ def test_a_google_that_hangs_costs_one_time_out_and_not_one_for_each_utterance()
     caller.check_every_word()
 
 
+@pytest.mark.timeout(400)
 def test_two_hundred_calls_are_all_back_within_six_seconds_and_without_a_burst() -> None:
     office = Office(200)
     office.talk(2.0)
@@ -511,6 +512,7 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.timeout(1_200)  # under coverage on a busy machine
 @seed(SEED)
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(STEPS, st.booleans(), st.sampled_from([15, 40, 600]))
