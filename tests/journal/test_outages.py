@@ -185,7 +185,9 @@ class TestOutage:
         assert logged.matching("60 of them are given up (60 partial)")
         assert logged.matching("5 of them are given up (5 final)")
         facts = ["the first that waits", "the second", *(event.id for event in partials + finals)]
-        assert told.late_facts == facts[: len(told.late_facts)]
+        first = facts.index(told.late_facts[0])  # the very first may be in the writer's hands
+        assert first <= 1
+        assert told.late_facts == facts[first : first + len(told.late_facts)]
         database.mend()
         await eventually(lambda: told.facts[-1:] == [finals[-1].id])
         written = payloads(told.records)[1:]
