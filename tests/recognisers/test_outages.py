@@ -295,7 +295,8 @@ def test_no_word_is_lost_however_long_google_is_away(how: str, away: float, whis
     if away <= 10:
         assert "degraded" not in caller.ear.kinds, caller.story
     if how == REFUSING:
-        assert min(at for at in caller.partials_at if at > back) - back <= 2.0
+        # The probe comes within a second, and the caller may be in a pause of 0.8 s.
+        assert min(at for at in caller.partials_at if at > back) - back <= 3.0
     office.check_nothing_is_left()
 
 
