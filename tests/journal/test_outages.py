@@ -184,7 +184,7 @@ class TestOutage:
         await eventually(lambda: len(logged.matching("too many events wait")) > 2)
         assert logged.matching("60 of them are given up (60 partial)")
         assert logged.matching("5 of them are given up (5 final)")
-        facts = ["the first that waits", "the second", *(event.id for event in partials + finals)]
+        facts: list[object] = ["the first that waits", "the second", *(event.id for event in partials + finals)]
         first = facts.index(told.late_facts[0])  # the very first may be in the writer's hands
         assert first <= 1
         assert told.late_facts == facts[first : first + len(told.late_facts)]

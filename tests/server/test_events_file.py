@@ -169,6 +169,44 @@ def test_it_is_for_its_owner_s_eyes_only(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+def test_one_that_was_readable_by_all_is_so_no_more(tmp_path: Path) -> None:
+    path = tmp_path / "events"
+    path.write_text("")
+    path.chmod(0o644)
+    with writing(path) as events:
+        events.tell(Final(CALL, 1, "secret"))
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_line_that_is_there_in_part_is_ended_in_the_same_file(tmp_path: Path) -> None:
+    path, rotated = tmp_path / "events", tmp_path / "events.1"
+    events = EventsFile(str(path))
+    events._keep([b'{"one":1}\n'])
+    events._written(os.write(events._opened(), b'{"one'))
+    path.rename(rotated)
+    events.reopen()
+    events._write()
+    events._keep([b'{"two":2}\n'])
+    events._write()
+    events._close()
+    assert (rotated.read_text(), path.read_text()) == ('{"one":1}\n', '{"two":2}\n')
+
+
+def test_what_is_dropped_spoils_no_line_that_is_there_in_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events_file, "MOST_WAITING", 15)
+    path = tmp_path / "events"
+    events = EventsFile(str(path))
+    events._keep([b'{"one":1}\n'])
+    events._written(os.write(events._opened(), b'{"one'))
+    events._keep([b'{"two":2}\n', b'{"three":3}\n'])
+    events._write()
+    events._close()
+    assert path.read_text() == '{"one":1}\n'
+    assert events.lost == 2
+
+
 def test_renamed_it_is_written_on_until_it_is_reopened(tmp_path: Path) -> None:
     path, rotated = tmp_path / "events", tmp_path / "events.1"
     with writing(path) as events:

@@ -1,6 +1,7 @@
 """EVENTS_FILE as an Audience: one JSON line for each event, written in a thread of its own."""
 
 import os
+import stat
 import threading
 import time
 from collections import deque
@@ -44,6 +45,7 @@ class EventsFile:
         self._is_renamed = False
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
+        self._is_in_a_line = False
         self._problem = ""
         self.lost = 0
 
@@ -97,9 +99,13 @@ class EventsFile:
         self._waiting.extend(lines)
         self._waiting_bytes += sum(map(len, lines))
         dropped = 0
-        while self._waiting_bytes > MOST_WAITING:
+        # The rest of a line that is in the file in part is kept: without it the next line would be spoilt too.
+        rest = self._waiting.popleft() if self._is_in_a_line and self._waiting else None
+        while self._waiting and self._waiting_bytes > MOST_WAITING:
             self._waiting_bytes -= len(self._waiting.popleft())
             dropped += 1
+        if rest is not None:
+            self._waiting.appendleft(rest)
         if dropped:
             self._lose(dropped)
 
@@ -120,16 +126,20 @@ class EventsFile:
         self._waiting_bytes -= count
         while count:
             first = self._waiting.popleft()
-            if len(first) > count:
+            self._is_in_a_line = len(first) > count
+            if self._is_in_a_line:
                 self._waiting.appendleft(first[count:])
             count -= min(count, len(first))
 
     def _opened(self) -> int:
-        if self._is_renamed:
+        if self._is_renamed and not self._is_in_a_line:  # a line is in one file
             self._is_renamed = False
             self._close()
         if self._file is None:
             self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            with suppress(OSError):  # one that was there already may be readable by all; a device stays as it is
+                if stat.S_ISREG(os.fstat(self._file).st_mode):
+                    os.fchmod(self._file, 0o600)
         return self._file
 
     def _close(self) -> None:
