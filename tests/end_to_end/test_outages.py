@@ -121,7 +121,7 @@ async def test_killed_and_back_no_word_is_lost_and_no_call_is_degraded(
     with contextlib.ExitStack() as stack:
         stack.enter_context(place.running())
         server = stack.enter_context(running_server(tmp_path, place.services.google_port, **NO_WHISPER))
-        reports = Deferred.fromCoroutine(_all_calls(server))
+        reports = Deferred.fromCoroutine(_all_calls(server, SECONDS + away))
         await _pause(BEGINS)
         place.signal(signal.SIGKILL)
         await _pause(away)

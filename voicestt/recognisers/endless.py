@@ -346,7 +346,8 @@ class EndlessSession:
             if self._hangs.is_service_mute:
                 self._health.doubt(str(trouble))
             self._replace_after(trouble)
-        elif self._is_on_hold(feed) or self._must_give_its_words():
+        elif self._is_on_hold(feed) or (not feed.is_behind and self._must_give_its_words()):
+            # One that is behind is half-closed when it has caught up: its last final is waited for from then on.
             self._rest(feed)
         elif self._is_due(feed):
             self._begin_successor()
