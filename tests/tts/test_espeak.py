@@ -3,6 +3,7 @@ import os
 import shutil
 import stat
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,11 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def children() -> set[str]:
     """The processes that this one started and that are not forgotten."""
-    return {pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
+    found = set()
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # a thread of another test, that has just ended
+            found.update((task / "children").read_text().split())
+    return found
 
 
 def program(folder: Path, script: str) -> str:
