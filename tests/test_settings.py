@@ -271,3 +271,33 @@ def test_a_host_keeps_its_capitals_and_a_path_is_refused_in_words() -> None:
     assert Settings.from_environment(environ).public_host == "Voice.Example.com"
     with pytest.raises(BadSettings, match="PUBLIC_HOST holds a path"):
         Settings.from_environment({**environ, "PUBLIC_HOST": "voice.example.com/prefix"})
+
+
+@pytest.mark.parametrize(
+    ("text", "busy"),
+    [
+        ("503", "503"),
+        ("+972 (77) 123-45.67", "+972771234567"),
+        ("sip:desk@example.com;transport=tls", "sip:desk@example.com;transport=tls"),
+        ("All lines are busy, call 03-1234567", "All lines are busy, call 03-1234567"),
+    ],
+)
+def test_busy_is_a_status_a_number_or_a_text(text: str, busy: str) -> None:
+    assert settings_of(BUSY=text).busy == busy
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("03-1234567", "looks like a telephone number, but is not one such as +972501234567"),
+        ("486", "looks like a telephone number"),
+        ("+1234567890123456", "looks like a telephone number"),
+        ("sip:1234567", "looks like a SIP address"),
+        ("a" * 501, "is not a sentence of at most 500 letters"),
+        ("busy\n1234567", "is not a sentence"),
+    ],
+)
+def test_a_wrong_busy_is_refused_without_the_number(text: str, words: str) -> None:
+    problem = problem_with(BUSY=text)
+    assert words in problem
+    assert "1234567" not in problem.replace("+972501234567", "")

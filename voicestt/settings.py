@@ -176,6 +176,28 @@ class Settings:
         "`true` takes a socket only for a CallSid that a webhook announced in the last five minutes, of the same "
         "account, and each announcement for one socket.",
     )
+    max_calls: int | None = _from(
+        "MAX_CALLS",
+        None,
+        read.number(1, 1_000_000),
+        "Live calls at most; new ones get what BUSY says. Not set: as many as come, while MAX_LAG_MS allows it.",
+    )
+    max_lag_ms: int = _from(
+        "MAX_LAG_MS",
+        "250",
+        read.number(0, 60_000),
+        "New calls get what BUSY says once the server's reactor has been late by more than this for 3 s, until it "
+        "has fallen to half of it: live calls keep their delays. `0`: never.",
+    )
+    busy: str = _from(
+        "BUSY",
+        "503",
+        read.busy,
+        "What a new call gets that is not taken. `503`: Twilio asks what the number has as `Primary handler "
+        "fails`. A telephone number (`+972501234567`) or a SIP address: it is dialled. Any other text is said to "
+        "the caller, in the language of TTS_LANGUAGE.",
+        secret=True,  # it may be a telephone number
+    )
     max_connections: int = _from(
         "MAX_CONNECTIONS",
         "1000",

@@ -24,6 +24,13 @@ MODEL_NAME = re.compile(r"[A-Za-z0-9_./:@-]+")
 VOICE = re.compile(r"[A-Za-z0-9_+.-]+")
 ATTRIBUTE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
+_E164 = re.compile(r"\+[1-9][0-9]{1,14}")
+_SIP = re.compile(r"sips?:[^\s<>\"@:/?;]+@[A-Za-z0-9.\-\[\]:]+(?:[;?][^\s<>\"]*)?", re.ASCII)
+_LONGEST_SIP = 255
+_IS_MEANT_AS_NUMBER = re.compile(r"[+\d\s().-]+")
+_BETWEEN_DIGITS = re.compile(r"[\s().-]")
+_LONGEST_SENTENCE = 500
+
 _WEBHOOK_SECRET = "whsec_"  # noqa: S105 - the prefix that Standard Webhooks gives its secrets
 
 _MOST_SECRETS = 2
@@ -110,6 +117,35 @@ def public_host(text: str) -> str:
     if match is None or int(match[3] or 443) not in _PORTS:
         raise ValueError("is not a host name such as voice.example.com")
     return host
+
+
+def is_number(text: str) -> bool:
+    """Whether it is a telephone number as E.164 has it: "+" and up to 15 digits."""
+    return _E164.fullmatch(text) is not None
+
+
+def is_sip(text: str) -> bool:
+    """Whether it is a SIP address that Twilio dials, of at most 255 letters."""
+    return len(text) <= _LONGEST_SIP and _SIP.fullmatch(text) is not None
+
+
+def busy(text: str) -> str:
+    """What a refused caller gets: "503", a number or SIP address without blanks, or a text that is said."""
+    # What was typed is not repeated: it may be a telephone number.
+    if text == "503":
+        return text
+    if _IS_MEANT_AS_NUMBER.fullmatch(text):
+        number = _BETWEEN_DIGITS.sub("", text)
+        if is_number(number):
+            return number
+        raise ValueError("looks like a telephone number, but is not one such as +972501234567")
+    if text.lower().startswith(("sip:", "sips:")):
+        if is_sip(text):
+            return text
+        raise ValueError("looks like a SIP address, but is not one such as sip:desk@example.com")
+    if len(text) > _LONGEST_SENTENCE or not text.isprintable():
+        raise ValueError(f"is not a sentence of at most {_LONGEST_SENTENCE} letters, nor 503, nor a number")
+    return text
 
 
 def endpoint(text: str) -> str:

@@ -21,6 +21,7 @@ from voicestt import twiml
 from voicestt.audience import Audience
 from voicestt.line import Line
 from voicestt.server.bounded_http import BoundedSite
+from voicestt.server.busy import busy_answer
 from voicestt.server.call_book import CallBook
 from voicestt.server.calls import Calls
 from voicestt.server.connections import Visitors
@@ -164,7 +165,15 @@ class Server:
             self.settings.trusted_proxies,
         )
         media = media_resource(clock, self.calls)
-        webhooks = Webhooks(HOST, SignatureCheck(token), self.book, self.calls, media, visitors=self.visitors)
+        webhooks = Webhooks(
+            HOST,
+            SignatureCheck(token),
+            self.book,
+            self.calls,
+            media,
+            visitors=self.visitors,
+            busy=busy_answer(self.settings),
+        )
         self.site: Site = BoundedSite(Root(webhooks.app.resource()), self.visitors, reactor=clock)
 
     def ask(self, request: bytes) -> bytes:

@@ -10,13 +10,12 @@ from typing import Any, Final
 
 from twilio.twiml.voice_response import VoiceResponse  # type: ignore[import-untyped]
 
+from voicestt.variables import is_number, is_sip
+
 SECONDS: Final = 10.0
 """So long is waited for a connection, and then for each part of the answer."""
 
 _SID = re.compile(r"[A-Za-z0-9]{1,64}")
-_E164 = re.compile(r"\+[1-9][0-9]{1,14}")
-_SIP = re.compile(r"sips?:[^\s<>\"@:/?;]+@[A-Za-z0-9.\-\[\]:]+(?:[;?][^\s<>\"]*)?")
-_LONGEST_SIP: Final = 255
 _NOT_IN_PROGRESS: Final = 21220
 _SILENT = logging.Logger("voicestt.twilio", logging.CRITICAL)
 """twilio-python's own lines; a transfer's have the number."""
@@ -38,9 +37,9 @@ def dial(destination: str) -> str:
     """
     response = VoiceResponse()
     dialled = response.dial()
-    if _E164.fullmatch(destination):
+    if is_number(destination):
         dialled.number(destination)
-    elif len(destination) <= _LONGEST_SIP and _SIP.fullmatch(destination):
+    elif is_sip(destination):
         dialled.sip(destination)
     else:
         raise BadNumber(

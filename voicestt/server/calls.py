@@ -16,6 +16,7 @@ from voicestt.ledger import Account
 from voicestt.line import Line
 from voicestt.media_stream import Start, StartDetails
 from voicestt.recogniser import CallRecogniser
+from voicestt.server.admission import Admission
 from voicestt.server.call_book import CallBook
 from voicestt.server.debounced import Debounced
 from voicestt.server.fanout import Fanout
@@ -136,6 +137,7 @@ class Calls:
         self._audience_of = audience_of
         self._live: set[LiveCall] = set()
         self.refusals = Refusals(clock)
+        self.admission = Admission(clock, settings.max_calls, settings.max_lag_ms / 1000)
         self._waiting_for_end: list[Deferred[None]] = []
         self._watch = LoopingCall(self._end_idle_calls)
         self._watch.clock = clock
@@ -156,6 +158,7 @@ class Calls:
         if self._watch.running:
             self._watch.stop()
         self.refusals.stop()
+        self.admission.stop()
         ended: Deferred[None] = Deferred()
         self._waiting_for_end.append(ended)
         for call in list(self._live):
@@ -183,6 +186,15 @@ class Calls:
         self._live.add(call)
         self.taken += 1
         return call
+
+    def takes(self, call_sid: str) -> bool:
+        """Whether a call that a webhook announces is taken. One that is live already is: it comes back."""
+        return bool(self._streams_of(call_sid)) or self.admission.takes(call_sid, len(self._live))
+
+    @property
+    def why_busy(self) -> str | None:
+        """Why new calls are refused now; None if they are taken."""
+        return self.admission.why_not(len(self._live))
 
     def describe(self, start: Start) -> CallDescription:
         """The call of Twilio's `start`, with what the webhook said of it.
@@ -214,13 +226,24 @@ class Calls:
         """
         description = self.describe(start)
         if not call.has_started:
-            others = [each for each in self._live if each.is_stream_of(description.call_sid)]
+            others = self._streams_of(description.call_sid)
             if self._settings.require_known_call:
                 self._must_be_known(start.start, others)
+            if not others and not self._book.find(description.call_sid).announced:
+                self._must_have_room()
+            self.admission.arrived(description.call_sid)
             self._book.use_up(description.call_sid)
             if others:
                 self._warn_of_two(others[0], description)
         call.begin(description)
+
+    def _streams_of(self, call_sid: str) -> list[LiveCall]:
+        return [each for each in self._live if each.is_stream_of(call_sid)]
+
+    def _must_have_room(self) -> None:
+        """For a socket of somebody's own TwiML: no webhook of ours has refused its call."""
+        if not self.admission.takes_unannounced(len(self._live) - 1):  # its own socket is among them
+            raise Refused("the server is busy, and no webhook of its own announced this call")
 
     def _warn_of_two(self, first: LiveCall, second: CallDescription) -> None:
         self._log.warn(

@@ -46,7 +46,9 @@ class FigureWatch:
         self._look.set(LOOK_SECONDS, self._look_now)
 
     def _look_now(self) -> None:
-        self._calls.figures.lag.record(max(0.0, self._now() - self._due))
+        lag = max(0.0, self._now() - self._due)
+        self._calls.figures.lag.record(lag)
+        self._calls.admission.note_lag(lag)
         self._look_later()
 
     def _tell_later(self) -> None:

@@ -27,6 +27,7 @@ from voicestt.recognisers.session_thread import SessionThread
 from voicestt.recognisers.single_shot import SingleShot
 from voicestt.server.announcing import announce
 from voicestt.server.bounded_http import BoundedSite
+from voicestt.server.busy import busy_answer
 from voicestt.server.call_book import CallBook
 from voicestt.server.call_log import CallLog
 from voicestt.server.calls import Calls
@@ -201,6 +202,7 @@ class VoiceService(Service):
             self._outlets.feed,
             lambda: self._outlets.health,
             visitors,
+            busy_answer(settings),
         )
 
         def turned_away(address: str) -> None:

@@ -17,6 +17,7 @@ import voicestt
 from voicestt import digests, twiml
 from voicestt.escaping import escaped
 from voicestt.server.bounded_http import visitor_of
+from voicestt.server.busy import UNAVAILABLE, BusyAnswer
 from voicestt.server.call_book import CallBook
 from voicestt.server.calls import Calls
 from voicestt.server.connections import UNKNOWN, Visitors
@@ -55,6 +56,7 @@ class Webhooks:
         feed: Feed | None = None,
         more_health: Callable[[], Mapping[str, object]] = dict,
         visitors: Visitors | None = None,
+        busy: BusyAnswer = UNAVAILABLE,
     ) -> None:
         self._public_host = public_host
         self._signatures = signatures
@@ -65,6 +67,7 @@ class Webhooks:
         self._feed = feed
         self._more_health = more_health
         self._visitors = visitors or Visitors(1_000_000, 1_000_000)
+        self._busy = busy
         self._refusals = calls.refusals
         self._door = Door(feed, self._refuse)
         self._twiml = twiml.connect_stream(public_host.lower())
@@ -72,11 +75,13 @@ class Webhooks:
     @app.route(twiml.INCOMING_CALL, methods=["GET", "POST"])
     @app.route(twiml.INCOMING_CALL + "/", methods=["GET", "POST"])
     def incoming_call(self, request: Request) -> bytes:
-        """Sends the call's audio to us; remembers who calls whom."""
+        """Sends the call's audio to us, and remembers who calls whom; answers as BUSY says if it is not taken."""
         form = self._signed_form(request, "https")
         if form is None:
             return _refusal(request)
         call_sid = _first(form, "CallSid")
+        if not self._calls.takes(call_sid or ""):
+            return _answer(request, self._busy.code, self._busy.content_type, self._busy.body)
         if call_sid:
             numbers = _first(form, "From"), _first(form, "To")
             self._book.announce(call_sid, *numbers, account_sid=_first(form, "AccountSid"))
@@ -119,6 +124,8 @@ class Webhooks:
             "version": voicestt.__version__,
             "live_calls": len(self._calls),
             "calls_taken": self._calls.taken,
+            "calls_refused": self._calls.admission.refused,
+            "busy": self._calls.why_busy,
             "figures": self._calls.figures.summary.json,
             **({} if self._feed is None else {"feed": self._feed.counters}),
             **self._more_health(),

@@ -1,0 +1,138 @@
+"""Decides whether a new call is taken: overload is for the calls that come, not for those that are live."""
+
+from collections import deque
+from statistics import median_low
+from typing import Final
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+LATE_SECONDS: Final = 3.0
+ON_ITS_WAY_SECONDS: Final = 10.0
+MINUTE: Final = 60.0
+_FALLEN: Final = 0.5
+"""Calls are taken again at this share of the lag at which they were refused, so that they do not come and go."""
+
+
+class Lateness:
+    """Whether the reactor has been late by more than `most` seconds for three seconds: by the median of the looks.
+
+    One long pause is not overload, nor is one punctual look in a busy stretch an end of it.
+    """
+
+    def __init__(self, most: float) -> None:
+        self._most = most
+        self._looks: deque[tuple[float, float]] = deque()
+        self.is_late = False
+        self.lag = 0.0
+
+    def look(self, now: float, lag: float) -> None:
+        """The reactor looked at its clock at `now`, so many seconds later than it had meant to."""
+        self._looks.append((now, lag))
+        while len(self._looks) > 1 and self._looks[1][0] <= now - LATE_SECONDS:
+            self._looks.popleft()
+        self.lag = median_low(lag for _, lag in self._looks)
+        if self.is_late:
+            self.is_late = self.lag > self._most * _FALLEN
+        else:
+            self.is_late = self.lag > self._most and now - self._looks[0][0] >= LATE_SECONDS
+
+
+class Admission:
+    """Takes or refuses new calls, counts those that were refused, and says so once a minute, with the cause.
+
+    `most` live calls are taken (None: any number), and none while the reactor is late by more than `most_lag`
+    seconds (0.0: whatever the lag). A call that was taken counts from its webhook on, for ten seconds, until its
+    socket has come.
+    """
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime, most: int | None, most_lag: float) -> None:
+        self._clock = clock
+        self._most = most
+        self._most_lag = most_lag
+        self._lateness = Lateness(most_lag)
+        self._on_their_way: dict[str, float] = {}
+        self._telling: IDelayedCall | None = None
+        self._untold = 0
+        self._cause = ""
+        self.refused = 0
+
+    def note_lag(self, seconds: float) -> None:
+        """The reactor was late by so much."""
+        self._lateness.look(self._clock.seconds(), seconds)
+
+    def why_not(self, live: int) -> str | None:
+        """Why a new call is refused now, where `live` are; None if it is taken."""
+        self._forget_those_that_did_not_come()
+        if self._most is not None and live + len(self._on_their_way) >= self._most:
+            return f"{live} calls are live and {len(self._on_their_way)} on their way, and MAX_CALLS={self._most}"
+        if self._most_lag and self._lateness.is_late:
+            late, most = round(self._lateness.lag * 1000), round(self._most_lag * 1000)
+            return f"{live} calls are live, the reactor is {late} ms late, and MAX_LAG_MS={most}"
+        return None
+
+    def takes(self, call_sid: str, live: int) -> bool:
+        """Whether a webhook's call is taken; one that is on its way already is. A refused one is counted."""
+        cause = self.why_not(live)
+        if cause is not None and call_sid not in self._on_their_way:
+            self._refuse(cause)
+            return False
+        if call_sid:
+            self._on_their_way[call_sid] = self._clock.seconds()
+        return True
+
+    def takes_unannounced(self, live: int) -> bool:
+        """Whether a socket's call is taken that no webhook of ours announced. A refused one is counted."""
+        cause = self.why_not(live)
+        if cause is not None:
+            self._refuse(cause)
+        return cause is None
+
+    def arrived(self, call_sid: str) -> None:
+        """The call's socket is here: it counts as live from now on."""
+        self._on_their_way.pop(call_sid, None)
+
+    def stop(self) -> None:
+        """Says what is left to say."""
+        if self._telling is not None and self._telling.active():
+            self._telling.cancel()
+        self._telling = None
+        self._tell()
+
+    def _refuse(self, cause: str) -> None:
+        self.refused += 1
+        self._cause = cause
+        if self._telling is None:
+            self._log.warn(
+                "⚠️ A new call was refused: {cause}. Live calls go on as they are; the caller gets what BUSY says. "
+                "Further ones are counted and said once a minute. What to do: start another process beside this "
+                "one, or raise the limit if the figures of the live calls allow it (/healthz).",
+                cause=cause,
+            )
+            self._telling = self._clock.callLater(MINUTE, self._minute_over)
+        else:
+            self._untold += 1
+
+    def _minute_over(self) -> None:
+        is_over = not self._untold
+        self._tell()
+        self._telling = None if is_over else self._clock.callLater(MINUTE, self._minute_over)
+
+    def _tell(self) -> None:
+        if self._untold:
+            self._log.warn(
+                "⚠️ {count} more new calls were refused within a minute, the last one because {cause}.",
+                count=self._untold,
+                cause=self._cause,
+            )
+        self._untold = 0
+
+    def _forget_those_that_did_not_come(self) -> None:
+        oldest = self._clock.seconds() - ON_ITS_WAY_SECONDS
+        while self._on_their_way:
+            call_sid, since = next(iter(self._on_their_way.items()))
+            if since > oldest:
+                return
+            del self._on_their_way[call_sid]

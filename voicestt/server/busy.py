@@ -1,0 +1,38 @@
+"""What a webhook answers for a call that is not taken."""
+
+from dataclasses import dataclass
+
+from twilio.twiml.voice_response import VoiceResponse  # type: ignore[import-untyped]
+
+from voicestt import twiml
+from voicestt.handler.twilio_rest import dial
+from voicestt.settings import Settings
+from voicestt.variables import is_number, is_sip
+
+
+@dataclass(frozen=True, slots=True)
+class BusyAnswer:
+    """Status, content type and body of the answer."""
+
+    code: int
+    content_type: str
+    body: bytes
+
+
+UNAVAILABLE = BusyAnswer(503, "text/plain; charset=utf-8", b"The server is busy: this call is not taken.\n")
+
+
+def busy_answer(settings: Settings) -> BusyAnswer:
+    """The answer that BUSY asks for: 503, words that Twilio says, or a number that Twilio dials.
+
+    At 503 Twilio asks what the number has as "Primary handler fails". Source: Twilio's "TwiML Voice: <Say>",
+    "<Dial>".
+    """
+    busy = settings.busy
+    if busy == str(UNAVAILABLE.code):
+        return UNAVAILABLE
+    if is_number(busy) or is_sip(busy):
+        return BusyAnswer(200, twiml.CONTENT_TYPE, dial(busy).encode())
+    response = VoiceResponse()
+    response.say(busy, language=settings.tts_language or settings.language)
+    return BusyAnswer(200, twiml.CONTENT_TYPE, str(response).encode())
