@@ -1,9 +1,13 @@
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests import sounds
+from tests.google_local.whisper.voices import austen_clips
+from voicestt import mulaw
 from voicestt.endpointing import Endpointer, Rules, Segment, webrtc_voicing
 
 FRAME = 160
@@ -13,7 +17,8 @@ QUICK = Rules(pre_roll_ms=100, pause_ms=200, longest_ms=600)
 voicings = st.lists(st.booleans(), max_size=200) | st.lists(
     st.tuples(st.booleans(), st.integers(1, 40)), max_size=12
 ).map(lambda runs: [voiced for voiced, length in runs for _ in range(length)])
-rules = st.sampled_from([QUICK, Rules(), Rules(pre_roll_ms=0, pause_ms=20, longest_ms=180)])
+EARLY = Rules(pre_roll_ms=100, pause_ms=200, longest_ms=800, cut_within_ms=400, early_ms=500)
+rules = st.sampled_from([QUICK, EARLY, Rules(), Rules(pre_roll_ms=0, pause_ms=20, longest_ms=180)])
 
 
 def audio(voicing: list[bool]) -> bytes:
@@ -75,6 +80,32 @@ def test_a_long_utterance_is_cut_in_its_last_gap_between_words() -> None:
     assert voiced.speaking_since == 22 * FRAME
 
 
+def noisy(*runs: tuple[int, int]) -> list[Segment]:
+    """The segments of a line whose noise passes for a voice: runs of frames, and how loud they are."""
+    pcm = b"".join(level.to_bytes(2, "little") * FRAME * count for level, count in runs)
+    endpointer = Endpointer(lambda _frame: True, Rules(cut_within_ms=4_000, early_ms=6_000))
+    return endpointer.write(pcm)
+
+
+def test_a_noisy_line_is_cut_from_six_seconds_on_in_the_latest_gap_between_words() -> None:
+    found = noisy((1_000, 150), (300, 20), (1_000, 100), (300, 10), (1_000, 50), (1_000, 200))
+    assert found[0] == Segment(0, 276 * FRAME, cut=True), "in the middle of the last 160 ms of the latest gap"
+
+
+def test_a_gap_that_comes_late_is_waited_for() -> None:
+    found = noisy((1_000, 400), (300, 10), (1_000, 100))
+    assert found[0] == Segment(0, 406 * FRAME, cut=True)
+
+
+@pytest.mark.parametrize("gap", [(300, 7), (400, 20)], ids=["as short as a t", "as loud as a soft word"])
+def test_what_may_be_within_a_word_is_no_gap(gap: tuple[int, int]) -> None:
+    assert noisy((1_000, 290), gap, (1_000, 300)) == []
+
+
+def test_steady_noise_is_cut_late() -> None:
+    assert [segment.end // FRAME for segment in noisy((1_000, 800))] == [700]
+
+
 def test_nothing_follows_a_cut_when_nothing_more_is_voiced() -> None:
     assert segments_of(frames(30, voiced=True) + frames(40, voiced=False)) == [Segment(0, 30 * FRAME, cut=True)]
 
@@ -127,7 +158,14 @@ def test_half_a_sample_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"voiced_ms": 200}, {"voiced_ms": 0}, {"pre_roll_ms": -20}, {"pause_ms": 0}, {"longest_ms": 1_000}],
+    [
+        {"voiced_ms": 200},
+        {"voiced_ms": 0},
+        {"pre_roll_ms": -20},
+        {"pause_ms": 0},
+        {"longest_ms": 1_000},
+        {"early_ms": 2_000},
+    ],
 )
 def test_rules_that_contradict_themselves_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="must"):
@@ -182,3 +220,19 @@ def test_no_segment_begins_before_what_is_kept(voicing: list[bool], rules: Rules
 def test_the_webrtc_detector_does_not_take_silence_for_speech() -> None:
     is_voiced = webrtc_voicing(2)
     assert not any(is_voiced(UNVOICED) for _ in range(20))
+
+
+@pytest.mark.parametrize("decibels", [30, 20, 10], ids=lambda decibels: f"{decibels} dB SNR")
+def test_real_speech_on_a_noisy_line_is_cut_between_its_words(decibels: int) -> None:
+    speech = sounds.decoded(mulaw.encode(np.frombuffer(b"".join(austen_clips().values()) * 2, "<i2")))
+    spoken = speech[np.abs(speech) > 0.001]
+    noise = sounds.at_level(sounds.white(len(speech) / 8_000), 10 * np.log10(np.mean(spoken**2)) - decibels)
+    line = mulaw.decode(sounds.encoded(speech + noise))
+    found = Endpointer(webrtc_voicing(0), Rules(cut_within_ms=4_000, early_ms=6_000)).write(line)
+    assert len(found) > 6
+    assert max(segment.end - segment.start for segment in found) <= 7 * 8_000
+    loudness = np.abs(speech[: len(speech) // FRAME * FRAME]).reshape(-1, FRAME).mean(1)
+    loud = np.percentile(loudness, 90)
+    for segment in found:
+        at = segment.end // FRAME
+        assert loudness[at - 2 : at + 2].max() < 0.4 * loud, "the cut is where the talker is quiet"

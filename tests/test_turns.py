@@ -1,9 +1,11 @@
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
+from tests import sounds
 from tests.test_voice import SILENCE, VOICE
 from voicestt import mulaw
 from voicestt.turns import TurnWatch
@@ -41,6 +43,18 @@ def test_a_turn_ends_after_silence() -> None:
     ((since, told),) = caller.over
     assert abs(since - SECOND) <= SECOND // 10
     assert TURN <= told - since <= TURN + BATCH
+
+
+@pytest.mark.parametrize("sound", ["line noise", "DC offset"])
+def test_a_turn_ends_in_time_on_a_noisy_line(sound: str) -> None:
+    noise = sounds.encoded(sounds.SOUNDS[sound](10.0))
+    caller = Caller()
+    caller.sends(noise[: 2 * SECOND] + VOICE)
+    caller.watch.final(3 * SECOND)
+    caller.sends(noise[: 2 * SECOND])
+    ((since, told),) = caller.over
+    assert abs(since - 3 * SECOND) <= SECOND // 5
+    assert told - since <= TURN + BATCH
 
 
 def test_a_final_that_comes_late_ends_the_turn_at_once() -> None:

@@ -1,4 +1,6 @@
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
 from voicestt import mulaw, voice
 
@@ -57,7 +59,18 @@ def test_the_alarm_asks_more_strictly_than_the_keeping() -> None:
 
 
 def test_a_voice_ends_where_its_last_frame_does() -> None:
-    until = voice.voiced_until(SILENCE + VOICE + SILENCE)
+    until = voice.VoiceEar(0).hear(SILENCE + VOICE + SILENCE)
     assert SECOND < until <= 2 * SECOND + SECOND // 10
     assert until % mulaw.BYTES_PER_FRAME == 0
-    assert voice.voiced_until(SILENCE) == 0
+    assert voice.VoiceEar(0).hear(SILENCE) == 0
+
+
+@given(st.lists(st.integers(0, 6_000), max_size=30))
+def test_an_ear_hears_the_same_however_the_audio_is_cut(cuts: list[int]) -> None:
+    audio = SILENCE[: SECOND // 2] + VOICE[: SECOND // 4] + SILENCE[: SECOND // 2]
+    ear, last, at = voice.VoiceEar(800), 0, 0
+    for cut in [*cuts, len(audio)]:
+        last = max(last, ear.hear(audio[at : at + cut]))
+        at += cut
+    whole = voice.VoiceEar(800).hear(audio)
+    assert last == whole > 800

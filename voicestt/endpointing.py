@@ -2,8 +2,9 @@
 
 Pure: audio is the only clock, and all positions are samples at 8 kHz since the stream's start. A segment
 opens when enough frames of a short window are voiced, reaches back by a pre-roll for the soft beginning of the
-first word, and closes after a pause. A segment that grows too long is cut where its last two seconds are quietest,
-which is hardly ever inside a word, and the next one starts at the cut.
+first word, and closes after a pause. A segment that grows too long is cut where its last seconds are quietest,
+which is hardly ever inside a word, and the next one starts at the cut. On a line whose noise passes for a voice
+there is no pause: such a segment is cut earlier, in a gap between words.
 """
 
 from collections import deque
@@ -18,6 +19,10 @@ SAMPLES_PER_FRAME = 160
 BYTES_PER_FRAME = 320
 
 _GAP_FRAMES = 3  # what is quiet between two words lasts about so long
+_CLEAR_GAP_FRAMES = 8  # longer than the closure of a t or a k within a word, which lasts 50 to 100 ms
+_CLEARLY_QUIETER = 0.35  # 9 dB below the loud frames
+_LOUD_FRAMES = 90  # the percentile of the frames' loudness
+_LOOKS_FOR_GAPS = 10  # frames from one look to the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +31,8 @@ class Rules:
 
     Speech starts when `voiced_ms` of the last `window_ms` are voiced, and its segment begins `pre_roll_ms`
     before the first of those voiced frames. It ends when nothing was voiced for `pause_ms`. It is cut when
-    its segment lasts `longest_ms`, where its last `cut_within_ms` are quietest.
+    its segment lasts `longest_ms`, where its last `cut_within_ms` are quietest; and from `early_ms` on (0: never),
+    within the same time, in the middle of the latest 160 ms that are 9 dB quieter than the speech around them.
     """
 
     voiced_ms: int = 100
@@ -35,6 +41,7 @@ class Rules:
     pause_ms: int = 600
     longest_ms: int = 14_000
     cut_within_ms: int = 2_000
+    early_ms: int = 0
 
     def __post_init__(self) -> None:
         if not 20 <= self.voiced_ms <= self.window_ms:
@@ -43,6 +50,8 @@ class Rules:
             raise ValueError("pre_roll_ms cannot be negative, and pause_ms must be at least one frame (20)")
         if self.longest_ms < self.window_ms + self.pre_roll_ms + self.pause_ms:
             raise ValueError("longest_ms must hold at least window_ms, pre_roll_ms and pause_ms together")
+        if self.early_ms and not self.cut_within_ms < self.early_ms <= self.longest_ms:
+            raise ValueError("early_ms must be longer than cut_within_ms, and no longer than longest_ms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +80,7 @@ class Endpointer:
         self._pre_roll = rules.pre_roll_ms // 20 * SAMPLES_PER_FRAME
         self._pause = rules.pause_ms // 20 * SAMPLES_PER_FRAME
         self._longest = rules.longest_ms // 20 * SAMPLES_PER_FRAME
+        self._early = (rules.early_ms or rules.longest_ms) // 20 * SAMPLES_PER_FRAME
         self._partial_frame = b""
         self._judged = 0
         self._start: int | None = None
@@ -155,11 +165,17 @@ class Endpointer:
         if self._judged - silent_since >= self._pause:
             return self._close(self._judged, cut=False)
         if self._judged - start >= self._longest:
-            quietest = self._judged - self._frames_since_quietest() * SAMPLES_PER_FRAME
-            segment = self._close(quietest, cut=True)
-            self._open(quietest)
-            return segment
+            return self._cut(self._frames_since_quietest())
+        if self._judged - start >= self._early and self._judged // SAMPLES_PER_FRAME % _LOOKS_FOR_GAPS == 0:
+            gap = self._frames_since_gap()
+            return None if gap is None else self._cut(gap)
         return None
+
+    def _cut(self, frames_ago: int) -> Segment | None:
+        quietest = self._judged - frames_ago * SAMPLES_PER_FRAME
+        segment = self._close(quietest, cut=True)
+        self._open(quietest)
+        return segment
 
     def _close(self, end: int, *, cut: bool) -> Segment | None:
         start, self._start = self._start, None
@@ -176,6 +192,14 @@ class Endpointer:
         if not gaps or min(gaps) == gaps[-1]:
             return 0
         return gaps[::-1].index(min(gaps)) + 1
+
+    def _frames_since_gap(self) -> int | None:
+        """How long ago the middle of the latest clear gap was; None where there is none."""
+        loudness = np.array(self._loudness)
+        quiet = loudness <= _CLEARLY_QUIETER * np.percentile(loudness, _LOUD_FRAMES)
+        runs = np.convolve(quiet, np.ones(_CLEAR_GAP_FRAMES, dtype=int), "valid")
+        gaps = np.flatnonzero(runs == _CLEAR_GAP_FRAMES)
+        return None if not len(gaps) else int(len(loudness) - gaps[-1]) - _CLEAR_GAP_FRAMES // 2
 
 
 def _loudness_of(frame: bytes) -> float:

@@ -10,11 +10,13 @@ the end of the turn.
 from collections import deque
 from collections.abc import Callable
 
-from voicestt import mulaw, voice
+from voicestt import mulaw
 from voicestt.clock import Clock, Timer
+from voicestt.voice import VoiceEar
 
 _KEPT = 4 * mulaw.BYTES_PER_SECOND  # a final comes 0.3 to 1.6 s after its last word
 _PATIENCE = 4  # times the silence
+_WARM_UP = mulaw.BYTES_PER_SECOND // 2  # a fresh ear takes its first frames for a voice
 
 
 class TurnWatch:
@@ -30,6 +32,7 @@ class TurnWatch:
         self._goes_on = False
         self._quiet_since = 0
         self._words_at = 0
+        self._ear = VoiceEar(0)
         self._hold = Timer(clock)
 
     @property
@@ -45,7 +48,7 @@ class TurnWatch:
         while self._kept[0][0] < self._received - _KEPT:
             self._kept.popleft()
         if self._is_pending:
-            self._listen(start, batch)
+            self._listen(batch)
             self._end_if_silent()
 
     def partial(self) -> None:
@@ -59,9 +62,7 @@ class TurnWatch:
         self._goes_on = False
         self._words_at = self._received
         self._quiet_since = min(end, self._received)
-        for start, batch in self._kept:
-            if start + len(batch) > self._quiet_since:
-                self._listen(start, batch)
+        self._listen_from(self._quiet_since)
         self._wait_for_audio()
         self._end_if_silent()
 
@@ -70,10 +71,14 @@ class TurnWatch:
         if self._is_pending:
             self._end()
 
-    def _listen(self, start: int, batch: bytes) -> None:
-        until = voice.voiced_until(batch)
-        if until:
-            self._quiet_since = max(self._quiet_since, start + until)
+    def _listen_from(self, position: int) -> None:
+        heard = [(start, batch) for start, batch in self._kept if start + len(batch) > position - _WARM_UP]
+        self._ear = VoiceEar(heard[0][0] if heard else self._received)
+        for _, batch in heard:
+            self._listen(batch)
+
+    def _listen(self, batch: bytes) -> None:
+        self._quiet_since = max(self._quiet_since, self._ear.hear(batch))
 
     def _end_if_silent(self) -> None:
         is_silent = self._received - self._quiet_since >= self._silence

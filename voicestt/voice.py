@@ -59,6 +59,31 @@ class VoiceTrack:
             self._start += old * _FRAME
 
 
+class VoiceEar:
+    """Hears where a voice certainly is, in audio that comes piece by piece from position `start` of a call on.
+
+    It runs on from piece to piece: a fresh detector takes its first frames for a voice whatever they are.
+    """
+
+    def __init__(self, start: int) -> None:
+        self._is_voiced = webrtc_voicing(_STRICT)
+        self._at = start
+        self._rest = b""
+
+    def hear(self, audio: bytes) -> int:
+        """Where the last frame of the mu-law `audio` ends that is a voice: a position of the call; 0 for none."""
+        audio = self._rest + audio
+        whole = len(audio) // _FRAME * _FRAME
+        self._rest = audio[whole:]
+        pcm = mulaw.decode(audio[:whole])
+        last = 0
+        for frame in range(whole // _FRAME):
+            if self._is_voiced(pcm[frame * BYTES_PER_FRAME : (frame + 1) * BYTES_PER_FRAME]):
+                last = self._at + (frame + 1) * _FRAME
+        self._at += whole
+        return last
+
+
 def silent_until(audio: bytes) -> int:
     """How many bytes of mu-law `audio`, from its start, can hold no word: up to half a second before a voice."""
     frames = enumerate(_voiced_frames(audio, _LENIENT))
@@ -74,12 +99,6 @@ def is_silent(audio: bytes) -> bool:
 def seconds_of_speech(audio: bytes) -> float:
     """How much of mu-law `audio` is certainly a voice."""
     return sum(_voiced_frames(audio, _STRICT)) * mulaw.seconds(_FRAME)
-
-
-def voiced_until(audio: bytes) -> int:
-    """Where the last frame of mu-law `audio` ends that is certainly a voice, in bytes; 0 where there is none."""
-    voiced = [frame for frame, is_voiced in enumerate(_voiced_frames(audio, _STRICT)) if is_voiced]
-    return (voiced[-1] + 1) * _FRAME if voiced else 0
 
 
 def _voiced_frames(audio: bytes, mode: int) -> Iterator[bool]:

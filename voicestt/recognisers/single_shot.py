@@ -17,8 +17,9 @@ from voicestt.recognisers.positions import moved
 Recognise = Callable[[bytes], "Deferred[Result | None]"]
 Later = Callable[[Callable[[], None]], object]
 
-# Cut late and within four seconds: an utterance of six seconds without a quiet place would be cut within a word.
-_RULES = Rules(cut_within_ms=4_000)
+# A noisy line has no pause: its finals come every six seconds, if there is a gap between words to cut in. Where
+# there is none, the cut comes late, at the quietest place of four seconds: it would be within a word otherwise.
+_RULES = Rules(cut_within_ms=4_000, early_ms=6_000)
 _MOST_LENIENT = 0  # of webrtcvad's modes: a silent request costs a cent, a lost word costs a customer
 
 
