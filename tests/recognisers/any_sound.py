@@ -158,6 +158,7 @@ class Call:
         self.next_habits: list[Habit] = []
         self.streams: list[HearingStream] = []
         self.partials_at: list[float] = []
+        self.finals_at: list[float] = []
         self.endless = Endless(self.clock, self, limits or Limits(), lambda: 0.5)
         self.session = self.endless.open(self.heard, self.ledger)
 
@@ -180,6 +181,8 @@ class Call:
             self.session.write(batch)
             if self.heard.partials and not self.partials_at:
                 self.partials_at.append(self.clock.seconds())
+            if self.heard.finals and not self.finals_at:
+                self.finals_at.append(self.clock.seconds())
 
     def hang_up(self) -> RecogniserError | None:
         if not self.heard.ends:

@@ -48,6 +48,30 @@ def test_a_minute_of_any_sound_and_then_speech(name: str, fresh: float) -> None:
     )
 
 
+def test_after_forty_seconds_of_music_the_first_final_is_in_time() -> None:
+    undisturbed, call = Call(WORDS), Call(placed(WORDS, 40 * SECOND))
+    undisturbed.say(encoded(TALK))
+    call.say(sound("hold music", 40))
+    call.say(encoded(TALK))
+    assert call.finals_at[0] - 40 <= undisturbed.finals_at[0] + 0.5
+    assert call.hang_up() is None
+    assert call.missing == []
+
+
+@pytest.mark.parametrize("name", ["line noise", "loud noise", "crackling line", "babble"])
+def test_silent_callers_on_noisy_lines_cost_little_more_than_their_audio(name: str) -> None:
+    noise = sound(name, 90)
+    calls = [Call([]) for _ in range(8)]
+    for call in calls:
+        call.say(noise)
+        assert call.hang_up() is None, "that is degraded"
+        assert call.heard.kinds == []
+    assert sum(len(call.streams) for call in calls) <= 8 * 7, (
+        "one each, and six that are compared with it, 2 s each"
+    )
+    assert sum(call.google_seconds for call in calls) <= 1.15 * 8 * 90
+
+
 @pytest.mark.parametrize("is_whole_service", [False, True])
 @pytest.mark.parametrize("decibels", [0, -20, -30])
 def test_a_hung_stream_is_noticed_within_8_seconds_of_speech(decibels: float, is_whole_service: bool) -> None:
