@@ -264,7 +264,9 @@ class Settings:
         "STT_SILENT_SECONDS",
         "5",
         read.seconds(0.5, 60),
-        "A stream that has speech and does not answer for so long is replaced.",
+        "A stream that has speech and does not answer is replaced within about so long: at 0.6 of it a second "
+        "stream is given the newest audio, and the first is hung if that one understands it, or does not end. "
+        "Waits longer for a service that has been slower, and after sounds that nobody understood.",
     )
     hold_seconds: float = _from(
         "STT_HOLD_SECONDS",
