@@ -18,7 +18,7 @@ from voicestt.recogniser import Incident, Listener, RecogniserError, Result
 
 SECOND = 8_000
 _WORD, _GAP, _PAUSE, _LEAD = 2_400, 1_600, 6_400, 1_600
-_LONGEST_CALL = 150 * SECOND
+_LONGEST_CALL = 560 * SECOND
 _QUIET = bytes([*range(0x70, 0x80), *range(0xF0, 0x100)])
 _LOUD = bytes([*range(0x20), *range(0x80, 0xA0)])
 
