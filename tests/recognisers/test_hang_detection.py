@@ -66,9 +66,7 @@ def test_silent_callers_on_noisy_lines_cost_little_more_than_their_audio(name: s
         call.say(noise)
         assert call.hang_up() is None, "that is degraded"
         assert call.heard.kinds == []
-    assert sum(len(call.streams) for call in calls) <= 8 * 7, (
-        "one each, and six to compare with, 2 s each"
-    )
+    assert sum(len(call.streams) for call in calls) <= 8 * 7, "one each, and six to compare with, 2 s each"
     assert sum(call.google_seconds for call in calls) <= 1.15 * 8 * 90
 
 
