@@ -1,5 +1,6 @@
 import io
 import os
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,26 @@ def test_a_file_without_sound_that_is_understood_is_refused(tmp_path: Path) -> N
 def test_a_text_without_sound_is_refused() -> None:
     with pytest.raises(BadGreeting, match=r"the text, spoken, is empty\. For no greeting set GREETING=off"):
         greeting_of("...", 800, lambda _text: b"")
+
+
+def test_a_small_file_that_holds_hours_is_refused_before_they_are_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "hours.flac"
+    soundfile.write(path, np.zeros(3_600 * 8_000, np.int16), 8_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadGreeting, match=r"lasts 3,600,000 ms, and GREETING_MAX_MS allows 800\. Make it"):
+            greeting_of(str(path), 800, None)
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_file_of_gigabytes_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "huge.ulaw"
+    with path.open("wb") as file:
+        file.truncate(5_000_000_000)
+    with pytest.raises(BadGreeting, match="has more than 100,000,000 bytes: no greeting is as long"):
+        greeting_of(str(path), 800, None)
 
 
 def test_what_is_too_long_is_refused_with_both_figures_and_what_to_do(tmp_path: Path) -> None:

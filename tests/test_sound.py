@@ -1,19 +1,22 @@
 import io
 import struct
+import subprocess
 import sys
+import tracemalloc
 import wave
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import soundfile  # type: ignore[import-untyped]
-from hypothesis import given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from voicestt import mulaw
-from voicestt.sound import BadSound, Kind, to_mulaw
+from voicestt.sound import MOST_CHANNELS, MOST_SAMPLES_PER_SECOND, BadSound, Kind, SoundTooLong, to_mulaw
 
 TONE = np.sin(np.arange(1_600) * 2 * np.pi * 440 / 8_000) * 0.25
 LINEAR = (TONE * 32_768).astype(np.int16)
@@ -109,10 +112,10 @@ def test_chunks_that_say_other_things_are_passed_over() -> None:
     assert is_tone(to_mulaw(riff(layout, LINEAR.astype("<i2").tobytes(), before=note)))
 
 
-@pytest.mark.parametrize("size", [0x7FFFF000, 0xFFFFFFFF])
-def test_a_file_that_was_written_to_a_pipe_is_read_to_its_end(size: int) -> None:
+@pytest.mark.parametrize(("riff", "size"), [(0x7FFFF024, 0x7FFFF000), (0xFFFFFFFF, 0xFFFFFFFF), (36, 0), (0, 0)])
+def test_a_file_that_was_written_to_a_pipe_is_read_to_its_end(riff: int, size: int) -> None:
     content = bytearray(WAVS["16 bits"])
-    content[40:44] = struct.pack("<I", size)
+    content[4:8], content[40:44] = struct.pack("<I", riff), struct.pack("<I", size)
     assert is_tone(to_mulaw(bytes(content)))
 
 
@@ -149,6 +152,14 @@ BAD: dict[str, tuple[bytes, Kind, int, str]] = {
     "odd bits": (wav(1, 12, b""), "file", 8_000, "format 1, 12 bits"),
     "no channel": (wav(1, 16, b"", channels=0), "file", 8_000, "0 channels"),
     "no rate": (wav(1, 16, b"", rate=0), "file", 8_000, "has 0 samples a second; 1000 to 400000"),
+    "a huge rate": (wav(1, 16, bytes(40), rate=2**32 - 1), "file", 8_000, "has 4294967295 samples a second"),
+    "many channels": (wav(1, 8, bytes(400), channels=400), "file", 8_000, "has 400 channels; 1 to 64 can be used"),
+    "many channels of a high rate": (
+        wav(1, 16, bytes(400), rate=96_000, channels=8),
+        "file",
+        8_000,
+        "has 8 channels of 96000 samples a second; 400000 in all is the most",
+    ),
     "a rate of nothing": (b"", "pcm16", 0, "has 0 samples a second"),
     "a rate below zero": (b"", "pcm16", -8_000, "has -8000 samples a second"),
 }
@@ -169,11 +180,78 @@ def test_what_is_too_long_is_refused_with_both_figures(data: bytes, kind: Kind) 
         to_mulaw(data, kind, longest=1.0)
 
 
-def test_a_small_file_that_holds_hours_is_refused_before_they_are_unpacked() -> None:
+def silent(seconds: int, rate: int = 8_000, channels: int = 1, kind: str = "FLAC") -> bytes:
+    """A small file that holds much of nothing."""
     file = io.BytesIO()
-    soundfile.write(file, np.zeros(8_000 * 700), 8_000, format="FLAC")
-    with pytest.raises(BadSound, match="lasts 700 s; 600 s is the most"):
-        to_mulaw(file.getvalue(), longest=600.0)
+    with soundfile.SoundFile(file, "w", rate, channels, format=kind) as writer:
+        minute = np.zeros((60 * rate, channels), np.int16)
+        for at in range(0, seconds, 60):
+            writer.write(minute[: min(60, seconds - at) * rate])
+    return file.getvalue()
+
+
+def test_a_small_file_that_holds_hours_is_refused_before_they_are_unpacked() -> None:
+    content = silent(2 * 3_600)
+    assert len(content) < 1_000_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(SoundTooLong, match="lasts 7200 s; 600 s is the most") as problem:
+            to_mulaw(content, longest=600.0)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+    assert problem.value.seconds == 7_200.0
+
+
+CHILD = """
+import sys
+from voicestt.sound import to_mulaw
+def held():
+    return int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0])
+to_mulaw(open(sys.argv[1], "rb").read())
+before = held()
+audio = to_mulaw(open(sys.argv[2], "rb").read(), longest=600.0)
+print(len(audio), held() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
+@pytest.mark.parametrize(("kind", "channels", "most"), [("FLAC", 2, 20_000), ("WAV", 1, 40_000)])
+def test_what_is_unpacked_is_never_held_at_once(tmp_path: Path, kind: str, channels: int, most: int) -> None:
+    """Four minutes of stereo at 48 kHz are 92 MB of floating point; held are the file, the result, and blocks."""
+    small, long = tmp_path / "small", tmp_path / "long"
+    small.write_bytes(silent(1, 48_000, channels, kind))
+    long.write_bytes(silent(240, 48_000, channels, kind))
+    told = subprocess.run([sys.executable, "-c", CHILD, small, long], capture_output=True, check=True, text=True)
+    length, kilobytes = map(int, told.stdout.split())
+    assert length == 240 * 8_000
+    assert kilobytes < most, f"{long.stat().st_size} bytes took {kilobytes} KB more"
+
+
+def test_in_blocks_it_sounds_as_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.BytesIO()
+    soundfile.write(file, np.random.default_rng(1).normal(0, 0.1, (50_001, 2)), 44_100, format="FLAC")
+    content = file.getvalue()
+    whole = to_mulaw(content)
+    monkeypatch.setattr("voicestt.sound._BLOCK", 999)
+    assert to_mulaw(content) == whole
+    assert len(whole) == round(50_001 * 8_000 / 44_100)
+    assert all(is_tone(to_mulaw(each)) for each in WAVS.values())
+
+
+def test_many_channels_are_refused_whatever_holds_them() -> None:
+    with pytest.raises(BadSound, match="has 65 channels; 1 to 64 can be used"):
+        to_mulaw(silent(1, 1_000, MOST_CHANNELS + 1, "AIFF"))
+    with pytest.raises(BadSound, match="has 8 channels of 96000 samples a second"):
+        to_mulaw(silent(1, 96_000, 8))
+    assert len(to_mulaw(silent(1, MOST_SAMPLES_PER_SECOND // 8, 8))) == 8_000
+
+
+def test_a_flac_file_whose_length_is_not_in_its_header_is_refused_in_words() -> None:
+    content = bytearray(silent(1))
+    content[21:26] = bytes([content[21] & 0xF0, 0, 0, 0, 0])  # 36 bits: as an encoder writes that writes to a pipe
+    with pytest.raises(BadSound, match="does not say how long it lasts"):
+        to_mulaw(bytes(content))
 
 
 def test_the_tests_own_wav_files_are_ones() -> None:
@@ -220,6 +298,48 @@ def test_floating_point_of_any_bits_is_audio(data: bytes) -> None:
 def test_bytes_of_any_kind_are_audio_or_bad(data: bytes, kept: int) -> None:
     is_audio_or_bad(data)
     is_audio_or_bad(WAVS["16 bits"][:kept] + data)
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 15, 1_000, 2**31, 2**32 - 1])
+@pytest.mark.parametrize("content", WAVS.values(), ids=WAVS)
+def test_a_wav_file_that_lies_of_its_length_is_no_longer_than_it_is(content: bytes, size: int) -> None:
+    at = content.index(b"data")
+    lying = content[: at + 4] + struct.pack("<I", size) + content[at + 8 :]
+    assert len(to_mulaw(lying)) <= len(TONE)
+
+
+def packed(kind: str, channels: int) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, np.stack([TONE] * channels, axis=1), 44_100, format=kind)
+    return file.getvalue()
+
+
+PACKED = {
+    f"{kind}, {channels} channels": packed(kind, channels)
+    for kind in ("FLAC", "OGG", "MP3", "AIFF", "AU", "CAF", "RF64", "W64", "WAV", "WAVEX")
+    for channels in (1, 2)
+}
+EDITS = st.lists(
+    st.tuples(
+        st.integers(0, 200) | st.integers(0, 4_000),
+        st.binary(min_size=1, max_size=8) | st.sampled_from([b"\xff" * 8, b"\x7f" + b"\xff" * 7, b"\0" * 4]),
+    ),
+    max_size=6,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(list(PACKED)), EDITS, st.integers(1, 20_000))
+@example("FLAC, 1 channels", [(21, b"\x0f\xff\xff\xff\xff")], 20_000)
+def test_a_header_that_says_anything_is_audio_or_bad_and_no_traceback_is_printed(
+    capfd: pytest.CaptureFixture[str], name: str, edits: list[tuple[int, bytes]], kept: int
+) -> None:
+    broken = bytearray(PACKED[name])
+    for at, edit in edits:
+        broken[at : at + len(edit)] = edit
+    with suppress(BadSound):
+        assert len(to_mulaw(bytes(broken[:kept]), longest=10.0)) <= 80_001
+    assert "Traceback" not in capfd.readouterr().err  # libmpg123 itself prints a warning
 
 
 @given(st.binary(max_size=300), st.integers(-10, 500_000))

@@ -1,13 +1,15 @@
 """What the caller hears at once, before anybody has said a word: made at the server's start, and kept."""
 
+import math
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
 from voicestt import mulaw
-from voicestt.sound import MULAW_SUFFIXES, SUFFIXES, BadSound, to_mulaw
+from voicestt.sound import MULAW_SUFFIXES, SUFFIXES, BadSound, Kind, SoundTooLong, to_mulaw
 
 _PATHS_BEGIN = ("/", "./", "../")
+_MOST_BYTES = 100_000_000
 
 
 class BadGreeting(ValueError):
@@ -29,7 +31,7 @@ def greeting_of(greeting: str, max_ms: int, speak: Callable[[str], bytes] | None
     if word == "default":
         return _checked(files("voicestt").joinpath("greeting.ulaw").read_bytes(), max_ms, "the chime")
     if _is_path(greeting):
-        return _checked(_of_file(Path(greeting)), max_ms, "the file")
+        return _checked(_of_file(Path(greeting), max_ms), max_ms, "the file")
     if speak is None:
         raise BadGreeting(
             "is a text, and nothing here speaks: set TTS_ENGINE, or name an audio file. Nothing that is called so "
@@ -48,13 +50,18 @@ def _is_path(greeting: str) -> bool:
         return False
 
 
-def _of_file(path: Path) -> bytes:
+def _of_file(path: Path, max_ms: int) -> bytes:
     try:
         if path.exists() and not path.is_file():
             raise BadSound("is no file")  # a pipe or a device might be read for ever
-        return to_mulaw(path.read_bytes(), "mulaw" if path.suffix.lower() in MULAW_SUFFIXES else "file")
+        if path.stat().st_size > _MOST_BYTES:
+            raise BadSound(f"has more than {_MOST_BYTES:,} bytes: no greeting is as long")
+        kind: Kind = "mulaw" if path.suffix.lower() in MULAW_SUFFIXES else "file"
+        return to_mulaw(path.read_bytes(), kind, longest=(max_ms + 1) / 1000)
     except OSError as problem:
         raise BadGreeting(f"names the file {path}, which cannot be read: {problem.strerror}") from problem
+    except SoundTooLong as problem:
+        raise _too_long(math.ceil(problem.seconds * 1000), max_ms, "the file") from problem
     except ValueError as problem:
         raise BadGreeting(f"names the file {path}, which {problem}") from problem
 
@@ -64,8 +71,12 @@ def _checked(audio: bytes, max_ms: int, what: str) -> bytes:
     if not audio:
         raise BadGreeting(f"has no sound: {what} is empty. For no greeting set GREETING=off")
     if length > max_ms:
-        raise BadGreeting(
-            f"is too long: {what} lasts {length:,} ms, and GREETING_MAX_MS allows {max_ms:,}. Make it shorter, or "
-            f"set GREETING_MAX_MS={length} if callers shall wait so long"
-        )
+        raise _too_long(length, max_ms, what)
     return audio
+
+
+def _too_long(length: int, max_ms: int, what: str) -> BadGreeting:
+    return BadGreeting(
+        f"is too long: {what} lasts {length:,} ms, and GREETING_MAX_MS allows {max_ms:,}. Make it shorter, or "
+        f"set GREETING_MAX_MS={length} if callers shall wait so long"
+    )
