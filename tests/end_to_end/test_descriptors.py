@@ -27,6 +27,7 @@ def test_live_calls_and_the_journal_go_on_without_descriptors(tmp_path: Path) ->
             after = Usage.of(pid)
             assert (after.cpu - before.cpu) / (after.at - before.at) < 0.7  # it does not spin
             assert len(server.journal()) > kept
+            until(lambda: len(server.texts("final")) >= shown + 9, "EVENTS_FILE goes on")
             assert {sid for sid, _ in server.finals_shown[shown:]} == {call.sids.call for call in calls}
             for stranger in strangers:
                 stranger.close()

@@ -1,7 +1,10 @@
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -160,6 +163,99 @@ def test_what_waits_is_bounded_and_the_oldest_goes_first(
     assert kept == list(range(51 - len(kept), 51))
     assert 0 < len(kept) < 20
     assert logged.matching("events are lost so far")
+
+
+@contextmanager
+def stuck(path: Path) -> Iterator[EventsFile]:
+    """A pipe that nobody reads, whose writer hangs as on a disk that does. It has event 0 in its hands."""
+    os.mkfifo(path)
+    events = EventsFile(str(path))
+    events.start()
+    try:
+        events.tell(Final(CALL, 0, "x"))
+        while not events._waiting:
+            time.sleep(0.001)
+        yield events
+    finally:
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        events.stop()
+        os.close(reader)
+
+
+def test_a_disk_that_is_stuck_costs_bounded_memory_and_says_what_is_lost(
+    tmp_path: Path, logged: Logged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events_file, "MOST_UNTAKEN", 10_000)
+    path = tmp_path / "events"
+    with stuck(path) as events:
+        tracemalloc.start()
+        try:
+            for number in range(1, 5_000):
+                events.tell(Final(CALL, number, "x" * (number % 7)))
+            assert tracemalloc.get_traced_memory()[0] < 500_000
+        finally:
+            tracemalloc.stop()
+        (said,) = logged.matching("no more can wait: events are lost until it does, 1 so far")
+        assert "What to do: see whether the disk" in said
+        with path.open() as reader:
+            kept = [json.loads(reader.readline())["utterance"]]
+            while kept[-1] != 5_000:
+                events.tell(Final(CALL, 5_000, "it goes on"))
+                kept.append(json.loads(reader.readline())["utterance"])
+    kept = [number for number in kept if number != 5_000]
+    assert kept == list(range(len(kept)))
+    assert events.lost >= 5_000 - len(kept) > 4_000
+    assert logged.matching("EVENTS_FILE is written again; ")
+
+
+def test_what_a_stuck_disk_has_not_taken_when_the_server_ends_is_said(
+    tmp_path: Path, logged: Logged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events_file, "_STOP_SECONDS", 0.01)
+    with stuck(tmp_path / "events") as events:
+        for number in range(1, 3):
+            events.tell(Final(CALL, number, "x"))
+        events.stop()
+        (said,) = logged.matching("and the server ends: ")
+        assert "the server ends: 3 events are lost, and 0 were before. What to do:" in said
+
+
+WITHOUT_DESCRIPTORS = """
+import os, resource, sys, time
+from twisted.logger import globalLogPublisher
+from tests.server.fakes import CALL
+from voicestt.audience import Final
+from voicestt.server.events_file import EventsFile
+
+said = []
+globalLogPublisher.addObserver(lambda event: said.append(event.get("problem")))
+events = EventsFile(sys.argv[1])
+events.start()
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+taken = []
+try:
+    while True:
+        taken.append(os.dup(0))
+except OSError:
+    pass
+for number in range(35):
+    events.tell(Final(CALL, number, "x"))
+while "Too many open files" not in said:
+    time.sleep(0.01)
+for each in taken:
+    os.close(each)
+events.tell(Final(CALL, 35, "x"))
+events.stop()
+print(events.lost)
+"""
+
+
+def test_without_a_descriptor_for_it_no_line_is_lost(tmp_path: Path) -> None:
+    path = tmp_path / "events"
+    command = [sys.executable, "-c", WITHOUT_DESCRIPTORS, str(path)]
+    told = subprocess.run(command, capture_output=True, check=True, text=True, timeout=60)
+    assert told.stdout == "0\n"
+    assert [line["utterance"] for line in lines(path)] == list(range(36))
 
 
 def test_it_is_for_its_owner_s_eyes_only(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -25,10 +25,10 @@ RUNNING = settings_of(ENABLE_STREAMING_STT="true", STT_BATCH_MS="150")
 class Rig:
     """A flag that is on, and what the file says next."""
 
-    def __init__(self) -> None:
+    def __init__(self, reopen: Callable[[], object] = lambda: None) -> None:
         self.flag = Flag(is_on=True)
         self.found: ReadAgain | BadSettings = ReadAgain("env", None, RUNNING)
-        self.hangup = Hangup(reactor, FlagSwitch(self.flag, Census(self.flag)), self._read, RUNNING)
+        self.hangup = Hangup(reactor, FlagSwitch(self.flag, Census(self.flag)), self._read, RUNNING, reopen)
 
     def _read(self) -> ReadAgain:
         if isinstance(self.found, BadSettings):
@@ -91,6 +91,15 @@ def test_a_file_that_cannot_be_used_changes_nothing_and_is_one_line(rig: Rig, lo
     assert rig.flag.is_on
     (line,) = logged.lines
     assert "nothing changes: PORT is not a whole number; PUBLIC_HOST is not set. What to do: " in line
+
+
+@pytest.mark.parametrize("found", [ReadAgain("env", None, RUNNING), BadSettings(["PORT is not a number"])])
+def test_files_are_opened_again_whatever_the_environment_file_says(found: ReadAgain | BadSettings) -> None:
+    reopened = list[str]()
+    rig = Rig(lambda: reopened.append("once"))
+    rig.found = found
+    rig.hangup.read_again()
+    assert reopened == ["once"]
 
 
 @with_reactor

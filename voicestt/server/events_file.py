@@ -17,7 +17,9 @@ from twisted.logger import Logger
 from voicestt.audience import Event, Final, Happened, Partial
 
 MOST_WAITING: Constant = 16_000_000  # bytes
+MOST_UNTAKEN: Constant = 16_000_000  # bytes that the thread has not come to
 _AGAIN_SECONDS = 1.0
+_STOP_SECONDS = 2.0
 _TOGETHER = 1_000
 _END = None
 
@@ -32,7 +34,8 @@ class EventsFile:
     `seconds` of audio.
 
     The file is opened once, mode 0600, for it holds what callers say, and again after `reopen`. What cannot be
-    written waits, MOST_WAITING bytes of it, and is tried again each second; `lost` counts what could not wait.
+    written waits, MOST_WAITING bytes of it, and is tried again each second. While a write does not return, as on a
+    disk that hangs, MOST_UNTAKEN bytes wait for the thread. `lost` counts what could not wait.
     """
 
     _log = Logger()
@@ -47,7 +50,17 @@ class EventsFile:
         self._waiting_bytes = 0
         self._is_in_a_line = False
         self._problem = ""
-        self.lost = 0
+        self._dropped = 0
+        # Each is written by one thread alone: the first three by the caller's, the last by the file's.
+        self._given_bytes = 0
+        self._refused = 0
+        self._is_refusing = False
+        self._taken_bytes = 0
+
+    @property
+    def lost(self) -> int:
+        """How many events are in no file and wait no more."""
+        return self._dropped + self._refused
 
     def start(self) -> None:
         """Starts the writing thread."""
@@ -57,7 +70,14 @@ class EventsFile:
         """Writes what is waiting, at most for two seconds; nothing where it was not started."""
         self._lines.put(_END)
         if self._thread.is_alive():
-            self._thread.join(2.0)
+            self._thread.join(_STOP_SECONDS)
+        if self._thread.is_alive():
+            self._log.error(
+                "EVENTS_FILE does not take what is written to it, and the server ends: {waiting} events are lost, "
+                "and {lost} were before. What to do: see whether the disk or the network behind it hangs.",
+                waiting=self._lines.qsize() - 1 + len(self._waiting),
+                lost=self.lost,
+            )
 
     def reopen(self) -> None:
         """The file may have been renamed: the next line goes to a new one at the path."""
@@ -72,7 +92,34 @@ class EventsFile:
 
     def _put(self, line: dict[str, object], event: Event) -> None:
         stamped = {"call": event.call.call_sid, **line, "t": time.monotonic(), "at": time.time()}
-        self._lines.put(_encoder.encode(stamped) + b"\n")
+        self._give(_encoder.encode(stamped) + b"\n")
+
+    def _give(self, line: bytes) -> None:
+        untaken = self._given_bytes - self._taken_bytes
+        if untaken + len(line) > MOST_UNTAKEN:
+            self._refuse()
+        elif self._is_refusing and untaken > MOST_UNTAKEN // 2:
+            self._refused += 1  # until there is room for more than a line or two: one gap instead of many
+        else:
+            self._take_again()
+            self._given_bytes += len(line)
+            self._lines.put(line)
+
+    def _refuse(self) -> None:
+        self._refused += 1
+        if not self._is_refusing:
+            self._is_refusing = True
+            self._log.error(
+                "EVENTS_FILE does not take what is written to it, and no more can wait: events are lost until it "
+                "does, {lost} so far. Calls go on. "
+                "What to do: see whether the disk or the network behind it hangs.",
+                lost=self.lost,
+            )
+
+    def _take_again(self) -> None:
+        if self._is_refusing:
+            self._is_refusing = False
+            self._log.warn("EVENTS_FILE is written again; {lost} events are lost so far.", lost=self.lost)
 
     def _write_all(self) -> None:
         is_open = True
@@ -93,6 +140,7 @@ class EventsFile:
             return []
         while not self._lines.empty():
             lines.append(self._lines.get())
+        self._taken_bytes += sum(len(line) for line in lines if line is not None)
         return lines
 
     def _keep(self, lines: list[bytes]) -> None:
@@ -159,7 +207,7 @@ class EventsFile:
             )
 
     def _lose(self, count: int) -> None:
-        self.lost += count
+        self._dropped += count
         self._log.error(
             "EVENTS_FILE cannot be written ({problem}) and no more can wait; {lost} events are lost so far.",
             problem=self._problem,
