@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 
 from voicestt.events import BadEvent, Dtmf, Event, Final, Unrecognised, decode
 from voicestt.journal.tables import events, sessions
+from voicestt.journal_commands.words import plain
 
 _CHARACTERS_A_SECOND = 15.0
 _SHORTEST_SECONDS = 0.5
@@ -62,7 +63,9 @@ def _the_one(connection: Connection, call_sid: str) -> str:
     if not names:
         raise NotFound(f"The journal has no call {call_sid!r}. `voicestt calls` lists them.")
     if len(names) > 1:
-        raise NotFound("Several calls begin so. Which one is it?\n" + "\n".join(f"  {name}" for name in names))
+        raise NotFound(
+            "Several calls begin so. Which one is it?\n" + "\n".join(f"  {plain(name)}" for name in names)
+        )
     return str(names[0])
 
 
