@@ -209,7 +209,8 @@ class Settings:
         "MAX_CONNECTIONS_PER_ADDRESS",
         "200",
         read.number(1, 1_000_000),
-        "The same, of one address. A proxy is one address, unless it is in TRUSTED_PROXIES.",
+        "The same, of one address, or one /64 of IPv6; signed handshakes are not counted. A proxy is one address, "
+        "unless it is in TRUSTED_PROXIES.",
     )
     trusted_proxies: tuple[read.Network, ...] = _from(
         "TRUSTED_PROXIES",

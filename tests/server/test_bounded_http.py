@@ -170,6 +170,17 @@ def test_calls_do_not_count_among_the_connections(autobahn_clock: Clock) -> None
     assert len(server.visitors) == 0
 
 
+def test_three_hundred_calls_of_one_address_all_start(autobahn_clock: Clock, logged: Logged) -> None:
+    """Behind a proxy that is not in TRUSTED_PROXIES, with the bounds as they are unless somebody sets them."""
+    server = Server(autobahn_clock)
+    calls = [server.join() for _ in range(300)]
+    for number, call in enumerate(calls):
+        call.say(start(f"CA{number}"))
+    assert all(call.client.is_up for call in calls)
+    assert (len(server.calls), len(server.visitors)) == (300, 0)
+    assert logged.matching("closed at once") == []
+
+
 def test_so_many_requests_of_one_read_are_answered_and_no_more(server: Server) -> None:
     connection = joined(server)
     send(connection, head("GET", "/healthz") * 500)

@@ -40,8 +40,9 @@ def test_the_one_that_did_nothing_for_the_longest_makes_room() -> None:
 
 
 def test_who_has_shown_a_signature_is_not_cut_for_others() -> None:
-    room = Room(2, 2)
-    signed = [visitor for name in "ab" if (visitor := room.admit(name)) is not None]
+    room = Room(4, 2)
+    addresses = ["192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.2"]
+    signed = [visitor for each in addresses if (visitor := room.admit(each, each)) is not None]
     for visitor in signed:
         visitor.pin()
     assert room.admit("stranger") is None
@@ -49,6 +50,41 @@ def test_who_has_shown_a_signature_is_not_cut_for_others() -> None:
     signed[0].leave()
     assert room.admit("another") is not None
     assert room.cut == []
+
+
+def test_three_hundred_signed_handshakes_of_one_address_are_taken_beside_a_flood_of_it() -> None:
+    """They are callers behind a proxy that nobody has named."""
+    room = Room(1_000, 200)
+    for number in range(300):
+        signed = room.admit(f"call {number}")
+        assert signed is not None
+        signed.pin()
+        assert room.admit(f"stranger {number}") is not None
+    assert room.cut == [f"stranger {number}" for number in range(100)]
+    assert len(room.visitors) == 500
+
+
+def test_one_who_replays_handshakes_shuts_nobody_out() -> None:
+    room = Room(100, 20)
+    for number in range(300):
+        signed = room.admit(f"replay {number}")
+        assert signed is not None
+        signed.pin()
+    assert len(room.visitors) == 70
+    for number in range(50):
+        assert room.admit(f"caller {number}", f"192.0.2.{number + 100}") is not None
+    assert not any(name.startswith("caller") for name in room.cut)
+
+
+def test_who_has_a_network_of_ipv6_has_one_address_and_who_comes_by_ipv6_with_an_older_one_has_that() -> None:
+    room = Room(100, 2)
+    for number in range(5):
+        room.admit(f"six {number}", f"2001:db8::{number:x}:1")
+        room.admit(f"four {number}", "::ffff:192.0.2.5" if number % 2 else "192.0.2.5")
+    assert len(room.visitors) == 4
+    assert room.admit("neighbour", "2001:db8:0:1::1") is not None
+    assert len(room.visitors) == 5
+    assert room.visitors.is_proxy("::ffff:10.1.2.3")
 
 
 def test_a_proxy_may_have_as_many_as_there_may_be() -> None:

@@ -1,3 +1,5 @@
+import tracemalloc
+
 from twisted.internet.task import Clock
 
 from tests.conftest import Logged
@@ -51,3 +53,29 @@ def test_the_addresses_that_are_kept_are_bounded_and_nothing_of_them_is_obeyed(
     clock.advance(60)
     assert "at 1001 addresses, most often others (2000)" in logged.lines[1]
     assert "\x1b" not in "".join(logged.lines)
+
+
+def test_one_who_has_a_network_of_ipv6_is_one_and_hides_nobody(clock: Clock, logged: Logged) -> None:
+    refusals = Refusals(clock)
+    for number in range(5_001):
+        refusals.count(KIND, f"2001:db8::{number:x}:{number:x}", "Why.")
+    for _ in range(10):
+        refusals.count(KIND, "::ffff:192.0.2.7", "Why.")
+    clock.advance(60)
+    assert logged.lines[1].endswith("at 2 addresses, most often 2001:db8::/64 (5000), 192.0.2.7 (10).")
+
+
+def test_thousands_a_second_from_addresses_that_all_differ_hold_little_memory(
+    clock: Clock, logged: Logged
+) -> None:
+    refusals = Refusals(clock)
+    tracemalloc.start()
+    try:
+        for number in range(50_000):
+            refusals.count(KIND, f"2001:{number:x}::1", "Why.")
+        assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    finally:
+        tracemalloc.stop()
+    clock.advance(60)
+    assert "It happened 49999 times more within a minute, at 1001 addresses" in logged.lines[1]
+    assert len(logged.lines) == 2

@@ -2,12 +2,14 @@
 
 Where there are too many, the one that has been of no use for the longest is cut off, and the new one is taken: a
 flood of idle connections pushes itself out, and a proxy that keeps connections open loses one it did not need.
-A socket whose handshake was signed is not cut off for others; it has a deadline of its own.
+A socket whose handshake was signed is not cut off for others, nor counted with its address, for behind a proxy all
+callers come from one; it has a deadline of its own. Of those, one address has half of all at most: the rest of its
+own is taken too, and gives way.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
 
 from voicestt.settings import Settings
@@ -15,10 +17,27 @@ from voicestt.variables import Network
 
 UNKNOWN: Final = "unknown address"
 TOO_MANY: Final = (
-    "There are MAX_CONNECTIONS, or MAX_CONNECTIONS_PER_ADDRESS, that are not calls, and all wait for `start`. If "
-    "it is your proxy's address, name it in TRUSTED_PROXIES."
+    "There are MAX_CONNECTIONS that are not calls, and all have a signed handshake and wait for `start`: Twilio "
+    "is in trouble, or somebody replays its handshakes, which a new auth token makes worthless."
 )
 _LONGEST_FORWARDED: Final = 1_000
+
+
+def place(address: str) -> str:
+    """What all addresses of one owner have in common: of IPv6 the network of 64 bits, the least that is given."""
+    parsed = _parsed(address)
+    if isinstance(parsed, IPv6Address):
+        return str(ip_network((int(parsed) >> 64 << 64, 64)))
+    return address if parsed is None else str(parsed)
+
+
+def _parsed(address: str) -> IPv4Address | IPv6Address | None:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return None
+    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None  # of a socket that speaks both
+    return mapped or parsed
 
 
 class Visitor:
@@ -27,6 +46,7 @@ class Visitor:
     def __init__(self, visitors: "Visitors", address: str, cut: Callable[[], object]) -> None:
         self._visitors = visitors
         self.address = address
+        self.place = place(address)
         self.cut = cut
         self.is_pinned = False
 
@@ -35,8 +55,8 @@ class Visitor:
         self._visitors.move_to_end(self)
 
     def pin(self) -> None:
-        """It has shown a good signature: it is not cut off to make room for others."""
-        self.is_pinned = True
+        """It has shown a good signature: it is not cut off to make room for others, if not too many have."""
+        self._visitors.pin(self)
 
     def leave(self) -> None:
         """It is gone, or a call, or somebody who has shown a token; once or several times."""
@@ -44,14 +64,19 @@ class Visitor:
 
 
 class Visitors:
-    """At most `most` connections, and `most_of_address` of one address that is none of `proxies`."""
+    """At most `most` connections, and `most_of_address` of one address that is none of `proxies`.
+
+    An address is its `place`. Pinned ones count among all, and not with their address.
+    """
 
     def __init__(self, most: int, most_of_address: int, proxies: tuple[Network, ...] = ()) -> None:
         self._most = most
         self._most_of_address = most_of_address
+        self._most_pinned = max(1, most // 2)
         self._proxies = proxies
         self._all: OrderedDict[Visitor, None] = OrderedDict()
-        self._by_address: dict[str, OrderedDict[Visitor, None]] = {}
+        self._by_place: dict[str, OrderedDict[Visitor, None]] = {}
+        self._pinned: Counter[str] = Counter()
         self.cut_off = 0
 
     def __len__(self) -> int:
@@ -59,27 +84,20 @@ class Visitors:
 
     def admit(self, address: str, cut: Callable[[], object]) -> Visitor | None:
         """A new connection; None where there is no room, and nobody who could be cut off for it."""
-        of_address = self._by_address.get(address, OrderedDict())
-        if (
-            len(of_address) >= self._most_of_address
-            and not self.is_proxy(address)
-            and not self._cut_one(of_address)
-        ):
-            return None
+        visitor = Visitor(self, address, cut)
+        of_place = self._by_place.get(visitor.place, OrderedDict())
+        if len(of_place) >= self._most_of_address and not self.is_proxy(address):
+            self._cut_one(of_place)
         if len(self._all) >= self._most and not self._cut_one(self._all):
             return None
-        visitor = Visitor(self, address, cut)
         self._all[visitor] = None
-        self._by_address.setdefault(address, OrderedDict())[visitor] = None
+        self._by_place.setdefault(visitor.place, OrderedDict())[visitor] = None
         return visitor
 
     def is_proxy(self, address: str) -> bool:
         """Whether `address` is one of TRUSTED_PROXIES."""
-        try:
-            parsed = ip_address(address)
-        except ValueError:
-            return False
-        return any(parsed in network for network in self._proxies)
+        parsed = _parsed(address)
+        return parsed is not None and any(parsed in network for network in self._proxies)
 
     def client(self, address: str, forwarded: str | None) -> str:
         """Who is asking: `address`, or where that is a trusted proxy's, whom it says that it asks for.
@@ -91,25 +109,40 @@ class Visitors:
         for named in reversed((forwarded or "")[-_LONGEST_FORWARDED:].split(",")):
             if not self.is_proxy(asking):
                 return asking
-            try:
-                asking = str(ip_address(named.strip()))
-            except ValueError:
+            parsed = _parsed(named.strip())
+            if parsed is None:
                 return asking
+            asking = str(parsed)
         return asking
 
     def move_to_end(self, visitor: Visitor) -> None:
         """For `Visitor.moved`."""
         if visitor in self._all:
             self._all.move_to_end(visitor)
-            self._by_address[visitor.address].move_to_end(visitor)
+            if not visitor.is_pinned:
+                self._by_place[visitor.place].move_to_end(visitor)
+
+    def pin(self, visitor: Visitor) -> None:
+        """For `Visitor.pin`."""
+        has_room = self._pinned[visitor.place] < self._most_pinned
+        if has_room and visitor in self._all and not visitor.is_pinned:
+            self._leave_place(visitor)
+            self._pinned[visitor.place] += 1
+            visitor.is_pinned = True
 
     def forget(self, visitor: Visitor) -> None:
         """For `Visitor.leave`."""
         if self._all.pop(visitor, self) is None:
-            of_address = self._by_address[visitor.address]
-            del of_address[visitor]
-            if not of_address:
-                del self._by_address[visitor.address]
+            if visitor.is_pinned:
+                self._pinned -= Counter([visitor.place])
+            else:
+                self._leave_place(visitor)
+
+    def _leave_place(self, visitor: Visitor) -> None:
+        of_place = self._by_place[visitor.place]
+        del of_place[visitor]
+        if not of_place:
+            del self._by_place[visitor.place]
 
     def _cut_one(self, among: OrderedDict[Visitor, None]) -> bool:
         for visitor in among:

@@ -7,6 +7,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from voicestt.escaping import escaped
+from voicestt.server.connections import place
 
 MINUTE: Final = 60.0
 _MOST_ADDRESSES: Final = 1_000
@@ -16,7 +17,10 @@ _OTHERS: Final = "others"
 
 
 class Refusals:
-    """The first refusal of a kind is said at once, in words; those that follow are counted."""
+    """The first refusal of a kind is said at once, in words; those that follow are counted.
+
+    They are counted by `place`: who has one address of IPv6 has 2**64 of them.
+    """
 
     _log = Logger()
 
@@ -36,8 +40,9 @@ class Refusals:
             if self._saying is None:
                 self._saying = self._clock.callLater(MINUTE, self._say)
             return
-        known = address in counts or len(counts) < _MOST_ADDRESSES
-        counts[address if known else _OTHERS] += 1
+        counted = place(address)
+        known = counted in counts or len(counts) < _MOST_ADDRESSES
+        counts[counted if known else _OTHERS] += 1
 
     def stop(self) -> None:
         """Says what is left to say."""
