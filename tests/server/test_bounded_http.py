@@ -170,6 +170,28 @@ def test_calls_do_not_count_among_the_connections(autobahn_clock: Clock) -> None
     assert len(server.visitors) == 0
 
 
+def test_refused_handshakes_by_the_thousand_are_two_lines_and_say_who(server: Server, logged: Logged) -> None:
+    """Whom a header names is not believed of somebody who is no proxy of ours."""
+    for number in range(1_000):
+        answer = server.ask(
+            head(
+                "GET",
+                "/ws/twilio-media",
+                b"Connection: Upgrade\r\nUpgrade: websocket\r\nX-Twilio-Signature: \x1b[2J\xe2\x80\xae\r\n",
+                b"X-Forwarded-For: 10.0.%d.%d\r\n" % divmod(number, 256),
+            )
+        )
+        assert answer.startswith(b"HTTP/1.1 403")
+    assert len(logged.matching("403")) == 1
+    server.clock.advance(60)
+    (first, then) = logged.matching("403")
+    assert "It came from unknown address." in first
+    assert (
+        "It happened 999 times more within a minute, at 1 addresses, most often unknown address (999)."
+    ) in then
+    assert "\x1b" not in "".join(logged.lines)
+
+
 def test_three_hundred_calls_of_one_address_all_start(autobahn_clock: Clock, logged: Logged) -> None:
     """Behind a proxy that is not in TRUSTED_PROXIES, with the bounds as they are unless somebody sets them."""
     server = Server(autobahn_clock)
