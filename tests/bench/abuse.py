@@ -17,6 +17,7 @@ import socket
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,10 +27,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from voicestt.demo.services import PUBLIC_HOST
 from voicestt.load.processes import Server, own_server
+from voicestt.load.raw_call import post
 from voicestt.load.run import load
 from voicestt.load.table import aligned
 from voicestt.load.wire import PING, TEXT, masked
+from voicestt.simulator import webhook_forms
 from voicestt.simulator.signatures import signature
+from voicestt.simulator.twilio_messages import Sids
 
 HEADING = ("attack", "the attacker got", "worst lag ms", "MB", "log lines", "tracebacks", "calls that lost")
 Attack = Callable[[Server, float], str]
@@ -217,6 +221,20 @@ def odd_requests(server: Server, until: float) -> str:
     return f"answers: {', '.join(sorted(answers))}"
 
 
+def more_calls(server: Server, until: float) -> str:
+    """Twice as many calls as MAX_CALLS allows: signed webhooks, once as many calls are live as are taken."""
+    answers: Counter[int] = Counter()
+    while time.monotonic() < until:
+        if not health(server)["busy"]:
+            time.sleep(0.1)
+            continue
+        form = webhook_forms.incoming_call(Sids())
+        status, _, _ = post(server.target, server.target.public_url, form)
+        answers[status] += 1
+        time.sleep(0.01)
+    return ", ".join(f"{count} times {status}" for status, count in sorted(answers.items()))
+
+
 def nothing(_server: Server, _until: float) -> str:
     """Nobody attacks."""
     return "-"
@@ -235,6 +253,7 @@ ATTACKS: dict[str, Attack] = {
         silent_sockets,
         handshakes,
         odd_requests,
+        more_calls,
     )
 }
 
@@ -263,7 +282,11 @@ def attacking(name: str, server: Server, seconds: float) -> Iterator["multiproce
 
 def one(name: str, calls: int, seconds: float) -> tuple[tuple[str, ...], bool]:
     """One attack's row, and whether no call lost anything."""
-    with tempfile.TemporaryDirectory(prefix="voicestt-abuse-") as folder, own_server(Path(folder)) as server:
+    settings = {"MAX_CALLS": str(calls)} if name == "more calls" else {}
+    with (
+        tempfile.TemporaryDirectory(prefix="voicestt-abuse-") as folder,
+        own_server(Path(folder), settings) as server,
+    ):
         with attacking(name, server, seconds) as told:
             figures = load(server, calls, seconds)
         got = "nothing" if told.empty() else told.get()
