@@ -21,6 +21,17 @@ from voicestt import mulaw
 from voicestt.clock import Clock, Timer
 from voicestt.ledger import AudioSource
 from voicestt.recogniser import CallListener, Incident, Recogniser, RecogniserError, Result
+from voicestt.recognisers.endless_states import (
+    CatchingUp,
+    Finishing,
+    HalfClosed,
+    Live,
+    Opening,
+    Over,
+    Silent,
+    State,
+    left,
+)
 from voicestt.recognisers.feed import Feed
 from voicestt.recognisers.finals import ToldFinals
 from voicestt.recognisers.hang_detection import HangDetector, ServiceHabits
@@ -89,7 +100,7 @@ class Endless:
 
 
 class EndlessSession:
-    """One call's streams. Results are in the call's own time."""
+    """One call's streams. Results are in the call's own time. `endless_states` has its table."""
 
     def __init__(
         self,
@@ -112,62 +123,47 @@ class EndlessSession:
         self._jitter = jitter
         self._listener: CallListener | None = listener
         self._ledger = ledger
-        self._current: Feed | None = None
-        self._successor: Feed | None = None
-        self._resting = False
-        self._finishing = False
-        self._speaking = False
+        self._state: State = Silent()
         self._failures: deque[float] = deque(maxlen=limits.restarts + 1)
         self._no_successor_before = 0.0
         self._hangs = hangs
         self._look = Timer(clock)
-        self._opening = Timer(clock)
-        self._drain = Timer(clock)
-        self._successor_patience = Timer(clock)
 
     def write(self, audio: bytes) -> None:
         """Audio that the ledger has just received."""
-        if self._current is not None and not self._resting:
-            self._current.write(audio)
-            if self._successor is not None:
-                self._successor.write(audio)
-        elif self._current is None and not self._opening.is_set:
-            if self._health.is_open:  # the listener is never called from within write
-                self._opening.set(0, self._open)
-            else:
+        match self._state:
+            case Live(feed=feed):
+                feed.write(audio)
+            case CatchingUp(feed=feed, successor=successor):
+                feed.write(audio)
+                successor.write(audio)
+            case Silent() if self._health.is_open:  # the listener is never called from within write
+                self._open_in(0)
+            case Silent():
                 self._open()
+            case _:
+                pass  # the ledger keeps it
 
     def finish(self) -> None:
         """No more audio: the last finals come, then the end."""
-        self._finishing = True
-        self._drop_successor()
         self._hangs.stop()
         self._look.cancel()
-        self._drain.set(self._limits.drain, self._last_final_is_late)
-        if self._opening.is_set:
-            error = RecogniserError("UNAVAILABLE", "the call ended while the stream was being reopened")
-            self._opening.set(0, lambda: self._end(error))
-        elif not self._resting:
-            self._finish_current()
-
-    def _last_final_is_late(self) -> None:
-        error = self._no_last_final()
-        if self._current is not None:
-            self._health.failed(error, self._current.opened_at)
-        self._end(error)
-
-    def _finish_current(self) -> None:
-        if self._current is not None:
-            self._current.finish()
-            return
-        self._skip_silence()
-        # Nobody is called from within finish. What no stream was given yet still has to be.
-        self._opening.set(0, self._open_to_finish if self._ledger.kept else lambda: self._end(None))
-
-    def _open_to_finish(self) -> None:
-        self._open()
-        if self._current is not None:
-            self._current.finish()
+        drain = self._timer(self._limits.drain, self._last_final_is_late)
+        match self._without_successor():
+            case Live(feed=feed, is_speaking=is_speaking):
+                self._state = Finishing(drain, feed, is_speaking)
+                feed.finish()
+            case HalfClosed(feed=feed, is_speaking=is_speaking, drain=old):
+                old.cancel()
+                self._state = Finishing(drain, feed, is_speaking, was_half_closed=True)
+            case Opening(timer=timer):
+                error = RecogniserError("UNAVAILABLE", "the call ended while the stream was being reopened")
+                timer.set(0, lambda: self._end(error))
+                self._state = Finishing(drain, opening=timer)
+            case Silent():
+                self._finish_without_stream(drain)
+            case _:
+                drain.cancel()
 
     def abort(self) -> None:
         """Nobody listens any more."""
@@ -179,45 +175,61 @@ class EndlessSession:
         if feed.start < self._ledger.forgotten:
             return  # its loss has been told; the next look replaces the stream
         self._health.succeeded(feed.opened_at)
-        if feed is self._successor and (result.is_final or not feed.is_behind):
-            self._promote()
-        if feed is not self._current or self._listener is None:
-            return
-        self._speaking = not result.is_final
-        self._hangs.answered(feed, self._clock.seconds())
-        self._listener.heard(result)
-        if result.is_final and self._listener is not None:
-            self._after_final()
+        match self._state:
+            case CatchingUp(successor=successor) if feed is successor and (result.is_final or not feed.is_behind):
+                self._promote()
+        match self._state:
+            case Live() | CatchingUp() | HalfClosed() | Finishing() as state if feed is state.feed:
+                state.is_speaking = not result.is_final
+                self._hear(feed, result)
 
     def feed_ended(self, feed: Feed, error: RecogniserError | None) -> None:
         """A stream is over, as it was asked to be or by itself."""
-        if feed is self._successor:
-            # The one in charge goes on; another successor is tried until it cannot.
-            self._successor = None
-            self._successor_patience.cancel()
-            self._no_successor_before = self._clock.seconds() + self._limits.longest_backoff
-            if error is not None:
-                self._health.failed(error, feed.opened_at)
-        elif feed is self._current:
-            self._current_ended(error)
+        match self._state:
+            case CatchingUp(successor=successor) as state if feed is successor:
+                # The one in charge goes on; another successor is tried until it cannot.
+                state.patience.cancel()
+                self._state = Live(state.feed, state.is_speaking)
+                self._no_successor_before = self._clock.seconds() + self._limits.longest_backoff
+                if error is not None:
+                    self._health.failed(error, feed.opened_at)
+            case Live() | CatchingUp() | HalfClosed() | Finishing() as state if feed is state.feed:
+                self._ended_in_charge(state, error)
 
     def feed_caught_up(self, feed: Feed) -> None:
         """A stream is live; a successor is given a moment to answer, and then takes charge without."""
-        if self._successor is None or feed is not self._successor:
-            return
-        ledger = self._ledger
-        silent = not self._speaking or not self._hangs.voices.seconds_of_speech(ledger.start, ledger.received)
-        self._successor_patience.set(0 if silent else _PATIENCE_WITH_SUCCESSOR, self._promote)
+        match self._state:
+            case CatchingUp(successor=successor) as state if feed is successor:
+                ledger = self._ledger
+                silent = not self._hangs.voices.seconds_of_speech(ledger.start, ledger.received)
+                quick = silent or not state.is_speaking
+                state.patience.set(0 if quick else _PATIENCE_WITH_SUCCESSOR, self._promote)
+
+    # -- opening
+
+    def _timer(self, delay: float, action: Callable[[], object]) -> Timer:
+        timer = Timer(self._clock)
+        timer.set(delay, action)
+        return timer
+
+    def _open_in(self, delay: float) -> None:
+        self._state = Opening(self._timer(delay, self._open))
 
     def _open(self) -> None:
+        feed = self._feed_in_charge()
+        if feed is None:
+            return
+        self._state = Live(feed)
+        if not self._look.is_set:
+            self._look.set(_LOOK_SECONDS, self._look_around)
+
+    def _feed_in_charge(self) -> Feed | None:
+        """A new stream from the end of what is known on; None, and the end, where the service is away."""
         if self._health.is_open:
             self._end(RecogniserError("UNAVAILABLE", self._health.reason))
-            return
+            return None
         self._skip_silence()
-        self._speaking = False
-        self._current = self._new_feed(hurries=True)
-        if not self._look.is_set and not self._finishing:
-            self._look.set(_LOOK_SECONDS, self._look_around)
+        return self._new_feed(hurries=True)
 
     def _new_feed(self, *, hurries: bool) -> Feed:
         number = self._ledger.streams + 1
@@ -227,68 +239,89 @@ class EndlessSession:
     def _skip_silence(self) -> None:
         self._ledger.pass_over(self._hangs.wordless_until())
 
-    # -- the seam
+    # -- answers, and the seam
+
+    def _hear(self, feed: Feed, result: Result) -> None:
+        if self._listener is None:
+            return
+        self._hangs.answered(feed, self._clock.seconds())
+        self._listener.heard(result)
+        if result.is_final and self._listener is not None:
+            self._after_final()
 
     def _after_final(self) -> None:
-        if self._successor is not None:
-            self._drop_successor()
-            self._begin_successor()
-        elif self._current is not None and self._current.age >= self._limits.soft:
-            self._begin_successor()
+        match self._state:
+            case CatchingUp():
+                self._without_successor()
+                self._begin_successor()
+            case Live(feed=feed) if feed.age >= self._limits.soft:
+                self._begin_successor()
 
     def _begin_successor(self) -> None:
-        if self._resting or self._finishing:
+        state = self._state
+        if not isinstance(state, Live):
             return
-        if not self._speaking:
-            self._let_go_of_silence()
+        if not state.is_speaking:
+            self._let_go_of_silence(state)
         self._hangs.stop()
-        feed = self._new_feed(hurries=False)
-        self._successor = feed
-        if not feed.is_behind:
-            self.feed_caught_up(feed)
+        successor = self._new_feed(hurries=False)
+        self._state = CatchingUp(state.feed, state.is_speaking, successor, Timer(self._clock))
+        if not successor.is_behind:
+            self.feed_caught_up(successor)
 
     def _promote(self) -> None:
-        successor, self._successor = self._successor, None
-        self._successor_patience.cancel()
-        old, self._current = self._current, successor
-        if old is not None:
+        state = self._state
+        if isinstance(state, CatchingUp):
+            old = state.feed
+            self._take_charge(state)
             Retired(self._clock, old, self._limits.drain)
             self._tell("rotated", f"stream {old.number} was replaced after {old.age:.0f} s")
 
-    def _drop_successor(self) -> None:
-        self._successor_patience.cancel()
-        successor, self._successor = self._successor, None
-        if successor is not None:
-            successor.drop()
+    def _take_charge(self, state: CatchingUp) -> None:
+        state.patience.cancel()
+        self._state = Live(state.successor, state.is_speaking)
 
-    # -- failures
+    def _without_successor(self) -> State:
+        """The state, in which no successor catches up any more."""
+        state = self._state
+        if isinstance(state, CatchingUp):
+            state.patience.cancel()
+            self._state = Live(state.feed, state.is_speaking)
+            state.successor.drop()
+        return self._state
 
-    def _current_ended(self, error: RecogniserError | None) -> None:
-        if error is None and self._speaking:
+    # -- failures, and the end
+
+    def _ended_in_charge(
+        self, state: Live | CatchingUp | HalfClosed | Finishing, error: RecogniserError | None
+    ) -> None:
+        if error is None and state.is_speaking:
             # Partials have shown words: there is a final to be had, from somebody.
             error = RecogniserError("OK", "the stream ended without the final of what its partials showed")
-        if error is None and self._resting:
-            self._rested()
-        elif error is None:
-            self._end(None)
-        else:
+        if error is not None:
             self._replace_after(error)
+        elif isinstance(state, HalfClosed):
+            self._rested(state)
+        elif isinstance(state, Finishing) and state.was_half_closed:
+            self._rested_and_finishing(state)
+        else:
+            self._end(None)
 
     def _replace_after(self, error: RecogniserError) -> None:
         self._hangs.stop()
-        began = self._clock.seconds()
-        if self._current is not None:
-            began = self._current.opened_at
-            self._current.drop()
-            self._current = None
-        self._health.failed(error, began)
-        self._wake()
+        state = self._state
+        feed = None if isinstance(state, Silent | Opening | Over) else state.feed
+        if feed is not None:
+            feed.drop()
+        self._health.failed(error, self._clock.seconds() if feed is None else feed.opened_at)
+        if isinstance(state, HalfClosed):
+            state.drain.cancel()
         if not self._count_failure(error):
             return
-        if self._successor is not None:
-            self._promote()
+        if isinstance(state, CatchingUp):
+            self._take_charge(state)
         else:
-            self._opening.set(max(self._backoff(), self._health.slot()), self._open)
+            self._open_in(max(self._backoff(), self._health.slot()))
         self._tell("restarted", str(error))
 
     def _count_failure(self, error: RecogniserError) -> bool:
@@ -300,7 +333,7 @@ class EndlessSession:
             self._failures.pop()  # the service does not work: that is not this call's budget's
             self._end(error)
             return False
-        if error.is_fatal or self._finishing or recent > self._limits.restarts:
+        if error.is_fatal or isinstance(self._state, Finishing) or recent > self._limits.restarts:
             self._end(error)
             return False
         return True
@@ -313,6 +346,27 @@ class EndlessSession:
         longest: float = min(self._limits.longest_backoff, self._limits.first_backoff * 2**earlier)
         return longest * (0.5 + self._jitter() / 2)
 
+    def _finish_without_stream(self, drain: Timer) -> None:
+        self._skip_silence()
+        opening = Timer(self._clock)
+        self._state = Finishing(drain, opening=opening)
+        # Nobody is called from within finish. What no stream was given yet still has to be.
+        opening.set(0, self._open_to_finish if self._ledger.kept else lambda: self._end(None))
+
+    def _open_to_finish(self) -> None:
+        feed = self._feed_in_charge()
+        state = self._state
+        if feed is not None and isinstance(state, Finishing):
+            self._state = Finishing(state.drain, feed)
+            feed.finish()
+
+    def _last_final_is_late(self) -> None:
+        error = self._no_last_final()
+        state = self._state
+        if isinstance(state, Finishing) and state.feed is not None:
+            self._health.failed(error, state.feed.opened_at)
+        self._end(error)
+
     def _no_last_final(self) -> RecogniserError:
         return RecogniserError("DEADLINE_EXCEEDED", f"no last final within {self._limits.drain:g} s")
 
@@ -323,96 +377,99 @@ class EndlessSession:
             listener.ended(error)
 
     def _stop_everything(self) -> None:
-        for timer in (self._look, self._opening, self._drain):
-            timer.cancel()
+        self._look.cancel()
         self._hangs.stop()
-        self._drop_successor()
-        current, self._current = self._current, None
-        if current is not None:
-            current.drop()
+        state, self._state = self._state, Over()
+        left(state)
 
     # -- watching
 
     def _look_around(self) -> None:
         self._look.set(_LOOK_SECONDS, self._look_around)
-        feed = self._current
-        if feed is None or self._resting:
-            return
-        if self._successor is not None and self._successor.position < self._ledger.start:
+        state = self._state
+        if isinstance(state, CatchingUp) and state.successor.position < self._ledger.start:
             # What it would be sent next is not kept any more, and its own time must not jump.
-            self._drop_successor()
-        trouble = self._trouble_with(feed)
+            state = self._without_successor()
+        if not isinstance(state, Live | CatchingUp):
+            return
+        trouble = self._trouble_with(state)
         if trouble is not None:
             if self._hangs.is_service_mute:
                 self._health.doubt(str(trouble))
             self._replace_after(trouble)
-        elif self._is_on_hold(feed) or (not feed.is_behind and self._must_give_its_words()):
+        elif self._is_on_hold(state.feed) or (not state.feed.is_behind and self._must_give_its_words(state)):
             # One that is behind is half-closed when it has caught up: its last final is waited for from then on.
-            self._rest(feed)
-        elif self._is_due(feed):
+            self._half_close()
+        elif self._is_due(state):
             self._begin_successor()
-        elif not self._speaking and self._ledger.kept > _SILENCE_KEPT:
-            self._let_go_of_silence()
+        elif not state.is_speaking and self._ledger.kept > _SILENCE_KEPT:
+            self._let_go_of_silence(state)
 
-    def _trouble_with(self, feed: Feed) -> RecogniserError | None:
-        limits = self._limits
+    def _trouble_with(self, state: Live | CatchingUp) -> RecogniserError | None:
+        limits, feed = self._limits, state.feed
         if feed.start < self._ledger.forgotten:
             return RecogniserError("OUT_OF_RANGE", "audio was kept too long before it was recognised")
         if feed.backlog > limits.queue * mulaw.BYTES_PER_SECOND:
             waiting = mulaw.seconds(feed.backlog)
             return RecogniserError("DEADLINE_EXCEEDED", f"{waiting:.1f} s of audio wait to be sent")
-        may_compare = self._successor is None  # which is a comparison too
-        return self._hangs.trouble_with(feed, speaking=self._speaking, may_compare=may_compare)
+        may_compare = isinstance(state, Live)  # a successor is a comparison too
+        return self._hangs.trouble_with(feed, speaking=state.is_speaking, may_compare=may_compare)
 
-    def _is_due(self, feed: Feed) -> bool:
-        if self._successor is not None or self._clock.seconds() < self._no_successor_before:
+    def _is_due(self, state: Live | CatchingUp) -> bool:
+        if isinstance(state, CatchingUp) or self._clock.seconds() < self._no_successor_before:
             return False
-        return feed.age >= self._limits.hard or (feed.age >= self._limits.soft and not self._speaking)
+        age = state.feed.age
+        return age >= self._limits.hard or (age >= self._limits.soft and not state.is_speaking)
 
-    def _let_go_of_silence(self) -> None:
+    def _let_go_of_silence(self, state: Live | CatchingUp) -> None:
         """Without words under way, silence need not be kept, nor what a living stream has answered with silence.
 
         What a stream was not given yet is kept: its time must not jump.
         """
-        given = min(feed.position for feed in (self._current, self._successor) if feed is not None)
+        given = state.feed.position
+        if isinstance(state, CatchingUp):
+            given = min(given, state.successor.position)
         self._ledger.pass_over(min(self._hangs.wordless_until(), given))
 
     def _is_on_hold(self, feed: Feed) -> bool:
         return self._clock.seconds() - feed.written_at >= self._limits.hold
 
-    def _must_give_its_words(self) -> bool:
+    def _must_give_its_words(self, state: Live | CatchingUp) -> bool:
         """Whether a final must be had, between two words, before audio that could be needed again is let go."""
         kept = self._ledger.kept
         most = min(_OF_RETENTION * self._ledger.most, self._limits.monologue * mulaw.BYTES_PER_SECOND)
-        if not self._speaking or kept < _FILLED * most:
+        if not state.is_speaking or kept < _FILLED * most:
             return False
         end = self._ledger.received
         is_between = self._hangs.voices.seconds_of_speech(end - _BETWEEN_WORDS, end) == 0
         return kept >= _FULL * most or is_between
 
-    def _rest(self, feed: Feed) -> None:
+    # -- half-closed
+
+    def _half_close(self) -> None:
         # A hold: Google ends a stream without audio after 10 s, as an error. The last words come before that.
         # Or a monologue: half-closed, Google gives its words; what is said meanwhile waits for the next stream.
-        self._resting = True
         self._hangs.stop()
-        self._drop_successor()
-        self._drain.set(self._limits.drain, lambda: self._replace_after(self._no_last_final()))
-        feed.finish()
+        state = self._without_successor()
+        if isinstance(state, Live):
+            drain = self._timer(self._limits.drain, lambda: self._replace_after(self._no_last_final()))
+            self._state = HalfClosed(state.feed, state.is_speaking, drain)
+            state.feed.finish()
 
-    def _rested(self) -> None:
-        unsent = self._current is not None and self._current.position < self._ledger.received
-        self._current = None
-        self._wake()
+    def _rested(self, state: HalfClosed) -> None:
+        state.drain.cancel()
         self._look.cancel()
-        if unsent:
+        self._state = Silent()
+        if state.feed.position < self._ledger.received:
             self._open()
-        if self._finishing:
-            self._finish_current()
 
-    def _wake(self) -> None:
-        self._resting = False
-        if not self._finishing:
-            self._drain.cancel()
+    def _rested_and_finishing(self, state: Finishing) -> None:
+        is_all_given = state.feed is not None and state.feed.position >= self._ledger.received
+        if is_all_given:
+            self._finish_without_stream(state.drain)
+        else:
+            self._state = Finishing(state.drain)
+            self._open_to_finish()
 
     def _tell(self, kind: str, why: str) -> None:
         if self._listener is not None:

@@ -63,6 +63,7 @@ class Feed:
         self._sent_before = self.start
         self._timer = Timer(clock)
         self._finishing = False
+        self._is_dropped = False
         self._session: Session = recogniser.open(self)
         self._replay()
 
@@ -103,10 +104,12 @@ class Feed:
         self._finals = StreamFinals(self.start, ToldFinals())
 
     def drop(self) -> None:
-        """Nobody listens any more, and the stream is cancelled."""
+        """Nobody listens any more, and the stream is cancelled, once."""
         self._owner = None
         self._timer.cancel()
-        self._session.abort()
+        if not self._is_dropped:
+            self._is_dropped = True
+            self._session.abort()
 
     def heard(self, result: Result) -> None:
         """From the stream: its own time becomes the call's. What was told before, or is no words, is left out."""
