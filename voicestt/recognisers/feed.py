@@ -168,3 +168,24 @@ class Feed:
             self._session.finish()
         elif self._owner is not None:
             self._owner.feed_caught_up(self)
+
+
+class Retired:
+    """A stream that is not in charge any more: closed as it should be, and cancelled if that takes too long."""
+
+    def __init__(self, clock: Clock, feed: Feed, patience: float) -> None:
+        self._timer = Timer(clock)
+        self._feed = feed
+        feed.hand_over(self)
+        self._timer.set(patience, feed.drop)
+        feed.finish()
+
+    def feed_heard(self, feed: Feed, result: Result) -> None:
+        """Its successor owns what this is about, and has been given the same audio."""
+
+    def feed_caught_up(self, feed: Feed) -> None:
+        """Of no interest."""
+
+    def feed_ended(self, _feed: Feed, _error: RecogniserError | None) -> None:
+        """As it should be."""
+        self._timer.cancel()

@@ -1,0 +1,58 @@
+"""When a stream is replaced, and how many failures of a call's streams are borne."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from voicestt.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a stream is replaced, in seconds; all but `hold` and `silent` are about the stream's own life.
+
+    soft: replaced at the next final or silence; hard: replaced in any case; hold: closed when no audio comes;
+    silent: speech, no answer, and a second stream that shows the fault to be the stream's; queue: audio that waits
+    to be sent; drain: the wait for the last final. So many failures as `restarts` within `window` are borne, one
+    more is the end. `monologue`: so much audio without a final is borne, then the stream is half-closed for its
+    words.
+    """
+
+    soft: float = 240.0
+    hard: float = 285.0
+    hold: float = 5.0
+    silent: float = 5.0
+    queue: float = 5.0
+    drain: float = 4.0
+    monologue: float = 60.0
+    restarts: int = 3
+    window: float = 30.0
+    first_backoff: float = 0.25
+    longest_backoff: float = 5.0
+
+
+class RestartBudget:
+    """Counts the failures of one call's streams, and says how long to wait before the next stream."""
+
+    def __init__(self, clock: Clock, limits: Limits, jitter: Callable[[], float]) -> None:
+        self._clock = clock
+        self._limits = limits
+        self._jitter = jitter
+        self._failures: deque[float] = deque(maxlen=limits.restarts + 1)
+
+    def spend(self) -> bool:
+        """Counts a failure; whether it is borne: no more than `restarts` within `window` seconds are."""
+        self._failures.append(self._clock.seconds())
+        return self._recent() <= self._limits.restarts
+
+    def backoff(self) -> float:
+        """Seconds to wait after the last failure: none after a single one, then twice as long each time."""
+        earlier = self._recent() - 1
+        if earlier <= 0:
+            return 0.0
+        longest: float = min(self._limits.longest_backoff, self._limits.first_backoff * 2**earlier)
+        return longest * (0.5 + self._jitter() / 2)
+
+    def _recent(self) -> int:
+        since = self._clock.seconds() - self._limits.window
+        return sum(1 for at in self._failures if at > since)
