@@ -13,59 +13,26 @@ what is said now is streamed; partials come at once, and finals wait for those b
 
 from collections import deque
 from collections.abc import Callable
-from enum import Enum
+from dataclasses import dataclass
 from typing import Final
 
-from voicestt import mulaw, voice
+from voicestt import mulaw
 from voicestt.clock import Clock, Timer
 from voicestt.ledger import Account, Ledger, LedgerPart, Retention
 from voicestt.recogniser import CallListener, Incident, RecogniserError, Result
-from voicestt.recognisers.endless import Endless, EndlessSession
+from voicestt.recognisers.endless import Endless
+from voicestt.recognisers.flag import Flag
 from voicestt.recognisers.health import CircuitBreaker
-from voicestt.recognisers.positions import moved
+from voicestt.recognisers.lanes import ForgottenAudio, Lane, OffsetSingleShot
 from voicestt.recognisers.probe import Probe
-from voicestt.recognisers.single_shot import SingleShot, SingleShotSession
+from voicestt.recognisers.single_shot import SingleShot
+
+__all__ = ["Fallback", "FallbackSession", "Flag"]
 
 _DEGRADED_AFTER: Final = 10.0  # seconds of an outage of streaming while the old way gives words
 _QUIET_WITHIN: Final = 15.0  # seconds: on a noisy line the pause between two utterances never comes
 _REPLAYED_AT_MOST: Final = 12 * mulaw.BYTES_PER_SECOND
-_TOLD_EVERY: Final = 10 * mulaw.BYTES_PER_SECOND
 SWITCHED_OFF = "ENABLE_STREAMING_STT was switched off"
-
-
-class Flag:
-    """ENABLE_STREAMING_STT, which can be turned while calls are live."""
-
-    def __init__(self, is_on: bool) -> None:
-        self._is_on = is_on
-        self._watchers: set[Callable[[], None]] = set()
-
-    @property
-    def is_on(self) -> bool:
-        """Whether speech is streamed."""
-        return self._is_on
-
-    @property
-    def watched_by(self) -> int:
-        """How many live calls will follow a change."""
-        return len(self._watchers)
-
-    def turn(self, is_on: bool) -> bool:
-        """Sets it; whether that was a change. Live calls follow before this returns."""
-        if is_on == self._is_on:
-            return False
-        self._is_on = is_on
-        for watcher in list(self._watchers):
-            watcher()
-        return True
-
-    def watch(self, watcher: Callable[[], None]) -> None:
-        """`watcher` is called after each change."""
-        self._watchers.add(watcher)
-
-    def forget(self, watcher: Callable[[], None]) -> None:
-        """It is not called any more."""
-        self._watchers.discard(watcher)
 
 
 class Fallback:
@@ -104,10 +71,38 @@ class Fallback:
         return FallbackSession(self, listener)
 
 
-class _Way(Enum):
-    STREAMING = "streaming"
-    SINGLE_SHOT = "single shot"
-    RETURNING = "single shot, until the utterance is over"
+@dataclass(slots=True)
+class Streaming:
+    """What is said now is streamed."""
+
+
+@dataclass(slots=True)
+class OldWay:
+    """One request for each utterance. Streaming is asked for again by `recovery`, or when the service is back.
+
+    `is_interrupted`: the service is away for both ways, as far as is known.
+    """
+
+    recovery: Timer
+    is_interrupted: bool = False
+    stop_waiting: Callable[[], None] = lambda: None
+
+
+@dataclass(slots=True)
+class Returning:
+    """One request for each utterance, until the one under way is over; it began at `since`, in seconds."""
+
+    since: float
+
+
+Way = Streaming | OldWay | Returning
+
+
+def _leave(way: Way) -> None:
+    """Nothing is waited for any more."""
+    if isinstance(way, OldWay):
+        way.recovery.cancel()
+        way.stop_waiting()
 
 
 class FallbackSession:
@@ -117,21 +112,17 @@ class FallbackSession:
         self._parts = parts
         self._listener = listener
         self._ledger = Ledger(parts.retain_bytes, self._forgot, parts.retention)
-        self._recovery = Timer(parts.clock)
-        self._stop_waiting: Callable[[], None] = _nothing
         self._finished = False
-        self._is_interrupted = False
-        self._returning_since = 0.0
-        self._forgotten = _Forgotten(self._listener)
-        self._way = _Way.STREAMING if parts.flag.is_on else _Way.SINGLE_SHOT
+        self._forgotten = ForgottenAudio(self._listener)
+        self._way: Way = Streaming() if parts.flag.is_on else OldWay(Timer(parts.clock))
         parts.flag.watch(self._flag_turned)
-        first = _Lane(self, LedgerPart(self._ledger, 0))
+        first = Lane(self, LedgerPart(self._ledger, 0))
         first.part.merge()
         self._lanes = deque([first])
         if parts.flag.is_on:
             first.session = parts.streaming.open(first, first.part)
         else:
-            first.session = _OffsetSingleShot(parts.single_shot, first, in_speech=False)
+            first.session = OffsetSingleShot(parts.single_shot, first, in_speech=False)
 
     @property
     def account(self) -> Account:
@@ -175,7 +166,7 @@ class FallbackSession:
 
     # -- what the lanes say
 
-    def lane_heard(self, lane: "_Lane", result: Result) -> None:
+    def lane_heard(self, lane: Lane, result: Result) -> None:
         """A final covers the audio up to its end; it waits for those before it, partials do not."""
         if result.is_final:
             lane.part.cover(result.end)
@@ -189,7 +180,7 @@ class FallbackSession:
         """From any way."""
         self._listener.happened(incident)
 
-    def lane_ended(self, lane: "_Lane", error: RecogniserError | None) -> None:
+    def lane_ended(self, lane: Lane, error: RecogniserError | None) -> None:
         """Over as it should be, or the reason to fall back."""
         if error is None:
             lane.is_over = True
@@ -224,61 +215,72 @@ class FallbackSession:
     # -- from one way to the other
 
     @property
-    def _live(self) -> "_Lane":
+    def _live(self) -> Lane:
         return self._lanes[-1]
 
+    def _go(self, way: Way) -> Way:
+        """The way from now on; the old one, whose waiting is over, is returned."""
+        old, self._way = self._way, way
+        _leave(old)
+        return old
+
     def _fall_back(self, why: str, *, probe_later: bool) -> None:
-        self._way = _Way.SINGLE_SHOT
         live = self._live
         rest = mulaw.seconds(live.part.kept)
-        live.session = _OffsetSingleShot(self._parts.single_shot, live, in_speech=True)
-        health = self._parts.health
-        self._is_interrupted = probe_later and health.is_open
-        if self._is_interrupted and not self._finished:
-            self._stop_waiting = health.wait(self._service_is_back, self._silent_for)
-        self.lane_happened(Incident("interrupted" if self._is_interrupted else "degraded", why, rest))
+        live.session = OffsetSingleShot(self._parts.single_shot, live, in_speech=True)
+        is_interrupted = probe_later and self._parts.health.is_open
+        way = OldWay(Timer(self._parts.clock), is_interrupted)
+        self._go(way)
+        if is_interrupted and not self._finished:
+            self._wait_for_service(way)
+        self.lane_happened(Incident("interrupted" if is_interrupted else "degraded", why, rest))
         if self._finished:
             self._live.finish()
-        elif probe_later and not self._is_interrupted:
-            self._probe_later()
+        elif probe_later and not is_interrupted:
+            self._probe_later(way)
 
-    def _look_whether_degraded(self, lane: "_Lane") -> None:
+    def _wait_for_service(self, way: OldWay) -> None:
+        way.stop_waiting = self._parts.health.wait(self._service_is_back, self._silent_for)
+
+    def _look_whether_degraded(self, lane: Lane) -> None:
         """The old way works, and streaming has not for long: that is no interruption any more."""
-        if self._is_interrupted and lane.is_single_shot and self._parts.health.open_for >= _DEGRADED_AFTER:
-            self._is_interrupted = False
-            self.lane_happened(Incident("degraded", self._parts.health.reason))
+        way, health = self._way, self._parts.health
+        is_old_way = isinstance(way, OldWay) and way.is_interrupted and lane.is_single_shot
+        if is_old_way and health.open_for >= _DEGRADED_AFTER:
+            self._no_longer_interrupted(way, health.reason)
 
     def _flag_turned(self) -> None:
-        self._recovery.cancel()
-        self._stop_waiting()
-        if self._way is _Way.STREAMING:
+        way, parts = self._way, self._parts
+        _leave(way)
+        if isinstance(way, Streaming):
             # It was on until now: while it is on and the way is streaming, nothing can turn it but off.
             self._live.abort()
             self._fall_back(SWITCHED_OFF, probe_later=False)
-        elif self._parts.flag.is_on and self._parts.health.is_open:
-            self._stop_waiting = self._parts.health.wait(self._service_is_back, self._silent_for)
-        elif self._parts.flag.is_on:
+        elif parts.flag.is_on and parts.health.is_open and isinstance(way, OldWay):
+            self._wait_for_service(way)
+        elif parts.flag.is_on:
             self._begin_to_return()
         else:
-            self._way = _Way.SINGLE_SHOT
-            self._no_longer_interrupted()
+            self._go(OldWay(Timer(parts.clock)))
+            self._no_longer_interrupted(way, SWITCHED_OFF)
 
-    def _no_longer_interrupted(self) -> None:
-        if self._is_interrupted:
-            self._is_interrupted = False
-            self.lane_happened(Incident("degraded", SWITCHED_OFF))
+    def _no_longer_interrupted(self, way: Way, why: str) -> None:
+        if isinstance(way, OldWay) and way.is_interrupted:
+            way.is_interrupted = False
+            self.lane_happened(Incident("degraded", why))
 
-    def _probe_later(self) -> None:
+    def _probe_later(self, way: OldWay) -> None:
         if self._parts.recover_seconds > 0:
-            self._recovery.set(self._parts.recover_seconds, lambda: self._parts.probe.ask(self._probed))
+            way.recovery.set(self._parts.recover_seconds, lambda: self._parts.probe.ask(self._probed))
 
     def _probed(self, is_healthy: bool) -> None:
-        if self._finished or self._way is not _Way.SINGLE_SHOT or not self._parts.flag.is_on:
+        way = self._way
+        if self._finished or not isinstance(way, OldWay) or not self._parts.flag.is_on:
             return
         if is_healthy:
             self._begin_to_return()
         else:
-            self._probe_later()
+            self._probe_later(way)
 
     def _service_is_back(self) -> None:
         """Stream again at once: what little was kept goes to the stream, much is left to requests beside it."""
@@ -288,23 +290,23 @@ class FallbackSession:
             self._return()
 
     def _begin_to_return(self) -> None:
-        self._way = _Way.RETURNING
-        self._returning_since = self._parts.clock.seconds()
+        self._go(Returning(self._parts.clock.seconds()))
         self._return_if_quiet()
 
     def _return_if_quiet(self) -> None:
-        if self._way is not _Way.RETURNING:
+        way = self._way
+        if not isinstance(way, Returning):
             return
         if self._is_quiet:
             self._return()
-        elif self._parts.clock.seconds() - self._returning_since >= _QUIET_WITHIN:
+        elif self._parts.clock.seconds() - way.since >= _QUIET_WITHIN:
             self._return_beside()
 
     def _return_beside(self) -> None:
         """Stream from the beginning of the utterance under way; what was said before it is left to requests."""
         live = self._live
-        if isinstance(live.session, _OffsetSingleShot):
-            live = _Lane(self, LedgerPart(self._ledger, live.session.leave()))
+        if isinstance(live.session, OffsetSingleShot):
+            live = Lane(self, LedgerPart(self._ledger, live.session.leave()))
             self._lanes.append(live)
             self._stream_again(live)
 
@@ -312,177 +314,28 @@ class FallbackSession:
         self._live.abort()
         self._stream_again(self._live)
 
-    def _stream_again(self, live: "_Lane") -> None:
-        self._way = _Way.STREAMING
+    def _stream_again(self, live: Lane) -> None:
+        old = self._go(Streaming())
+        was_interrupted = isinstance(old, OldWay) and old.is_interrupted
         live.session = self._parts.streaming.open(live, live.part)
-        was_interrupted, self._is_interrupted = self._is_interrupted, False
         self._forgotten.tell()
         self.lane_happened(Incident("resumed" if was_interrupted else "recovered", "speech is streamed again"))
 
     @property
     def _is_quiet(self) -> bool:
         session = self._live.session
-        return isinstance(session, _OffsetSingleShot) and session.is_quiet
+        return isinstance(session, OffsetSingleShot) and session.is_quiet
 
     def _silent_for(self) -> float:
         session = self._live.session
-        return session.silent_for if isinstance(session, _OffsetSingleShot) else 0.0
+        return session.silent_for if isinstance(session, OffsetSingleShot) else 0.0
 
     def _leave_behind(self) -> None:
         self._finished = True
-        self._recovery.cancel()
-        self._stop_waiting()
+        _leave(self._way)
         self._parts.flag.forget(self._flag_turned)
 
     def _stop(self) -> None:
         for lane in self._lanes:
             lane.abort()
         self._ledger.close()
-
-
-class _Forgotten:
-    """Audio that could not be kept, told a stretch at a time and not a batch at a time."""
-
-    def __init__(self, listener: CallListener) -> None:
-        self._listener = listener
-        self._start = self._end = 0
-
-    def add(self, start: int, end: int) -> None:
-        """Bytes [start, end) are lost."""
-        if start > self._end:
-            self.tell()
-        if self._end == self._start:
-            self._start = start
-        self._end = end
-        if self._end - self._start >= _TOLD_EVERY:
-            self.tell()
-
-    def tell(self) -> None:
-        """Whoever listens is told what was added since the last time."""
-        start, end, self._start = self._start, self._end, self._end
-        if end > start:
-            why = "nobody could be asked for so long that the audio could not be kept (STT_RETAIN_SECONDS)"
-            self._listener.happened(Incident("unrecognised", why, mulaw.seconds(end - start), start, end))
-
-
-class _Lane:
-    """A stretch of the call and the way that it is recognised; its finals wait for the lanes before it."""
-
-    session: "EndlessSession | _OffsetSingleShot"
-
-    def __init__(self, owner: FallbackSession, part: LedgerPart) -> None:
-        self._owner = owner
-        self.part = part
-        self.starts_at = part.start
-        self.held: list[Result] = []
-        self.is_over = False
-
-    @property
-    def is_single_shot(self) -> bool:
-        """Whether it is recognised the old way."""
-        return isinstance(self.session, _OffsetSingleShot)
-
-    def write(self, audio: bytes) -> None:
-        """Audio that the ledger has just received."""
-        self.session.write(audio)
-
-    def finish(self) -> None:
-        """No more audio."""
-        self.session.finish()
-
-    def abort(self) -> None:
-        """Nobody listens any more."""
-        self.session.abort()
-
-    def let_go(self, end: int) -> int:
-        """What is before `end` is lost; returns where the loss ends."""
-        return self.session.let_go(end) if isinstance(self.session, _OffsetSingleShot) else end
-
-    def heard(self, result: Result) -> None:
-        """From its session, in the call's own time."""
-        self._owner.lane_heard(self, result)
-
-    def happened(self, incident: Incident) -> None:
-        """From its session."""
-        self._owner.lane_happened(incident)
-
-    def ended(self, error: RecogniserError | None) -> None:
-        """From its session."""
-        self._owner.lane_ended(self, error)
-
-
-class _OffsetSingleShot:
-    """A single shot that begins where its lane does, and keeps the account of it.
-
-    `in_speech`: what is there already is recognised in any case: a stream may have been in the middle of it.
-    """
-
-    def __init__(self, single_shot: SingleShot, lane: _Lane, *, in_speech: bool) -> None:
-        rest = lane.part.uncovered()
-        self._start = rest.start
-        self._lane = lane
-        self._requests_counted = 0
-        self._session: SingleShotSession
-        if in_speech and not voice.is_silent(rest.audio):
-            self._session = single_shot.resume(self, rest.audio)
-        else:
-            self._session = single_shot.open(self)
-            self._session.write(rest.audio)
-        self._count_requests()
-
-    @property
-    def is_quiet(self) -> bool:
-        """Whether nobody is speaking and every utterance has been answered."""
-        return self._session.is_quiet
-
-    @property
-    def silent_for(self) -> float:
-        """Seconds since the caller last spoke."""
-        return self._session.silent_for
-
-    def write(self, audio: bytes) -> None:
-        """Audio that the ledger has just received."""
-        self._session.write(audio)
-        self._lane.part.pass_over(self._start + self._session.settled)
-        self._count_requests()
-
-    def finish(self) -> None:
-        """No more audio."""
-        self._session.finish()
-        self._count_requests()
-
-    def leave(self) -> int:
-        """No more audio comes; the position from which on another takes it."""
-        return self._start + self._session.leave()
-
-    def let_go(self, end: int) -> int:
-        """What is before `end` is lost; returns where the loss ends."""
-        return max(end, self._start + self._session.let_go(max(0, end - self._start)))
-
-    def abort(self) -> None:
-        """Nobody listens any more."""
-        self._session.abort()
-
-    def heard(self, result: Result) -> None:
-        """An utterance's final."""
-        self._lane.heard(moved(result, self._start, self._start + result.end, self._start))
-
-    def ended(self, error: RecogniserError | None) -> None:
-        """After `finish`."""
-        self._lane.ended(error)
-
-    def lost(self, end: int, error: RecogniserError, seconds: float) -> None:
-        """An utterance that nobody could recognise."""
-        position = self._start + end
-        self._lane.part.give_up(position)
-        start = position - round(seconds * mulaw.BYTES_PER_SECOND)
-        self._lane.happened(Incident("unrecognised", str(error), seconds, start, position))
-
-    def _count_requests(self) -> None:
-        requested = self._session.requested
-        self._lane.part.request(requested - self._requests_counted)
-        self._requests_counted = requested
-
-
-def _nothing() -> None:
-    pass

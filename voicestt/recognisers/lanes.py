@@ -1,0 +1,172 @@
+"""The stretches of a call that are recognised one beside the other, and what is lost between them."""
+
+from typing import Final, Protocol
+
+from voicestt import mulaw, voice
+from voicestt.ledger import LedgerPart
+from voicestt.recogniser import CallListener, Incident, RecogniserError, Result
+from voicestt.recognisers.endless import EndlessSession
+from voicestt.recognisers.positions import moved
+from voicestt.recognisers.single_shot import SingleShot, SingleShotSession
+
+_TOLD_EVERY: Final = 10 * mulaw.BYTES_PER_SECOND
+
+
+class LaneOwner(Protocol):
+    """Who listens to lanes."""
+
+    def lane_heard(self, lane: "Lane", result: Result) -> None:
+        """A result, in the call's own time."""
+        ...
+
+    def lane_happened(self, incident: Incident) -> None:
+        """Something befell a lane."""
+        ...
+
+    def lane_ended(self, lane: "Lane", error: RecogniserError | None) -> None:
+        """A lane is over, or cannot go on."""
+        ...
+
+
+class Lane:
+    """A stretch of the call and the way that it is recognised; its finals wait for the lanes before it."""
+
+    session: "EndlessSession | OffsetSingleShot"
+
+    def __init__(self, owner: LaneOwner, part: LedgerPart) -> None:
+        self._owner = owner
+        self.part = part
+        self.starts_at = part.start
+        self.held: list[Result] = []
+        self.is_over = False
+
+    @property
+    def is_single_shot(self) -> bool:
+        """Whether it is recognised the old way."""
+        return isinstance(self.session, OffsetSingleShot)
+
+    def write(self, audio: bytes) -> None:
+        """Audio that the ledger has just received."""
+        self.session.write(audio)
+
+    def finish(self) -> None:
+        """No more audio."""
+        self.session.finish()
+
+    def abort(self) -> None:
+        """Nobody listens any more."""
+        self.session.abort()
+
+    def let_go(self, end: int) -> int:
+        """What is before `end` is lost; returns where the loss ends."""
+        return self.session.let_go(end) if isinstance(self.session, OffsetSingleShot) else end
+
+    def heard(self, result: Result) -> None:
+        """From its session, in the call's own time."""
+        self._owner.lane_heard(self, result)
+
+    def happened(self, incident: Incident) -> None:
+        """From its session."""
+        self._owner.lane_happened(incident)
+
+    def ended(self, error: RecogniserError | None) -> None:
+        """From its session."""
+        self._owner.lane_ended(self, error)
+
+
+class OffsetSingleShot:
+    """A single shot that begins where its lane does, and keeps the account of it.
+
+    `in_speech`: what is there already is recognised in any case: a stream may have been in the middle of it.
+    """
+
+    def __init__(self, single_shot: SingleShot, lane: Lane, *, in_speech: bool) -> None:
+        rest = lane.part.uncovered()
+        self._start = rest.start
+        self._lane = lane
+        self._requests_counted = 0
+        self._session: SingleShotSession
+        if in_speech and not voice.is_silent(rest.audio):
+            self._session = single_shot.resume(self, rest.audio)
+        else:
+            self._session = single_shot.open(self)
+            self._session.write(rest.audio)
+        self._count_requests()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nobody is speaking and every utterance has been answered."""
+        return self._session.is_quiet
+
+    @property
+    def silent_for(self) -> float:
+        """Seconds since the caller last spoke."""
+        return self._session.silent_for
+
+    def write(self, audio: bytes) -> None:
+        """Audio that the ledger has just received."""
+        self._session.write(audio)
+        self._lane.part.pass_over(self._start + self._session.settled)
+        self._count_requests()
+
+    def finish(self) -> None:
+        """No more audio."""
+        self._session.finish()
+        self._count_requests()
+
+    def leave(self) -> int:
+        """No more audio comes; the position from which on another takes it."""
+        return self._start + self._session.leave()
+
+    def let_go(self, end: int) -> int:
+        """What is before `end` is lost; returns where the loss ends."""
+        return max(end, self._start + self._session.let_go(max(0, end - self._start)))
+
+    def abort(self) -> None:
+        """Nobody listens any more."""
+        self._session.abort()
+
+    def heard(self, result: Result) -> None:
+        """An utterance's final."""
+        self._lane.heard(moved(result, self._start, self._start + result.end, self._start))
+
+    def ended(self, error: RecogniserError | None) -> None:
+        """After `finish`."""
+        self._lane.ended(error)
+
+    def lost(self, end: int, error: RecogniserError, seconds: float) -> None:
+        """An utterance that nobody could recognise."""
+        position = self._start + end
+        self._lane.part.give_up(position)
+        start = position - round(seconds * mulaw.BYTES_PER_SECOND)
+        self._lane.happened(Incident("unrecognised", str(error), seconds, start, position))
+
+    def _count_requests(self) -> None:
+        requested = self._session.requested
+        self._lane.part.request(requested - self._requests_counted)
+        self._requests_counted = requested
+
+
+class ForgottenAudio:
+    """Audio that could not be kept, told a stretch at a time and not a batch at a time."""
+
+    def __init__(self, listener: CallListener) -> None:
+        self._listener = listener
+        self._start = self._end = 0
+
+    def add(self, start: int, end: int) -> None:
+        """Bytes [start, end) are lost."""
+        if start > self._end:
+            self.tell()
+        if self._end == self._start:
+            self._start = start
+        self._end = end
+        if self._end - self._start >= _TOLD_EVERY:
+            self.tell()
+
+    def tell(self) -> None:
+        """Whoever listens is told what was added since the last time."""
+        start, end, self._start = self._start, self._end, self._end
+        if end > start:
+            why = "nobody could be asked for so long that the audio could not be kept (STT_RETAIN_SECONDS)"
+            self._listener.happened(Incident("unrecognised", why, mulaw.seconds(end - start), start, end))
