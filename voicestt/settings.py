@@ -223,7 +223,7 @@ class Settings:
         "EVENTS_FILE",
         None,
         str,
-        "A file that one JSON line is appended to for each partial and final.",
+        "A file that one JSON line is appended to for each event, mode 0600: it holds what callers say.",
     )
     drain_seconds: float = _from(
         "STT_DRAIN_SECONDS",

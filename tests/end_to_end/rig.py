@@ -33,6 +33,7 @@ ENDED_AS_ASKED = {0, -signal.SIGTERM}
 
 _T = TypeVar("_T")
 _PREFIX = re.compile(r"^\d{4}-\S+ \[[^\]]*\] ")
+_ABOUT_WORDS = {"partial", "final", "degraded", "recovered", "interrupted", "resumed", "unrecognised"}
 _FINAL_SHOWN = re.compile(r"^\d{4}-\S+ \[(CA\w+)\] 🟢 Final: (.*)\n", re.MULTILINE)
 
 
@@ -87,9 +88,9 @@ class Server:
         )
 
     def events(self, call: str | None = None) -> list[dict[str, Any]]:
-        """The lines of EVENTS_FILE, those of one call or all."""
+        """What EVENTS_FILE has of words, and of their recognition, of one call or all."""
         lines = json_lines(self.services.events_file)
-        return [line for line in lines if call in {None, line["call"]}]
+        return [line for line in lines if call in {None, line["call"]} and line["kind"] in _ABOUT_WORDS]
 
     def texts(self, kind: str, call: str | None = None) -> list[str]:
         """What the partials or the finals say."""

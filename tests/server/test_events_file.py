@@ -16,9 +16,21 @@ from hypothesis import strategies as st
 
 from tests.conftest import Logged
 from tests.server.fakes import CALL
+from tests.server.published import publisher
+from voicestt import events
 from voicestt.audience import CallEnded, CallStarted, Final, Happened, Partial
+from voicestt.events import decode, type_of
 from voicestt.server import events_file
-from voicestt.server.events_file import EventsFile
+from voicestt.server.events_file import EventsFile, _line_of
+
+EVENT: dict[str, Any] = {
+    "id": "s-000001",
+    "session": "s",
+    "sequence": 1,
+    "timestamp": "2026-01-01T00:00:00Z",
+    "call_sid": "CA1",
+    "stream_sid": "MZ1",
+}
 
 
 @contextmanager
@@ -35,45 +47,36 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_each_partial_and_final_is_a_line_and_nothing_else_is(tmp_path: Path) -> None:
+def test_each_event_is_a_line_with_five_fields_more(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     before, at = time.monotonic(), time.time()
     with writing(path) as events:
-        events.tell(CallStarted(CALL))
-        events.tell(Partial(CALL, 1, "שלום", 0.5))
-        events.tell(Final(CALL, 1, "שלום לך\n", 0.9, end=1.5, delay=0.3))
-        events.tell(CallEnded(CALL, "stop", 1.0, 50, 8_000, {}))
+        audience = publisher(events)
+        audience.tell(CallStarted(CALL))
+        audience.tell(Partial(CALL, 1, "שלום", 0.5))
+        audience.tell(Happened(CALL, "restarted", "only the log tells of this"))
+        audience.tell(Happened(CALL, "degraded", "UNAVAILABLE: gone", 1.5))
+        audience.tell(Final(CALL, 1, "שלום לך\n", 0.9, end=1.5, delay=0.3))
+        audience.tell(CallEnded(CALL, "stop", 1.0, 50, 8_000, {}))
     after = time.monotonic()
-    partial, final = lines(path)
-    assert before <= partial.pop("t") <= final.pop("t") <= after
-    assert at - 1 <= partial.pop("at") <= final.pop("at") <= time.time() + 1
-    assert partial == {"call": "CA1", "kind": "partial", "text": "שלום", "utterance": 1}
-    assert final == {
-        "call": "CA1",
-        "kind": "final",
-        "text": "שלום לך\n",
-        "utterance": 1,
-        "confidence": 0.9,
-        "end": 1.5,
-    }
+    found = lines(path)
+    assert [line["kind"] for line in found] == ["call_started", "partial", "degraded", "final", "call_ended"]
+    assert [line["text"] for line in found] == ["", "שלום", "", "שלום לך\n", ""]
+    assert before <= found[0]["t"] <= found[3]["t"] <= after
+    assert at - 1 <= found[0]["at"] <= found[3]["at"] <= time.time() + 1
+    for line, raw in zip(found, path.read_text().splitlines(), strict=True):
+        event = decode(raw)
+        assert (line["call"], line["kind"]) == (event.call_sid, type_of(event)) == ("CA1", line["type"])
+        assert raw.count('"text":') == 1
+    assert found[3].items() >= {"utterance": 1, "confidence": 0.9, "end": 1.5}.items()
+    assert found[2]["why"] == "UNAVAILABLE: gone"
 
 
-def test_what_befell_a_call_has_a_line_where_an_application_must_know(tmp_path: Path) -> None:
-    path = tmp_path / "events.jsonl"
-    with writing(path) as events:
-        events.tell(Happened(CALL, "restarted", "UNAVAILABLE: gone"))
-        events.tell(Happened(CALL, "degraded", "UNAVAILABLE: gone", 1.5))
-    (line,) = lines(path)
-    assert line.pop("t") > 0
-    assert line.pop("at") > 0
-    assert line == {"call": "CA1", "kind": "degraded", "text": "", "why": "UNAVAILABLE: gone", "seconds": 1.5}
-
-
-def test_no_number_is_in_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "events.jsonl"
-    with writing(path) as events:
-        events.tell(Final(CALL, 1, "hello"))
-    assert "+972" not in path.read_text()
+@given(st.text())
+def test_whatever_is_said_its_line_is_one_line_of_json(text: str) -> None:
+    line = _line_of(events.Final(**EVENT, utterance=1, text=text), 1.0, 2.0)
+    assert line.count(b"\n") == 1
+    assert json.loads(line)["text"] == text
 
 
 def test_stopping_writes_what_is_waiting_and_gives_the_thread_back(tmp_path: Path) -> None:
@@ -81,7 +84,7 @@ def test_stopping_writes_what_is_waiting_and_gives_the_thread_back(tmp_path: Pat
     before = set(threading.enumerate())
     with writing(path) as events:
         for number in range(5_000):
-            events.tell(Partial(CALL, number, "x"))
+            publisher(events).tell(Partial(CALL, number, "x"))
     assert [line["utterance"] for line in lines(path)] == list(range(5_000))
     assert set(threading.enumerate()) - before == set()
 
@@ -90,13 +93,13 @@ def test_what_is_there_stays(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     for text in ("one", "two"):
         with writing(path) as events:
-            events.tell(Final(CALL, 1, text))
+            publisher(events).tell(Final(CALL, 1, text))
     assert [line["text"] for line in lines(path)] == ["one", "two"]
 
 
 def test_telling_does_not_write(tmp_path: Path) -> None:
     events = EventsFile(str(tmp_path / "events.jsonl"))
-    events.tell(Final(CALL, 1, "x"))
+    publisher(events).tell(Final(CALL, 1, "x"))
     assert not (tmp_path / "events.jsonl").exists()
 
 
@@ -115,8 +118,8 @@ def test_telling_does_not_write(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_written_is_counted_and_told(tmp_path: Path, logged: Logged, path: str, words: str) -> None:
     with writing(path.format(tmp=tmp_path)) as events:
-        events.tell(Final(CALL, 1, "x"))
-        events.tell(Final(CALL, 2, "y"))
+        publisher(events).tell(Final(CALL, 1, "x"))
+        publisher(events).tell(Final(CALL, 2, "y"))
     assert events.lost == 2, "when the server stops"
     (told,) = logged.matching("EVENTS_FILE cannot be written (" + words + "); ")
     assert "events wait" in told
@@ -127,11 +130,11 @@ def test_what_could_not_be_written_is_written_when_it_can_be(tmp_path: Path, log
     folder = tmp_path / "later"
     path = folder / "events"
     with writing(path) as events:
-        events.tell(Final(CALL, 1, "waits"))
+        publisher(events).tell(Final(CALL, 1, "waits"))
         while not logged.matching("EVENTS_FILE cannot be written"):
             time.sleep(0.001)
         folder.mkdir()
-        events.tell(Final(CALL, 2, "kept"))
+        publisher(events).tell(Final(CALL, 2, "kept"))
     assert [line["text"] for line in lines(path)] == ["waits", "kept"]
     assert events.lost == 0
 
@@ -139,7 +142,7 @@ def test_what_could_not_be_written_is_written_when_it_can_be(tmp_path: Path, log
 def test_nothing_need_come_for_it_to_be_tried_again(tmp_path: Path, logged: Logged) -> None:
     folder = tmp_path / "later"
     with writing(folder / "events") as events:
-        events.tell(Final(CALL, 1, "waits"))
+        publisher(events).tell(Final(CALL, 1, "waits"))
         while not logged.matching("EVENTS_FILE cannot be written"):
             time.sleep(0.001)
         folder.mkdir()
@@ -155,7 +158,7 @@ def test_what_waits_is_bounded_and_the_oldest_goes_first(
     folder = tmp_path / "later"
     with writing(folder / "events") as events:
         for number in range(1, 51):
-            events.tell(Final(CALL, number, "x"))
+            publisher(events).tell(Final(CALL, number, "x"))
         while not events.lost:
             time.sleep(0.001)
         folder.mkdir()
@@ -172,7 +175,7 @@ def stuck(path: Path) -> Iterator[EventsFile]:
     events = EventsFile(str(path))
     events.start()
     try:
-        events.tell(Final(CALL, 0, "x"))
+        publisher(events).tell(Final(CALL, 0, "x"))
         while not events._waiting:
             time.sleep(0.001)
         yield events
@@ -191,7 +194,7 @@ def test_a_disk_that_is_stuck_costs_bounded_memory_and_says_what_is_lost(
         tracemalloc.start()
         try:
             for number in range(1, 5_000):
-                events.tell(Final(CALL, number, "x" * (number % 7)))
+                publisher(events).tell(Final(CALL, number, "x" * (number % 7)))
             assert tracemalloc.get_traced_memory()[0] < 500_000
         finally:
             tracemalloc.stop()
@@ -200,7 +203,7 @@ def test_a_disk_that_is_stuck_costs_bounded_memory_and_says_what_is_lost(
         with path.open() as reader:
             kept = [json.loads(reader.readline())["utterance"]]
             while kept[-1] != 5_000:
-                events.tell(Final(CALL, 5_000, "it goes on"))
+                publisher(events).tell(Final(CALL, 5_000, "it goes on"))
                 kept.append(json.loads(reader.readline())["utterance"])
     kept = [number for number in kept if number != 5_000]
     assert kept == list(range(len(kept)))
@@ -214,7 +217,7 @@ def test_what_a_stuck_disk_has_not_taken_when_the_server_ends_is_said(
     monkeypatch.setattr(events_file, "_STOP_SECONDS", 0.01)
     with stuck(tmp_path / "events") as events:
         for number in range(1, 3):
-            events.tell(Final(CALL, number, "x"))
+            publisher(events).tell(Final(CALL, number, "x"))
         events.stop()
         (said,) = logged.matching("and the server ends: ")
         assert "the server ends: 3 events are lost, and 0 were before. What to do:" in said
@@ -224,6 +227,7 @@ WITHOUT_DESCRIPTORS = """
 import os, resource, sys, time
 from twisted.logger import globalLogPublisher
 from tests.server.fakes import CALL
+from tests.server.published import publisher
 from voicestt.audience import Final
 from voicestt.server.events_file import EventsFile
 
@@ -239,12 +243,12 @@ try:
 except OSError:
     pass
 for number in range(35):
-    events.tell(Final(CALL, number, "x"))
+    publisher(events).tell(Final(CALL, number, "x"))
 while "Too many open files" not in said:
     time.sleep(0.01)
 for each in taken:
     os.close(each)
-events.tell(Final(CALL, 35, "x"))
+publisher(events).tell(Final(CALL, 35, "x"))
 events.stop()
 print(events.lost)
 """
@@ -261,7 +265,7 @@ def test_without_a_descriptor_for_it_no_line_is_lost(tmp_path: Path) -> None:
 def test_it_is_for_its_owner_s_eyes_only(tmp_path: Path) -> None:
     path = tmp_path / "events"
     with writing(path) as events:
-        events.tell(Final(CALL, 1, "secret"))
+        publisher(events).tell(Final(CALL, 1, "secret"))
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -270,7 +274,7 @@ def test_one_that_was_readable_by_all_is_so_no_more(tmp_path: Path) -> None:
     path.write_text("")
     path.chmod(0o644)
     with writing(path) as events:
-        events.tell(Final(CALL, 1, "secret"))
+        publisher(events).tell(Final(CALL, 1, "secret"))
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -306,15 +310,15 @@ def test_what_is_dropped_spoils_no_line_that_is_there_in_part(
 def test_renamed_it_is_written_on_until_it_is_reopened(tmp_path: Path) -> None:
     path, rotated = tmp_path / "events", tmp_path / "events.1"
     with writing(path) as events:
-        events.tell(Final(CALL, 1, "one"))
+        publisher(events).tell(Final(CALL, 1, "one"))
         while not path.exists() or not path.stat().st_size:
             time.sleep(0.001)
         path.rename(rotated)
-        events.tell(Final(CALL, 2, "two"))
+        publisher(events).tell(Final(CALL, 2, "two"))
         while len(lines(rotated)) < 2:
             time.sleep(0.001)
         events.reopen()
-        events.tell(Final(CALL, 3, "three"))
+        publisher(events).tell(Final(CALL, 3, "three"))
     assert [line["text"] for line in lines(rotated)] == ["one", "two"]
     assert [line["text"] for line in lines(path)] == ["three"]
 

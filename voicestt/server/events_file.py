@@ -1,4 +1,4 @@
-"""EVENTS_FILE as an Audience: one JSON line for each event, written in a thread of its own."""
+"""EVENTS_FILE: one JSON line for each event, written in a thread of its own."""
 
 import os
 import stat
@@ -14,7 +14,7 @@ from typing import Final as Constant
 import msgspec
 from twisted.logger import Logger
 
-from voicestt.audience import Event, Final, Happened, Partial
+from voicestt.events import Event, Final, Partial, encode, type_of
 
 MOST_WAITING: Constant = 16_000_000  # bytes
 MOST_UNTAKEN: Constant = 16_000_000  # bytes that the thread has not come to
@@ -25,13 +25,10 @@ _END = None
 
 
 class EventsFile:
-    """Appends events to `path`. Each line has at least:
+    """Appends events to `path`, as `voicestt.events` has them, each with five fields more:
 
-    `call` (CallSid), `kind` ("partial" or "final"), `text`, `utterance` (1, 2, … within the call),
-    `t` (CLOCK_MONOTONIC in seconds when the event was handed over) and `at` (wall time, seconds since 1970).
-    What an application must know besides the words has a line too, with an empty `text`: `kind` is "degraded",
-    "recovered", "interrupted", "resumed" or "unrecognised" (see `voicestt.recogniser.Incident`), `why` is why,
-    `seconds` of audio.
+    `call` (CallSid), `kind` (the event's `type`), `text` (empty where nothing was said), `t` (CLOCK_MONOTONIC in
+    seconds when the event was handed over) and `at` (wall time, seconds since 1970).
 
     The file is opened once, mode 0600, for it holds what callers say, and again after `reopen`. What cannot be
     written waits, MOST_WAITING bytes of it, and is tried again each second. While a write does not return, as on a
@@ -84,15 +81,8 @@ class EventsFile:
         self._is_renamed = True
 
     def tell(self, event: Event) -> None:
-        """Hands the event to the thread; not every kind has a line."""
-        if isinstance(event, Partial | Final):
-            self._put(_words(event), event)
-        elif isinstance(event, Happened) and event.kind in _TOLD:
-            self._put({"kind": event.kind, "text": "", "why": event.why, "seconds": event.seconds}, event)
-
-    def _put(self, line: dict[str, object], event: Event) -> None:
-        stamped = {"call": event.call.call_sid, **line, "t": time.monotonic(), "at": time.time()}
-        self._give(_encoder.encode(stamped) + b"\n")
+        """Hands the event to the thread."""
+        self._give(_line_of(event, time.monotonic(), time.time()))
 
     def _give(self, line: bytes) -> None:
         untaken = self._given_bytes - self._taken_bytes
@@ -216,16 +206,10 @@ class EventsFile:
 
 
 _encoder = msgspec.json.Encoder()
-_TOLD = frozenset({"degraded", "recovered", "interrupted", "resumed", "unrecognised"})
 
 
-def _words(event: Partial | Final) -> dict[str, object]:
-    if isinstance(event, Partial):
-        return {"kind": "partial", "text": event.text, "utterance": event.utterance}
-    return {
-        "kind": "final",
-        "text": event.text,
-        "utterance": event.utterance,
-        "confidence": event.confidence,
-        "end": event.end,
-    }
+def _line_of(event: Event, t: float, at: float) -> bytes:
+    more: dict[str, object] = {"call": event.call_sid, "kind": type_of(event), "t": t, "at": at}
+    if not isinstance(event, Partial | Final):  # these have a text of their own
+        more["text"] = ""
+    return _encoder.encode(more)[:-1] + b"," + encode(event)[1:] + b"\n"

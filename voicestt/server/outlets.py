@@ -27,6 +27,7 @@ from voicestt.journal.port import Record
 from voicestt.line import Line
 from voicestt.server.after_journal import AfterJournal
 from voicestt.server.call_log import CallLog
+from voicestt.server.events_file import EventsFile
 from voicestt.server.feed import Feed
 from voicestt.server.publishing import Publishing
 from voicestt.settings import Settings
@@ -40,13 +41,14 @@ _LOOK_SECONDS = 0.05
 class Outlets:
     """`greeting` is what callers hear at once, mu-law; it is there when `start` has returned."""
 
-    def __init__(self, reactor: Any, settings: Settings, log: CallLog) -> None:
+    def __init__(self, reactor: Any, settings: Settings, log: CallLog, file: EventsFile | None = None) -> None:
+        self._file = file
         self._reactor = reactor
         self._settings = settings
         self._journal = self._make_journal(AfterJournal(log, self._published))
         self._deliverers: Sequence[Deliverer] = ()
         self._handlers: Handlers | None = None
-        self._publishing = Publishing(self._journal)
+        self._publishing = Publishing(self._journal, file=file)
         self._is_open = False
         self.feed = Feed(reactor, self._journal, settings.events_token)
         self.greeting = b""
@@ -99,7 +101,7 @@ class Outlets:
         if handlers is not None:
             handlers.start()
         self._handlers = handlers
-        self._publishing = Publishing(self._journal, handlers)
+        self._publishing = Publishing(self._journal, handlers, file=self._file)
 
     async def stop(self) -> None:
         """The calls are over: what they told goes where it belongs, as far as that does not take too long."""

@@ -1,7 +1,7 @@
 """What happens in a call becomes the events that applications know: numbered, dated, and handed on.
 
-Each event goes to the journal, from which it is delivered, and to the application's handler in this process, which
-need not wait for a disk.
+Each event goes to the journal, from which it is delivered, and to the application's handler in this process and to
+EVENTS_FILE, which need not wait for a database.
 """
 
 import secrets
@@ -20,7 +20,7 @@ from voicestt.line import Line
 
 
 class Hears(Protocol):
-    """An application's handler of one call."""
+    """Who is told of events: an application's handler of one call, or a file."""
 
     def tell(self, event: Event) -> None:
         """Hands the event over and returns at once."""
@@ -36,24 +36,40 @@ class Answers(Protocol):
 
 
 class Publishing:
-    """Makes the publisher of each call. `handlers` is None where there is no application in this process."""
+    """Makes the publisher of each call.
+
+    `handlers` is None where there is no application in this process; `file` is told of the events of all calls.
+    """
 
     def __init__(
-        self, writer: Writer, handlers: Answers | None = None, now: Callable[[], float] = time.time
+        self,
+        writer: Writer,
+        handlers: Answers | None = None,
+        now: Callable[[], float] = time.time,
+        file: Hears | None = None,
     ) -> None:
+        self._file = file
         self._writer = writer
         self._handlers = handlers
         self._now = now
 
     def of_call(self, line: Line) -> Audience:
         """An Audience for the call on `line`."""
-        return _CallPublisher(self._writer, self._handlers, line, self._now)
+        return _CallPublisher(self._writer, self._handlers, line, self._now, self._file)
 
 
 class _CallPublisher:
     """Numbers one call's events."""
 
-    def __init__(self, writer: Writer, handlers: Answers | None, line: Line, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        handlers: Answers | None,
+        line: Line,
+        now: Callable[[], float],
+        file: Hears | None,
+    ) -> None:
+        self._file = file
         self._writer = writer
         self._handlers = handlers
         self._line = line
@@ -65,6 +81,8 @@ class _CallPublisher:
     def tell(self, fact: audience.Event) -> None:
         """Something happened; what only the log knows of keeps its place in the order."""
         event = self._event_of(fact)
+        if event is not None and self._file is not None:
+            self._file.tell(event)
         self._writer.put(event, fact)
         if isinstance(event, events.CallStarted) and self._handlers is not None:
             self._handler = self._handlers.begin(event, self._line)

@@ -12,7 +12,6 @@ from twisted.python.threadpool import ThreadPool
 from twisted.web.server import Site
 
 from voicestt import mulaw
-from voicestt.audience import Audience
 from voicestt.digests import digest_answers
 from voicestt.ledger import Retention
 from voicestt.recognisers.endless import Endless, Limits
@@ -38,7 +37,6 @@ from voicestt.server.descriptors import raise_descriptors
 from voicestt.server.embedded import EmbeddedGoogle
 from voicestt.server.environment_file import EnvironmentFile, ReadAgain
 from voicestt.server.events_file import EventsFile
-from voicestt.server.fanout import Fanout
 from voicestt.server.figures import FigureWatch
 from voicestt.server.flag_switch import FlagSwitch
 from voicestt.server.hangup import Hangup
@@ -79,8 +77,8 @@ class VoiceService(Service):
         self._pool = ThreadPool(settings.session_threads, settings.session_threads, name="sessions")
         self._threads: list[SessionThread] = []
         self._book = CallBook(reactor)
-        self._outlets = Outlets(reactor, settings, CallLog(self._book))
         self._events_file = EventsFile(settings.events_file) if settings.events_file else None
+        self._outlets = Outlets(reactor, settings, CallLog(self._book), self._events_file)
         self._embedded = _embedded(settings) if settings.engine == "embedded" else None
         self._whisper = last_resort(reactor, settings, self._embedded.engine if self._embedded else None)
         self._flag = Flag(settings.enable_streaming_stt)
@@ -178,12 +176,9 @@ class VoiceService(Service):
             retention=Retention(settings.retain_total_mb * 1_000_000),
             recover_seconds=settings.recover_seconds,
         )
-        audience: Audience = self._census
-        if self._events_file is not None:
-            audience = Fanout([self._census, self._events_file])
         outlets = self._outlets
         return Calls(
-            self._reactor, settings, self._book, recogniser, audience, outlets.greeting, outlets.audience_of
+            self._reactor, settings, self._book, recogniser, self._census, outlets.greeting, outlets.audience_of
         )
 
     def _site(self, calls: Calls) -> Site:

@@ -1,0 +1,20 @@
+"""An audience whose facts reach a file as events, without a journal."""
+
+from typing import Any
+
+from tests.server.test_publishing import NoLine
+from voicestt.audience import Audience
+from voicestt.server.events_file import EventsFile
+from voicestt.server.publishing import Publishing
+
+
+class _Forgets:
+    """A journal that keeps nothing."""
+
+    def put(self, event: Any, fact: object) -> None:
+        """Nothing is kept."""
+
+
+def publisher(file: EventsFile) -> Audience:
+    """Who is told of a call whose events `file` gets."""
+    return Publishing(_Forgets(), file=file).of_call(NoLine())
