@@ -4,8 +4,8 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, gatherResults
-from twisted.internet.defer import TimeoutError as NoAnswerInTime
+from twisted.internet.defer import CancelledError, Deferred, FirstError, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, FirstError, gatherResults
 from twisted.internet.task import deferLater
 from twisted.web.client import Agent
 
@@ -19,6 +19,7 @@ from voicestt.simulator.clip import read_clip
 
 _GOOGLE_SECONDS = 90.0  # it loads a model
 _SERVER_SECONDS = 30.0
+_NOTICED_SECONDS = 0.5  # a call's failure may be seen before the death that caused it
 _LAST_WORDS_SECONDS = 15.0
 _GOOGLE_READY = "listening on"
 
@@ -50,7 +51,10 @@ class _Show:
         try:
             self._working = Deferred.fromCoroutine(self._work(waves))
             placed = await self._working
-        except CancelledError:
+        except (CancelledError, FirstError):
+            # A call may end, or be cancelled, in the middle of anything when a process dies under it.
+            if self._death is None:
+                await deferLater(self._reactor, _NOTICED_SECONDS)
             self._check_alive()
             raise
         finally:
