@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, FirstError, gatherResults
-from twisted.internet.defer import CancelledError, Deferred, FirstError, gatherResults
+from twisted.internet.defer import TimeoutError as NoAnswerInTime
 from twisted.internet.task import deferLater
 from twisted.web.client import Agent
 
