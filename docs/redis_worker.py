@@ -9,8 +9,12 @@ lease. The workers share the streams out among themselves; when one dies its lea
 with what it was given and had not finished (XAUTOCLAIM) before anything newer.
 
 An event is acknowledged (XACK) when its work is done. It can come twice: voicestt was not sure that Redis had it,
-or a worker died between the work and the acknowledgement. Repeats of what is done are dropped by the event's id;
-for what a dying worker had half done, the work itself must bear to be done again.
+or a worker died between the work and the acknowledgement. The events of a session are numbered and come in order:
+one key for each session, with the number of its last event that was done, is enough to drop repeats. For what a
+dying worker had half done, the work itself must bear to be done again.
+
+Whatever Redis says or does not say (it is down, full, starting, a replica by now) is waited for. A stream or a
+group that somebody deleted is made anew and read from its beginning: what was done is dropped as a repeat.
 """
 
 import argparse
@@ -18,14 +22,18 @@ import json
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 STREAM = "voicestt:events:"
 REMEMBERED_SECONDS = 86_400
 AT_ONCE = 20
 IDLE_SECONDS = 0.1
+ANSWER_SECONDS = 10.0
 
 # KEYS are a lease and its stream, ARGV[1] is the worker. TAKE is for whoever comes first, or had it already; the
 # others do something only for who holds the lease.
@@ -42,6 +50,14 @@ READ = _MINE + (
 )
 CLAIM = _MINE + "return redis.call('xautoclaim', KEYS[2], ARGV[2], ARGV[1], 0, ARGV[4], 'count', ARGV[3])"
 
+# KEYS are a session's last event and its stream; ARGV is the group, the entry, the event's number and how long it
+# is remembered. What is done is done, whoever holds the lease by now; a last event never goes back.
+DONE = (
+    "local last = tonumber(redis.call('get', KEYS[1]) or -1) "
+    "redis.call('set', KEYS[1], math.max(last, tonumber(ARGV[3])), 'ex', ARGV[4]) "
+    "return redis.call('xack', KEYS[2], ARGV[1], ARGV[2])"
+)
+
 
 def work(event: dict[str, Any]) -> None:
     """Yours: ask a language model, write into a CRM, … It must take less time than the lease.
@@ -55,27 +71,35 @@ class Worker:
     """One of the workers of `group`, under a `name` that no other has."""
 
     def __init__(self, url: str, group: str, name: str, shards: int, lease: float) -> None:
-        self._redis: Any = redis.Redis.from_url(url, decode_responses=True)
+        self._redis: Any = connect(url)
         self._group = group
         self._name = name
         self._streams = [f"{STREAM}{shard}" for shard in range(shards)]
         self._lease = lease
         self._mine: list[str] = []
         self._shared_out = 0.0  # time.monotonic() of it
+        self._unsaved: dict[str, int] = {}  # the last events that were done and that Redis does not know of yet
         self.stopping = False
 
     def run(self) -> None:
-        """Works until `stopping`. A Redis that is down is waited for."""
+        """Works until `stopping`. Whatever Redis has is waited for."""
         while not self.stopping:
             try:
                 if not self._turn():
                     time.sleep(IDLE_SECONDS)
-            except (redis.ConnectionError, redis.TimeoutError) as problem:
-                print(f"# Redis: {problem}", flush=True)
-                time.sleep(1)
-                # What was under way is taken up again before anything newer.
-                self._mine, self._shared_out = [], 0.0
-        self._leave()
+            except redis.RedisError as problem:
+                self._begin_anew(problem)
+        with suppress(redis.RedisError):
+            self._leave()
+
+    def _begin_anew(self, problem: redis.RedisError) -> None:
+        """Shares out again at once, and so takes up again what was under way before anything newer."""
+        print(f"# Redis: {type(problem).__name__}: {problem}", flush=True)
+        self._mine, self._shared_out = [], 0.0
+        if "NOGROUP" not in str(problem):
+            # This may be a primary no more, and another has its name by now.
+            self._redis.connection_pool.disconnect()
+            time.sleep(1)
 
     def _turn(self) -> bool:
         """Whether there was anything to do."""
@@ -97,13 +121,14 @@ class Worker:
         return bool(entries)
 
     def _do(self, stream: str, entry_id: str, fields: dict[str, str]) -> None:
-        done = f"voicestt:done:{self._group}:{fields['id']}"
-        if not self._redis.exists(done):
+        session, _, number = fields["id"].rpartition("-")
+        sequence, last = int(number), f"voicestt:last:{self._group}:{stream}:{session}"
+        if sequence > self._unsaved.get(session, -1) and sequence > int(self._redis.get(last) or -1):
             work(json.loads(fields["event"]))
-        with self._redis.pipeline() as both:
-            both.set(done, 1, ex=REMEMBERED_SECONDS)
-            both.xack(stream, self._group, entry_id)
-            both.execute()
+            # If Redis is full or gone just now, this worker at least does not do it again.
+            self._unsaved[session] = sequence
+        self._redis.eval(DONE, 2, last, stream, self._group, entry_id, sequence, REMEMBERED_SECONDS)
+        self._unsaved.pop(session, None)
 
     def _take_over(self, stream: str) -> None:
         """First what a worker was given and has not finished: it is not at it, or it would have the lease."""
@@ -158,6 +183,13 @@ class Worker:
         for stream in list(self._mine):
             self._release(stream)
         self._redis.zrem(f"voicestt:workers:{self._group}", self._name)
+
+
+def connect(url: str) -> Any:
+    """A client that tries once: what it sent twice might skip events that nobody has seen."""
+    return redis.Redis.from_url(
+        url, decode_responses=True, protocol=2, socket_timeout=ANSWER_SECONDS, retry=Retry(NoBackoff(), 0)
+    )
 
 
 def main() -> None:
