@@ -4,9 +4,10 @@
     python redis_worker.py --shards 4 --name two     # on another machine, and as many as you like
 
 voicestt puts all events of a call into one of the streams `voicestt:events:0`, `…:1`, and on (REDIS_SHARDS of
-them), in order. So that they are also worked on in order, each stream has one worker at a time: whoever holds its
-lease. The workers share the streams out among themselves; when one dies its leases run out, and another goes on
-with what it was given and had not finished (XAUTOCLAIM) before anything newer.
+them), in order; in a Redis Cluster they are `voicestt:events:{0}`, and what goes with a stream is where it is. So
+that they are also worked on in order, each stream has one worker at a time: whoever holds its lease. The workers
+share the streams out among themselves; when one dies its leases run out, and another goes on with what it was
+given and had not finished (XAUTOCLAIM) before anything newer.
 
 An event is acknowledged (XACK) when its work is done. It can come twice: voicestt was not sure that Redis had it,
 or a worker died between the work and the acknowledgement. The events of a session are numbered and come in order:
@@ -19,21 +20,28 @@ group that somebody deleted is made anew and read from its beginning: what was d
 
 import argparse
 import json
+import re
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import redis
 from redis.backoff import NoBackoff
+from redis.cluster import ClusterNode, RedisCluster
+from redis.connection import parse_url
+from redis.exceptions import RedisClusterException
 from redis.retry import Retry
+from redis.sentinel import Sentinel
 
 STREAM = "voicestt:events:"
 REMEMBERED_SECONDS = 86_400
 AT_ONCE = 20
 IDLE_SECONDS = 0.1
 ANSWER_SECONDS = 10.0
+FAILURES = (redis.RedisError, RedisClusterException)
 
 # KEYS are a lease and its stream, ARGV[1] is the worker. TAKE is for whoever comes first, or had it already; the
 # others do something only for who holds the lease.
@@ -71,10 +79,12 @@ class Worker:
     """One of the workers of `group`, under a `name` that no other has."""
 
     def __init__(self, url: str, group: str, name: str, shards: int, lease: float) -> None:
-        self._redis: Any = connect(url)
+        self._url = url
+        self._redis: Any = None
         self._group = group
         self._name = name
-        self._streams = [f"{STREAM}{shard}" for shard in range(shards)]
+        tag = "{{{}}}" if "+cluster:" in url else "{}"
+        self._streams = [STREAM + tag.format(shard) for shard in range(shards)]
         self._lease = lease
         self._mine: list[str] = []
         self._shared_out = 0.0  # time.monotonic() of it
@@ -87,22 +97,28 @@ class Worker:
             try:
                 if not self._turn():
                     time.sleep(IDLE_SECONDS)
-            except redis.RedisError as problem:
-                self._begin_anew(problem)
-        with suppress(redis.RedisError):
-            self._leave()
+            except FAILURES as problem:
+                print(f"# Redis: {type(problem).__name__}: {problem}", flush=True)
+                # It shares out again, and so takes up what was under way before anything newer.
+                self._mine, self._shared_out = [], 0.0
+                if "NOGROUP" not in str(problem):
+                    # This may be a primary no more, and another has its name by now.
+                    self._disconnect()
+                    time.sleep(1)
+        if self._redis is not None:
+            with suppress(*FAILURES):
+                self._leave()
+        self._disconnect()
 
-    def _begin_anew(self, problem: redis.RedisError) -> None:
-        """Shares out again at once, and so takes up again what was under way before anything newer."""
-        print(f"# Redis: {type(problem).__name__}: {problem}", flush=True)
-        self._mine, self._shared_out = [], 0.0
-        if "NOGROUP" not in str(problem):
-            # This may be a primary no more, and another has its name by now.
-            self._redis.connection_pool.disconnect()
-            time.sleep(1)
+    def _disconnect(self) -> None:
+        client, self._redis = self._redis, None
+        if client is not None:
+            client.close()
 
     def _turn(self) -> bool:
         """Whether there was anything to do."""
+        if self._redis is None:
+            self._redis = connect(self._url)
         if time.monotonic() - self._shared_out > self._lease / 5:
             self._share_out()
         found = [self._do_all(stream, self._read(stream)) for stream in list(self._mine)]
@@ -186,10 +202,47 @@ class Worker:
 
 
 def connect(url: str) -> Any:
-    """A client that tries once: what it sent twice might skip events that nobody has seen."""
-    return redis.Redis.from_url(
-        url, decode_responses=True, protocol=2, socket_timeout=ANSWER_SECONDS, retry=Retry(NoBackoff(), 0)
+    """A client for a REDIS_URL. It tries once: what it sent twice might skip events that nobody has seen."""
+    options: dict[str, Any] = {"decode_responses": True, "protocol": 2, "socket_timeout": ANSWER_SECONDS}
+    parts = urlsplit(url)
+    scheme, _, kind = parts.scheme.partition("+")
+    login, at, names = parts.netloc.rpartition("@")
+    hosts = [urlsplit(f"//{name}") for name in names.split(",")]
+    of_one = f"{scheme}://{login}{at}{hosts[0].netloc}"
+    if kind == "cluster":
+        nodes = [ClusterNode(host.hostname, host.port or 6379) for host in hosts[1:]]
+        return RedisCluster.from_url(f"{of_one}?{parts.query}", startup_nodes=nodes, retry=once(), **options)
+    if kind == "sentinel":
+        _, service, *number = unquote(parts.path).split("/")
+        options |= parse_url(f"{of_one}/{''.join(number)}?{parts.query}")
+        return primary([(host.hostname, host.port or 26379) for host in hosts], service, options)
+    return redis.Redis.from_url(url, retry=once(), **options)
+
+
+def primary(sentinels: list[tuple[str | None, int]], service: str, options: dict[str, Any]) -> redis.Redis:
+    """A client of whoever these Sentinels name, by options of a URL."""
+    login = {name: options.pop(f"sentinel_{name}", None) for name in ("username", "password")}
+    for name in ("host", "port"):
+        options.pop(name, None)
+    options["ssl"] = options.pop("connection_class", None) is not None
+    tls = {name: value for name, value in options.items() if name.startswith("ssl")}
+    asked = Sentinel(
+        sentinels, sentinel_kwargs={**login, **tls, "socket_timeout": ANSWER_SECONDS, "retry": once()}
     )
+    client: redis.Redis = asked.master_for(service, retry=once(), **options)
+    return client
+
+
+def once() -> Retry:
+    """No other attempt."""
+    return Retry(NoBackoff(), 0)
+
+
+def plain(text: str) -> str:
+    """A name that can be part of a key."""
+    if not re.fullmatch(r"[\w.-]+", text):
+        raise ValueError
+    return text
 
 
 def main() -> None:
@@ -197,7 +250,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description="Works on the events of calls, from Redis Streams.")
     options.add_argument("--url", default="redis://127.0.0.1:6379/0", help="as voicestt's REDIS_URL")
     options.add_argument("--shards", type=int, default=4, help="as voicestt's REDIS_SHARDS")
-    options.add_argument("--group", default="workers", help="each group is given every event")
+    options.add_argument("--group", type=plain, default="workers", help="each group is given every event")
     options.add_argument("--name", required=True, help="of this worker, unlike all others of its group")
     options.add_argument("--lease", type=float, default=15.0, help="seconds after which a dead worker is replaced")
     chosen = options.parse_args()

@@ -49,13 +49,13 @@ async def delivering(server: RedisServer, outbox: MemoryOutbox) -> AsyncIterator
 class Workers:
     """Example workers, each a process that writes what it did into a file."""
 
-    def __init__(self, server: RedisServer, folder: Path) -> None:
-        self._server = server
+    def __init__(self, url: str, folder: Path) -> None:
+        self._url = url
         self._folder = folder
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str, lease: float = 2.0) -> None:
-        where = ["--url", self._server.url, "--shards", str(SHARDS), "--name", name, "--lease", str(lease)]
+        where = ["--url", self._url, "--shards", str(SHARDS), "--name", name, "--lease", str(lease)]
         with self._file(name).open("ab") as output:
             self._processes[name] = subprocess.Popen([sys.executable, str(PROGRAM), *where], stdout=output)
 
@@ -86,7 +86,7 @@ class Workers:
 @pytest.fixture
 def workers(redis: RedisServer, tmp_path: Path) -> Iterator[Workers]:
     with ExitStack() as stack:
-        made = Workers(redis, tmp_path)
+        made = Workers(redis.url, tmp_path)
         stack.callback(made.stop)
         yield made
 
