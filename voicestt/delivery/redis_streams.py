@@ -10,12 +10,16 @@ or, where a command of it could not be queued (OOM, READONLY, …), not at all. 
 the event, its replicas perhaps not yet, and one that dies then takes it along.
 """
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 from zlib import crc32
 
+from twisted.logger import Logger
+
 from voicestt.delivery.carrier import CannotDeliver, Failed, Outcome
 from voicestt.delivery.redis_servers import Servers, open_servers, redis_failures, stream_name, words_of
+from voicestt.delivery.redis_watch import RedisLook, RedisWatch
 from voicestt.delivery.worker import Worker
 from voicestt.events import event_id
 from voicestt.journal.port import Record
@@ -24,6 +28,7 @@ from voicestt.redis_address import RedisAddress, redis_address
 MOST: Final = 200
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 10.0
+WATCH_SECONDS: Final = 60.0
 
 
 def stream_of(call_sid: str, shards: int, *, in_cluster: bool = False) -> str:
@@ -38,8 +43,11 @@ class NotReplicated(Exception):
 class RedisStreams:
     """A Carrier to the Redis at `url`; each of the `shards` streams keeps about `maxlen` events.
 
-    An event has arrived when as many as `replicas` of the primary's replicas have it too.
+    An event has arrived when as many as `replicas` of the primary's replicas have it too. At the start, and every
+    `watch_seconds` while events arrive, Redis is asked what threatens them there.
     """
+
+    _log = Logger()
 
     advice: Final = "look at Redis' own log, and whether REDIS_URL is still right; delivery goes on by itself."
     at_once: Final = 1
@@ -54,6 +62,8 @@ class RedisStreams:
         maxlen: int,
         replicas: int = 0,
         answer_seconds: float = ANSWER_SECONDS,
+        watch_seconds: float = WATCH_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._address = redis_address(url)
         self.place = self._address.place
@@ -65,15 +75,22 @@ class RedisStreams:
         self._worker = Worker(reactor, "redis")
         self._servers: Servers | None = None
         self._answering: set[Any] = set()
+        streams = [stream_name(shard, in_cluster=self._in_cluster) for shard in range(shards)]
+        self._asks = RedisLook(streams, maxlen)
+        self._watch = RedisWatch(self.place, maxlen)
+        self._watch_seconds = watch_seconds
+        self._monotonic = monotonic
+        self._look_due = 0.0
 
     def start(self) -> None:
-        """Connects with the first event.
+        """Connects, without waiting for it.
 
         Raises:
             CannotDeliver: where the library is missing, or REDIS_URL has what it does not know.
         """
         self._servers = _servers(self._address, self._answer_seconds)
         self._worker.start()
+        self._look(self._servers)
 
     async def stop(self) -> None:
         """Ends the connections and the thread."""
@@ -88,7 +105,19 @@ class RedisStreams:
         """
         servers = self._servers
         assert servers is not None  # noqa: S101 - it was started
-        return await self._worker.do(lambda: self._add(servers, records))
+        outcomes = await self._worker.do(lambda: self._add(servers, records))
+        if None in outcomes and self._monotonic() >= self._look_due:
+            self._look(servers)
+        return outcomes
+
+    def _look(self, servers: Servers) -> None:
+        """Not waited for: what comes next in the thread waits for it."""
+        self._look_due = self._monotonic() + self._watch_seconds
+        looking = self._worker.do(lambda: self._asks(servers))
+        looking.addCallback(self._watch.saw)
+        looking.addErrback(
+            lambda failure: self._log.failure("A mistake in looking after {place}", failure, place=self.place)
+        )
 
     def _add(self, servers: Servers, records: Sequence[Record]) -> list[Outcome]:
         outcomes: list[Outcome] = [None] * len(records)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from voicestt.delivery.redis_servers import Servers, open_servers, redis_failures, stream_name, words_of
+from voicestt.delivery.redis_watch import eviction_risk
 from voicestt.gonogo.call_checks import ELSEWHERE
 from voicestt.gonogo.report import Found, Outcome, failed, ok, unseen
 from voicestt.gonogo.scene import Scene, Where
@@ -88,7 +89,7 @@ def _about(client: Any) -> dict[str, Any]:
 def judged_redis(about: dict[str, Any], replicas: int = 0) -> Found:
     """Whether the Redis that says this of itself (INFO) can keep streams, and has so many replicas."""
     version = str(about.get("redis_version", ""))
-    policy, limit = str(about.get("maxmemory_policy", "")), about.get("maxmemory")
+    policy = str(about.get("maxmemory_policy", ""))
     if not version:
         return ok(
             "it answers", "What it is was not to be seen (INFO): it should be 5.0 or later, and evict nothing."
@@ -105,10 +106,6 @@ def judged_redis(about: dict[str, Any], replicas: int = 0) -> Found:
             f"Redis {version} with {connected} replicas",
             f"REDIS_REPLICAS={replicas}: no event counts as delivered until so many have it.",
         )
-    if policy.startswith("allkeys") and limit != 0:
-        advice = (
-            "When its memory is full it throws whole streams away, with events that nobody has read: "
-            "CONFIG SET maxmemory-policy noeviction."
-        )
-        return ok(f"Redis {version}, maxmemory-policy {policy}", advice)
+    if risk := eviction_risk(about):
+        return ok(f"Redis {version}, maxmemory-policy {policy}", f"{risk} CONFIG SET maxmemory-policy noeviction.")
     return ok(f"Redis {version}, {policy or 'policy not to be seen'}")
