@@ -93,6 +93,22 @@ async def until_carried(carrier: RedisStreams, call: str) -> None:
 
 
 @on_reactor
+async def test_where_a_replica_must_confirm_only_calls_of_a_node_with_one_arrive(tmp_path: Path) -> None:
+    calls = [f"call{number}" for number in range(20)]
+    with cluster(tmp_path, with_replica=True) as servers:
+        followed = [call for call in calls if servers.primary_of(in_cluster(call)) is servers.primaries[0]]
+        async with streams(servers.url, replicas=1, answer_seconds=1.0) as carrier:
+            await until_carried(carrier, followed[0])
+            outcomes = await carry(carrier, *[record(call, 1) for call in calls])
+    for call, outcome in zip(calls, outcomes, strict=True):
+        if call in followed:
+            assert outcome is None
+        else:
+            assert outcome is not None
+            assert outcome.why.startswith("NotReplicated: 0 of 1 replicas")
+
+
+@on_reactor
 async def test_a_cluster_that_is_not_there_is_down_and_found_again(tmp_path: Path) -> None:
     async with streams(f"redis+cluster://127.0.0.1:{free_port()}") as carrier:
         failed = await failure(carrier)

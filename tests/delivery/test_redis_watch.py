@@ -84,6 +84,19 @@ async def test_a_group_that_trimming_outruns_is_warned_of_before_and_when_it_los
 
 
 @on_reactor
+async def test_a_group_is_warned_of_although_streams_may_not_be_read(redis: RedisServer, logged: Logged) -> None:
+    with redis.client() as client:
+        client.xgroup_create(stream_of("CAa", 1), "slow", id="0", mkstream=True)
+        rights = ("~voicestt:*", "+xadd", "+xinfo", "+ping", "+multi", "+exec")
+        client.execute_command("ACL", "SETUSER", "voice", "on", ">pw", *rights)
+    url = redis.url.replace("//", "//voice:pw@")
+    async with streams(url, shards=1, maxlen=MAXLEN, watch_seconds=0) as carrier:
+        await add(carrier, 1, 200)
+        await until(lambda: logged.matching("The consumer group slow will soon lose events of voicestt:events:0"))
+    assert len(logged.lines) == 1
+
+
+@on_reactor
 async def test_a_redis_that_may_not_be_asked_is_taken_as_it_is(redis: RedisServer, logged: Logged) -> None:
     with redis.client() as client:
         client.config_set("maxmemory", "100mb")

@@ -11,7 +11,7 @@ the event, its replicas perhaps not yet, and one that dies then takes it along.
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 from zlib import crc32
 
@@ -63,7 +63,6 @@ class RedisStreams:
         replicas: int = 0,
         answer_seconds: float = ANSWER_SECONDS,
         watch_seconds: float = WATCH_SECONDS,
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._address = redis_address(url)
         self.place = self._address.place
@@ -79,7 +78,6 @@ class RedisStreams:
         self._asks = RedisLook(streams, maxlen)
         self._watch = RedisWatch(self.place, maxlen)
         self._watch_seconds = watch_seconds
-        self._monotonic = monotonic
         self._look_due = 0.0
 
     def start(self) -> None:
@@ -106,13 +104,13 @@ class RedisStreams:
         servers = self._servers
         assert servers is not None  # noqa: S101 - it was started
         outcomes = await self._worker.do(lambda: self._add(servers, records))
-        if None in outcomes and self._monotonic() >= self._look_due:
+        if None in outcomes and time.monotonic() >= self._look_due:
             self._look(servers)
         return outcomes
 
     def _look(self, servers: Servers) -> None:
         """Not waited for: what comes next in the thread waits for it."""
-        self._look_due = self._monotonic() + self._watch_seconds
+        self._look_due = time.monotonic() + self._watch_seconds
         looking = self._worker.do(lambda: self._asks(servers))
         looking.addCallback(self._watch.saw)
         looking.addErrback(

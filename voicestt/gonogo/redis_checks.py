@@ -38,7 +38,7 @@ def _ask_redis(url: str, shards: int, replicas: int) -> Found:
     try:
         servers = open_servers(address, _SECONDS, _SECONDS)
     except (ValueError, TypeError):
-        return failed("REDIS_URL cannot be used", "It is redis://HOST:PORT/NUMBER, or rediss://… with TLS.")
+        return failed("REDIS_URL cannot be used", "See README, Redis Streams, for its forms and options.")
     in_cluster = address.kind == "cluster"
     streams = [stream_name(shard, in_cluster=in_cluster) for shard in range(shards)]
     try:
