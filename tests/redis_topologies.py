@@ -1,5 +1,7 @@
 """Several real redis-servers that belong together: a primary with replicas and a Sentinel, and a Redis Cluster."""
 
+import random
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +17,7 @@ from tests.redis_server import PATIENCE, RedisServer, free_port, program
 
 SERVICE = "calls"
 _SLOTS = 16_384
+_FIRST_PRIMARYS_KEY = "replicated1"
 _REPLICATES_AT_ONCE = ("--repl-diskless-sync-delay", "0")
 
 
@@ -65,11 +68,22 @@ def guarded(folder: Path, *, replicas: int = 1) -> Iterator[Guarded]:
         ]
         port = stack.enter_context(sentinel(_made(folder / "sentinel"), primary.port))
         all_of_them = Guarded(primary, others, port)
-        with primary.client() as client:
-            eventually(lambda: client.wait(replicas, 100) == replicas)
+        _await_replication(primary, others)
         with Redis(port=port, protocol=2, decode_responses=True) as client:
             eventually(lambda: len(client.sentinel_slaves(SERVICE)) == replicas)
         yield all_of_them
+
+
+def _await_replication(primary: RedisServer, replicas: Sequence[RedisServer], key: str = "replicated") -> None:
+    """Until each has what the primary was told: one that is `online` may be sent nothing for a second more."""
+    with primary.client() as client:
+        client.set(key, 1)
+    for replica in replicas:
+        with replica.client(single_connection_client=True) as client:
+            with suppress(RedisError):
+                # One of a cluster would name its primary.
+                client.readonly()
+            eventually(partial(client.exists, key))
 
 
 @contextmanager
@@ -82,8 +96,9 @@ def sentinel(folder: Path, primary: int, *more: str) -> Iterator[int]:
         f"dir {folder}",
         f"logfile {folder}/sentinel.log",
         f"sentinel monitor {SERVICE} 127.0.0.1 {primary} 1",
-        f"sentinel down-after-milliseconds {SERVICE} 500",
-        f"sentinel failover-timeout {SERVICE} 3000",
+        # On a busy machine a healthy server may be silent for a second, and would be replaced.
+        f"sentinel down-after-milliseconds {SERVICE} 3000",
+        f"sentinel failover-timeout {SERVICE} 10000",
         *more,
     ]
     file.write_text("\n".join(lines) + "\n", "utf-8")
@@ -120,7 +135,7 @@ class Cluster:
 def cluster(folder: Path, *, with_replica: bool = False) -> Iterator[Cluster]:
     """It runs, and every node says that it is well."""
     with ExitStack() as stack:
-        buses = [free_port() for _ in range(3 + with_replica)]
+        buses = [_bus_port() for _ in range(3 + with_replica)]
         nodes = [
             stack.enter_context(RedisServer(_made(folder / f"node{number}"), options=_of_a_cluster(bus)))
             for number, bus in enumerate(buses)
@@ -138,6 +153,15 @@ def cluster(folder: Path, *, with_replica: bool = False) -> Iterator[Cluster]:
         yield Cluster(primaries, nodes[3] if with_replica else None)
 
 
+def _bus_port() -> int:
+    """One that no connection has at its own end before the node listens on it."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
 def _first_slot(number: int) -> int:
     """Of one of three primaries."""
     return -(-number * _SLOTS // 3)
@@ -149,7 +173,7 @@ def _of_a_cluster(bus: int) -> Sequence[str]:
         "--cluster-enabled",
         "yes",
         "--cluster-node-timeout",
-        "1000",
+        "2000",
         "--cluster-require-full-coverage",
         "no",
     )
@@ -174,6 +198,7 @@ def _replicate(replica: RedisServer, primary: RedisServer) -> None:
     with replica.client() as client:
         client.execute_command("CLUSTER", "REPLICATE", name)
         eventually(lambda: client.info("replication")["master_link_status"] == "up")
+    _await_replication(primary, [replica], _FIRST_PRIMARYS_KEY)
 
 
 def _made(folder: Path) -> Path:
