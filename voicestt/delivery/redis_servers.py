@@ -13,6 +13,8 @@ from voicestt.redis_address import RedisAddress
 STREAM: Final = "voicestt:events:"
 _LONGEST_PROBLEM: Final = 200
 _SENTINEL_CLIENTS: Final = re.compile(r"(No master found for '[^']*') : .* - (\S+)")
+# A cluster and Sentinels name others than the address does.
+_WHERE: Final = re.compile(r"(?<=connecting to )\S+(?=:\d)|(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?!\w)")
 
 
 class Servers(Protocol):
@@ -68,10 +70,13 @@ def redis_failures() -> tuple[type[Exception], ...]:
 
 
 def words_of(problem: Exception, address: RedisAddress) -> str:
-    """A failure in words, without a secret and without what a caller said."""
+    """A failure in words, without a secret, without where a server is, and without what a caller said."""
     # The library puts the command before the error, and a command holds what a caller said.
     said = " ".join(str(problem).rpartition(" caused error: ")[2].split())
     said = _SENTINEL_CLIENTS.sub(r"\1: \2", said)
+    said = _WHERE.sub("…", said)
+    for host, _ in address.hosts:
+        said = re.sub(rf"(?<![\w.-]){re.escape(host)}(?![\w-])", "…", said)
     for secret in address.secrets:
         said = said.replace(secret, "…")
     return f"{type(problem).__name__}: {said}"[:_LONGEST_PROBLEM].rstrip(". ")
