@@ -19,7 +19,8 @@ from redis.retry import Retry
 PATIENCE = 20.0
 
 
-def _program() -> str:
+def program() -> str:
+    """redis-server, which is a Sentinel too."""
     found = shutil.which("redis-server")
     if found is None:
         raise AssertionError("redis-server is missing, which this test needs: apt-get install redis-server")
@@ -96,7 +97,7 @@ class RedisServer:
         keeping = ["--appendonly", "yes", "--appendfsync", "always"] if self._keeps else ["--appendonly", "no"]
         where = ["--bind", "127.0.0.1", "--port", str(self.port), "--unixsocket", str(self.socket)]
         files = ["--dir", str(self._folder), "--logfile", "redis.log", "--save", ""]
-        self._process = subprocess.Popen([_program(), *where, *files, *keeping, *self._options])
+        self._process = subprocess.Popen([program(), *where, *files, *keeping, *self._options])
         self._await_answer()
         return self
 

@@ -438,7 +438,8 @@ class Settings:
         "REDIS_URL",
         None,
         read.redis_url,
-        "A Redis (extra `redis`) that each event is added to, in the streams `voicestt:events:0`, `…:1`, and on.",
+        "A Redis (extra `redis`) that each event is added to, in the streams `voicestt:events:0`, `…:1`, and on: "
+        "`redis://`, `redis+sentinel://` or `redis+cluster://`.",
         secret=True,
     )
     redis_shards: int = _from(
@@ -449,6 +450,13 @@ class Settings:
         "100000",
         read.number(100, 100_000_000),
         "Redis forgets the oldest events of a stream beyond about so many.",
+    )
+    redis_replicas: int = _from(
+        "REDIS_REPLICAS",
+        "0",
+        read.number(0, 9),
+        "An event counts as delivered only when so many replicas have it too (WAIT): a primary that dies takes "
+        "none along.",
     )
     redis_partials: bool = _from("REDIS_PARTIALS", "true", read.flag, "Partials are added to the streams too.")
     events_token: str | None = _from(

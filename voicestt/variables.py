@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from voicestt.redis_address import redis_address
+
 N = TypeVar("N", int, float)
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -223,9 +225,8 @@ def journal_url(text: str) -> str:
 
 
 def redis_url(text: str) -> str:
-    """A Redis by URL, `redis://` or, with TLS, `rediss://`."""
-    if not _is_address(text, "redis", "rediss"):
-        raise ValueError("is not redis://HOST:PORT/0 or rediss://…")
+    """A Redis by URL: a server, what Sentinel names, or a cluster; see `voicestt.redis_address`."""
+    redis_address(text)
     return text
 
 

@@ -48,6 +48,7 @@ async def failure(carrier: RedisStreams, sequence: int = 1) -> Failed:
     assert outcome is not None
     assert "caller said" not in outcome.why
     assert "secret" not in outcome.why
+    assert "127.0.0.1" not in outcome.why
     return outcome
 
 

@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -48,13 +49,13 @@ async def delivering(server: RedisServer, outbox: MemoryOutbox) -> AsyncIterator
 class Workers:
     """Example workers, each a process that writes what it did into a file."""
 
-    def __init__(self, server: RedisServer, folder: Path) -> None:
-        self._server = server
+    def __init__(self, url: str, folder: Path) -> None:
+        self._url = url
         self._folder = folder
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str, lease: float = 2.0) -> None:
-        where = ["--url", self._server.url, "--shards", str(SHARDS), "--name", name, "--lease", str(lease)]
+        where = ["--url", self._url, "--shards", str(SHARDS), "--name", name, "--lease", str(lease)]
         with self._file(name).open("ab") as output:
             self._processes[name] = subprocess.Popen([sys.executable, str(PROGRAM), *where], stdout=output)
 
@@ -73,6 +74,11 @@ class Workers:
         whole = [line for line in lines if line.endswith("\n") and not line.startswith("#")]
         return [json.loads(line)["id"] for line in whole]
 
+    def said(self, name: str, words: str) -> bool:
+        """Whether a worker complained of Redis in these words."""
+        lines = self._file(name).read_text("utf-8").splitlines()
+        return any(line.startswith("#") and words in line for line in lines)
+
     def _file(self, name: str) -> Path:
         return self._folder / f"{name}.txt"
 
@@ -80,7 +86,7 @@ class Workers:
 @pytest.fixture
 def workers(redis: RedisServer, tmp_path: Path) -> Iterator[Workers]:
     with ExitStack() as stack:
-        made = Workers(redis, tmp_path)
+        made = Workers(redis.url, tmp_path)
         stack.callback(made.stop)
         yield made
 
@@ -191,6 +197,111 @@ async def test_what_voicestt_sends_twice_is_done_once(
         workers.start("one")
         await until(lambda: set(workers.done("one")) == all_of(2))
     assert by_call(workers.done("one")) == expected(2)
+
+
+Fault = tuple[Callable[[RedisServer], object], Callable[[RedisServer], object], str]
+
+
+def asks(*command: str) -> Callable[[RedisServer], object]:
+    def ask(server: RedisServer) -> None:
+        with server.client() as client:
+            client.execute_command(*command)
+
+    return ask
+
+
+def nothing(_server: RedisServer) -> None:
+    pass
+
+
+def destroy_the_groups(server: RedisServer) -> None:
+    with server.client() as client:
+        for name in client.keys("voicestt:events:*"):
+            client.xgroup_destroy(name, "workers")
+
+
+FAULTS: dict[str, Fault] = {
+    # Nothing need be said of it: one that has just lost its lease makes the groups anyway.
+    "its groups are destroyed": (destroy_the_groups, nothing, ""),
+    "it is full": (
+        asks("CONFIG", "SET", "maxmemory", "1kb"),
+        asks("CONFIG", "SET", "maxmemory", "0"),
+        "OutOfMemory",
+    ),
+    "it is a replica": (asks("REPLICAOF", "127.0.0.1", "1"), asks("REPLICAOF", "NO", "ONE"), "ReadOnlyError"),
+    "it is started again": (RedisServer.stop, RedisServer.start, "ConnectionError"),
+    "it is killed": (RedisServer.kill, RedisServer.start, "ConnectionError"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@on_reactor
+async def test_a_worker_does_everything_once_and_in_order_although_redis_fails(
+    redis: RedisServer, workers: Workers, fault: str
+) -> None:
+    breaks, heals, words = FAULTS[fault]
+    outbox = MemoryOutbox(time.time, [ALL])
+    async with delivering(redis, outbox) as deliverer:
+        workers.start("one")
+        write(outbox, deliverer, 50)
+        await until(lambda: len(workers.done("one")) > 100)
+        breaks(redis)
+        write(outbox, deliverer, 10)
+        await until(lambda: not words or workers.said("one", words))
+        heals(redis)
+        write(outbox, deliverer, 10)
+        await until(lambda: set(workers.done("one")) == all_of(70))
+    assert by_call(workers.done("one")) == expected(70)
+
+
+def have_done(workers: Workers, count: int) -> bool:
+    return set(workers.done("one")) == all_of(count)
+
+
+@on_reactor
+async def test_a_worker_goes_on_with_what_comes_after_a_stream_was_deleted(
+    redis: RedisServer, workers: Workers
+) -> None:
+    outbox = MemoryOutbox(time.time, [ALL])
+    async with delivering(redis, outbox) as deliverer:
+        workers.start("one")
+        for count in (10, 20):
+            write(outbox, deliverer, 10)
+            await until(partial(have_done, workers, count))
+            with redis.client() as client:
+                client.delete(*client.keys("voicestt:events:*"))
+                # It makes them anew, whether it has found it out by reading or by having lost its lease.
+                await until(lambda: len(client.keys("voicestt:events:*")) == SHARDS)
+        write(outbox, deliverer, 10)
+        await until(lambda: set(workers.done("one")) == all_of(30))
+    assert by_call(workers.done("one")) == expected(30)
+
+
+@on_reactor
+async def test_of_each_session_only_its_last_event_is_remembered_and_for_a_day(
+    redis: RedisServer, workers: Workers
+) -> None:
+    outbox = MemoryOutbox(time.time, [ALL])
+    async with delivering(redis, outbox) as deliverer:
+        write(outbox, deliverer, 30)
+        workers.start("one")
+        await until(lambda: set(workers.done("one")) == all_of(30))
+        workers.stop()
+    with redis.client(decode_responses=True) as client:
+        last = {name.rpartition(":")[2]: client.get(name) for name in client.keys("voicestt:last:*")}
+        assert all(0 < client.ttl(name) <= 86_400 for name in client.keys("voicestt:last:*"))
+        others = [name for name in client.keys("*") if not name.startswith(("voicestt:last:", "voicestt:events:"))]
+    assert last == {f"call{call}": "30" for call in range(CALLS)}
+    assert others == []
+
+
+@on_reactor
+async def test_a_worker_is_stopped_although_redis_is_gone(redis: RedisServer, workers: Workers) -> None:
+    workers.start("one")
+    await until(lambda: leases(redis))
+    redis.kill()
+    await until(lambda: workers.said("one", "ConnectionError"))
+    assert workers.signal("one", signal.SIGTERM) == 0
 
 
 def leases(server: RedisServer) -> list[str]:

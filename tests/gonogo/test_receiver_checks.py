@@ -1,6 +1,7 @@
 """The receivers of the settings: a real redis-server, and sockets with and without TLS."""
 
 import contextlib
+import re
 import socket
 import ssl
 import sys
@@ -17,8 +18,10 @@ from tests.gonogo.faulty_proxy import Fault, answer, faulty_proxy
 from tests.gonogo.scenes import findings_of, scene
 from tests.recognisers.on_reactor import on_reactor, reactor
 from tests.redis_server import RedisServer
+from tests.redis_topologies import SERVICE, cluster, guarded
 from voicestt.demo.services import free_port
-from voicestt.gonogo.receiver_checks import delivery_check, judged_redis, receiver_checks, unencrypted
+from voicestt.gonogo.receiver_checks import delivery_check, receiver_checks, unencrypted
+from voicestt.gonogo.redis_checks import judged_redis
 from voicestt.gonogo.report import Finding, Outcome, as_json
 from voicestt.gonogo.scene import Where
 
@@ -32,8 +35,9 @@ async def webhook(folder: Path, url: str, where: Where = Where.STARTED) -> Findi
     return (await findings_of(checks[:1]))["webhook.reached"]
 
 
-async def redis(folder: Path, url: str, where: Where = Where.STARTED) -> Finding:
-    return (await findings_of(receiver_checks(scene(folder, where, REDIS_URL=url))[1:]))["redis.answers"]
+async def redis(folder: Path, url: str, where: Where = Where.STARTED, **variables: str) -> Finding:
+    here = scene(folder, where, REDIS_URL=url, **variables)
+    return (await findings_of(receiver_checks(here)[1:]))["redis.answers"]
 
 
 class Seen(Protocol):
@@ -171,6 +175,36 @@ async def test_a_user_who_may_not_ask_for_info_is_enough(tmp_path: Path) -> None
             )
         finding = await redis(tmp_path, f"redis://voice:pw@127.0.0.1:{server.port}/0")
     assert (finding.outcome, finding.figure) == (OK, "it answers")
+
+
+@on_reactor
+async def test_the_primary_that_sentinel_names_is_asked_and_its_replicas_are_counted(tmp_path: Path) -> None:
+    with guarded(tmp_path) as servers:
+        url = servers.url()
+        well = await redis(tmp_path, url)
+        enough = await redis(tmp_path, url, REDIS_REPLICAS="1")
+        too_few = await redis(tmp_path, url, REDIS_REPLICAS="2")
+        unknown = await redis(tmp_path, url.replace(SERVICE, "nobody"))
+    assert (well.outcome, enough.outcome) == (OK, OK)
+    assert well.figure.endswith(", noeviction")
+    assert (too_few.outcome, too_few.figure.endswith("with 1 replicas")) == (FAILED, True)
+    assert (unknown.outcome, "No master found for 'nobody'" in unknown.figure) == (FAILED, True)
+
+
+@on_reactor
+async def test_each_server_of_a_cluster_that_keeps_streams_is_asked(tmp_path: Path) -> None:
+    with cluster(tmp_path) as servers:
+        well = await redis(tmp_path, servers.url)
+        with servers.primary_of("{3}").client() as client:
+            client.config_set("maxmemory", "100mb")
+            client.config_set("maxmemory-policy", "allkeys-lru")
+        evicting = await redis(tmp_path, servers.url)
+        servers.primary_of("{1}").kill()
+        gone = await redis(tmp_path, servers.url)
+    assert well.outcome is OK
+    assert re.fullmatch(r"[23] servers with streams: Redis [\d.]+, noeviction", well.figure)
+    assert (evicting.outcome, "maxmemory-policy noeviction" in evicting.advice) == (OK, True)
+    assert gone.outcome is FAILED
 
 
 @on_reactor

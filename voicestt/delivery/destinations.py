@@ -52,4 +52,10 @@ def _webhook(reactor: Any, settings: Settings) -> Webhook:
 
 def _redis(reactor: Any, settings: Settings) -> RedisStreams:
     assert settings.redis_url is not None  # noqa: S101 - it is a destination
-    return RedisStreams(reactor, settings.redis_url, shards=settings.redis_shards, maxlen=settings.redis_maxlen)
+    return RedisStreams(
+        reactor,
+        settings.redis_url,
+        shards=settings.redis_shards,
+        maxlen=settings.redis_maxlen,
+        replicas=settings.redis_replicas,
+    )

@@ -1,112 +1,190 @@
 """Events to Redis Streams, for workers elsewhere that read them in consumer groups.
 
 Each event is added to a stream `voicestt:events:N`, where N is the CRC-32 of the CallSid modulo the number of
-shards: all events of a call are in one stream, in order. An entry has the fields `id`, `type`, `call_sid` and
-`event`, the JSON. An event may be there twice, with the same `id`: when Redis failed at a moment at which nobody
-knows whether it had taken it.
+shards: all events of a call are in one stream, in order. In a Redis Cluster its name is `voicestt:events:{N}`. An
+entry has the fields `id`, `type`, `call_sid` and `event`, the JSON. An event may be there twice, with the same
+`id`: when Redis failed at a moment at which nobody knows whether it had taken it.
 
 Source: Redis, "XADD" (the trimming with `MAXLEN ~`), "Transactions": what a transaction queues is done as a whole,
-or, where a command of it could not be queued (OOM, READONLY, …), not at all.
+or, where a command of it could not be queued (OOM, READONLY, …), not at all. "WAIT": a primary that answers has
+the event, its replicas perhaps not yet, and one that dies then takes it along.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
 from zlib import crc32
 
+from twisted.logger import Logger
+
 from voicestt.delivery.carrier import CannotDeliver, Failed, Outcome
+from voicestt.delivery.redis_servers import Servers, open_servers, redis_failures, stream_name, words_of
+from voicestt.delivery.redis_watch import RedisLook, RedisWatch
 from voicestt.delivery.worker import Worker
 from voicestt.events import event_id
 from voicestt.journal.port import Record
+from voicestt.redis_address import RedisAddress, redis_address
 
-STREAM: Final = "voicestt:events:"
 MOST: Final = 200
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 10.0
-_PORT: Final = 6379
-_LONGEST_PROBLEM: Final = 200
+WATCH_SECONDS: Final = 60.0
 
 
-def stream_of(call_sid: str, shards: int) -> str:
+def stream_of(call_sid: str, shards: int, *, in_cluster: bool = False) -> str:
     """The stream that all events of a call are in."""
-    return f"{STREAM}{crc32(call_sid.encode()) % shards}"
+    return stream_name(crc32(call_sid.encode()) % shards, in_cluster=in_cluster)
+
+
+class NotReplicated(Exception):
+    """The primary has the events, and not enough of its replicas have confirmed that they have them too."""
 
 
 class RedisStreams:
-    """A Carrier to the Redis at `url`; each of the `shards` streams keeps about `maxlen` events."""
+    """A Carrier to the Redis at `url`; each of the `shards` streams keeps about `maxlen` events.
+
+    An event has arrived when as many as `replicas` of the primary's replicas have it too. At the start, and every
+    `watch_seconds` while events arrive, Redis is asked what threatens them there.
+    """
+
+    _log = Logger()
 
     advice: Final = "look at Redis' own log, and whether REDIS_URL is still right; delivery goes on by itself."
     at_once: Final = 1
     most: Final = MOST
 
     def __init__(
-        self, reactor: Any, url: str, *, shards: int, maxlen: int, answer_seconds: float = ANSWER_SECONDS
+        self,
+        reactor: Any,
+        url: str,
+        *,
+        shards: int,
+        maxlen: int,
+        replicas: int = 0,
+        answer_seconds: float = ANSWER_SECONDS,
+        watch_seconds: float = WATCH_SECONDS,
     ) -> None:
-        parts = urlsplit(url)
-        self.place = f"Redis at {parts.hostname}:{parts.port or _PORT}"
-        self._url = url
-        self._password = unquote(parts.password or "")
+        self._address = redis_address(url)
+        self.place = self._address.place
+        self._in_cluster = self._address.kind == "cluster"
         self._shards = shards
         self._maxlen = maxlen
+        self._replicas = replicas
         self._answer_seconds = answer_seconds
         self._worker = Worker(reactor, "redis")
-        self._client: Any = None
-        self._answers = False
+        self._servers: Servers | None = None
+        self._answering: set[Any] = set()
+        streams = [stream_name(shard, in_cluster=self._in_cluster) for shard in range(shards)]
+        self._asks = RedisLook(streams, maxlen)
+        self._watch = RedisWatch(self.place, maxlen)
+        self._watch_seconds = watch_seconds
+        self._look_due = 0.0
 
     def start(self) -> None:
-        """Connects with the first event.
+        """Connects, without waiting for it.
 
         Raises:
             CannotDeliver: where the library is missing, or REDIS_URL has what it does not know.
         """
-        self._client = _client(self._url, self._answer_seconds)
+        self._servers = _servers(self._address, self._answer_seconds)
         self._worker.start()
+        self._look(self._servers)
 
     async def stop(self) -> None:
-        """Ends the connection and the thread."""
-        if self._client is not None:
+        """Ends the connections and the thread."""
+        if self._servers is not None:
             # Not waited for by itself: who gives up waiting has said what is to be done all the same.
-            self._worker.do(self._client.close)
+            self._worker.do(self._servers.close)
         await self._worker.stop()
 
     async def carry(self, records: Sequence[Record]) -> Sequence[Outcome]:
-        """Adds the events in one transaction, see `voicestt.delivery.carrier.Carrier`."""
-        return await self._worker.do(lambda: self._add(records))
+        """Adds the events in one transaction, or one for each stream in a cluster, see
+        `voicestt.delivery.carrier.Carrier`.
+        """
+        servers = self._servers
+        assert servers is not None  # noqa: S101 - it was started
+        outcomes = await self._worker.do(lambda: self._add(servers, records))
+        if None in outcomes and time.monotonic() >= self._look_due:
+            self._look(servers)
+        return outcomes
 
-    def _add(self, records: Sequence[Record]) -> list[Outcome]:
-        from redis import RedisError  # noqa: PLC0415 - an extra
+    def _look(self, servers: Servers) -> None:
+        """Not waited for: what comes next in the thread waits for it."""
+        self._look_due = time.monotonic() + self._watch_seconds
+        looking = self._worker.do(lambda: self._asks(servers))
+        looking.addCallback(self._watch.saw)
+        looking.addErrback(
+            lambda failure: self._log.failure("A mistake in looking after {place}", failure, place=self.place)
+        )
 
+    def _add(self, servers: Servers, records: Sequence[Record]) -> list[Outcome]:
+        outcomes: list[Outcome] = [None] * len(records)
+        failed: dict[Any, Failed] = {}
+        for numbers in self._transactions(records):
+            whole = next((failure for failure in failed.values() if failure.is_whole), None)
+            some = [records[number] for number in numbers]
+            found = [whole] * len(some) if whole else self._add_some(servers, some, failed)
+            for number, outcome in zip(numbers, found, strict=True):
+                outcomes[number] = outcome
+        return outcomes
+
+    def _transactions(self, records: Sequence[Record]) -> Iterable[Sequence[int]]:
+        """Which of them go together: a transaction of a cluster is of one stream."""
+        if not self._in_cluster:
+            return [range(len(records))]
+        streams: dict[str, list[int]] = {}
+        for number, record in enumerate(records):
+            streams.setdefault(self._stream(record), []).append(number)
+        return streams.values()
+
+    def _add_some(self, servers: Servers, records: Sequence[Record], failed: dict[Any, Failed]) -> list[Outcome]:
+        server = None
+        failures: tuple[type[Exception], ...] = (*redis_failures(), NotReplicated)
         try:
-            results = self._execute(records)
-        except (RedisError, OSError) as problem:
-            self._drop_connections()
-            return [Failed(self._words(problem), is_whole=True)] * len(records)
+            server = servers.of(self._stream(records[0]))
+            if server in failed:
+                # It is not waited for once more for each of its streams.
+                return [failed[server]] * len(records)
+            results = self._execute(server, records)
+        except failures as problem:
+            failure = failed[server] = self._dropped(servers, problem)
+            return [failure] * len(records)
         return [Failed(self._words(each)) if isinstance(each, Exception) else None for each in results]
 
-    def _execute(self, records: Sequence[Record]) -> list[Any]:
-        if not self._answers:
+    def _execute(self, server: Any, records: Sequence[Record]) -> list[Any]:
+        if server not in self._answering:
             # A Redis that hangs does what it was sent when it wakes up: that shall not be the same many times.
-            self._client.ping()
-            self._answers = True
-        transaction = self._client.pipeline(transaction=True)
+            server.ping()
+            self._answering.add(server)
+        transaction = server.pipeline(transaction=True)
         for record in records:
-            transaction.xadd(
-                stream_of(record.call_sid, self._shards), _fields(record), maxlen=self._maxlen, approximate=True
-            )
+            transaction.xadd(self._stream(record), _fields(record), maxlen=self._maxlen, approximate=True)
         results: list[Any] = transaction.execute(raise_on_error=False)
+        if self._replicas:
+            self._await_replicas(server)
         return results
 
-    def _drop_connections(self) -> None:
-        """Connects anew for the next events: this may be a primary no more, and another has its name."""
-        self._answers = False
-        self._client.connection_pool.disconnect()
+    def _await_replicas(self, server: Any) -> None:
+        # On the connection that the events went by, which is the only one there is.
+        confirmed = server.wait(self._replicas, int(self._answer_seconds * 500))
+        if confirmed < self._replicas:
+            raise NotReplicated(
+                f"{confirmed} of {self._replicas} replicas (REDIS_REPLICAS) have confirmed the events"
+            )
+
+    def _dropped(self, servers: Servers, problem: Exception) -> Failed:
+        """What a failure is, its connections being dropped."""
+        from redis.exceptions import ClusterDownError  # noqa: PLC0415 - an extra
+
+        self._answering.clear()
+        others_go_on = servers.drop_connections() and not isinstance(problem, ClusterDownError)
+        return Failed(self._words(problem), is_whole=not others_go_on)
+
+    def _stream(self, record: Record) -> str:
+        return stream_of(record.call_sid, self._shards, in_cluster=self._in_cluster)
 
     def _words(self, problem: Exception) -> str:
-        # The library puts the command before the error, and a command holds what a caller said.
-        said = str(problem).rpartition(" caused error: ")[2]
-        if self._password:
-            said = said.replace(self._password, "…")
-        return f"{type(problem).__name__}: {said}"[:_LONGEST_PROBLEM].rstrip(". ")
+        return words_of(problem, self._address)
 
 
 def _fields(record: Record) -> dict[str, str | bytes]:
@@ -118,29 +196,7 @@ def _fields(record: Record) -> dict[str, str | bytes]:
     }
 
 
-def open_client(url: str, connect_seconds: float, answer_seconds: float) -> Any:
-    """A client of the library `redis` that tries once; it connects when it is asked for something.
-
-    Raises:
-        ImportError: where the library is not installed.
-        RedisError, ValueError, TypeError: for a `url` that it cannot use; the words may hold parts of it.
-    """
-    from redis import Redis  # noqa: PLC0415 - an extra
-    from redis.backoff import NoBackoff  # noqa: PLC0415
-    from redis.retry import Retry  # noqa: PLC0415
-
-    return Redis.from_url(
-        url,
-        # RESP 2: any Redis that has streams speaks it.
-        protocol=2,
-        socket_connect_timeout=connect_seconds,
-        socket_timeout=answer_seconds,
-        # The deliverer tries again, and knows what for.
-        retry=Retry(NoBackoff(), 0),
-    )
-
-
-def _client(url: str, answer_seconds: float) -> Any:
+def _servers(address: RedisAddress, answer_seconds: float) -> Servers:
     try:
         from redis import RedisError  # noqa: PLC0415 - an extra
     except ImportError:
@@ -148,13 +204,11 @@ def _client(url: str, answer_seconds: float) -> Any:
             "REDIS_URL needs a library that is not installed: pip install 'voicestt[redis]'"
         ) from None
     try:
-        client = open_client(url, CONNECT_SECONDS, answer_seconds)
-        pool = client.connection_pool
-        pool.connection_class(**pool.connection_kwargs)
+        return open_servers(address, CONNECT_SECONDS, answer_seconds)
     except (RedisError, ValueError, TypeError):
         # Its words may hold parts of the URL.
         raise CannotDeliver(
-            "REDIS_URL has something that the library `redis` does not know: it is redis://HOST:PORT/NUMBER, or "
-            "rediss://… with TLS, with options that the library documents for Redis.from_url"
+            "REDIS_URL has something that the library `redis` does not know: it is redis://HOST:PORT/NUMBER, "
+            "redis+sentinel://HOST:PORT/SERVICE/NUMBER, redis+cluster://HOST:PORT, or rediss… with TLS, with "
+            "options that the library documents for Redis.from_url"
         ) from None
-    return client

@@ -2,15 +2,14 @@
 
 import socket
 import time
-from contextlib import closing
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from voicestt.delivery.destinations import REDIS, WEBHOOK
-from voicestt.delivery.redis_streams import STREAM, open_client
 from voicestt.gonogo.application_checks import Health, health_of
 from voicestt.gonogo.call_checks import ELSEWHERE, STAYS
 from voicestt.gonogo.examination import Check
+from voicestt.gonogo.redis_checks import redis_found
 from voicestt.gonogo.report import Found, failed, ok, unseen
 from voicestt.gonogo.scene import Scene, Where
 from voicestt.gonogo.settings_checks import READ
@@ -20,15 +19,13 @@ from voicestt.variables import is_loopback
 _SECONDS = 5.0
 _FEWEST_DAYS = 7
 _DELIVERY_SECONDS, _LOOK_SECONDS = 10.0, 0.5
-_OLDEST_REDIS = 5
-_LONGEST = 160
 
 
 def receiver_checks(scene: Scene) -> list[Check]:
     """Without a server."""
     return [
         Check("webhook.reached", "the webhook's receiver can be reached", lambda: _webhook(scene), (READ,)),
-        Check("redis.answers", "Redis takes streams", lambda: _redis(scene), (READ,)),
+        Check("redis.answers", "Redis takes streams", lambda: redis_found(scene), (READ,)),
     ]
 
 
@@ -70,79 +67,6 @@ def _knock(host: str, port: int, is_tls: bool) -> Any:
         return certificate_of(host, port, _SECONDS)
     socket.create_connection((host, port), timeout=_SECONDS).close()
     return None
-
-
-async def _redis(scene: Scene) -> Found:
-    url = scene.settings.redis_url
-    if url is None:
-        return ok("there is none: REDIS_URL is not set")
-    if scene.where is Where.PUBLIC:
-        return unseen("not seen from outside", ELSEWHERE)
-    try:
-        return await in_thread(scene.reactor, lambda: _ask_redis(url))
-    except ImportError:
-        return failed("its library is not installed", "pip install 'voicestt[redis]'")
-
-
-def _ask_redis(url: str) -> Found:
-    from redis import RedisError  # noqa: PLC0415 - an extra
-
-    try:
-        client = open_client(url, _SECONDS, _SECONDS)
-        with closing(client):
-            client.ping()
-            kind: Any = client.type(f"{STREAM}0")
-            about: Any = _about(client)
-    except (RedisError, OSError) as problem:
-        advice = "Is Redis running, and reachable from this machine? Is the password in REDIS_URL right?"
-        return failed(_without_password(url, problem), advice)
-    except (ValueError, TypeError):
-        return failed("REDIS_URL cannot be used", "It is redis://HOST:PORT/NUMBER, or rediss://… with TLS.")
-    if kind not in {b"none", b"stream"}:
-        return failed(
-            f"{STREAM}0 is a {kind.decode()}", "Something else uses that name: give REDIS_URL another /NUMBER."
-        )
-    return judged_redis(about)
-
-
-def _about(client: Any) -> dict[str, Any]:
-    """What INFO says; nothing, where a user may not ask for it."""
-    from redis import ResponseError  # noqa: PLC0415 - an extra
-
-    try:
-        about: dict[str, Any] = client.info()
-    except ResponseError:
-        return {}
-    return about
-
-
-def judged_redis(about: dict[str, Any]) -> Found:
-    """Whether the Redis that says this of itself (INFO) can keep streams."""
-    version = str(about.get("redis_version", ""))
-    policy, limit = str(about.get("maxmemory_policy", "")), about.get("maxmemory")
-    if not version:
-        return ok(
-            "it answers", "What it is was not to be seen (INFO): it should be 5.0 or later, and evict nothing."
-        )
-    if version.partition(".")[0].isdecimal() and int(version.partition(".")[0]) < _OLDEST_REDIS:
-        return failed(f"Redis {version}", "It has no streams: they came with 5.0.")
-    if about.get("role") == "slave":
-        return failed(
-            f"Redis {version}, a replica", "It can only be read: REDIS_URL must name the one it follows."
-        )
-    if policy.startswith("allkeys") and limit != 0:
-        advice = (
-            "When its memory is full it throws whole streams away, with events that nobody has read: "
-            "CONFIG SET maxmemory-policy noeviction."
-        )
-        return ok(f"Redis {version}, maxmemory-policy {policy}", advice)
-    return ok(f"Redis {version}, {policy or 'policy not to be seen'}")
-
-
-def _without_password(url: str, problem: Exception) -> str:
-    password = unquote(urlsplit(url).password or "")
-    words = " ".join(str(problem).split())
-    return f"{type(problem).__name__}: {words.replace(password, '…') if password else words}"[:_LONGEST]
 
 
 async def _arrives(scene: Scene) -> Found:
