@@ -266,6 +266,22 @@ def test_several_auth_tokens_are_separated_by_commas() -> None:
         Settings.from_environment({**environ, "TWILIO_AUTH_TOKEN": ",,"})
 
 
+def test_the_webhook_s_types_are_named_once_and_in_order() -> None:
+    assert settings_of().events_webhook_types == ()
+    assert settings_of(EVENTS_WEBHOOK_TYPES=" Final, call_started,,final").events_webhook_types == (
+        "call_started",
+        "final",
+    )
+
+
+@pytest.mark.parametrize(
+    ("types", "named"), [("final,finals", "names 'finals'"), ("*", "names '*'"), (",", "names none")]
+)
+def test_a_type_that_does_not_exist_is_refused_in_words(types: str, named: str) -> None:
+    problem = problem_with(EVENTS_WEBHOOK_TYPES=types)
+    assert problem.startswith(f"EVENTS_WEBHOOK_TYPES {named}; there are: call_started, partial, final, ")
+
+
 def test_a_host_keeps_its_capitals_and_a_path_is_refused_in_words() -> None:
     environ = {"PUBLIC_HOST": "https://Voice.Example.com/", "TWILIO_AUTH_TOKEN": "t"}
     assert Settings.from_environment(environ).public_host == "Voice.Example.com"

@@ -6,6 +6,7 @@ from typing import Any
 
 from voicestt import variables as read
 from voicestt.credentials import Credentials, read_credentials
+from voicestt.events import TYPES
 from voicestt.variables import Variable
 
 
@@ -414,6 +415,13 @@ class Settings:
     )
     events_webhook_partials: bool = _from(
         "EVENTS_WEBHOOK_PARTIALS", "false", read.flag, "Partials are POSTed too."
+    )
+    events_webhook_types: tuple[str, ...] = _from(
+        "EVENTS_WEBHOOK_TYPES",
+        "",
+        read.some_of(*TYPES),
+        "The types of events that are POSTed, separated by commas (`final,call_ended`); `partial` among them is "
+        "EVENTS_WEBHOOK_PARTIALS=true. Not set: all but partials. What waits already is still delivered.",
     )
     events_webhook_hours: float = _from(
         "EVENTS_WEBHOOK_HOURS",

@@ -174,6 +174,20 @@ def several(text: str) -> tuple[str, ...]:
     return tuple(part for each in text.split(",") if (part := each.strip()))
 
 
+def some_of(*words: str) -> Callable[[str], tuple[str, ...]]:
+    """A reader of some of `words`, separated by commas; they come in the order of `words`, each once."""
+
+    def read(text: str) -> tuple[str, ...]:
+        given = {part.lower(): part for part in several(text)}
+        unknown = [part for word, part in given.items() if word not in words]
+        if unknown or (text and not given):
+            named = f"names {', '.join(map(repr, unknown))}" if unknown else "names none"
+            raise ValueError(f"{named}; there are: {', '.join(words)}")
+        return tuple(word for word in words if word in given)
+
+    return read
+
+
 def header_secret(text: str) -> str:
     """A text that an HTTP header can carry."""
     if text.isascii() and text.isprintable():

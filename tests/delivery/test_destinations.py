@@ -124,6 +124,19 @@ async def test_from_the_journal_to_both_each_with_the_partials_it_wants(tmp_path
 
 
 @on_reactor
+async def test_only_the_types_that_are_wanted_are_posted(tmp_path: Path) -> None:
+    async with receiving() as receiver:
+        settings = webhook(receiver.url, EVENTS_WEBHOOK_TYPES="partial,call_ended")
+        async with delivering(settings, tmp_path) as made:
+            call = Call("CA7")
+            made.put(call.started(), call.partial(), call.final("שלום"), call.ended())
+            await eventually(lambda: made.deliverers[0].figures.delivered == 2)
+            await eventually(lambda: made.journal.standing("webhook").waiting == 0)
+    told = [StandardWebhook(KEY).verify(body, headers) for headers, body in receiver.posts]
+    assert [(each["type"], each["sequence"]) for each in told] == [("partial", 2), ("call_ended", 4)]
+
+
+@on_reactor
 async def test_what_a_stopped_server_had_not_delivered_the_next_delivers(tmp_path: Path) -> None:
     call = Call()
     async with receiving() as receiver:

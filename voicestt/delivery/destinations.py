@@ -17,7 +17,7 @@ def destinations_of(settings: Settings) -> list[Destination]:
     """Every destination that is set. The journal keeps events for these."""
     destinations = []
     if settings.events_webhook_url is not None:
-        destinations.append(Destination(WEBHOOK, partials=settings.events_webhook_partials))
+        destinations.append(_webhook_destination(settings, WEBHOOK))
     if settings.redis_url is not None:
         destinations.append(Destination(REDIS, partials=settings.redis_partials))
     return destinations
@@ -26,6 +26,12 @@ def destinations_of(settings: Settings) -> list[Destination]:
 def deliverers_of(reactor: Any, settings: Settings, outbox: Outbox) -> list[Deliverer]:
     """A deliverer for each of the `destinations_of` the settings, in their order, none of them started."""
     return [_deliverer(reactor, settings, outbox, each) for each in destinations_of(settings)]
+
+
+def _webhook_destination(settings: Settings, name: str) -> Destination:
+    types = settings.events_webhook_types
+    partials = settings.events_webhook_partials or "partial" in types
+    return Destination(name, partials=partials, types=frozenset(types) or None)
 
 
 def _deliverer(reactor: Any, settings: Settings, outbox: Outbox, destination: Destination) -> Deliverer:

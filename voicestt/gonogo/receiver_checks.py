@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from voicestt.delivery.destinations import REDIS, WEBHOOK
+from voicestt.delivery.destinations import destinations_of
 from voicestt.delivery.redis_streams import STREAM, open_client
 from voicestt.gonogo.application_checks import Health, health_of
 from voicestt.gonogo.call_checks import ELSEWHERE, STAYS
@@ -22,6 +22,7 @@ _FEWEST_DAYS = 7
 _DELIVERY_SECONDS, _LOOK_SECONDS = 10.0, 0.5
 _OLDEST_REDIS = 5
 _LONGEST = 160
+_OF_EACH_CALL = ("call_started", "call_ended")
 
 
 def receiver_checks(scene: Scene) -> list[Check]:
@@ -147,13 +148,9 @@ def _without_password(url: str, problem: Exception) -> str:
 
 async def _arrives(scene: Scene) -> Found:
     settings = scene.settings
-    names = [
-        name
-        for name, is_set in ((WEBHOOK, settings.events_webhook_url), (REDIS, settings.redis_url))
-        if is_set is not None
-    ]
+    names = [each.name for each in destinations_of(settings) if any(map(each.wants, _OF_EACH_CALL))]
     if not names:
-        return ok("nothing is to be delivered")
+        return ok("nothing of every call is to be delivered")
     if scene.server is not None:
         return unseen(
             "the server started for this delivers nothing", "--against and --public see it of one in use."

@@ -339,7 +339,7 @@ class Journal:
 
     def _note(self, records: Sequence[Record]) -> None:
         for destination in self._destinations:
-            wanted = [each.session for each in records if destination.partials or each.type != "partial"]
+            wanted = [each.session for each in records if destination.wants(each.type)]
             self._backlogs[destination.name].wrote(wanted, self._reactor.seconds())
 
     def _written(self, entry: Entry, record: Record | None) -> Written:

@@ -73,10 +73,20 @@ class Writer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Somewhere that events are delivered to, by a name that stays the same over restarts."""
+    """Somewhere that events are delivered to, by a name that stays the same over restarts.
+
+    `partials`: partials too. `types` are the other events' types, None for all.
+    """
 
     name: str
     partials: bool
+    types: frozenset[str] | None = None
+
+    def wants(self, kind: str) -> bool:
+        """Whether events of this type are delivered there."""
+        if kind == "partial":
+            return self.partials
+        return self.types is None or kind in self.types
 
 
 class Outbox(Protocol):
