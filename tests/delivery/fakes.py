@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from voicestt import events
 from voicestt.delivery.carrier import Outcome
-from voicestt.journal.port import Destination, Pending, Record
+from voicestt.journal.port import Attempt, Destination, Pending, Record
 
 HOOK = Destination("webhook", partials=False)
 
@@ -48,6 +48,7 @@ class MemoryOutbox:
         self.laid_aside: dict[int, str] = {}
         self.told: list[Sequence[int]] = []
         self.whys: list[str] = []
+        self.attempts_made: list[Attempt] = []
         self.reads = 0
         self.answers: Callable[[str], Deferred[None]] = lambda _what: succeed(None)
 
@@ -79,19 +80,22 @@ class MemoryOutbox:
         failures = self._failures[destination]
         return [replace(entry, attempts=failures[entry.record.number]) for entry in found[:limit]]
 
-    async def delivered(self, destination: str, numbers: Sequence[int]) -> None:
+    async def delivered(self, destination: str, numbers: Sequence[int], attempts: Sequence[Attempt] = ()) -> None:
         await self.answers("delivered")
+        self.attempts_made += attempts
         self.told.append(numbers)
         self._settle(destination, numbers)
 
-    async def failed(self, destination: str, number: int, why: str) -> None:
+    async def failed(self, destination: str, number: int, why: str, attempts: Sequence[Attempt] = ()) -> None:
         await self.answers("failed")
+        self.attempts_made += attempts
         assert number not in self._settled[destination]
         self._failures[destination][number] += 1
         self.whys.append(why)
 
-    async def lay_aside(self, destination: str, number: int, why: str) -> None:
+    async def lay_aside(self, destination: str, number: int, why: str, attempts: Sequence[Attempt] = ()) -> None:
         await self.answers("lay_aside")
+        self.attempts_made += attempts
         self._settle(destination, [number])
         self.laid_aside[number] = why
 

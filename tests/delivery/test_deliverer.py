@@ -1,5 +1,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -10,7 +11,7 @@ from twisted.internet.task import Clock, deferLater
 
 from tests.conftest import Logged
 from tests.delivery.fakes import HOOK, HandCarrier, MemoryOutbox
-from voicestt.delivery.carrier import CannotDeliver, Failed, Outcome
+from voicestt.delivery.carrier import Arrived, CannotDeliver, Failed, Outcome
 from voicestt.delivery.deliverer import MOST_HELD, Deliverer
 from voicestt.delivery.settling import REFUSALS
 from voicestt.events import event_id
@@ -749,6 +750,34 @@ def test_a_refused_event_is_dead_lettered_within_two_minutes_and_its_call_goes_o
     (line,) = logged.matching("It is dead-lettered")
     assert "422" in line
     assert "`voicestt deliveries" in line
+
+
+def test_each_attempt_is_remembered_with_what_was_answered(bench: Bench) -> None:
+    bench.write("a")
+    bench.write("b", 2)
+    fates: list[Outcome] = [replace(NO, status=422, answer="no such call"), BROKEN, Arrived(200, "ok")]
+    bench.carrier.fares = lambda record: fates.pop(0) if record.session == "a" else None
+    bench.start()
+    bench.turn(60)
+    made = bench.outbox.attempts_made
+    assert [(each.number, each.error, each.status, each.answer) for each in made] == [
+        (1, NO.why, 422, "no such call"),
+        (1, BROKEN.why, None, ""),
+        (1, None, 200, "ok"),
+    ]
+    assert [each.at for each in made] == sorted({each.at for each in made})
+
+
+def test_of_partials_that_arrive_at_once_nothing_is_remembered(clock: Clock) -> None:
+    outbox = MemoryOutbox(clock.seconds, [Destination("webhook", partials=True)])
+    for kind in ("partial", "final", "partial"):
+        outbox.write("a", kind=kind)
+    fates: list[Outcome] = [Arrived(200), Arrived(200), BROKEN, Arrived(200)]
+    carrier = HandCarrier()
+    carrier.fares = lambda _record: fates.pop(0)
+    Deliverer(clock, outbox, HOOK, carrier, now=clock.seconds).start()
+    clock.pump([0.1] * 30)
+    assert [(each.number, each.error) for each in outbox.attempts_made] == [(2, None), (3, BROKEN.why), (3, None)]
 
 
 def test_refusals_are_no_outage_and_starve_nobody(bench: Bench) -> None:

@@ -8,6 +8,7 @@ from tests.recognisers.on_reactor import on_reactor
 from voicestt.events import event_id
 from voicestt.journal import outbox
 from voicestt.journal.outbox import Delivered, Failed
+from voicestt.journal.port import Attempt
 
 
 def mark(desk: Desk, *marks: Any) -> None:
@@ -122,6 +123,72 @@ async def test_a_running_server_delivers_what_is_tried_again(desk: Desk) -> None
     assert numbers(await opened.pending()) == [first, second]
     await journals.close()
     assert run_json("deliveries")["destinations"][0]["pending"] == 2
+
+
+@pytest.fixture
+def tried(desk: Desk, call: Call) -> Call:
+    """Its final was refused, and arrived at the webhook; its start was refused only."""
+    (first, second) = do(desk, "SELECT number FROM voicestt_events ORDER BY number LIMIT 2")
+    refused = Attempt(first.number, 1_795_417_200.0, "it answered 410 Gone", 410, "no\\x1b[2J more")
+    broken = Attempt(second.number, 1_795_417_210.0, "it broke off: ConnectionLost")
+    arrived = Attempt(second.number, 1_795_417_220.0, None, 200, "ok")
+    mark(
+        desk,
+        Failed("webhook", first.number, "410 Gone", is_hopeless=True, attempts=[refused]),
+        Failed("webhook", second.number, "broke off", is_hopeless=False, attempts=[broken]),
+        Delivered("webhook", [second.number], [arrived]),
+    )
+    return call
+
+
+def test_the_attempts_at_an_event_are_shown(tried: Call) -> None:
+    head, first, second = run("deliveries", "--attempts", event_id(tried.session, 2)).splitlines()
+    assert head.split() == ["AT", "ID", "TO", "EVENT", "CALL", "RESULT", "ANSWER"]
+    assert first.startswith("2026-11-23 07:00:10Z  ")
+    assert first.endswith("webhook  final  CA1   it broke off: ConnectionLost")
+    assert second.endswith("arrived (200)                 ok")
+    assert run_json("deliveries", "--attempts", event_id(tried.session, 1)) == {
+        "attempts": [
+            {
+                "id": event_id(tried.session, 1),
+                "destination": "webhook",
+                "type": "call_started",
+                "call_sid": "CA1",
+                "at": "2026-11-23T07:00:00.000Z",
+                "has_arrived": False,
+                "status": 410,
+                "error": "it answered 410 Gone",
+                "answer": "no\\x1b[2J more",
+            }
+        ]
+    }
+
+
+@pytest.mark.usefixtures("tried")
+def test_the_attempts_at_many_events_are_shown() -> None:
+    def types(*arguments: str) -> list[str]:
+        return [each["type"] for each in run_json("deliveries", "--attempts", *arguments)["attempts"]]
+
+    assert types("--call", "CA1") == ["call_started", "final", "final"]
+    assert types("--call", "CA1", "--type", "final") == ["final", "final"]
+    assert types() == ["call_started", "final", "final"]
+    assert types("--to", "redis") == types("--call", "CA2") == types("--before", "1h") == []
+    assert run("deliveries", "--attempts", "--to", "redis") == "No attempts are remembered.\n"
+    assert "is no event's id" in refused("deliveries", "--attempts", "x")
+
+
+@pytest.mark.usefixtures("call")
+def test_what_waits_of_a_call_or_a_type_is_shown() -> None:
+    def shown(*arguments: str) -> list[tuple[str, str]]:
+        found = run_json("deliveries", *arguments)["deliveries"]
+        return [(each["destination"], each["type"]) for each in found]
+
+    assert shown() == [("webhook", "call_started"), ("webhook", "final")]
+    assert shown("--call", "CA1", "--type", "call_ended") == [("redis", "call_ended"), ("webhook", "call_ended")]
+    assert shown("--to", "redis") == [("redis", "call_ended")]
+    assert shown("--before", "1h") == shown("--call", "CA2") == []
+    assert len(shown("--since", "1h")) == 4
+    assert "neither an age" in refused("deliveries", "--since", "yesterday")
 
 
 @pytest.mark.usefixtures("call")

@@ -215,7 +215,7 @@ class Deliverer:
         self._settle(trip, outcomes)
 
     def _settle(self, trip: Trip, outcomes: Sequence[Outcome]) -> None:
-        has_failed = any(outcome is not None for outcome in outcomes)
+        has_failed = any(isinstance(outcome, Failed) for outcome in outcomes)
         self._traffic.came_back(trip, self._clock.seconds(), has_failed=has_failed)
         if self._is_running or not has_failed:
             self._settling.settle(trip.parcel, outcomes, is_probe=trip.is_probe)

@@ -2,25 +2,27 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from OpenSSL.SSL import Error as TlsError
 from service_identity import VerificationError
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectError, DNSLookupError, SSLError, UserError
 from twisted.web.client import HTTPConnectionPool
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
 from voicestt import __version__
-from voicestt.delivery.carrier import Failed, Outcome
+from voicestt.delivery.answers import Answers
+from voicestt.delivery.carrier import Arrived, Failed, Outcome
 from voicestt.delivery.quiet_agent import quiet_agent
 from voicestt.delivery.retry_after import seconds_after
 from voicestt.delivery.signatures import signed
 from voicestt.events import event_id
-from voicestt.http_bodies import Whole, read_body
+from voicestt.http_bodies import Beginning, Whole
 from voicestt.journal.port import Record
 
 AT_ONCE: Final = 32
@@ -28,7 +30,8 @@ CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 15.0
 # Less than the five seconds after which uvicorn, behind many receivers, closes an idle connection.
 _IDLE_SECONDS: Final = 4
-# The answer's body means nothing; it is read so that its connection can serve again, if that is done soon.
+# The answer's body means nothing but to people; it is read so that its connection can serve again, if done soon.
+_KEPT_OF_BODY: Final = 1_000
 _LONGEST_BODY: Final = 65_536
 _BODY_SECONDS: Final = 1.0
 _LONGEST_PROBLEM: Final = 200
@@ -68,6 +71,7 @@ class Webhook:
         self.at_once = at_once
         self._answer_seconds = answer_seconds
         self._now = now
+        self._shown = Answers(url).shown
         self._connections = HTTPConnectionPool(reactor)
         self._connections.maxPersistentPerHost = at_once
         self._connections.cachedConnectionTimeout = _IDLE_SECONDS
@@ -84,7 +88,8 @@ class Webhook:
         """Posts one event, see `voicestt.delivery.carrier.Carrier`."""
         outcomes: list[Outcome] = []
         for record in records:
-            outcomes.append(outcomes[-1] if any(outcomes) else await self._post_in_time(record))
+            has_failed = any(isinstance(outcome, Failed) for outcome in outcomes)
+            outcomes.append(outcomes[-1] if has_failed else await self._post_in_time(record))
         return outcomes
 
     async def _post_in_time(self, record: Record) -> Outcome:
@@ -107,26 +112,31 @@ class Webhook:
         headers.setRawHeaders("Content-Type", ["application/json"])
         headers.setRawHeaders("User-Agent", [f"voicestt/{__version__}"])
         response = await self._agent.request(b"POST", self._url, headers, Whole(record.payload))
-        outcome = _outcome(response, now)
-        await self._pass_over_body(response)
-        return outcome
+        answer = self._shown(await self._beginning_of(response))
+        return _outcome(response, now, answer)
 
-    async def _pass_over_body(self, response: IResponse) -> None:
-        reading = read_body(response, _LONGEST_BODY)
-        limit = self._reactor.callLater(_BODY_SECONDS, reading.cancel)
+    async def _beginning_of(self, response: IResponse) -> bytes:
+        body = Beginning(response, _KEPT_OF_BODY, _LONGEST_BODY)
+        limit = self._reactor.callLater(_BODY_SECONDS, body.over.cancel)
         try:
-            await reading
-        except Exception:  # noqa: BLE001, S110 - what matters was in the first line of the answer
-            pass
+            await body.over
+        except CancelledError:
+            pass  # what matters was in the first line of the answer
         finally:
             if limit.active():
                 limit.cancel()
+        return body.kept
 
 
-def _outcome(response: IResponse, now: float) -> Outcome:
+def _outcome(response: IResponse, now: float, answer: str) -> Outcome:
     code = response.code
     if 200 <= code < 300:
-        return None
+        return Arrived(code, answer)
+    return replace(_failure(response, now), status=code, answer=answer)
+
+
+def _failure(response: IResponse, now: float) -> Failed:
+    code = response.code
     if 300 <= code < 400:
         words = "which is a redirect, and none is followed: EVENTS_WEBHOOK_URL must be the address where it ends"
         return Failed(f"it answered {code}, {words}")

@@ -22,7 +22,7 @@ from voicestt.journal.leases import Lease, this_process
 from voicestt.journal.outage import Outage
 from voicestt.journal.outbox import Delivered, Failed, Mark
 from voicestt.journal.payloads import Whole
-from voicestt.journal.port import EVERYTHING, Destination, Filter, Page, Pending, Readers, Record, Written
+from voicestt.journal.port import EVERYTHING, Attempt, Destination, Filter, Page, Pending, Readers, Record, Written
 from voicestt.journal.problems import JournalClosed
 from voicestt.journal.recovery import Recovery
 from voicestt.journal.redaction import redaction
@@ -175,19 +175,27 @@ class Journal:
         )
         return found
 
-    async def delivered(self, destination: str, numbers: Sequence[int]) -> None:
+    async def delivered(self, destination: str, numbers: Sequence[int], attempts: Sequence[Attempt] = ()) -> None:
         """See `voicestt.journal.port.Outbox`; returns when it is written down, or cannot be at present."""
         self._backlogs[destination].delivered(len(numbers))
-        await self._mark(Delivered(destination, tuple(numbers)), numbers)
+        await self._mark(Delivered(destination, tuple(numbers), self._redacted(attempts)), numbers)
 
-    async def failed(self, destination: str, number: int, why: str) -> None:
+    async def failed(self, destination: str, number: int, why: str, attempts: Sequence[Attempt] = ()) -> None:
         """See `voicestt.journal.port.Outbox`."""
-        await self._mark(Failed(destination, number, why, is_hopeless=False), ())
+        mark = Failed(destination, number, why, is_hopeless=False, attempts=self._redacted(attempts))
+        await self._mark(mark, ())
 
-    async def lay_aside(self, destination: str, number: int, why: str) -> None:
+    async def lay_aside(self, destination: str, number: int, why: str, attempts: Sequence[Attempt] = ()) -> None:
         """See `voicestt.journal.port.Outbox`."""
         self._backlogs[destination].delivered(1)
-        await self._mark(Failed(destination, number, why, is_hopeless=True), (number,))
+        mark = Failed(destination, number, why, is_hopeless=True, attempts=self._redacted(attempts))
+        await self._mark(mark, (number,))
+
+    def _redacted(self, attempts: Sequence[Attempt]) -> tuple[Attempt, ...]:
+        """A receiver may answer with what it was sent."""
+        if self._redact == "none":
+            return tuple(attempts)
+        return tuple(replace(attempt, answer="") for attempt in attempts)
 
     async def since(self, number: int, limit: int, wanted: Filter = EVERYTHING) -> Page:
         """See `voicestt.journal.port.History`. Those of other processes are among them, where there are any."""

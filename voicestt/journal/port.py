@@ -89,6 +89,21 @@ class Destination:
         return self.types is None or kind in self.types
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt to deliver the event `number`, which ended at `at` (seconds since 1970).
+
+    `error` is in words, without a secret; None: it arrived. `status` is HTTP's, None where nobody answered, and
+    `answer` the beginning of what was answered, escaped.
+    """
+
+    number: int
+    at: float
+    error: str | None
+    status: int | None = None
+    answer: str = ""
+
+
 class Outbox(Protocol):
     """What is still to be delivered, of the calls that this process answers for. It survives the process."""
 
@@ -102,15 +117,15 @@ class Outbox(Protocol):
         """
         ...
 
-    async def delivered(self, destination: str, numbers: Sequence[int]) -> None:
-        """These have arrived."""
+    async def delivered(self, destination: str, numbers: Sequence[int], attempts: Sequence[Attempt] = ()) -> None:
+        """These have arrived. `attempts` are to be remembered."""
         ...
 
-    async def failed(self, destination: str, number: int, why: str) -> None:
+    async def failed(self, destination: str, number: int, why: str, attempts: Sequence[Attempt] = ()) -> None:
         """One more attempt failed; it stays pending. `why` is in words, without a secret."""
         ...
 
-    async def lay_aside(self, destination: str, number: int, why: str) -> None:
+    async def lay_aside(self, destination: str, number: int, why: str, attempts: Sequence[Attempt] = ()) -> None:
         """It cannot be delivered: it is pending no more, and `voicestt deliveries` shows it."""
         ...
 

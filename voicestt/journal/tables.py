@@ -90,6 +90,19 @@ outbox = Table(
 """What has not arrived. A row goes when it has. `session` is the event's, so that what a call still has to deliver
 is found at once; "" where an older version wrote the row: it is filled in by whoever looks after the journal."""
 
+attempts = Table(
+    "voicestt_attempts",
+    METADATA,
+    Column("number", _NUMBER, primary_key=True, autoincrement=False),
+    Column("destination", Text, primary_key=True),
+    Column("at", Double, primary_key=True),
+    Column("status", Integer),
+    Column("error", Text),
+    Column("answer", Text, nullable=False),
+)
+"""What became of attempts at deliveries: those that failed, the last of each event, and the one that arrived
+(`error` is null). There is no foreign key, which would lock the event's row: who deletes events deletes these."""
+
 _is_partial = events.c.type == "partial"
 _is_open = sessions.c.ended_at.is_(None)
 is_no_partial = events.c.type != text("'partial'")

@@ -9,7 +9,9 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, selec
 from voicestt.events import event_id
 from voicestt.journal.database import Database
 from voicestt.journal.tables import events, instances, outbox, sessions
+from voicestt.journal_commands.attempts import attempts_of, attempts_table
 from voicestt.journal_commands.opening import journal
+from voicestt.journal_commands.selection import Selection, selecting
 from voicestt.journal_commands.words import iso, json_text, plain, table
 
 _SHOWN = 100
@@ -24,15 +26,39 @@ _was_laid_aside = outbox.c.laid_aside_at.is_not(None)
 @click.option(
     "--purge", metavar="DESTINATION", help="Drop whatever waits for a destination that is not set any more."
 )
+@click.option(
+    "--attempts",
+    metavar="[ID]",
+    is_flag=False,
+    flag_value="",
+    help="What became of each attempt at this event, or at those that are chosen: time, status, answer.",
+)
+@selecting
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def deliveries(laid_aside: bool, retry: str | None, retry_all: bool, purge: str | None, as_json: bool) -> None:
+def deliveries(
+    laid_aside: bool,
+    retry: str | None,
+    retry_all: bool,
+    purge: str | None,
+    attempts: str | None,
+    call: tuple[str, ...],
+    kind: tuple[str, ...],
+    since: float | None,
+    before: float | None,
+    to: str | None,
+    as_json: bool,
+) -> None:
     """List, for each destination, what is pending and what was laid aside, with attempts and the last error.
 
     What is tried again keeps its place in its call's order; a running server finds it within half a minute.
     """
-    if sum([retry is not None, retry_all, purge is not None]) > 1:
-        raise click.UsageError("--retry ID, --retry-all and --purge exclude each other.")
+    if sum([retry is not None, retry_all, purge is not None, attempts is not None]) > 1:
+        raise click.UsageError("--retry ID, --retry-all, --purge and --attempts exclude each other.")
+    selection = Selection(attempts or None, call, kind, since, before, to)
     with journal() as database:
+        if attempts is not None:
+            _show_attempts(database, selection, as_json)
+            return
         if purge is not None:
             click.echo(_purged(database, purge))
             return
@@ -40,7 +66,7 @@ def deliveries(laid_aside: bool, retry: str | None, retry_all: bool, purge: str 
             click.echo(_retried(database, retry))
             return
         with database.reading() as connection:
-            summary, rows = _summary(connection), _rows(connection, laid_aside)
+            summary, rows = _summary(connection), _rows(connection, selection, laid_aside)
     if as_json:
         found = {"destinations": summary, "deliveries": rows}
         click.echo(json_text(found))
@@ -64,13 +90,14 @@ def _summary(connection: Connection) -> list[dict[str, Any]]:
     return [{**row._asdict(), "oldest": iso(row.oldest)} for row in rows]
 
 
-def _rows(connection: Connection, laid_aside: bool) -> list[dict[str, Any]]:
-    # Of what merely waits the summary says enough.
-    shown = _was_laid_aside if laid_aside else or_(_was_laid_aside, outbox.c.attempts > 0)
+def _rows(connection: Connection, selection: Selection, laid_aside: bool) -> list[dict[str, Any]]:
+    # Of what merely waits the summary says enough, unless it was asked for.
+    others = true() if selection else outbox.c.attempts > 0
+    shown = _was_laid_aside if laid_aside else or_(_was_laid_aside, others)
     rows = connection.execute(
         select(outbox, events.c.session, events.c.sequence, events.c.type, events.c.call_sid, events.c.written_at)
         .join_from(outbox, events, outbox.c.number == events.c.number)
-        .where(shown)
+        .where(shown, selection.of_events(), selection.at(outbox.c.destination))
         .order_by(outbox.c.number, outbox.c.destination)
         .limit(_SHOWN)
     )
@@ -88,6 +115,16 @@ def _rows(connection: Connection, laid_aside: bool) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
+
+
+def _show_attempts(database: Database, selection: Selection, as_json: bool) -> None:
+    with database.reading() as connection:
+        found = attempts_of(connection, selection)
+    if as_json:
+        click.echo(json_text({"attempts": found}))
+        return
+    for line in attempts_table(found):
+        click.echo(line)
 
 
 def _show(summary: list[dict[str, Any]], rows: list[dict[str, Any]]) -> None:
