@@ -304,6 +304,58 @@ async def test_the_first_line_of_an_answer_counts_whatever_its_body_does(answer:
     assert outcome.status == 200
 
 
+def with_head(status: bytes, size: int, lines: int = 1, body: bytes = b"ok") -> bytes:
+    padding = b"".join(b"X-Padding-%d: %s\r\n" % (line, b"x" * (size // lines)) for line in range(lines))
+    return b"HTTP/1.1 %s\r\n%sContent-Length: %d\r\n\r\n%s" % (status, padding, len(body), body)
+
+
+@pytest.mark.parametrize(("size", "lines"), [(15_000, 1), (20_000, 1), (60_000, 100), (1_000_000, 1), (70_000, 2)])
+@pytest.mark.parametrize("closes", [True, False])
+@on_reactor
+async def test_an_answer_with_a_long_head_counts_as_what_its_status_says(
+    size: int, lines: int, closes: bool
+) -> None:
+    arrived = await outcome_of(with_head(b"200 OK", size, lines), closes=closes)
+    assert arrived == Arrived(200, "ok" if size < 16_000 else "")
+    refused = await outcome_of(with_head(b"422 Unprocessable Content", size, lines), closes=closes)
+    assert isinstance(refused, Failed)
+    assert (refused.is_refusal, refused.status) == (True, 422)
+
+
+@on_reactor
+async def test_a_head_without_an_end_counts_as_what_its_status_says() -> None:
+    answer = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 7\r\nX: " + b"x" * 100_000
+    async with bytes_only(answer) as receiver, posting(receiver.url) as webhook:
+        failed = await failure(webhook)
+        assert (failed.status, failed.after) == (503, 7.0)
+        while receiver.open:
+            await a_moment()
+
+
+@on_reactor
+async def test_a_connection_serves_again_after_a_head_of_many_pieces() -> None:
+    async with receiving() as receiver, posting(receiver.url) as webhook:
+
+        def answer(request: Any) -> bytes:
+            request.setHeader("x-padding", "x" * 12_000)
+            return b"HTTP/1.1 500 no answer\r\n\r\n" * 1_000
+
+        receiver.answer = answer
+        for sequence in range(3):
+            outcome = await post(webhook, sequence=sequence + 1)
+            assert isinstance(outcome, Arrived)
+    assert len(receiver.connections) == 1
+
+
+@on_reactor
+async def test_before_an_answer_others_may_come_that_are_none() -> None:
+    early = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
+    assert await outcome_of(early + OK) == Arrived(200, "ok")
+    outcome = await outcome_of(early + with_head(b"404 Not Found", 100_000))
+    assert isinstance(outcome, Failed)
+    assert outcome.status == 404
+
+
 @on_reactor
 async def test_a_body_without_an_end_costs_its_connection_and_no_more() -> None:
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\nx"
