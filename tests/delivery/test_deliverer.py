@@ -695,8 +695,58 @@ DELAYS = st.sampled_from([0.0, 0.01, 0.3, 3.0])
 WRITES = st.tuples(st.sampled_from("abcdefghijkl"), st.integers(1, 5), st.sampled_from([0.0, 0.04, 1.0, 20.0]))
 
 
+def test_what_was_read_before_a_change_by_hand_does_not_count(bench: Bench) -> None:
+    bench.carrier.fares = every(REFUSED)
+    bench.start()
+    bench.write("a", 5)
+    bench.write("b", 5)
+    bench.turn(1)
+    bench.outbox.discard("a")
+    bench.carrier.fares = every(None)
+    before = len(bench.carrier.ids)
+    bench.deliverer.read_again()
+    bench.turn(1)
+    assert bench.carrier.ids[before:] == [event_id("b", sequence) for sequence in range(1, 6)]
+    assert bench.outbox.left() == []
+    assert bench.deliverer.figures.waiting == 0
+
+
+def test_what_is_being_read_during_a_change_by_hand_is_read_again(bench: Bench) -> None:
+    reading: Deferred[None] = Deferred()
+    bench.carrier.fares = every(None)
+    bench.outbox.write("a", 3)
+    bench.outbox.answers = lambda what: reading if what == "pending" else deferLater(bench.clock, 0)
+    bench.start()
+    bench.outbox.discard("a")
+    bench.deliverer.read_again()
+    bench.outbox.answers = lambda _what: deferLater(bench.clock, 0)
+    reading.callback(None)
+    bench.write("b")
+    bench.turn(1)
+    assert bench.carrier.ids == [event_id("b", 1)]
+
+
+def test_what_is_under_way_during_a_change_by_hand_ends_as_it_may(bench: Bench) -> None:
+    bench.start()
+    for session in "abc":
+        bench.write(session, 2)
+    bench.turn(1)
+    arriving, failing, kept = list(bench.carrier.under_way)
+    bench.outbox.discard("b")
+    bench.deliverer.read_again()
+    bench.turn(1)
+    arriving.arrives()
+    failing.fails(BROKEN)
+    kept.fails(BROKEN)
+    bench.carrier.fares = every(None)
+    bench.turn(5)
+    assert bench.carrier.ids[3:] == [event_id("a", 2), event_id("c", 1), event_id("c", 2)]
+    assert bench.outbox.left() == []
+
+
 @settings(max_examples=200)
 @given(
+    changes=st.sets(st.integers(0, 19), max_size=5),
     shape=st.sampled_from([(8, 1), (2, 1), (1, 200), (1, 3)]),
     fates=st.lists(FATES, max_size=60),
     delays=st.lists(DELAYS, max_size=60),
@@ -711,6 +761,7 @@ def test_whatever_fails_all_arrives_and_the_first_arrivals_of_a_call_are_in_orde
     slow: float,
     writes: list[tuple[str, int, float]],
     restarts: set[int],
+    changes: set[int],
 ) -> None:
     clock = Clock()
     bench = Bench(clock, *shape)
@@ -723,6 +774,8 @@ def test_whatever_fails_all_arrives_and_the_first_arrivals_of_a_call_are_in_orde
         bench.turn(seconds)
         if place in restarts:
             bench.restart()
+        if place in changes:
+            bench.deliverer.read_again()
     bench.turn(2 * HOUR)
     assert bench.outbox.left() == []
     assert not bench.outbox.laid_aside

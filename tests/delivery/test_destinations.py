@@ -36,15 +36,16 @@ def settings_of(**variables: str) -> Settings:
 class Delivering:
     """A journal and its deliverers, as the server has them: who is told of what was written wakes them."""
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
+    def __init__(self, settings: Settings, folder: Path, url: str | None = None) -> None:
         self.journal = Journal(
             reactor,
-            f"sqlite:///{folder}/journal.db",
+            url or f"sqlite:///{folder}/journal.db",
             self,
             destinations_of(settings),
             days=30.0,
             redact="none",
             pace=FAST,
+            changed=self._read_again,
         )
         self.deliverers = deliverers_of(reactor, settings, self.journal)
 
@@ -69,10 +70,14 @@ class Delivering:
     def late(self, _facts: Sequence[object]) -> None:
         """Nothing."""
 
+    def _read_again(self) -> None:
+        for deliverer in self.deliverers:
+            deliverer.read_again()
+
 
 @asynccontextmanager
-async def delivering(settings: Settings, folder: Path) -> AsyncIterator[Delivering]:
-    made = Delivering(settings, folder)
+async def delivering(settings: Settings, folder: Path, url: str | None = None) -> AsyncIterator[Delivering]:
+    made = Delivering(settings, folder, url)
     await made.start()
     try:
         yield made

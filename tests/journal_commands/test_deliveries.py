@@ -191,6 +191,99 @@ def test_what_waits_of_a_call_or_a_type_is_shown() -> None:
     assert "neither an age" in refused("deliveries", "--since", "yesterday")
 
 
+def waiting(destination: str = "webhook") -> list[str]:
+    found = run_json("deliveries", "--to", destination, "--since", "2020-01-01")["deliveries"]
+    return [each["type"] + (" (laid aside)" if each["laid_aside_at"] else "") for each in found]
+
+
+@pytest.mark.usefixtures("call")
+def test_what_waits_is_skipped_and_may_be_retried() -> None:
+    assert run("deliveries", "--skip", "--call", "CA1", "--type", "final") == (
+        "Deliveries that are skipped: 1. They are laid aside, and --retry sends them after all.\n"
+    )
+    assert waiting() == ["call_started (laid aside)", "final (laid aside)", "call_ended"]
+    (aside,) = run_json("deliveries", "--laid-aside", "--type", "final")["deliveries"]
+    assert aside["last_error"] == "skipped by hand"
+    assert "Nothing of that waits" in refused("deliveries", "--skip", "--type", "final")
+    assert run("deliveries", "--retry", "--type", "final") == "Deliveries that are tried again: 1.\n"
+    assert waiting() == ["call_started (laid aside)", "final", "call_ended"]
+
+
+@pytest.mark.usefixtures("call")
+def test_what_waits_or_was_laid_aside_is_discarded() -> None:
+    assert run("deliveries", "--discard", "--laid-aside", "--all") == (
+        "Deliveries that are discarded: 1. The events themselves stay in the journal.\n"
+    )
+    assert waiting() == ["final", "call_ended"]
+    run("deliveries", "--discard", "--to", "webhook")
+    assert waiting() == []
+    assert waiting("redis") == ["call_ended"]
+    assert "Nothing of that waits" in refused("deliveries", "--discard", "--to", "webhook")
+
+
+def test_what_arrived_is_replayed(desk: Desk, call: Call) -> None:
+    assert [record.sequence for record in desk.take_out("webhook")] == [2, 3]
+    assert waiting("redis") == ["call_ended"]
+    assert run("deliveries", "--replay", "--call", "CA1", "--to", "redis") == (
+        "Deliveries that are made once more: 2. Each has the id that it had before.\n"
+    )
+    assert waiting("redis") == ["call_started", "final", "call_ended"]
+    run("deliveries", "--replay", event_id(call.session, 3))
+    assert waiting() == ["call_started (laid aside)", "call_ended"]
+    assert "No such event" in refused("deliveries", "--replay", event_id(call.session, 1))
+    assert "No such event" in refused("deliveries", "--replay", "--before", "1h")
+    assert "There is no destination 'elsewhere'" in refused("deliveries", "--replay", "--all", "--to", "elsewhere")
+
+
+def test_partials_are_replayed_where_they_are_named(desk: Desk) -> None:
+    call = Call()
+    desk.write(call.started(), call.partial(), call.final())
+    run("deliveries", "--discard", "--all")
+    run("deliveries", "--replay", "--all")
+    assert waiting() == ["call_started", "final"]
+    run("deliveries", "--replay", "--all", "--type", "partial")
+    assert waiting() == ["call_started", "partial", "final"]
+
+
+@pytest.mark.parametrize("action", ["--retry", "--skip", "--discard", "--replay"])
+def test_a_dry_run_counts_and_changes_nothing(desk: Desk, call: Call, action: str) -> None:
+    if action == "--replay":
+        desk.take_out("webhook")
+    before = [*waiting(), *waiting("redis")]
+    said = run("deliveries", action, "--call", call.call_sid, "--to", "webhook", "--dry-run")
+    count = {"--retry": 1, "--skip": 2, "--discard": 3, "--replay": 2}[action]
+    assert said == f"Deliveries that {action} would be about: {count}. Nothing is changed.\n"
+    assert [*waiting(), *waiting("redis")] == before
+    assert do(desk, "SELECT number FROM voicestt_changes") == []
+
+
+@pytest.mark.parametrize("action", ["--retry", "--skip", "--discard", "--replay"])
+@pytest.mark.usefixtures("call")
+def test_nothing_is_changed_without_a_choice(action: str) -> None:
+    assert "needs an ID, or --call" in refused("deliveries", action)
+
+
+def test_many_are_changed_in_bunches(desk: Desk) -> None:
+    call = Call()
+    desk.write(call.started(), *(call.final() for _ in range(1_200)))
+    assert run("deliveries", "--skip", "--call", "CA1").startswith("Deliveries that are skipped: 2402.")
+    assert run("deliveries", "--retry", "--to", "webhook") == "Deliveries that are tried again: 1201.\n"
+    assert run("deliveries", "--discard", "--all").startswith("Deliveries that are discarded: 2402.")
+    assert run("deliveries", "--replay", "--since", "1h").startswith("Deliveries that are made once more: 1201.")
+    assert run_json("deliveries")["destinations"][0]["pending"] == 1_201
+    (row,) = do(desk, "SELECT number FROM voicestt_changes")
+    assert row.number == 5 + 3 + 5 + 3
+
+
+def test_of_the_arrivals_of_a_replayed_event_the_last_is_kept(desk: Desk, call: Call) -> None:
+    (number,) = do(desk, "SELECT number FROM voicestt_events WHERE sequence = 2")[0]
+    for at in (1_795_417_100.0, 1_795_417_200.0, 1_795_417_300.0):
+        mark(desk, Delivered("webhook", [number], [Attempt(number, at, None, 200)]))
+        run("deliveries", "--replay", event_id(call.session, 2))
+    found = run_json("deliveries", "--attempts", event_id(call.session, 2))["attempts"]
+    assert [each["at"] for each in found] == ["2026-11-23T07:01:40.000Z"]
+
+
 @pytest.mark.usefixtures("call")
 def test_what_waits_for_a_destination_that_is_gone_can_be_dropped() -> None:
     assert run("deliveries", "--purge", "redis") == (

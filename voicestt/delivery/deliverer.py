@@ -121,6 +121,12 @@ class Deliverer:
             self._idle.set(IDLE_SECONDS, self.wake)
             self._look_soon()
 
+    def read_again(self) -> None:
+        """What is pending was changed by hand: what was read before and is not under way does not count."""
+        self._hand.forget()
+        self._reading.forget()
+        self.wake()
+
     async def stop(self) -> None:
         """Begins nothing more; waits two seconds at most for what is under way. The rest is for the next start."""
         self._is_running = False

@@ -10,6 +10,7 @@ from voicestt.settings import Settings
 
 WEBHOOK: Final = "webhook"
 REDIS: Final = "redis"
+NAMES: Final = (WEBHOOK, REDIS)
 _HOUR: Final = 3_600.0
 
 

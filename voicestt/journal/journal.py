@@ -51,6 +51,7 @@ class Journal:
 
     `url` is JOURNAL_URL, `days` JOURNAL_DAYS and `redact` JOURNAL_REDACT. What `redact` keeps out of the database
     is in the records nevertheless, for as long as this process lives and an event is not delivered everywhere.
+    `changed` is called when deliveries were changed by hand: what was pending before need not be any more.
     """
 
     _log = Logger()
@@ -65,6 +66,7 @@ class Journal:
         days: float,
         redact: str,
         pace: Pace = Pace(),  # noqa: B008 - it is frozen
+        changed: Callable[[], object] = lambda: None,
     ) -> None:
         self._reactor = reactor
         self._url = url
@@ -73,6 +75,7 @@ class Journal:
         self._days = days
         self._redact = redact
         self._pace = pace
+        self._changed = changed
         self._waiting = Waiting()
         self._whole = Whole()
         self._lateness = Lateness(reactor, self._readers.late)
@@ -261,7 +264,12 @@ class Journal:
             lambda destination, sessions: hand_over(self._find, destination, sessions),
             lambda destination, standing: hand_over(self._stand, destination, standing),
         )
-        return Chores(database, lease, recovery, Retention(database, self._days), self._pace)
+        retention = Retention(database, self._days)
+        return Chores(database, lease, recovery, retention, self._pace, lambda: hand_over(self._see_changes))
+
+    def _see_changes(self) -> None:
+        if not self._is_closed:
+            self._changed()
 
     def _put_ends(self, ends: Sequence[Event]) -> None:
         for end in ends:

@@ -103,6 +103,14 @@ attempts = Table(
 """What became of attempts at deliveries: those that failed, the last of each event, and the one that arrived
 (`error` is null). There is no foreign key, which would lock the event's row: who deletes events deletes these."""
 
+changes = Table(
+    "voicestt_changes",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+)
+"""What was changed by hand, and how often: servers that run see by it that what they read before is old."""
+
 _is_partial = events.c.type == "partial"
 _is_open = sessions.c.ended_at.is_(None)
 is_no_partial = events.c.type != text("'partial'")

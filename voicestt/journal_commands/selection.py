@@ -15,6 +15,10 @@ from voicestt.journal_commands.times import Moment
 _SEQUENCE = re.compile(r"[0-9]{1,18}")
 
 
+CHOSEN = "those that are chosen"
+"""What an option means that may be given an event's id, and is not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """What was chosen; what is None or empty does not matter. `since` and `before`: when events were written."""

@@ -126,6 +126,7 @@ class Outlets:
             destinations_of(settings),
             days=settings.journal_days,
             redact=settings.journal_redact,
+            changed=self._read_again,
         )
 
     async def _make_greeting(self, speaks: Synthesiser | None) -> bytes:
@@ -154,6 +155,10 @@ class Outlets:
         self.feed.publish(records)
         for deliverer in self._deliverers:
             deliverer.wake()
+
+    def _read_again(self) -> None:
+        for deliverer in self._deliverers:
+            deliverer.read_again()
 
     async def _everything_written(self) -> None:
         written: Deferred[None] = Deferred()
