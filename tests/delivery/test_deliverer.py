@@ -833,6 +833,28 @@ def test_of_partials_that_arrive_at_once_nothing_is_remembered(clock: Clock) -> 
     assert [(each.number, each.error) for each in outbox.attempts_made] == [(2, None), (3, BROKEN.why), (3, None)]
 
 
+def test_the_figures_say_what_is_in_flight_how_fast_it_goes_and_what_failed_last(bench: Bench) -> None:
+    bench.start()
+    figures = bench.deliverer.figures
+    assert (figures.in_flight, figures.rate, figures.last_error, figures.last_error_at) == (0, 0.0, None, None)
+    bench.write("a", 3)
+    bench.write("b")
+    bench.turn(1)
+    assert (bench.deliverer.figures.in_flight, bench.deliverer.figures.waiting) == (2, 4)
+    first, second = list(bench.carrier.under_way)
+    first.arrives()
+    second.fails(Failed("it answered\x1b 500 " + "x" * 1_000))
+    at = bench.clock.seconds()
+    bench.turn(0.1)
+    figures = bench.deliverer.figures
+    assert (figures.rate, figures.last_error_at) == (0.02, at)
+    assert figures.last_error is not None
+    assert figures.last_error.startswith("it answered\\x1b 500 xxx")
+    assert len(figures.last_error) < 210
+    bench.turn(61)
+    assert bench.deliverer.figures.rate == 0.0
+
+
 def test_refusals_are_no_outage_and_starve_nobody(bench: Bench) -> None:
     bench.carrier.fares = lambda record: NO if record.session.startswith("bad") else None
     bench.start()

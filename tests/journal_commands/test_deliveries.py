@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from tests.journal.made import WEBHOOK, Journals, numbers
+from tests.journal.made import REDIS, WEBHOOK, Journals, eventually, numbers
 from tests.journal_commands.made import Call, Desk, do, refused, run, run_json
 from tests.recognisers.on_reactor import on_reactor
 from voicestt.events import event_id
@@ -38,11 +38,58 @@ def test_everything_has_arrived() -> None:
     assert run_json("deliveries") == {"destinations": [], "deliveries": []}
 
 
+def standing(destination: str) -> dict[str, Any]:
+    (one,) = (each for each in run_json("deliveries")["destinations"] if each["destination"] == destination)
+    return dict(one)
+
+
+@on_reactor
+async def test_how_the_deliveries_of_a_running_server_stand_is_shown(desk: Desk) -> None:
+    journals = Journals(desk.url)
+    figures: dict[str, object] = {
+        "in_flight": 2,
+        "rate": 1.5,
+        "last_error": "it answered 500\x1b",
+        "last_error_at": 1_795_417_300.0,
+    }
+    opened = await journals.open(WEBHOOK, figures=lambda: {"webhook": figures})
+    other = await journals.open(
+        REDIS, figures=lambda: {"webhook": figures, "redis": {"in_flight": 1, "rate": 9.0}}
+    )
+    await eventually(lambda: len(do(desk, "SELECT 1 FROM voicestt_instances WHERE figures LIKE '%rate%'")) == 2)
+    said = run("deliveries").splitlines()
+    assert said[0] == "Everything has arrived."
+    assert said[3].split() == ["webhook", "0", "0", "0", "4", "3.0", "it", "answered", "500\\x1b"]
+    await opened.write(Call().started())
+    found = standing("webhook")
+    assert 0 <= found.pop("oldest_seconds") < 60
+    assert found.pop("oldest") is not None
+    assert found == {
+        "destination": "webhook",
+        "pending": 1,
+        "failing": 0,
+        "laid_aside": 0,
+        "in_flight": 4,
+        "rate": 3.0,
+        "last_error": "it answered 500\\x1b",
+        "last_error_at": "2026-11-23T07:01:40.000Z",
+    }
+    await opened.journal.close()
+    assert standing("webhook")["in_flight"] == 2
+    do(desk, "UPDATE voicestt_instances SET seen_at = seen_at - 3600")
+    await other.journal.close()
+    assert (standing("webhook")["rate"], standing("webhook")["last_error"]) == (0, None)
+    await journals.close()
+
+
 def test_each_destination_and_what_fails_is_shown(call: Call) -> None:
     head, redis, webhook, empty, titles, aside, failing = run("deliveries").splitlines()
-    assert head.split() == ["DESTINATION", "PENDING", "FAILING", "LAID", "ASIDE"]
-    assert redis.split() == ["redis", "1", "0", "0"]
-    assert webhook.split() == ["webhook", "2", "1", "1"]
+    assert (
+        " ".join(head.split()) == "DESTINATION PENDING OLDEST FAILING LAID ASIDE IN FLIGHT PER SECOND LAST ERROR"
+    )
+    assert redis.split() == ["redis", "1", redis.split()[2], "0", "0", "0", "0"]
+    assert webhook.split()[:2] + webhook.split()[3:7] == ["webhook", "2", "1", "1", "0", "0"]
+    assert webhook.endswith(("  503 Service\\x0aUnavailable \\x1b[2J", "  410 Gone"))
     assert (empty, titles.split()) == ("", ["ID", "TO", "EVENT", "CALL", "TRIED", "LAST", "ERROR"])
     assert aside.split() == [
         event_id(call.session, 1),
@@ -270,7 +317,7 @@ def test_many_are_changed_in_bunches(desk: Desk) -> None:
     assert run("deliveries", "--retry", "--to", "webhook") == "Deliveries that are tried again: 1201.\n"
     assert run("deliveries", "--discard", "--all").startswith("Deliveries that are discarded: 2402.")
     assert run("deliveries", "--replay", "--since", "1h").startswith("Deliveries that are made once more: 1201.")
-    assert run_json("deliveries")["destinations"][0]["pending"] == 1_201
+    assert standing("webhook")["pending"] == 1_201
     (row,) = do(desk, "SELECT number FROM voicestt_changes")
     assert row.number == 5 + 3 + 5 + 3
 

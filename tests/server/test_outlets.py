@@ -104,7 +104,12 @@ async def test_each_destination_is_counted(tmp_path: Path) -> None:
     await outlets.start()
     health = outlets.health
     assert set(health) == {"journal", "webhook", "redis"}
-    journal = health["journal"]
+    webhook, journal = health["webhook"], health["journal"]
+    assert isinstance(webhook, dict)
+    assert set(webhook) == {
+        *("delivered", "failed_attempts", "laid_aside", "waiting", "in_hand", "in_flight", "is_down"),
+        *("oldest_seconds", "dead_lettered", "rate", "last_error", "last_error_seconds"),
+    }
     assert isinstance(journal, dict)
     assert set(journal) == {"is_written", "waiting", "waiting_bytes", "lost", "since", "why"}
     await outlets.stop()

@@ -44,13 +44,21 @@ _CLOSE_SECONDS: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class DeliveryFigures:
-    """Counts since the start. `waiting` are those in hand: what else is in the journal is not counted."""
+    """Counts since the start. `waiting` are those in hand, `in_flight` those of them that are on their way.
+
+    `rate` is how many a second arrived in the last minute. `last_error` is escaped and without a secret, and
+    `last_error_at` is in seconds since 1970.
+    """
 
     delivered: int
     failed_attempts: int
     laid_aside: int
     waiting: int
+    in_flight: int
     is_down: bool
+    rate: float
+    last_error: str | None
+    last_error_at: float | None
 
 
 class Deliverer:
@@ -96,12 +104,18 @@ class Deliverer:
     @property
     def figures(self) -> DeliveryFigures:
         """How it stands."""
+        settling, away = self._settling, self._traffic.events_away
+        error, at = settling.last_error or (None, None)
         return DeliveryFigures(
-            delivered=self._settling.delivered,
-            failed_attempts=self._settling.failed,
-            laid_aside=self._settling.laid_aside,
-            waiting=self._hand.events + self._traffic.events_away,
+            delivered=settling.delivered,
+            failed_attempts=settling.failed,
+            laid_aside=settling.laid_aside,
+            waiting=self._hand.events + away,
+            in_flight=away,
             is_down=self._outage.is_down,
+            rate=settling.rate,
+            last_error=error,
+            last_error_at=at,
         )
 
     def start(self) -> None:

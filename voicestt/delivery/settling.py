@@ -11,7 +11,9 @@ from voicestt.delivery.carrier import Arrived, Failed, Outcome
 from voicestt.delivery.delivery_log import DeliveryLog
 from voicestt.delivery.in_hand import InHand
 from voicestt.delivery.outage import Outage
+from voicestt.delivery.rate import Rate
 from voicestt.delivery.telling import Telling
+from voicestt.escaping import escaped
 from voicestt.journal.port import Attempt, Pending
 
 FEWEST_ATTEMPTS: Final = 5
@@ -20,11 +22,12 @@ FEWEST_ATTEMPTS: Final = 5
 REFUSALS: Final = 5
 """Attempts at an event that is refused, where its call is not to wait for it."""
 
+_LONGEST_ERROR: Final = 200
 _Results = list[tuple[Pending, Outcome]]
 
 
 class Settling:
-    """Settles parcels that came back, and counts.
+    """Settles parcels that came back, and counts. `last_error` is what failed last, in words, and when.
 
     `patience` is for how many seconds an event is tried, None: for ever; `now` is in seconds since 1970.
     `is_strict`: a refused event is tried for so long too; else it is dead-lettered after `REFUSALS` attempts.
@@ -53,6 +56,8 @@ class Settling:
         self._now = now
         self._is_strict = is_strict
         self._why = ""
+        self._rate = Rate()
+        self.last_error: tuple[str, float] | None = None
         self.delivered = 0
         self.failed = 0
         self.laid_aside = 0
@@ -106,6 +111,7 @@ class Settling:
         now = self._clock.seconds()
         self.failed += 1
         self._why = failure.why
+        self.last_error = (escaped(failure.why, _LONGEST_ERROR), self._now())
         is_first = pending.attempts == 0
         if failure.is_gone:
             self._outage.stop(now)
@@ -158,8 +164,14 @@ class Settling:
             self.laid_aside += count
             self._say.laid_aside(count, self._patience / 3600, self._why)
 
+    @property
+    def rate(self) -> float:
+        """How many a second arrived in the last minute."""
+        return self._rate.per_second(self._clock.seconds())
+
     def _arrived(self, count: int) -> None:
         self.delivered += count
+        self._rate.add(count, self._clock.seconds())
         self._works(count)
 
     def _works(self, count: int) -> None:

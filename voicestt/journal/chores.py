@@ -42,7 +42,10 @@ class Pace:
 
 
 class Chores:
-    """A thread from `start` to `stop`. `changed` is called in it when deliveries were changed by hand."""
+    """A thread from `start` to `stop`.
+
+    `changed` is called in it when deliveries were changed by hand; `figures` gives how they stand, as JSON.
+    """
 
     _log = Logger()
 
@@ -54,6 +57,7 @@ class Chores:
         retention: Retention,
         pace: Pace,
         changed: Callable[[], object] = lambda: None,
+        figures: Callable[[], str | None] = lambda: None,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
@@ -62,6 +66,7 @@ class Chores:
         self._retention = retention
         self._pace = pace
         self._changed = changed
+        self._figures = figures
         self._changes = 0  # so it is read again once after the start, where that was ever done: it may be just now
         self._seconds = seconds
         self._renewed_at = self._settling_since = seconds()
@@ -116,7 +121,7 @@ class Chores:
     def _renew(self) -> float:
         with self._database.writing() as connection:
             self._database.hurry(connection, HURRY_SECONDS)
-            is_ours = self._lease.renew(connection, self._database.now(connection))
+            is_ours = self._lease.renew(connection, self._database.now(connection), self._figures())
             noted = changes.noted(connection)
         self._see(noted)
         now = self._seconds()

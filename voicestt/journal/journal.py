@@ -1,11 +1,12 @@
 """The journal: events into the database and back out of it, without the reactor ever waiting for it."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -52,6 +53,7 @@ class Journal:
     `url` is JOURNAL_URL, `days` JOURNAL_DAYS and `redact` JOURNAL_REDACT. What `redact` keeps out of the database
     is in the records nevertheless, for as long as this process lives and an event is not delivered everywhere.
     `changed` is called when deliveries were changed by hand: what was pending before need not be any more.
+    `figures` says how each destination's deliveries stand, for the commands that look into the journal.
     """
 
     _log = Logger()
@@ -67,6 +69,7 @@ class Journal:
         redact: str,
         pace: Pace = Pace(),  # noqa: B008 - it is frozen
         changed: Callable[[], object] = lambda: None,
+        figures: Callable[[], Mapping[str, object]] = dict,
     ) -> None:
         self._reactor = reactor
         self._url = url
@@ -76,6 +79,8 @@ class Journal:
         self._redact = redact
         self._pace = pace
         self._changed = changed
+        self._figures = figures
+        self._figures_now: str | None = None
         self._waiting = Waiting()
         self._whole = Whole()
         self._lateness = Lateness(reactor, self._readers.late)
@@ -265,7 +270,17 @@ class Journal:
             lambda destination, standing: hand_over(self._stand, destination, standing),
         )
         retention = Retention(database, self._days)
-        return Chores(database, lease, recovery, retention, self._pace, lambda: hand_over(self._see_changes))
+        changed = partial(hand_over, self._see_changes)
+        return Chores(database, lease, recovery, retention, self._pace, changed, self._figures_then)
+
+    def _figures_then(self) -> str | None:
+        """In the chores' thread: how it stood when it was asked before; the reactor's looks for the next time."""
+        self._reactor.callFromThread(self._note_figures)
+        return self._figures_now
+
+    def _note_figures(self) -> None:
+        if not self._is_closed:
+            self._figures_now = msgspec.json.encode(self._figures()).decode()
 
     def _see_changes(self) -> None:
         if not self._is_closed:

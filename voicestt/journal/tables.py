@@ -32,9 +32,11 @@ instances = Table(
     Column("started", Text, nullable=False),
     Column("seen_at", Double, nullable=False),
     Column("ended_at", Double),
+    Column("figures", Text),
 )
 """The processes that write, each with its lease: `seen_at` is renewed while it lives, `ended_at` is set when it
-ends. Another, who takes over what it left, deletes the row."""
+ends. Another, who takes over what it left, deletes the row. `figures` says how its deliveries stood at `seen_at`,
+as JSON: an object for each destination."""
 
 sessions = Table(
     "voicestt_sessions",

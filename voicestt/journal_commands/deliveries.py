@@ -136,7 +136,8 @@ def _show_attempts(database: Database, selection: Selection, as_json: bool) -> N
 
 def _list(database: Database, selection: Selection, laid_aside: bool, as_json: bool) -> None:
     with database.reading() as connection:
-        summary, rows = summary_of(connection), rows_of(connection, selection, laid_aside)
+        summary = summary_of(connection, database.now(connection))
+        rows = rows_of(connection, selection, laid_aside)
     if as_json:
         click.echo(json_text({"destinations": summary, "deliveries": rows}))
         return

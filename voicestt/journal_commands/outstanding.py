@@ -1,21 +1,55 @@
 """What has not arrived: how much for each destination, and what of it fails."""
 
-from collections.abc import Iterator
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, func, or_, select, true
 
+from voicestt.escaping import escaped
 from voicestt.events import event_id
-from voicestt.journal.tables import events, outbox
+from voicestt.journal.leases import GONE_SECONDS
+from voicestt.journal.tables import events, instances, outbox
 from voicestt.journal_commands.selection import Selection
-from voicestt.journal_commands.words import iso, plain, table
+from voicestt.journal_commands.words import iso, length, plain, table
 
 _SHOWN = 100
+_LONGEST_ERROR = 200
+_HEAD = (
+    *("DESTINATION", "PENDING", "OLDEST", "FAILING", "LAID ASIDE"),
+    *("IN FLIGHT", "PER SECOND", "LAST ERROR"),
+)
 _was_laid_aside = outbox.c.laid_aside_at.is_not(None)
 
 
-def summary_of(connection: Connection) -> list[dict[str, Any]]:
-    """A row for each destination that there is something for."""
+def summary_of(connection: Connection, now: float) -> list[dict[str, Any]]:
+    """How each destination stands: by the journal, and by the servers that run at `now`, the database's time.
+
+    What is in flight, the rate and the last error are a few seconds old.
+    """
+    outstanding, running = _outstanding(connection), _running(connection, now)
+    found = []
+    for name in sorted(outstanding | running.keys()):
+        one = outstanding.get(name) or {"pending": 0, "failing": 0, "laid_aside": 0, "oldest": None}
+        errors = [each for each in (_last_error(connection, name), *running[name]) if each.get("last_error_at")]
+        last = max(errors, key=lambda each: float(each["last_error_at"]), default={})
+        found.append(
+            {
+                "destination": name,
+                **{key: one[key] for key in ("pending", "failing", "laid_aside")},
+                "oldest": iso(one["oldest"]),
+                "oldest_seconds": None if one["oldest"] is None else round(max(0.0, now - one["oldest"]), 1),
+                "in_flight": sum(each.get("in_flight", 0) for each in running[name]),
+                "rate": round(sum(each.get("rate", 0.0) for each in running[name]), 2),
+                "last_error": escaped(last["last_error"], _LONGEST_ERROR) if last else None,
+                "last_error_at": iso(last.get("last_error_at")),
+            }
+        )
+    return found
+
+
+def _outstanding(connection: Connection) -> dict[str, dict[str, Any]]:
     rows = connection.execute(
         select(
             outbox.c.destination,
@@ -28,7 +62,24 @@ def summary_of(connection: Connection) -> list[dict[str, Any]]:
         .group_by(outbox.c.destination)
         .order_by(outbox.c.destination)
     )
-    return [{**row._asdict(), "oldest": iso(row.oldest)} for row in rows]
+    return {row.destination: row._asdict() for row in rows}
+
+
+def _running(connection: Connection, now: float) -> Mapping[str, list[dict[str, Any]]]:
+    """The figures of each process that has renewed its lease, by destination."""
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    alive = instances.c.figures.is_not(None) & (instances.c.seen_at > now - GONE_SECONDS)
+    for text in connection.execute(select(instances.c.figures).where(alive)).scalars():
+        for name, figures in json.loads(text).items():
+            found[name].append(figures)
+    return found
+
+
+def _last_error(connection: Connection, destination: str) -> dict[str, Any]:
+    failed = select(outbox.c.last_error, outbox.c.failed_at.label("last_error_at"))
+    those = (outbox.c.destination == destination) & outbox.c.failed_at.is_not(None)
+    row = connection.execute(failed.where(those).order_by(outbox.c.failed_at.desc()).limit(1)).one_or_none()
+    return {} if row is None or row.last_error is None else row._asdict()
 
 
 def rows_of(connection: Connection, selection: Selection, laid_aside: bool) -> list[dict[str, Any]]:
@@ -62,19 +113,22 @@ def rows_of(connection: Connection, selection: Selection, laid_aside: bool) -> l
 
 def show(summary: list[dict[str, Any]], rows: list[dict[str, Any]]) -> Iterator[str]:
     """Both as lines of text."""
-    if not summary:
+    if not any(one["pending"] or one["laid_aside"] for one in summary):
         yield "Everything has arrived."
-        return
-    cells = [
-        [str(one[key] or "0") for key in ("destination", "pending", "failing", "laid_aside")] for one in summary
-    ]
-    yield from table(("DESTINATION", "PENDING", "FAILING", "LAID ASIDE"), cells)
+    if summary:
+        yield from table(_HEAD, [_summary_cells(one) for one in summary])
     if not rows:
         return
     yield ""
     yield from table(("ID", "TO", "EVENT", "CALL", "TRIED", "", "LAST ERROR"), [_cells(row) for row in rows])
     if len(rows) == _SHOWN:
         yield f"… only the first {_SHOWN} are shown."
+
+
+def _summary_cells(one: dict[str, Any]) -> list[str]:
+    oldest = "" if one["oldest_seconds"] is None else length(one["oldest_seconds"])
+    counts = [str(one[key]) for key in ("failing", "laid_aside", "in_flight", "rate")]
+    return [plain(one["destination"]), str(one["pending"]), oldest, *counts, plain(one["last_error"] or "")]
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
