@@ -442,6 +442,13 @@ class Settings:
         read.number(1, 1_000),
         "Calls whose events are POSTed at the same time at most.",
     )
+    events_webhook_batch: int = _from(
+        "EVENTS_WEBHOOK_BATCH",
+        "1",
+        read.number(1, 1_000),
+        "More than 1: up to so many events of a call that wait go in one POST, whose body is a JSON array then, "
+        "also of one.",
+    )
     redis_url: str | None = _from(
         "REDIS_URL",
         None,

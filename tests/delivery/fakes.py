@@ -148,9 +148,10 @@ class HandCarrier:
     place = "The webhook at https://hook.example.com"
     advice = "Start it."
 
-    def __init__(self, at_once: int = 8, most: int = 1) -> None:
+    def __init__(self, at_once: int = 8, most: int = 1, *, of_one: bool = False) -> None:
         self.at_once = at_once
         self.most = most
+        self.of_one = of_one
         self.under_way: list[Parcel] = []
         self.carried: list[Parcel] = []
         self.fares: Callable[[Record], Outcome] | None = None

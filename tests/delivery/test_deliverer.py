@@ -36,11 +36,12 @@ class Bench:
         patience: float | None = 24 * HOUR,
         *,
         is_strict: bool = False,
+        of_one: bool = False,
     ) -> None:
         self.is_strict = is_strict
         self.clock = clock
         self.outbox = MemoryOutbox(clock.seconds)
-        self.carrier = HandCarrier(at_once, most)
+        self.carrier = HandCarrier(at_once, most, of_one=of_one)
         self.patience = patience
         self.deliverer = self.another()
 
@@ -298,6 +299,30 @@ def test_a_parcel_that_could_not_be_taken_is_one_attempt_of_its_first_event(cloc
     bench.turn()
     assert [bench.outbox.attempts(number) for number in range(1, 7)] == [1, 0, 0, 0, 0, 0]
     assert bench.deliverer.figures.failed_attempts == 1
+
+
+def test_a_batch_is_of_one_call_and_what_failed_goes_again_alone(clock: Clock) -> None:
+    bench = Bench(clock, at_once=2, most=3, of_one=True)
+    for session, count in (("a", 4), ("b", 2), ("c", 1)):
+        bench.outbox.write(session, count)
+    bench.start()
+    assert [parcel.ids for parcel in bench.carrier.under_way] == [
+        [event_id("a", sequence) for sequence in (1, 2, 3)],
+        [event_id("b", sequence) for sequence in (1, 2)],
+    ]
+    bench.carrier.under_way[0].fails(BROKEN)
+    bench.turn(0.3)
+    assert bench.carrier.under_way[-1].ids == [event_id("c", 1)]
+    bench.carrier.fares = every(None)
+    for parcel in list(bench.carrier.under_way):
+        parcel.arrives()
+    bench.turn(5)
+    assert [parcel.ids for parcel in bench.carrier.carried[3:]] == [
+        [event_id("a", 1)],
+        [event_id("a", sequence) for sequence in (2, 3, 4)],
+    ]
+    assert bench.outbox.attempts(1) == 1
+    assert bench.outbox.left() == []
 
 
 def test_a_short_gap_is_not_told(bench: Bench, logged: Logged) -> None:
@@ -748,6 +773,7 @@ def test_what_is_under_way_during_a_change_by_hand_ends_as_it_may(bench: Bench) 
 @given(
     changes=st.sets(st.integers(0, 19), max_size=5),
     shape=st.sampled_from([(8, 1), (2, 1), (1, 200), (1, 3)]),
+    of_one=st.booleans(),
     fates=st.lists(FATES, max_size=60),
     delays=st.lists(DELAYS, max_size=60),
     slow=st.sampled_from([0.0, 0.2]),
@@ -762,9 +788,10 @@ def test_whatever_fails_all_arrives_and_the_first_arrivals_of_a_call_are_in_orde
     writes: list[tuple[str, int, float]],
     restarts: set[int],
     changes: set[int],
+    of_one: bool,
 ) -> None:
     clock = Clock()
-    bench = Bench(clock, *shape)
+    bench = Bench(clock, *shape, of_one=of_one)
     weather = Weather(clock, fates, delays)
     bench.carrier.carry = weather.carry  # type: ignore[method-assign]
     bench.outbox.answers = lambda _what: deferLater(clock, slow)

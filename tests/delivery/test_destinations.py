@@ -19,7 +19,7 @@ from tests.redis_server import RedisServer
 from voicestt.delivery.deliverer import Deliverer
 from voicestt.delivery.destinations import deliverers_of, destinations_of
 from voicestt.delivery.redis_streams import stream_of
-from voicestt.events import Event
+from voicestt.events import Event, event_id
 from voicestt.journal.journal import Journal
 from voicestt.journal.port import Destination, Written
 from voicestt.settings import Settings
@@ -139,6 +139,30 @@ async def test_only_the_types_that_are_wanted_are_posted(tmp_path: Path) -> None
             await eventually(lambda: made.journal.standing("webhook").waiting == 0)
     told = [StandardWebhook(KEY).verify(body, headers) for headers, body in receiver.posts]
     assert [(each["type"], each["sequence"]) for each in told] == [("partial", 2), ("call_ended", 4)]
+
+
+@on_reactor
+async def test_in_batches_one_bad_event_is_dead_lettered_and_all_others_arrive_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voicestt.delivery.settling.pause_after_refusal", lambda *_given: 0.01)
+    call = Call("CA1")
+    bad = event_id(call.session, 5).encode()
+    async with receiving() as receiver:
+
+        def answer(request: Any) -> Any:
+            return status(400 if bad in receiver.posts[-1][1] else 204)(request)
+
+        receiver.answer = answer
+        async with delivering(webhook(receiver.url, EVENTS_WEBHOOK_BATCH="8"), tmp_path) as made:
+            made.put(call.started(), *(call.final() for _ in range(18)), call.ended())
+            await eventually(lambda: made.deliverers[0].figures.delivered == 19)
+            assert made.deliverers[0].figures.laid_aside == 1
+    told = [StandardWebhook(KEY).verify(body, headers) for headers, body in receiver.posts]
+    taken = [each["sequence"] for body in told for each in body if bad.decode() not in {one["id"] for one in body}]
+    assert taken == [*range(1, 5), *range(6, 21)]
+    assert sum([each["sequence"] for each in body] == [5] for body in told) == 5
+    assert max(map(len, told)) == 8
 
 
 @on_reactor

@@ -179,6 +179,63 @@ async def test_the_beginning_of_the_answer_is_kept_without_what_is_secret() -> N
     assert len(failed.answer) == 200 + 3 - 2 * 2
 
 
+def carry(webhook: Webhook, count: int, text: str = "שלום") -> Deferred[list[Outcome]]:
+    records = [record("a", sequence, text=text) for sequence in range(1, count + 1)]
+    return soon(Deferred.fromCoroutine(webhook.carry(records)))
+
+
+def sequences(body: bytes) -> list[int]:
+    return [each["sequence"] for each in json.loads(body)]
+
+
+@on_reactor
+async def test_events_in_a_batch_are_an_array_whose_signature_holds() -> None:
+    async with receiving() as receiver, posting(receiver.url, batch=3) as webhook:
+        assert await carry(webhook, 3) == [Arrived(204)] * 3
+        assert await carry(webhook, 1) == [Arrived(204)]
+    (together, body), (alone, other) = receiver.posts
+    assert together["webhook-id"] == "a-000001-000003"
+    assert StandardWebhook(KEY).verify(body, together) == json.loads(body)
+    assert [each["id"] for each in json.loads(body)] == ["a-000001", "a-000002", "a-000003"]
+    assert body == b"[" + b",".join(record("a", sequence).payload for sequence in (1, 2, 3)) + b"]"
+    assert (alone["webhook-id"], sequences(other)) == ("a-000001", [1])
+
+
+@on_reactor
+async def test_one_event_that_is_refused_costs_its_neighbours_nothing() -> None:
+    async with receiving() as receiver, posting(receiver.url, batch=10) as webhook:
+
+        def answer(request: Any) -> Any:
+            is_bad = b'"a-000003"' in receiver.posts[-1][1]
+            return status(422 if is_bad else 204)(request)
+
+        receiver.answer = answer
+        outcomes = await carry(webhook, 5)
+    assert [sequences(body) for _, body in receiver.posts] == [[1, 2, 3, 4, 5], [1], [2], [3]]
+    assert outcomes[:2] == [Arrived(204)] * 2
+    for outcome in outcomes[2:]:
+        assert isinstance(outcome, Failed)
+        assert (outcome.is_refusal, outcome.status) == (True, 422)
+
+
+@pytest.mark.parametrize("code", [500, 408, 429, 410])
+@on_reactor
+async def test_another_failure_is_one_of_the_whole_batch(code: int) -> None:
+    async with receiving() as receiver, posting(receiver.url, batch=10) as webhook:
+        receiver.answer = status(code)
+        outcomes = await carry(webhook, 5)
+    assert len(receiver.posts) == 1
+    assert [isinstance(outcome, Failed) and outcome.status for outcome in outcomes] == [code] * 5
+
+
+@on_reactor
+async def test_a_batch_has_a_bearable_length() -> None:
+    async with receiving() as receiver, posting(receiver.url, batch=100) as webhook:
+        assert await carry(webhook, 7, text="x" * 100_000) == [Arrived(204)] * 7
+        assert await carry(webhook, 2, text="x" * 1_000_000) == [Arrived(204)] * 2
+    assert [sequences(body) for _, body in receiver.posts] == [[1, 2], [3, 4], [5, 6], [7], [1], [2]]
+
+
 @on_reactor
 async def test_a_redirect_is_not_followed() -> None:
     async with receiving() as elsewhere, receiving() as receiver, posting(receiver.url) as webhook:

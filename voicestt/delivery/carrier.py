@@ -64,6 +64,11 @@ class Carrier(Protocol):
         """How many events there are in a parcel at most."""
         ...
 
+    @property
+    def of_one(self) -> bool:
+        """Whether all of a parcel are of one session. What failed is tried again alone then."""
+        ...
+
     def start(self) -> None:
         """Before anything is carried.
 

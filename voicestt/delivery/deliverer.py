@@ -33,6 +33,7 @@ from voicestt.journal.port import Destination, Outbox, Pending
 
 READ_AT_ONCE: Final = 64
 _READ_OF_EACH: Final = 8
+_MOST_READ: Final = 2_000
 MOST_HELD: Final = 5_000
 """Calls whose event failed. Beyond so many no others are read: the journal has to leave out each one of them."""
 
@@ -90,7 +91,7 @@ class Deliverer:
         self._hand = InHand(self._reading.let_go)
         self._telling = Telling(clock, outbox, name, self._told)
         self._outage = Outage(chance)
-        self._traffic = Traffic(self._hand, self._outage, carrier.at_once, carrier.most)
+        self._traffic = Traffic(self._hand, self._outage, carrier.at_once, carrier.most, of_one=carrier.of_one)
         log = DeliveryLog(carrier, outbox, name)
         self._settling = Settling(
             clock, self._hand, self._outage, self._telling, log, chance, patience, now, is_strict=is_strict
@@ -251,7 +252,8 @@ class Deliverer:
 
 
 def _read_at_once(carrier: Carrier) -> int:
-    return max(READ_AT_ONCE, carrier.most, carrier.at_once * _READ_OF_EACH)
+    of_each = max(_READ_OF_EACH, carrier.most) if carrier.of_one else _READ_OF_EACH
+    return max(READ_AT_ONCE, carrier.most, min(_MOST_READ, carrier.at_once * of_each))
 
 
 def _of_each(outcomes: Sequence[Outcome], count: int) -> Sequence[Outcome]:

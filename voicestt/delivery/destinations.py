@@ -54,7 +54,8 @@ def _webhook(reactor: Any, settings: Settings) -> Webhook:
     url, keys = settings.events_webhook_url, settings.events_webhook_secret
     assert url is not None  # noqa: S101 - it is a destination
     assert keys is not None  # noqa: S101 - the settings were checked
-    return Webhook(reactor, url, keys, at_once=settings.events_webhook_at_once)
+    at_once, batch = settings.events_webhook_at_once, settings.events_webhook_batch
+    return Webhook(reactor, url, keys, at_once=at_once, batch=batch)
 
 
 def _redis(reactor: Any, settings: Settings) -> RedisStreams:

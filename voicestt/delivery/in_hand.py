@@ -94,11 +94,13 @@ class InHand:
                 self._freshen(lane)
             lane.waiting.append(pending)
 
-    def parcel(self, most: int) -> list[Pending]:
+    def parcel(self, most: int, *, of_one: bool = False) -> list[Pending]:
         """The next `most` events that may go, of as many lanes as it takes, by number. They are away now.
 
-        Calls that go on and what is left over take turns.
+        Calls that go on and what is left over take turns. `of_one`: all of one lane.
         """
+        if of_one:
+            return _send_off(self._next_lane(), most) if self.fresh else []
         parcel: list[Pending] = []
         while self.fresh and len(parcel) < most:
             share = most - len(parcel)

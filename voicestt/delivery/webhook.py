@@ -1,7 +1,12 @@
-"""Events to a receiver by HTTP: a signed POST for each, whose body is the event as the journal has it."""
+"""Events to a receiver by HTTP: a signed POST for each, whose body is the event as the journal has it.
+
+Where several may go in one, the body is a JSON array of events of one session, in order, also of a single one, and
+`webhook-id` is that of the event, or SESSION-FIRST-LAST. A batch that is refused goes once more as single events:
+one that the receiver does not want harms no other.
+"""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final
@@ -35,6 +40,7 @@ _KEPT_OF_BODY: Final = 1_000
 _LONGEST_BODY: Final = 65_536
 _BODY_SECONDS: Final = 1.0
 _LONGEST_PROBLEM: Final = 200
+_LONGEST_BATCH: Final = 256 * 1024
 _NO_REFUSALS: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
 # Twisted's own time-out is a UserError.
 _NO_CONNECTION: Final = (ConnectError, DNSLookupError, UserError, SSLError, TlsError, VerificationError)
@@ -50,7 +56,7 @@ class Webhook:
         "look at the receiver's own log, and whether EVENTS_WEBHOOK_URL and EVENTS_WEBHOOK_SECRET are still "
         "right; delivery goes on by itself."
     )
-    most: Final = 1
+    of_one: Final = True
 
     def __init__(
         self,
@@ -59,6 +65,7 @@ class Webhook:
         keys: Sequence[bytes],
         *,
         at_once: int = AT_ONCE,
+        batch: int = 1,
         answer_seconds: float = ANSWER_SECONDS,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -69,6 +76,7 @@ class Webhook:
         self._reactor = reactor
         self._keys = keys
         self.at_once = at_once
+        self.most = batch
         self._answer_seconds = answer_seconds
         self._now = now
         self._shown = Answers(url).shown
@@ -85,15 +93,27 @@ class Webhook:
         await self._connections.closeCachedConnections()
 
     async def carry(self, records: Sequence[Record]) -> list[Outcome]:
-        """Posts one event, see `voicestt.delivery.carrier.Carrier`."""
+        """Posts events of one session, see `voicestt.delivery.carrier.Carrier`."""
+        return await self._carry_batches(_batches(records, self.most))
+
+    async def _carry_batches(self, batches: Iterable[Sequence[Record]]) -> list[Outcome]:
         outcomes: list[Outcome] = []
-        for record in records:
-            has_failed = any(isinstance(outcome, Failed) for outcome in outcomes)
-            outcomes.append(outcomes[-1] if has_failed else await self._post_in_time(record))
+        for batch in batches:
+            if outcomes and isinstance(outcomes[-1], Failed):
+                # What comes behind it would overtake.
+                outcomes += [outcomes[-1]] * len(batch)
+            else:
+                outcomes += await self._carry_batch(batch)
         return outcomes
 
-    async def _post_in_time(self, record: Record) -> Outcome:
-        posting = Deferred.fromCoroutine(self._post(record))
+    async def _carry_batch(self, batch: Sequence[Record]) -> list[Outcome]:
+        outcome = await self._post_in_time(batch)
+        if len(batch) > 1 and isinstance(outcome, Failed) and outcome.is_refusal:
+            return await self._carry_batches(_batches(batch, 1))
+        return [outcome] * len(batch)
+
+    async def _post_in_time(self, batch: Sequence[Record]) -> Outcome:
+        posting = Deferred.fromCoroutine(self._post(batch))
         time_out = self._reactor.callLater(self._answer_seconds, posting.cancel)
         try:
             return await posting
@@ -105,13 +125,14 @@ class Webhook:
             if time_out.active():
                 time_out.cancel()
 
-    async def _post(self, record: Record) -> Outcome:
+    async def _post(self, batch: Sequence[Record]) -> Outcome:
         now = self._now()
-        proof = signed(self._keys, event_id(record.session, record.sequence), int(now), record.payload)
+        body = _array_of(batch) if self.most > 1 else batch[0].payload
+        proof = signed(self._keys, _id_of(batch), int(now), body)
         headers = Headers({name: [value] for name, value in proof.items()})
         headers.setRawHeaders("Content-Type", ["application/json"])
         headers.setRawHeaders("User-Agent", [f"voicestt/{__version__}"])
-        response = await self._agent.request(b"POST", self._url, headers, Whole(record.payload))
+        response = await self._agent.request(b"POST", self._url, headers, Whole(body))
         answer = self._shown(await self._beginning_of(response))
         return _outcome(response, now, answer)
 
@@ -126,6 +147,27 @@ class Webhook:
             if limit.active():
                 limit.cancel()
         return body.kept
+
+
+def _batches(records: Sequence[Record], most: int) -> Iterator[Sequence[Record]]:
+    """In their order, at most `most` at a time, and so many that a body stays of a bearable length."""
+    start = size = 0
+    for place, record in enumerate(records):
+        if place - start == most or (place > start and size + len(record.payload) > _LONGEST_BATCH):
+            yield records[start:place]
+            start, size = place, 0
+        size += len(record.payload)
+    yield records[start:]
+
+
+def _array_of(batch: Sequence[Record]) -> bytes:
+    return b"[" + b",".join(record.payload for record in batch) + b"]"
+
+
+def _id_of(batch: Sequence[Record]) -> str:
+    first, last = batch[0], batch[-1]
+    name = event_id(first.session, first.sequence)
+    return name if first is last else f"{name}-{last.sequence:06d}"
 
 
 def _outcome(response: IResponse, now: float, answer: str) -> Outcome:
