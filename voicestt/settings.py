@@ -398,11 +398,12 @@ class Settings:
         read.one_of("none", "numbers", "texts", "all"),
         "What is kept out of the journal: phone numbers, what was said, or both.",
     )
-    events_webhook_url: str | None = _from(
+    events_webhooks: tuple[read.Receiver, ...] | None = _from(
         "EVENTS_WEBHOOK_URL",
         None,
-        read.url,
-        "Each event is POSTed there, signed as Standard Webhooks has it, at least once, a call's in order.",
+        read.receivers,
+        "Each event is POSTed there, signed as Standard Webhooks has it, at least once, a call's in order. "
+        "Several addresses, separated by blanks or commas: each gets every event, however the others fare.",
         secret=True,
     )
     events_webhook_secret: tuple[bytes, ...] | None = _from(
@@ -558,10 +559,10 @@ def _disagreements(values: Mapping[str, object]) -> Iterator[str]:
 
 
 def _events_disagreements(values: Mapping[str, object]) -> Iterator[str]:
-    if values.get("events_webhook_url") and values.get("events_webhook_secret", b"") is None:
+    if values.get("events_webhooks") and values.get("events_webhook_secret", b"") is None:
         yield "EVENTS_WEBHOOK_SECRET is not set, which EVENTS_WEBHOOK_URL needs: receivers check it"
     if values.get("journal_url") == "off":
-        for name, variable in (("events_webhook_url", "EVENTS_WEBHOOK_URL"), ("redis_url", "REDIS_URL")):
+        for name, variable in (("events_webhooks", "EVENTS_WEBHOOK_URL"), ("redis_url", "REDIS_URL")):
             if values.get(name):
                 yield f"{variable} needs the journal, which events are delivered from: JOURNAL_URL cannot be off"
 

@@ -5,7 +5,8 @@ import re
 from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from hashlib import sha256
+from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 N = TypeVar("N", int, float)
@@ -31,6 +32,11 @@ _IS_MEANT_AS_NUMBER = re.compile(r"[+\d\s().-]+")
 _BETWEEN_DIGITS = re.compile(r"[\s().-]")
 _LONGEST_SENTENCE = 500
 
+WEBHOOK = "webhook"
+"""The name of the first receiver, and what those of the others begin with."""
+
+_BETWEEN_ADDRESSES = re.compile(r"[\s,]+(?=https?://)|[\s,]+$", re.IGNORECASE)
+_RECEIVER_NAME = re.compile(r"[A-Za-z0-9._-]{1,40}")
 _WEBHOOK_SECRET = "whsec_"  # noqa: S105 - the prefix that Standard Webhooks gives its secrets
 
 _MOST_SECRETS = 2
@@ -203,6 +209,37 @@ def url(text: str) -> str:
     if "@" in urlsplit(text).netloc:
         raise ValueError("holds a user's name or a password, which has a variable of its own")
     return text
+
+
+class Receiver(NamedTuple):
+    """Somebody that events are POSTed to. `name` is the destination's, the same for as long as the address is."""
+
+    name: str
+    url: str
+
+
+def receivers(text: str) -> tuple[Receiver, ...]:
+    """Addresses, separated by blanks or commas. `#NAME` behind one, which is not sent, gives it a name."""
+    addresses = [url(each) for each in _BETWEEN_ADDRESSES.split(text) if each] or [url(text)]
+    found = tuple(Receiver(_name_of(each, is_first=not place), each) for place, each in enumerate(addresses))
+    names = [each.name for each in found]
+    if len(set(names)) < len(names):
+        # Not repeated: a path may be a secret.
+        raise ValueError("has two addresses with one name: put #NAME, another one each, behind them")
+    return found
+
+
+def _name_of(address: str, *, is_first: bool) -> str:
+    """A query is left out: a token in it may change, and what waits still is the same receiver's."""
+    parts = urlsplit(address)
+    if parts.fragment:
+        if not _RECEIVER_NAME.fullmatch(parts.fragment):
+            raise ValueError("has something behind a # that is no name: letters, digits, and . _ -, at most 40")
+        return f"{WEBHOOK}:{parts.fragment}"
+    if is_first:
+        return WEBHOOK
+    path = sha256((parts.path or "/").encode()).hexdigest()[:6]
+    return f"{WEBHOOK}:{parts.netloc.lower()}/{path}"
 
 
 def webhook_secret(text: str) -> bytes:

@@ -11,6 +11,7 @@ from standardwebhooks.webhooks import Webhook as StandardWebhook
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from tests.conftest import Logged
 from tests.delivery.fakes import MemoryOutbox
 from tests.delivery.receiver import never, receiving, status
 from tests.journal.made import FAST, Call, eventually
@@ -163,6 +164,49 @@ async def test_in_batches_one_bad_event_is_dead_lettered_and_all_others_arrive_i
     assert taken == [*range(1, 5), *range(6, 21)]
     assert sum([each["sequence"] for each in body] == [5] for body in told) == 5
     assert max(map(len, told)) == 8
+
+
+@on_reactor
+async def test_each_of_several_webhooks_has_its_own_progress_outage_and_dead_letters(
+    tmp_path: Path, logged: Logged
+) -> None:
+    refused, call = Call("CA1"), Call("CA2")
+    async with receiving() as good, receiving() as bad:
+        bad.answer = status(500)
+        settings = webhook(f"{good.url}, {bad.url}#crm")
+        assert [each.name for each in destinations_of(settings)] == ["webhook", "webhook:crm"]
+        async with delivering(settings, tmp_path) as made:
+            for each in (refused, call, Call("CA3")):
+                made.put(each.started(), each.final(), each.ended())
+            first, second = made.deliverers
+            await eventually(lambda: first.figures.delivered == 9)
+            await eventually(lambda: logged.matching("(webhook:crm) is down"))
+            assert not first.figures.is_down
+            assert second.figures.delivered == 0
+            assert len(await made.journal.pending("webhook:crm", 100)) == 9
+            bad.answer = status(204)
+            await eventually(lambda: second.figures.delivered == 9)
+    assert not logged.matching(f"The webhook at http://127.0.0.1:{good.port} is down")
+    for headers, body in bad.posts:
+        assert StandardWebhook(KEY).verify(body, headers)["call_sid"] in ("CA1", "CA2", "CA3")
+
+
+@on_reactor
+async def test_who_adds_a_webhook_loses_nothing_of_what_waits_for_the_first(tmp_path: Path) -> None:
+    call = Call()
+    async with receiving() as first, receiving() as second:
+        first.answer = never
+        async with delivering(webhook(first.url), tmp_path) as made:
+            made.put(call.started(), call.final(), call.ended())
+            await eventually(lambda: len(first.posts) == 1)
+        first.answer = status(204)
+        async with delivering(webhook(f"{first.url} {second.url}"), tmp_path) as made:
+            await eventually(lambda: made.deliverers[0].figures.delivered == 3)
+            made.put(Call("CA9").started())
+            await eventually(lambda: made.deliverers[0].figures.delivered == 4)
+            await eventually(lambda: made.deliverers[1].figures.delivered == 1)
+    assert first.ids[1:4] == [event_id(call.session, sequence) for sequence in (1, 2, 3)]
+    assert second.posts[0][1] == first.posts[-1][1]
 
 
 @on_reactor

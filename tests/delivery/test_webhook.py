@@ -473,4 +473,6 @@ def a_moment() -> Deferred[None]:
 def test_of_the_address_only_the_host_is_shown() -> None:
     webhook = Webhook(reactor, "https://hook.example.com:8443/in/secret?token=secret", [KEY])
     assert webhook.place == "The webhook at https://hook.example.com:8443"
+    other = Webhook(reactor, "https://hook.example.com/in?token=secret#crm", [KEY], name="webhook:crm")
+    assert other.place == "The webhook at https://hook.example.com (webhook:crm)"
     assert "secret" not in repr(webhook)

@@ -29,6 +29,7 @@ from voicestt.delivery.signatures import signed
 from voicestt.events import event_id
 from voicestt.http_bodies import Beginning, Whole
 from voicestt.journal.port import Record
+from voicestt.variables import WEBHOOK
 
 AT_ONCE: Final = 32
 CONNECT_SECONDS: Final = 5.0
@@ -47,7 +48,7 @@ _NO_CONNECTION: Final = (ConnectError, DNSLookupError, UserError, SSLError, TlsE
 
 
 class Webhook:
-    """A Carrier to the receiver at `url`, an address of http or https. Each of the `keys` signs.
+    """A Carrier to the receiver at `url`, an address of http or https. Each of the `keys` signs. `name` is shown.
 
     2xx is an arrival, whatever the answer's body; anything else is none. Redirects are not followed.
     """
@@ -64,6 +65,7 @@ class Webhook:
         url: str,
         keys: Sequence[bytes],
         *,
+        name: str = WEBHOOK,
         at_once: int = AT_ONCE,
         batch: int = 1,
         answer_seconds: float = ANSWER_SECONDS,
@@ -71,6 +73,9 @@ class Webhook:
     ) -> None:
         parts = urlsplit(url)
         self.place = f"The webhook at {parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        if name != WEBHOOK:
+            # There may be others at that host.
+            self.place += f" ({name})"
         # Without a path Twisted would ask for "?query".
         self._url = urlunsplit(parts._replace(path=parts.path or "/", fragment="")).encode("ascii")
         self._reactor = reactor

@@ -11,7 +11,7 @@ from voicestt.delivery.redis_streams import STREAM, open_client
 from voicestt.gonogo.application_checks import Health, health_of
 from voicestt.gonogo.call_checks import ELSEWHERE, STAYS
 from voicestt.gonogo.examination import Check
-from voicestt.gonogo.report import Found, failed, ok, unseen
+from voicestt.gonogo.report import Found, Outcome, failed, ok, unseen
 from voicestt.gonogo.scene import Scene, Where
 from voicestt.gonogo.settings_checks import READ
 from voicestt.gonogo.web import certificate_of, days_left, in_thread, words_of
@@ -39,11 +39,19 @@ def delivery_check(scene: Scene) -> Check:
 
 
 async def _webhook(scene: Scene) -> Found:
-    url = scene.settings.events_webhook_url
-    if url is None:
+    receivers = scene.settings.events_webhooks
+    if receivers is None:
         return ok("there is none: EVENTS_WEBHOOK_URL is not set")
     if scene.where is Where.PUBLIC:
         return unseen("not seen from outside", ELSEWHERE)
+    found = [await _reached(scene, receiver.url) for receiver in receivers]
+    for each in found:
+        if each.outcome is not Outcome.OK:
+            return each
+    return ok("; ".join(each.figure for each in found), " ".join(filter(None, (each.advice for each in found))))
+
+
+async def _reached(scene: Scene, url: str) -> Found:
     parts = urlsplit(url)
     host, is_tls = parts.hostname or "", parts.scheme == "https"
     port = parts.port or (443 if is_tls else 80)

@@ -6,7 +6,7 @@ from typing import Any
 import click
 from sqlalchemy import delete
 
-from voicestt.delivery.destinations import NAMES, WEBHOOK
+from voicestt.delivery.destinations import is_name
 from voicestt.journal.database import Database
 from voicestt.journal.tables import outbox
 from voicestt.journal_commands.attempts import attempts_of, attempts_table
@@ -15,6 +15,7 @@ from voicestt.journal_commands.outstanding import rows_of, show, summary_of
 from voicestt.journal_commands.redelivery import Redelivery
 from voicestt.journal_commands.selection import CHOSEN, Selection, selecting
 from voicestt.journal_commands.words import json_text
+from voicestt.variables import WEBHOOK
 
 _ACTIONS = ("retry", "skip", "discard", "replay", "attempts")
 _DONE = {
@@ -99,8 +100,10 @@ def _changed(database: Database, selection: Selection, action: str, *, laid_asid
 
 
 def _known(destination: str) -> str:
-    if destination not in NAMES:
-        raise click.ClickException(f"There is no destination {destination!r}: it is one of {', '.join(NAMES)}.")
+    if not is_name(destination):
+        raise click.ClickException(
+            f"There is no destination {destination!r}: it is webhook, webhook:NAME or redis, as /healthz names it."
+        )
     return destination
 
 
