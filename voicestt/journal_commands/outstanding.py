@@ -95,20 +95,21 @@ def rows_of(connection: Connection, selection: Selection, laid_aside: bool) -> l
         .order_by(outbox.c.number, outbox.c.destination)
         .limit(_SHOWN)
     )
-    return [
-        {
-            "id": event_id(row.of_session, row.sequence),
-            "destination": row.destination,
-            "type": row.type,
-            "call_sid": row.call_sid,
-            "written_at": iso(row.written_at),
-            "attempts": row.attempts,
-            "failed_at": iso(row.failed_at),
-            "laid_aside_at": iso(row.laid_aside_at),
-            "last_error": row.last_error,
-        }
-        for row in rows
-    ]
+    return [_shown(row) for row in rows]
+
+
+def _shown(row: Any) -> dict[str, Any]:
+    return {
+        "id": event_id(row.of_session, row.sequence),
+        "destination": row.destination,
+        "type": row.type,
+        "call_sid": row.call_sid,
+        "written_at": iso(row.written_at),
+        "attempts": row.attempts,
+        "failed_at": iso(row.failed_at),
+        "laid_aside_at": iso(row.laid_aside_at),
+        "last_error": row.last_error,
+    }
 
 
 def show(summary: list[dict[str, Any]], rows: list[dict[str, Any]]) -> Iterator[str]:
