@@ -38,7 +38,6 @@ WEBHOOK = "webhook"
 _BETWEEN_ADDRESSES = re.compile(r"[\s,]+(?=https?://)|[\s,]+$", re.IGNORECASE)
 _RECEIVER_NAME = re.compile(r"[A-Za-z0-9._-]{1,40}")
 _WEBHOOK_SECRET = "whsec_"  # noqa: S105 - the prefix that Standard Webhooks gives its secrets
-
 _MOST_SECRETS = 2
 
 
@@ -230,7 +229,7 @@ def receivers(text: str) -> tuple[Receiver, ...]:
 
 
 def _name_of(address: str, *, is_first: bool) -> str:
-    """A query is left out: a token in it may change, and what waits still is the same receiver's."""
+    """Without the query, in which a token may change, and the host in clear: /healthz shows names to anybody."""
     parts = urlsplit(address)
     if parts.fragment:
         if not _RECEIVER_NAME.fullmatch(parts.fragment):
@@ -238,8 +237,8 @@ def _name_of(address: str, *, is_first: bool) -> str:
         return f"{WEBHOOK}:{parts.fragment}"
     if is_first:
         return WEBHOOK
-    path = sha256((parts.path or "/").encode()).hexdigest()[:6]
-    return f"{WEBHOOK}:{parts.netloc.lower()}/{path}"
+    place = parts.netloc.lower() + (parts.path or "/")
+    return f"{WEBHOOK}:{sha256(place.encode()).hexdigest()[:6]}"
 
 
 def webhook_secret(text: str) -> bytes:

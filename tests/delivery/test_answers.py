@@ -1,7 +1,8 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicestt.delivery.answers import LONGEST, Answers
+from voicestt.delivery.answers import LONGEST, Answers, without_host
 
 SHOWN = Answers("https://hook.example.com/in/T0001secret?token=pass%20word&x=1").shown
 
@@ -24,6 +25,27 @@ def test_nothing_of_it_moves_a_cursor() -> None:
 def test_the_address_s_secrets_are_not_repeated() -> None:
     assert SHOWN(b"Cannot POST /in/T0001secret?token=pass%20word&x=1") == "Cannot POST …?…"
     assert SHOWN(b"no hook T0001secret, and a bad token: pass word") == "no hook …, and a bad token: …"
+
+
+@pytest.mark.parametrize(
+    ("words", "host", "expected"),
+    [
+        ("no results for hostname lookup: crm.internal", "crm.internal", "no results for hostname lookup: …"),
+        (
+            "Error 111 connecting to redis:6379. redis-py gave up.",
+            "redis",
+            "Error 111 connecting to …:6379. redis-py gave up.",
+        ),
+        (
+            "not crm.internal2 nor a.crm.internal; crm.internal.",
+            "crm.internal",
+            "not crm.internal2 nor a.crm.internal; ….",
+        ),
+        ("a cat", None, "a cat"),
+    ],
+)
+def test_an_error_does_not_say_where_the_receiver_is(words: str, host: str | None, expected: str) -> None:
+    assert without_host(words, host) == expected
 
 
 @given(st.binary(max_size=2_000))

@@ -178,6 +178,11 @@ async def test_each_of_several_webhooks_has_its_own_progress_outage_and_dead_let
         async with delivering(settings, tmp_path) as made:
             for each in (refused, call, Call("CA3")):
                 made.put(each.started(), each.final(), each.ended())
+            (line,) = logged.matching("several webhooks")
+            assert line == (
+                f"Events go to several webhooks: webhook is at 127.0.0.1:{good.port}, "
+                f"webhook:crm is at 127.0.0.1:{bad.port}."
+            )
             first, second = made.deliverers
             await eventually(lambda: first.figures.delivered == 9)
             await eventually(lambda: logged.matching("(webhook:crm) is down"))

@@ -1,6 +1,7 @@
 """The beginning of what a receiver answered, as it can be kept and shown."""
 
 import codecs
+import re
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -30,6 +31,11 @@ class Answers:
         for secret in self._secrets:
             text = text.replace(secret, _HIDDEN)
         return escaped(_text(text.encode()[:LONGEST]))
+
+
+def without_host(words: str, host: str | None) -> str:
+    """An error's words without the name of the host: anybody may see the last error in /healthz."""
+    return re.sub(rf"(?<![\w.-]){re.escape(host)}(?![\w-])", _HIDDEN, words) if host else words
 
 
 def _text(data: bytes) -> str:

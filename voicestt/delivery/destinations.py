@@ -1,6 +1,9 @@
 """Where events go, by the settings."""
 
 from typing import Any, Final
+from urllib.parse import urlsplit
+
+from twisted.logger import Logger
 
 from voicestt.delivery.deliverer import Deliverer
 from voicestt.delivery.redis_streams import RedisStreams
@@ -11,6 +14,7 @@ from voicestt.variables import WEBHOOK, Receiver
 
 REDIS: Final = "redis"
 _HOUR: Final = 3_600.0
+_log = Logger()
 
 
 def is_name(destination: str) -> bool:
@@ -34,12 +38,18 @@ def destinations_of(settings: Settings) -> list[Destination]:
 def deliverers_of(reactor: Any, settings: Settings, outbox: Outbox) -> list[Deliverer]:
     """A deliverer for each of the `destinations_of` the settings, in their order, none of them started."""
     receivers = {receiver.name: receiver for receiver in settings.events_webhooks or ()}
+    if len(receivers) > 1:
+        _log.info("Events go to several webhooks: {names}.", names=", ".join(map(_shown, receivers.values())))
     return [
         _to_redis(reactor, settings, outbox, each)
         if each.name == REDIS
         else _to_webhook(reactor, settings, outbox, each, receivers[each.name])
         for each in destinations_of(settings)
     ]
+
+
+def _shown(receiver: Receiver) -> str:
+    return f"{receiver.name} is at {urlsplit(receiver.url).netloc}"
 
 
 def _to_webhook(

@@ -14,6 +14,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 from zlib import crc32
 
+from voicestt.delivery.answers import without_host
 from voicestt.delivery.carrier import CannotDeliver, Failed, Outcome
 from voicestt.delivery.worker import Worker
 from voicestt.events import event_id
@@ -47,6 +48,7 @@ class RedisStreams:
         self.place = f"Redis at {parts.hostname}:{parts.port or _PORT}"
         self._url = url
         self._password = unquote(parts.password or "")
+        self._host = parts.hostname
         self._shards = shards
         self._maxlen = maxlen
         self._answer_seconds = answer_seconds
@@ -107,6 +109,7 @@ class RedisStreams:
         said = str(problem).rpartition(" caused error: ")[2]
         if self._password:
             said = said.replace(self._password, "…")
+        said = without_host(said, self._host)
         return f"{type(problem).__name__}: {said}"[:_LONGEST_PROBLEM].rstrip(". ")
 
 

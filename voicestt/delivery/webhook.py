@@ -21,7 +21,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
 from voicestt import __version__
-from voicestt.delivery.answers import Answers
+from voicestt.delivery.answers import Answers, without_host
 from voicestt.delivery.carrier import Arrived, Failed, Outcome
 from voicestt.delivery.quiet_agent import quiet_agent
 from voicestt.delivery.retry_after import seconds_after
@@ -76,6 +76,7 @@ class Webhook:
         if name != WEBHOOK:
             # There may be others at that host.
             self.place += f" ({name})"
+        self._host = parts.hostname
         # Without a path Twisted would ask for "?query".
         self._url = urlunsplit(parts._replace(path=parts.path or "/", fragment="")).encode("ascii")
         self._reactor = reactor
@@ -125,10 +126,20 @@ class Webhook:
         except Exception as problem:  # noqa: BLE001 - Twisted's client has a dozen kinds, and no kind of them all
             if not time_out.active():
                 return Failed(f"it did not answer within {self._answer_seconds:g} s")
-            return _failed(problem)
+            return self._failed(problem)
         finally:
             if time_out.active():
                 time_out.cancel()
+
+    def _failed(self, problem: Exception) -> Failed:
+        """In words what Twisted's client has to say; some of its kinds hold others."""
+        reasons = getattr(problem, "reasons", None)
+        cause = reasons[0].value if reasons else problem
+        said = without_host(str(cause), self._host)
+        words = f"{type(cause).__name__}: {said}"[:_LONGEST_PROBLEM].rstrip(". ")
+        if isinstance(cause, _NO_CONNECTION):
+            return Failed(f"no connection: {words}", is_whole=True)
+        return Failed(f"it broke off: {words}")
 
     async def _post(self, batch: Sequence[Record]) -> Outcome:
         now = self._now()
@@ -202,13 +213,3 @@ def _with_phrase(code: int) -> str:
         return f"{code} {HTTPStatus(code).phrase}"
     except ValueError:
         return str(code)
-
-
-def _failed(problem: Exception) -> Failed:
-    """In words what Twisted's client has to say; some of its kinds hold others."""
-    reasons = getattr(problem, "reasons", None)
-    cause = reasons[0].value if reasons else problem
-    words = f"{type(cause).__name__}: {cause}"[:_LONGEST_PROBLEM].rstrip(". ")
-    if isinstance(cause, _NO_CONNECTION):
-        return Failed(f"no connection: {words}", is_whole=True)
-    return Failed(f"it broke off: {words}")
