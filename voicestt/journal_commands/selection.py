@@ -68,7 +68,12 @@ def selecting(command: Callable[..., None]) -> Callable[..., None]:
 _OPTIONS = (
     click.option("--call", metavar="CALLSID", multiple=True, help="Only of this call; repeatable."),
     click.option(
-        "--type", "kind", type=click.Choice(sorted(TYPES)), multiple=True, help="Only of this type; repeatable."
+        "--type",
+        "kind",
+        metavar="TYPE",
+        type=click.Choice(sorted(TYPES)),
+        multiple=True,
+        help="Only of this type, such as final; repeatable.",
     ),
     click.option("--since", type=Moment(), help="Only what was written since: 30m, 2h, 7d ago, or a date (UTC)."),
     click.option("--before", type=Moment(), help="Only what was written before; as for --since."),
