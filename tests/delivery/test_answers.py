@@ -27,6 +27,12 @@ def test_the_address_s_secrets_are_not_repeated() -> None:
     assert SHOWN(b"no hook T0001secret, and a bad token: pass word") == "no hook …, and a bad token: …"
 
 
+def test_answers_that_are_alike_take_memory_once() -> None:
+    first = SHOWN(b'{"status": "accepted"}')
+    assert SHOWN(b'{"status": "accepted"}') is first
+    assert SHOWN(b"no") == "no"
+
+
 @pytest.mark.parametrize(
     ("words", "host", "expected"),
     [

@@ -292,6 +292,24 @@ def test_partials_are_replayed_where_they_are_named(desk: Desk) -> None:
     assert waiting() == ["call_started", "partial", "final"]
 
 
+def test_only_the_webhook_s_types_are_replayed_unless_others_are_named(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = Call()
+    desk.write(call.started(), call.partial(), call.final(), call.ended())
+    run("deliveries", "--discard", "--all")
+    monkeypatch.setenv("EVENTS_WEBHOOK_TYPES", "final,partial")
+    run("deliveries", "--replay", "--all")
+    assert waiting() == ["partial", "final"]
+    run("deliveries", "--replay", "--all", "--type", "call_ended")
+    run("deliveries", "--replay", event_id(call.session, 1))
+    assert waiting() == ["call_started", "partial", "final", "call_ended"]
+    run("deliveries", "--replay", "--all", "--to", "redis")
+    assert waiting("redis") == ["call_started", "final", "call_ended"]
+    monkeypatch.setenv("EVENTS_WEBHOOK_TYPES", "finals")
+    assert "EVENTS_WEBHOOK_TYPES names 'finals'" in refused("deliveries", "--replay", "--all")
+
+
 @pytest.mark.parametrize("action", ["--retry", "--skip", "--discard", "--replay"])
 def test_a_dry_run_counts_and_changes_nothing(desk: Desk, call: Call, action: str) -> None:
     if action == "--replay":

@@ -23,6 +23,7 @@ class Answers:
         values = [value for _, value in parse_qsl(parts.query)]
         segments = [each for each in parts.path.split("/") if len(each) >= _SHORTEST_SEGMENT]
         secrets = {each for each in (parts.path, parts.query, *values) if len(each) >= _SHORTEST_SECRET}
+        self._last = ""
         self._secrets = sorted(secrets.union(segments), key=len, reverse=True)
 
     def shown(self, body: bytes) -> str:
@@ -30,7 +31,10 @@ class Answers:
         text = _text(body)
         for secret in self._secrets:
             text = text.replace(secret, _HIDDEN)
-        return escaped(_text(text.encode()[:LONGEST]))
+        shown = escaped(_text(text.encode()[:LONGEST]))
+        # Most are alike, and many may wait in memory while the journal cannot be written.
+        self._last = self._last if shown == self._last else shown
+        return self._last
 
 
 def without_host(words: str, host: str | None) -> str:

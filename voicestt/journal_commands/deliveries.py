@@ -1,6 +1,8 @@
 """`voicestt deliveries`: what has not arrived, why, and what to do about it by hand."""
 
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -10,7 +12,7 @@ from voicestt.delivery.destinations import is_name
 from voicestt.journal.database import Database
 from voicestt.journal.tables import outbox
 from voicestt.journal_commands.attempts import attempts_of, attempts_table
-from voicestt.journal_commands.opening import journal
+from voicestt.journal_commands.opening import journal, setting
 from voicestt.journal_commands.outstanding import rows_of, show, summary_of
 from voicestt.journal_commands.redelivery import Redelivery
 from voicestt.journal_commands.selection import CHOSEN, Selection, selecting
@@ -38,7 +40,9 @@ def _action(name: str, meaning: str) -> Callable[[Callable[..., None]], Callable
 @click.option("--retry-all", is_flag=True, help="Try everything again that was laid aside.")
 @_action("skip", "Lay aside what waits: its call goes on without it.")
 @_action("discard", "Give up what waits or was laid aside, for good.")
-@_action("replay", "Deliver once more what has arrived, to `webhook` or where --to says.")
+@_action(
+    "replay", "Deliver once more what has arrived, to `webhook` or where --to says; partials if --type says so."
+)
 @click.option(
     "--all", "everything", is_flag=True, help="With --retry, --skip, --discard or --replay: whatever it is."
 )
@@ -91,7 +95,9 @@ def _changed(database: Database, selection: Selection, action: str, *, laid_asid
         case "discard":
             count = redelivery.discard(laid_aside_only=laid_aside)
         case _:
-            count = redelivery.replay(_known(selection.destination or WEBHOOK))
+            destination = _known(selection.destination or WEBHOOK)
+            redelivery = Redelivery(database, _wanted_by(destination, selection), is_dry=is_dry)
+            count = redelivery.replay(destination)
     if not count:
         raise click.ClickException(_nothing(selection, action))
     if is_dry:
@@ -105,6 +111,13 @@ def _known(destination: str) -> str:
             f"There is no destination {destination!r}: it is webhook, webhook:NAME or redis, as /healthz names it."
         )
     return destination
+
+
+def _wanted_by(destination: str, selection: Selection) -> Selection:
+    """A webhook is sent nothing that it is not told of, unless that is named."""
+    if selection.types or selection.event or not destination.startswith(WEBHOOK):
+        return selection
+    return replace(selection, types=setting(os.environ, "EVENTS_WEBHOOK_TYPES"))
 
 
 def _nothing(selection: Selection, action: str) -> str:
