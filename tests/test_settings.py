@@ -266,6 +266,66 @@ def test_several_auth_tokens_are_separated_by_commas() -> None:
         Settings.from_environment({**environ, "TWILIO_AUTH_TOKEN": ",,"})
 
 
+def test_the_webhook_s_types_are_named_once_and_in_order() -> None:
+    assert settings_of().events_webhook_types == ()
+    assert settings_of(EVENTS_WEBHOOK_TYPES=" Final, call_started,,final").events_webhook_types == (
+        "call_started",
+        "final",
+    )
+
+
+HOOK = "https://hook.example.com/in"
+
+
+def receivers(text: str) -> list[tuple[str, str]]:
+    secret = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
+    journal = "sqlite:///journal.db"
+    settings = settings_of(EVENTS_WEBHOOK_URL=text, EVENTS_WEBHOOK_SECRET=secret, JOURNAL_URL=journal)
+    return [(each.name, each.url) for each in settings.events_webhooks or ()]
+
+
+def test_there_may_be_several_webhooks_and_the_first_keeps_its_name() -> None:
+    assert receivers(HOOK) == [("webhook", HOOK)]
+    assert receivers(f"{HOOK}?a=1,2") == [("webhook", f"{HOOK}?a=1,2")]
+    crm = "https://CRM.example.com:8443"
+    for separator in (" ", ",", ", ", "\n", " , "):
+        assert receivers(f"{HOOK}{separator}{crm}{separator}") == [
+            ("webhook", HOOK),
+            ("webhook:6fec9e", crm),
+        ]
+    assert receivers(f"{HOOK} {crm}?token=new")[1][0] == receivers(f"{HOOK} {crm}/?token=old")[1][0]
+    assert receivers(f"{HOOK} {crm}/a")[1][0] != receivers(f"{HOOK} {crm}/b")[1][0]
+
+
+def test_a_webhook_may_be_named() -> None:
+    assert [name for name, _ in receivers(f"{HOOK}?t=a#a, {HOOK}?t=b#b-1")] == ["webhook:a", "webhook:b-1"]
+
+
+@pytest.mark.parametrize(
+    ("urls", "words"),
+    [
+        (f"{HOOK} {HOOK}?t=1 {HOOK}?t=2", "has two addresses with one name"),
+        (f"{HOOK}#a {HOOK}#a", "has two addresses with one name"),
+        (f"{HOOK}#a%20b", "has something behind a # that is no name"),
+        (f"{HOOK} ftp://x.example/", "is not an address"),
+        ("https://a.example http://user:s3cret@b.example", "holds a user's name or a password"),
+        (",", "is not an address"),
+    ],
+)
+def test_webhooks_that_cannot_be_used_are_refused_in_words_and_not_repeated(urls: str, words: str) -> None:
+    problem = problem_with(EVENTS_WEBHOOK_URL=urls, EVENTS_WEBHOOK_SECRET="whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz")
+    assert problem.startswith(f"EVENTS_WEBHOOK_URL {words}")
+    assert "s3cret" not in problem
+
+
+@pytest.mark.parametrize(
+    ("types", "named"), [("final,finals", "names 'finals'"), ("*", "names '*'"), (",", "names none")]
+)
+def test_a_type_that_does_not_exist_is_refused_in_words(types: str, named: str) -> None:
+    problem = problem_with(EVENTS_WEBHOOK_TYPES=types)
+    assert problem.startswith(f"EVENTS_WEBHOOK_TYPES {named}; there are: call_started, partial, final, ")
+
+
 def test_a_host_keeps_its_capitals_and_a_path_is_refused_in_words() -> None:
     environ = {"PUBLIC_HOST": "https://Voice.Example.com/", "TWILIO_AUTH_TOKEN": "t"}
     assert Settings.from_environment(environ).public_host == "Voice.Example.com"

@@ -54,6 +54,41 @@ class _Collected(Protocol):
             self.transport.loseConnection()
 
 
+class Beginning(Protocol):
+    """Takes an answer's body and keeps its first `most` bytes as `kept`.
+
+    `over` fires when the body is at its end, whatever that is: more than `longest` bytes close the connection, and
+    so does cancelling.
+    """
+
+    def __init__(self, response: IResponse, most: int, longest: int) -> None:
+        self.kept = b""
+        self.over: Deferred[None] = Deferred(lambda _: self._close())
+        self._most = most
+        self._left = longest
+        response.deliverBody(self)
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        """Some of it."""
+        self.kept += data[: self._most - len(self.kept)]
+        self._left -= len(data)
+        if self._left < 0:
+            self._end()
+            self._close()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
+        """Its end."""
+        self._end()
+
+    def _end(self) -> None:
+        if not self.over.called:
+            self.over.callback(None)
+
+    def _close(self) -> None:
+        if self.transport is not None:
+            self.transport.loseConnection()
+
+
 @implementer(IBodyProducer)
 class Whole:
     """A request's body that is there already."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from voicestt import variables as read
 from voicestt.credentials import Credentials, read_credentials
+from voicestt.events import TYPES
 from voicestt.variables import Variable
 
 
@@ -397,11 +398,12 @@ class Settings:
         read.one_of("none", "numbers", "texts", "all"),
         "What is kept out of the journal: phone numbers, what was said, or both.",
     )
-    events_webhook_url: str | None = _from(
+    events_webhooks: tuple[read.Receiver, ...] | None = _from(
         "EVENTS_WEBHOOK_URL",
         None,
-        read.url,
-        "Each event is POSTed there, signed as Standard Webhooks has it, at least once, a call's in order.",
+        read.receivers,
+        "Each event is POSTed there, signed as Standard Webhooks has it, at least once, a call's in order. "
+        "Several addresses, separated by blanks or commas: each gets every event, however the others fare.",
         secret=True,
     )
     events_webhook_secret: tuple[bytes, ...] | None = _from(
@@ -414,6 +416,13 @@ class Settings:
     )
     events_webhook_partials: bool = _from(
         "EVENTS_WEBHOOK_PARTIALS", "false", read.flag, "Partials are POSTed too."
+    )
+    events_webhook_types: tuple[str, ...] = _from(
+        "EVENTS_WEBHOOK_TYPES",
+        "",
+        read.some_of(*TYPES),
+        "The types of events that are POSTed, separated by commas (`final,call_ended`); `partial` among them is "
+        "EVENTS_WEBHOOK_PARTIALS=true. Not set: all but partials. What waits already is still delivered.",
     )
     events_webhook_hours: float = _from(
         "EVENTS_WEBHOOK_HOURS",
@@ -433,6 +442,13 @@ class Settings:
         "32",
         read.number(1, 1_000),
         "Calls whose events are POSTed at the same time at most.",
+    )
+    events_webhook_batch: int = _from(
+        "EVENTS_WEBHOOK_BATCH",
+        "1",
+        read.number(1, 1_000),
+        "More than 1: up to so many events of a call that wait go in one POST, whose body is a JSON array then, "
+        "also of one.",
     )
     redis_url: str | None = _from(
         "REDIS_URL",
@@ -551,10 +567,10 @@ def _disagreements(values: Mapping[str, object]) -> Iterator[str]:
 
 
 def _events_disagreements(values: Mapping[str, object]) -> Iterator[str]:
-    if values.get("events_webhook_url") and values.get("events_webhook_secret", b"") is None:
+    if values.get("events_webhooks") and values.get("events_webhook_secret", b"") is None:
         yield "EVENTS_WEBHOOK_SECRET is not set, which EVENTS_WEBHOOK_URL needs: receivers check it"
     if values.get("journal_url") == "off":
-        for name, variable in (("events_webhook_url", "EVENTS_WEBHOOK_URL"), ("redis_url", "REDIS_URL")):
+        for name, variable in (("events_webhooks", "EVENTS_WEBHOOK_URL"), ("redis_url", "REDIS_URL")):
             if values.get(name):
                 yield f"{variable} needs the journal, which events are delivered from: JOURNAL_URL cannot be off"
 

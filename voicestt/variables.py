@@ -5,7 +5,8 @@ import re
 from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from hashlib import sha256
+from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from voicestt.redis_address import redis_address
@@ -33,8 +34,12 @@ _IS_MEANT_AS_NUMBER = re.compile(r"[+\d\s().-]+")
 _BETWEEN_DIGITS = re.compile(r"[\s().-]")
 _LONGEST_SENTENCE = 500
 
-_WEBHOOK_SECRET = "whsec_"  # noqa: S105 - the prefix that Standard Webhooks gives its secrets
+WEBHOOK = "webhook"
+"""The name of the first receiver, and what those of the others begin with."""
 
+_BETWEEN_ADDRESSES = re.compile(r"[\s,]+(?=https?://)|[\s,]+$", re.IGNORECASE)
+_RECEIVER_NAME = re.compile(r"[A-Za-z0-9._-]{1,40}")
+_WEBHOOK_SECRET = "whsec_"  # noqa: S105 - the prefix that Standard Webhooks gives its secrets
 _MOST_SECRETS = 2
 
 
@@ -176,6 +181,20 @@ def several(text: str) -> tuple[str, ...]:
     return tuple(part for each in text.split(",") if (part := each.strip()))
 
 
+def some_of(*words: str) -> Callable[[str], tuple[str, ...]]:
+    """A reader of some of `words`, separated by commas; they come in the order of `words`, each once."""
+
+    def read(text: str) -> tuple[str, ...]:
+        given = {part.lower(): part for part in several(text)}
+        unknown = [part for word, part in given.items() if word not in words]
+        if unknown or (text and not given):
+            named = f"names {', '.join(map(repr, unknown))}" if unknown else "names none"
+            raise ValueError(f"{named}; there are: {', '.join(words)}")
+        return tuple(word for word in words if word in given)
+
+    return read
+
+
 def header_secret(text: str) -> str:
     """A text that an HTTP header can carry."""
     if text.isascii() and text.isprintable():
@@ -191,6 +210,37 @@ def url(text: str) -> str:
     if "@" in urlsplit(text).netloc:
         raise ValueError("holds a user's name or a password, which has a variable of its own")
     return text
+
+
+class Receiver(NamedTuple):
+    """Somebody that events are POSTed to. `name` is the destination's, the same for as long as the address is."""
+
+    name: str
+    url: str
+
+
+def receivers(text: str) -> tuple[Receiver, ...]:
+    """Addresses, separated by blanks or commas. `#NAME` behind one, which is not sent, gives it a name."""
+    addresses = [url(each) for each in _BETWEEN_ADDRESSES.split(text) if each] or [url(text)]
+    found = tuple(Receiver(_name_of(each, is_first=not place), each) for place, each in enumerate(addresses))
+    names = [each.name for each in found]
+    if len(set(names)) < len(names):
+        # Not repeated: a path may be a secret.
+        raise ValueError("has two addresses with one name: put #NAME, another one each, behind them")
+    return found
+
+
+def _name_of(address: str, *, is_first: bool) -> str:
+    """Without the query, in which a token may change, and the host in clear: /healthz shows names to anybody."""
+    parts = urlsplit(address)
+    if parts.fragment:
+        if not _RECEIVER_NAME.fullmatch(parts.fragment):
+            raise ValueError("has something behind a # that is no name: letters, digits, and . _ -, at most 40")
+        return f"{WEBHOOK}:{parts.fragment}"
+    if is_first:
+        return WEBHOOK
+    place = parts.netloc.lower() + (parts.path or "/")
+    return f"{WEBHOOK}:{sha256(place.encode()).hexdigest()[:6]}"
 
 
 def webhook_secret(text: str) -> bytes:

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from voicestt import events
 from voicestt.delivery.carrier import Outcome
-from voicestt.journal.port import Destination, Pending, Record
+from voicestt.journal.port import Attempt, Destination, Pending, Record
 
 HOOK = Destination("webhook", partials=False)
 
@@ -48,6 +48,7 @@ class MemoryOutbox:
         self.laid_aside: dict[int, str] = {}
         self.told: list[Sequence[int]] = []
         self.whys: list[str] = []
+        self.attempts_made: list[Attempt] = []
         self.reads = 0
         self.answers: Callable[[str], Deferred[None]] = lambda _what: succeed(None)
 
@@ -60,6 +61,12 @@ class MemoryOutbox:
             self._entries.append(Pending(entry, self._now()))
             written.append(entry)
         return written
+
+    def discard(self, session: str, destination: str = HOOK.name) -> None:
+        """What is pending of a session never will be delivered, by hand."""
+        self._settled[destination].update(
+            each.number for each in self.left(destination) if each.session == session
+        )
 
     def count(self, session: str) -> int:
         """How many events of a session were written."""
@@ -79,19 +86,21 @@ class MemoryOutbox:
         failures = self._failures[destination]
         return [replace(entry, attempts=failures[entry.record.number]) for entry in found[:limit]]
 
-    async def delivered(self, destination: str, numbers: Sequence[int]) -> None:
+    async def delivered(self, destination: str, numbers: Sequence[int], attempts: Sequence[Attempt] = ()) -> None:
         await self.answers("delivered")
+        self.attempts_made += attempts
         self.told.append(numbers)
         self._settle(destination, numbers)
 
-    async def failed(self, destination: str, number: int, why: str) -> None:
+    async def failed(self, destination: str, number: int, why: str, attempts: Sequence[Attempt] = ()) -> None:
         await self.answers("failed")
-        assert number not in self._settled[destination]
+        self.attempts_made += attempts
         self._failures[destination][number] += 1
         self.whys.append(why)
 
-    async def lay_aside(self, destination: str, number: int, why: str) -> None:
+    async def lay_aside(self, destination: str, number: int, why: str, attempts: Sequence[Attempt] = ()) -> None:
         await self.answers("lay_aside")
+        self.attempts_made += attempts
         self._settle(destination, [number])
         self.laid_aside[number] = why
 
@@ -139,9 +148,10 @@ class HandCarrier:
     place = "The webhook at https://hook.example.com"
     advice = "Start it."
 
-    def __init__(self, at_once: int = 8, most: int = 1) -> None:
+    def __init__(self, at_once: int = 8, most: int = 1, *, of_one: bool = False) -> None:
         self.at_once = at_once
         self.most = most
+        self.of_one = of_one
         self.under_way: list[Parcel] = []
         self.carried: list[Parcel] = []
         self.fares: Callable[[Record], Outcome] | None = None

@@ -1,5 +1,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -10,7 +11,7 @@ from twisted.internet.task import Clock, deferLater
 
 from tests.conftest import Logged
 from tests.delivery.fakes import HOOK, HandCarrier, MemoryOutbox
-from voicestt.delivery.carrier import CannotDeliver, Failed, Outcome
+from voicestt.delivery.carrier import Arrived, CannotDeliver, Failed, Outcome
 from voicestt.delivery.deliverer import MOST_HELD, Deliverer
 from voicestt.delivery.settling import REFUSALS
 from voicestt.events import event_id
@@ -35,11 +36,12 @@ class Bench:
         patience: float | None = 24 * HOUR,
         *,
         is_strict: bool = False,
+        of_one: bool = False,
     ) -> None:
         self.is_strict = is_strict
         self.clock = clock
         self.outbox = MemoryOutbox(clock.seconds)
-        self.carrier = HandCarrier(at_once, most)
+        self.carrier = HandCarrier(at_once, most, of_one=of_one)
         self.patience = patience
         self.deliverer = self.another()
 
@@ -297,6 +299,30 @@ def test_a_parcel_that_could_not_be_taken_is_one_attempt_of_its_first_event(cloc
     bench.turn()
     assert [bench.outbox.attempts(number) for number in range(1, 7)] == [1, 0, 0, 0, 0, 0]
     assert bench.deliverer.figures.failed_attempts == 1
+
+
+def test_a_batch_is_of_one_call_and_what_failed_goes_again_alone(clock: Clock) -> None:
+    bench = Bench(clock, at_once=2, most=3, of_one=True)
+    for session, count in (("a", 4), ("b", 2), ("c", 1)):
+        bench.outbox.write(session, count)
+    bench.start()
+    assert [parcel.ids for parcel in bench.carrier.under_way] == [
+        [event_id("a", sequence) for sequence in (1, 2, 3)],
+        [event_id("b", sequence) for sequence in (1, 2)],
+    ]
+    bench.carrier.under_way[0].fails(BROKEN)
+    bench.turn(0.3)
+    assert bench.carrier.under_way[-1].ids == [event_id("c", 1)]
+    bench.carrier.fares = every(None)
+    for parcel in list(bench.carrier.under_way):
+        parcel.arrives()
+    bench.turn(5)
+    assert [parcel.ids for parcel in bench.carrier.carried[3:]] == [
+        [event_id("a", 1)],
+        [event_id("a", sequence) for sequence in (2, 3, 4)],
+    ]
+    assert bench.outbox.attempts(1) == 1
+    assert bench.outbox.left() == []
 
 
 def test_a_short_gap_is_not_told(bench: Bench, logged: Logged) -> None:
@@ -694,9 +720,60 @@ DELAYS = st.sampled_from([0.0, 0.01, 0.3, 3.0])
 WRITES = st.tuples(st.sampled_from("abcdefghijkl"), st.integers(1, 5), st.sampled_from([0.0, 0.04, 1.0, 20.0]))
 
 
+def test_what_was_read_before_a_change_by_hand_does_not_count(bench: Bench) -> None:
+    bench.carrier.fares = every(REFUSED)
+    bench.start()
+    bench.write("a", 5)
+    bench.write("b", 5)
+    bench.turn(1)
+    bench.outbox.discard("a")
+    bench.carrier.fares = every(None)
+    before = len(bench.carrier.ids)
+    bench.deliverer.read_again()
+    bench.turn(1)
+    assert bench.carrier.ids[before:] == [event_id("b", sequence) for sequence in range(1, 6)]
+    assert bench.outbox.left() == []
+    assert bench.deliverer.figures.waiting == 0
+
+
+def test_what_is_being_read_during_a_change_by_hand_is_read_again(bench: Bench) -> None:
+    reading: Deferred[None] = Deferred()
+    bench.carrier.fares = every(None)
+    bench.outbox.write("a", 3)
+    bench.outbox.answers = lambda what: reading if what == "pending" else deferLater(bench.clock, 0)
+    bench.start()
+    bench.outbox.discard("a")
+    bench.deliverer.read_again()
+    bench.outbox.answers = lambda _what: deferLater(bench.clock, 0)
+    reading.callback(None)
+    bench.write("b")
+    bench.turn(1)
+    assert bench.carrier.ids == [event_id("b", 1)]
+
+
+def test_what_is_under_way_during_a_change_by_hand_ends_as_it_may(bench: Bench) -> None:
+    bench.start()
+    for session in "abc":
+        bench.write(session, 2)
+    bench.turn(1)
+    arriving, failing, kept = list(bench.carrier.under_way)
+    bench.outbox.discard("b")
+    bench.deliverer.read_again()
+    bench.turn(1)
+    arriving.arrives()
+    failing.fails(BROKEN)
+    kept.fails(BROKEN)
+    bench.carrier.fares = every(None)
+    bench.turn(5)
+    assert bench.carrier.ids[3:] == [event_id("a", 2), event_id("c", 1), event_id("c", 2)]
+    assert bench.outbox.left() == []
+
+
 @settings(max_examples=200)
 @given(
+    changes=st.sets(st.integers(0, 19), max_size=5),
     shape=st.sampled_from([(8, 1), (2, 1), (1, 200), (1, 3)]),
+    of_one=st.booleans(),
     fates=st.lists(FATES, max_size=60),
     delays=st.lists(DELAYS, max_size=60),
     slow=st.sampled_from([0.0, 0.2]),
@@ -710,9 +787,11 @@ def test_whatever_fails_all_arrives_and_the_first_arrivals_of_a_call_are_in_orde
     slow: float,
     writes: list[tuple[str, int, float]],
     restarts: set[int],
+    changes: set[int],
+    of_one: bool,
 ) -> None:
     clock = Clock()
-    bench = Bench(clock, *shape)
+    bench = Bench(clock, *shape, of_one=of_one)
     weather = Weather(clock, fates, delays)
     bench.carrier.carry = weather.carry  # type: ignore[method-assign]
     bench.outbox.answers = lambda _what: deferLater(clock, slow)
@@ -722,6 +801,8 @@ def test_whatever_fails_all_arrives_and_the_first_arrivals_of_a_call_are_in_orde
         bench.turn(seconds)
         if place in restarts:
             bench.restart()
+        if place in changes:
+            bench.deliverer.read_again()
     bench.turn(2 * HOUR)
     assert bench.outbox.left() == []
     assert not bench.outbox.laid_aside
@@ -749,6 +830,56 @@ def test_a_refused_event_is_dead_lettered_within_two_minutes_and_its_call_goes_o
     (line,) = logged.matching("It is dead-lettered")
     assert "422" in line
     assert "`voicestt deliveries" in line
+
+
+def test_each_attempt_is_remembered_with_what_was_answered(bench: Bench) -> None:
+    bench.write("a")
+    bench.write("b", 2)
+    fates: list[Outcome] = [replace(NO, status=422, answer="no such call"), BROKEN, Arrived(200, "ok")]
+    bench.carrier.fares = lambda record: fates.pop(0) if record.session == "a" else None
+    bench.start()
+    bench.turn(60)
+    made = bench.outbox.attempts_made
+    assert [(each.number, each.error, each.status, each.answer) for each in made] == [
+        (1, NO.why, 422, "no such call"),
+        (1, BROKEN.why, None, ""),
+        (1, None, 200, "ok"),
+    ]
+    assert [each.at for each in made] == sorted({each.at for each in made})
+
+
+def test_of_partials_that_arrive_at_once_nothing_is_remembered(clock: Clock) -> None:
+    outbox = MemoryOutbox(clock.seconds, [Destination("webhook", partials=True)])
+    for kind in ("partial", "final", "partial"):
+        outbox.write("a", kind=kind)
+    fates: list[Outcome] = [Arrived(200), Arrived(200), BROKEN, Arrived(200)]
+    carrier = HandCarrier()
+    carrier.fares = lambda _record: fates.pop(0)
+    Deliverer(clock, outbox, HOOK, carrier, now=clock.seconds).start()
+    clock.pump([0.1] * 30)
+    assert [(each.number, each.error) for each in outbox.attempts_made] == [(2, None), (3, BROKEN.why), (3, None)]
+
+
+def test_the_figures_say_what_is_in_flight_how_fast_it_goes_and_what_failed_last(bench: Bench) -> None:
+    bench.start()
+    figures = bench.deliverer.figures
+    assert (figures.in_flight, figures.rate, figures.last_error, figures.last_error_at) == (0, 0.0, None, None)
+    bench.write("a", 3)
+    bench.write("b")
+    bench.turn(1)
+    assert (bench.deliverer.figures.in_flight, bench.deliverer.figures.waiting) == (2, 4)
+    first, second = list(bench.carrier.under_way)
+    first.arrives()
+    second.fails(Failed("it answered\x1b 500 " + "x" * 1_000))
+    at = bench.clock.seconds()
+    bench.turn(0.1)
+    figures = bench.deliverer.figures
+    assert (figures.rate, figures.last_error_at) == (0.02, at)
+    assert figures.last_error is not None
+    assert figures.last_error.startswith("it answered\\x1b 500 xxx")
+    assert len(figures.last_error) < 210
+    bench.turn(61)
+    assert bench.deliverer.figures.rate == 0.0
 
 
 def test_refusals_are_no_outage_and_starve_nobody(bench: Bench) -> None:

@@ -11,6 +11,7 @@ from standardwebhooks.webhooks import Webhook as StandardWebhook
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from tests.conftest import Logged
 from tests.delivery.fakes import MemoryOutbox
 from tests.delivery.receiver import never, receiving, status
 from tests.journal.made import FAST, Call, eventually
@@ -19,7 +20,7 @@ from tests.redis_server import RedisServer
 from voicestt.delivery.deliverer import Deliverer
 from voicestt.delivery.destinations import deliverers_of, destinations_of
 from voicestt.delivery.redis_streams import stream_of
-from voicestt.events import Event
+from voicestt.events import Event, event_id
 from voicestt.journal.journal import Journal
 from voicestt.journal.port import Destination, Written
 from voicestt.settings import Settings
@@ -36,15 +37,16 @@ def settings_of(**variables: str) -> Settings:
 class Delivering:
     """A journal and its deliverers, as the server has them: who is told of what was written wakes them."""
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
+    def __init__(self, settings: Settings, folder: Path, url: str | None = None) -> None:
         self.journal = Journal(
             reactor,
-            f"sqlite:///{folder}/journal.db",
+            url or f"sqlite:///{folder}/journal.db",
             self,
             destinations_of(settings),
             days=30.0,
             redact="none",
             pace=FAST,
+            changed=self._read_again,
         )
         self.deliverers = deliverers_of(reactor, settings, self.journal)
 
@@ -69,10 +71,14 @@ class Delivering:
     def late(self, _facts: Sequence[object]) -> None:
         """Nothing."""
 
+    def _read_again(self) -> None:
+        for deliverer in self.deliverers:
+            deliverer.read_again()
+
 
 @asynccontextmanager
-async def delivering(settings: Settings, folder: Path) -> AsyncIterator[Delivering]:
-    made = Delivering(settings, folder)
+async def delivering(settings: Settings, folder: Path, url: str | None = None) -> AsyncIterator[Delivering]:
+    made = Delivering(settings, folder, url)
     await made.start()
     try:
         yield made
@@ -121,6 +127,91 @@ async def test_from_the_journal_to_both_each_with_the_partials_it_wants(tmp_path
     assert [each["type"] for each in told] == ["call_started", "final", "call_ended"]
     assert [each["id"] for each in told] == receiver.ids
     assert told[1]["text"] == "שלום"
+
+
+@on_reactor
+async def test_only_the_types_that_are_wanted_are_posted(tmp_path: Path) -> None:
+    async with receiving() as receiver:
+        settings = webhook(receiver.url, EVENTS_WEBHOOK_TYPES="partial,call_ended")
+        async with delivering(settings, tmp_path) as made:
+            call = Call("CA7")
+            made.put(call.started(), call.partial(), call.final("שלום"), call.ended())
+            await eventually(lambda: made.deliverers[0].figures.delivered == 2)
+            await eventually(lambda: made.journal.standing("webhook").waiting == 0)
+    told = [StandardWebhook(KEY).verify(body, headers) for headers, body in receiver.posts]
+    assert [(each["type"], each["sequence"]) for each in told] == [("partial", 2), ("call_ended", 4)]
+
+
+@on_reactor
+async def test_in_batches_one_bad_event_is_dead_lettered_and_all_others_arrive_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voicestt.delivery.settling.pause_after_refusal", lambda *_given: 0.01)
+    call = Call("CA1")
+    bad = event_id(call.session, 5).encode()
+    async with receiving() as receiver:
+
+        def answer(request: Any) -> Any:
+            return status(400 if bad in receiver.posts[-1][1] else 204)(request)
+
+        receiver.answer = answer
+        async with delivering(webhook(receiver.url, EVENTS_WEBHOOK_BATCH="8"), tmp_path) as made:
+            made.put(call.started(), *(call.final() for _ in range(18)), call.ended())
+            await eventually(lambda: made.deliverers[0].figures.delivered == 19)
+            assert made.deliverers[0].figures.laid_aside == 1
+    told = [StandardWebhook(KEY).verify(body, headers) for headers, body in receiver.posts]
+    taken = [each["sequence"] for body in told for each in body if bad.decode() not in {one["id"] for one in body}]
+    assert taken == [*range(1, 5), *range(6, 21)]
+    assert sum([each["sequence"] for each in body] == [5] for body in told) == 5
+    assert max(map(len, told)) == 8
+
+
+@on_reactor
+async def test_each_of_several_webhooks_has_its_own_progress_outage_and_dead_letters(
+    tmp_path: Path, logged: Logged
+) -> None:
+    refused, call = Call("CA1"), Call("CA2")
+    async with receiving() as good, receiving() as bad:
+        bad.answer = status(500)
+        settings = webhook(f"{good.url}, {bad.url}#crm")
+        assert [each.name for each in destinations_of(settings)] == ["webhook", "webhook:crm"]
+        async with delivering(settings, tmp_path) as made:
+            for each in (refused, call, Call("CA3")):
+                made.put(each.started(), each.final(), each.ended())
+            (line,) = logged.matching("several webhooks")
+            assert line == (
+                f"Events go to several webhooks: webhook is at 127.0.0.1:{good.port}, "
+                f"webhook:crm is at 127.0.0.1:{bad.port}."
+            )
+            first, second = made.deliverers
+            await eventually(lambda: first.figures.delivered == 9)
+            await eventually(lambda: logged.matching("(webhook:crm) is down"))
+            assert not first.figures.is_down
+            assert second.figures.delivered == 0
+            assert len(await made.journal.pending("webhook:crm", 100)) == 9
+            bad.answer = status(204)
+            await eventually(lambda: second.figures.delivered == 9)
+    assert not logged.matching(f"The webhook at http://127.0.0.1:{good.port} is down")
+    for headers, body in bad.posts:
+        assert StandardWebhook(KEY).verify(body, headers)["call_sid"] in ("CA1", "CA2", "CA3")
+
+
+@on_reactor
+async def test_who_adds_a_webhook_loses_nothing_of_what_waits_for_the_first(tmp_path: Path) -> None:
+    call = Call()
+    async with receiving() as first, receiving() as second:
+        first.answer = never
+        async with delivering(webhook(first.url), tmp_path) as made:
+            made.put(call.started(), call.final(), call.ended())
+            await eventually(lambda: len(first.posts) == 1)
+        first.answer = status(204)
+        async with delivering(webhook(f"{first.url} {second.url}"), tmp_path) as made:
+            await eventually(lambda: made.deliverers[0].figures.delivered == 3)
+            made.put(Call("CA9").started())
+            await eventually(lambda: made.deliverers[0].figures.delivered == 4)
+            await eventually(lambda: made.deliverers[1].figures.delivered == 1)
+    assert first.ids[1:4] == [event_id(call.session, sequence) for sequence in (1, 2, 3)]
+    assert second.posts[0][1] == first.posts[-1][1]
 
 
 @on_reactor

@@ -45,7 +45,7 @@ async def carry(carrier: RedisStreams, *records: Record) -> list[Outcome]:
 
 async def failure(carrier: RedisStreams, sequence: int = 1) -> Failed:
     (outcome,) = await carry(carrier, record("a", sequence, text="what the caller said"))
-    assert outcome is not None
+    assert isinstance(outcome, Failed)
     assert "caller said" not in outcome.why
     assert "secret" not in outcome.why
     assert "127.0.0.1" not in outcome.why
@@ -137,8 +137,7 @@ async def test_a_full_redis_takes_nothing_of_a_parcel_and_says_so(redis: RedisSe
         with redis.client() as client:
             client.config_set("maxmemory", "1kb")
         failures = await carry(carrier, *records)
-        assert {failed.is_whole for failed in failures if failed is not None} == {True}
-        assert len([failed for failed in failures if failed is not None]) == 100
+        assert [isinstance(failed, Failed) and failed.is_whole for failed in failures] == [True] * 100
         assert (await failure(carrier)).why.startswith("OutOfMemoryError: command not allowed when used memory")
         assert entries(redis) == {}
         with redis.client() as client:
@@ -180,8 +179,8 @@ async def test_something_else_in_a_streams_place_holds_back_only_its_own_calls(r
     async with streams(redis.url) as carrier:
         first, second, third = await carry(carrier, record("a", 1), record(other, 1), record("a", 2))
     assert second is None
-    assert first is not None
-    assert third is not None
+    assert isinstance(first, Failed)
+    assert isinstance(third, Failed)
     assert not first.is_whole
     assert "WRONGTYPE" in first.why
 

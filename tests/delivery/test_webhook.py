@@ -13,7 +13,7 @@ from tests.conftest import Logged
 from tests.delivery.fakes import record
 from tests.delivery.receiver import OwnCertificate, bytes_only, never, receiving, status
 from tests.recognisers.on_reactor import on_reactor, reactor, soon
-from voicestt.delivery.carrier import Failed, Outcome
+from voicestt.delivery.carrier import Arrived, Failed, Outcome
 from voicestt.delivery.retry_after import LONGEST_SECONDS
 from voicestt.delivery.webhook import Webhook
 
@@ -41,7 +41,7 @@ def post(webhook: Webhook, session: str = "a", sequence: int = 1, text: str = "�
 
 async def failure(webhook: Webhook) -> Failed:
     outcome = await post(webhook)
-    assert outcome is not None
+    assert isinstance(outcome, Failed)
     assert "secret" not in outcome.why
     return outcome
 
@@ -54,7 +54,7 @@ async def outcome_of(answer: bytes | None, **how: bool) -> Outcome:
 @on_reactor
 async def test_an_event_is_posted_as_it_is_in_the_journal_and_its_signature_holds() -> None:
     async with receiving() as receiver, posting(receiver.url) as webhook:
-        assert await post(webhook, "a", 7, "שלום, מה נשמע?") is None
+        assert await post(webhook, "a", 7, "שלום, מה נשמע?") == Arrived(204)
     ((headers, body),) = receiver.posts
     assert body == record("a", 7, text="שלום, מה נשמע?").payload
     assert headers["content-type"] == "application/json"
@@ -68,7 +68,7 @@ async def test_an_event_is_posted_as_it_is_in_the_journal_and_its_signature_hold
 @on_reactor
 async def test_an_address_without_a_path_is_asked_for_the_root() -> None:
     async with receiving(path="?token=secret") as receiver, posting(receiver.url) as webhook:
-        assert await post(webhook) is None
+        assert await post(webhook) == Arrived(204)
     assert receiver.targets == ["/?token=secret"]
 
 
@@ -98,7 +98,7 @@ async def test_a_connection_serves_again_and_the_log_stays_quiet(logged: Logged)
 async def test_any_2xx_is_an_arrival(code: int) -> None:
     async with receiving() as receiver, posting(receiver.url) as webhook:
         receiver.answer = status(code)
-        assert await post(webhook) is None
+        assert await post(webhook) == Arrived(code, "" if code == 204 else "an answer")
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ async def test_any_2xx_is_an_arrival(code: int) -> None:
 async def test_another_answer_is_a_failure_that_proves_nothing_about_other_events(code: int, words: str) -> None:
     async with receiving() as receiver, posting(receiver.url) as webhook:
         receiver.answer = status(code)
-        assert await failure(webhook) == Failed(words)
+        assert await failure(webhook) == Failed(words, status=code, answer="an answer")
 
 
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 409, 413, 422, 499])
@@ -132,7 +132,9 @@ async def test_a_refusal_is_one(code: int) -> None:
 async def test_gone_is_for_good() -> None:
     async with receiving() as receiver, posting(receiver.url) as webhook:
         receiver.answer = status(410)
-        assert await failure(webhook) == Failed("it answered 410 Gone", is_gone=True)
+        assert await failure(webhook) == Failed(
+            "it answered 410 Gone", is_gone=True, status=410, answer="an answer"
+        )
 
 
 @on_reactor
@@ -140,7 +142,7 @@ async def test_while_a_secret_is_changed_both_verify() -> None:
     other = b"f" * 32
     async with receiving() as receiver:
         webhook = Webhook(reactor, receiver.url, [other, KEY])
-        assert await post(webhook) is None
+        assert await post(webhook) == Arrived(204)
         await soon(Deferred.fromCoroutine(webhook.stop()))
     ((headers, body),) = receiver.posts
     for key in (other, KEY):
@@ -151,7 +153,8 @@ async def test_while_a_secret_is_changed_both_verify() -> None:
 async def test_too_many_requests_is_about_all_events() -> None:
     async with receiving() as receiver, posting(receiver.url) as webhook:
         receiver.answer = status(429, retry_after="7")
-        assert await failure(webhook) == Failed("it answered 429 Too Many Requests", is_whole=True, after=7.0)
+        failed = await failure(webhook)
+    assert (failed.why, failed.is_whole, failed.after) == ("it answered 429 Too Many Requests", True, 7.0)
 
 
 @on_reactor
@@ -159,6 +162,78 @@ async def test_a_pause_that_is_asked_for_is_kept_within_bounds() -> None:
     async with receiving() as receiver, posting(receiver.url) as webhook:
         receiver.answer = status(503, retry_after="1000000")
         assert (await failure(webhook)).after == LONGEST_SECONDS
+
+
+@on_reactor
+async def test_the_beginning_of_the_answer_is_kept_without_what_is_secret() -> None:
+    async with receiving() as receiver, posting(receiver.url) as webhook:
+
+        def answer(request: Any) -> bytes:
+            request.setResponseCode(422)
+            return b"no\x1b[2J such call at %s: %s" % (request.uri, b"x" * 100_000)
+
+        receiver.answer = answer
+        failed = await failure(webhook)
+    assert failed.status == 422
+    assert failed.answer.startswith("no\\x1b[2J such call at …?…: xxx")
+    assert len(failed.answer) == 200 + 3 - 2 * 2
+
+
+def carry(webhook: Webhook, count: int, text: str = "שלום") -> Deferred[list[Outcome]]:
+    records = [record("a", sequence, text=text) for sequence in range(1, count + 1)]
+    return soon(Deferred.fromCoroutine(webhook.carry(records)))
+
+
+def sequences(body: bytes) -> list[int]:
+    return [each["sequence"] for each in json.loads(body)]
+
+
+@on_reactor
+async def test_events_in_a_batch_are_an_array_whose_signature_holds() -> None:
+    async with receiving() as receiver, posting(receiver.url, batch=3) as webhook:
+        assert await carry(webhook, 3) == [Arrived(204)] * 3
+        assert await carry(webhook, 1) == [Arrived(204)]
+    (together, body), (alone, other) = receiver.posts
+    assert together["webhook-id"] == "a-000001-000003"
+    assert StandardWebhook(KEY).verify(body, together) == json.loads(body)
+    assert [each["id"] for each in json.loads(body)] == ["a-000001", "a-000002", "a-000003"]
+    assert body == b"[" + b",".join(record("a", sequence).payload for sequence in (1, 2, 3)) + b"]"
+    assert (alone["webhook-id"], sequences(other)) == ("a-000001", [1])
+
+
+@on_reactor
+async def test_one_event_that_is_refused_costs_its_neighbours_nothing() -> None:
+    async with receiving() as receiver, posting(receiver.url, batch=10) as webhook:
+
+        def answer(request: Any) -> Any:
+            is_bad = b'"a-000003"' in receiver.posts[-1][1]
+            return status(422 if is_bad else 204)(request)
+
+        receiver.answer = answer
+        outcomes = await carry(webhook, 5)
+    assert [sequences(body) for _, body in receiver.posts] == [[1, 2, 3, 4, 5], [1], [2], [3]]
+    assert outcomes[:2] == [Arrived(204)] * 2
+    for outcome in outcomes[2:]:
+        assert isinstance(outcome, Failed)
+        assert (outcome.is_refusal, outcome.status) == (True, 422)
+
+
+@pytest.mark.parametrize("code", [500, 408, 429, 410])
+@on_reactor
+async def test_another_failure_is_one_of_the_whole_batch(code: int) -> None:
+    async with receiving() as receiver, posting(receiver.url, batch=10) as webhook:
+        receiver.answer = status(code)
+        outcomes = await carry(webhook, 5)
+    assert len(receiver.posts) == 1
+    assert [isinstance(outcome, Failed) and outcome.status for outcome in outcomes] == [code] * 5
+
+
+@on_reactor
+async def test_a_batch_has_a_bearable_length() -> None:
+    async with receiving() as receiver, posting(receiver.url, batch=100) as webhook:
+        assert await carry(webhook, 7, text="x" * 100_000) == [Arrived(204)] * 7
+        assert await carry(webhook, 2, text="x" * 1_000_000) == [Arrived(204)] * 2
+    assert [sequences(body) for _, body in receiver.posts] == [[1, 2], [3, 4], [5, 6], [7], [1], [2]]
 
 
 @on_reactor
@@ -186,6 +261,7 @@ async def test_a_host_that_nobody_knows_is_down_as_a_whole() -> None:
         failed = await failure(webhook)
     assert failed.is_whole
     assert failed.why.startswith("no connection: DNSLookupError")
+    assert "no-such-host" not in failed.why
 
 
 @on_reactor
@@ -208,7 +284,7 @@ async def test_a_certificate_is_needed_that_the_machine_trusts_and_that_is_for_t
             unknown = await failure(webhook)
         monkeypatch.setenv("SSL_CERT_FILE", str(own.file))
         async with posting(receiver.url) as webhook:
-            assert await post(webhook) is None
+            assert await post(webhook) == Arrived(204)
         async with posting(receiver.url.replace("localhost", "127.0.0.1")) as webhook:
             wrong = await failure(webhook)
     assert len(receiver.posts) == 1
@@ -242,7 +318,7 @@ async def test_stopping_ends_what_is_under_way() -> None:
         while not receiver.posts:
             await a_moment()
         going.cancel()
-        assert await going is not None
+        assert isinstance(await going, Failed)
 
 
 @pytest.mark.parametrize(
@@ -262,7 +338,7 @@ async def test_stopping_ends_what_is_under_way() -> None:
 @on_reactor
 async def test_what_is_no_answer_is_a_failure_in_words(answer: bytes | None, closes: bool, words: str) -> None:
     outcome = await outcome_of(answer, closes=closes)
-    assert outcome is not None
+    assert isinstance(outcome, Failed)
     assert words in outcome.why
     assert not outcome.is_whole
     assert len(outcome.why) < 300
@@ -281,14 +357,68 @@ async def test_what_is_no_answer_is_a_failure_in_words(answer: bytes | None, clo
 @pytest.mark.parametrize("closes", [True, False])
 @on_reactor
 async def test_the_first_line_of_an_answer_counts_whatever_its_body_does(answer: bytes, closes: bool) -> None:
-    assert await outcome_of(answer, closes=closes) is None
+    outcome = await outcome_of(answer, closes=closes)
+    assert isinstance(outcome, Arrived)
+    assert outcome.status == 200
+
+
+def with_head(status: bytes, size: int, lines: int = 1, body: bytes = b"ok") -> bytes:
+    padding = b"".join(b"X-Padding-%d: %s\r\n" % (line, b"x" * (size // lines)) for line in range(lines))
+    return b"HTTP/1.1 %s\r\n%sContent-Length: %d\r\n\r\n%s" % (status, padding, len(body), body)
+
+
+@pytest.mark.parametrize(("size", "lines"), [(15_000, 1), (20_000, 1), (60_000, 100), (1_000_000, 1), (70_000, 2)])
+@pytest.mark.parametrize("closes", [True, False])
+@on_reactor
+async def test_an_answer_with_a_long_head_counts_as_what_its_status_says(
+    size: int, lines: int, closes: bool
+) -> None:
+    arrived = await outcome_of(with_head(b"200 OK", size, lines), closes=closes)
+    assert arrived == Arrived(200, "ok" if size < 16_000 else "")
+    refused = await outcome_of(with_head(b"422 Unprocessable Content", size, lines), closes=closes)
+    assert isinstance(refused, Failed)
+    assert (refused.is_refusal, refused.status) == (True, 422)
+
+
+@on_reactor
+async def test_a_head_without_an_end_counts_as_what_its_status_says() -> None:
+    answer = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 7\r\nX: " + b"x" * 100_000
+    async with bytes_only(answer) as receiver, posting(receiver.url) as webhook:
+        failed = await failure(webhook)
+        assert (failed.status, failed.after) == (503, 7.0)
+        while receiver.open:
+            await a_moment()
+
+
+@on_reactor
+async def test_a_connection_serves_again_after_a_head_of_many_pieces() -> None:
+    async with receiving() as receiver, posting(receiver.url) as webhook:
+
+        def answer(request: Any) -> bytes:
+            request.setHeader("x-padding", "x" * 12_000)
+            return b"HTTP/1.1 500 no answer\r\n\r\n" * 1_000
+
+        receiver.answer = answer
+        for sequence in range(3):
+            outcome = await post(webhook, sequence=sequence + 1)
+            assert isinstance(outcome, Arrived)
+    assert len(receiver.connections) == 1
+
+
+@on_reactor
+async def test_before_an_answer_others_may_come_that_are_none() -> None:
+    early = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
+    assert await outcome_of(early + OK) == Arrived(200, "ok")
+    outcome = await outcome_of(early + with_head(b"404 Not Found", 100_000))
+    assert isinstance(outcome, Failed)
+    assert outcome.status == 404
 
 
 @on_reactor
 async def test_a_body_without_an_end_costs_its_connection_and_no_more() -> None:
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\nx"
     async with bytes_only(answer) as receiver, posting(receiver.url) as webhook:
-        assert await post(webhook) is None
+        assert await post(webhook) == Arrived(200, "x")
         while receiver.open:
             await a_moment()
 
@@ -301,7 +431,7 @@ async def test_eight_at_once_have_a_connection_each() -> None:
         while len(hold.requests) < 8:
             await a_moment()
         hold.let_go()
-        assert await gatherResults(going) == [None] * 8
+        assert await gatherResults(going) == [Arrived(204)] * 8
     assert len(receiver.connections) == 8
 
 
@@ -344,4 +474,6 @@ def a_moment() -> Deferred[None]:
 def test_of_the_address_only_the_host_is_shown() -> None:
     webhook = Webhook(reactor, "https://hook.example.com:8443/in/secret?token=secret", [KEY])
     assert webhook.place == "The webhook at https://hook.example.com:8443"
+    other = Webhook(reactor, "https://hook.example.com/in?token=secret#crm", [KEY], name="webhook:crm")
+    assert other.place == "The webhook at https://hook.example.com (webhook:crm)"
     assert "secret" not in repr(webhook)

@@ -68,6 +68,17 @@ async def test_a_receiver_is_reached_and_sent_nothing(tmp_path: Path) -> None:
     assert "s3cret" not in as_json([finding])
 
 
+@on_reactor
+async def test_of_several_receivers_each_must_be_reached(tmp_path: Path) -> None:
+    port = reactor.listenTCP(0, Factory.forProtocol(Seen), interface="127.0.0.1")
+    place = f"127.0.0.1:{port.getHost().port}"
+    both = await webhook(tmp_path, f"http://{place}/one http://{place}/two")
+    other = await webhook(tmp_path, f"http://{place}/one,http://127.0.0.1:{free_port()}/s3cret")
+    await port.stopListening()
+    assert (both.outcome, both.figure) == (OK, f"{place}; {place}")
+    assert (other.outcome, other.figure) == (FAILED, "Connection refused")
+
+
 def test_http_beyond_this_machine_is_warned_of() -> None:
     assert unencrypted("localhost:80") == ""
     assert "use https" in unencrypted("receiver.example:80")

@@ -9,6 +9,7 @@ from tests.journal_commands.made import Call, Desk, do, refused, run
 from voicestt.escaping import escaped
 from voicestt.events import Dtmf, Event, Unrecognised, Word
 from voicestt.journal import outbox
+from voicestt.journal.port import Attempt, Record
 from voicestt.journal_commands.words import json_text, plain
 
 COMMANDS = [
@@ -21,6 +22,8 @@ COMMANDS = [
     ["transcript", "CA", "--format", "json"],
     ["deliveries"],
     ["deliveries", "--json"],
+    ["deliveries", "--attempts"],
+    ["deliveries", "--attempts", "--json"],
 ]
 HEBREW = "שָׁלוֹם לך, 😀"
 HOSTILE = f"\x1b[2J\x1b]0;gone\x07{HEBREW}\u202e\u2066\u200f\u061c\x9b31m\r\u2028\x7f"
@@ -54,12 +57,21 @@ def test_no_command_prints_what_a_terminal_would_obey_and_hebrew_is_read(desk: D
     records = desk.write(*hostile(Call("CA1\x1b[2J\u202e")))
     do(desk, "UPDATE voicestt_sessions SET stream_sid = :text", text=HOSTILE)
     with desk.database.writing() as connection:
-        failed = [outbox.Failed("webhook", each.number, HOSTILE, is_hopeless=True) for each in records if each]
+        failed = [
+            outbox.Failed("webhook", each.number, HOSTILE, is_hopeless=True, attempts=[_attempt(each)])
+            for each in records
+            if each
+        ]
         outbox.apply(connection, failed, 1_795_417_300.0)
     for command in COMMANDS:
         printed = run(*command)
         assert (command, moves(printed)) == (command, [])
         assert HEBREW in printed, command
+
+
+def _attempt(record: Record) -> Attempt:
+    """As a receiver's answer is kept, had it not been escaped."""
+    return Attempt(record.number, 1_795_417_300.0, HOSTILE, 422, HOSTILE)
 
 
 def test_calls_of_a_like_name_are_listed_in_plain_text(desk: Desk) -> None:

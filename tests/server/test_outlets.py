@@ -3,11 +3,16 @@
 import json
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from twisted.internet.task import Clock
+from twisted.internet.threads import deferToThread
 
 from tests.conftest import Logged
+from tests.delivery.receiver import receiving, status
+from tests.journal.made import eventually
+from tests.journal_commands.made import run, run_json
 from tests.recognisers.on_reactor import on_reactor, reactor
 from tests.server.fakes import CALL, settings_of
 from tests.server.test_publishing import NoLine
@@ -94,6 +99,36 @@ async def test_what_cannot_work_is_said_and_leaves_nothing_behind(
 
 
 @on_reactor
+async def test_the_commands_see_how_it_stands_and_what_they_change_is_taken_note_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOURNAL_URL", f"sqlite:///{tmp_path}/journal.db")
+    async with receiving() as receiver:
+
+        def answer(request: Any) -> Any:
+            return status(204 if b'"final"' in receiver.posts[-1][1] else 500)(request)
+
+        receiver.answer = answer
+        outlets = outlets_of(
+            JOURNAL_URL=f"sqlite:///{tmp_path}/journal.db",
+            EVENTS_WEBHOOK_URL=receiver.url,
+            EVENTS_WEBHOOK_SECRET="whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz",
+        )
+        await outlets.start()
+        audience = outlets.audience_of(NoLine())
+        audience.tell(CallStarted(CALL))
+        audience.tell(Final(CALL, 1, "שלום"))
+        await eventually(lambda: len(receiver.posts) >= 2)
+        await deferToThread(run, "deliveries", "--skip", "--type", "call_started")
+        await eventually(lambda: any(b'"final"' in body for _, body in receiver.posts))
+        await eventually(lambda: run_json("deliveries")["destinations"][0]["rate"] > 0)
+        (webhook,) = run_json("deliveries")["destinations"]
+        await outlets.stop()
+    assert webhook["last_error"].startswith("it answered 500")
+    assert (webhook["pending"], webhook["laid_aside"]) == (0, 1)
+
+
+@on_reactor
 async def test_each_destination_is_counted(tmp_path: Path) -> None:
     outlets = outlets_of(
         JOURNAL_URL=f"sqlite:///{tmp_path}/journal.db",
@@ -104,7 +139,12 @@ async def test_each_destination_is_counted(tmp_path: Path) -> None:
     await outlets.start()
     health = outlets.health
     assert set(health) == {"journal", "webhook", "redis"}
-    journal = health["journal"]
+    webhook, journal = health["webhook"], health["journal"]
+    assert isinstance(webhook, dict)
+    assert set(webhook) == {
+        *("delivered", "failed_attempts", "laid_aside", "waiting", "in_hand", "in_flight", "is_down"),
+        *("oldest_seconds", "dead_lettered", "rate", "last_error", "last_error_seconds"),
+    }
     assert isinstance(journal, dict)
     assert set(journal) == {"is_written", "waiting", "waiting_bytes", "lost", "since", "why"}
     await outlets.stop()

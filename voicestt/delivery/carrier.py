@@ -17,7 +17,7 @@ class Failed:
 
     `is_whole`: nothing can arrive there, whichever event it is. `after`: seconds in which the receiver does not
     want to be asked again. `is_refusal`: the receiver works, and does not want this event. `is_gone`: it wants no
-    event any more.
+    event any more. `status` and `answer`: see `Arrived`.
     """
 
     why: str
@@ -25,10 +25,20 @@ class Failed:
     after: float = 0.0
     is_refusal: bool = False
     is_gone: bool = False
+    status: int | None = None
+    answer: str = ""
 
 
-Outcome = Failed | None
-"""None: it has arrived."""
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """An event has arrived. `status` is what HTTP answered, `answer` the beginning of the answer, escaped."""
+
+    status: int
+    answer: str = ""
+
+
+Outcome = Failed | Arrived | None
+"""None: it has arrived, and nothing was answered."""
 
 
 class Carrier(Protocol):
@@ -52,6 +62,11 @@ class Carrier(Protocol):
     @property
     def most(self) -> int:
         """How many events there are in a parcel at most."""
+        ...
+
+    @property
+    def of_one(self) -> bool:
+        """Whether all of a parcel are of one session. What failed is tried again alone then."""
         ...
 
     def start(self) -> None:

@@ -33,6 +33,7 @@ from voicestt.journal.port import Destination, Outbox, Pending
 
 READ_AT_ONCE: Final = 64
 _READ_OF_EACH: Final = 8
+_MOST_READ: Final = 2_000
 MOST_HELD: Final = 5_000
 """Calls whose event failed. Beyond so many no others are read: the journal has to leave out each one of them."""
 
@@ -44,13 +45,21 @@ _CLOSE_SECONDS: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class DeliveryFigures:
-    """Counts since the start. `waiting` are those in hand: what else is in the journal is not counted."""
+    """Counts since the start. `waiting` are those in hand, `in_flight` those of them that are on their way.
+
+    `rate` is how many a second arrived in the last minute. `last_error` is escaped and without a secret, and
+    `last_error_at` is in seconds since 1970.
+    """
 
     delivered: int
     failed_attempts: int
     laid_aside: int
     waiting: int
+    in_flight: int
     is_down: bool
+    rate: float
+    last_error: str | None
+    last_error_at: float | None
 
 
 class Deliverer:
@@ -82,7 +91,7 @@ class Deliverer:
         self._hand = InHand(self._reading.let_go)
         self._telling = Telling(clock, outbox, name, self._told)
         self._outage = Outage(chance)
-        self._traffic = Traffic(self._hand, self._outage, carrier.at_once, carrier.most)
+        self._traffic = Traffic(self._hand, self._outage, carrier.at_once, carrier.most, of_one=carrier.of_one)
         log = DeliveryLog(carrier, outbox, name)
         self._settling = Settling(
             clock, self._hand, self._outage, self._telling, log, chance, patience, now, is_strict=is_strict
@@ -96,12 +105,18 @@ class Deliverer:
     @property
     def figures(self) -> DeliveryFigures:
         """How it stands."""
+        settling, away = self._settling, self._traffic.events_away
+        error, at = settling.last_error or (None, None)
         return DeliveryFigures(
-            delivered=self._settling.delivered,
-            failed_attempts=self._settling.failed,
-            laid_aside=self._settling.laid_aside,
-            waiting=self._hand.events + self._traffic.events_away,
+            delivered=settling.delivered,
+            failed_attempts=settling.failed,
+            laid_aside=settling.laid_aside,
+            waiting=self._hand.events + away,
+            in_flight=away,
             is_down=self._outage.is_down,
+            rate=settling.rate,
+            last_error=error,
+            last_error_at=at,
         )
 
     def start(self) -> None:
@@ -120,6 +135,12 @@ class Deliverer:
         if self._is_running:
             self._idle.set(IDLE_SECONDS, self.wake)
             self._look_soon()
+
+    def read_again(self) -> None:
+        """What is pending was changed by hand: what was read before and is not under way does not count."""
+        self._hand.forget()
+        self._reading.forget()
+        self.wake()
 
     async def stop(self) -> None:
         """Begins nothing more; waits two seconds at most for what is under way. The rest is for the next start."""
@@ -215,7 +236,7 @@ class Deliverer:
         self._settle(trip, outcomes)
 
     def _settle(self, trip: Trip, outcomes: Sequence[Outcome]) -> None:
-        has_failed = any(outcome is not None for outcome in outcomes)
+        has_failed = any(isinstance(outcome, Failed) for outcome in outcomes)
         self._traffic.came_back(trip, self._clock.seconds(), has_failed=has_failed)
         if self._is_running or not has_failed:
             self._settling.settle(trip.parcel, outcomes, is_probe=trip.is_probe)
@@ -231,7 +252,8 @@ class Deliverer:
 
 
 def _read_at_once(carrier: Carrier) -> int:
-    return max(READ_AT_ONCE, carrier.most, carrier.at_once * _READ_OF_EACH)
+    of_each = max(_READ_OF_EACH, carrier.most) if carrier.of_one else _READ_OF_EACH
+    return max(READ_AT_ONCE, carrier.most, min(_MOST_READ, carrier.at_once * of_each))
 
 
 def _of_each(outcomes: Sequence[Outcome], count: int) -> Sequence[Outcome]:

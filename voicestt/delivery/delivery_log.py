@@ -60,7 +60,7 @@ class DeliveryLog:
         self._log.error(
             "🔴 {place} refused an event ({kind}) {attempts} times: {why}. It is dead-lettered (kept in the "
             "journal, not sent again), and the later events of its call go on. What to do: see why in the "
-            "receiver's log; `voicestt deliveries --laid-aside` shows it, `--retry` sends it again.",
+            "receiver's log, and its answers by `voicestt deliveries --attempts`; `--retry` sends it again.",
             place=self._carrier.place,
             kind=pending.record.type,
             attempts=pending.attempts,

@@ -1,23 +1,35 @@
 """Where events go, by the settings."""
 
 from typing import Any, Final
+from urllib.parse import urlsplit
+
+from twisted.logger import Logger
 
 from voicestt.delivery.deliverer import Deliverer
 from voicestt.delivery.redis_streams import RedisStreams
 from voicestt.delivery.webhook import Webhook
 from voicestt.journal.port import Destination, Outbox
 from voicestt.settings import Settings
+from voicestt.variables import WEBHOOK, Receiver
 
-WEBHOOK: Final = "webhook"
 REDIS: Final = "redis"
 _HOUR: Final = 3_600.0
+_log = Logger()
+
+
+def is_name(destination: str) -> bool:
+    """Whether a destination may have this name."""
+    return destination in (WEBHOOK, REDIS) or destination.startswith(f"{WEBHOOK}:")
 
 
 def destinations_of(settings: Settings) -> list[Destination]:
     """Every destination that is set. The journal keeps events for these."""
-    destinations = []
-    if settings.events_webhook_url is not None:
-        destinations.append(Destination(WEBHOOK, partials=settings.events_webhook_partials))
+    types = settings.events_webhook_types
+    partials = settings.events_webhook_partials or "partial" in types
+    destinations = [
+        Destination(receiver.name, partials=partials, types=frozenset(types) or None)
+        for receiver in settings.events_webhooks or ()
+    ]
     if settings.redis_url is not None:
         destinations.append(Destination(REDIS, partials=settings.redis_partials))
     return destinations
@@ -25,37 +37,46 @@ def destinations_of(settings: Settings) -> list[Destination]:
 
 def deliverers_of(reactor: Any, settings: Settings, outbox: Outbox) -> list[Deliverer]:
     """A deliverer for each of the `destinations_of` the settings, in their order, none of them started."""
-    return [_deliverer(reactor, settings, outbox, each) for each in destinations_of(settings)]
+    receivers = {receiver.name: receiver for receiver in settings.events_webhooks or ()}
+    if len(receivers) > 1:
+        _log.info("Events go to several webhooks: {names}.", names=", ".join(map(_shown, receivers.values())))
+    return [
+        _to_redis(reactor, settings, outbox, each)
+        if each.name == REDIS
+        else _to_webhook(reactor, settings, outbox, each, receivers[each.name])
+        for each in destinations_of(settings)
+    ]
 
 
-def _deliverer(reactor: Any, settings: Settings, outbox: Outbox, destination: Destination) -> Deliverer:
-    if destination.name == WEBHOOK:
-        patience = settings.events_webhook_hours * _HOUR
-        return Deliverer(
-            reactor,
-            outbox,
-            destination,
-            _webhook(reactor, settings),
-            patience=patience,
-            is_strict=settings.events_webhook_order == "strict",
-        )
-    # Redis has nothing against one event and not another: none is laid aside for its being down.
-    return Deliverer(reactor, outbox, destination, _redis(reactor, settings))
+def _shown(receiver: Receiver) -> str:
+    return f"{receiver.name} is at {urlsplit(receiver.url).netloc}"
 
 
-def _webhook(reactor: Any, settings: Settings) -> Webhook:
-    url, keys = settings.events_webhook_url, settings.events_webhook_secret
-    assert url is not None  # noqa: S101 - it is a destination
+def _to_webhook(
+    reactor: Any, settings: Settings, outbox: Outbox, destination: Destination, receiver: Receiver
+) -> Deliverer:
+    keys = settings.events_webhook_secret
     assert keys is not None  # noqa: S101 - the settings were checked
-    return Webhook(reactor, url, keys, at_once=settings.events_webhook_at_once)
+    at_once, batch = settings.events_webhook_at_once, settings.events_webhook_batch
+    webhook = Webhook(reactor, receiver.url, keys, name=receiver.name, at_once=at_once, batch=batch)
+    return Deliverer(
+        reactor,
+        outbox,
+        destination,
+        webhook,
+        patience=settings.events_webhook_hours * _HOUR,
+        is_strict=settings.events_webhook_order == "strict",
+    )
 
 
-def _redis(reactor: Any, settings: Settings) -> RedisStreams:
+def _to_redis(reactor: Any, settings: Settings, outbox: Outbox, destination: Destination) -> Deliverer:
     assert settings.redis_url is not None  # noqa: S101 - it is a destination
-    return RedisStreams(
+    redis = RedisStreams(
         reactor,
         settings.redis_url,
         shards=settings.redis_shards,
         maxlen=settings.redis_maxlen,
         replicas=settings.redis_replicas,
     )
+    # Redis has nothing against one event and not another: none is laid aside for its being down.
+    return Deliverer(reactor, outbox, destination, redis)

@@ -5,7 +5,7 @@
               +----- held <-----+ failed
 
 While a session is in hand the journal is not asked for it, so that nothing overtakes. A lane whose event failed is
-held until its time comes, and the others go on.
+held until its time comes, and the others go on. When deliveries were changed by hand all lanes are read anew.
 """
 
 from collections import deque
@@ -20,16 +20,16 @@ ROUNDING: Final = 1e-6
 
 
 class _Lane:
-    """One session's events. `stamp` says when they were read."""
+    """One session's events. `stamp` says when they were read; `is_stale`: what is away was forgotten since."""
 
-    __slots__ = ("is_away", "is_current", "session", "stamp", "untold", "waiting")
+    __slots__ = ("is_away", "is_current", "is_stale", "session", "stamp", "untold", "waiting")
 
     def __init__(self, session: str, stamp: int, is_current: bool) -> None:
         self.session = session
         self.is_current = is_current
         self.stamp = stamp
         self.waiting: deque[Pending] = deque()
-        self.is_away = False
+        self.is_away = self.is_stale = False
         self.untold = 0
 
     @property
@@ -94,11 +94,13 @@ class InHand:
                 self._freshen(lane)
             lane.waiting.append(pending)
 
-    def parcel(self, most: int) -> list[Pending]:
+    def parcel(self, most: int, *, of_one: bool = False) -> list[Pending]:
         """The next `most` events that may go, of as many lanes as it takes, by number. They are away now.
 
-        Calls that go on and what is left over take turns.
+        Calls that go on and what is left over take turns. `of_one`: all of one lane.
         """
+        if of_one:
+            return _send_off(self._next_lane(), most) if self.fresh else []
         parcel: list[Pending] = []
         while self.fresh and len(parcel) < most:
             share = most - len(parcel)
@@ -122,7 +124,9 @@ class InHand:
         lane = self._lanes[session]
         lane.is_away = False
         lane.untold += arrived
-        lane.waiting.extendleft(reversed(failed))
+        if not lane.is_stale:
+            lane.waiting.extendleft(reversed(failed))
+        lane.is_stale = False
         if not lane.waiting:
             self._release(lane)
         elif due is None:
@@ -151,6 +155,16 @@ class InHand:
         self._left_over = deque(lane for lane in self._left_over if lane.waiting)
         self._held = sorted(entry for entry in self._held if entry[2].waiting)
         return dropped
+
+    def forget(self) -> None:
+        """Nothing of what waits here counts any more; what is under way ends, and does not wait again."""
+        self._current.clear()
+        self._left_over.clear()
+        self._held.clear()
+        for lane in list(self._lanes.values()):
+            lane.waiting.clear()
+            lane.is_stale = lane.is_away
+            self._release(lane)
 
     def _freshen(self, lane: _Lane) -> None:
         (self._current if lane.is_current else self._left_over).append(lane)

@@ -1,4 +1,4 @@
-"""Twisted's HTTP client, without two lines in the log for each connection."""
+"""Twisted's HTTP client, without two lines in the log for each connection, and for answers with any head."""
 
 from typing import Any
 
@@ -8,6 +8,8 @@ from twisted.internet.interfaces import IProtocol, IStreamClientEndpoint
 from twisted.web.client import URI, Agent, BrowserLikePolicyForHTTPS, HTTPConnectionPool
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
+
+from voicestt.delivery.long_heads import with_short_heads
 
 
 def quiet_agent(reactor: Any, pool: HTTPConnectionPool, connect_seconds: float) -> Agent:
@@ -41,4 +43,5 @@ class _Quiet:
     def connect(self, factory: Any) -> Deferred[IProtocol]:
         """As the endpoint does."""
         factory.noisy = False
-        return self._endpoint.connect(factory)
+        connected: Deferred[Any] = self._endpoint.connect(with_short_heads(factory))
+        return connected.addCallback(lambda wrapper: wrapper.wrappedProtocol)

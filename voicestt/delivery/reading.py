@@ -39,6 +39,7 @@ class Reading:
         self._found = found
         self._written = 0
         self._failures = 0
+        self._forgotten = 0
         self._under_way: Deferred[None] | None = None
         self._is_wanted = False
         self._is_current_wanted = False
@@ -68,6 +69,11 @@ class Reading:
         if stamp < self._written:
             self._is_wanted = self._is_current_wanted = True
 
+    def forget(self) -> None:
+        """What is being read may have changed since: it is read again."""
+        self._forgotten += 1
+        self.written()
+
     def read(self, busy: Collection[str], *, with_left_over: bool = True) -> None:
         """Begins to read, whatever is not of the sessions in `busy`; or that of calls that go on only."""
         self._is_current_wanted = False
@@ -85,6 +91,7 @@ class Reading:
             self._under_way.cancel()
 
     async def _read(self, busy: Collection[str], with_left_over: bool) -> None:
+        forgotten = self._forgotten
         try:
             found = await self._outbox.pending(self._destination, self._most, busy, with_left_over=with_left_over)
         except CancelledError:
@@ -98,6 +105,8 @@ class Reading:
                 self._is_wanted = True
                 self.due = self._clock.seconds()
         self._under_way = None
+        if forgotten != self._forgotten:
+            found = []
         # Of a session only some were read: when they are settled there may be more.
         self._found(found, _NEVER_READ_ALL)
 

@@ -52,6 +52,7 @@ class RedisStreams:
     advice: Final = "look at Redis' own log, and whether REDIS_URL is still right; delivery goes on by itself."
     at_once: Final = 1
     most: Final = MOST
+    of_one: Final = False
 
     def __init__(
         self,

@@ -7,12 +7,14 @@ from typing import Final
 
 from voicestt.clock import Clock
 from voicestt.delivery.backoff import Chance, pause, pause_after_refusal
-from voicestt.delivery.carrier import Failed, Outcome
+from voicestt.delivery.carrier import Arrived, Failed, Outcome
 from voicestt.delivery.delivery_log import DeliveryLog
 from voicestt.delivery.in_hand import InHand
 from voicestt.delivery.outage import Outage
+from voicestt.delivery.rate import Rate
 from voicestt.delivery.telling import Telling
-from voicestt.journal.port import Pending
+from voicestt.escaping import escaped
+from voicestt.journal.port import Attempt, Pending
 
 FEWEST_ATTEMPTS: Final = 5
 """An event is not given up before: after days without power it is old at its first attempt."""
@@ -20,11 +22,12 @@ FEWEST_ATTEMPTS: Final = 5
 REFUSALS: Final = 5
 """Attempts at an event that is refused, where its call is not to wait for it."""
 
+_LONGEST_ERROR: Final = 200
 _Results = list[tuple[Pending, Outcome]]
 
 
 class Settling:
-    """Settles parcels that came back, and counts.
+    """Settles parcels that came back, and counts. `last_error` is what failed last, in words, and when.
 
     `patience` is for how many seconds an event is tried, None: for ever; `now` is in seconds since 1970.
     `is_strict`: a refused event is tried for so long too; else it is dead-lettered after `REFUSALS` attempts.
@@ -53,6 +56,8 @@ class Settling:
         self._now = now
         self._is_strict = is_strict
         self._why = ""
+        self._rate = Rate()
+        self.last_error: tuple[str, float] | None = None
         self.delivered = 0
         self.failed = 0
         self.laid_aside = 0
@@ -60,12 +65,12 @@ class Settling:
     def settle(self, parcel: Sequence[Pending], outcomes: Sequence[Outcome], *, is_probe: bool) -> None:
         """`outcomes` is what became of the events of `parcel`, one by one."""
         lanes = _by_session(parcel, outcomes)
-        is_whole = any(outcome is not None and outcome.is_whole for outcome in outcomes)
+        is_whole = any(isinstance(outcome, Failed) and outcome.is_whole for outcome in outcomes)
         for place, (session, results) in enumerate(lanes.items()):
             # Where nothing could be taken, the first event stands for all: the others were not tried.
             is_tried = place == 0 or not is_whole
             self._settle_lane(session, results, is_tried=is_tried, is_probe=is_probe and place == 0)
-        arrived = sum(outcome is None for outcome in outcomes)
+        arrived = sum(not isinstance(outcome, Failed) for outcome in outcomes)
         if arrived:
             self._arrived(arrived)
         elif self._outage.is_proven and not self._outage.is_stopped:
@@ -86,7 +91,7 @@ class Settling:
         self._gave_up(len(dropped))
 
     def _settle_lane(self, session: str, results: _Results, *, is_tried: bool, is_probe: bool) -> None:
-        left = [(pending, outcome) for pending, outcome in results if outcome is not None]
+        left = [(pending, outcome) for pending, outcome in results if isinstance(outcome, Failed)]
         again = [pending for pending, _ in left]
         due = None
         if left and is_tried:
@@ -97,8 +102,8 @@ class Settling:
             # Those behind one that is given up do not wait for its next attempt.
             due = due if stays else None
         for pending, outcome in results:
-            if outcome is None:
-                self._telling.arrived(pending)
+            if not isinstance(outcome, Failed):
+                self._telling.arrived(pending, self._arrival(pending, outcome))
         self._hand.came_back(session, len(results) - len(again), again, due)
 
     def _failed(self, pending: Pending, failure: Failed, *, is_probe: bool) -> float | None:
@@ -106,6 +111,7 @@ class Settling:
         now = self._clock.seconds()
         self.failed += 1
         self._why = failure.why
+        self.last_error = (escaped(failure.why, _LONGEST_ERROR), self._now())
         is_first = pending.attempts == 0
         if failure.is_gone:
             self._outage.stop(now)
@@ -125,18 +131,25 @@ class Settling:
             return now + max(failure.after, pause(pending.attempts, self._chance))
         return now + max(failure.after, pause_after_refusal(pending.attempts, self._chance))
 
+    def _arrival(self, pending: Pending, arrived: Arrived | None) -> Attempt | None:
+        """What is remembered: nothing of a partial that arrived at once, of which there are many."""
+        if arrived is None or (pending.record.type == "partial" and not pending.attempts):
+            return None
+        return Attempt(pending.record.number, self._now(), None, arrived.status, arrived.answer)
+
     def _tell_failed(self, pending: Pending, failure: Failed) -> list[Pending]:
         tried = replace(pending, attempts=pending.attempts + 1)
+        attempt = Attempt(pending.record.number, self._now(), failure.why, failure.status, failure.answer)
         if failure.is_refusal and not self._is_strict and tried.attempts >= REFUSALS:
-            self._telling.laid_aside(tried, failure.why)
+            self._telling.laid_aside(tried, failure.why, attempt)
             self.laid_aside += 1
             self._say.dead_lettered(tried, failure.why)
             return []
         if self._is_given_up(tried):
-            self._telling.laid_aside(tried, failure.why)
+            self._telling.laid_aside(tried, failure.why, attempt)
             self._gave_up(1)
             return []
-        self._telling.failed(tried, failure.why)
+        self._telling.failed(tried, failure.why, attempt)
         if not self._outage.is_down:
             self._say.refused(tried, failure)
         return [tried]
@@ -151,8 +164,14 @@ class Settling:
             self.laid_aside += count
             self._say.laid_aside(count, self._patience / 3600, self._why)
 
+    @property
+    def rate(self) -> float:
+        """How many a second arrived in the last minute."""
+        return self._rate.per_second(self._clock.seconds())
+
     def _arrived(self, count: int) -> None:
         self.delivered += count
+        self._rate.add(count, self._clock.seconds())
         self._works(count)
 
     def _works(self, count: int) -> None:

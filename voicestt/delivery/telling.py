@@ -11,17 +11,19 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from voicestt.delivery.backoff import MOST_SECONDS
-from voicestt.journal.port import Outbox, Pending
+from voicestt.journal.port import Attempt, Outbox, Pending
 
 _AT_ONCE: Final = 500
+_What = Literal["arrived", "failed", "laid aside"]
 
 
 @dataclass(frozen=True, slots=True)
 class _Note:
-    what: Literal["arrived", "failed", "laid aside"]
+    what: _What
     session: str
     number: int
     why: str = ""
+    attempts: tuple[Attempt, ...] = ()
 
 
 class Telling:
@@ -43,17 +45,17 @@ class Telling:
     def __len__(self) -> int:
         return len(self._notes)
 
-    def arrived(self, pending: Pending) -> None:
-        """It has arrived."""
-        self._add(_Note("arrived", pending.record.session, pending.record.number))
+    def arrived(self, pending: Pending, attempt: Attempt | None = None) -> None:
+        """It has arrived, by this attempt if that is to be remembered."""
+        self._add("arrived", pending, "", attempt)
 
-    def failed(self, pending: Pending, why: str) -> None:
+    def failed(self, pending: Pending, why: str, attempt: Attempt) -> None:
         """It will be tried again."""
-        self._add(_Note("failed", pending.record.session, pending.record.number, why))
+        self._add("failed", pending, why, attempt)
 
-    def laid_aside(self, pending: Pending, why: str) -> None:
+    def laid_aside(self, pending: Pending, why: str, attempt: Attempt | None = None) -> None:
         """It will not be tried again."""
-        self._add(_Note("laid aside", pending.record.session, pending.record.number, why))
+        self._add("laid aside", pending, why, attempt)
 
     def finished(self) -> "Deferred[None]":
         """Fires when everything has been told."""
@@ -66,8 +68,9 @@ class Telling:
             working.addErrback(lambda failure: failure.trap(CancelledError) and None)
             working.cancel()
 
-    def _add(self, note: _Note) -> None:
-        self._notes.append(note)
+    def _add(self, what: _What, pending: Pending, why: str, attempt: Attempt | None) -> None:
+        record = pending.record
+        self._notes.append(_Note(what, record.session, record.number, why, () if attempt is None else (attempt,)))
         if self._working is None:
             # Later, so that what arrives in the same turn is told in one go.
             self._working = deferLater(self._clock, 0).addCallback(self._start)
@@ -98,11 +101,12 @@ class Telling:
     async def _tell(self, notes: Sequence[_Note]) -> None:
         first = notes[0]
         if first.what == "arrived":
-            await self._outbox.delivered(self._destination, [note.number for note in notes])
+            attempts = [attempt for note in notes for attempt in note.attempts]
+            await self._outbox.delivered(self._destination, [note.number for note in notes], attempts)
         elif first.what == "failed":
-            await self._outbox.failed(self._destination, first.number, first.why)
+            await self._outbox.failed(self._destination, first.number, first.why, first.attempts)
         else:
-            await self._outbox.lay_aside(self._destination, first.number, first.why)
+            await self._outbox.lay_aside(self._destination, first.number, first.why, first.attempts)
 
     def _settle(self, notes: Sequence[_Note]) -> None:
         for note in notes:

@@ -22,13 +22,18 @@ class Trip:
 
 
 class Traffic:
-    """Lets `at_once` parcels of `most` events go at a time; one alone while the receiver is down."""
+    """Lets `at_once` parcels of `most` events go at a time; one alone while the receiver is down.
 
-    def __init__(self, hand: InHand, outage: Outage, at_once: int, most: int) -> None:
+    `of_one`: a parcel is of one session, and what failed goes again alone.
+    """
+
+    def __init__(self, hand: InHand, outage: Outage, at_once: int, most: int, *, of_one: bool = False) -> None:
         self._hand = hand
         self._outage = outage
         self._at_once = at_once
         self._most = most
+        self._most_again = 1 if of_one else most
+        self._of_one = of_one
         self._away: list[Trip] = []
         self._again_due = 0.0
 
@@ -85,15 +90,18 @@ class Traffic:
         return any(trip.is_again for trip in self._away)
 
     def _probe(self) -> Trip | None:
-        parcel = self._hand.parcel(self._most) or self._hand.held_parcel(self._most)
+        parcel = self._next_parcel() or self._hand.held_parcel(self._most_again)
         return Trip(parcel, is_probe=True) if parcel else None
 
     def _again(self, now: float) -> Trip | None:
         if self._is_trying_again or now < self._again_due - ROUNDING:
             return None
-        parcel = self._hand.held_parcel(self._most, now)
+        parcel = self._hand.held_parcel(self._most_again, now)
         return Trip(parcel, is_again=True) if parcel else None
 
     def _fresh(self) -> Trip | None:
-        parcel = self._hand.parcel(self._most)
+        parcel = self._next_parcel()
         return Trip(parcel) if parcel else None
+
+    def _next_parcel(self) -> list[Pending]:
+        return self._hand.parcel(self._most, of_one=self._of_one)

@@ -1,44 +1,54 @@
-"""Events to a receiver by HTTP: a signed POST for each, whose body is the event as the journal has it."""
+"""Events to a receiver by HTTP: a signed POST for each, whose body is the event as the journal has it.
+
+Where several may go in one, the body is a JSON array of events of one session, in order, also of a single one, and
+`webhook-id` is that of the event, or SESSION-FIRST-LAST. A batch that is refused goes once more as single events:
+one that the receiver does not want harms no other.
+"""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from OpenSSL.SSL import Error as TlsError
 from service_identity import VerificationError
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectError, DNSLookupError, SSLError, UserError
 from twisted.web.client import HTTPConnectionPool
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
 from voicestt import __version__
-from voicestt.delivery.carrier import Failed, Outcome
+from voicestt.delivery.answers import Answers, without_host
+from voicestt.delivery.carrier import Arrived, Failed, Outcome
 from voicestt.delivery.quiet_agent import quiet_agent
 from voicestt.delivery.retry_after import seconds_after
 from voicestt.delivery.signatures import signed
 from voicestt.events import event_id
-from voicestt.http_bodies import Whole, read_body
+from voicestt.http_bodies import Beginning, Whole
 from voicestt.journal.port import Record
+from voicestt.variables import WEBHOOK
 
 AT_ONCE: Final = 32
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 15.0
 # Less than the five seconds after which uvicorn, behind many receivers, closes an idle connection.
 _IDLE_SECONDS: Final = 4
-# The answer's body means nothing; it is read so that its connection can serve again, if that is done soon.
+# The answer's body means nothing but to people; it is read so that its connection can serve again, if done soon.
+_KEPT_OF_BODY: Final = 1_000
 _LONGEST_BODY: Final = 65_536
 _BODY_SECONDS: Final = 1.0
 _LONGEST_PROBLEM: Final = 200
+_LONGEST_BATCH: Final = 256 * 1024
 _NO_REFUSALS: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
 # Twisted's own time-out is a UserError.
 _NO_CONNECTION: Final = (ConnectError, DNSLookupError, UserError, SSLError, TlsError, VerificationError)
 
 
 class Webhook:
-    """A Carrier to the receiver at `url`, an address of http or https. Each of the `keys` signs.
+    """A Carrier to the receiver at `url`, an address of http or https. Each of the `keys` signs. `name` is shown.
 
     2xx is an arrival, whatever the answer's body; anything else is none. Redirects are not followed.
     """
@@ -47,7 +57,7 @@ class Webhook:
         "look at the receiver's own log, and whether EVENTS_WEBHOOK_URL and EVENTS_WEBHOOK_SECRET are still "
         "right; delivery goes on by itself."
     )
-    most: Final = 1
+    of_one: Final = True
 
     def __init__(
         self,
@@ -55,19 +65,27 @@ class Webhook:
         url: str,
         keys: Sequence[bytes],
         *,
+        name: str = WEBHOOK,
         at_once: int = AT_ONCE,
+        batch: int = 1,
         answer_seconds: float = ANSWER_SECONDS,
         now: Callable[[], float] = time.time,
     ) -> None:
         parts = urlsplit(url)
         self.place = f"The webhook at {parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        if name != WEBHOOK:
+            # There may be others at that host.
+            self.place += f" ({name})"
+        self._host = parts.hostname
         # Without a path Twisted would ask for "?query".
         self._url = urlunsplit(parts._replace(path=parts.path or "/", fragment="")).encode("ascii")
         self._reactor = reactor
         self._keys = keys
         self.at_once = at_once
+        self.most = batch
         self._answer_seconds = answer_seconds
         self._now = now
+        self._shown = Answers(url).shown
         self._connections = HTTPConnectionPool(reactor)
         self._connections.maxPersistentPerHost = at_once
         self._connections.cachedConnectionTimeout = _IDLE_SECONDS
@@ -81,52 +99,102 @@ class Webhook:
         await self._connections.closeCachedConnections()
 
     async def carry(self, records: Sequence[Record]) -> list[Outcome]:
-        """Posts one event, see `voicestt.delivery.carrier.Carrier`."""
+        """Posts events of one session, see `voicestt.delivery.carrier.Carrier`."""
+        return await self._carry_batches(_batches(records, self.most))
+
+    async def _carry_batches(self, batches: Iterable[Sequence[Record]]) -> list[Outcome]:
         outcomes: list[Outcome] = []
-        for record in records:
-            outcomes.append(outcomes[-1] if any(outcomes) else await self._post_in_time(record))
+        for batch in batches:
+            if outcomes and isinstance(outcomes[-1], Failed):
+                # What comes behind it would overtake.
+                outcomes += [outcomes[-1]] * len(batch)
+            else:
+                outcomes += await self._carry_batch(batch)
         return outcomes
 
-    async def _post_in_time(self, record: Record) -> Outcome:
-        posting = Deferred.fromCoroutine(self._post(record))
+    async def _carry_batch(self, batch: Sequence[Record]) -> list[Outcome]:
+        outcome = await self._post_in_time(batch)
+        if len(batch) > 1 and isinstance(outcome, Failed) and outcome.is_refusal:
+            return await self._carry_batches(_batches(batch, 1))
+        return [outcome] * len(batch)
+
+    async def _post_in_time(self, batch: Sequence[Record]) -> Outcome:
+        posting = Deferred.fromCoroutine(self._post(batch))
         time_out = self._reactor.callLater(self._answer_seconds, posting.cancel)
         try:
             return await posting
         except Exception as problem:  # noqa: BLE001 - Twisted's client has a dozen kinds, and no kind of them all
             if not time_out.active():
                 return Failed(f"it did not answer within {self._answer_seconds:g} s")
-            return _failed(problem)
+            return self._failed(problem)
         finally:
             if time_out.active():
                 time_out.cancel()
 
-    async def _post(self, record: Record) -> Outcome:
+    def _failed(self, problem: Exception) -> Failed:
+        """In words what Twisted's client has to say; some of its kinds hold others."""
+        reasons = getattr(problem, "reasons", None)
+        cause = reasons[0].value if reasons else problem
+        said = without_host(str(cause), self._host)
+        words = f"{type(cause).__name__}: {said}"[:_LONGEST_PROBLEM].rstrip(". ")
+        if isinstance(cause, _NO_CONNECTION):
+            return Failed(f"no connection: {words}", is_whole=True)
+        return Failed(f"it broke off: {words}")
+
+    async def _post(self, batch: Sequence[Record]) -> Outcome:
         now = self._now()
-        proof = signed(self._keys, event_id(record.session, record.sequence), int(now), record.payload)
+        body = _array_of(batch) if self.most > 1 else batch[0].payload
+        proof = signed(self._keys, _id_of(batch), int(now), body)
         headers = Headers({name: [value] for name, value in proof.items()})
         headers.setRawHeaders("Content-Type", ["application/json"])
         headers.setRawHeaders("User-Agent", [f"voicestt/{__version__}"])
-        response = await self._agent.request(b"POST", self._url, headers, Whole(record.payload))
-        outcome = _outcome(response, now)
-        await self._pass_over_body(response)
-        return outcome
+        response = await self._agent.request(b"POST", self._url, headers, Whole(body))
+        answer = self._shown(await self._beginning_of(response))
+        return _outcome(response, now, answer)
 
-    async def _pass_over_body(self, response: IResponse) -> None:
-        reading = read_body(response, _LONGEST_BODY)
-        limit = self._reactor.callLater(_BODY_SECONDS, reading.cancel)
+    async def _beginning_of(self, response: IResponse) -> bytes:
+        body = Beginning(response, _KEPT_OF_BODY, _LONGEST_BODY)
+        limit = self._reactor.callLater(_BODY_SECONDS, body.over.cancel)
         try:
-            await reading
-        except Exception:  # noqa: BLE001, S110 - what matters was in the first line of the answer
-            pass
+            await body.over
+        except CancelledError:
+            pass  # what matters was in the first line of the answer
         finally:
             if limit.active():
                 limit.cancel()
+        return body.kept
 
 
-def _outcome(response: IResponse, now: float) -> Outcome:
+def _batches(records: Sequence[Record], most: int) -> Iterator[Sequence[Record]]:
+    """In their order, at most `most` at a time, and so many that a body stays of a bearable length."""
+    start = size = 0
+    for place, record in enumerate(records):
+        if place - start == most or (place > start and size + len(record.payload) > _LONGEST_BATCH):
+            yield records[start:place]
+            start, size = place, 0
+        size += len(record.payload)
+    yield records[start:]
+
+
+def _array_of(batch: Sequence[Record]) -> bytes:
+    return b"[" + b",".join(record.payload for record in batch) + b"]"
+
+
+def _id_of(batch: Sequence[Record]) -> str:
+    first, last = batch[0], batch[-1]
+    name = event_id(first.session, first.sequence)
+    return name if first is last else f"{name}-{last.sequence:06d}"
+
+
+def _outcome(response: IResponse, now: float, answer: str) -> Outcome:
     code = response.code
     if 200 <= code < 300:
-        return None
+        return Arrived(code, answer)
+    return replace(_failure(response, now), status=code, answer=answer)
+
+
+def _failure(response: IResponse, now: float) -> Failed:
+    code = response.code
     if 300 <= code < 400:
         words = "which is a redirect, and none is followed: EVENTS_WEBHOOK_URL must be the address where it ends"
         return Failed(f"it answered {code}, {words}")
@@ -145,13 +213,3 @@ def _with_phrase(code: int) -> str:
         return f"{code} {HTTPStatus(code).phrase}"
     except ValueError:
         return str(code)
-
-
-def _failed(problem: Exception) -> Failed:
-    """In words what Twisted's client has to say; some of its kinds hold others."""
-    reasons = getattr(problem, "reasons", None)
-    cause = reasons[0].value if reasons else problem
-    words = f"{type(cause).__name__}: {cause}"[:_LONGEST_PROBLEM].rstrip(". ")
-    if isinstance(cause, _NO_CONNECTION):
-        return Failed(f"no connection: {words}", is_whole=True)
-    return Failed(f"it broke off: {words}")

@@ -5,12 +5,12 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
-from voicestt.delivery.destinations import REDIS, WEBHOOK
+from voicestt.delivery.destinations import destinations_of
 from voicestt.gonogo.application_checks import Health, health_of
 from voicestt.gonogo.call_checks import ELSEWHERE, STAYS
 from voicestt.gonogo.examination import Check
 from voicestt.gonogo.redis_checks import redis_found
-from voicestt.gonogo.report import Found, failed, ok, unseen
+from voicestt.gonogo.report import Found, Outcome, failed, ok, unseen
 from voicestt.gonogo.scene import Scene, Where
 from voicestt.gonogo.settings_checks import READ
 from voicestt.gonogo.web import certificate_of, days_left, in_thread, words_of
@@ -19,6 +19,7 @@ from voicestt.variables import is_loopback
 _SECONDS = 5.0
 _FEWEST_DAYS = 7
 _DELIVERY_SECONDS, _LOOK_SECONDS = 10.0, 0.5
+_OF_EACH_CALL = ("call_started", "call_ended")
 
 
 def receiver_checks(scene: Scene) -> list[Check]:
@@ -35,11 +36,19 @@ def delivery_check(scene: Scene) -> Check:
 
 
 async def _webhook(scene: Scene) -> Found:
-    url = scene.settings.events_webhook_url
-    if url is None:
+    receivers = scene.settings.events_webhooks
+    if receivers is None:
         return ok("there is none: EVENTS_WEBHOOK_URL is not set")
     if scene.where is Where.PUBLIC:
         return unseen("not seen from outside", ELSEWHERE)
+    found = [await _reached(scene, receiver.url) for receiver in receivers]
+    for each in found:
+        if each.outcome is not Outcome.OK:
+            return each
+    return ok("; ".join(each.figure for each in found), " ".join(filter(None, (each.advice for each in found))))
+
+
+async def _reached(scene: Scene, url: str) -> Found:
     parts = urlsplit(url)
     host, is_tls = parts.hostname or "", parts.scheme == "https"
     port = parts.port or (443 if is_tls else 80)
@@ -71,13 +80,9 @@ def _knock(host: str, port: int, is_tls: bool) -> Any:
 
 async def _arrives(scene: Scene) -> Found:
     settings = scene.settings
-    names = [
-        name
-        for name, is_set in ((WEBHOOK, settings.events_webhook_url), (REDIS, settings.redis_url))
-        if is_set is not None
-    ]
+    names = [each.name for each in destinations_of(settings) if any(map(each.wants, _OF_EACH_CALL))]
     if not names:
-        return ok("nothing is to be delivered")
+        return ok("nothing of every call is to be delivered")
     if scene.server is not None:
         return unseen(
             "the server started for this delivers nothing", "--against and --public see it of one in use."

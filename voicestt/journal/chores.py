@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from twisted.logger import Logger
 
+from voicestt.journal import changes
 from voicestt.journal.database import Database
 from voicestt.journal.leases import Lease
 from voicestt.journal.problems import advice_for, words_of
@@ -41,7 +42,10 @@ class Pace:
 
 
 class Chores:
-    """A thread from `start` to `stop`."""
+    """A thread from `start` to `stop`.
+
+    `changed` is called in it when deliveries were changed by hand; `figures` gives how they stand, as JSON.
+    """
 
     _log = Logger()
 
@@ -52,6 +56,8 @@ class Chores:
         recovery: Recovery,
         retention: Retention,
         pace: Pace,
+        changed: Callable[[], object] = lambda: None,
+        figures: Callable[[], str | None] = lambda: None,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
@@ -59,6 +65,9 @@ class Chores:
         self._recovery = recovery
         self._retention = retention
         self._pace = pace
+        self._changed = changed
+        self._figures = figures
+        self._changes = 0  # so it is read again once after the start, where that was ever done: it may be just now
         self._seconds = seconds
         self._renewed_at = self._settling_since = seconds()
         self._failures: dict[Callable[[], float], int] = {}
@@ -112,7 +121,9 @@ class Chores:
     def _renew(self) -> float:
         with self._database.writing() as connection:
             self._database.hurry(connection, HURRY_SECONDS)
-            is_ours = self._lease.renew(connection, self._database.now(connection))
+            is_ours = self._lease.renew(connection, self._database.now(connection), self._figures())
+            noted = changes.noted(connection)
+        self._see(noted)
         now = self._seconds()
         if now - self._renewed_at > 3 * self._pace.renew:
             self._settling_since = now
@@ -124,6 +135,13 @@ class Chores:
                 "to do: find out what stopped this process, such as a machine without memory or a paused one."
             )
         return self._pace.renew
+
+    def _see(self, noted: int) -> None:
+        """Where deliveries were changed by hand: what was read before is old, and there may be others."""
+        if noted != self._changes:
+            self._changed()
+            self._due[self._look] = self._seconds()
+        self._changes = noted
 
     def _look(self) -> float:
         by_age = self._seconds() - self._settling_since >= self._pace.settled

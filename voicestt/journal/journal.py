@@ -1,11 +1,12 @@
 """The journal: events into the database and back out of it, without the reactor ever waiting for it."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -22,7 +23,7 @@ from voicestt.journal.leases import Lease, this_process
 from voicestt.journal.outage import Outage
 from voicestt.journal.outbox import Delivered, Failed, Mark
 from voicestt.journal.payloads import Whole
-from voicestt.journal.port import EVERYTHING, Destination, Filter, Page, Pending, Readers, Record, Written
+from voicestt.journal.port import EVERYTHING, Attempt, Destination, Filter, Page, Pending, Readers, Record, Written
 from voicestt.journal.problems import JournalClosed
 from voicestt.journal.recovery import Recovery
 from voicestt.journal.redaction import redaction
@@ -51,6 +52,8 @@ class Journal:
 
     `url` is JOURNAL_URL, `days` JOURNAL_DAYS and `redact` JOURNAL_REDACT. What `redact` keeps out of the database
     is in the records nevertheless, for as long as this process lives and an event is not delivered everywhere.
+    `changed` is called when deliveries were changed by hand: what was pending before need not be any more.
+    `figures` says how each destination's deliveries stand, for the commands that look into the journal.
     """
 
     _log = Logger()
@@ -65,6 +68,8 @@ class Journal:
         days: float,
         redact: str,
         pace: Pace = Pace(),  # noqa: B008 - it is frozen
+        changed: Callable[[], object] = lambda: None,
+        figures: Callable[[], Mapping[str, object]] = dict,
     ) -> None:
         self._reactor = reactor
         self._url = url
@@ -73,6 +78,9 @@ class Journal:
         self._days = days
         self._redact = redact
         self._pace = pace
+        self._changed = changed
+        self._figures = figures
+        self._figures_now: str | None = None
         self._waiting = Waiting()
         self._whole = Whole()
         self._lateness = Lateness(reactor, self._readers.late)
@@ -175,19 +183,27 @@ class Journal:
         )
         return found
 
-    async def delivered(self, destination: str, numbers: Sequence[int]) -> None:
+    async def delivered(self, destination: str, numbers: Sequence[int], attempts: Sequence[Attempt] = ()) -> None:
         """See `voicestt.journal.port.Outbox`; returns when it is written down, or cannot be at present."""
         self._backlogs[destination].delivered(len(numbers))
-        await self._mark(Delivered(destination, tuple(numbers)), numbers)
+        await self._mark(Delivered(destination, tuple(numbers), self._redacted(attempts)), numbers)
 
-    async def failed(self, destination: str, number: int, why: str) -> None:
+    async def failed(self, destination: str, number: int, why: str, attempts: Sequence[Attempt] = ()) -> None:
         """See `voicestt.journal.port.Outbox`."""
-        await self._mark(Failed(destination, number, why, is_hopeless=False), ())
+        mark = Failed(destination, number, why, is_hopeless=False, attempts=self._redacted(attempts))
+        await self._mark(mark, ())
 
-    async def lay_aside(self, destination: str, number: int, why: str) -> None:
+    async def lay_aside(self, destination: str, number: int, why: str, attempts: Sequence[Attempt] = ()) -> None:
         """See `voicestt.journal.port.Outbox`."""
         self._backlogs[destination].delivered(1)
-        await self._mark(Failed(destination, number, why, is_hopeless=True), (number,))
+        mark = Failed(destination, number, why, is_hopeless=True, attempts=self._redacted(attempts))
+        await self._mark(mark, (number,))
+
+    def _redacted(self, attempts: Sequence[Attempt]) -> tuple[Attempt, ...]:
+        """A receiver may answer with what it was sent."""
+        if self._redact == "none":
+            return tuple(attempts)
+        return tuple(replace(attempt, answer="") for attempt in attempts)
 
     async def since(self, number: int, limit: int, wanted: Filter = EVERYTHING) -> Page:
         """See `voicestt.journal.port.History`. Those of other processes are among them, where there are any."""
@@ -253,7 +269,22 @@ class Journal:
             lambda destination, sessions: hand_over(self._find, destination, sessions),
             lambda destination, standing: hand_over(self._stand, destination, standing),
         )
-        return Chores(database, lease, recovery, Retention(database, self._days), self._pace)
+        retention = Retention(database, self._days)
+        changed = partial(hand_over, self._see_changes)
+        return Chores(database, lease, recovery, retention, self._pace, changed, self._figures_then)
+
+    def _figures_then(self) -> str | None:
+        """In the chores' thread: how it stood when it was asked before; the reactor's looks for the next time."""
+        self._reactor.callFromThread(self._note_figures)
+        return self._figures_now
+
+    def _note_figures(self) -> None:
+        if not self._is_closed:
+            self._figures_now = msgspec.json.encode(self._figures()).decode()
+
+    def _see_changes(self) -> None:
+        if not self._is_closed:
+            self._changed()
 
     def _put_ends(self, ends: Sequence[Event]) -> None:
         for end in ends:
@@ -339,7 +370,7 @@ class Journal:
 
     def _note(self, records: Sequence[Record]) -> None:
         for destination in self._destinations:
-            wanted = [each.session for each in records if destination.partials or each.type != "partial"]
+            wanted = [each.session for each in records if destination.wants(each.type)]
             self._backlogs[destination.name].wrote(wanted, self._reactor.seconds())
 
     def _written(self, entry: Entry, record: Record | None) -> Written:

@@ -78,17 +78,19 @@ class Lease:
         row = {"id": self.id, "host": here.host, "pid": here.pid, "started": here.started, "seen_at": now}
         connection.execute(insert(instances), row)
 
-    def renew(self, connection: Connection, now: float) -> bool:
-        """Says that we live. False: another took us for dead, and has our calls' deliveries now."""
+    def renew(self, connection: Connection, now: float, figures: str | None = None) -> bool:
+        """Says that we live, and how our deliveries stand. False: another took us for dead, and has our calls'
+        deliveries now."""
         mine = update(instances).where(instances.c.id == self.id)
-        if connection.execute(mine.values(seen_at=now)).rowcount:
+        if connection.execute(mine.values(seen_at=now, figures=figures)).rowcount:
             return True
         self.begin(connection, now)
         return False
 
     def end(self, connection: Connection, now: float) -> None:
         """Says that we are through: whoever comes may take over what is left."""
-        connection.execute(update(instances).where(instances.c.id == self.id).values(ended_at=now))
+        mine = update(instances).where(instances.c.id == self.id)
+        connection.execute(mine.values(ended_at=now, figures=None))
 
     def others(self, connection: Connection) -> list[Instance]:
         """Everybody else."""

@@ -8,8 +8,9 @@ from functools import cache
 import msgspec
 from sqlalchemy import Connection, TextClause, bindparam, delete, text, update
 
+from voicestt.journal import attempts
 from voicestt.journal.payloads import Whole, clean_text
-from voicestt.journal.port import Pending, Record
+from voicestt.journal.port import Attempt, Pending, Record
 from voicestt.journal.tables import events, outbox
 
 _AT_ONCE = 500
@@ -75,6 +76,7 @@ class Delivered:
 
     destination: str
     numbers: Sequence[int]
+    attempts: Sequence[Attempt] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class Failed:
     number: int
     why: str
     is_hopeless: bool
+    attempts: Sequence[Attempt] = ()
 
 
 Mark = Delivered | Failed
@@ -101,6 +104,7 @@ def apply(connection: Connection, marks: Sequence[Mark], now: float) -> None:
     for destination, numbers in delivered.items():
         for some in _pieces(numbers):
             connection.execute(_deliver, {"of_destination": destination, "numbers": some})
+    attempts.write(connection, [(mark.destination, each) for mark in marks for each in mark.attempts])
 
 
 def forget(whole: Whole, marks: Sequence[Mark]) -> None:

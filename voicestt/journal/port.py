@@ -73,10 +73,35 @@ class Writer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Somewhere that events are delivered to, by a name that stays the same over restarts."""
+    """Somewhere that events are delivered to, by a name that stays the same over restarts.
+
+    `partials`: partials too. `types` are the other events' types, None for all.
+    """
 
     name: str
     partials: bool
+    types: frozenset[str] | None = None
+
+    def wants(self, kind: str) -> bool:
+        """Whether events of this type are delivered there."""
+        if kind == "partial":
+            return self.partials
+        return self.types is None or kind in self.types
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt to deliver the event `number`, which ended at `at` (seconds since 1970).
+
+    `error` is in words, without a secret; None: it arrived. `status` is HTTP's, None where nobody answered, and
+    `answer` the beginning of what was answered, escaped.
+    """
+
+    number: int
+    at: float
+    error: str | None
+    status: int | None = None
+    answer: str = ""
 
 
 class Outbox(Protocol):
@@ -92,15 +117,15 @@ class Outbox(Protocol):
         """
         ...
 
-    async def delivered(self, destination: str, numbers: Sequence[int]) -> None:
-        """These have arrived."""
+    async def delivered(self, destination: str, numbers: Sequence[int], attempts: Sequence[Attempt] = ()) -> None:
+        """These have arrived. `attempts` are to be remembered."""
         ...
 
-    async def failed(self, destination: str, number: int, why: str) -> None:
+    async def failed(self, destination: str, number: int, why: str, attempts: Sequence[Attempt] = ()) -> None:
         """One more attempt failed; it stays pending. `why` is in words, without a secret."""
         ...
 
-    async def lay_aside(self, destination: str, number: int, why: str) -> None:
+    async def lay_aside(self, destination: str, number: int, why: str, attempts: Sequence[Attempt] = ()) -> None:
         """It cannot be delivered: it is pending no more, and `voicestt deliveries` shows it."""
         ...
 

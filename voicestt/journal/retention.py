@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, exists, select
 from twisted.logger import Logger
 
 from voicestt.journal.database import Database
-from voicestt.journal.tables import events, outbox, sessions
+from voicestt.journal.tables import attempts, events, outbox, sessions
 
 _DAY = 86_400.0
 _PARTIALS_DAYS = 1.0
@@ -78,6 +78,7 @@ class Retention:
 
     def _delete_events(self, connection: Connection, numbers: list[int]) -> None:
         undelivered = connection.execute(delete(outbox).where(outbox.c.number.in_(numbers))).rowcount
+        connection.execute(delete(attempts).where(attempts.c.number.in_(numbers)))
         connection.execute(delete(events).where(events.c.number.in_(numbers)))
         if undelivered:
             self._log.warn(

@@ -32,9 +32,11 @@ instances = Table(
     Column("started", Text, nullable=False),
     Column("seen_at", Double, nullable=False),
     Column("ended_at", Double),
+    Column("figures", Text),
 )
 """The processes that write, each with its lease: `seen_at` is renewed while it lives, `ended_at` is set when it
-ends. Another, who takes over what it left, deletes the row."""
+ends. Another, who takes over what it left, deletes the row. `figures` says how its deliveries stood at `seen_at`,
+as JSON: an object for each destination."""
 
 sessions = Table(
     "voicestt_sessions",
@@ -89,6 +91,27 @@ outbox = Table(
 )
 """What has not arrived. A row goes when it has. `session` is the event's, so that what a call still has to deliver
 is found at once; "" where an older version wrote the row: it is filled in by whoever looks after the journal."""
+
+attempts = Table(
+    "voicestt_attempts",
+    METADATA,
+    Column("number", _NUMBER, primary_key=True, autoincrement=False),
+    Column("destination", Text, primary_key=True),
+    Column("at", Double, primary_key=True),
+    Column("status", Integer),
+    Column("error", Text),
+    Column("answer", Text, nullable=False),
+)
+"""What became of attempts at deliveries: those that failed, the last of each event, and the one that arrived
+(`error` is null). There is no foreign key, which would lock the event's row: who deletes events deletes these."""
+
+changes = Table(
+    "voicestt_changes",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+)
+"""What was changed by hand, and how often: servers that run see by it that what they read before is old."""
 
 _is_partial = events.c.type == "partial"
 _is_open = sessions.c.ended_at.is_(None)

@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from voicestt.events import CallEnded, CallStarted, Event, Partial, event_id, type_of
+from voicestt.events import TYPES, CallEnded, CallStarted, Event, event_id, type_of
 from voicestt.journal.database import Database
 from voicestt.journal.payloads import Whole, clean, clean_text, payload_of
 from voicestt.journal.port import Destination, Record
@@ -52,8 +52,7 @@ class EventWriter:
     ) -> None:
         self._database = database
         self._owner = owner
-        self._for_all = [destination.name for destination in destinations]
-        self._for_partials = [destination.name for destination in destinations if destination.partials]
+        self._for = {kind: [each.name for each in destinations if each.wants(kind)] for kind in TYPES}
         self._redact = redact
         self._whole = whole
         self._known: set[str] = set()
@@ -114,7 +113,7 @@ class EventWriter:
         redacted = self._redact(event)
         stored = payload if redacted is event else payload_of(redacted)
         if stored != payload:
-            draft.whole.append((number, payload, self._for(event)))
+            draft.whole.append((number, payload, self._for[kind]))
         rows.append((number, session, event.sequence, kind, call_sid, now, stored.decode()))
         return Record(number, session, event.sequence, kind, call_sid, payload)
 
@@ -125,14 +124,10 @@ class EventWriter:
         sequence = event.sequence + shift
         return msgspec.structs.replace(event, sequence=sequence, id=event_id(event.session, sequence))
 
-    def _for(self, event: Event) -> list[str]:
-        return self._for_partials if isinstance(event, Partial) else self._for_all
-
     def _addressed(self, draft: Draft) -> Iterator[tuple[int, str, int, str]]:
         for record in draft.records:
             if record is not None:
-                names = self._for_partials if record.type == "partial" else self._for_all
-                for name in names:
+                for name in self._for[record.type]:
                     yield record.number, name, 0, record.session
 
     def _open_sessions(self, connection: Connection, given: Sequence[Event], draft: Draft, now: float) -> None:

@@ -1,9 +1,7 @@
 """`voicestt calls`: what is in the journal."""
 
-import re
-import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import click
@@ -11,33 +9,15 @@ from sqlalchemy import Connection, Select, func, select
 
 from voicestt.journal.tables import events, sessions
 from voicestt.journal_commands.opening import journal
+from voicestt.journal_commands.times import Moment
 from voicestt.journal_commands.words import iso, json_text, length, masked, moment, plain, table
 
-_AGE = re.compile(r"([0-9]{1,6})([mhd])")
-_UNITS = {"m": 60, "h": 3_600, "d": 86_400}
 _HEAD = ("CALL", "BEGAN", "TOOK", "FINALS", "FROM", "TO", "ENDED")
-
-
-class _Since(click.ParamType[float]):
-    name = "time"
-
-    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> float:
-        """Seconds since 1970 of "2h" ago, or of a date."""
-        age = _AGE.fullmatch(str(value))
-        if age is not None:
-            return time.time() - int(age[1]) * _UNITS[age[2]]
-        try:
-            date = datetime.fromisoformat(str(value))
-            return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
-        except (ValueError, OverflowError):
-            self.fail(
-                f"{value!r} is neither an age such as 2h or 7d nor a date such as 2026-11-23", parameter, context
-            )
 
 
 @click.command(short_help="The calls in the journal.")
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="The latest so many.")
-@click.option("--since", type=_Since(), help="Only later ones: 30m, 2h, 7d, or a date such as 2026-11-23 (UTC).")
+@click.option("--since", type=Moment(), help="Only later ones: 30m, 2h, 7d, or a date such as 2026-11-23 (UTC).")
 @click.option("--numbers", is_flag=True, help="Whole phone numbers, and not only their last four digits.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def calls(limit: int, since: float | None, numbers: bool, as_json: bool) -> None:

@@ -1,128 +1,133 @@
-"""`voicestt deliveries`: what has not arrived, and another chance for what was laid aside."""
+"""`voicestt deliveries`: what has not arrived, why, and what to do about it by hand."""
 
-import re
+import os
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import click
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, true, update
+from sqlalchemy import delete
 
-from voicestt.events import event_id
+from voicestt.delivery.destinations import is_name
 from voicestt.journal.database import Database
-from voicestt.journal.tables import events, instances, outbox, sessions
-from voicestt.journal_commands.opening import journal
-from voicestt.journal_commands.words import iso, json_text, plain, table
+from voicestt.journal.tables import outbox
+from voicestt.journal_commands.attempts import attempts_of, attempts_table
+from voicestt.journal_commands.opening import journal, setting
+from voicestt.journal_commands.outstanding import rows_of, show, summary_of
+from voicestt.journal_commands.redelivery import Redelivery
+from voicestt.journal_commands.selection import CHOSEN, Selection, selecting
+from voicestt.journal_commands.words import json_text
+from voicestt.variables import WEBHOOK
 
-_SHOWN = 100
-_SEQUENCE = re.compile(r"[0-9]{1,18}")
-_was_laid_aside = outbox.c.laid_aside_at.is_not(None)
+_ACTIONS = ("retry", "skip", "discard", "replay", "attempts")
+_DONE = {
+    "retry": "Deliveries that are tried again: {count}.",
+    "skip": "Deliveries that are skipped: {count}. They are laid aside, and --retry sends them after all.",
+    "discard": "Deliveries that are discarded: {count}. The events themselves stay in the journal.",
+    "replay": "Deliveries that are made once more: {count}. Each has the id that it had before.",
+}
+
+
+def _action(name: str, meaning: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    return click.option(f"--{name}", metavar="[ID]", is_flag=False, flag_value=CHOSEN, help=meaning)
 
 
 @click.command(short_help="What has not arrived, and what never will.")
 @click.option("--laid-aside", is_flag=True, help="Only what is tried no more.")
-@click.option("--retry", metavar="ID", help="Try this event again, by its id, wherever it was laid aside.")
+@selecting
+@_action("attempts", "What became of each attempt: time, status, answer.")
+@_action("retry", "Try again what was laid aside.")
 @click.option("--retry-all", is_flag=True, help="Try everything again that was laid aside.")
+@_action("skip", "Lay aside what waits: its call goes on without it.")
+@_action("discard", "Give up what waits or was laid aside, for good.")
+@_action(
+    "replay", "Deliver once more what has arrived, to `webhook` or where --to says; partials if --type says so."
+)
+@click.option(
+    "--all", "everything", is_flag=True, help="With --retry, --skip, --discard or --replay: whatever it is."
+)
+@click.option("--dry-run", is_flag=True, help="Say how many it would be, and change nothing.")
 @click.option(
     "--purge", metavar="DESTINATION", help="Drop whatever waits for a destination that is not set any more."
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def deliveries(laid_aside: bool, retry: str | None, retry_all: bool, purge: str | None, as_json: bool) -> None:
+def deliveries(laid_aside: bool, retry_all: bool, purge: str | None, as_json: bool, **given: Any) -> None:
     """List, for each destination, what is pending and what was laid aside, with attempts and the last error.
 
-    What is tried again keeps its place in its call's order; a running server finds it within half a minute.
+    --call, --type, --since, --before and --to choose what is listed, and what --retry, --skip, --discard and
+    --replay are about; or give these an event's ID. How many it was is said; how many it would be, with --dry-run.
+
+    What is tried again keeps its place in its call's order; a running server takes note within half a minute.
     """
-    if sum([retry is not None, retry_all, purge is not None]) > 1:
-        raise click.UsageError("--retry ID, --retry-all and --purge exclude each other.")
+    action = _the_action(given, retry_all=retry_all, purge=purge)
+    event = given[action] if action in _ACTIONS and given[action] != CHOSEN else None
+    selection = Selection(event, given["call"], given["kind"], given["since"], given["before"], given["to"])
+    if retry_all and action is None:
+        action, given["everything"] = "retry", True
+    if action in _DONE and not (selection or given["everything"]):
+        raise click.UsageError(f"--{action} needs an ID, or --call, --type, --since, --before or --to, or --all.")
     with journal() as database:
         if purge is not None:
             click.echo(_purged(database, purge))
-            return
-        if retry is not None or retry_all:
-            click.echo(_retried(database, retry))
-            return
-        with database.reading() as connection:
-            summary, rows = _summary(connection), _rows(connection, laid_aside)
-    if as_json:
-        found = {"destinations": summary, "deliveries": rows}
-        click.echo(json_text(found))
-        return
-    _show(summary, rows)
+        elif action in _DONE:
+            click.echo(_changed(database, selection, action, laid_aside=laid_aside, is_dry=given["dry_run"]))
+        elif action == "attempts":
+            _show_attempts(database, selection, as_json)
+        else:
+            _list(database, selection, laid_aside, as_json)
 
 
-def _summary(connection: Connection) -> list[dict[str, Any]]:
-    rows = connection.execute(
-        select(
-            outbox.c.destination,
-            func.count().filter(~_was_laid_aside).label("pending"),
-            func.count().filter(~_was_laid_aside, outbox.c.attempts > 0).label("failing"),
-            func.count().filter(_was_laid_aside).label("laid_aside"),
-            func.min(events.c.written_at).filter(~_was_laid_aside).label("oldest"),
-        )
-        .join_from(outbox, events, outbox.c.number == events.c.number)
-        .group_by(outbox.c.destination)
-        .order_by(outbox.c.destination)
-    )
-    return [{**row._asdict(), "oldest": iso(row.oldest)} for row in rows]
+def _the_action(given: dict[str, Any], *, retry_all: bool, purge: str | None) -> str | None:
+    actions = [name for name in _ACTIONS if given[name] is not None]
+    if len(actions) + retry_all + (purge is not None) > 1:
+        names = ", ".join(f"--{name}" for name in _ACTIONS)
+        raise click.UsageError(f"{names}, --retry-all and --purge exclude each other.")
+    return actions[0] if actions else None
 
 
-def _rows(connection: Connection, laid_aside: bool) -> list[dict[str, Any]]:
-    # Of what merely waits the summary says enough.
-    shown = _was_laid_aside if laid_aside else or_(_was_laid_aside, outbox.c.attempts > 0)
-    rows = connection.execute(
-        select(outbox, events.c.session, events.c.sequence, events.c.type, events.c.call_sid, events.c.written_at)
-        .join_from(outbox, events, outbox.c.number == events.c.number)
-        .where(shown)
-        .order_by(outbox.c.number, outbox.c.destination)
-        .limit(_SHOWN)
-    )
-    return [
-        {
-            "id": event_id(row.session, row.sequence),
-            "destination": row.destination,
-            "type": row.type,
-            "call_sid": row.call_sid,
-            "written_at": iso(row.written_at),
-            "attempts": row.attempts,
-            "failed_at": iso(row.failed_at),
-            "laid_aside_at": iso(row.laid_aside_at),
-            "last_error": row.last_error,
-        }
-        for row in rows
-    ]
-
-
-def _show(summary: list[dict[str, Any]], rows: list[dict[str, Any]]) -> None:
-    if not summary:
-        click.echo("Everything has arrived.")
-        return
-    cells = [
-        [str(one[key] or "0") for key in ("destination", "pending", "failing", "laid_aside")] for one in summary
-    ]
-    for line in table(("DESTINATION", "PENDING", "FAILING", "LAID ASIDE"), cells):
-        click.echo(line)
-    if not rows:
-        return
-    click.echo()
-    for line in table(("ID", "TO", "EVENT", "CALL", "TRIED", "", "LAST ERROR"), [_cells(row) for row in rows]):
-        click.echo(line)
-    if len(rows) == _SHOWN:
-        click.echo(f"… only the first {_SHOWN} are shown.")
-
-
-def _cells(row: dict[str, Any]) -> list[str]:
-    state = "laid aside" if row["laid_aside_at"] else ""
-    names = [plain(row[key]) for key in ("id", "destination", "type", "call_sid")]
-    return [*names, str(row["attempts"]), state, plain(row["last_error"] or "")]
-
-
-def _retried(database: Database, name: str | None) -> str:
-    those = and_(_was_laid_aside, _named(name))
-    with database.writing() as connection:
-        _let_somebody_have(connection, those)
-        again = update(outbox).where(those).values(laid_aside_at=None, failed_at=None, attempts=0)
-        count = connection.execute(again).rowcount
+def _changed(database: Database, selection: Selection, action: str, *, laid_aside: bool, is_dry: bool) -> str:
+    redelivery = Redelivery(database, selection, is_dry=is_dry)
+    match action:
+        case "retry":
+            count = redelivery.retry()
+        case "skip":
+            count = redelivery.skip()
+        case "discard":
+            count = redelivery.discard(laid_aside_only=laid_aside)
+        case _:
+            destination = _known(selection.destination or WEBHOOK)
+            redelivery = Redelivery(database, _wanted_by(destination, selection), is_dry=is_dry)
+            count = redelivery.replay(destination)
     if not count:
-        raise click.ClickException(_nothing(name))
-    return f"Deliveries that are tried again: {count}."
+        raise click.ClickException(_nothing(selection, action))
+    if is_dry:
+        return f"Deliveries that --{action} would be about: {count}. Nothing is changed."
+    return _DONE[action].format(count=count)
+
+
+def _known(destination: str) -> str:
+    if not is_name(destination):
+        raise click.ClickException(
+            f"There is no destination {destination!r}: it is webhook, webhook:NAME or redis, as /healthz names it."
+        )
+    return destination
+
+
+def _wanted_by(destination: str, selection: Selection) -> Selection:
+    """A webhook is sent nothing that it is not told of, unless that is named."""
+    if selection.types or selection.event or not destination.startswith(WEBHOOK):
+        return selection
+    return replace(selection, types=setting(os.environ, "EVENTS_WEBHOOK_TYPES"))
+
+
+def _nothing(selection: Selection, action: str) -> str:
+    if action == "retry":
+        if selection.event is None:
+            return "Nothing is laid aside."
+        return f"{selection.event!r} is not laid aside. `voicestt deliveries --laid-aside` lists what is."
+    if action == "replay":
+        return "No such event is in the journal that is not pending there already, or laid aside."
+    return "Nothing of that waits. `voicestt deliveries` lists what there is."
 
 
 def _purged(database: Database, destination: str) -> str:
@@ -135,24 +140,22 @@ def _purged(database: Database, destination: str) -> str:
     return f"Deliveries to {destination} that were dropped: {count}. The events themselves stay in the journal."
 
 
-def _named(name: str | None) -> ColumnElement[bool]:
-    if name is None:
-        return true()
-    session, _, sequence = name.rpartition("-")
-    if _SEQUENCE.fullmatch(sequence) is None:
-        raise click.ClickException(f"{name!r} is no event's id: that is SESSION-SEQUENCE, as the list shows it.")
-    of_it = select(events.c.number).where(events.c.session == session, events.c.sequence == int(sequence))
-    return outbox.c.number.in_(of_it)
+def _show_attempts(database: Database, selection: Selection, as_json: bool) -> None:
+    with database.reading() as connection:
+        found = attempts_of(connection, selection)
+    if as_json:
+        click.echo(json_text({"attempts": found}))
+        return
+    for line in attempts_table(found):
+        click.echo(line)
 
 
-def _let_somebody_have(connection: Connection, those: ColumnElement[bool]) -> None:
-    """A session whose owner is no more is nobody's: whichever server runs, or is started next, takes it over."""
-    of_those = select(events.c.session).join_from(outbox, events, outbox.c.number == events.c.number).where(those)
-    is_nobodys = sessions.c.owner.not_in(select(instances.c.id))
-    connection.execute(update(sessions).where(sessions.c.session.in_(of_those), is_nobodys).values(owner=None))
-
-
-def _nothing(name: str | None) -> str:
-    if name is None:
-        return "Nothing is laid aside."
-    return f"{name!r} is not laid aside. `voicestt deliveries --laid-aside` lists what is."
+def _list(database: Database, selection: Selection, laid_aside: bool, as_json: bool) -> None:
+    with database.reading() as connection:
+        summary = summary_of(connection, database.now(connection))
+        rows = rows_of(connection, selection, laid_aside)
+    if as_json:
+        click.echo(json_text({"destinations": summary, "deliveries": rows}))
+        return
+    for line in show(summary, rows):
+        click.echo(line)

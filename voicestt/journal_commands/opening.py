@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from typing import Any
 
 import click
 from sqlalchemy.exc import DatabaseError
@@ -43,16 +44,25 @@ def journal_url(environ: Mapping[str, str]) -> str:
         BadSettings: where it cannot be used, or the file of VOICESTT_ENV_FILE cannot.
         BadJournal: where it is off.
     """
-    values = EnvironmentFile(environ.get("VOICESTT_ENV_FILE"), environ, {}).variables()
-    (variable,) = (each for each in variables() if each.name == _NAME)
-    text = values.get(_NAME, "").strip() or variable.default or ""
-    try:
-        url = str(variable.read(text))
-    except ValueError as problem:
-        raise BadSettings([f"{_NAME} {problem}"]) from None
+    url = str(setting(environ, _NAME))
     if url == "off":
         raise BadJournal(f"{_NAME}=off: the server keeps no journal, and there is nothing to show.")
     return url
+
+
+def setting(environ: Mapping[str, str], name: str) -> Any:
+    """The variable of this name that has a default, as the server reads it.
+
+    Raises:
+        BadSettings: where it cannot be used, or the file of VOICESTT_ENV_FILE cannot.
+    """
+    values = EnvironmentFile(environ.get("VOICESTT_ENV_FILE"), environ, {}).variables()
+    (variable,) = (each for each in variables() if each.name == name)
+    text = values.get(name, "").strip() or variable.default or ""
+    try:
+        return variable.read(text)
+    except ValueError as problem:
+        raise BadSettings([f"{name} {problem}"]) from None
 
 
 def _database(url: str) -> Database:

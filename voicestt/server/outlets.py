@@ -66,6 +66,8 @@ class Outlets:
     def _health_of(self, deliverer: Deliverer) -> dict[str, object]:
         """`waiting` is what the journal has for it, about; `in_hand` is what of that was read."""
         figures = asdict(deliverer.figures)
+        at = figures.pop("last_error_at")
+        figures["last_error_seconds"] = None if at is None else round(time.time() - at, 1)
         if not isinstance(self._journal, Journal):
             return figures
         standing = self._journal.standing(deliverer.destination.name)
@@ -126,6 +128,8 @@ class Outlets:
             destinations_of(settings),
             days=settings.journal_days,
             redact=settings.journal_redact,
+            changed=self._read_again,
+            figures=lambda: {each.destination.name: asdict(each.figures) for each in self._deliverers},
         )
 
     async def _make_greeting(self, speaks: Synthesiser | None) -> bytes:
@@ -154,6 +158,10 @@ class Outlets:
         self.feed.publish(records)
         for deliverer in self._deliverers:
             deliverer.wake()
+
+    def _read_again(self) -> None:
+        for deliverer in self._deliverers:
+            deliverer.read_again()
 
     async def _everything_written(self) -> None:
         written: Deferred[None] = Deferred()

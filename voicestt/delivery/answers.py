@@ -1,0 +1,47 @@
+"""The beginning of what a receiver answered, as it can be kept and shown."""
+
+import codecs
+import re
+from typing import Final
+from urllib.parse import parse_qsl, urlsplit
+
+from voicestt.escaping import escaped
+
+LONGEST: Final = 200
+"""Bytes of an answer that are shown."""
+
+_SHORTEST_SECRET: Final = 4
+_SHORTEST_SEGMENT: Final = 10  # shorter ones are words such as "events"
+_HIDDEN: Final = "…"
+
+
+class Answers:
+    """Shows the answers of the receiver at `url`, whose path and query may be secret; errors often repeat them."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        values = [value for _, value in parse_qsl(parts.query)]
+        segments = [each for each in parts.path.split("/") if len(each) >= _SHORTEST_SEGMENT]
+        secrets = {each for each in (parts.path, parts.query, *values) if len(each) >= _SHORTEST_SECRET}
+        self._last = ""
+        self._secrets = sorted(secrets.union(segments), key=len, reverse=True)
+
+    def shown(self, body: bytes) -> str:
+        """The first `LONGEST` bytes of a body, as text without the address's secrets and control characters."""
+        text = _text(body)
+        for secret in self._secrets:
+            text = text.replace(secret, _HIDDEN)
+        shown = escaped(_text(text.encode()[:LONGEST]))
+        # Most are alike, and many may wait in memory while the journal cannot be written.
+        self._last = self._last if shown == self._last else shown
+        return self._last
+
+
+def without_host(words: str, host: str | None) -> str:
+    """An error's words without the name of the host: anybody may see the last error in /healthz."""
+    return re.sub(rf"(?<![\w.-]){re.escape(host)}(?![\w-])", _HIDDEN, words) if host else words
+
+
+def _text(data: bytes) -> str:
+    # Incremental, so that a character that was cut in two is left out.
+    return codecs.getincrementaldecoder("utf-8")("replace").decode(data)

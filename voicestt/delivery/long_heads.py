@@ -1,0 +1,106 @@
+"""Answers of HTTP with heads that Twisted's client does not take: what counts is their first line.
+
+Its parser gives up at a line of more than 16,384 bytes (`LineReceiver.MAX_LENGTH`) with nothing but a lost
+connection, as if nobody had answered, and takes heads of any number of lines. So a head is looked at before: one
+that is too long is replaced by its first line, and the connection is closed after it.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+from twisted.internet.protocol import ClientFactory, connectionDone
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.python.failure import Failure
+
+LONGEST_HEAD: Final = 16_384
+
+_END: Final = re.compile(rb"\r?\n\r?\n")
+_STATUS: Final = re.compile(rb"HTTP/1\.[01] ([0-9]{3})[^\r\n]*\r?\n")
+_RETRY_AFTER: Final = re.compile(rb"^retry-after:[^\r\n]{0,100}\r?\n", re.IGNORECASE | re.MULTILINE)
+_INSTEAD: Final = b"Content-Length: 0\r\nConnection: close\r\n\r\n"
+_BEGINNING: Final = b"HTTP/"
+
+
+def with_short_heads(factory: Any) -> Any:
+    """A factory of connections around those of `factory`, a client's, which are their `wrappedProtocol`."""
+    return _Factory(factory)  # type: ignore[no-untyped-call]
+
+
+class _ShortHeads(ProtocolWrapper):
+    """Holds back an answer's head until it is whole. What comes after a request was written begins an answer."""
+
+    def __init__(self, factory: Any, protocol: Any) -> None:
+        super().__init__(factory, protocol)
+        self._client = protocol
+        self._head: bytes | None = b""  # None: what comes is an answer's body
+        self._is_over = False
+
+    def write(self, data: bytes) -> None:
+        """A part of a request."""
+        self._look(data)
+        super().write(data)  # type: ignore[no-untyped-call]
+
+    def writeSequence(self, data: Sequence[bytes]) -> None:  # noqa: N802
+        """Likewise."""
+        self._look(data[0] if data else b"")
+        super().writeSequence(data)  # type: ignore[no-untyped-call]
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        """A part of an answer."""
+        if self._is_over:
+            return
+        if self._head is None:
+            self._client.dataReceived(data)
+            return
+        self._head += data
+        while self._head is not None and self._has_passed_on_one():
+            pass
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
+        """What was held back goes first."""
+        head, self._head = self._head, None
+        if head and not self._is_over:
+            self._client.dataReceived(head)
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+
+    def _look(self, data: bytes) -> None:
+        if data.startswith(b"POST "):
+            self._head = b""
+
+    def _has_passed_on_one(self) -> bool:
+        """Whether another head may follow the one that was passed on."""
+        head = self._head
+        assert head is not None  # noqa: S101 - it was asked for
+        end = _END.search(head, 0, LONGEST_HEAD)
+        status = _STATUS.match(head)
+        if not head.startswith(_BEGINNING[: len(head)]) or (end and status is None):
+            self._pass_on(head)
+        elif end is not None and status is not None and status[1].startswith(b"1"):
+            # 100 and the like: the answer itself comes behind it.
+            self._head = head[end.end() :]
+            self._client.dataReceived(head[: end.end()])
+            return bool(self._head)
+        elif end is not None:
+            self._pass_on(head)
+        elif len(head) > LONGEST_HEAD:
+            self._shorten(head, status)
+        return False
+
+    def _pass_on(self, head: bytes) -> None:
+        self._head = None
+        self._client.dataReceived(head)
+
+    def _shorten(self, head: bytes, status: re.Match[bytes] | None) -> None:
+        if status is None:
+            self._pass_on(head)
+            return
+        after = _RETRY_AFTER.search(head)
+        self._pass_on(status[0] + (after[0] if after else b"") + _INSTEAD)
+        self._is_over = True
+        self.loseConnection()  # type: ignore[no-untyped-call]
+
+
+class _Factory(WrappingFactory, ClientFactory):
+    noisy = False
+    protocol = _ShortHeads

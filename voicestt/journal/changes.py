@@ -1,0 +1,22 @@
+"""A note that deliveries were changed by hand, for the servers that run: they read again what they have read."""
+
+from sqlalchemy import Connection, select, text
+
+from voicestt.journal.tables import changes
+
+_NAME = "deliveries"
+_note = text(
+    f"INSERT INTO voicestt_changes (name, number) VALUES ('{_NAME}', 1) "  # noqa: S608 - our own name
+    "ON CONFLICT (name) DO UPDATE SET number = voicestt_changes.number + 1"
+)
+_noted = select(changes.c.number).where(changes.c.name == _NAME)
+
+
+def note(connection: Connection) -> None:
+    """Writes it down, in the transaction of the change."""
+    connection.execute(_note)
+
+
+def noted(connection: Connection) -> int:
+    """How often it was."""
+    return connection.execute(_noted).scalar() or 0

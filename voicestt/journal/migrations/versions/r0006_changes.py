@@ -1,0 +1,16 @@
+"""How often deliveries were changed by hand."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+
+
+def upgrade() -> None:
+    """Makes the table."""
+    op.create_table(
+        "voicestt_changes",
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("number", sa.BigInteger, nullable=False),
+    )

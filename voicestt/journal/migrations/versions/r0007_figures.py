@@ -1,0 +1,12 @@
+"""How the deliveries of each process stand."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0007"
+down_revision = "0006"
+
+
+def upgrade() -> None:
+    """Adds the column."""
+    op.add_column("voicestt_instances", sa.Column("figures", sa.Text))
