@@ -292,7 +292,13 @@ class Settings:
         "IDLE_SECONDS",
         "30",
         read.seconds(1, 3_600),
-        "A socket that says nothing for so long is closed and its call ended.",
+        "A socket that says nothing for so long, and answers no ping, is closed and its call ended.",
+    )
+    no_media_seconds: float = _from(
+        "NO_MEDIA_SECONDS",
+        "600",
+        read.seconds(1, 86_400),
+        "A socket that answers pings but brings no audio is on hold; after so long its call is ended too.",
     )
     session_threads: int = _from(
         "STT_SESSION_THREADS",

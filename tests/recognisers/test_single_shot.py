@@ -102,6 +102,27 @@ def test_an_utterance_starts_with_its_first_word_or_where_its_audio_does() -> No
         ][: len(words)]
 
 
+def test_in_a_gap_the_utterance_is_asked_for_and_the_next_one_is_another(desk: Desk) -> None:
+    session = desk.open()
+    session.write(SPEECH[: WORDS[1].end])
+    session.pause()
+    assert words_in(desk.asked(0)) == list(WORDS[:2])
+    session.pause()
+    assert len(desk.requests) == 1
+    session.write(SPEECH[WORDS[1].end : CLOSED])
+    assert words_in(desk.asked(1)) == [WORDS[2]]
+    desk.answer(0)
+    desk.answer(1)
+    assert desk.ear.finals == ["1 2", "3"]
+
+
+def test_a_gap_in_silence_asks_for_nothing(desk: Desk) -> None:
+    session = desk.open()
+    session.write(SPEECH[: WORDS[0].start - 400])
+    session.pause()
+    assert desk.requests == []
+
+
 def test_what_was_asked_for_is_counted_once_whatever_the_answer(desk: Desk) -> None:
     session = desk.open()
     assert session.requested == 0

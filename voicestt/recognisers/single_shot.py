@@ -110,14 +110,15 @@ class SingleShotSession:
             self._ask_what_is_owed()
         self._forget()
 
+    def pause(self) -> None:
+        """No audio comes for now: the utterance that is going on is over, for no pause will end it."""
+        self._ask_for_the_last()
+        self._forget()
+
     def finish(self) -> None:
         """The utterance that is going on is recognised too; the end comes after the last answer."""
         self._finished = True
-        segment = self._endpointer.finish()
-        if segment is not None:
-            self._ask(segment)
-        elif self._owed_since is not None:
-            self._ask_what_is_owed()
+        self._ask_for_the_last()
         self._later(self._deliver)
 
     def leave(self) -> int:
@@ -147,6 +148,13 @@ class SingleShotSession:
         answers, self._answers = list(self._answers), deque()
         for answer in answers:
             answer.drop()
+
+    def _ask_for_the_last(self) -> None:
+        segment = self._endpointer.finish()
+        if segment is not None:
+            self._ask(segment)
+        elif self._owed_since is not None:
+            self._ask_what_is_owed()
 
     def _ask_what_is_owed(self) -> None:
         if self._owed_since is not None:

@@ -10,7 +10,8 @@ from twisted.logger import Logger
 
 from voicestt import mulaw
 from voicestt.audience import Audience, CallDescription
-from voicestt.call import CallInputs, CallParts, new_call
+from voicestt.call import LOOK_SECONDS, CallInputs, CallParts, new_call
+from voicestt.clock import Unchanged
 from voicestt.figures import Figures, Meter
 from voicestt.ledger import Account
 from voicestt.line import Line
@@ -25,7 +26,10 @@ from voicestt.server.speaker import Speaker
 from voicestt.server.tally import Tally
 from voicestt.settings import Settings
 
-_LOOKS_PER_IDLE = 3
+_LOOKS = 3  # in the shorter of the two times without a sign of life, and without audio
+_ROUNDING = 1 + 1e-9
+_LONGEST_PING = 20.0
+_SHORTEST_PING = 1.0  # Autobahn cuts the time of the next ping to whole seconds: a shorter one would come at once
 _IS_SID = re.compile(r"[!-~]{1,64}")  # Twilio's are 34 letters and digits; bare UUIDs have been seen
 
 
@@ -34,7 +38,7 @@ class Refused(Exception):
 
 
 class LiveCall:
-    """A call, its socket and its line. `activity` is counted up with each message: all the watchdog looks at."""
+    """A call, its socket and its line. `activity` is counted up with each sign of life, pongs too."""
 
     def __init__(
         self, inputs: CallInputs, parts: CallParts, hang_up: Callable[[str], None], line: Speaker
@@ -45,8 +49,8 @@ class LiveCall:
         self._parts = parts
         self._hang_up = hang_up
         self._reason = ""
-        self._seen = -1
-        self._idle_looks = 0
+        self._silence = Unchanged()
+        self._hold = Unchanged()
         self._call_sid = ""
         self._has_finished = False
         self.stream_sid = ""
@@ -54,9 +58,8 @@ class LiveCall:
 
     def begin(self, call: CallDescription) -> None:
         """Twilio's `start` came and is good. The greeting leaves before anybody else can speak."""
-        if not self.has_started:
-            self.stream_sid = call.stream_sid
-            self._call_sid = call.call_sid
+        self.stream_sid = call.stream_sid
+        self._call_sid = call.call_sid
         self.line.open(call.stream_sid)
         self.inputs.started(call)
 
@@ -85,6 +88,11 @@ class LiveCall:
         conversation = self._parts.conversation
         return Account() if conversation is None else conversation.account
 
+    def look_for_gap(self) -> None:
+        """Every LOOK_SECONDS: whether frames have stopped coming."""
+        if self._parts.conversation is not None:
+            self._parts.conversation.look()
+
     def mark_reached(self, name: str, cleared: bool) -> None:
         """A mark of the application's was played, or was cleared."""
         self.inputs.mark_reached(name, cleared)
@@ -101,12 +109,11 @@ class LiveCall:
         self.line.close()
         self.inputs.finish(self._reason or how)
 
-    def is_idle(self) -> bool:
-        """Whether nothing came for `_LOOKS_PER_IDLE` looks."""
-        moved = self.activity != self._seen
-        self._seen = self.activity
-        self._idle_looks = 0 if moved else self._idle_looks + 1
-        return self._idle_looks >= _LOOKS_PER_IDLE
+    def look(self) -> tuple[int, int]:
+        """At how many looks in a row there was no sign of life, and no audio."""
+        conversation = self._parts.conversation
+        frames = 0 if conversation is None else conversation.frames
+        return self._silence.look(self.activity), self._hold.look(frames)
 
 
 class Calls:
@@ -139,24 +146,29 @@ class Calls:
         self.refusals = Refusals(clock)
         self.admission = Admission(clock, settings.max_calls, settings.max_lag_ms / 1000)
         self._waiting_for_end: list[Deferred[None]] = []
-        self._watch = LoopingCall(self._end_idle_calls)
+        self._watch = LoopingCall(self._end_dead_calls)
         self._watch.clock = clock
+        self._gaps = LoopingCall(self._look_for_gaps)
+        self._gaps.clock = clock
         self.figures = Figures(counter_bytes=8)
         self.taken = 0
+        self.starts_refused = 0
         self.is_stopping = False
 
     def __len__(self) -> int:
         return len(self._live)
 
     def start(self) -> None:
-        """Begins to watch for idle sockets."""
-        self._watch.start(self._settings.idle_seconds / _LOOKS_PER_IDLE, now=False)
+        """Begins to watch for gaps, and for sockets that are dead or on hold for too long."""
+        self._watch.start(self._look_seconds, now=False)
+        self._gaps.start(LOOK_SECONDS, now=False)
 
     def stop(self) -> "Deferred[None]":
         """Ends every call, and fires when each has told its last words (which has a time limit of its own)."""
         self.is_stopping = True
-        if self._watch.running:
-            self._watch.stop()
+        for watch in (self._watch, self._gaps):
+            if watch.running:
+                watch.stop()
         self.refusals.stop()
         self.admission.stop()
         ended: Deferred[None] = Deferred()
@@ -206,35 +218,33 @@ class Calls:
         record = self._book.find(details.call_sid)
         if not details.media_format.is_mulaw:
             raise Refused("its audio is not audio/x-mulaw, 8000 Hz, one channel")
-        stream_sid = details.stream_sid or start.stream_sid
-        if not _IS_SID.fullmatch(details.call_sid) or not _IS_SID.fullmatch(stream_sid or "none"):
+        if not _IS_SID.fullmatch(details.call_sid) or not _IS_SID.fullmatch(details.stream_sid or "none"):
             raise Refused("its CallSid or its StreamSid is no identifier")
         return CallDescription(
             call_sid=details.call_sid,
-            stream_sid=stream_sid,
+            stream_sid=details.stream_sid,
             account_sid=record.account_sid or details.account_sid,
             caller=record.caller,
             called=record.called,
-            parameters=details.custom_parameters or {},
+            parameters=details.custom_parameters,
         )
 
     def begin(self, call: LiveCall, start: Start) -> None:
-        """Twilio's `start` came on the socket of `call`; the announcement of its CallSid is used up.
+        """Twilio's first `start` came on the socket of `call`; the announcement of its CallSid is used up.
 
         Raises:
             Refused: when it is not one that can be taken.
         """
         description = self.describe(start)
-        if not call.has_started:
-            others = self._streams_of(description.call_sid)
-            if self._settings.require_known_call:
-                self._must_be_known(start.start, others)
-            if not others and not self._book.find(description.call_sid).announced:
-                self._must_have_room()
-            self.admission.arrived(description.call_sid)
-            self._book.use_up(description.call_sid)
-            if others:
-                self._warn_of_two(others[0], description)
+        others = self._streams_of(description.call_sid)
+        if self._settings.require_known_call:
+            self._must_be_known(start.start, others)
+        if not others and not self._book.find(description.call_sid).announced:
+            self._must_have_room()
+        self.admission.arrived(description.call_sid)
+        self._book.use_up(description.call_sid)
+        if others:
+            self._warn_of_two(others[0], description)
         call.begin(description)
 
     def _streams_of(self, call_sid: str) -> list[LiveCall]:
@@ -286,6 +296,24 @@ class Calls:
             for ended in waiting:
                 ended.callback(None)
 
-    def _end_idle_calls(self) -> None:
-        for call in [call for call in self._live if call.is_idle()]:
-            call.end(f"the socket said nothing for {self._settings.idle_seconds:g} s")
+    @property
+    def ping_seconds(self) -> float:
+        """How often a socket is pinged, so that a pong comes before it would be taken for dead."""
+        return max(_SHORTEST_PING, min(_LONGEST_PING, self._settings.idle_seconds * 2 / 3))
+
+    @property
+    def _look_seconds(self) -> float:
+        return min(self._settings.idle_seconds, self._settings.no_media_seconds) / _LOOKS
+
+    def _look_for_gaps(self) -> None:
+        for call in self._live:
+            call.look_for_gap()
+
+    def _end_dead_calls(self) -> None:
+        idle, no_media = self._settings.idle_seconds, self._settings.no_media_seconds
+        for call in list(self._live):
+            silence, hold = (looks * self._look_seconds * _ROUNDING for looks in call.look())
+            if silence >= idle:
+                call.end(f"the socket said nothing for {idle:g} s")
+            elif hold >= no_media:
+                call.end(f"no audio came for {no_media:g} s")

@@ -1,6 +1,5 @@
 """Twilio's socket: Autobahn's callbacks turned into inputs of a call. It decides nothing."""
 
-from collections.abc import Callable
 from typing import Any
 
 from autobahn.twisted.resource import WebSocketResource
@@ -11,15 +10,28 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import Request
-from zope.interface import implementer
 
 from voicestt import twiml
 from voicestt.escaping import escaped
-from voicestt.media_stream import BadMessage, Connected, Dtmf, Mark, Media, Message, Start, Stop, Unknown, parse
+from voicestt.media_stream import (
+    BadMessage,
+    BadStart,
+    Connected,
+    Dtmf,
+    Mark,
+    Media,
+    Message,
+    Start,
+    Stop,
+    Unknown,
+    parse,
+)
 from voicestt.server.bounded_http import BoundedChannel
 from voicestt.server.calls import Calls, LiveCall, Refused
 from voicestt.server.connections import UNKNOWN, Visitor
+from voicestt.server.origin import forget_origin
 from voicestt.server.resting import PausedReads, RestingReads
+from voicestt.server.room import Room
 from voicestt.server.whole_frames import WholeFrames
 
 SUBPROTOCOL = "audio.twilio.com"
@@ -46,7 +58,7 @@ class MediaStreamProtocol(WholeFrames):
         self._visitor = visitor
         self._starting: IDelayedCall | None = None
         self._holding: IDelayedCall | None = None
-        self._room = _Room()
+        self._room = Room()
         self._clock = clock
         self._calls = calls
         self._resting = resting
@@ -66,7 +78,7 @@ class MediaStreamProtocol(WholeFrames):
         self._log.info("📞 WebSocket connected: {path}", path=twiml.MEDIA)
         self._call = self._calls.new(self._hang_up, self._say)
         self.unregisterProducer()  # the HTTP channel that this connection was
-        self._room = _Room(self._call.line, self._answer_ping)
+        self._room = Room(self._call.line, self._answer_ping)
         self.registerProducer(self._room, True)
         self._starting = self._clock.callLater(START_SECONDS, self._never_started, self._call)
 
@@ -92,6 +104,11 @@ class MediaStreamProtocol(WholeFrames):
         else:
             self._answer_ping(payload)
 
+    def onPong(self, payload: bytes) -> None:  # noqa: N802
+        """The socket lives: also on hold, when no audio comes."""
+        if self._call is not None:
+            self._call.activity += 1
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
         """From the transport: it is gone, with a handshake or without."""
         if self._is_held:
@@ -100,7 +117,7 @@ class MediaStreamProtocol(WholeFrames):
             if timer is not None and timer.active():
                 timer.cancel()
         self._leave_visitors()
-        self._room = _Room()
+        self._room = Room()
         super().connectionLost(reason)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803
@@ -112,7 +129,7 @@ class MediaStreamProtocol(WholeFrames):
         try:
             message = parse(payload)
         except BadMessage as problem:
-            self._ignore(call, "messages not understood", str(problem))
+            self._not_understood(call, problem)
             return
         if type(message) is Media and message.media.track == "inbound":
             call.media(message.media.payload, message.media.timestamp)
@@ -143,6 +160,8 @@ class MediaStreamProtocol(WholeFrames):
                     self._ignore(call, "marks never sent", "a mark that was never sent")
             case Unknown(event=event):
                 self._ignore(call, "messages of an unknown kind", f"event {event!r}")
+            case Media() if message.is_inbound:
+                call.media(message.media.payload, message.media.timestamp)
             case Media():
                 call.inputs.ignored("media of another track")
             case Connected():
@@ -154,21 +173,44 @@ class MediaStreamProtocol(WholeFrames):
         else:
             self._ignore(call, "keys no telephone has", "a key that no telephone has")
 
+    def _not_understood(self, call: LiveCall, problem: BadMessage) -> None:
+        if isinstance(problem, BadStart) and not call.has_started:
+            self._refuse(
+                call, f"its `start` cannot be understood: {problem}", problem.call_sid, problem.stream_sid
+            )
+        else:
+            self._ignore(call, "messages not understood", str(problem))
+
     def _start(self, call: LiveCall, start: Start) -> None:
+        details = start.start
+        if call.has_started:  # whatever the second one says, the call goes on as the first has it
+            call.inputs.ignored("start out of turn")
+            return
         try:
             self._calls.begin(call, start)
         except Refused as refusal:
-            self._log.error(
-                "A call was refused: {refusal}. Twilio will show error 31921 and go on after <Connect>.",
-                refusal=refusal,
-                log_system=escaped(start.start.call_sid, _LONGEST_SID),
-            )
-            call.finish("refused")
-            self._hang_up(str(refusal), _REFUSED)
+            self._refuse(call, str(refusal), details.call_sid, details.stream_sid)
             return
         if self._starting is not None and self._starting.active():
             self._starting.cancel()
         self._leave_visitors()
+        if details.odd:
+            self._ignore(
+                call, "odd fields of start", f"odd in `start`, and taken as not given: {', '.join(details.odd)}"
+            )
+
+    def _refuse(self, call: LiveCall, why: str, call_sid: str, stream_sid: str) -> None:
+        self._calls.starts_refused += 1
+        self._log.error(
+            "A call was refused: {why} (CallSid {call}, StreamSid {stream}). Its socket was closed; Twilio shows "
+            "error 31921 and goes on after <Connect>.",
+            why=why,
+            call=_shown(call_sid),
+            stream=_shown(stream_sid),
+            log_system=_shown(call_sid),
+        )
+        call.finish("refused")
+        self._hang_up(why, _REFUSED)
 
     def _never_started(self, call: LiveCall) -> None:
         if not call.has_started:
@@ -216,34 +258,8 @@ class MediaStreamProtocol(WholeFrames):
             )
 
 
-@implementer(IPushProducer)
-class _Room:
-    """Whether the transport has room: told to the line, and asked before a ping is answered."""
-
-    def __init__(
-        self, line: IPushProducer | None = None, answer: Callable[[bytes], object] = lambda _payload: None
-    ) -> None:
-        self._line = line
-        self._answer = answer
-        self.is_full = False
-        self.ping: bytes | None = None
-
-    def pauseProducing(self) -> None:  # noqa: N802
-        self.is_full = True
-        if self._line is not None:
-            self._line.pauseProducing()
-
-    def resumeProducing(self) -> None:  # noqa: N802
-        self.is_full = False
-        ping, self.ping = self.ping, None
-        if ping is not None:
-            self._answer(ping)
-        if self._line is not None:
-            self._line.resumeProducing()
-
-    def stopProducing(self) -> None:  # noqa: N802
-        if self._line is not None:
-            self._line.stopProducing()
+def _shown(sid: str) -> str:
+    return escaped(sid, _LONGEST_SID) or "not known"
 
 
 class MediaStreamFactory(WebSocketServerFactory):
@@ -260,9 +276,8 @@ class MediaStreamFactory(WebSocketServerFactory):
             maxMessagePayloadSize=_LARGEST_MESSAGE,
             openHandshakeTimeout=10,
             closeHandshakeTimeout=2,
-            autoPingInterval=20,
-            # Without a time-out on the pong: fifty frames a second are proof of life enough, and a socket that
-            # says nothing is ended by the calls' own watchdog.
+            autoPingInterval=calls.ping_seconds,
+            # Without a time-out on the pong: frames and pongs are both signs of life to the calls' own watchdog.
             autoPingTimeout=0,
             # The JSON parser checks the text's encoding, and what it refuses costs a message, not the call.
             utf8validateIncoming=False,
@@ -287,6 +302,7 @@ class MediaResource(WebSocketResource):
 
     def render(self, request: Request) -> Any:
         """Twisted asks for the answer."""
+        forget_origin(request)
         channel = request.channel
         self._sockets.visitor = channel.hand_over() if isinstance(channel, BoundedChannel) else None
         return super().render(request)  # type: ignore[no-untyped-call]
