@@ -158,6 +158,13 @@ def test_in_a_gap_the_last_short_batch_leaves_and_the_words_become_final_within_
     assert (line.session.pauses, line.turns, line.happened) == (1, [turn], [])
 
 
+def test_a_gap_that_is_never_one_ends_nothing(line: Line) -> None:
+    line.parts.gap_looks = 0
+    line.begin(frames=20)
+    still(line, 20)
+    assert line.session.pauses == 0
+
+
 def test_words_after_a_gap_are_where_twilio_s_timestamps_say(line: Line) -> None:
     line.begin()
     for frame in range(20):

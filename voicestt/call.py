@@ -41,7 +41,6 @@ from voicestt.recogniser import CallRecogniser, CallSession, Incident, Recognise
 from voicestt.turns import TurnWatch
 
 LOOK_SECONDS = 0.1
-_LOOKS_OF_A_GAP = 7  # less may be a network that stands still for a moment, in the middle of a word
 _ARRIVALS_KEPT = 4_096  # batches: ten minutes at 150 ms, longer than any stream of Google's
 
 
@@ -88,7 +87,8 @@ class CallParts:
     """What a call is made with. `over` is called once, when everything has been told.
 
     `take` is where a frame of the caller's audio goes (mu-law, any length; and Twilio's timestamp of it), by the
-    state the call is in. `meter` measures the call. `turn_silence` in bytes ends the caller's turn.
+    state the call is in. `meter` measures the call. `turn_silence` in bytes ends the caller's turn, and a gap of
+    `gap_looks` times LOOK_SECONDS without a frame what was said (0: never).
     """
 
     clock: Clock
@@ -98,6 +98,7 @@ class CallParts:
     drain_seconds: float
     over: Callable[[], None]
     turn_silence: int = 700 * mulaw.BYTES_PER_SECOND // 1000
+    gap_looks: int = 7
     ignored: Counter[str] = field(default_factory=Counter)
     conversation: "Conversation | None" = None
     meter: Meter = field(default_factory=Meter)
@@ -172,8 +173,9 @@ class Conversation:
 
         Then the carrier suppresses silence, or the line is on hold: the words so far become final now.
         """
-        if self._stillness.look(self._frames) == _LOOKS_OF_A_GAP and self._frames and not self._is_finishing:
-            still = _LOOKS_OF_A_GAP * LOOK_SECONDS
+        looks = self._stillness.look(self._frames)
+        if self._frames and looks and looks == self._parts.gap_looks and not self._is_finishing:
+            still = looks * LOOK_SECONDS
             self._hand_over_the_rest(still)
             self._session.pause()
             self._turns.pause(still)

@@ -276,6 +276,13 @@ class Settings:
         "A stream that gets no audio for so long is closed, and opened again by the next: Google ends it "
         "after 10 s.",
     )
+    gap_ms: int = _from(
+        "STT_GAP_MS",
+        "700",
+        read.number(0, 10_000),
+        "So many milliseconds without a frame, in the middle of a call, end what was said: carriers that suppress "
+        "silence send none. A network that often stands still for longer needs more; 0: never.",
+    )
     queue_seconds: float = _from(
         "STT_QUEUE_SECONDS",
         "5",

@@ -717,6 +717,18 @@ def test_a_hold_of_five_minutes_is_no_death_and_the_words_go_on(server: Server) 
     assert (server.audience.end.reason, server.audience.end.audio_bytes) == ("stop", 16 * 160)
 
 
+@pytest.mark.parametrize(("asked", "after"), [(None, 0.7), ("300", 0.3), ("2000", 2.0)])
+def test_a_gap_is_as_long_as_the_settings_say(autobahn_clock: Clock, asked: str | None, after: float) -> None:
+    server = Server(autobahn_clock, **({} if asked is None else {"STT_GAP_MS": asked}))
+    server.calls.start()
+    joined = in_a_call(server, frames=1)
+    session = server.recogniser.session
+    pass_time(server, joined, after - 0.1)
+    assert session.pauses == 0
+    pass_time(server, joined, 0.2)
+    assert (session.pauses, session.audio) == (1, FRAME)
+
+
 @pytest.mark.parametrize("longest", [60, 600])
 def test_a_hold_without_an_end_has_one(autobahn_clock: Clock, longest: int) -> None:
     server = Server(autobahn_clock, NO_MEDIA_SECONDS=str(longest))

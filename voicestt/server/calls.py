@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from math import ceil
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -191,6 +192,7 @@ class Calls:
             batch_bytes=self._settings.batch_ms * mulaw.BYTES_PER_SECOND // 1000,
             drain_seconds=self._settings.drain_seconds,
             over=lambda: self._over(call),
+            gap_looks=ceil(self._settings.gap_ms / 1000 / LOOK_SECONDS),
             turn_silence=self._settings.utterance_end_ms * mulaw.BYTES_PER_SECOND // 1000,
             meter=Meter(self.figures),
         )
