@@ -258,6 +258,27 @@ async def test_in_a_gap_without_frames_the_words_and_the_turn_end_and_time_goes_
 
 
 @on_reactor
+async def test_a_hold_longer_than_a_dead_socket_s_degrades_nothing_and_words_go_on(
+    make: Callable[..., OneOf], logged: Logged, tmp_path: Path
+) -> None:
+    journal = tmp_path / "journal.db"
+    one = make(IDLE_SECONDS="2", STT_HOLD_SECONDS="0.5", JOURNAL_URL=f"sqlite:///{journal}")
+    caller = await join(await one.start())
+    spoken = frames(9)
+    say(caller, CONNECTED, start("CA9"), *spoken[:55])
+    await until(lambda: one.texts("final"))
+    await deferLater(reactor, 5.0)
+    assert caller.closed is None
+    say(caller, *spoken[55:], STOP)
+    await until(lambda: logged.matching("Call ended"))
+    await one.stop()
+    assert one.texts("final") == ["שלום 9 אני מתקשר", "תודה רבה להתראות"]
+    (end,) = events_in(journal, "call_ended")
+    assert (end["reason"], end["restarts"], end["fallbacks"]) == ("stop", 0, 0)
+    assert events_in(journal, "degraded", "interrupted", "unrecognised") == []
+
+
+@on_reactor
 async def test_stopping_brings_the_last_words_and_gives_every_thread_back(
     make: Callable[..., OneOf], logged: Logged
 ) -> None:
