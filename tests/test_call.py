@@ -145,9 +145,9 @@ def look(line: Line) -> None:
 def test_in_a_gap_the_last_short_batch_leaves_and_the_words_become_final_within_a_second(line: Line) -> None:
     line.begin(frames=20)
     look(line)
-    still(line, 0.6)
+    still(line, 0.5)
     assert (line.session.audio, line.session.pauses) == (FRAME * 15, 0)
-    still(line, 0.2)
+    still(line, 0.3)
     assert (line.session.audio, line.session.pauses) == (FRAME * 20, 1)
     line.session.final("שלום", end=3_200)
     (final,) = (event for event in line.audience.events if isinstance(event, Final))

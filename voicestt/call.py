@@ -98,7 +98,7 @@ class CallParts:
     drain_seconds: float
     over: Callable[[], None]
     turn_silence: int = 700 * mulaw.BYTES_PER_SECOND // 1000
-    gap_looks: int = 7
+    gap_looks: int = 6
     ignored: Counter[str] = field(default_factory=Counter)
     conversation: "Conversation | None" = None
     meter: Meter = field(default_factory=Meter)

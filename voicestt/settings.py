@@ -278,7 +278,7 @@ class Settings:
     )
     gap_ms: int = _from(
         "STT_GAP_MS",
-        "700",
+        "600",
         read.number(0, 10_000),
         "So many milliseconds without a frame, in the middle of a call, end what was said: carriers that suppress "
         "silence send none. A network that often stands still for longer needs more; 0: never.",
