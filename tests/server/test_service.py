@@ -39,7 +39,7 @@ from voicestt.recognisers.feed import Feed
 from voicestt.recognisers.google import GoogleSession
 from voicestt.recognisers.single_shot import SingleShotSession
 from voicestt.server.bounded_http import KEEP_ALIVE_SECONDS
-from voicestt.server.calls import LiveCall
+from voicestt.server.live_call import LiveCall
 from voicestt.server.service import VoiceService
 from voicestt.server.speaker import Speaker
 from voicestt.simulator.signatures import signature
