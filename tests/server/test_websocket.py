@@ -729,6 +729,21 @@ def test_a_gap_is_as_long_as_the_settings_say(autobahn_clock: Clock, asked: str 
     assert (session.pauses, session.audio) == (1, FRAME)
 
 
+def test_one_call_whose_gap_cannot_be_told_is_logged_and_the_others_gaps_are(
+    server: Server, logged: Logged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    server.calls.start()
+    broken, whole = in_a_call(server, frames=1), in_a_call(server, frames=1)
+    monkeypatch.setattr(server.recogniser.sessions[0], "pause", fail)
+    pass_time(server, broken, 1)
+    assert len(logged.flush(ZeroDivisionError)) == 1
+    assert server.recogniser.sessions[1].pauses == 1
+    assert broken.client.closed is whole.client.closed is None
+
+
 @pytest.mark.parametrize("longest", [60, 600])
 def test_a_hold_without_an_end_has_one(autobahn_clock: Clock, longest: int) -> None:
     server = Server(autobahn_clock, NO_MEDIA_SECONDS=str(longest))

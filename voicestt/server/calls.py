@@ -228,8 +228,11 @@ class Calls:
         return min(self._settings.idle_seconds, self._settings.no_media_seconds) / _LOOKS
 
     def _look_for_gaps(self) -> None:
-        for call in self._live:
-            call.look_for_gap()
+        for call in list(self._live):
+            try:
+                call.look_for_gap()
+            except Exception:  # noqa: BLE001 - what fails for one call must not end the looking for all
+                self._log.failure("A gap could not be told to the recogniser; the call goes on.")
 
     def _end_dead_calls(self) -> None:
         idle, no_media = self._settings.idle_seconds, self._settings.no_media_seconds
