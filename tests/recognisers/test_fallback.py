@@ -183,11 +183,9 @@ def _waiting(seconds: float) -> Step:
 
 
 def _pausing(seconds: float) -> Step:
-    """A gap behind a word: the old way does not hear words that it was given in two."""
+    """No audio for so long, wherever it stops."""
 
     def pause(talk: Conversation) -> None:
-        behind = next(word.end for word in WORDS if word.end >= talk.said)
-        talk.speak_to(behind + 300)
         talk.session.pause()
         talk.pass_time(seconds)
 

@@ -244,7 +244,9 @@ async def test_in_a_gap_without_frames_the_words_and_the_turn_end_and_time_goes_
     assert final_after < 3.0  # 0.9 s on a machine that has time; STT_HOLD_SECONDS would be 5
     assert one.texts("final") == ["שלום 7 אני מתקשר"]
     messages.hold(4.0)
-    say(caller, *[messages.media(frame).encode() for frame in spoken[55:]], messages.stop().encode())
+    say(caller, *[messages.media(frame).encode() for frame in spoken[55:]])
+    await until(lambda: len(one.texts("final")) == 2)
+    say(caller, messages.stop().encode())
     await until(lambda: logged.matching("Call ended"))
     await one.stop()
     first, turn, second = events_in(journal, "final", "utterance_end")[:3]
@@ -269,7 +271,9 @@ async def test_a_hold_longer_than_a_dead_socket_s_degrades_nothing_and_words_go_
     await until(lambda: one.texts("final"))
     await deferLater(reactor, 5.0)
     assert caller.closed is None
-    say(caller, *spoken[55:], STOP)
+    say(caller, *spoken[55:])
+    await until(lambda: len(one.texts("final")) == 2)
+    say(caller, STOP)
     await until(lambda: logged.matching("Call ended"))
     await one.stop()
     assert one.texts("final") == ["שלום 9 אני מתקשר", "תודה רבה להתראות"]
