@@ -185,11 +185,9 @@ class EndlessSession:
             return
         self._hangs.answered(feed, self._clock.seconds())
         self._listener.heard(result)
-        if self._listener is None:
-            return
-        if result.is_final:
+        if result.is_final and self._listener is not None:
             self._after_final()
-        else:
+        elif not result.is_final:
             self._half_close_in_pause()
 
     def _after_final(self) -> None:
@@ -333,7 +331,9 @@ class EndlessSession:
             if self._hangs.is_service_mute:
                 self._health.doubt(str(trouble))
             self._replace_after(trouble)
-        elif self._watch.must_be_half_closed(state.feed, is_speaking=state.is_speaking) or self._has_open_words(state):
+        elif self._watch.must_be_half_closed(state.feed, is_speaking=state.is_speaking) or self._has_open_words(
+            state
+        ):
             self._half_close()
         elif self._is_due(state):
             self._begin_successor()
@@ -369,7 +369,8 @@ class EndlessSession:
 
     def _half_close(self) -> None:
         # A hold: Google ends a stream without audio after 10 s, as an error. The last words come before that.
-        # Or a gap: nothing else would end the words. Or a monologue: half-closed, Google gives its words; what is said meanwhile waits for the next stream.
+        # Or a gap: nothing else would end the words. Or a monologue: half-closed, Google gives its words; what is
+        # said meanwhile waits for the next stream.
         self._hangs.stop()
         state = self._without_successor()
         if isinstance(state, Live):
