@@ -21,7 +21,7 @@ from voicestt.audience import (
     TurnEnded,
     Word,
 )
-from voicestt.call import CallInputs, CallParts, new_call
+from voicestt.call import LOOK_SECONDS, CallInputs, CallParts, new_call
 from voicestt.figures import Spread, Summary
 from voicestt.ledger import Account
 from voicestt.recogniser import Incident, RecogniserError, Result
@@ -128,6 +128,95 @@ def test_the_words_of_a_final_are_in_the_call_s_own_time(line: Line) -> None:
     (final,) = (event for event in line.audience.events if isinstance(event, Final))
     assert (final.start, final.end, final.recogniser) == (0.1, 0.3, "google-streaming")
     assert final.words == (Word("שלום", 0.1, 0.2), Word("לך", 0.2, 0.3))
+
+
+def still(line: Line, seconds: float) -> None:
+    """Nothing comes, and is looked for."""
+    for _ in range(round(seconds / LOOK_SECONDS)):
+        line.clock.advance(LOOK_SECONDS)
+        look(line)
+
+
+def look(line: Line) -> None:
+    assert line.parts.conversation is not None
+    line.parts.conversation.look()
+
+
+def test_in_a_gap_the_last_short_batch_leaves_and_the_words_become_final_within_a_second(line: Line) -> None:
+    line.begin(frames=20)
+    look(line)
+    still(line, 0.5)
+    assert (line.session.audio, line.session.pauses) == (FRAME * 15, 0)
+    still(line, 0.3)
+    assert (line.session.audio, line.session.pauses) == (FRAME * 20, 1)
+    line.session.final("שלום", end=3_200)
+    (final,) = (event for event in line.audience.events if isinstance(event, Final))
+    assert final.delay == pytest.approx(0.8, abs=0.11)
+    (turn,) = line.turns
+    assert (turn.end, turn.silence >= 0.7) == (0.4, True)
+    still(line, 300)
+    assert (line.session.pauses, line.turns, line.happened) == (1, [turn], [])
+
+
+def test_a_gap_that_is_never_one_ends_nothing(line: Line) -> None:
+    line.parts.gap_looks = 0
+    line.begin(frames=20)
+    still(line, 20)
+    assert line.session.pauses == 0
+
+
+def test_words_after_a_gap_are_where_twilio_s_timestamps_say(line: Line) -> None:
+    line.begin()
+    for frame in range(20):
+        line.clock.advance(0.02)
+        line.parts.take(FRAME, str(52 + frame * 20))
+    still(line, 5.0)
+    for frame in range(20):
+        line.clock.advance(0.02)
+        line.parts.take(FRAME, str(5_452 + frame * 20))
+    words = (recogniser.Word("a", 1_600, 3_200), recogniser.Word("b", 3_200, 4_800))
+    line.call.heard(Result("a b", True, 4_800, start=1_600, words=words))
+    (final,) = (event for event in line.audience.events if isinstance(event, Final))
+    assert (final.start, final.end) == (0.2, 5.6)
+    assert final.words == (Word("a", 0.2, 0.4), Word("b", 5.4, 5.6))
+    line.call.finish("stop")
+    line.session.end()
+    assert (line.audience.end.seconds, line.audience.end.audio_bytes) == (5.8, 40 * 160)
+
+
+def test_frames_that_come_late_all_at_once_are_no_gap_in_time(line: Line) -> None:
+    line.begin()
+    for frame in range(20):
+        line.clock.advance(0.02)
+        line.parts.take(FRAME, str(52 + frame * 20))
+    still(line, 2.0)
+    for frame in range(20, 120):
+        line.parts.take(FRAME, str(52 + frame * 20))
+    line.call.heard(Result("a", True, 19_200, start=3_200))
+    (final,) = (event for event in line.audience.events if isinstance(event, Final))
+    assert (final.start, final.end) == (0.4, 2.4)
+    line.call.finish("stop")
+    assert line.session.audio == FRAME * 120
+
+
+def test_before_the_first_frame_and_after_the_last_there_is_no_gap(line: Line) -> None:
+    line.begin()
+    still(line, 5.0)
+    assert line.session.pauses == 0
+    line.parts.take(FRAME)
+    line.call.finish("stop")
+    still(line, 5.0)
+    assert line.session.pauses == 0
+
+
+def test_a_process_that_stood_still_takes_nothing_for_a_gap(line: Line) -> None:
+    line.begin(frames=20)
+    look(line)
+    line.clock.advance(60.0)
+    look(line)
+    line.parts.take(FRAME)
+    look(line)
+    assert line.session.pauses == 0
 
 
 def test_keys_and_marks_are_told_while_the_call_lives(line: Line) -> None:

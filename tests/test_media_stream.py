@@ -2,12 +2,14 @@ import base64
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from voicestt.media_stream import (
     BadMessage,
+    BadStart,
     Connected,
     Dtmf,
     DtmfDetails,
@@ -17,6 +19,7 @@ from voicestt.media_stream import (
     MediaFormat,
     Message,
     Start,
+    StartDetails,
     Stop,
     Unknown,
     clear_message,
@@ -70,15 +73,19 @@ def test_start_says_whose_audio_it_is() -> None:
     start = read(START)
     assert isinstance(start, Start)
     assert (start.start.call_sid, start.start.stream_sid, start.start.account_sid) == ("CA1", SID, "AC1")
-    assert start.start.tracks == ["inbound"]
     assert start.start.custom_parameters == {"FirstName": "Jane"}
     assert start.start.media_format.is_mulaw
-    assert start.stream_sid == SID
+    assert start.start.odd == ()
 
 
 def test_the_usual_audio_is_taken_with_its_numbers_as_strings_too() -> None:
-    assert MediaFormat("audio/x-mulaw", "8000", "1").is_mulaw
-    assert MediaFormat().is_mulaw
+    said = {"encoding": "audio/x-mulaw", "sampleRate": "8000", "channels": "1"}
+    start = read(changed(START, "start", "mediaFormat", to=said))
+    assert isinstance(start, Start)
+    assert start.start.media_format == MediaFormat("audio/x-mulaw", 8_000, 1)
+    assert start.start.odd == ()
+    assert start.start.media_format.is_mulaw
+    assert MediaFormat("Audio/X-MULAW").is_mulaw
 
 
 @pytest.mark.parametrize(
@@ -105,6 +112,13 @@ def test_a_frame_of_the_other_track_is_told_apart() -> None:
     media = read(changed(MEDIA, "media", "track", to="outbound"))
     assert isinstance(media, Media)
     assert not media.is_inbound
+
+
+@pytest.mark.parametrize("track", [None, 5, [], {}, True])
+def test_a_track_that_is_none_does_not_make_a_call_deaf(track: Any) -> None:
+    media = read(changed(MEDIA, "media", "track", to=track))
+    assert isinstance(media, Media)
+    assert (media.media.payload, media.is_inbound) == (FRAME, True)
 
 
 @pytest.mark.parametrize("number", ["3", 3, None, [1]])
@@ -198,6 +212,10 @@ JSON = st.recursive(
     max_leaves=12,
 )
 PARTS = st.dictionaries(st.sampled_from(["payload", "track", "callSid", "digit", "name"]), JSON)
+PARTS_OF_START = st.dictionaries(
+    st.sampled_from(["streamSid", "accountSid", "tracks", "customParameters", "mediaFormat", "more"]),
+    JSON | st.dictionaries(st.sampled_from(["encoding", "sampleRate", "channels"]), JSON),
+)
 EVENTS = st.sampled_from(["connected", "start", "media", "dtmf", "mark", "stop", "other"])
 
 
@@ -226,6 +244,100 @@ def test_a_message_damaged_in_one_byte_raises_only_bad_message(data: st.DataObje
     message = bytearray(json.dumps(data.draw(st.sampled_from([START, MEDIA]))).encode())
     message[data.draw(st.integers(0, len(message) - 1))] = data.draw(st.integers(0, 255))
     parses_or_is_bad(bytes(message))
+
+
+# -- an odd start
+
+JUST_THE_CALL = StartDetails("CA1")
+OPTIONAL: list[tuple[str, ...]] = [
+    ("streamSid",),
+    ("accountSid",),
+    ("tracks",),
+    ("customParameters",),
+    ("mediaFormat",),
+    ("mediaFormat", "encoding"),
+    ("mediaFormat", "sampleRate"),
+    ("mediaFormat", "channels"),
+]
+
+
+def details_of(message: Any) -> StartDetails:
+    start = read(message)
+    assert isinstance(start, Start)
+    return start.start
+
+
+def with_optional(**fields: Any) -> dict[str, Any]:
+    """A start of which only the CallSid is sure."""
+    return {"event": "start", **fields.pop("beside", {}), "start": {"callSid": "CA1", **fields}}
+
+
+@given(beside=st.dictionaries(st.sampled_from(["streamSid", "sequenceNumber", "x"]), JSON), fields=PARTS_OF_START)
+def test_whatever_is_optional_the_call_is_known_and_can_be_written_down(
+    beside: dict[str, Any], fields: dict[str, Any]
+) -> None:
+    details = details_of(with_optional(beside=beside, **fields))
+    assert details.call_sid == "CA1"
+    assert isinstance(details.stream_sid, str)
+    assert isinstance(details.account_sid, str)
+    assert isinstance(details.media_format.is_mulaw, bool)
+    msgspec.json.encode(details.custom_parameters)
+
+
+@given(place=st.sampled_from(OPTIONAL), value=JSON)
+def test_an_optional_field_that_is_of_another_type_has_its_default(place: tuple[str, ...], value: Any) -> None:
+    details = details_of(changed(START, "start", *place, to=value))
+    usual = details_of(START)
+    if not isinstance(value, str | int | float | dict) or isinstance(value, bool):
+        assert details.media_format.is_mulaw
+        assert details.stream_sid == SID  # the one beside `start`
+        assert details.custom_parameters in ({}, usual.custom_parameters)
+        assert details.odd == ((".".join(place),) if value is not None and place != ("tracks",) else ())
+
+
+@pytest.mark.parametrize("given", ['"\\ud83d"', "1e999", "1" * 5_000, "[" * 500 + "]" * 500, "NaN"])
+@pytest.mark.parametrize("place", [("customParameters", "x"), ("sequenceNumber",), ("streamSid",)])
+def test_json_that_is_hard_to_read_costs_no_call(given: str, place: tuple[str, ...]) -> None:
+    message = START if place == ("sequenceNumber",) else {**START, "streamSid": ""}
+    path = place if place == ("sequenceNumber",) else ("start", *place)
+    text = json.dumps(changed(message, *path, to="HERE")).replace('"HERE"', given)
+    start = parse(text.encode())
+    assert isinstance(start, Start)
+    assert start.start.call_sid == "CA1"
+    msgspec.json.encode(start.start.custom_parameters)
+
+
+def test_text_that_is_no_utf_8_costs_no_call() -> None:
+    start = parse(json.dumps(START).encode().replace(b"Jane", b"Jan\xe9"))
+    assert isinstance(start, Start)
+    assert start.start.custom_parameters == {"FirstName": "Jan\ufffd"}
+
+
+def test_nothing_but_the_call_need_be_said() -> None:
+    assert details_of(with_optional()) == JUST_THE_CALL
+    assert details_of(with_optional(mediaFormat=None, customParameters=None, streamSid=None)) == JUST_THE_CALL
+
+
+NO_CALL = {
+    "no CallSid": ({"streamSid": "MZ1"}, "", "MZ1"),
+    "a CallSid that is a number": ({"callSid": 5, "streamSid": "MZ1"}, "", "MZ1"),
+    "an empty CallSid": ({"callSid": "", "streamSid": ["x"]}, "", ""),
+    "a start that is a string": ("CA1", "", ""),
+    "a start that is null": (None, "", ""),
+}
+
+
+@pytest.mark.parametrize(("start", "call_sid", "stream_sid"), NO_CALL.values(), ids=NO_CALL)
+def test_a_start_of_no_call_says_what_could_be_read(start: Any, call_sid: str, stream_sid: str) -> None:
+    with pytest.raises(BadStart) as caught:
+        read({"event": "start", "start": start})
+    assert (caught.value.call_sid, caught.value.stream_sid) == (call_sid, stream_sid)
+
+
+def test_a_start_of_no_call_may_still_have_a_stream_beside_it() -> None:
+    with pytest.raises(BadStart) as caught:
+        read({"event": "start", "start": 7, "streamSid": "MZ1"})
+    assert caught.value.stream_sid == "MZ1"
 
 
 # -- what we send

@@ -118,6 +118,39 @@ def test_on_hold_the_clock_ends_the_turn() -> None:
     assert len(caller.over) == 1
 
 
+def test_in_a_gap_silence_is_counted_from_the_last_audio() -> None:
+    caller = Caller()
+    caller.sends(VOICE)
+    caller.clock.advance(0.7)
+    caller.watch.pause(0.7)
+    assert caller.over == []
+    caller.watch.final(len(VOICE) - 800)  # for its pause
+    assert len(caller.over) == 1
+
+
+def test_a_final_before_the_gap_is_waited_for_no_longer_than_the_silence() -> None:
+    caller = Caller()
+    caller.sends(VOICE)
+    caller.watch.final(len(VOICE))
+    caller.clock.advance(0.3)
+    caller.watch.pause(0.3)
+    caller.clock.advance(0.35)
+    assert caller.over == []
+    caller.clock.advance(0.06)
+    assert len(caller.over) == 1
+    assert caller.watch.silent_for >= 0.7
+
+
+def test_audio_after_a_gap_is_counted_again() -> None:
+    caller = Caller()
+    caller.sends(VOICE)
+    caller.watch.pause(0.3)
+    caller.sends(VOICE)
+    caller.watch.final(2 * len(VOICE))
+    assert caller.over == []
+    assert caller.watch.silent_for < 0.3
+
+
 def test_the_end_of_the_call_ends_the_turn() -> None:
     caller = Caller()
     caller.watch.finish()

@@ -13,6 +13,7 @@ from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 from typing import Protocol
 
 from automat import TypeMachineBuilder
@@ -32,12 +33,14 @@ from voicestt.audience import (
     Word,
 )
 from voicestt.batching import Batcher
-from voicestt.clock import Clock, DelayedCall
+from voicestt.clock import Clock, DelayedCall, Unchanged
 from voicestt.figures import Meter
 from voicestt.ledger import Account
+from voicestt.media_time import MediaTime
 from voicestt.recogniser import CallRecogniser, CallSession, Incident, RecogniserError, Result
 from voicestt.turns import TurnWatch
 
+LOOK_SECONDS = 0.1
 _ARRIVALS_KEPT = 4_096  # batches: ten minutes at 150 ms, longer than any stream of Google's
 
 
@@ -84,7 +87,8 @@ class CallParts:
     """What a call is made with. `over` is called once, when everything has been told.
 
     `take` is where a frame of the caller's audio goes (mu-law, any length; and Twilio's timestamp of it), by the
-    state the call is in. `meter` measures the call. `turn_silence` in bytes ends the caller's turn.
+    state the call is in. `meter` measures the call. `turn_silence` in bytes ends the caller's turn, and a gap of
+    `gap_looks` times LOOK_SECONDS without a frame what was said (0: never).
     """
 
     clock: Clock
@@ -94,6 +98,7 @@ class CallParts:
     drain_seconds: float
     over: Callable[[], None]
     turn_silence: int = 700 * mulaw.BYTES_PER_SECOND // 1000
+    gap_looks: int = 6
     ignored: Counter[str] = field(default_factory=Counter)
     conversation: "Conversation | None" = None
     meter: Meter = field(default_factory=Meter)
@@ -123,6 +128,10 @@ class Conversation:
         self._frames = 0
         self._utterance = 1
         self._reason = ""
+        self._is_finishing = False
+        self._stillness = Unchanged()
+        self._began = 0.0
+        self._time = MediaTime()
         self._turns = TurnWatch(parts.clock, parts.turn_silence, self._turn_over)
         parts.audience.tell(CallStarted(call))
 
@@ -130,6 +139,11 @@ class Conversation:
     def account(self) -> Account:
         """What became of the caller's audio so far."""
         return self._session.account
+
+    @property
+    def frames(self) -> int:
+        """How many frames of audio came."""
+        return self._frames
 
     @property
     def missing(self) -> int:
@@ -144,13 +158,34 @@ class Conversation:
             for batch in batches:
                 self._hand_over(batch)
             self._parts.meter.batch(timestamp, self._session.backlog)
+            self._tell_time(self._received - len(audio), timestamp)
+
+    def take_after_gap(self, audio: bytes, timestamp: object = None, /) -> None:
+        """The first frame, or the first one after a gap."""
+        if not self._frames:
+            self._began = self._parts.clock.seconds()
+        self._parts.take = self.take
+        self._tell_time(self._received, timestamp)
+        self.take(audio, timestamp)
+
+    def look(self) -> None:
+        """Every LOOK_SECONDS: whether frames have stopped coming, without `stop`.
+
+        Then the carrier suppresses silence, or the line is on hold: the words so far become final now.
+        """
+        looks = self._stillness.look(self._frames)
+        if self._frames and looks and looks == self._parts.gap_looks and not self._is_finishing:
+            still = looks * LOOK_SECONDS
+            self._hand_over_the_rest(still)
+            self._session.pause()
+            self._turns.pause(still)
+            self._parts.take = self.take_after_gap
 
     def finish(self, reason: str) -> None:
         """Hands over the last short batch and half-closes."""
         self._reason = reason
-        rest = self._batcher.flush()
-        if rest:
-            self._hand_over(rest)
+        self._is_finishing = True
+        self._hand_over_the_rest()
         self._session.finish()
 
     def give_up(self) -> None:
@@ -182,7 +217,7 @@ class Conversation:
             CallEnded(
                 call=self.call,
                 reason=self._reason,
-                seconds=mulaw.seconds(self._handed),
+                seconds=self._time.of_end(self._handed),
                 frames=self._frames,
                 audio_bytes=self._handed,
                 ignored=dict(self._parts.ignored),
@@ -194,7 +229,8 @@ class Conversation:
     def pass_on(self, incident: Incident) -> None:
         """Tells the audience what happened to the recognition."""
         self._parts.meter.happened(incident.kind)
-        start, end = (None if place is None else mulaw.seconds(place) for place in (incident.start, incident.end))
+        start = None if incident.start is None else self._time.of_start(incident.start)
+        end = None if incident.end is None else self._time.of_end(incident.end)
         self._parts.audience.tell(Happened(self.call, incident.kind, incident.why, incident.seconds, start, end))
 
     def press(self, digit: str) -> None:
@@ -211,26 +247,39 @@ class Conversation:
         start = account.received - account.uncovered
         self.pass_on(Incident("unrecognised", why, mulaw.seconds(account.uncovered), start, account.received))
 
-    def _hand_over(self, batch: bytes) -> None:
+    @property
+    def _received(self) -> int:
+        return self._handed + self._parts.batch_bytes - self._batcher.missing
+
+    def _tell_time(self, position: int, timestamp: object) -> None:
+        self._time.frame(position, timestamp, self._parts.clock.seconds() - self._began)
+
+    def _hand_over_the_rest(self, came_before: float = 0.0) -> None:
+        rest = self._batcher.flush()
+        if rest:
+            self._hand_over(rest, came_before)
+
+    def _hand_over(self, batch: bytes, came_before: float = 0.0) -> None:
         self._handed += len(batch)
-        self._arrivals.append((self._handed, self._parts.clock.seconds()))
+        self._arrivals.append((self._handed, self._parts.clock.seconds() - came_before))
         self._session.write(batch)
         self._turns.audio(batch)
 
     def _turn_over(self, end: int) -> None:
         self._parts.audience.tell(
-            TurnEnded(self.call, self._utterance - 1, mulaw.seconds(end), self._turns.silent_for)
+            TurnEnded(self.call, self._utterance - 1, self._time.of_end(end), self._turns.silent_for)
         )
 
     def _final(self, text: str, result: Result) -> Final:
-        end = mulaw.seconds(result.end) if result.end else None
+        time = self._time
+        end = time.of_end(result.end) if result.end else None
         delay = self._delay_since(result.end) if result.end else None
-        start = None if result.start is None else mulaw.seconds(result.start)
-        words = tuple(Word(word.text, mulaw.seconds(word.start), mulaw.seconds(word.end)) for word in result.words)
+        start = None if result.start is None else time.of_start(result.start)
+        words = tuple(Word(word.text, time.of_start(word.start), time.of_end(word.end)) for word in result.words)
         return Final(self.call, self._utterance, text, result.confidence, end, delay, start, words, result.source)
 
     def _delay_since(self, position: int) -> float | None:
-        index = bisect_left(self._arrivals, (position, 0.0))
+        index = bisect_left(self._arrivals, (position, -inf))
         if index == len(self._arrivals):
             return None
         arrived = self._arrivals[index][1]
@@ -287,7 +336,7 @@ _ended = _builder.state("ended")
 @_waiting.upon(CallInputs.started).to(_listening)
 def _begin(_inputs: CallInputs, parts: CallParts, _call: CallDescription) -> None:
     assert parts.conversation is not None  # noqa: S101 - it was begun with the state
-    parts.take = parts.conversation.take
+    parts.take = parts.conversation.take_after_gap
 
 
 @_waiting.upon(CallInputs.finish).to(_ended)

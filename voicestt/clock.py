@@ -51,6 +51,23 @@ class Timer:
             waiting.cancel()
 
 
+class Unchanged:
+    """At how many looks in a row something had not changed.
+
+    Looks are counted, not seconds: when the process was stopped for a while, what came meanwhile is read first.
+    """
+
+    def __init__(self) -> None:
+        self._seen = -1
+        self._looks = 0
+
+    def look(self, value: int) -> int:
+        """It is `value` now."""
+        self._looks = self._looks + 1 if value == self._seen else 0
+        self._seen = value
+        return self._looks
+
+
 class SteadySeconds:
     """Counts on from `start` by the monotonic clock, which nobody sets."""
 

@@ -4,7 +4,8 @@
 value leaves the server, and an outsider can make nothing of the digests:
 
 - The request must bear a signature made with the auth token, like Twilio's: a stranger is answered 403.
-- A digest is HMAC-SHA256 under a key that is made from the auth token, the caller's nonce and the server's salt.
+- A digest is HMAC-SHA256 under a key that is made from the (first) auth token, the caller's nonce and the server's
+  salt.
   A plain hash of `true`, of a port or of a language could be found by trying; these cannot be tried at all
   without the token, which has 128 bits. One who reads an answer along the way therefore learns nothing, not even
   whether two variables, or the same variable on two days, are equal: the name and the salt are part of it.
@@ -39,9 +40,9 @@ def digest_answers(settings: Settings, is_streaming: Callable[[], bool]) -> Call
 
     `is_streaming` says how ENABLE_STREAMING_STT stands now: it can be turned while the server runs.
     """
-    token = settings.twilio_auth_token
-    if token is None or not settings.twilio_validate:
+    if not settings.twilio_auth_tokens or not settings.twilio_validate:
         return None
+    token = settings.twilio_auth_tokens[0]
 
     def answer(nonce: str) -> Answer:
         salt = secrets.token_hex(16)

@@ -134,6 +134,15 @@ class Endpointer:
         if self._start is None:
             self._open(self.position)
 
+    def cover(self, position: int) -> None:
+        """What is before `position` is recognised: a running segment goes on from there, if a voice does."""
+        self._last_end = max(self._last_end, position)
+        if self._start is not None:
+            self._start = max(self._start, position)
+            if self._last_voiced <= self._start:
+                self._start = None
+                self._window.clear()
+
     def finish(self) -> Segment | None:
         """The running segment, up to the last sample written; None if nobody was speaking."""
         return self._close(self.position, cut=False)

@@ -4,8 +4,9 @@ Each event is a JSON object. `type` says what happened, `version` is 1, `timesta
 `call_sid` and `stream_sid` are Twilio's. `session` names one media stream of one call and is never used again;
 `sequence` counts its events 1, 2, 3 without a gap, and `id` is made of the two, so that a receiver who was told
 something twice can see that it was, and in which order things happened. Times in an event are seconds in the
-call's own time: since its audio began, counted in audio. Fields may be added to a version, and are to be ignored
-by who does not know them; none is taken away or changes its meaning.
+call's own time: since its audio began, counted in audio, and by Twilio's timestamps where frames are missing.
+Fields may be added to a version, and are to be ignored by who does not know them; none is taken away or changes
+its meaning.
 
 The JSON Schema is `voicestt/events.schema.json`, made of this file by `voicestt events-schema`; a test compares.
 """

@@ -5,7 +5,10 @@ strings, promises neither a frame's length nor the first timestamp, and may add 
 there are three messages with exactly these fields; anything more or less is its warning 31951.
 """
 
-from typing import Any
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -13,9 +16,23 @@ from voicestt import mulaw
 
 ENCODING = "audio/x-mulaw"
 
+_DEEPEST = 8  # lists in lists: what is deeper in a parameter could not be written as JSON again
+
 
 class BadMessage(ValueError):
     """A message that cannot be understood; the text says why, and holds nothing of what was sent."""
+
+
+class BadStart(BadMessage):
+    """A `start` that does not say of which call it is; its SIDs as far as they could be read, "" otherwise.
+
+    They are as they came: where they are printed, they must be escaped.
+    """
+
+    def __init__(self, words: str, call_sid: str, stream_sid: str) -> None:
+        super().__init__(words)
+        self.call_sid = call_sid
+        self.stream_sid = stream_sid
 
 
 class _Message(msgspec.Struct, frozen=True, rename="camel", tag_field="event"):
@@ -30,45 +47,45 @@ class Connected(_Message, frozen=True, tag="connected"):
     """The first message; its version has been "0.2.0" and "1.0.0" and says nothing."""
 
 
-class MediaFormat(_Part, frozen=True):
+class MediaFormat(msgspec.Struct, frozen=True):
     """What the audio is. Twilio knows one format: `audio/x-mulaw`, 8,000 Hz, one channel."""
 
     encoding: str = ENCODING
-    sample_rate: int | str = mulaw.BYTES_PER_SECOND
-    channels: int | str = 1
+    sample_rate: float = mulaw.BYTES_PER_SECOND
+    channels: float = 1
 
     @property
     def is_mulaw(self) -> bool:
         """Whether this is the one format there is."""
-        return (self.encoding, str(self.sample_rate), str(self.channels)) == (ENCODING, "8000", "1")
+        return (self.encoding.lower(), self.sample_rate, self.channels) == (ENCODING, 8_000, 1)
 
 
-class StartDetails(_Part, frozen=True):
-    """Whose audio it is."""
+class StartDetails(msgspec.Struct, frozen=True):
+    """Whose audio it is. All but the call's SID may be missing; `odd` are fields that came, of another type."""
 
     call_sid: str
     stream_sid: str = ""
     account_sid: str = ""
-    tracks: list[str] | None = None
     media_format: MediaFormat = MediaFormat()
-    custom_parameters: dict[str, Any] | None = None
+    custom_parameters: Mapping[str, Any] = {}
+    odd: tuple[str, ...] = ()
 
 
-class Start(_Message, frozen=True, tag="start"):
-    """The stream begins. Sent once."""
+class Start(msgspec.Struct, frozen=True):
+    """The stream begins. Sent once, and without it a call is deaf: it is read field by field (`_start`)."""
 
     start: StartDetails
-    stream_sid: str = ""
 
 
 class MediaDetails(_Part, frozen=True, gc=False):
     """One frame: mu-law bytes (base64 on the wire), of the `inbound` track where nothing else is said.
 
-    `timestamp` is as it came: milliseconds, in a string. Few are looked at, so none is checked here.
+    `timestamp` is as it came: milliseconds, in a string. Few are looked at, so none is checked here. `track` is
+    not checked either: one that is none must not make a call deaf.
     """
 
     payload: bytes
-    track: str = "inbound"
+    track: Any = "inbound"
     timestamp: Any = None
 
 
@@ -80,7 +97,7 @@ class Media(_Message, frozen=True, tag="media", gc=False):
     @property
     def is_inbound(self) -> bool:
         """Whether this is the caller speaking."""
-        return self.media.track == "inbound"
+        return self.media.track == "inbound" or not isinstance(self.media.track, str)
 
 
 class DtmfDetails(_Part, frozen=True):
@@ -119,33 +136,125 @@ class Unknown(msgspec.Struct, frozen=True):
 
 Message = Connected | Start | Media | Dtmf | Mark | Stop | Unknown
 
-_decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Connected | Start | Media | Dtmf | Mark | Stop)
-_any_decoder = msgspec.json.Decoder(dict[str, Any])
-_KNOWN = frozenset({"connected", "start", "media", "dtmf", "mark", "stop"})
+_decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Connected | Media | Dtmf | Mark | Stop)
+_KNOWN = frozenset({"connected", "media", "dtmf", "mark", "stop"})
 
 
 def parse(data: bytes) -> Message:
     """The message in one WebSocket text frame.
 
     Raises:
-        BadMessage: for whatever is not one; a message of an unknown kind is `Unknown`, not an error.
+        BadStart: for a `start` that does not say of which call it is.
+        BadMessage: for whatever else is no message; one of an unknown kind is `Unknown`, not an error.
     """
     try:
         return _decoder.decode(data)
     except msgspec.ValidationError as problem:
-        return _unknown(data, str(problem))
+        return _start_or_unknown(data, str(problem))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
-        raise BadMessage(f"not JSON: {problem}") from None
+        message = _start_or_unknown(data, f"not JSON: {problem}")
+        if isinstance(message, Unknown):
+            raise BadMessage(f"not JSON: {problem}") from None
+        return message
 
 
-def _unknown(data: bytes, problem: str) -> Unknown:
+def _start_or_unknown(data: bytes, problem: str) -> Start | Unknown:
     try:
-        event = _any_decoder.decode(data).get("event")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise BadMessage("not a JSON object") from None
+        # Python's own parser, which takes what msgspec does not: half of a surrogate pair, numbers of any size.
+        message = json.loads(data.decode("utf-8", "replace"), parse_int=_number)
+    except (ValueError, RecursionError):
+        raise BadMessage("not JSON") from None
+    event = message.get("event") if isinstance(message, dict) else None
+    if event == "start":
+        return Start(_start(message))
     if not isinstance(event, str) or event in _KNOWN:
         raise BadMessage(problem) from None
     return Unknown(event[:40])
+
+
+def _start(message: dict[str, Any]) -> StartDetails:
+    """What can be understood of a `start`; what is optional and no sense is made of has its default."""
+    given = message.get("start")
+    fields = _Fields(given if isinstance(given, dict) else {})
+    call_sid = fields.text("callSid")
+    stream_sid = fields.text("streamSid") or _Fields(message).text("streamSid")
+    if not call_sid:
+        why = "it has no CallSid" if isinstance(given, dict) else "its `start` is no object"
+        raise BadStart(why, call_sid, stream_sid)
+    audio = _Fields(fields.mapping("mediaFormat"), "mediaFormat.")
+    audio_format = MediaFormat(
+        audio.text("encoding") or ENCODING,
+        audio.number("sampleRate", mulaw.BYTES_PER_SECOND),
+        audio.number("channels", 1),
+    )
+    account_sid = fields.text("accountSid")
+    parameters = _writable(fields.mapping("customParameters"))
+    odd = (*fields.odd, *audio.odd)
+    return StartDetails(call_sid, stream_sid, account_sid, audio_format, parameters, odd)
+
+
+class _Fields:
+    """The fields of a JSON object. `odd` are the names of those that are there and are not what they should be."""
+
+    def __init__(self, fields: Mapping[str, Any], place: str = "") -> None:
+        self._fields = fields
+        self._place = place
+        self.odd: list[str] = []
+
+    def text(self, name: str) -> str:
+        """A string; "" where it is none."""
+        value = self._fields.get(name)
+        if isinstance(value, str):
+            return _encodable(value)
+        self._note(name, value)
+        return ""
+
+    def number(self, name: str, default: float) -> float:
+        """A number, or a string that is one."""
+        value = self._fields.get(name)
+        try:
+            number = float(value) if _is_scalar(value) else math.nan
+        except ValueError:
+            number = math.nan
+        if math.isfinite(number):
+            return number
+        self._note(name, value)
+        return default
+
+    def mapping(self, name: str) -> Mapping[str, Any]:
+        """An object; an empty one where it is none."""
+        value = self._fields.get(name)
+        if isinstance(value, dict):
+            return value
+        self._note(name, value)
+        return {}
+
+    def _note(self, name: str, value: object) -> None:
+        if value is not None:
+            self.odd.append(self._place + name)
+
+
+def _is_scalar(value: object) -> TypeGuard[float | str]:
+    return isinstance(value, int | float | str) and not isinstance(value, bool)
+
+
+def _number(digits: str) -> float:
+    return int(digits) if len(digits) < 20 else float(digits)
+
+
+def _writable(value: Any, depth: int = 0) -> Any:
+    """A JSON value as it can be written as JSON again, in UTF-8."""
+    if isinstance(value, str):
+        return _encodable(value)
+    if depth >= _DEEPEST:
+        return None
+    if isinstance(value, dict):
+        return {_encodable(name): _writable(each, depth + 1) for name, each in value.items()}
+    return [_writable(each, depth + 1) for each in value] if isinstance(value, list) else value
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
 
 
 class _Payload(_Part, frozen=True):

@@ -156,6 +156,10 @@ class CallSession(Session, Protocol):
         """What became of the call's audio so far."""
         ...
 
+    def pause(self) -> None:
+        """No audio comes for now, not even silence: the words so far become final. `write` may follow."""
+        ...
+
     def give_up(self) -> None:
         """Time is up: what is known is told, with what is lost between; nothing is heard after it."""
         ...

@@ -277,6 +277,13 @@ class Settings:
         "A stream that gets no audio for so long is closed, and opened again by the next: Google ends it "
         "after 10 s.",
     )
+    gap_ms: int = _from(
+        "STT_GAP_MS",
+        "600",
+        read.number(0, 10_000),
+        "So many milliseconds without a frame, in the middle of a call, end what was said: carriers that suppress "
+        "silence send none. A network that often stands still for longer needs more; 0: never.",
+    )
     queue_seconds: float = _from(
         "STT_QUEUE_SECONDS",
         "5",
@@ -293,7 +300,13 @@ class Settings:
         "IDLE_SECONDS",
         "30",
         read.seconds(1, 3_600),
-        "A socket that says nothing for so long is closed and its call ended.",
+        "A socket that says nothing for so long, and answers no ping, is closed and its call ended.",
+    )
+    no_media_seconds: float = _from(
+        "NO_MEDIA_SECONDS",
+        "600",
+        read.seconds(1, 86_400),
+        "A socket that answers pings but brings no audio is on hold; after so long its call is ended too.",
     )
     session_threads: int = _from(
         "STT_SESSION_THREADS",

@@ -3,8 +3,8 @@
 Google gives a final in the middle of a thought as well, at any breath. Who is to answer waits for the end of the
 turn instead: no word after the final, and no voice in the audio. What sounds like a voice and becomes no word, and
 a partial that never becomes a final, are waited for four times as long, no longer. Time is counted in audio, as
-everywhere; the clock is only asked where no audio comes, on hold. Voices are looked for only between a final and
-the end of the turn.
+everywhere; the clock is only asked where no audio comes, in a gap or on hold. Voices are looked for only between a
+final and the end of the turn.
 """
 
 from collections import deque
@@ -34,14 +34,24 @@ class TurnWatch:
         self._words_at = 0
         self._ear = VoiceEar(0)
         self._hold = Timer(clock)
+        self._paused_at: float | None = None
 
     @property
     def silent_for(self) -> float:
         """Seconds since the silence began."""
-        return mulaw.seconds(self._received - self._quiet_since)
+        paused = 0.0 if self._paused_at is None else self._clock.seconds() - self._paused_at
+        return mulaw.seconds(self._received - self._quiet_since) + paused
+
+    def pause(self, seconds: float) -> None:
+        """There has been no audio for so many seconds, and there is none: silence is counted by the clock."""
+        self._paused_at = self._clock.seconds() - seconds
+        if self._is_pending:
+            self._wait_for_audio()
+            self._end_if_silent()
 
     def audio(self, batch: bytes) -> None:
         """More audio of the call, mu-law."""
+        self._paused_at = None
         start = self._received
         self._received += len(batch)
         self._kept.append((start, batch))
@@ -81,7 +91,7 @@ class TurnWatch:
         self._quiet_since = max(self._quiet_since, self._ear.hear(batch))
 
     def _end_if_silent(self) -> None:
-        is_silent = self._received - self._quiet_since >= self._silence
+        is_silent = self.silent_for >= mulaw.seconds(self._silence)
         is_long_ago = self._received - self._words_at >= _PATIENCE * self._silence
         if is_silent and is_long_ago if self._goes_on else is_silent or is_long_ago:
             self._end()
@@ -100,4 +110,5 @@ class TurnWatch:
             elif self._is_pending:
                 self._wait_for_audio()
 
-        self._hold.set(mulaw.seconds(self._silence), look)
+        silence = mulaw.seconds(self._silence)
+        self._hold.set(silence if self._paused_at is None else max(0.0, silence - self.silent_for), look)

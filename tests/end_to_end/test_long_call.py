@@ -46,6 +46,7 @@ SETTINGS = {
     "STT_RESTARTS": "20",
     "STT_DRAIN_SECONDS": "60",
     "STT_PARTIAL_DEBOUNCE_MS": "10000",
+    "STT_GAP_MS": "10000",  # a sixth of a second of the machine's
     "IDLE_SECONDS": "3600",  # the frames are made after the call was taken
 }
 

@@ -10,6 +10,7 @@ import pytest_twisted  # type: ignore[import-untyped]
 
 from tests.gonogo.faulty_proxy import PAGE, Fault, answer, faulty_proxy
 from tests.gonogo.scenes import HOST, findings_of, scene
+from tests.gonogo.test_digests import Answering as AnsweringServer
 from tests.recognisers.on_reactor import on_reactor, reactor
 from voicestt import twiml
 from voicestt.demo.services import free_port
@@ -157,6 +158,26 @@ async def test_digests_that_do_not_come(
     found = await of([same_settings_check(answering.scene(instead))], "settings.same")
     assert found.outcome is outcome
     assert figure in found.figure
+
+
+@on_reactor
+async def test_of_several_tokens_the_first_signs_whatever_is_tried(tmp_path: Path) -> None:
+    variables: dict[str, Any] = {
+        "PUBLIC_HOST": "voice.example.com",
+        "TWILIO_AUTH_TOKEN": "new-token,old-token",
+        "ENABLE_STREAMING_STT": "false",
+        "JOURNAL_URL": "off",
+    }
+    server = AnsweringServer(reactor, **variables)
+    port = reactor.listenTCP(0, server.site, interface="127.0.0.1")
+    try:
+        here = scene(tmp_path, address=f"127.0.0.1:{port.getHost().port}", **variables)
+        checks = [same_settings_check(here), *webhook_checks(here), *socket_checks(here)]
+        findings = await findings_of(checks)
+    finally:
+        await port.stopListening()
+    assert {key: found.figure for key, found in findings.items() if found.outcome is not Outcome.OK} == {}
+    assert here.target.auth_token == "new-token"
 
 
 @pytest.mark.parametrize(

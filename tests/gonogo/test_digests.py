@@ -108,6 +108,11 @@ def test_secrets_that_are_bytes_are_compared_as_well() -> None:
     ]
 
 
+def test_of_several_tokens_the_first_is_the_key() -> None:
+    theirs = settings_of(TWILIO_AUTH_TOKEN=f"{TOKEN},another")
+    assert differing(settings_of(), TOKEN, "n1", answer_of(theirs)) == ["TWILIO_AUTH_TOKEN"]
+
+
 @pytest.mark.parametrize("said", [{}, {"salt": 1, "digests": {}}, {"salt": "x", "digests": []}])
 def test_something_else_is_refused(said: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="no salt and digests"):

@@ -50,6 +50,7 @@ class ScriptedSession:
         self.backlog = 0
         self.is_finished = False
         self.is_aborted = False
+        self.pauses = 0
 
     @property
     def audio(self) -> bytes:
@@ -59,6 +60,10 @@ class ScriptedSession:
         assert not self.is_finished, "audio after finish"
         assert not self.is_aborted, "audio after abort"
         self.written.append(audio)
+
+    def pause(self) -> None:
+        assert not self.is_finished, "a pause after finish"
+        self.pauses += 1
 
     def finish(self) -> None:
         assert not self.is_finished, "finish twice"

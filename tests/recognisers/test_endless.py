@@ -88,6 +88,12 @@ class Conversation:
             self.world.clock.advance(step)
             self.clock.advance(step)
 
+    def pause(self, seconds: float) -> None:
+        """No audio, which is noticed, and `seconds` later there is some again."""
+        if not self.is_over:
+            self.session.pause()
+        self.pass_time(seconds)
+
     def fail(self, which: int, error: RecogniserError | None) -> None:
         live = [stream for stream in self.world.streams if not (stream.is_aborted or stream.has_ended)]
         if live:
@@ -152,6 +158,10 @@ def _waiting(seconds: float) -> Step:
     return lambda talk: talk.pass_time(seconds)
 
 
+def _pausing(seconds: float) -> Step:
+    return lambda talk: talk.pause(seconds)
+
+
 def _failing(which: int, error: RecogniserError | None) -> Step:
     return lambda talk: talk.fail(which, error)
 
@@ -165,6 +175,7 @@ STEPS = st.lists(
         st.builds(_speaking, st.integers(1, 3 * SECOND)),
         st.builds(_speaking, st.integers(1, 10 * SECOND)),
         st.builds(_waiting, st.sampled_from([0.05, 0.3, 1.0, 2.1, 3.0, 4.0, 6.0])),
+        st.builds(_pausing, st.sampled_from([0.0, 0.3, 1.0, 3.0])),
         st.builds(_failing, st.integers(0, 2), ERRORS),
         st.builds(_opening, MANNERS),
     ),
@@ -368,6 +379,91 @@ def test_a_monologue_without_a_final_is_half_closed_between_two_words_before_aud
     talk.hang_up()
     talk.check()
     assert talk.heard.ends == [None]
+
+
+GAPS = replace(LIMITS, soft=100.0, hard=100.0)
+PATIENT = Manner(pause=100 * SECOND)  # it gives no final by itself
+
+
+def test_in_a_gap_the_words_become_final_and_the_next_speech_opens_another_stream() -> None:
+    talk = Conversation(GAPS)
+    talk.world.manner = PATIENT
+    talk.speak(WORDS[2].end + 400)
+    talk.pass_time(0.7)
+    assert talk.heard.finals == []
+    talk.session.pause()
+    talk.pass_time(0.35)
+    assert talk.heard.finals == ["1 2 3"]
+    talk.pass_time(60)
+    assert talk.heard.kinds == []
+    assert len(talk.world.streams) == 1
+    talk.speak(2 * SECOND)
+    assert len(talk.world.streams) == 2
+    talk.hang_up()
+    talk.check()
+    assert talk.heard.ends == [None]
+
+
+def test_in_a_gap_without_open_words_the_stream_stays() -> None:
+    talk = Conversation(GAPS)
+    talk.speak(WORDS[2].end + 4_000)
+    talk.pass_time(0.3)
+    assert talk.heard.finals == ["1", "2", "3"]
+    talk.session.pause()
+    talk.pass_time(1.0)
+    talk.speak(2 * SECOND)
+    assert len(talk.world.streams) == 1
+    talk.hang_up()
+    talk.check()
+
+
+def test_words_that_show_only_in_the_gap_become_final_in_it() -> None:
+    talk = Conversation(GAPS)
+    talk.world.manner = replace(PATIENT, latency=1.2)
+    talk.speak(WORDS[0].end + 400)
+    talk.session.pause()
+    talk.pass_time(2.6)
+    assert talk.heard.finals == ["1"]
+    talk.hang_up()
+    talk.check()
+
+
+def test_a_gap_while_the_stream_is_opened_again_is_remembered() -> None:
+    talk = Conversation(GAPS)
+    talk.world.manner = PATIENT
+    talk.speak(WORDS[2].end + 400)
+    talk.fail(0, NO_ROUTE)
+    talk.session.pause()
+    talk.pass_time(2.0)
+    assert talk.heard.finals == ["1 2 3"]
+    talk.hang_up()
+    talk.check()
+
+
+def test_what_only_sounds_like_speech_is_not_sent_again_after_each_gap() -> None:
+    talk = Conversation(GAPS)
+    talk.world.manner = WORDLESS
+    for _ in range(20):
+        talk.play(0.5, LOUD * 3)
+        talk.session.pause()
+        talk.pass_time(0.8)
+    assert talk.ledger.kept <= 2 * SECOND
+    assert max(len(stream.audio) for stream in talk.world.streams) <= 3 * SECOND
+    assert talk.heard.kinds == []
+    talk.abort()
+
+
+@given(st.lists(st.tuples(st.integers(1, 2 * SECOND), st.sampled_from([0.0, 0.2, 0.9, 4.0])), max_size=12))
+def test_frames_that_come_late_cost_no_word_wherever_they_were_held_up(stalls: list[tuple[int, float]]) -> None:
+    talk = Conversation(replace(GAPS, restarts=30))
+    talk.world.manner = Manner(latency=0.3, pause=2_000)
+    for audio_bytes, seconds in stalls:
+        talk.speak(audio_bytes)
+        talk.pause(seconds)
+    talk.hang_up()
+    talk.check()
+    assert talk.heard.ends == [None]
+    assert talk.heard.kinds == []
 
 
 def test_a_hold_closes_the_stream_and_the_next_speech_opens_another() -> None:

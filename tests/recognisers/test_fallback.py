@@ -182,6 +182,16 @@ def _waiting(seconds: float) -> Step:
     return lambda talk: talk.pass_time(seconds)
 
 
+def _pausing(seconds: float) -> Step:
+    """No audio for so long, wherever it stops."""
+
+    def pause(talk: Conversation) -> None:
+        talk.session.pause()
+        talk.pass_time(seconds)
+
+    return pause
+
+
 def _failing(error: RecogniserError | None) -> Step:
     return lambda talk: talk.fail(error)
 
@@ -203,6 +213,7 @@ STEPS = st.lists(
         st.builds(_speaking, st.integers(1, 3 * SECOND)),
         st.builds(_speaking, st.integers(1, 8 * SECOND)),
         st.builds(_waiting, st.sampled_from([0.05, 0.3, 1.0, 2.1, 4.0])),
+        st.builds(_pausing, st.sampled_from([0.0, 0.3, 1.0, 3.0])),
         st.builds(_failing, ERRORS),
         st.builds(_opening, MANNERS),
         st.builds(_turning, st.booleans()),
@@ -247,6 +258,19 @@ def test_while_it_is_off_each_utterance_is_one_request_and_nothing_is_streamed()
     assert [words_in(request) for request in talk.requests] == [list(WORDS[0:3]), list(WORDS[3:6])]
     assert talk.ear.partials == []
     assert talk.ear.kinds == []
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_in_a_gap_the_words_become_final_either_way(is_on: bool) -> None:
+    talk = Conversation(is_on=is_on)
+    talk.world.manner = Manner(pause=100 * SECOND)
+    for last in (2, 5):
+        talk.speak_to(WORDS[last].end + 400)
+        talk.session.pause()
+        talk.pass_time(0.35)
+        assert numbers_in(talk.ear.finals) == list(range(1, last + 2))
+    talk.hang_up()
+    talk.check()
 
 
 def test_switched_off_live_what_no_final_covers_goes_to_the_single_shot_byte_for_byte() -> None:

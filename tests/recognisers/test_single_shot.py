@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 
 from tests.conftest import Logged
 from tests.recognisers.fakes import Ear
-from tests.recognisers.simulated import SECOND, SPEECH, WORDS, energy_voicing, place_of, text_of, words_in
+from tests.recognisers.simulated import SECOND, SPEECH, WORDS, energy_voicing, place_of, said, text_of, words_in
 from voicestt.recogniser import RecogniserError, Result, Word
 from voicestt.recognisers import single_shot
 from voicestt.recognisers.single_shot import SingleShot, SingleShotSession
@@ -100,6 +100,87 @@ def test_an_utterance_starts_with_its_first_word_or_where_its_audio_does() -> No
             (place + 900, place + 1_500),
             (place + 1_500, place + length),
         ][: len(words)]
+
+
+WITHIN_THE_SECOND_WORD = WORDS[1].start + 1_000
+
+
+def heard(audio: bytes) -> Result:
+    """What a recogniser makes of it that gives the times of words."""
+    return said(words_in(audio), place_of(audio))
+
+
+def test_in_a_gap_the_utterance_is_asked_for_and_goes_on_behind_its_last_word(desk: Desk) -> None:
+    session = desk.open()
+    session.write(SPEECH[:WITHIN_THE_SECOND_WORD])
+    session.pause()
+    session.pause()
+    desk.answer(0, heard(desk.asked(0)))
+    assert desk.ear.finals == ["1"]
+    assert session.settled == WORDS[0].end
+    session.write(SPEECH[WITHIN_THE_SECOND_WORD:CLOSED])
+    desk.answer(1, heard(desk.asked(1)))
+    assert (desk.ear.finals, len(desk.requests)) == (["1", "2 3"], 2)
+
+
+def test_frames_that_only_came_late_go_into_the_same_request(desk: Desk) -> None:
+    session = desk.open()
+    session.write(SPEECH[:WITHIN_THE_SECOND_WORD])
+    session.pause()
+    session.write(SPEECH[WITHIN_THE_SECOND_WORD:CLOSED])
+    desk.answer(1, heard(desk.asked(1)))
+    assert desk.ear.finals == ["1 2 3"]
+
+
+def test_what_is_asked_for_in_a_gap_is_told_in_its_turn(desk: Desk) -> None:
+    session = desk.open()
+    session.write(SPEECH[: WORDS[4].end + 200])
+    session.pause()
+    desk.answer(1, heard(desk.asked(1)))
+    assert desk.ear.finals == []
+    desk.answer(0, heard(desk.asked(0)))
+    assert desk.ear.finals == ["1 2 3", "4 5"]
+
+
+@pytest.mark.parametrize("outcome", [BROKEN, Result("", is_final=True)])
+def test_what_was_not_understood_in_a_gap_is_asked_for_with_the_rest(
+    desk: Desk, outcome: Result | BaseException
+) -> None:
+    session = desk.open()
+    session.write(SPEECH[: WORDS[0].start + 1_600])
+    session.pause()
+    desk.answer(0, outcome)
+    session.write(SPEECH[WORDS[0].start + 1_600 : CLOSED])
+    desk.answer(1, heard(desk.asked(1)))
+    assert (desk.ear.finals, desk.ear.losses) == (["1 2 3"], [])
+
+
+@pytest.mark.parametrize("how", ["finish", "leave", "let_go", "abort"])
+def test_a_request_of_a_gap_ends_with_its_reason(desk: Desk, how: str) -> None:
+    session = desk.open()
+    session.write(SPEECH[:WITHIN_THE_SECOND_WORD])
+    session.pause()
+    match how:
+        case "finish":
+            session.finish()
+            desk.answer(1, heard(desk.asked(1)))
+            assert desk.ear.finals == ["1"]
+        case "leave":
+            assert session.leave() <= WORDS[0].start
+        case "let_go":
+            session.let_go(SECOND // 2)
+        case _:
+            session.abort()
+    desk.clock.advance(0)
+    assert desk.requests[0][1].called
+    assert len(desk.ear.finals) == (how == "finish")
+
+
+def test_a_gap_in_silence_asks_for_nothing(desk: Desk) -> None:
+    session = desk.open()
+    session.write(SPEECH[: WORDS[0].start - 400])
+    session.pause()
+    assert desk.requests == []
 
 
 def test_what_was_asked_for_is_counted_once_whatever_the_answer(desk: Desk) -> None:

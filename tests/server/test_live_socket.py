@@ -51,6 +51,23 @@ def test_nothing_is_compressed(live: LiveServer) -> None:
     assert b"permessage-deflate" not in raw
 
 
+@pytest.mark.parametrize(
+    "origin",
+    ["null", "NULL", "file://", "file:///home/x.html", "", "about:blank", "https://elsewhere.example", "["],
+)
+def test_whoever_has_the_token_may_come_from_anywhere(live: LiveServer, origin: str) -> None:
+    socket = live.join_live(headers={"Authorization": f"Bearer {SECRET}", "Origin": origin})
+    assert socket.client.is_up
+    live.write(record(1))
+    socket.flush()
+    assert len(socket.client.messages) == 1
+
+
+def test_no_origin_makes_up_for_a_token(live: LiveServer) -> None:
+    socket = live.join_live(headers={"Authorization": "Bearer another", "Origin": "null"})
+    assert not socket.client.is_up
+
+
 def test_what_clients_say_is_ignored(live: LiveServer) -> None:
     socket = live.join_live()
     socket.say(b"hello", b"x" * LARGEST_MESSAGE)

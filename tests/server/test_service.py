@@ -2,10 +2,13 @@
 
 import gc
 import json
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 import numpy as np
 import pytest
@@ -16,15 +19,19 @@ from twisted.internet.protocol import ClientFactory
 from twisted.internet.task import deferLater
 
 from tests.conftest import Logged
+from tests.end_to_end.leaver import DESK as DESK_NUMBER
+from tests.handler.conftest import twilio_api
+from tests.handler.twilio_api import Asked, TwilioApi
 from tests.recognisers.on_reactor import PATIENCE, on_reactor, reactor, soon
 from tests.server.fakes import TOKEN, settings_of
-from tests.server.in_memory import CONNECTED, HOST, MEDIA_URL, STOP, Answer, Bytes, Caller, media, start
+from tests.server.in_memory import CONNECTED, HOST, MEDIA_URL, STOP, Answer, Bytes, Caller, event, media, start
 from voicestt import mulaw
 from voicestt.call import Conversation
 from voicestt.google_local import script
 from voicestt.google_local.scripted import ScriptEngine
 from voicestt.google_local.service import LocalGoogle
 from voicestt.google_local.timeline import clip_of
+from voicestt.handler.twilio_rest import dial
 from voicestt.playout import Playout
 from voicestt.recognisers.endless import EndlessSession
 from voicestt.recognisers.fallback import FallbackSession
@@ -32,10 +39,11 @@ from voicestt.recognisers.feed import Feed
 from voicestt.recognisers.google import GoogleSession
 from voicestt.recognisers.single_shot import SingleShotSession
 from voicestt.server.bounded_http import KEEP_ALIVE_SECONDS
-from voicestt.server.calls import LiveCall
+from voicestt.server.live_call import LiveCall
 from voicestt.server.service import VoiceService
 from voicestt.server.speaker import Speaker
 from voicestt.simulator.signatures import signature
+from voicestt.simulator.twilio_messages import Sids, StreamMessages
 
 SCRIPT = script.parse(
     """{
@@ -46,6 +54,9 @@ SCRIPT = script.parse(
     }"""
 )
 ON_LOOPBACK = ["tcp:0:interface=127.0.0.1"]
+DESK = dial(DESK_NUMBER)
+
+__all__ = ["twilio_api"]  # a fixture
 
 
 def frames(number: int, seconds: float = 3.0) -> list[bytes]:
@@ -144,16 +155,30 @@ def say(caller: Caller, *messages: bytes) -> None:
         caller.sendMessage(message)  # type: ignore[no-untyped-call]
 
 
-async def get(port: int, path: str) -> Answer:
+async def ask(port: int, method: str, path: str, *headers: str, body: str = "") -> Answer:
     client: Any = Bytes()
     factory: Any = ClientFactory()
     factory.noisy = False
     factory.buildProtocol = lambda _address: client
     reactor.connectTCP("127.0.0.1", port, factory)
     await until(lambda: client.transport is not None)
-    client.transport.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    lines = [f"{method} {path} HTTP/1.1", "Host: x", "Connection: close", *headers, "", body]
+    client.transport.write("\r\n".join(lines).encode())
     await until(lambda: client.is_lost)
-    return Answer("GET", client.received)
+    return Answer(method, client.received)
+
+
+async def get(port: int, path: str) -> Answer:
+    return await ask(port, "GET", path)
+
+
+async def post(port: int, url: str, form: dict[str, str], token: str = TOKEN) -> Answer:
+    """A form that was signed for `url`."""
+    body = urlencode(form)
+    signed = f"X-Twilio-Signature: {signature(token, url, form)}"
+    kind = "Content-Type: application/x-www-form-urlencoded"
+    path = urlsplit(url).path
+    return await ask(port, "POST", path, signed, kind, f"Content-Length: {len(body)}", body=body)
 
 
 @on_reactor
@@ -192,6 +217,71 @@ async def test_with_the_flag_off_there_are_requests_and_finals_only(
     assert google.streams[-1].method == "Recognize"
 
 
+def events_in(journal: Path, *kinds: str) -> list[dict[str, Any]]:
+    """The events of these kinds that a journal holds."""
+    with closing(sqlite3.connect(journal)) as database:
+        rows = database.execute("SELECT payload FROM voicestt_events ORDER BY number").fetchall()
+    return [event for (payload,) in rows if (event := json.loads(payload))["type"] in kinds]
+
+
+@pytest.mark.parametrize("streaming", ["true", "false"])
+@on_reactor
+async def test_in_a_gap_without_frames_the_words_and_the_turn_end_and_time_goes_on(
+    make: Callable[..., OneOf], logged: Logged, tmp_path: Path, streaming: str
+) -> None:
+    journal = tmp_path / "journal.db"
+    one = make(ENABLE_STREAMING_STT=streaming, JOURNAL_URL=f"sqlite:///{journal}")
+    caller = await join(await one.start())
+    messages = StreamMessages(Sids(call="CA7", stream="MZ1"))
+    audio = mulaw.encode(np.frombuffer(clip_of(SCRIPT, 7, 3.0), "<i2"))
+    spoken = [audio[at : at + 160] for at in range(0, len(audio), 160)]
+    say(caller, CONNECTED, messages.start({}).encode())
+    say(caller, *[messages.media(frame).encode() for frame in spoken[:55]])
+    began = reactor.seconds()
+    await until(lambda: one.texts("final"))
+    final_after = reactor.seconds() - began
+    await until(lambda: events_in(journal, "utterance_end"))
+    assert final_after < 3.0  # 0.9 s on a machine that has time; STT_HOLD_SECONDS would be 5
+    assert one.texts("final") == ["שלום 7 אני מתקשר"]
+    messages.hold(4.0)
+    say(caller, *[messages.media(frame).encode() for frame in spoken[55:]])
+    await until(lambda: len(one.texts("final")) == 2)
+    say(caller, messages.stop().encode())
+    await until(lambda: logged.matching("Call ended"))
+    await one.stop()
+    first, turn, second = events_in(journal, "final", "utterance_end")[:3]
+    assert (first["text"], turn["utterance"], second["text"]) == ("שלום 7 אני מתקשר", 1, "תודה רבה להתראות")
+    assert first["start"] < turn["end"] <= 1.1
+    assert 1.0 <= first["end"] <= 1.1
+    assert 5.3 <= second["start"] <= 5.9
+    (end,) = events_in(journal, "call_ended")
+    assert (end["audio"]["received"], end["duration"]) == (24_000, 7.0)
+    assert events_in(journal, "degraded", "interrupted", "unrecognised") == []
+
+
+@on_reactor
+async def test_a_hold_longer_than_a_dead_socket_s_degrades_nothing_and_words_go_on(
+    make: Callable[..., OneOf], logged: Logged, tmp_path: Path
+) -> None:
+    journal = tmp_path / "journal.db"
+    one = make(IDLE_SECONDS="2", STT_HOLD_SECONDS="0.5", JOURNAL_URL=f"sqlite:///{journal}")
+    caller = await join(await one.start())
+    spoken = frames(9)
+    say(caller, CONNECTED, start("CA9"), *spoken[:55])
+    await until(lambda: one.texts("final"))
+    await deferLater(reactor, 5.0)
+    assert caller.closed is None
+    say(caller, *spoken[55:])
+    await until(lambda: len(one.texts("final")) == 2)
+    say(caller, STOP)
+    await until(lambda: logged.matching("Call ended"))
+    await one.stop()
+    assert one.texts("final") == ["שלום 9 אני מתקשר", "תודה רבה להתראות"]
+    (end,) = events_in(journal, "call_ended")
+    assert (end["reason"], end["restarts"], end["fallbacks"]) == ("stop", 0, 0)
+    assert events_in(journal, "degraded", "interrupted", "unrecognised") == []
+
+
 @on_reactor
 async def test_stopping_brings_the_last_words_and_gives_every_thread_back(
     make: Callable[..., OneOf], logged: Logged
@@ -221,6 +311,48 @@ async def test_after_stopping_nobody_is_answered(make: Callable[..., OneOf]) -> 
     factory.clientConnectionFailed = lambda _connector, reason: refused.callback(reason.value)
     reactor.connectTCP("127.0.0.1", port, factory)
     assert "refused" in str(await soon(refused)).lower()
+
+
+ANNOUNCED = {"CallSid": "CA1", "AccountSid": "AC1", "From": "+972501234567", "To": "+972771234567"}
+
+
+@pytest.mark.parametrize(
+    ("signed", "status"),
+    [("Voice.EXAMPLE.com", 200), ("voice.example.com", 200), ("VOICE.example.com", 403), ("x.example.com", 403)],
+)
+@on_reactor
+async def test_a_host_with_capitals_is_signed_as_it_was_typed(
+    make: Callable[..., OneOf], signed: str, status: int
+) -> None:
+    one = make(PUBLIC_HOST="Voice.EXAMPLE.com")
+    port = await one.start()
+    answer = await post(port, f"https://{signed}/webhook/incoming_call", ANNOUNCED)
+    assert answer.status == status
+    if status == 200:
+        assert b"wss://voice.example.com/ws/twilio-media" in answer.body
+        caller = await join(port)  # which signs the address that the TwiML gave
+        assert caller.is_up
+
+
+@pytest.mark.parametrize(("pressed", "form"), [("#", {"Status": "completed"}), ("0", {"Twiml": DESK})])
+@on_reactor
+async def test_twilio_is_asked_about_the_announced_account_with_the_first_token(
+    make: Callable[..., OneOf], twilio_api: TwilioApi, pressed: str, form: dict[str, str]
+) -> None:
+    old = "an-older-token"
+    one = make(
+        TWILIO_AUTH_TOKEN=f" {TOKEN} , {old}",
+        TWILIO_API_URL=twilio_api.url,
+        HANDLER="tests.end_to_end.leaver:Leaver",
+    )
+    port = await one.start()
+    assert (await post(port, f"https://{HOST}/webhook/incoming_call", ANNOUNCED, old)).status == 200
+    caller = await join(port)
+    key = event("dtmf", dtmf={"track": "inbound_track", "digit": pressed})
+    say(caller, CONNECTED, start("CA1", accountSid="AC666"), key)
+    await until(lambda: twilio_api.asked)
+    path = "/2010-04-01/Accounts/AC1/Calls/CA1.json"
+    assert twilio_api.asked == [Asked(path, "AC1", TOKEN, form)]
 
 
 @on_reactor

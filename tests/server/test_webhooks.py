@@ -171,6 +171,7 @@ def test_health_is_json(server: Server, path: str) -> None:
     server.join()
     health = json.loads(server.http("GET", path).body)
     assert (health["status"], health["live_calls"], health["calls_taken"]) == ("ok", 1, 1)
+    assert health["starts_refused"] == 0
     server.calls.stop()
     assert json.loads(server.http("GET", path).body)["status"] == "stopping"
 

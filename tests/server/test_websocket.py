@@ -1,6 +1,8 @@
 import base64
 import hashlib
+import json
 import os
+from typing import Any
 
 import autobahn.websocket
 import pytest
@@ -18,6 +20,7 @@ from voicestt.audience import (
     CallStarted,
     Event,
     Final,
+    Happened,
     KeyPressed,
     MarkReached,
     TurnEnded,
@@ -121,8 +124,10 @@ def test_compression_is_not_accepted(server: Server) -> None:
     assert len(server.recogniser.sessions) == 1
 
 
-def test_a_browser_s_origin_does_not_matter_where_the_signature_is_good(server: Server) -> None:
-    assert handshake(server, "Origin: https://elsewhere.example").status == 101
+@pytest.mark.parametrize("origin", ["https://elsewhere.example", "null", "file://", "about:blank", ""])
+def test_an_origin_does_not_matter_where_the_signature_is_good(server: Server, origin: str) -> None:
+    assert handshake(server, f"Origin: {origin}").status == 101
+    assert handshake(server, f"Origin: {origin}", signed="x").status == 403
 
 
 @pytest.mark.parametrize("signed", [None, "", "x", signature("another token", MEDIA_URL)])
@@ -602,6 +607,69 @@ def test_audio_of_another_kind_is_refused_in_words(server: Server, logged: Logge
     assert len(logged.matching("A call was refused: its audio is not audio/x-mulaw")) == 1
 
 
+ODD: dict[str, tuple[dict[str, Any], str]] = {
+    "a stream that is a number": ({"streamSid": 7}, "streamSid"),
+    "an account that is a list": ({"accountSid": [1]}, "accountSid"),
+    "parameters that are text": ({"customParameters": "x"}, "customParameters"),
+    "audio that is text": ({"mediaFormat": "mu-law"}, "mediaFormat"),
+    "a rate that is a list": ({"mediaFormat": {"sampleRate": [8000]}}, "mediaFormat.sampleRate"),
+}
+
+
+@pytest.mark.parametrize(("details", "field"), ODD.values(), ids=ODD)
+def test_an_odd_start_is_a_call_and_the_log_says_what_is_odd(
+    server: Server, logged: Logged, details: dict[str, Any], field: str
+) -> None:
+    joined = server.join()
+    joined.say(start(**details), *[media()] * 8, STOP)
+    session = server.recogniser.session
+    session.end()
+    assert session.audio == FRAME * 8
+    assert joined.client.closed is None
+    assert dict(server.audience.end.ignored) == {"odd fields of start": 1}
+    assert len(logged.matching(f"odd in `start`, and taken as not given: {field}")) == 1
+
+
+def test_frames_whose_track_is_none_are_the_callers(server: Server) -> None:
+    joined = in_a_call(server)
+    frame = media().replace(b'"inbound"', b"null")
+    joined.say(*[frame] * 8, STOP)
+    server.recogniser.session.end()
+    assert server.recogniser.session.audio == FRAME * 8
+    assert dict(server.audience.end.ignored) == {}
+
+
+def test_a_start_that_is_of_no_call_is_an_error_and_the_socket_is_closed(server: Server, logged: Logged) -> None:
+    joined = server.join()
+    joined.say(CONNECTED, start(callSid=None, streamSid="MZ7\x1b[2J"))
+    assert joined.client.closed == (True, 4003, "its `start` cannot be understood: it has no CallSid")
+    assert len(server.calls) == 0
+    assert server.audience.events == []
+    (line,) = logged.matching("A call was refused: its `start` cannot be understood")
+    assert "(CallSid not known, StreamSid MZ7\\x1b[2J)" in line
+    assert server.calls.starts_refused == 1
+    assert json.loads(server.http("GET", "/healthz").body)["starts_refused"] == 1
+
+
+def test_the_error_names_the_call_where_it_can_be_read(server: Server, logged: Logged) -> None:
+    joined = server.join()
+    joined.say(start("CA5", mediaFormat={"encoding": "audio/opus"}))
+    assert joined.client.closed is not None
+    assert joined.client.closed[1] == 4003
+    assert len(logged.matching("(CallSid CA5, StreamSid MZ1)")) == 1
+
+
+@pytest.mark.parametrize(
+    "second", [start(callSid=None), start("CA1", mediaFormat={"encoding": "audio/opus"}), start("CA2\x1b")]
+)
+def test_a_second_start_ends_no_call_however_odd_it_is(server: Server, second: bytes) -> None:
+    joined = in_a_call(server)
+    joined.say(second, *[media()] * 8, STOP)
+    server.recogniser.session.end()
+    assert joined.client.closed is None
+    assert server.recogniser.session.audio == FRAME * 8
+
+
 def test_a_call_that_nobody_announced_is_refused_where_it_is_asked_for(autobahn_clock: Clock) -> None:
     server = Server(autobahn_clock, REQUIRE_KNOWN_CALL="true")
     server.book.announce("CA1", None, None)
@@ -617,6 +685,7 @@ def test_a_call_that_nobody_announced_is_refused_where_it_is_asked_for(autobahn_
 def test_a_socket_that_says_nothing_is_closed_and_its_words_come(server: Server) -> None:
     server.calls.start()
     silent, talking = in_a_call(server, frames=1), in_a_call(server, frames=1)
+    silent.client.onPing = lambda payload: None  # type: ignore[method-assign]
     session = server.recogniser.sessions[0]
     seconds = 0
     while not session.is_finished:
@@ -630,6 +699,89 @@ def test_a_socket_that_says_nothing_is_closed_and_its_words_come(server: Server)
     assert server.audience.end.reason == "the socket said nothing for 30 s"
     assert silent.client.closed == (True, 1000, "the socket said nothing for 30 s")
     assert talking.client.closed is None
+
+
+def test_a_hold_of_five_minutes_is_no_death_and_the_words_go_on(server: Server) -> None:
+    server.calls.start()
+    joined = in_a_call(server, frames=8)
+    pass_time(server, joined, 300)
+    assert joined.client.closed is None
+    assert joined.client.pings >= 10
+    session = server.recogniser.session
+    session.final("before", end=1_200)
+    joined.say(*[media()] * 8, STOP)
+    session.final("after", end=2_400)
+    session.end()
+    assert server.audience.finals == ["before", "after"]
+    assert not [event for event in server.audience.events if isinstance(event, Happened)]
+    assert (server.audience.end.reason, server.audience.end.audio_bytes) == ("stop", 16 * 160)
+
+
+@pytest.mark.parametrize(("asked", "after"), [(None, 0.6), ("300", 0.3), ("2000", 2.0)])
+def test_a_gap_is_as_long_as_the_settings_say(autobahn_clock: Clock, asked: str | None, after: float) -> None:
+    server = Server(autobahn_clock, **({} if asked is None else {"STT_GAP_MS": asked}))
+    server.calls.start()
+    joined = in_a_call(server, frames=1)
+    session = server.recogniser.session
+    pass_time(server, joined, after - 0.1)
+    assert session.pauses == 0
+    pass_time(server, joined, 0.2)
+    assert (session.pauses, session.audio) == (1, FRAME)
+
+
+def test_one_call_whose_gap_cannot_be_told_is_logged_and_the_others_gaps_are(
+    server: Server, logged: Logged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    server.calls.start()
+    broken, whole = in_a_call(server, frames=1), in_a_call(server, frames=1)
+    monkeypatch.setattr(server.recogniser.sessions[0], "pause", fail)
+    pass_time(server, broken, 1)
+    assert len(logged.flush(ZeroDivisionError)) == 1
+    assert server.recogniser.sessions[1].pauses == 1
+    assert broken.client.closed is whole.client.closed is None
+
+
+@pytest.mark.parametrize("longest", [60, 600])
+def test_a_hold_without_an_end_has_one(autobahn_clock: Clock, longest: int) -> None:
+    server = Server(autobahn_clock, NO_MEDIA_SECONDS=str(longest))
+    server.calls.start()
+    held, talking = in_a_call(server, frames=8), in_a_call(server, frames=8)
+    session = server.recogniser.sessions[0]
+    seconds = 0
+    while not session.is_finished:
+        pass_time(server, held, 1)
+        talking.say(media())
+        seconds += 1
+    assert longest <= seconds <= longest + 12
+    session.end()
+    assert server.audience.end.reason == f"no audio came for {longest} s"
+    assert held.client.closed == (True, 1000, f"no audio came for {longest} s")
+    assert talking.client.closed is None
+
+
+@pytest.mark.parametrize("idle", [2, 5, 30, 3_600])
+def test_a_socket_is_pinged_so_often_that_a_hold_is_known(autobahn_clock: Clock, idle: int) -> None:
+    server = Server(autobahn_clock, IDLE_SECONDS=str(idle))
+    server.calls.start()
+    joined = in_a_call(server, frames=1)
+    pass_time(server, joined, 100)
+    assert joined.client.closed is None
+
+
+def test_keys_and_marks_are_no_audio(autobahn_clock: Clock) -> None:
+    server = Server(autobahn_clock, NO_MEDIA_SECONDS="60")
+    server.calls.start()
+    joined = in_a_call(server, frames=1)
+    seconds = 0
+    while joined.client.is_up:
+        joined.say(key("1"))
+        pass_time(server, joined, 1)
+        seconds += 1
+    assert 60 <= seconds <= 72
+    assert server.recogniser.session.is_finished
 
 
 def test_stopping_ends_every_call_and_waits_for_its_last_words(server: Server) -> None:

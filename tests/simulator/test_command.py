@@ -20,6 +20,8 @@ from voicestt.simulator.problems import Problem
 def test_the_target_comes_from_the_environment_as_the_servers_settings_do() -> None:
     environment = {"PORT": "8080", "PUBLIC_HOST": "https://demo.example/", "TWILIO_AUTH_TOKEN": "hush"}
     assert target_from(environment, None) == Target("http://127.0.0.1:8080", "demo.example", "hush")
+    several = {"TWILIO_AUTH_TOKEN": "new , old"}  # while it is rotated, as the server understands it
+    assert target_from(several, None) == Target("http://127.0.0.1:5000", None, "new")
     assert target_from({}, None) == Target("http://127.0.0.1:5000")
     assert target_from({}, "https://a.example") == Target("https://a.example")
 

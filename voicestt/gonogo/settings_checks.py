@@ -106,7 +106,7 @@ def _load(settings: Settings) -> tuple[str, str | None]:
 
 async def _same(scene: Scene) -> Found:
     nonce = secrets.token_hex(16)
-    settings, token = _expected(scene), scene.settings.twilio_auth_token or ""
+    settings, token = _expected(scene), next(iter(scene.settings.twilio_auth_tokens), "")
     form = {digests.NONCE: nonce}
     headers = signed_headers(token, twiml.webhook_url(scene.host, digests.PATH), form)
     try:

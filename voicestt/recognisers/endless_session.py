@@ -27,6 +27,7 @@ from voicestt.recognisers.stream_watch import StreamWatch
 
 _LOOK_SECONDS = 0.5
 _SILENCE_KEPT = 10 * mulaw.BYTES_PER_SECOND
+_LAST_WORD = mulaw.BYTES_PER_SECOND  # it may have been cut by a network that stood still
 _PATIENCE_WITH_SUCCESSOR = 1.0  # caught up, but silent: the speech it was given may hold no word
 
 
@@ -59,9 +60,11 @@ class EndlessSession:
         self._hangs = hangs
         self._watch = StreamWatch(clock, limits, ledger, hangs)
         self._look = Timer(clock)
+        self._is_paused = False
 
     def write(self, audio: bytes) -> None:
         """Audio that the ledger has just received."""
+        self._is_paused = False
         match self._state:
             case Live(feed=feed):
                 feed.write(audio)
@@ -74,6 +77,11 @@ class EndlessSession:
                 self._open()
             case _:
                 pass  # the ledger keeps it
+
+    def pause(self) -> None:
+        """No audio comes for now: the words so far become final, which no silence will make them."""
+        self._is_paused = True
+        self._half_close_in_pause()
 
     def finish(self) -> None:
         """No more audio: the last finals come, then the end."""
@@ -179,6 +187,8 @@ class EndlessSession:
         self._listener.heard(result)
         if result.is_final and self._listener is not None:
             self._after_final()
+        elif not result.is_final:
+            self._half_close_in_pause()
 
     def _after_final(self) -> None:
         match self._state:
@@ -321,7 +331,9 @@ class EndlessSession:
             if self._hangs.is_service_mute:
                 self._health.doubt(str(trouble))
             self._replace_after(trouble)
-        elif self._watch.must_be_half_closed(state.feed, is_speaking=state.is_speaking):
+        elif self._watch.must_be_half_closed(state.feed, is_speaking=state.is_speaking) or self._has_open_words(
+            state
+        ):
             self._half_close()
         elif self._is_due(state):
             self._begin_successor()
@@ -346,9 +358,19 @@ class EndlessSession:
 
     # -- half-closed
 
+    def _half_close_in_pause(self) -> None:
+        state = self._state
+        if isinstance(state, Live | CatchingUp) and self._has_open_words(state):
+            self._half_close()
+
+    def _has_open_words(self, state: Live | CatchingUp) -> bool:
+        """Whether there are words, or may be, that no audio will end."""
+        return self._is_paused and self._watch.has_open_words(state.feed, is_speaking=state.is_speaking)
+
     def _half_close(self) -> None:
         # A hold: Google ends a stream without audio after 10 s, as an error. The last words come before that.
-        # Or a monologue: half-closed, Google gives its words; what is said meanwhile waits for the next stream.
+        # Or a gap: nothing else would end the words. Or a monologue: half-closed, Google gives its words; what is
+        # said meanwhile waits for the next stream.
         self._hangs.stop()
         state = self._without_successor()
         if isinstance(state, Live):
@@ -360,6 +382,9 @@ class EndlessSession:
         state.drain.cancel()
         self._look.cancel()
         self._state = Silent()
+        if self._is_paused:
+            # It has said all that it will say of what it was given, and nothing has come since.
+            self._ledger.pass_over(state.feed.position - _LAST_WORD)
         if state.feed.position < self._ledger.received:
             self._open()
 

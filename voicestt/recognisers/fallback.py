@@ -140,6 +140,11 @@ class FallbackSession:
         self._live.write(audio)
         self._return_if_quiet()
 
+    def pause(self) -> None:
+        """No audio comes for now: the words so far become final."""
+        self._live.pause()
+        self._return_if_quiet()
+
     def finish(self) -> None:
         """No more audio."""
         self._leave_behind()

@@ -49,6 +49,10 @@ class Lane:
         """Audio that the ledger has just received."""
         self.session.write(audio)
 
+    def pause(self) -> None:
+        """No audio comes for now."""
+        self.session.pause()
+
     def finish(self) -> None:
         """No more audio."""
         self.session.finish()
@@ -106,6 +110,12 @@ class OffsetSingleShot:
     def write(self, audio: bytes) -> None:
         """Audio that the ledger has just received."""
         self._session.write(audio)
+        self._lane.part.pass_over(self._start + self._session.settled)
+        self._count_requests()
+
+    def pause(self) -> None:
+        """No audio comes for now: the utterance so far is asked for."""
+        self._session.pause()
         self._lane.part.pass_over(self._start + self._session.settled)
         self._count_requests()
 

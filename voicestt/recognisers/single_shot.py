@@ -20,6 +20,7 @@ Later = Callable[[Callable[[], None]], object]
 # A noisy line has no pause: its finals come every six seconds, if there is a gap between words to cut in. Where
 # there is none, the cut comes late, at the quietest place of four seconds: it would be within a word otherwise.
 _RULES = Rules(cut_within_ms=4_000, early_ms=6_000)
+_LAST_WORD = mulaw.BYTES_PER_SECOND  # it may have been cut
 _MOST_LENIENT = 0  # of webrtcvad's modes: a silent request costs a cent, a lost word costs a customer
 
 
@@ -64,6 +65,7 @@ class SingleShotSession:
         self._audio_start = 0
         self._owed_since: int | None = None
         self._answers: deque[_Answer] = deque()
+        self._early: _Answer | None = None
         self._finished = False
         self._requested = 0
         self._let_go_to = 0
@@ -110,14 +112,24 @@ class SingleShotSession:
             self._ask_what_is_owed()
         self._forget()
 
+    def pause(self) -> None:
+        """No audio comes for now: the utterance so far is asked for, and goes on behind its last word.
+
+        It may have been cut within a word, by a network that stood still: should it end before it is answered, it
+        is asked for as a whole.
+        """
+        start = self._endpointer.speaking_since if self._owed_since is None else self._owed_since
+        if start is None or self._early is not None:
+            return
+        segment = Segment(max(start, self._let_go_to), self._endpointer.position, cut=True)
+        if segment.end > segment.start:
+            self._early = self._asked(segment)
+
     def finish(self) -> None:
         """The utterance that is going on is recognised too; the end comes after the last answer."""
         self._finished = True
-        segment = self._endpointer.finish()
-        if segment is not None:
-            self._ask(segment)
-        elif self._owed_since is not None:
-            self._ask_what_is_owed()
+        self._ask_for_the_last()
+        self._drop_early()
         self._later(self._deliver)
 
     def leave(self) -> int:
@@ -126,6 +138,7 @@ class SingleShotSession:
         What was asked for is still answered, then the end comes.
         """
         self._finished = True
+        self._drop_early()
         self._later(self._deliver)
         return self._needed_from
 
@@ -139,14 +152,24 @@ class SingleShotSession:
             end = max(end, answer.segment.end)
             answer.drop()
         self._let_go_to = max(self._let_go_to, end)
+        if self._early is not None and self._early.segment.start < end:
+            self._drop_early()
         return end
 
     def abort(self) -> None:
         """Answers still to come are thrown away, and not waited for."""
         self._listener = None
+        self._drop_early()
         answers, self._answers = list(self._answers), deque()
         for answer in answers:
             answer.drop()
+
+    def _ask_for_the_last(self) -> None:
+        segment = self._endpointer.finish()
+        if segment is not None:
+            self._ask(segment)
+        elif self._owed_since is not None:
+            self._ask_what_is_owed()
 
     def _ask_what_is_owed(self) -> None:
         if self._owed_since is not None:
@@ -154,15 +177,39 @@ class SingleShotSession:
 
     def _ask(self, segment: Segment) -> None:
         self._owed_since = None
+        self._drop_early()
         segment = replace(segment, start=max(segment.start, self._let_go_to))
+        if segment.end > segment.start:
+            self._answers.append(self._asked(segment))
+
+    def _asked(self, segment: Segment) -> "_Answer":
         utterance = self._audio[segment.start - self._audio_start : segment.end - self._audio_start]
-        if not utterance:
-            return
         answer = _Answer(segment)
-        self._answers.append(answer)
         self._requested += len(utterance)
         answer.asked = self._recognise(utterance)
         answer.asked.addCallbacks(self._answered, self._failed, callbackArgs=(answer,), errbackArgs=(answer,))
+        return answer
+
+    def _drop_early(self) -> None:
+        early, self._early = self._early, None
+        if early is not None:
+            early.drop()
+
+    def _tell_early(self, early: "_Answer") -> None:
+        """What is behind its last word may be the beginning of another, and is asked for with what follows."""
+        self._early = None
+        if early.error is not None:
+            return
+        heard = early.result if early.result is not None and early.result.text else None
+        if heard is None:
+            end = max(early.segment.start, early.segment.end - _LAST_WORD)
+        else:
+            end = heard.words[-1].end if heard.words else early.segment.end
+        self._owed_since = None
+        self._endpointer.cover(end)
+        self._forget()
+        if heard is not None and self._listener is not None:
+            self._listener.heard(replace(heard, end=end))
 
     def _answered(self, result: Result | None, answer: "_Answer") -> None:
         answer.result = result and _placed(result, answer.segment)
@@ -183,6 +230,8 @@ class SingleShotSession:
     def _deliver(self) -> None:
         while self._answers and self._answers[0].known:
             self._tell(self._answers.popleft())
+        if self._early is not None and self._early.known and not self._answers:
+            self._tell_early(self._early)
         if self._finished and not self._answers and self._listener is not None:
             listener, self._listener = self._listener, None
             listener.ended(None)

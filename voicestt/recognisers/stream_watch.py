@@ -10,6 +10,7 @@ from voicestt.recognisers.stream_limits import Limits
 
 _FILLED, _FULL = 0.8, 0.95  # of what is kept at most
 _OF_RETENTION = 0.6  # the rest is for the time in which the words are waited for
+_SHORT_WORD = 0.2  # seconds of speech
 _BETWEEN_WORDS = mulaw.BYTES_PER_SECOND // 5
 
 
@@ -39,6 +40,14 @@ class StreamWatch:
         if self._clock.seconds() - feed.written_at >= self._limits.hold:
             return True
         return is_speaking and not feed.is_behind and self._is_nearly_full()
+
+    def has_open_words(self, feed: Feed, *, is_speaking: bool) -> bool:
+        """Whether there are words, or may be, that are not final. One that is behind is looked at later."""
+        ledger = self._ledger
+        voices = self._hangs.voices
+        return not feed.is_behind and (
+            is_speaking or voices.seconds_of_speech(ledger.start, ledger.received) >= _SHORT_WORD
+        )
 
     def _is_nearly_full(self) -> bool:
         """Whether a final must be had, between two words, before audio that could be needed again is let go."""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from math import ceil
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -10,9 +11,8 @@ from twisted.logger import Logger
 
 from voicestt import mulaw
 from voicestt.audience import Audience, CallDescription
-from voicestt.call import CallInputs, CallParts, new_call
+from voicestt.call import LOOK_SECONDS, CallParts, new_call
 from voicestt.figures import Figures, Meter
-from voicestt.ledger import Account
 from voicestt.line import Line
 from voicestt.media_stream import Start, StartDetails
 from voicestt.recogniser import CallRecogniser
@@ -20,93 +20,21 @@ from voicestt.server.admission import Admission
 from voicestt.server.call_book import CallBook
 from voicestt.server.debounced import Debounced
 from voicestt.server.fanout import Fanout
+from voicestt.server.live_call import LiveCall
 from voicestt.server.refusals import Refusals
 from voicestt.server.speaker import Speaker
 from voicestt.server.tally import Tally
 from voicestt.settings import Settings
 
-_LOOKS_PER_IDLE = 3
+_LOOKS = 3  # in the shorter of the two times without a sign of life, and without audio
+_ROUNDING = 1 + 1e-9
+_LONGEST_PING = 20.0
+_SHORTEST_PING = 1.0  # Autobahn cuts the time of the next ping to whole seconds: a shorter one would come at once
 _IS_SID = re.compile(r"[!-~]{1,64}")  # Twilio's are 34 letters and digits; bare UUIDs have been seen
 
 
 class Refused(Exception):
     """This call is not taken; the text says why."""
-
-
-class LiveCall:
-    """A call, its socket and its line. `activity` is counted up with each message: all the watchdog looks at."""
-
-    def __init__(
-        self, inputs: CallInputs, parts: CallParts, hang_up: Callable[[str], None], line: Speaker
-    ) -> None:
-        self.inputs = inputs
-        self.line = line
-        self.activity = 0
-        self._parts = parts
-        self._hang_up = hang_up
-        self._reason = ""
-        self._seen = -1
-        self._idle_looks = 0
-        self._call_sid = ""
-        self._has_finished = False
-        self.stream_sid = ""
-        line.belong_to(self)
-
-    def begin(self, call: CallDescription) -> None:
-        """Twilio's `start` came and is good. The greeting leaves before anybody else can speak."""
-        if not self.has_started:
-            self.stream_sid = call.stream_sid
-            self._call_sid = call.call_sid
-        self.line.open(call.stream_sid)
-        self.inputs.started(call)
-
-    @property
-    def has_started(self) -> bool:
-        """Whether Twilio's `start` came and was good."""
-        return bool(self._call_sid)
-
-    def is_stream_of(self, call_sid: str) -> bool:
-        """Whether this is a live stream of that call: one that has its socket still."""
-        return self._call_sid == call_sid and not self._has_finished
-
-    def media(self, audio: bytes, timestamp: object = None) -> None:
-        """A frame of the caller's audio, mu-law, any length, and Twilio's timestamp of it."""
-        self._parts.take(audio, timestamp)
-
-    @property
-    def missing(self) -> int:
-        """How many bytes of audio must come before anything is done with them; 0 where that is not known."""
-        conversation = self._parts.conversation
-        return 0 if conversation is None else conversation.missing
-
-    @property
-    def account(self) -> Account:
-        """What became of the caller's audio so far."""
-        conversation = self._parts.conversation
-        return Account() if conversation is None else conversation.account
-
-    def mark_reached(self, name: str, cleared: bool) -> None:
-        """A mark of the application's was played, or was cleared."""
-        self.inputs.mark_reached(name, cleared)
-
-    def end(self, reason: str) -> None:
-        """Closes the socket; what the caller said until it is closed is still taken, then the last words come."""
-        self._reason = self._reason or reason
-        self.line.close()
-        self._hang_up(reason)
-
-    def finish(self, how: str) -> None:
-        """There will be no more audio, in either direction."""
-        self._has_finished = True
-        self.line.close()
-        self.inputs.finish(self._reason or how)
-
-    def is_idle(self) -> bool:
-        """Whether nothing came for `_LOOKS_PER_IDLE` looks."""
-        moved = self.activity != self._seen
-        self._seen = self.activity
-        self._idle_looks = 0 if moved else self._idle_looks + 1
-        return self._idle_looks >= _LOOKS_PER_IDLE
 
 
 class Calls:
@@ -139,24 +67,29 @@ class Calls:
         self.refusals = Refusals(clock)
         self.admission = Admission(clock, settings.max_calls, settings.max_lag_ms / 1000)
         self._waiting_for_end: list[Deferred[None]] = []
-        self._watch = LoopingCall(self._end_idle_calls)
+        self._watch = LoopingCall(self._end_dead_calls)
         self._watch.clock = clock
+        self._gaps = LoopingCall(self._look_for_gaps)
+        self._gaps.clock = clock
         self.figures = Figures(counter_bytes=8)
         self.taken = 0
+        self.starts_refused = 0
         self.is_stopping = False
 
     def __len__(self) -> int:
         return len(self._live)
 
     def start(self) -> None:
-        """Begins to watch for idle sockets."""
-        self._watch.start(self._settings.idle_seconds / _LOOKS_PER_IDLE, now=False)
+        """Begins to watch for gaps, and for sockets that are dead or on hold for too long."""
+        self._watch.start(self._look_seconds, now=False)
+        self._gaps.start(LOOK_SECONDS, now=False)
 
     def stop(self) -> "Deferred[None]":
         """Ends every call, and fires when each has told its last words (which has a time limit of its own)."""
         self.is_stopping = True
-        if self._watch.running:
-            self._watch.stop()
+        for watch in (self._watch, self._gaps):
+            if watch.running:
+                watch.stop()
         self.refusals.stop()
         self.admission.stop()
         ended: Deferred[None] = Deferred()
@@ -179,6 +112,7 @@ class Calls:
             batch_bytes=self._settings.batch_ms * mulaw.BYTES_PER_SECOND // 1000,
             drain_seconds=self._settings.drain_seconds,
             over=lambda: self._over(call),
+            gap_looks=ceil(self._settings.gap_ms / 1000 / LOOK_SECONDS),
             turn_silence=self._settings.utterance_end_ms * mulaw.BYTES_PER_SECOND // 1000,
             meter=Meter(self.figures),
         )
@@ -206,35 +140,33 @@ class Calls:
         record = self._book.find(details.call_sid)
         if not details.media_format.is_mulaw:
             raise Refused("its audio is not audio/x-mulaw, 8000 Hz, one channel")
-        stream_sid = details.stream_sid or start.stream_sid
-        if not _IS_SID.fullmatch(details.call_sid) or not _IS_SID.fullmatch(stream_sid or "none"):
+        if not _IS_SID.fullmatch(details.call_sid) or not _IS_SID.fullmatch(details.stream_sid or "none"):
             raise Refused("its CallSid or its StreamSid is no identifier")
         return CallDescription(
             call_sid=details.call_sid,
-            stream_sid=stream_sid,
+            stream_sid=details.stream_sid,
             account_sid=record.account_sid or details.account_sid,
             caller=record.caller,
             called=record.called,
-            parameters=details.custom_parameters or {},
+            parameters=details.custom_parameters,
         )
 
     def begin(self, call: LiveCall, start: Start) -> None:
-        """Twilio's `start` came on the socket of `call`; the announcement of its CallSid is used up.
+        """Twilio's first `start` came on the socket of `call`; the announcement of its CallSid is used up.
 
         Raises:
             Refused: when it is not one that can be taken.
         """
         description = self.describe(start)
-        if not call.has_started:
-            others = self._streams_of(description.call_sid)
-            if self._settings.require_known_call:
-                self._must_be_known(start.start, others)
-            if not others and not self._book.find(description.call_sid).announced:
-                self._must_have_room()
-            self.admission.arrived(description.call_sid)
-            self._book.use_up(description.call_sid)
-            if others:
-                self._warn_of_two(others[0], description)
+        others = self._streams_of(description.call_sid)
+        if self._settings.require_known_call:
+            self._must_be_known(start.start, others)
+        if not others and not self._book.find(description.call_sid).announced:
+            self._must_have_room()
+        self.admission.arrived(description.call_sid)
+        self._book.use_up(description.call_sid)
+        if others:
+            self._warn_of_two(others[0], description)
         call.begin(description)
 
     def _streams_of(self, call_sid: str) -> list[LiveCall]:
@@ -286,6 +218,27 @@ class Calls:
             for ended in waiting:
                 ended.callback(None)
 
-    def _end_idle_calls(self) -> None:
-        for call in [call for call in self._live if call.is_idle()]:
-            call.end(f"the socket said nothing for {self._settings.idle_seconds:g} s")
+    @property
+    def ping_seconds(self) -> float:
+        """How often a socket is pinged, so that a pong comes before it would be taken for dead."""
+        return max(_SHORTEST_PING, min(_LONGEST_PING, self._settings.idle_seconds * 2 / 3))
+
+    @property
+    def _look_seconds(self) -> float:
+        return min(self._settings.idle_seconds, self._settings.no_media_seconds) / _LOOKS
+
+    def _look_for_gaps(self) -> None:
+        for call in list(self._live):
+            try:
+                call.look_for_gap()
+            except Exception:  # noqa: BLE001 - what fails for one call must not end the looking for all
+                self._log.failure("A gap could not be told to the recogniser; the call goes on.")
+
+    def _end_dead_calls(self) -> None:
+        idle, no_media = self._settings.idle_seconds, self._settings.no_media_seconds
+        for call in list(self._live):
+            silence, hold = (looks * self._look_seconds * _ROUNDING for looks in call.look())
+            if silence >= idle:
+                call.end(f"the socket said nothing for {idle:g} s")
+            elif hold >= no_media:
+                call.end(f"no audio came for {no_media:g} s")

@@ -15,6 +15,7 @@ from voicestt.journal.port import Record
 from voicestt.server.feed import Feed
 from voicestt.server.feed_asked import Asked
 from voicestt.server.listener import Farewell, Listener
+from voicestt.server.origin import forget_origin
 
 LARGEST_MESSAGE: Final = 4_096
 PING_SECONDS: Final = 20.0
@@ -107,5 +108,6 @@ class LiveResource(WebSocketResource):
     def render(self, request: Request) -> Any:
         """Twisted asks for the answer. Autobahn reads the request again and may log it: the token is taken out."""
         request.uri = twiml.LIVE.encode()
+        forget_origin(request)
         request.requestHeaders.removeHeader(b"authorization")
         return super().render(request)  # type: ignore[no-untyped-call]

@@ -126,6 +126,7 @@ class Webhooks:
             "calls_taken": self._calls.taken,
             "calls_refused": self._calls.admission.refused,
             "busy": self._calls.why_busy,
+            "starts_refused": self._calls.starts_refused,
             "figures": self._calls.figures.summary.json,
             **({} if self._feed is None else {"feed": self._feed.counters}),
             **self._more_health(),

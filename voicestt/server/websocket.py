@@ -1,249 +1,20 @@
-"""Twilio's socket: Autobahn's callbacks turned into inputs of a call. It decides nothing."""
+"""Twilio's sockets: which connection becomes one, and with which limits."""
 
-from collections.abc import Callable
 from typing import Any
 
 from autobahn.twisted.resource import WebSocketResource
 from autobahn.twisted.websocket import WebSocketServerFactory
-from autobahn.websocket.types import ConnectionRequest
-from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
-from twisted.internet.protocol import connectionDone
-from twisted.logger import Logger
-from twisted.python.failure import Failure
+from twisted.internet.interfaces import IReactorTime
 from twisted.web.http import Request
-from zope.interface import implementer
 
-from voicestt import twiml
-from voicestt.escaping import escaped
-from voicestt.media_stream import BadMessage, Connected, Dtmf, Mark, Media, Message, Start, Stop, Unknown, parse
 from voicestt.server.bounded_http import BoundedChannel
-from voicestt.server.calls import Calls, LiveCall, Refused
-from voicestt.server.connections import UNKNOWN, Visitor
-from voicestt.server.resting import PausedReads, RestingReads
-from voicestt.server.whole_frames import WholeFrames
-
-SUBPROTOCOL = "audio.twilio.com"
+from voicestt.server.calls import Calls
+from voicestt.server.connections import Visitor
+from voicestt.server.media_socket import MediaStreamProtocol
+from voicestt.server.origin import forget_origin
+from voicestt.server.resting import RestingReads
 
 _LARGEST_MESSAGE = 65_536  # Twilio's are about 350 bytes
-START_SECONDS = 10.0
-_LONGEST_SID = 64
-_KEYS = frozenset("0123456789*#ABCD")
-_NORMAL = 1000
-_REFUSED = 4003
-_PATIENCE_AFTER_STOP = 1.0
-_LONGEST_REASON = 120  # bytes, by RFC 6455 section 5.5
-
-
-class MediaStreamProtocol(WholeFrames):
-    """One call's socket."""
-
-    _log = Logger()
-
-    def __init__(
-        self, clock: IReactorTime, calls: Calls, resting: RestingReads, visitor: Visitor | None = None
-    ) -> None:
-        super().__init__()
-        self._visitor = visitor
-        self._starting: IDelayedCall | None = None
-        self._holding: IDelayedCall | None = None
-        self._room = _Room()
-        self._clock = clock
-        self._calls = calls
-        self._resting = resting
-        self._producer: PausedReads | None = None
-        self._call: LiveCall | None = None
-        self._complained = False
-        self._closing: IDelayedCall | None = None
-
-    def onConnect(self, request: ConnectionRequest) -> str | None:  # noqa: N802
-        """Selects the subprotocol if it was offered: Twilio itself offers none, and gets none."""
-        return SUBPROTOCOL if SUBPROTOCOL in request.protocols else None
-
-    def onOpen(self) -> None:  # noqa: N802
-        """A call, or somebody who says so."""
-        transport = IPushProducer(self.transport, None)
-        self._producer = None if transport is None else PausedReads(transport)
-        self._log.info("📞 WebSocket connected: {path}", path=twiml.MEDIA)
-        self._call = self._calls.new(self._hang_up, self._say)
-        self.unregisterProducer()  # the HTTP channel that this connection was
-        self._room = _Room(self._call.line, self._answer_ping)
-        self.registerProducer(self._room, True)
-        self._starting = self._clock.callLater(START_SECONDS, self._never_started, self._call)
-
-    def dataReceived(self, data: bytes) -> None:  # noqa: N802
-        """From the transport; then it rests until there can be enough for a batch."""
-        super().dataReceived(data)
-        if self._producer is not None and self._call is not None:
-            self._resting.rest(self._producer.because("resting"), self._call.missing)
-
-    def hold(self, seconds: float) -> None:
-        """More frames came at once than any call has; the rest waits, and nothing is read."""
-        if self._producer is not None:
-            self._producer.because("held").pauseProducing()
-        self._holding = self._clock.callLater(seconds, self._hold_no_more)
-
-    def onPing(self, payload: bytes) -> None:  # noqa: N802
-        """A ping is answered, unless answers are not read: then only the last one is, when there is room again.
-
-        Source: RFC 6455 section 5.5.3. The caller's audio is read all the while.
-        """
-        if self._room.is_full:
-            self._room.ping = payload
-        else:
-            self._answer_ping(payload)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
-        """From the transport: it is gone, with a handshake or without."""
-        if self._is_held:
-            self.take_the_rest()
-        for timer in (self._starting, self._holding):
-            if timer is not None and timer.active():
-                timer.cancel()
-        self._leave_visitors()
-        self._room = _Room()
-        super().connectionLost(reason)
-
-    def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803
-        """One message of Twilio's; whatever cannot be understood is counted, and the call goes on."""
-        call = self._call
-        if call is None:
-            return
-        call.activity += 1
-        try:
-            message = parse(payload)
-        except BadMessage as problem:
-            self._ignore(call, "messages not understood", str(problem))
-            return
-        if type(message) is Media and message.media.track == "inbound":
-            call.media(message.media.payload, message.media.timestamp)
-        elif isBinary:
-            self._ignore(call, "binary messages", "Twilio sends text")
-        else:
-            self._take(call, message)
-
-    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:  # noqa: N802, N803
-        """The socket is gone, with a `stop` before it or without."""
-        if self._closing is not None and self._closing.active():
-            self._closing.cancel()
-        call, self._call = self._call, None
-        if call is not None:
-            call.finish("the socket was closed" if wasClean else "the socket was lost")
-
-    def _take(self, call: LiveCall, message: Message) -> None:
-        match message:
-            case Start():
-                self._start(call, message)
-            case Stop():
-                call.finish("stop")
-                self._close_soon()
-            case Dtmf():
-                self._key(call, message.dtmf.digit)
-            case Mark():
-                if not call.line.returned(message.mark.name):
-                    self._ignore(call, "marks never sent", "a mark that was never sent")
-            case Unknown(event=event):
-                self._ignore(call, "messages of an unknown kind", f"event {event!r}")
-            case Media():
-                call.inputs.ignored("media of another track")
-            case Connected():
-                pass
-
-    def _key(self, call: LiveCall, digit: str) -> None:
-        if digit in _KEYS:
-            call.inputs.key_pressed(digit)
-        else:
-            self._ignore(call, "keys no telephone has", "a key that no telephone has")
-
-    def _start(self, call: LiveCall, start: Start) -> None:
-        try:
-            self._calls.begin(call, start)
-        except Refused as refusal:
-            self._log.error(
-                "A call was refused: {refusal}. Twilio will show error 31921 and go on after <Connect>.",
-                refusal=refusal,
-                log_system=escaped(start.start.call_sid, _LONGEST_SID),
-            )
-            call.finish("refused")
-            self._hang_up(str(refusal), _REFUSED)
-            return
-        if self._starting is not None and self._starting.active():
-            self._starting.cancel()
-        self._leave_visitors()
-
-    def _never_started(self, call: LiveCall) -> None:
-        if not call.has_started:
-            self._calls.refusals.count(
-                f"A WebSocket was closed: it did not say `start` within {START_SECONDS:g} s.",
-                UNKNOWN if self._visitor is None else self._visitor.address,
-                "Twilio says it at once, so it was not Twilio; or Twilio is in trouble.",
-            )
-            call.end(f"the socket did not say `start` within {START_SECONDS:g} s")
-
-    def _leave_visitors(self) -> None:
-        """It is a call, or nothing any more: it is not one of the connections that are no calls."""
-        if self._visitor is not None:
-            self._visitor.leave()
-
-    def _hold_no_more(self) -> None:
-        self.go_on()
-        if self._producer is not None and not self._is_held:
-            self._producer.because("held").resumeProducing()
-
-    def _answer_ping(self, payload: bytes) -> None:
-        if self.state == self.STATE_OPEN:
-            self.sendPong(payload)  # type: ignore[no-untyped-call]
-
-    def _close_soon(self) -> None:
-        # Twilio closes after `stop` itself. Were both to close in one turn, Autobahn would drop the connection
-        # with our close frame still unsent.
-        if self._closing is None:
-            self._closing = self._clock.callLater(_PATIENCE_AFTER_STOP, self.sendClose, _NORMAL)
-
-    def _hang_up(self, reason: str, code: int = _NORMAL) -> None:
-        self.sendClose(code, reason[:_LONGEST_REASON])
-
-    def _say(self, message: bytes) -> None:
-        if self.state == self.STATE_OPEN:  # a timer may come while the socket closes
-            self.sendMessage(message)  # type: ignore[no-untyped-call]
-
-    def _ignore(self, call: LiveCall, what: str, why: str) -> None:
-        call.inputs.ignored(what)
-        if not self._complained:
-            self._complained = True
-            self._log.warn(
-                "A message was ignored ({why}); the call goes on. Further ones are counted: see the call's end.",
-                why=why,
-            )
-
-
-@implementer(IPushProducer)
-class _Room:
-    """Whether the transport has room: told to the line, and asked before a ping is answered."""
-
-    def __init__(
-        self, line: IPushProducer | None = None, answer: Callable[[bytes], object] = lambda _payload: None
-    ) -> None:
-        self._line = line
-        self._answer = answer
-        self.is_full = False
-        self.ping: bytes | None = None
-
-    def pauseProducing(self) -> None:  # noqa: N802
-        self.is_full = True
-        if self._line is not None:
-            self._line.pauseProducing()
-
-    def resumeProducing(self) -> None:  # noqa: N802
-        self.is_full = False
-        ping, self.ping = self.ping, None
-        if ping is not None:
-            self._answer(ping)
-        if self._line is not None:
-            self._line.resumeProducing()
-
-    def stopProducing(self) -> None:  # noqa: N802
-        if self._line is not None:
-            self._line.stopProducing()
 
 
 class MediaStreamFactory(WebSocketServerFactory):
@@ -260,9 +31,8 @@ class MediaStreamFactory(WebSocketServerFactory):
             maxMessagePayloadSize=_LARGEST_MESSAGE,
             openHandshakeTimeout=10,
             closeHandshakeTimeout=2,
-            autoPingInterval=20,
-            # Without a time-out on the pong: fifty frames a second are proof of life enough, and a socket that
-            # says nothing is ended by the calls' own watchdog.
+            autoPingInterval=calls.ping_seconds,
+            # Without a time-out on the pong: frames and pongs are both signs of life to the calls' own watchdog.
             autoPingTimeout=0,
             # The JSON parser checks the text's encoding, and what it refuses costs a message, not the call.
             utf8validateIncoming=False,
@@ -287,6 +57,7 @@ class MediaResource(WebSocketResource):
 
     def render(self, request: Request) -> Any:
         """Twisted asks for the answer."""
+        forget_origin(request)
         channel = request.channel
         self._sockets.visitor = channel.hand_over() if isinstance(channel, BoundedChannel) else None
         return super().render(request)  # type: ignore[no-untyped-call]

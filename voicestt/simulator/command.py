@@ -16,13 +16,15 @@ from voicestt.simulator.caller import place_call
 from voicestt.simulator.clip import BadClip, clip_files, read_clip
 from voicestt.simulator.running import run_with_reactor
 from voicestt.simulator.schedule import Insert, Pause, Schedule, parse_dtmf, parse_pause
+from voicestt.variables import several
 
 
 def target_from(environment: Mapping[str, str], to: str | None) -> Target:
     """The server to call: `to`, or the port that the server itself would take from the environment."""
     port = environment.get("PORT") or "5000"
     host = environment.get("PUBLIC_HOST", "").strip().removeprefix("https://").rstrip("/")
-    return Target(to or f"http://127.0.0.1:{port}", host or None, environment.get("TWILIO_AUTH_TOKEN") or None)
+    token = next(iter(several(environment.get("TWILIO_AUTH_TOKEN", ""))), None)
+    return Target(to or f"http://127.0.0.1:{port}", host or None, token)
 
 
 def report_lines(report: CallReport) -> list[str]:
