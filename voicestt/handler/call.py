@@ -99,7 +99,7 @@ class Call:
             BadSound: (a ValueError) if it is not what it is said to be.
             voicestt.line.TooMuchAudio: (a ValueError) if more than ten minutes would wait.
         """
-        self._speaking.say(_telephone_audio(bytes(memoryview(audio)), rate, kind))
+        self._speaking.say(telephone_audio(audio, rate, kind))
 
     def say_text(self, text: str) -> Outcome[Said]:
         """Speaks `text` after everything that was said before. The outcome need not be waited for: "said" when its
@@ -138,7 +138,13 @@ class Call:
         return self._leaving.transfer(number)
 
 
-def _telephone_audio(audio: bytes, rate: int | None, kind: Kind | None) -> bytes:
+def telephone_audio(audio: bytes, rate: int | None = None, kind: Kind | None = None) -> bytes:
+    """Mu-law of what `Call.say` takes.
+
+    Raises:
+        BadSound: if it is not what it is said to be.
+    """
+    audio = bytes(memoryview(audio))
     is_wav = audio[:4] == b"RIFF" and audio[8:12] == b"WAVE"
     found: Kind = "file" if is_wav else "mulaw" if rate is None else "pcm16"
     try:

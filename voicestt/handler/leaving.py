@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 from twisted.logger import Logger
 
 from voicestt.events import CallStarted
 from voicestt.handler.outcome import Outcome
 from voicestt.handler.threads import Threads
-from voicestt.handler.twilio_rest import TwilioCalls, TwilioRefused, dial
+from voicestt.handler.twilio_rest import TwilioRefused, dial
 from voicestt.line import Line
 
 HungUp = Literal["hung up", "stream closed"]
@@ -19,6 +19,30 @@ HUNG_UP: Final = "the application hung up"
 """The reason that the stream is closed with, where Twilio does not end the call itself."""
 
 _NO_TOKEN = "TWILIO_AUTH_TOKEN is not set, without which Twilio cannot be asked"  # noqa: S105 - words
+
+
+class CallControl(Protocol):
+    """Ends and hands on calls at Twilio, as `twilio_rest.TwilioCalls` does. Blocking; any thread may ask."""
+
+    def prepare(self) -> None:
+        """Does what takes long before a caller waits for it."""
+        ...
+
+    def hang_up(self, account_sid: str, call_sid: str) -> None:
+        """Ends the call; also if it has ended before.
+
+        Raises:
+            TwilioRefused: if that failed.
+        """
+        ...
+
+    def transfer(self, account_sid: str, call_sid: str, twiml: str) -> None:
+        """The call goes on with `twiml`.
+
+        Raises:
+            TwilioRefused: if that failed.
+        """
+        ...
 
 
 class Leaving:
@@ -30,7 +54,7 @@ class Leaving:
         self,
         call: CallStarted,
         line: Line,
-        twilio: TwilioCalls | None,
+        twilio: CallControl | None,
         threads: Threads,
         cross: Callable[[Callable[[], object]], object],
     ) -> None:
@@ -62,7 +86,7 @@ class Leaving:
         asked.add_done_callback(lambda future: self._transferred(outcome, future))
         return outcome
 
-    def _ask(self, what: Callable[[TwilioCalls], Callable[[], None]]) -> "Future[None]":
+    def _ask(self, what: Callable[[CallControl], Callable[[], None]]) -> "Future[None]":
         if self._twilio is not None:
             return self._threads.run(what(self._twilio))
         refused: Future[None] = Future()

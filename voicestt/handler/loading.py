@@ -35,10 +35,15 @@ def load_handler(path: str) -> type:
     found = _find(_import(module_name), name, module_name)
     if not isinstance(found, type):
         raise BadHandler(f"{path} is no class but {type(found).__name__}: one instance is made for each call")
-    problems = list(_problems(found))
-    if problems:
-        raise BadHandler(f"{path} cannot be used: " + "; ".join(problems))
+    check_handler(found, path)
     return found
+
+
+def check_handler(handler: type, name: str) -> None:
+    """Raises BadHandler, with `name`, if the class could never be made or told anything."""
+    problems = list(_problems(handler))
+    if problems:
+        raise BadHandler(f"{name} cannot be used: " + "; ".join(problems))
 
 
 def misspelt(handler: type) -> list[str]:

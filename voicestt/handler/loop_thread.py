@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from functools import cached_property, partial
 from threading import Thread
 from types import FrameType
@@ -26,8 +26,11 @@ class LoopThread:
 
     _log = Logger()
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(
+        self, reactor: Any, make: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    ) -> None:
         self._reactor = reactor
+        self._make = make
         self._to_loop = Handover(lambda action: reactor.callLater(0, partial(self._soon, action)))
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_stopping = False
@@ -37,7 +40,7 @@ class LoopThread:
     @cached_property
     def _loop(self) -> asyncio.AbstractEventLoop:
         """Made when it is needed: what is never started has nothing to close."""
-        return asyncio.new_event_loop()
+        return self._make()
 
     def start(self) -> None:
         """Starts the thread."""

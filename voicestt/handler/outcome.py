@@ -1,12 +1,28 @@
 """What will be known later, for both kinds of handlers: awaited on the loop, waited for in a thread."""
 
 import asyncio
-from collections.abc import Generator
+import threading
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar
 
 Value = TypeVar("Value")
+
+Wait = Callable[["Future[Any]", float | None], object]
+"""Returns when the future is known, or after so many seconds."""
+
+_of_thread = threading.local()
+
+
+@contextmanager
+def waiting_by(wait: Wait) -> Iterator[None]:
+    """In this thread `Outcome.result` waits by `wait`: in a test, whose time is not the machine's."""
+    _of_thread.wait = wait
+    try:
+        yield
+    finally:
+        del _of_thread.wait
 
 
 class Outcome(Generic[Value]):
@@ -42,7 +58,11 @@ class Outcome(Generic[Value]):
         """
         if not self.is_known and _is_on_a_loop():
             raise RuntimeError("`await` it: in an `async def`, .result() would stop the handlers of all calls")
-        return self._future.result(timeout)
+        wait: Wait | None = getattr(_of_thread, "wait", None)
+        if wait is None:
+            return self._future.result(timeout)
+        wait(self._future, timeout)
+        return self._future.result(0)
 
     def tell(self, value: Value) -> None:
         """It is known."""

@@ -17,14 +17,13 @@ from voicestt.events import CallStarted
 from voicestt.handler.call import Call, Snapshot
 from voicestt.handler.counts import Counts
 from voicestt.handler.handled_call import HandledCall
-from voicestt.handler.leaving import Leaving
+from voicestt.handler.leaving import CallControl, Leaving
 from voicestt.handler.loading import misspelt
 from voicestt.handler.loop_thread import CANCELLED_SECONDS, LoopThread
 from voicestt.handler.protocol import METHODS, methods_of
 from voicestt.handler.speaking import Speak, Speaking
 from voicestt.handler.stalls import StallWatch
 from voicestt.handler.threads import Threads
-from voicestt.handler.twilio_rest import TwilioCalls
 from voicestt.handler.waiting import WaitingEvents
 from voicestt.handler.worker import Worker
 from voicestt.line import Line
@@ -41,6 +40,15 @@ class Patience:
 
     stuck: float = 60.0
     stop: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What handlers run on and are given; in a test, `voicestt.handler.testing`, some of it is made otherwise."""
+
+    loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    threads: Callable[[int, str], Threads] = Threads
+    call: Callable[[CallStarted, Speaking, Leaving, Snapshot], Call] = Call
 
 
 @dataclass(slots=True, eq=False)
@@ -75,8 +83,9 @@ class Handlers:
         overflow: str,
         threads: int,
         speak: Callable[[str], bytes] | None = None,
-        twilio: TwilioCalls | None = None,
+        twilio: CallControl | None = None,
         patience: Patience = Patience(),
+        parts: Parts = Parts(),
     ) -> None:
         self._reactor = reactor
         self._factory = factory
@@ -85,12 +94,13 @@ class Handlers:
         self._overflow = overflow
         self._twilio = twilio
         self._patience = patience
-        self._plain = Threads(threads, "handler")
-        self._speakers = Threads(SPEAKERS, "speech")
-        self._askers = Threads(ASKERS, "twilio")
+        self._make_call = parts.call
+        self._plain = parts.threads(threads, "handler")
+        self._speakers = parts.threads(SPEAKERS, "speech")
+        self._askers = parts.threads(ASKERS, "twilio")
         self._speak = None if speak is None else _in_pool(speak, self._speakers)
         self._counts = Counts()
-        self._loop = LoopThread(reactor)
+        self._loop = LoopThread(reactor, parts.loop)
         self._stalls = StallWatch(reactor, self._loop, _file_of(factory), self._counts)
         self._timer = Timer(reactor)
         self._live: set[_Live] = set()
@@ -141,7 +151,7 @@ class Handlers:
         events, seen = WaitingEvents(self._queue), Snapshot()
         speaking = Speaking(line, event.call_sid, seconds, cross, self._speak)
         leaving = Leaving(event, line, self._twilio, self._askers, cross)
-        call = Call(event, speaking, leaving, seen)
+        call = self._make_call(event, speaking, leaving, seen)
         worker = Worker(self._factory, self._methods, events, call, self._plain, seconds, self._counts)
         handled = HandledCall(
             event.call_sid,

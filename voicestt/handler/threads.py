@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from threading import Condition, Thread
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 Value = TypeVar("Value")
 
@@ -24,6 +24,18 @@ class _Job:
             self.future.set_result(value)
 
 
+class Work(Protocol):
+    """Counts the functions of a pool that wait or run; a test knows by it when there is nothing to wait for."""
+
+    def begin(self) -> None:
+        """One more is to be done."""
+        ...
+
+    def end(self) -> None:
+        """One is done and whoever waited for it was told, or it will never be, or it was given up."""
+        ...
+
+
 class Threads:
     """At most `most` functions at once, in the order they came, in threads that are made when they are needed.
 
@@ -31,9 +43,10 @@ class Threads:
     the server from stopping. These threads are daemons, and one that is given up is replaced.
     """
 
-    def __init__(self, most: int, name: str) -> None:
+    def __init__(self, most: int, name: str, work: Work | None = None) -> None:
         self._most = most
         self._name = name
+        self._counted = work
         self._changed = Condition()
         self._jobs: deque[_Job] = deque()
         self._given_up: set[Future[Any]] = set()
@@ -53,6 +66,7 @@ class Threads:
             if self._stopped:
                 job.future.cancel()
                 return job.future
+            self._count(1)
             self._jobs.append(job)
             self._engage()
         return job.future
@@ -64,6 +78,7 @@ class Threads:
                 return
             self._given_up.add(future)
             self._alive -= 1
+            self._count(-1)
             self._engage()
 
     def stop(self) -> None:
@@ -75,6 +90,11 @@ class Threads:
             self._changed.notify_all()
         for job in waiting:
             job.future.cancel()
+            self._count(-1)
+
+    def _count(self, change: int) -> None:
+        if self._counted is not None:
+            (self._counted.begin if change > 0 else self._counted.end)()
 
     def _engage(self) -> None:
         if len(self._jobs) > self._idle and self._alive < self._most:
@@ -90,6 +110,7 @@ class Threads:
                 job.do()
                 if self._is_given_up(job.future):
                     return
+            self._count(-1)
             del job  # or an idle thread would keep the last call alive
 
     def _next(self) -> _Job | None:

@@ -1,0 +1,171 @@
+"""The caller's ear: a call's line, whose audio is played in a test's time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from voicestt import mulaw
+from voicestt.clock import Clock, DelayedCall
+from voicestt.ledger import Account
+from voicestt.playout import Playout
+
+ROUND_TRIP_SECONDS: Final = 0.1
+"""So long after it was played a mark comes back."""
+
+
+class SpokenText(bytes):
+    """A text's audio, mu-law; `text` is what it says."""
+
+    text: str
+
+    def __new__(cls, audio: bytes, text: str) -> "SpokenText":
+        """The audio of `text`."""
+        made = super().__new__(cls, audio)
+        made.text = text
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came out at the caller's ear: `seconds` of a text, or of audio, whose `text` is empty.
+
+    `is_whole` if it was heard to its end; it is not while it is being played, or where it was cleared.
+    """
+
+    text: str
+    seconds: float
+    is_whole: bool
+
+
+@dataclass(slots=True, eq=False)
+class _Playing:
+    text: str
+    begins: float
+    ends: float
+    is_cut: bool = False
+
+    def clear(self, now: float) -> None:
+        if self.ends > now:
+            self.is_cut, self.ends = True, max(self.begins, now)
+
+    def heard(self, now: float) -> Heard:
+        seconds = min(self.ends, now) - self.begins
+        return Heard(self.text, round(seconds, 3), not self.is_cut and self.ends <= now)
+
+
+class _TwiliosBuffer:
+    """A playout's outlet as Twilio is one: it plays what it gets, and returns marks when they were reached."""
+
+    def __init__(self, clock: Clock, returned: Callable[[str], object]) -> None:
+        self._clock = clock
+        self._returned = returned
+        self._silent_from = 0.0
+        self._marks: dict[str, DelayedCall] = {}
+
+    @property
+    def has_marks(self) -> bool:
+        """Whether any is to be returned."""
+        return bool(self._marks)
+
+    def media(self, audio: bytes) -> None:
+        self._silent_from = max(self._silent_from, self._clock.seconds()) + mulaw.seconds(len(audio))
+
+    def mark(self, name: str) -> None:
+        played = max(0.0, self._silent_from - self._clock.seconds())
+        self._marks[name] = self._clock.callLater(played + ROUND_TRIP_SECONDS, lambda: self._return(name))
+
+    def clear(self) -> None:
+        self._silent_from = self._clock.seconds()
+        for name, waiting in list(self._marks.items()):
+            waiting.cancel()
+            self.mark(name)
+
+    def _return(self, name: str) -> None:
+        del self._marks[name]
+        self._returned(name)
+
+
+class EarLine:
+    """A `voicestt.line.Line`, over the playout that the server has.
+
+    `reached` is told of each mark, by its name and whether it was cleared; `end_call` of the reason that the
+    stream is to be closed for.
+    """
+
+    def __init__(
+        self, clock: Clock, reached: Callable[[str, bool], object], end_call: Callable[[str], object]
+    ) -> None:
+        self._clock = clock
+        self._reached = reached
+        self._end_call = end_call
+        self._playing: list[_Playing] = []
+        self._buffer = _TwiliosBuffer(clock, self._returned)
+        self._playout: Playout | None = Playout(clock, self._buffer)
+        self.account = Account()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything can still be said."""
+        return self._playout is not None
+
+    @property
+    def waiting(self) -> float:
+        """Seconds of audio that have not been played yet."""
+        return 0.0 if self._playout is None else self._playout.waiting
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing is being played, and no mark is under way."""
+        return self._playout is None or (not self._playout.waiting and not self._buffer.has_marks)
+
+    @property
+    def heard(self) -> list[Heard]:
+        """What has come out so far, in order."""
+        now = self._clock.seconds()
+        return [one.heard(now) for one in self._playing if one.begins < min(now, one.ends)]
+
+    def say(self, audio: bytes) -> None:
+        """Plays `audio` after what waits already."""
+        if self._playout is None:
+            return
+        begins = self._clock.seconds() + self._playout.waiting
+        self._playout.say(audio)
+        text = audio.text if isinstance(audio, SpokenText) else ""
+        self._playing.append(_Playing(text, begins, begins + mulaw.seconds(len(audio))))
+
+    def clear(self) -> None:
+        """Silence, at once."""
+        self._cut()
+        if self._playout is not None:
+            self._playout.clear()
+
+    def mark(self, name: str, reached: Callable[[bool], None]) -> None:
+        """`reached` is called once: False when all that was said before was played, True when it was cleared."""
+
+        def tell(cleared: bool) -> None:
+            self._reached(name, cleared)
+            reached(cleared)
+
+        if self._playout is None:
+            tell(True)
+        else:
+            self._playout.mark(tell)
+
+    def end(self, reason: str) -> None:
+        """Closes the stream."""
+        self._end_call(reason)
+
+    def close(self) -> None:
+        """The call is over: nothing more is played, and pending marks are reached as cleared."""
+        self._cut()
+        playout, self._playout = self._playout, None
+        if playout is not None:
+            playout.end()
+
+    def _cut(self) -> None:
+        for one in self._playing:
+            one.clear(self._clock.seconds())
+
+    def _returned(self, name: str) -> None:
+        if self._playout is not None:
+            self._playout.returned(name)
