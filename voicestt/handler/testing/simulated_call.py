@@ -41,6 +41,7 @@ class SimulatedCall:
         script: ScriptedEvents,
         started: events.CallStarted,
         begin: Callable[[events.CallStarted, Line], HandledCall],
+        greeting: bytes = b"",
     ) -> None:
         self._stage = stage
         self._script = script
@@ -48,6 +49,7 @@ class SimulatedCall:
         self._reason: str | None = None
         self._began = stage.reactor.seconds()
         self._line = EarLine(stage.reactor.clock, self._mark_reached, self._close_stream)
+        self._line.say(greeting)
         self._handled: HandledCall | None = None
         self._begin = begin
         self._started = started

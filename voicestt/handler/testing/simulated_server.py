@@ -44,7 +44,8 @@ class SimulatedServer:
     does. It is a context manager: at its end calls that live are ended, and whatever is wrong fails the test.
 
     `speak` gives a text's audio as mu-law, or raises SpeechError; None is TTS_ENGINE=off. `queue`, `overflow` and
-    `threads` are HANDLER_QUEUE, HANDLER_OVERFLOW and HANDLER_THREADS. `patience` are real seconds: a handler that
+    `threads` are HANDLER_QUEUE, HANDLER_OVERFLOW and HANDLER_THREADS. `greeting` is mu-law that each caller hears
+    at once. `patience` are real seconds: a handler that
     computes or blocks for longer at one event hangs.
 
     Raises:
@@ -59,11 +60,13 @@ class SimulatedServer:
         queue: int = 1_000,
         overflow: str = "drop",
         threads: int = 64,
+        greeting: bytes = b"",
         patience: float = 10.0,
     ) -> None:
         check_handler(handler, handler.__qualname__)
         self._stage = Stage(patience)
         self._calls: dict[str, SimulatedCall] = {}
+        self._greeting = greeting
         self._is_closed = False
         self._handlers = Handlers(
             self._stage.reactor,
@@ -96,7 +99,8 @@ class SimulatedServer:
         if script.call_sid in self._calls:
             raise ValueError(f"there was a call {script.call_sid} before")
         started = script.started(caller, called, parameters)
-        call = self._calls[script.call_sid] = SimulatedCall(self._stage, script, started, self._handlers.begin)
+        call = SimulatedCall(self._stage, script, started, self._handlers.begin, self._greeting)
+        self._calls[script.call_sid] = call
         call.begin()
         return call
 

@@ -1,3 +1,0 @@
-from tests.handler.conftest import diary, rig_of, twilio_api
-
-__all__ = ["diary", "rig_of", "twilio_api"]
