@@ -45,8 +45,7 @@ class SimulatedServer:
 
     `speak` gives a text's audio as mu-law, or raises SpeechError; None is TTS_ENGINE=off. `queue`, `overflow` and
     `threads` are HANDLER_QUEUE, HANDLER_OVERFLOW and HANDLER_THREADS. `greeting` is mu-law that each caller hears
-    at once. `patience` are real seconds: a handler that
-    computes or blocks for longer at one event hangs.
+    at once. `patience` are real seconds: a handler that computes or blocks for longer at one event hangs.
 
     Raises:
         voicestt.handler.loading.BadHandler: (a ValueError) for a class that the server refuses.
