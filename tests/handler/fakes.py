@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -11,52 +11,33 @@ from tests.recognisers.on_reactor import reactor, soon
 from voicestt import events
 from voicestt.handler.handled_call import HandledCall
 from voicestt.handler.service import Handlers, Patience
+from voicestt.handler.testing.scripted_events import ScriptedEvents
 from voicestt.handler.twilio_rest import TwilioCalls
 from voicestt.ledger import Account
-
-Made = TypeVar("Made", bound=events.Event)
 
 CALLER, CALLED = "+972501234567", "+972771234567"
 
 
-class Events:
-    """One call's, numbered."""
+class Events(ScriptedEvents):
+    """One call's, numbered, with the numbers of its caller."""
 
-    def __init__(self, call_sid: str = "CA1") -> None:
-        self.call_sid = call_sid
-        self.sequence = 0
-
-    def started(self) -> events.CallStarted:
-        return self._made(
-            events.CallStarted, account_sid="AC1", caller=CALLER, called=CALLED, parameters={"shop": "7"}
-        )
+    def started(self, *_arguments: Any, **_options: Any) -> events.CallStarted:
+        return super().started(CALLER, CALLED, {"shop": "7"})
 
     def partial(self, text: str = "he", utterance: int = 1) -> events.Partial:
-        return self._made(events.Partial, text=text, utterance=utterance)
+        return self.make(events.Partial, text=text, utterance=utterance)
 
     def final(self, text: str = "hello", utterance: int = 1) -> events.Final:
-        return self._made(events.Final, text=text, utterance=utterance)
+        return self.make(events.Final, text=text, utterance=utterance)
 
     def turn(self, utterance: int = 1) -> events.UtteranceEnd:
-        return self._made(events.UtteranceEnd, utterance=utterance, end=1.0, silence=0.7)
+        return self.make(events.UtteranceEnd, utterance=utterance, end=1.0, silence=0.7)
 
     def key(self, digit: str = "1") -> events.Dtmf:
-        return self._made(events.Dtmf, digit=digit)
+        return self.make(events.Dtmf, digit=digit)
 
     def ended(self) -> events.CallEnded:
-        return self._made(events.CallEnded, reason="the caller hung up")
-
-    def _made(self, kind: type[Made], **values: Any) -> Made:
-        self.sequence += 1
-        return kind(
-            id=events.event_id("s1", self.sequence),
-            session="s1",
-            sequence=self.sequence,
-            timestamp="2026-11-23T00:00:00.000000Z",
-            call_sid=self.call_sid,
-            stream_sid="MZ1",
-            **values,
-        )
+        return self.make(events.CallEnded, reason="the caller hung up")
 
 
 class Diary:

@@ -16,6 +16,7 @@ from tests.recognisers.on_reactor import on_reactor, soon
 from voicestt import events
 from voicestt.handler import Call, TwilioRefused
 from voicestt.handler.service import Patience
+from voicestt.handler.testing import SimulatedServer, simulated_call
 from voicestt.handler.twilio_rest import TwilioCalls
 from voicestt.line import TooMuchAudio
 
@@ -51,48 +52,34 @@ def writer(diary: Diary, *, is_async: bool) -> type:
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-@on_reactor
-async def test_a_call_is_told_from_its_start_to_its_end_in_order(
-    rig_of: RigOf, diary: Diary, is_async: bool
-) -> None:
-    rig, made = rig_of(writer(diary, is_async=is_async)), Events()
-    handled, _ = rig.begin(made)
-    for digit in "123":
-        handled.tell(made.key(digit))
-    handled.tell(made.final("hello"))
-    handled.tell(made.turn())  # there is no method for it
-    handled.tell(made.ended())
-    handled.tell(made.key("too late"))
-    await rig.over()
-    assert told(diary) == ["started", "dtmf 1", "dtmf 2", "dtmf 3", "final hello", "ended the caller hung up"]
+def test_a_call_is_told_from_its_start_to_its_end_in_order(diary: Diary, is_async: bool) -> None:
+    with simulated_call(writer(diary, is_async=is_async)) as call:
+        call.dtmf("123")
+        call.final("hello")
+        call.utterance_end()  # there is no method for it
+        call.end("the caller hung up")
+    told_in_order = ["started", "dtmf 1", "dtmf 2", "dtmf 3", "final hello", "ended the caller hung up"]
+    assert told(diary, call.call_sid) == told_in_order
 
 
-@on_reactor
-async def test_each_call_has_an_instance_of_its_own(rig_of: RigOf, diary: Diary) -> None:
+def test_each_call_has_an_instance_of_its_own() -> None:
     class Counting:
         def __init__(self) -> None:
             self.digits = ""
 
         def on_dtmf(self, call: Call, event: events.Dtmf) -> None:
             self.digits += event.digit
-            diary.write((call.call_sid, self.digits))
+            call.say_text(self.digits)
 
-    rig = rig_of(Counting)
-    made = [Events(f"CA{number}") for number in range(10)]
-    calls = [(events_of, rig.begin(events_of)[0]) for events_of in made]
-    for digit in "123":
-        for events_of, handled in calls:
-            handled.tell(events_of.key(digit))
-    for events_of, handled in calls:
-        handled.tell(events_of.ended())
-    await rig.over()
-    assert all(told(diary, events_of.call_sid) == ["1", "12", "123"] for events_of in made)
+    with SimulatedServer(Counting) as server:
+        calls = [server.call() for _ in range(10)]
+        for digit in "123":
+            for call in calls:
+                call.dtmf(digit)
+        assert all(call.said == ["1", "12", "123"] for call in calls)
 
 
-@on_reactor
-async def test_coroutines_share_one_thread_and_functions_do_not_run_in_it_nor_in_the_reactors(
-    rig_of: RigOf, diary: Diary
-) -> None:
+def test_coroutines_share_one_thread_and_functions_do_not_run_in_it_nor_in_the_reactors(diary: Diary) -> None:
     class Both:
         def __init__(self) -> None:
             diary.write(("made", threading.current_thread().name))
@@ -103,11 +90,9 @@ async def test_coroutines_share_one_thread_and_functions_do_not_run_in_it_nor_in
         def on_dtmf(self, call: Call, event: events.Dtmf) -> None:
             diary.write(("plain", threading.current_thread().name))
 
-    rig, made = rig_of(Both), Events()
-    handled, _ = rig.begin(made)
-    for event in (made.final(), made.key(), made.ended()):
-        handled.tell(event)
-    await rig.over()
+    with simulated_call(Both) as call:
+        call.final("hello")
+        call.dtmf("1")
     names = dict(diary.entries)
     assert names["async"] == "handlers"
     assert names["made"].startswith("handler-")
@@ -217,8 +202,7 @@ async def test_a_handler_that_cannot_be_made_costs_its_call_nothing(rig_of: RigO
     assert len(logged.flush(OSError)) == 1
 
 
-@on_reactor
-async def test_a_coroutine_that_a_plain_function_returns_is_awaited(rig_of: RigOf, diary: Diary) -> None:
+def test_a_coroutine_that_a_plain_function_returns_is_awaited(diary: Diary) -> None:
     class Wrapped:
         def on_dtmf(self, call: Call, event: events.Dtmf) -> Any:
             return self._later(event.digit)
@@ -226,11 +210,8 @@ async def test_a_coroutine_that_a_plain_function_returns_is_awaited(rig_of: RigO
         async def _later(self, digit: str) -> None:
             diary.write((digit, threading.current_thread().name))
 
-    rig, made = rig_of(Wrapped), Events()
-    handled, _ = rig.begin(made)
-    handled.tell(made.key("7"))
-    handled.tell(made.ended())
-    await rig.over()
+    with simulated_call(Wrapped) as call:
+        call.dtmf("7")
     assert diary.entries == [("7", "handlers")]
 
 
@@ -616,14 +597,10 @@ async def test_handlers_that_were_never_started_can_be_stopped(diary: Diary) -> 
     await soon(Deferred.fromCoroutine(handlers.stop()))
 
 
-@on_reactor
-async def test_a_class_without_a_file_is_taken(rig_of: RigOf, diary: Diary) -> None:
+def test_a_class_without_a_file_is_taken(diary: Diary) -> None:
     methods = {"on_call_started": lambda _self, call: diary.write(call.call_sid)}
-    rig, made = rig_of(type("Hello", (), {"__module__": "builtins", **methods})), Events()
-    handled, _ = rig.begin(made)
-    handled.tell(made.ended())
-    await rig.over()
-    assert diary.entries == ["CA1"]
+    with simulated_call(type("Hello", (), {"__module__": "builtins", **methods})) as call:
+        assert diary.entries == [call.call_sid]
 
 
 @on_reactor
@@ -672,22 +649,21 @@ async def test_a_handler_says_marks_and_clears_in_order_and_only_in_the_reactors
     await rig.over()
 
 
-@on_reactor
-async def test_texts_are_made_in_threads_of_their_own(rig_of: RigOf, diary: Diary) -> None:
+def test_texts_are_made_in_threads_of_their_own() -> None:
+    names: list[str] = []
+
     class Talking:
         async def on_call_started(self, call: Call) -> None:
             await call.say_text("hello")
 
     def speak(text: str) -> bytes:
-        diary.write(threading.current_thread().name)
+        names.append(threading.current_thread().name)
         return text.encode()
 
-    rig, made = rig_of(Talking, speak=speak), Events()
-    handled, line = rig.begin(made)
-    await diary.until(lambda: ("say", b"hello") in line.asked)
-    assert diary.entries[0].startswith("speech-")
-    handled.tell(made.ended())
-    await rig.over()
+    with simulated_call(Talking, speak=speak) as call:
+        call.listen()
+        assert [heard.text for heard in call.heard] == ["hello"]
+    assert [name.split("-")[0] for name in names] == ["speech"]
 
 
 @on_reactor
@@ -813,23 +789,19 @@ async def test_without_an_auth_token_it_is_said_what_is_missing(
     await rig.over()
 
 
-@on_reactor
-async def test_too_much_audio_is_raised_in_the_handler(rig_of: RigOf, diary: Diary) -> None:
+def test_too_much_audio_is_raised_in_the_handler() -> None:
     class Talking:
         async def on_final(self, call: Call, event: events.Final) -> None:
             call.say(bytes(8_000 * 599))
             try:
                 call.say(bytes(16_000))
             except TooMuchAudio as problem:
-                diary.write(str(problem))
+                call.mark(str(problem))
 
-    rig, made = rig_of(Talking), Events()
-    handled, line = rig.begin(made)
-    handled.tell(made.final())
-    await diary.until(lambda: bool(diary.entries) and bool(line.asked))
-    assert "600 s" in diary.entries[0]
-    handled.tell(made.ended())
-    await rig.over()
+    with simulated_call(Talking) as call:
+        call.final("hello")
+        assert call.actions[0] == ("say", 599.0)
+        assert "600 s" in str(call.actions[1])
 
 
 # -- many
