@@ -3,7 +3,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import Logged
@@ -60,7 +60,7 @@ def moody(replies: list[str], kept: list[events.Event], *, is_async: bool) -> ty
         if hasattr(answer, "result"):
             answer.result(20)
 
-    names = ["on_partial", "on_final", "on_utterance_end", "on_dtmf", "on_degraded", "on_mark", "on_call_ended"]
+    names = ["on_partial", "on_final", "on_utterance_end", "on_dtmf", "on_degraded", "on_call_ended"]
     return type("Moody", (), dict.fromkeys(names, coroutine if is_async else plain))
 
 
@@ -70,6 +70,8 @@ def moody(replies: list[str], kept: list[events.Event], *, is_async: bool) -> ty
     st.lists(st.sampled_from(sorted(REPLIES)), min_size=1, max_size=6),
     st.booleans(),
 )
+@example(moves=["degraded"] * 3, replies=["raise", "wait"], is_async=True)
+@example(moves=["final"] * 15, replies=["wait"], is_async=True)
 def test_no_call_hangs_and_no_final_is_missed_whatever_happens_and_whatever_the_handler_does(
     logged: Logged, moves: list[str], replies: list[str], is_async: bool
 ) -> None:

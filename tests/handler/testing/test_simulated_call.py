@@ -440,6 +440,40 @@ def test_a_constructor_that_raises_a_failing_end_and_a_failing_task_are_failures
     assert len(logged.flush(OSError)) == 3
 
 
+def test_what_fails_at_the_end_keeps_no_call_from_the_rest_of_its_events(logged: Logged) -> None:
+    class Slow(listener()):  # type: ignore[misc]
+        async def on_dtmf(self, call: Call, event: events.Dtmf) -> None:
+            await asyncio.sleep(5)
+            self.told.append(("key", event.digit))
+            if event.digit == "1":
+                raise OSError("no database")
+
+    server = SimulatedServer(Slow)
+    for keys in ("123", "1"):
+        server.call().dtmf(keys)
+    with pytest.raises(HandlerFailed, match="no database"):
+        server.close()
+    assert sorted(value for kind, value in Slow.told if kind == "key") == ["1", "1", "2", "3"]
+    assert [kind for kind, _ in Slow.told].count("call_ended") == 2
+    assert len(logged.flush(OSError)) == 2
+
+
+def test_a_caller_does_not_listen_for_ever() -> None:
+    class Music:
+        async def on_call_started(self, call: Call) -> None:
+            self.play(call)
+
+        async def on_mark(self, call: Call, event: events.Mark) -> None:
+            self.play(call)
+
+        def play(self, call: Call) -> None:
+            call.say(SECOND * 60)
+            call.mark("again")
+
+    with simulated_call(Music) as call, pytest.raises(AssertionError, match="after ten minutes"):
+        call.listen()
+
+
 def test_the_tests_own_failure_is_not_hidden_by_the_handlers(logged: Logged) -> None:
     class FailingAtTheEnd:
         async def on_call_ended(self, call: Call, event: events.CallEnded) -> None:

@@ -153,8 +153,10 @@ class SimulatedCall:
         self._stage.advance(seconds)
 
     def listen(self) -> None:
-        """The caller listens until there is nothing more to hear, and all marks before that are reached."""
+        """The caller listens, ten minutes at most, until nothing is to be heard and all marks are reached."""
         self._stage.advance(MOST_WAITING_SECONDS + 1, to=lambda: self._line.is_silent)
+        if not self._line.is_silent:
+            raise AssertionError("after ten minutes there is still something to hear, or a mark: use advance()")
 
     def until(self, condition: Callable[[], bool], seconds: float = 10.0) -> None:
         """Waits in real time, for what comes from outside: a connection of the handler's, its own thread."""

@@ -91,20 +91,20 @@ class Stage:
             HandlerFailed: if a handler raised something.
             HandlerHangs: if it takes too long.
         """
-        if self._has_stopped:
-            raise CallIsOver("the simulated server has stopped: nothing can happen any more")
-        deadline = time.monotonic() + self._patience
-        while self._turn(deadline):
-            pass
+        self._rest()
         self.raise_failure()
 
-    def advance(self, seconds: float, *, to: Callable[[], bool] = lambda: False) -> None:
-        """Lets time go on, from one thing that is due to the next, until `to` is so."""
+    def advance(self, seconds: float, *, to: Callable[[], bool] = lambda: False, raises: bool = True) -> None:
+        """Lets time go on, from one thing that is due to the next, until `to` is so.
+
+        Unless it `raises`, what handlers raise is kept for `raise_failure`.
+        """
+        settle = self.settle if raises else self._rest
         end = self.reactor.seconds() + seconds
-        self.settle()
+        settle()
         while not to() and (now := self.reactor.seconds()) < end:
             self._go_on(min(self._next_due(), end) - now)
-            self.settle()
+            settle()
 
     def until(self, condition: Callable[[], bool], seconds: float) -> None:
         """Waits in real time, for what the handler waits for from outside."""
@@ -140,6 +140,13 @@ class Stage:
         """Raises what a handler raised first, and forgets it."""
         if self._failures:
             raise self._failures.popleft()
+
+    def _rest(self) -> None:
+        if self._has_stopped:
+            raise CallIsOver("the simulated server has stopped: nothing can happen any more")
+        deadline = time.monotonic() + self._patience
+        while self._turn(deadline):
+            pass
 
     def _turn(self, deadline: float) -> bool:
         """Whether there was anything to do."""
