@@ -20,6 +20,7 @@
    constructor raises is not told anything, and the call goes on without one.
 6. `on_call_ended` is the last. A method that has not returned a minute after the call's end is given up.
 7. Events are those of `voicestt.events`; `call` is a `voicestt.handler.Call`.
+8. Tests play calls to it with `voicestt.handler.testing`.
 """
 
 from collections.abc import Awaitable

@@ -61,7 +61,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         return self._seconds_of_test()
 
     def run_forever(self) -> None:
-        """As ever; a handler that blocks it is found by its thread."""
+        """Runs until it is stopped; a handler that blocks it is found by its thread."""
         with self._activity.in_thread():
             super().run_forever()
 
@@ -84,7 +84,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         *arguments: *Values,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
-        """As ever."""
+        """Sets a timer, and notes when it is due."""
         with self._due_lock:
             heapq.heappush(self._due, when)
         return super().call_at(when, callback, *arguments, context=context)
@@ -95,7 +95,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         *arguments: *Values,
         context: Context | None = None,
     ) -> asyncio.Handle:
-        """As ever; it is under way until the loop has done it."""
+        """Hands a callback over; it is under way until the loop has called it."""
         self._activity.begin()
         try:
             return super().call_soon_threadsafe(callback, *arguments, context=context)
@@ -111,13 +111,13 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
     def run_in_executor(
         self, executor: Any, function: Callable[[Unpack[Values]], Value], *arguments: *Values
     ) -> "asyncio.Future[Value]":
-        """As ever, `asyncio.to_thread` too; it is under way until the loop has its result."""
+        """Runs it in a thread, for `asyncio.to_thread` too; it is under way until the loop has its result."""
         future = super().run_in_executor(executor, function, *arguments)
         self._activity.begin()
         future.add_done_callback(lambda _: self._activity.end())
         return future
 
     def create_task(self, *arguments: Any, **options: Any) -> "asyncio.Task[Any]":
-        """As ever."""
+        """Starts a task, and counts it."""
         self.tasks += 1
         return super().create_task(*arguments, **options)
