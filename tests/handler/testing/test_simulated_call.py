@@ -1,4 +1,6 @@
 import asyncio
+import subprocess
+import sys
 import threading
 import traceback
 from collections.abc import Callable
@@ -200,6 +202,34 @@ def test_marks_are_reached_when_all_was_played_or_as_cleared(is_async: bool) -> 
         play(call)
     assert ("outcome", "cleared") in Marking.told
     assert Marking.told[-1][0] == "call_ended"
+
+
+def test_a_mark_that_was_cleared_is_reached_at_once_and_once() -> None:
+    class Marking(listener()):  # type: ignore[misc]
+        async def on_call_started(self, call: Call) -> None:
+            call.say(SECOND)
+            call.mark("m")
+
+        async def on_partial(self, call: Call, event: events.Partial) -> None:
+            call.clear()
+
+    with simulated_call(Marking) as call:
+        call.advance(0.95)  # it is at Twilio
+        call.partial("wait")
+        assert [(event.name, event.cleared) for _, event in Marking.told] == [("m", True)]
+        call.listen()
+        call.advance(10)
+        assert len(Marking.told) == 1
+
+
+def test_no_reactor_is_installed() -> None:
+    code = (
+        "import sys\nfrom voicestt.handler.testing import simulated_call\nfrom docs.echo import Echo\n"
+        "with simulated_call(Echo) as call:\n    call.caller_says('hello')\n"
+        "print(call.said, 'twisted.internet.reactor' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=True)
+    assert result.stdout == "['hello'] False\n"
 
 
 def test_handlers_that_hang_up_end_the_call_after_what_they_wait_for() -> None:
