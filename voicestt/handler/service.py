@@ -94,7 +94,7 @@ class Handlers:
         self._overflow = overflow
         self._twilio = twilio
         self._patience = patience
-        self._make_call = parts.call
+        self._parts = parts
         self._plain = parts.threads(threads, "handler")
         self._speakers = parts.threads(SPEAKERS, "speech")
         self._askers = parts.threads(ASKERS, "twilio")
@@ -151,7 +151,7 @@ class Handlers:
         events, seen = WaitingEvents(self._queue), Snapshot()
         speaking = Speaking(line, event.call_sid, seconds, cross, self._speak)
         leaving = Leaving(event, line, self._twilio, self._askers, cross)
-        call = self._make_call(event, speaking, leaving, seen)
+        call = self._parts.call(event, speaking, leaving, seen)
         worker = Worker(self._factory, self._methods, events, call, self._plain, seconds, self._counts)
         handled = HandledCall(
             event.call_sid,

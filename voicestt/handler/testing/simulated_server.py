@@ -68,8 +68,7 @@ class SimulatedServer:
         check_handler(handler, handler.__qualname__)
         self._stage = Stage(patience)
         self._calls: dict[str, SimulatedCall] = {}
-        self._greeting = greeting
-        self._is_closed = False
+        self._greeting, self._is_closed = greeting, False
         self._handlers = Handlers(
             self._stage.reactor,
             handler,
