@@ -14,7 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -34,12 +34,13 @@ class NoPostgres(AssertionError):
 class Cluster:
     """One PostgreSQL server. It can be stopped and started again, at the same address."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Sequence[str] = _FAST) -> None:
+        self._settings = settings
         self._programs = _find_programs()
         self._folder = Path(tempfile.mkdtemp(prefix="voicestt-pg-"))
         self._data = self._folder / "data"
         self._log = self._folder / "log"
-        self.port = _free_port()
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._names = count(1)
         if os.geteuid() == 0:
@@ -74,11 +75,11 @@ class Cluster:
 
     def start(self) -> None:
         """Returns when it answers."""
-        settings = [argument for setting in _FAST for argument in ("-c", setting)]
+        settings = [argument for setting in self._settings for argument in ("-c", setting)]
         where = ("-D", self._data, "-h", "127.0.0.1", "-p", self.port, "-k", self._folder)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*_as_postgres(), self._programs["postgres"], *map(str, where), *settings],
+                [*as_postgres(), self._programs["postgres"], *map(str, where), *settings],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -117,7 +118,7 @@ class Cluster:
                 return
 
     def _do(self, program: str, *arguments: object) -> str:
-        command = [*_as_postgres(), self._programs[program], *map(str, arguments)]
+        command = [*as_postgres(), self._programs[program], *map(str, arguments)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", timeout=_PATIENCE)
         if done.returncode:
             raise NoPostgres(f"{program} failed:\n{done.stderr}")
@@ -132,7 +133,8 @@ def cluster() -> Cluster:
     return made
 
 
-def _as_postgres() -> list[str]:
+def as_postgres() -> list[str]:
+    """How a command line begins that is run as PostgreSQL's user, and ends with this process."""
     # It refuses to run as root. With its parent it ends: SIGQUIT is its own word for "at once".
     ends_with_us = ["setpriv", "--pdeathsig", "QUIT"]
     if os.geteuid() != 0:
@@ -168,7 +170,8 @@ def _version(folder: Path) -> float:
         return 0.0
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
