@@ -411,6 +411,14 @@ class Settings:
         read.one_of("none", "numbers", "texts", "all"),
         "What is kept out of the journal: phone numbers, what was said, or both.",
     )
+    journal_spill_dir: str | None = _from(
+        "JOURNAL_SPILL_DIR",
+        None,
+        str,
+        "The folder where events wait, in files of mode 0600, while the journal's tables are of a newer version "
+        "than the server. Not set: that of the SQLite file; with PostgreSQL, the folder that the server is "
+        "started in.",
+    )
     events_webhooks: tuple[read.Receiver, ...] | None = _from(
         "EVENTS_WEBHOOK_URL",
         None,

@@ -1,6 +1,7 @@
 """One and the same class over SQLite and over PostgreSQL."""
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -281,20 +282,20 @@ class TestJournal:
 
     @on_reactor
     async def test_a_newer_version_s_journal_is_waited_for_and_the_calls_are_taken(
-        self, journals: Journals, logged: Logged
+        self, journals: Journals, logged: Logged, tmp_path: Path
     ) -> None:
         journals.do("CREATE TABLE voicestt_version (version_num TEXT)")
         journals.do("INSERT INTO voicestt_version VALUES ('9999')")
-        opened, call = await journals.open(WEBHOOK), Call()
+        opened, call = await journals.open(WEBHOOK, spill_dir=str(tmp_path)), Call()
         await eventually(lambda: logged.matching("newer version of voicestt"))
         assert logged.matching("install that version of voicestt again")
         opened.journal.put(call.started(), "kept")
-        await eventually(lambda: opened.journal.state.waiting == 1)
+        await eventually(lambda: opened.journal.state.in_file == 1)
+        assert opened.told.facts == ["kept"]
         assert not opened.journal.state.is_written
         journals.do("DELETE FROM voicestt_version")
-        await opened.told.until_written(1)
-        assert opened.told.facts == ["kept"]
-        assert opened.journal.state.is_written
+        await eventually(lambda: opened.journal.state.is_written)
+        assert len(await opened.adopted(1)) == 1
 
     @on_reactor
     async def test_what_is_no_journal_is_said_when_it_is_opened(self) -> None:

@@ -1,7 +1,7 @@
 """A process of its own that writes events and waits to be ended; it prints the ids of those that are written.
 
-python -m tests.journal.writing_process URL DESTINATION FINALS CLOCK: ten calls of so many finals each, that never
-end. CLOCK shifts its wall clock, such as +3600s; it may be empty.
+python -m tests.journal.writing_process URL DESTINATION FINALS CLOCK SPILL_DIR: ten calls of so many finals each,
+that never end. CLOCK shifts its wall clock, such as +3600s; it and the folder may be empty.
 """
 
 import sys
@@ -25,8 +25,9 @@ class _Printing:
         print("late", *facts, flush=True)
 
 
-async def _write(url: str, destination: str, finals: int) -> None:
-    journal = Journal(reactor, url, _Printing(), [Destination(destination, True)], days=0, redact="none")
+async def _write(url: str, destination: str, finals: int, spill_dir: str) -> None:
+    destinations = [Destination(destination, True)]
+    journal = Journal(reactor, url, _Printing(), destinations, days=0, redact="none", spill_dir=spill_dir or None)
     await journal.open()
     calls = [Call(f"CA{number}") for number in range(10)]
     for call in calls:
@@ -45,4 +46,4 @@ if __name__ == "__main__":
         _shift = float(sys.argv[4].rstrip("s"))
         _true_time = time.time
         time.time = lambda: _true_time() + _shift
-    task.react(lambda _reactor: ensureDeferred(_write(sys.argv[1], sys.argv[2], int(sys.argv[3]))))
+    task.react(lambda _: ensureDeferred(_write(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[5])))

@@ -146,5 +146,5 @@ async def test_each_destination_is_counted(tmp_path: Path) -> None:
         *("oldest_seconds", "dead_lettered", "rate", "last_error", "last_error_seconds"),
     }
     assert isinstance(journal, dict)
-    assert set(journal) == {"is_written", "waiting", "waiting_bytes", "lost", "since", "why"}
+    assert set(journal) == {"is_written", "waiting", "waiting_bytes", "lost", "since", "why", "in_file"}
     await outlets.stop()

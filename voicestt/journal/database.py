@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError
 
 from voicestt.journal.postgresql import PostgreSQL
 from voicestt.journal.problems import BadJournal
+from voicestt.journal.spill import Place
 from voicestt.journal.sqlite import READS, SQLite
 from voicestt.journal.tables import events
 
@@ -27,6 +28,9 @@ class _Dialect(Protocol):
     """What is different between databases. `name` says which one it is, without a password."""
 
     name: str
+
+    @property
+    def spill(self) -> Place: ...
 
     def engine(self) -> Engine: ...
 
@@ -48,7 +52,8 @@ class _Dialect(Protocol):
 
 
 class Database:
-    """One database, for one thread. `name` says which, in words without a secret.
+    """One database, for one thread. `name` says which, in words without a secret; `spill` is where events wait
+    that it cannot take.
 
     Raises:
         BadJournal: for a URL that names none, or whose library is missing.
@@ -57,6 +62,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self._dialect = _dialect_of(url)
         self.name = self._dialect.name
+        self.spill = self._dialect.spill
         self._engine = self._dialect.engine()
         self._insertions: dict[tuple[str, tuple[str, ...]], Any] = {}
 

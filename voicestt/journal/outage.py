@@ -5,11 +5,13 @@ from collections.abc import Callable
 
 from twisted.logger import Logger
 
-from voicestt.journal.problems import BadJournal, advice_for, words_of
+from voicestt.journal.problems import BadJournal, NewerJournal, advice_for, words_of
 from voicestt.journal.waiting import Waiting
 
 _FIRST_SECONDS = 0.1
 _LONGEST_SECONDS = 5.0
+_IN_MEMORY = "in memory, and are lost if the server ends before it works again"
+_IN_A_FILE = "in a file beside it, and the next server that can write the journal takes them from there"
 
 
 class Outage:
@@ -43,10 +45,11 @@ class Outage:
             self.since = time.time()
             self._dropped_before = self._waiting.dropped
             self._log.error(
-                "🔴 The journal ({name}) cannot be written: {problem}. Calls go on; events wait in memory, and "
-                "are lost if the server ends before it works again. What to do: {advice}.",
+                "🔴 The journal ({name}) cannot be written: {problem}. Calls go on; events wait {where}. "
+                "What to do: {advice}.",
                 name=self._name,
                 problem=self.why.rstrip("."),
+                where=_IN_A_FILE if isinstance(problem, NewerJournal) else _IN_MEMORY,
                 advice=advice_for(problem),
             )
         pause = self._pause

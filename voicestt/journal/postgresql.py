@@ -1,6 +1,12 @@
-"""The journal in a PostgreSQL."""
+"""The journal in a PostgreSQL, also behind PgBouncer in transaction mode.
 
+There each transaction may be in another of the pool's sessions. So nothing is set that lasts for longer than a
+transaction, no lock is held for longer, and no statement is prepared.
+"""
+
+import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, text
@@ -8,12 +14,18 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import URL
 
 from voicestt.journal.problems import BadJournal
+from voicestt.journal.spill import Place
 from voicestt.journal.tables import events
 
 _LOCK = 7_022_105_117  # any number, the same in all versions
 _CONNECT_SECONDS = 5
 
-_KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+_LIMITS = text(
+    "SELECT set_config('statement_timeout', :statement, true), set_config('lock_timeout', :lock, true), "
+    # The other end of the line: locks of a machine that is gone without a word are let go, too.
+    "set_config('idle_in_transaction_session_timeout', '10s', true)"
+)
+_USUAL_LIMITS = {"statement": "10s", "lock": "5s"}
 
 _dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 
@@ -53,13 +65,22 @@ class PostgreSQL:
         where = url.host or url.query.get("host") or "the local socket"
         self.name = f"the PostgreSQL database {url.database} at {where}" + (f":{url.port}" if url.port else "")
 
+    @property
+    def spill(self) -> Place:
+        """In the working folder, under a name that no other database's has."""
+        which = f"{self._url.host}:{self._url.port}/{self._url.database}?{self._url.query.get('host')}"
+        return Place(Path.cwd(), f"voicestt-journal-{hashlib.sha256(which.encode()).hexdigest()[:8]}")
+
     def engine(self) -> Engine:
         """Its connections, one at a time."""
         # A machine that is gone without a word must be noticed: the operating system's own patience is 15 minutes.
         patience: dict[str, Any] = {
             "connect_timeout": _CONNECT_SECONDS,
-            **_KEEPALIVES,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
             "tcp_user_timeout": 10_000,
+            "prepare_threshold": None,
             "application_name": "voicestt",
             "client_encoding": "utf8",
         }
@@ -73,7 +94,7 @@ class PostgreSQL:
                 "JOURNAL_URL names a PostgreSQL, and the library for it is not installed: "
                 "pip install 'voicestt[postgresql]'"
             ) from None
-        event.listen(engine, "connect", self._set_up)
+        event.listen(engine, "begin", self._limit)
         return engine
 
     def is_there(self) -> bool:
@@ -92,13 +113,13 @@ class PostgreSQL:
 
     def hurry(self, connection: Connection, seconds: float) -> None:
         """In this transaction no statement takes longer, and none waits for a lock for more than a third of it."""
-        connection.execute(text(f"SET LOCAL statement_timeout = '{seconds * 1000:.0f}ms'"))
-        connection.execute(text(f"SET LOCAL lock_timeout = '{seconds * 1000 / 3:.0f}ms'"))
+        milliseconds = seconds * 1000
+        limits = {"statement": f"{milliseconds:.0f}ms", "lock": f"{milliseconds / 3:.0f}ms"}
+        connection.execute(_LIMITS, limits)
 
     def lock_schema(self, connection: Connection) -> None:
         """Waits for another that changes the tables."""
-        connection.execute(text("SET LOCAL lock_timeout = '60s'"))
-        connection.execute(text("SET LOCAL statement_timeout = 0"))
+        connection.execute(_LIMITS, {"statement": "0", "lock": "60s"})
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
 
     def now(self, connection: Connection) -> float:
@@ -125,14 +146,8 @@ class PostgreSQL:
         return False
 
     @staticmethod
-    def _set_up(connection: Any, _record: object) -> None:
-        connection.execute("SET statement_timeout = '10s'")
-        connection.execute("SET lock_timeout = '5s'")
-        # The other end of the line: locks of a machine that is gone without a word are let go, too.
-        connection.execute("SET idle_in_transaction_session_timeout = '10s'")
-        for name, value in _KEEPALIVES.items():
-            connection.execute(f"SET tcp_{name} = {value}")
-        connection.commit()
+    def _limit(connection: Connection) -> None:
+        connection.execute(_LIMITS, _USUAL_LIMITS)
 
 
 def _difference(last: int, low: int) -> int:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, Table, create_engine, event, text
 from sqlalchemy.engine import URL
 
 from voicestt.journal.problems import BadJournal, JournalUnavailable
+from voicestt.journal.spill import Place
 from voicestt.journal.tables import events
 
 READS = "voicestt_reads"
@@ -44,6 +45,11 @@ class SQLite:
         self._path = Path(url.database).absolute()
         self._url = url.set(database=str(self._path))
         self.name = str(self._path)
+
+    @property
+    def spill(self) -> Place:
+        """Beside the file."""
+        return Place(self._path.parent, self._path.name)
 
     def engine(self) -> Engine:
         """Its connections, one at a time."""

@@ -17,6 +17,7 @@ class JournalState:
     """`is_written`: what is put is in the database soon. If not: `since` when (seconds since 1970), and `why`.
 
     `waiting` events in memory take about `waiting_bytes`; `lost` had to go, because too many waited.
+    `in_file` wait in this process's spill file.
     """
 
     is_written: bool
@@ -25,3 +26,4 @@ class JournalState:
     lost: int
     since: float | None = None
     why: str | None = None
+    in_file: int = 0

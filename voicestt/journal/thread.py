@@ -1,6 +1,7 @@
 """The journal's thread that writes: nothing but events, and what became of deliveries.
 
-It begins by making the database ready, however long that takes. A turn writes what waits in one transaction; then
+It begins by making the database ready, however long that takes; what waits goes to a file meanwhile where a newer
+version of voicestt made the tables. A turn writes what waits in one transaction; then
 it sleeps for a moment, so that many events share a transaction. What fails stays, in order, and is tried again.
 What is asked, and what is done besides, has threads and connections of its own.
 """
@@ -23,7 +24,8 @@ from voicestt.journal.outage import Outage
 from voicestt.journal.outbox import Mark
 from voicestt.journal.payloads import Whole
 from voicestt.journal.port import Record
-from voicestt.journal.problems import BadJournal, JournalUnavailable, is_poisoned
+from voicestt.journal.problems import BadJournal, JournalUnavailable, NewerJournal, is_poisoned
+from voicestt.journal.spilling import Spilling
 from voicestt.journal.waiting import Entry, Waiting
 from voicestt.journal.writing import EventWriter
 
@@ -57,6 +59,7 @@ class Parts:
     whole: Whole
     writer: EventWriter
     outage: Outage
+    spilling: Spilling
     begin: Callable[[], None]
     end: Callable[[], None]
 
@@ -137,16 +140,43 @@ class JournalThread:
                 if isinstance(problem, BadJournal) and not isinstance(problem, JournalUnavailable):
                     self._began(Failure())
                     return False
-                self._rest(self._outage.failed(problem))
-            if self._closing.is_set() and time.monotonic() > self._give_up_at:
+                self._wait_to_begin(self._outage.failed(problem), is_newer=isinstance(problem, NewerJournal))
+            else:
+                self._outage.worked()
+            if self._is_over():
                 break
         self._began(None)
         return True
 
+    def _wait_to_begin(self, pause: float, *, is_newer: bool) -> None:
+        """Until it is tried again. What comes meanwhile goes to the spill file, where nothing else can be done."""
+        until = time.monotonic() + pause
+        while is_newer and self._spill() and not self._closing.is_set():
+            left = until - time.monotonic()
+            if left <= 0:
+                return
+            self._bell.wait(left)
+            self._bell.clear()
+            self._closing.wait(min(left, self._pause))
+        self._rest(max(0.0, until - time.monotonic()))
+
+    def _spill(self) -> bool:
+        """Whether everything that waits is in the spill file."""
+        entries, waiting = self._entries, self._parts.waiting
+        while entries or len(waiting):
+            if not entries:
+                entries.extend(waiting.take(_MOST_AT_ONCE))
+            if not self._parts.spilling.write([entry.event for entry in entries]):
+                return False
+            self._news.written += [(entry, None) for entry in entries]
+            entries.clear()
+            self._tell_news()
+        return True
+
     def _turn(self) -> float:
         try:
-            self._write()
-            self._outage.worked()
+            if self._write():
+                self._outage.worked()
         except Exception as problem:  # noqa: BLE001 - whatever it is, it is tried again
             self._parts.database.close()
             return self._outage.failed(problem)
@@ -158,7 +188,7 @@ class JournalThread:
     def _rest(self, pause: float) -> None:
         if not self._closing.is_set():
             self._closing.wait(pause)
-        elif self._outage.lasts:
+        elif self._outage.lasts and self._has_work():
             time.sleep(min(pause, _CLOSING_PAUSE))
 
     def _has_work(self) -> bool:
@@ -169,12 +199,15 @@ class JournalThread:
             return False
         return not self._has_work() or time.monotonic() > self._give_up_at
 
-    def _write(self) -> None:
+    def _write(self) -> bool:
+        """Whether the database was asked: who only keeps the order needs none."""
         if not self._entries:
             self._entries.extend(self._parts.waiting.take(_MOST_AT_ONCE))
         marks = list(self._marks)
-        if not self._entries and not marks:
-            return
+        if not marks and all(entry.event is None for entry in self._entries):
+            self._news.written += [(entry, None) for entry in self._entries]
+            self._entries.clear()
+            return False
         try:
             records = self._write_together([entry.event for entry in self._entries], [mark for mark, _ in marks])
         except Exception as problem:
@@ -185,6 +218,7 @@ class JournalThread:
             self._news.written += zip(self._entries, records, strict=True)
             self._entries.clear()
             self._marked(len(marks), None)
+        return True
 
     def _write_together(self, events: list[Any], marks: list[Mark]) -> list[Record | None]:
         parts = self._parts
@@ -227,4 +261,5 @@ class JournalThread:
         except Exception as problem:  # noqa: BLE001 - others find out by themselves that we are gone
             self._outage.failed(problem)
         self._parts.database.close()
+        self._parts.spilling.close()
         self._ended()

@@ -52,11 +52,16 @@ class EventWriter:
     ) -> None:
         self._database = database
         self._owner = owner
+        self._destinations = destinations
         self._for = {kind: [each.name for each in destinations if each.wants(kind)] for kind in TYPES}
         self._redact = redact
         self._whole = whole
         self._known: set[str] = set()
         self._shifts: dict[str, int] = {}
+
+    def for_owner(self, owner: str) -> "EventWriter":
+        """Another that does the same for the sessions of another instance."""
+        return EventWriter(self._database, owner, self._destinations, self._redact, self._whole)
 
     def write(self, connection: Connection, entries: Sequence[Event | None]) -> Draft:
         """Writes them in this transaction; `keep` the draft when it is committed."""

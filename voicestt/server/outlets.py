@@ -128,6 +128,7 @@ class Outlets:
             destinations_of(settings),
             days=settings.journal_days,
             redact=settings.journal_redact,
+            spill_dir=settings.journal_spill_dir,
             changed=self._read_again,
             figures=lambda: {each.destination.name: asdict(each.figures) for each in self._deliverers},
         )

@@ -1,0 +1,224 @@
+"""The spill file: events that wait beside a journal whose tables a newer version of voicestt made.
+
+Each process has a file of its own, mode 0600, with a line of JSON for each event, and holds a lock on it while it
+lives. The next server that can write the journal reads the files that nobody holds, and removes them.
+"""
+
+import fcntl
+import glob
+import os
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from voicestt.events import BadEvent, Event, Partial, decode
+from voicestt.journal.payloads import payload_of
+from voicestt.journal.redaction import Redact
+
+MOST_BYTES: Final = 256 * 1024 * 1024
+"""All spill files of one journal together. Partials are left out when half of it is used."""
+
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+_AT_ONCE = 500
+
+
+class SpillFull(OSError):
+    """No more fits into the spill files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the spill files of one journal are: `name` tells them from those of other journals."""
+
+    folder: Path
+    name: str
+
+    def path(self, owner: str) -> Path:
+        """The file of one process."""
+        return self.folder / f"{self.name}.spill-{owner}.jsonl"
+
+    def all(self) -> list[Path]:
+        """Those that are there, the oldest first."""
+        return sorted(self.folder.glob(f"{glob.escape(self.name)}.spill-*.jsonl"))
+
+
+class Spill:
+    """This process's spill file; it is made when there is something for it. `count` events are in it."""
+
+    def __init__(self, place: Place, redact: Redact, most: int = MOST_BYTES) -> None:
+        self.count = 0
+        self.left_out = 0
+        self._place = place
+        self._redact = redact
+        self._most = most
+        self._owner = _new_owner()
+        self._file: int | None = None
+        self._size = 0
+        self._others = 0
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self._place.path(self._owner)
+
+    def write(self, events: Sequence[Event]) -> None:
+        """When it returns they are on the disk, but for partials where there is little room.
+
+        Raises:
+            OSError: where they are not; none of them is then.
+        """
+        file = self._opened()
+        kept = [event for event in events if self._has_room_for(event)]
+        lines = b"".join(payload_of(self._redact(event)) + b"\n" for event in kept)
+        if self._others + self._size + len(lines) > self._most:
+            raise SpillFull(f"the spill files have {self._most // 1_000_000} MB already")
+        try:
+            _write_all(file, lines)
+            os.fsync(file)
+        except OSError:
+            # A line that is there in part would spoil the next one.
+            os.ftruncate(file, self._size)
+            raise
+        self._size += len(lines)
+        self.count += len(kept)
+        self.left_out += len(events) - len(kept)
+
+    def own(self) -> "SpillFile | None":
+        """What was written, to be read, or None. What is written afterwards gets a new file."""
+        file, self._file = self._file, None
+        if file is None:
+            return None
+        found = SpillFile(self.path, self._owner, file)
+        self._owner = _new_owner()
+        self.count = self._size = 0
+        return found
+
+    def left(self) -> Iterator["SpillFile"]:
+        """The files of processes that are gone."""
+        for path in self._place.all():
+            file = _locked(path)
+            if file is not None:
+                yield SpillFile(path, path.name.removesuffix(".jsonl").rpartition("-")[2], file)
+
+    def close(self) -> None:
+        """Lets go of the file; it stays."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _has_room_for(self, event: Event) -> bool:
+        return not isinstance(event, Partial) or 2 * (self._others + self._size) < self._most
+
+    def _opened(self) -> int:
+        while self._file is None:
+            self._others = sum(_size_of(path) for path in self._place.all())
+            file = os.open(self.path, _FLAGS, 0o600)
+            if _lock(self.path, file):
+                self._file = file
+                _sync_folder(self._place.folder)
+            else:
+                # Somebody who reads what is left took it for such, and removes it.
+                os.close(file)
+                self._owner = _new_owner()
+        return self._file
+
+
+class SpillFile:
+    """A spill file to be read, which nobody else does meanwhile. `owner` wrote it; `bad` lines were no events."""
+
+    def __init__(self, path: Path, owner: str, file: int) -> None:
+        self.path = path
+        self.owner = owner
+        self.bad = 0
+        self._file = file
+
+    @property
+    def unread(self) -> Path:
+        """Its name where it has bad lines and the others are read."""
+        return self.path.with_suffix(".unread")
+
+    def bunches(self) -> Iterator[list[Event]]:
+        """Its events in their order. A last line without an end was never said to be on the disk."""
+        self.bad = 0
+        bunch: list[Event] = []
+        with os.fdopen(os.dup(self._file), "rb") as lines:
+            lines.seek(0)
+            for line in lines:
+                event = self._read(line)
+                if event is not None:
+                    bunch.append(event)
+                if len(bunch) >= _AT_ONCE:
+                    yield bunch
+                    bunch = []
+        if bunch:
+            yield bunch
+
+    def remove(self) -> None:
+        """Everything is in the journal. A file with bad lines is kept under another name, for somebody to look."""
+        if self.bad:
+            self.path.rename(self.unread)
+        else:
+            self.path.unlink()
+
+    def close(self) -> None:
+        """Lets go of it."""
+        os.close(self._file)
+
+    def _read(self, line: bytes) -> Event | None:
+        if not line.endswith(b"\n"):
+            return None
+        try:
+            return decode(line)
+        except BadEvent:
+            self.bad += 1
+            return None
+
+
+def _new_owner() -> str:
+    # The name says when it was begun.
+    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}{uuid.uuid4().hex[:12]}"
+
+
+def _locked(path: Path) -> int | None:
+    """Open and locked; None where somebody else has it, or has just removed it."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    if _lock(path, file):
+        return file
+    os.close(file)
+    return None
+
+
+def _lock(path: Path, file: int) -> bool:
+    """Locks the open file, where nobody else has done so or removed it from its path."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(path.stat(), os.fstat(file))
+    except (BlockingIOError, FileNotFoundError):
+        return False
+
+
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _write_all(file: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(file, rest) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

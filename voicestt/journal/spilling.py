@@ -1,0 +1,81 @@
+"""What waits goes to the spill file while a newer version made the journal's tables; it is said where it is."""
+
+from collections.abc import Sequence
+
+from twisted.logger import Logger
+
+from voicestt.events import Event, type_of
+from voicestt.journal.payloads import payload_of
+from voicestt.journal.spill import Spill
+
+
+class Spilling:
+    """Writes into `spill`, and says so in the log: once when it begins, and once for what goes wrong."""
+
+    _log = Logger()
+
+    def __init__(self, spill: Spill) -> None:
+        self._spill = spill
+        self._problem = ""
+        self._said_of: str | None = None
+        self._left_out = 0
+
+    def write(self, events: Sequence[Event | None]) -> bool:
+        """Whether they are on the disk now; if not, none of them is."""
+        good = [event for event in events if event is not None and self._is_json(event)]
+        try:
+            if good:
+                self._spill.write(good)
+        except OSError as problem:
+            self._failed(problem.strerror or str(problem))
+            return False
+        self._worked()
+        return True
+
+    def close(self) -> None:
+        """The server ends: what is in the file waits for the next."""
+        if self._spill.count:
+            self._log.error(
+                "{count} events wait in {path}. The next server that can write the journal takes them from there; "
+                "do not delete it. What to do: see the line above that says why the journal cannot be written.",
+                count=self._spill.count,
+                path=str(self._spill.path),
+            )
+        self._spill.close()
+
+    def _worked(self) -> None:
+        self._problem = ""
+        if self._spill.count and self._said_of != str(self._spill.path):
+            self._said_of = str(self._spill.path)
+            self._log.warn(
+                "Events wait in {path}, and are neither in the journal nor delivered yet. The next server that "
+                "can write the journal takes them from there; do not delete it.",
+                path=self._said_of,
+            )
+        if self._spill.left_out and not self._left_out:
+            self._log.error("{path} is half full: partials are left out.", path=str(self._spill.path))
+        self._left_out = self._spill.left_out
+
+    def _failed(self, problem: str) -> None:
+        if problem != self._problem:
+            self._problem = problem
+            self._log.error(
+                "🔴 {path}, where events were to wait for the journal, cannot be written ({problem}). They wait "
+                "in memory, and are lost if the server ends. Calls go on. What to do: free the disk, or name a "
+                "folder that can be written in JOURNAL_SPILL_DIR.",
+                path=str(self._spill.path),
+                problem=problem,
+            )
+
+    def _is_json(self, event: Event) -> bool:
+        try:
+            payload_of(event)
+        except Exception as problem:  # noqa: BLE001 - an application's parameters may hold anything
+            self._log.error(
+                "An event ({kind}) of call {call!r} can be no JSON ({problem}): only handlers are told of it.",
+                kind=type_of(event),
+                call=event.call_sid,
+                problem=type(problem).__name__,
+            )
+            return False
+        return True

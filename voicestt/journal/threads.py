@@ -1,0 +1,145 @@
+"""A journal's three threads, each with its own connection: one writes, one reads, one looks after the rest."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from voicestt.events import Event
+from voicestt.journal.asking import Ask, AskingThread
+from voicestt.journal.chores import Chores, Pace
+from voicestt.journal.database import Database
+from voicestt.journal.leases import Lease, this_process
+from voicestt.journal.outage import Outage
+from voicestt.journal.outbox import Mark
+from voicestt.journal.payloads import Whole
+from voicestt.journal.port import Destination
+from voicestt.journal.reading_in import ReadingIn
+from voicestt.journal.recovery import Recovery
+from voicestt.journal.redaction import redaction
+from voicestt.journal.retention import Retention
+from voicestt.journal.schema import bring_up_to_date
+from voicestt.journal.spill import Place, Spill
+from voicestt.journal.spilling import Spilling
+from voicestt.journal.standing import Standing
+from voicestt.journal.thread import JournalThread, News, Parts
+from voicestt.journal.waiting import Entry, Waiting
+from voicestt.journal.writing import EventWriter
+
+_JOIN_SECONDS = 0.5
+_LAST_CHORE_SECONDS = 2.5
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a journal is asked to be: `days` is JOURNAL_DAYS, `redact` JOURNAL_REDACT and `spill_dir`
+    JOURNAL_SPILL_DIR."""
+
+    url: str
+    destinations: Sequence[Destination]
+    days: float
+    redact: str
+    spill_dir: str | None
+    pace: Pace
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """What the threads tell, each in the thread it happens in: they hand over to the reactor's."""
+
+    hear: Callable[[News], object]
+    answered: Callable[[Deferred[Any], object], object]
+    ended: Callable[[Sequence[Event]], object]
+    found: Callable[[str, Sequence[str]], object]
+    counted: Callable[[str, Standing], object]
+    changed: Callable[[], object]
+    figures: Callable[[], str | None]
+
+
+class Threads:
+    """They are made when the journal is opened, and not before: a daemon forks in between.
+
+    Raises:
+        BadJournal: for a URL that names no database, or whose library is missing.
+    """
+
+    def __init__(self, wishes: Wishes, waiting: Waiting, whole: Whole, callbacks: Callbacks) -> None:
+        database, lease = Database(wishes.url), Lease(this_process())
+        self.owner = lease.id
+        self.outage = Outage(database.name, waiting)
+        self._chores = _chores(wishes, lease, callbacks)
+        self._asking = AskingThread(Database(wishes.url), callbacks.answered)
+        redact = redaction(wishes.redact)
+        writer = EventWriter(database, lease.id, wishes.destinations, redact, whole)
+        self.spill = Spill(_place(wishes, database), redact)
+        parts = Parts(
+            database,
+            waiting,
+            whole,
+            writer,
+            self.outage,
+            Spilling(self.spill),
+            partial(_begin, database, lease, ReadingIn(database, lease, self.spill, writer)),
+            partial(_end, database, lease, self._chores),
+        )
+        self._writing = JournalThread(parts, callbacks.hear, wishes.pace.batch)
+        self.put: Callable[[Entry], list[Entry]] = self._writing.put
+        self.mark: Callable[[Mark, Deferred[Any]], None] = self._writing.mark
+        self.ask: Callable[[Ask, Deferred[Any]], None] = self._asking.ask
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the database was made ready."""
+        return self._writing.has_begun
+
+    def start(self, began: Callable[[Failure | None], object]) -> None:
+        """Starts the one that writes, see `JournalThread.start`."""
+        self._writing.start(began)
+
+    def start_others(self) -> None:
+        """When it has begun: before, there may be no tables."""
+        self._asking.start()
+        self._chores.start()
+
+    def stop(self, seconds: float, ended: Callable[[], object]) -> None:
+        """Writes what waits, for at most so long; `ended` is called when it is through."""
+        self._asking.stop()
+        self._chores.stop()
+        self._writing.stop(seconds, ended)
+
+    def join(self) -> None:
+        """Waits for all, after `ended`."""
+        self._writing.join()
+        self._asking.join(_JOIN_SECONDS)
+        self._chores.join(_JOIN_SECONDS)
+
+
+def _chores(wishes: Wishes, lease: Lease, callbacks: Callbacks) -> Chores:
+    database = Database(wishes.url)
+    names = [destination.name for destination in wishes.destinations]
+    recovery = Recovery(database, lease, names, callbacks.ended, callbacks.found, callbacks.counted)
+    retention = Retention(database, wishes.days)
+    return Chores(database, lease, recovery, retention, wishes.pace, callbacks.changed, callbacks.figures)
+
+
+def _place(wishes: Wishes, database: Database) -> Place:
+    place = database.spill
+    return place if wishes.spill_dir is None else replace(place, folder=Path(wishes.spill_dir).absolute())
+
+
+def _begin(database: Database, lease: Lease, reading_in: ReadingIn) -> None:
+    bring_up_to_date(database)
+    with database.writing() as connection:
+        lease.renew(connection, database.now(connection))
+    reading_in.read()
+
+
+def _end(database: Database, lease: Lease, chores: Chores) -> None:
+    # A lease that were renewed after its end would begin anew.
+    chores.join(_LAST_CHORE_SECONDS)
+    with database.writing() as connection:
+        lease.end(connection, database.now(connection))
