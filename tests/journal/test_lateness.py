@@ -1,10 +1,16 @@
+import weakref
+
 from twisted.internet.task import Clock
 
 from voicestt.journal.lateness import Lateness
 from voicestt.journal.waiting import Entry
 
 
-def watched(lateness: Lateness, clock: Clock, fact: str) -> Entry:
+class Fact:
+    """Something whose end can be seen."""
+
+
+def watched(lateness: Lateness, clock: Clock, fact: object) -> Entry:
     entry = Entry(None, fact, clock.seconds())
     lateness.watch(entry)
     return entry
@@ -54,3 +60,21 @@ def test_all_can_be_told_at_once_and_it_knows_who_waits(clock: Clock) -> None:
 
 def test_stopping_what_never_began_is_allowed(clock: Clock) -> None:
     Lateness(clock, print).stop()
+
+
+def test_those_that_are_over_are_let_go_wherever_they_stand(clock: Clock) -> None:
+    told: list[list[object]] = []
+    lateness = Lateness(clock, told.append)
+    late = [watched(lateness, clock, Fact()) for _ in range(3)]
+    lateness.tell_all()
+    told.clear()
+    fresh = [watched(lateness, clock, Fact()) for _ in range(3)]
+    gone = [weakref.ref(each.fact) for each in (late[1], fresh[1])]
+    late[1].is_over = fresh[1].is_over = True
+    lateness.forget()
+    assert lateness.waiting() == [late[0], late[2], fresh[0], fresh[2]]
+    del late[1], fresh[1]
+    assert [each() for each in gone] == [None, None]  # their memory is free, though others before them wait
+    clock.advance(2)
+    lateness.look()
+    assert told == [[fresh[0].fact, fresh[1].fact]]
