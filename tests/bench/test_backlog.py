@@ -5,7 +5,7 @@ from tests.bench import backlog
 
 @pytest.mark.parametrize("database", backlog.DATABASES)
 def test_a_small_backlog_gives_every_figure(database: str, capsys: pytest.CaptureFixture[str]) -> None:
-    amounts = ["--events", "600", "--calls", "60", "--live", "2", "--seconds", "8", "--answer", "0.01"]
+    amounts = ["--events", "600", "--calls", "60", "--live", "2", "--seconds", "5", "--answer", "0.01"]
     backlog.main(["--databases", database, *amounts])
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(": ")[1].split("  ")[0].strip() for line in lines] == [

@@ -127,7 +127,7 @@ async def test_nothing_that_was_told_is_lost_by_a_kill_and_the_calls_are_closed(
     for session in {name.rpartition("-")[0] for name in written}:
         of_it = [name for name in written if name.startswith(session)]
         assert of_it == [event_id(session, number) for number in range(1, len(of_it) + 1)]
-    assert logged.matching("10 of them had not ended")
+    await eventually(lambda: logged.matching("10 of them had not ended"))
 
 
 @on_reactor

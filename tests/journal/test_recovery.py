@@ -4,11 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThread
 
 from tests.conftest import Logged
@@ -17,7 +18,13 @@ from tests.journal.test_writing import Desk
 from tests.recognisers.on_reactor import on_reactor, reactor
 from voicestt.events import CallEnded, decode, event_id
 from voicestt.journal import leases
+from voicestt.journal.database import Database
 from voicestt.journal.leases import Instance, Lease, Process, this_process
+from voicestt.journal.payloads import Whole
+from voicestt.journal.recovery import Recovery
+from voicestt.journal.redaction import redaction
+from voicestt.journal.schema import bring_up_to_date
+from voicestt.journal.writing import EventWriter
 
 _NEVER = replace(FAST, renew=3_600.0, look=3_600.0)
 _NOT_SETTLED = replace(FAST, settled=3_600.0)
@@ -113,7 +120,8 @@ class TestKilled:
         assert sorted(end.call_sid for end in ends) == [f"CA{number}" for number in range(10)]
         assert all(row[0] for row in journals.do("SELECT closed_by_recovery FROM voicestt_sessions"))
         assert len(await opened.pending()) == 50
-        assert logged.matching("10 calls of a server that is gone are taken over; 10 of them had not ended")
+        said = "10 calls of a server that is gone are taken over; 10 of them had not ended"
+        await eventually(lambda: logged.matching(said))
 
     @on_reactor
     async def test_a_server_that_runs_keeps_its_calls(self, journals: Journals, writers: Any) -> None:
@@ -346,3 +354,33 @@ async def test_a_destination_that_is_not_set_any_more_is_named_once(journals: Jo
     assert len(logged.matching("undelivered events for 'redis', which is not set any more")) == 1
     assert logged.matching("voicestt deliveries --purge redis")
     assert not logged.matching("events for 'webhook'")
+
+
+def test_what_waits_is_not_walked_through_all_the_time_unless_a_server_is_gone(url: str, logged: Logged) -> None:
+    database, clock, call = Database(url), Clock(), Call()
+    bring_up_to_date(database)
+    found: list[Sequence[str]] = []
+
+    def walked(destination: str, sessions: Sequence[str]) -> None:
+        found.append(sessions)
+        clock.advance(0.5)  # so long it takes
+
+    lease, gone = Lease(this_process()), Lease(this_process())
+    recovery = Recovery(database, lease, ["webhook"], print, walked, lambda *_: None, clock.seconds)
+    with database.writing() as connection:
+        for each in (lease, gone):
+            each.begin(connection, 0.0)
+        EventWriter(database, gone.id, [WEBHOOK], redaction("none"), Whole()).write(connection, [call.started()])
+    list(recovery.look(by_age=False))
+    list(recovery.look(by_age=False))
+    assert found == [[]]  # the other lives
+    with database.writing() as connection:
+        gone.end(connection, 0.0)
+    list(recovery.look(by_age=False))
+    assert found[1:] == [[call.session], [call.session]]  # closed, and walked to
+    list(recovery.look(by_age=False))
+    clock.advance(20.5)
+    list(recovery.look(by_age=False))
+    assert found[3:] == [[call.session]]
+    database.close()
+    assert len(logged.matching("1 calls of a server that is gone are taken over")) == 1

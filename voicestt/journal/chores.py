@@ -144,13 +144,16 @@ class Chores:
         self._changes = noted
 
     def _look(self) -> float:
-        by_age = self._seconds() - self._settling_since >= self._pace.settled
+        began = self._seconds()
+        by_age = began - self._settling_since >= self._pace.settled
         for _ in self._recovery.look(by_age=by_age):
-            # Between two bunches others may write, and the lease is kept.
-            if self._closing.wait(min(self._pace.batch, _BETWEEN_SECONDS)):
+            # Between two bunches others may write, for half of the time at least, and the lease is kept.
+            took = min(self._seconds() - began, _LONGEST_BETWEEN)
+            if self._closing.wait(max(took, min(self._pace.batch, _BETWEEN_SECONDS))):
                 break
             if self._due[self._renew] <= self._seconds():
                 self._due[self._renew] = self._seconds() + self._do(self._renew)
+            began = self._seconds()
         return self._pace.look
 
     def _delete(self) -> float:
@@ -158,6 +161,7 @@ class Chores:
 
 
 _BETWEEN_SECONDS = 0.02
+_LONGEST_BETWEEN = 1.0
 _NAMES = {
     "_renew": "keeping the lease",
     "_look": "looking after what other servers left",

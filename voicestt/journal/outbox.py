@@ -39,7 +39,8 @@ _record_columns = (
 )
 _COLUMNS = ", ".join(f"e.{name}" for name in ("number", "session", "sequence", "type", "call_sid", "payload"))
 # By session, through the index: neither what others have to deliver nor what is delivered already is walked. Many
-# sessions in one statement, as a JSON array: each statement gives the interpreter's lock away.
+# sessions in one statement, as a JSON array: each statement gives the interpreter's lock away. In PostgreSQL the
+# owner is looked up by session: its statistics do not know a new one, and it would begin with all it has.
 _PENDING = {
     "sqlite": f"""
         SELECT {_COLUMNS}, e.written_at, o.attempts
@@ -56,13 +57,13 @@ _PENDING = {
     "postgresql": f"""
         SELECT {_COLUMNS}, e.written_at, o.attempts
         FROM json_array_elements_text(CAST(:sessions AS json)) AS given(value)
-        JOIN voicestt_sessions AS s ON s.session = given.value AND s.owner = :owner
         CROSS JOIN LATERAL (
             SELECT i.number, i.attempts FROM voicestt_outbox AS i
-            WHERE i.destination = :destination AND i.session = s.session AND i.laid_aside_at IS NULL /*i*/
+            WHERE i.destination = :destination AND i.session = given.value AND i.laid_aside_at IS NULL /*i*/
             ORDER BY i.number LIMIT :most
         ) AS o
-        JOIN voicestt_events AS e ON e.number = o.number""",  # noqa: S608 - likewise
+        JOIN voicestt_events AS e ON e.number = o.number
+        WHERE (SELECT s.owner FROM voicestt_sessions AS s WHERE s.session = given.value) = :owner""",  # noqa: S608
 }
 _NOT_SETTLED = {
     "sqlite": "AND {}.number NOT IN (SELECT value FROM json_each(:settled))",
@@ -131,14 +132,15 @@ def pending(
         "most": most,
         "settled": _encode(list(settled)).decode(),
     }
-    rows = connection.execute(_pending(connection.dialect.name, is_settled=bool(settled)), values)
+    rows = connection.execute(statement_of(connection.dialect.name, is_settled=bool(settled)), values)
     place = {session: number for number, session in enumerate(sessions)}
     found = [Pending(_record(whole, *row[:6]), row.written_at, row.attempts) for row in rows]
     return sorted(found, key=lambda each: (place[each.record.session], each.record.number))
 
 
 @cache
-def _pending(dialect: str, *, is_settled: bool) -> TextClause:
+def statement_of(dialect: str, *, is_settled: bool) -> TextClause:
+    """What `pending` asks; `is_settled`: some are to be left out."""
     statement = _PENDING[dialect]
     for alias in "io":
         condition = _NOT_SETTLED[dialect].format(alias) if is_settled else ""

@@ -4,6 +4,7 @@ A session is an orphan where its owner is none of the instances. Everything goes
 of its own, so that nobody waits, and whoever is killed in between has left nothing that the next does not find.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +24,8 @@ HURRY_SECONDS = 3.0
 _BUNCH = 200
 _SESSIONS_AT_ONCE = 500
 _ROWS_AT_ONCE = 2_000
+_WALK_SHARE = 20
+"""So many times as long as it took to walk through what waits, it is not done again, unless a server is gone."""
 
 _is_pending = outbox.c.laid_aside_at.is_(None)
 _is_orphan = or_(
@@ -71,6 +74,7 @@ class Recovery:
         ended: Callable[[Sequence[CallEnded]], object],
         found: Callable[[str, Sequence[str]], object],
         standing: Callable[[str, Standing], object],
+        seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._lease = lease
@@ -79,9 +83,18 @@ class Recovery:
         self._found = found
         self._standing = standing
         self._named: set[str] = set()
+        self._seconds = seconds
+        self._walk_due = seconds()
+        self._adopted = self._closed = 0
 
     def look(self, *, by_age: bool) -> Iterator[None]:
         """Takes over from all who are gone; gives way after each bunch."""
+        try:
+            yield from self._look(by_age=by_age)
+        finally:
+            self._say()
+
+    def _look(self, *, by_age: bool) -> Iterator[None]:
         with self._database.reading() as connection:
             others = self._lease.others(connection)
         for other in others:
@@ -90,11 +103,16 @@ class Recovery:
         for bunch in (_unended, _nobodys):
             while self._adopt(bunch):
                 yield
-        for destination in self._destinations:
-            yield from self._walk(destination)
-        self._name_others()
+        began = self._seconds()
+        if began >= self._walk_due:
+            for destination in self._destinations:
+                yield from self._walk(destination)
+            self._name_others()
+            # Where much waits, it is not walked through all the time.
+            self._walk_due = self._seconds() + _WALK_SHARE * (self._seconds() - began)
 
     def _take_over(self, other: Instance) -> None:
+        self._walk_due = self._seconds()
         # With its row gone, what it answered for is nobody's: whoever finds that goes on if we are killed.
         with self._database.writing() as connection:
             self._database.hurry(connection, HURRY_SECONDS)
@@ -112,7 +130,8 @@ class Recovery:
         self._ended(ends)
         for destination in self._destinations:
             self._found(destination, [session.session for session in adopted])
-        self._say(len(adopted), len(ends))
+        self._adopted += len(adopted)
+        self._closed += len(ends)
         return len(some) == _BUNCH and bool(adopted)
 
     def _claim(self, connection: Connection, some: Sequence[str]) -> list[Any]:
@@ -166,7 +185,8 @@ class Recovery:
                 # Whose server went after we looked for those that have not ended.
                 ends = [_end_of(connection, session) for session in adopted if session.ended_at is None]
             self._ended(ends)
-            self._say(len(adopted), len(ends))
+            self._adopted += len(adopted)
+            self._closed += len(ends)
         mine = {session for session, owner in owners.items() if owner == self._lease.id}
         return mine | {session.session for session in adopted}
 
@@ -201,15 +221,16 @@ class Recovery:
                     destination=name,
                 )
 
-    def _say(self, adopted: int, closed: int) -> None:
-        if adopted:
+    def _say(self) -> None:
+        if self._adopted:
             self._log.warn(
                 "The journal: {adopted} calls of a server that is gone are taken over; {closed} of them had not "
                 "ended, and are closed as “{reason}”.",
-                adopted=adopted,
-                closed=closed,
+                adopted=self._adopted,
+                closed=self._closed,
                 reason=REASON,
             )
+        self._adopted = self._closed = 0
 
 
 def _end_of(connection: Connection, session: Any) -> CallEnded:
