@@ -9,12 +9,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine, text
 from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThread
 
 from tests.conftest import Logged
 from tests.journal.made import FAST, REDIS, WEBHOOK, Call, Journals, Opened, eventually, numbers
 from tests.journal.test_writing import Desk
+from tests.postgres import cluster
 from tests.recognisers.on_reactor import on_reactor, reactor
 from voicestt.events import CallEnded, decode, event_id
 from voicestt.journal import leases
@@ -384,3 +386,22 @@ def test_what_waits_is_not_walked_through_all_the_time_unless_a_server_is_gone(u
     assert found[3:] == [[call.session]]
     database.close()
     assert len(logged.matching("1 calls of a server that is gone are taken over")) == 1
+
+
+@on_reactor
+async def test_calls_that_another_is_taking_over_are_not_waited_for(logged: Logged) -> None:
+    journals, calls = Journals(cluster().new_database()), [Call(f"CA{number}") for number in range(20)]
+    first = await journals.open(WEBHOOK, pace=_NEVER)
+    await first.write(*(call.started() for call in calls))
+    await first.journal.close()
+    other = create_engine(journals.url)
+    with other.begin() as connection:
+        taking = text("SELECT 1 FROM voicestt_sessions WHERE session = ANY(:some) FOR UPDATE")
+        connection.execute(taking, {"some": [call.session for call in calls[:5]]})
+        second = await journals.open(WEBHOOK)
+        found = await second.adopted(30)
+        assert {each.record.session for each in found} == {call.session for call in calls[5:]}
+    other.dispose()
+    assert len(await second.adopted(40)) == 40  # the other did not take them after all
+    assert not logged.matching("failed")
+    await journals.close()

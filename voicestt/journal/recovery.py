@@ -135,9 +135,16 @@ class Recovery:
         return len(some) == _BUNCH and bool(adopted)
 
     def _claim(self, connection: Connection, some: Sequence[str]) -> list[Any]:
-        # Asked twice: another may have claimed them in between.
-        claim = update(sessions).where(sessions.c.session.in_(some), _is_orphan).values(owner=self._lease.id)
-        return list(connection.execute(claim.returning(sessions), {"me": self._lease.id}))
+        # Asked twice: another may have claimed them in between, or be about to. By their owners' names: PostgreSQL
+        # asks once more for a row that it waited for, but not whether a server has begun meanwhile.
+        these = sessions.c.session.in_(some)
+        owners = select(sessions.c.owner).distinct().where(these, _is_orphan)
+        gone = [owner for owner in connection.execute(owners, {"me": self._lease.id}).scalars() if owner]
+        orphans = select(sessions).where(these, or_(sessions.c.owner.is_(None), sessions.c.owner.in_(gone)))
+        claimed = list(connection.execute(orphans.with_for_update(skip_locked=True)))
+        mine = sessions.c.session.in_([session.session for session in claimed])
+        connection.execute(update(sessions).where(mine).values(owner=self._lease.id))
+        return claimed
 
     def _walk(self, destination: str) -> Iterator[None]:
         """Through the sessions that have something for it: those of nobody become ours."""
