@@ -28,7 +28,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # started as a file, `tests` is not on the path
 
@@ -49,9 +48,6 @@ LISTENING_GOAL, LIVE_GOAL, DRAINED_GOAL, WRITTEN_GOAL = 3.0, 0.25, 500.0, 0.25
 _LAST_SECONDS = 15.0
 _KILLED_AT = 0.2  # of the time that is measured
 _STEP_SECONDS = 0.005
-
-Key = tuple[str, str, int, str]
-"""What is the same of a word's event in EVENTS_FILE, at the receiver and in `/events`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,19 +128,19 @@ def started(services: Services, url: str, receiver: int) -> Iterator[tuple[Serve
 
 
 @contextlib.contextmanager
-def listener(port: int) -> Iterator[dict[Key, float]]:
-    """When `/events` told which words, by CLOCK_MONOTONIC."""
+def listener(port: int) -> Iterator[dict[str, float]]:
+    """When `/events` told which events, by their ids and CLOCK_MONOTONIC."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request("GET", "/events?types=final,partial", headers={"Authorization": f"Bearer {TOKEN}"})
     line: socket.socket = connection.sock
     answer = connection.getresponse()
-    told: dict[Key, float] = {}
+    told: dict[str, float] = {}
 
     def read() -> None:
         with contextlib.suppress(OSError, http.client.HTTPException):  # we hang up
             while text := answer.readline():
                 if text.startswith(b"data:"):
-                    told[_key_of(json.loads(text[5:]))] = time.monotonic()
+                    told[json.loads(text[5:])["id"]] = time.monotonic()
 
     thread = threading.Thread(target=read, daemon=True)
     thread.start()
@@ -156,17 +152,13 @@ def listener(port: int) -> Iterator[dict[Key, float]]:
         connection.close()
 
 
-def said(services: Services, *kinds: str) -> dict[Key, float]:
-    """When the server knew which words, by CLOCK_MONOTONIC: its EVENTS_FILE."""
+def said(services: Services, *kinds: str) -> dict[str, float]:
+    """When the server knew which events, by their ids and CLOCK_MONOTONIC: its EVENTS_FILE."""
     lines = [line for line in json_lines(services.events_file) if line["kind"] in kinds]
-    return {(line["call"], line["kind"], line["utterance"], line["text"]): line["t"] for line in lines}
+    return {line["id"]: line["t"] for line in lines}
 
 
-def _key_of(event: dict[str, Any]) -> Key:
-    return event["call_sid"], event["type"], event["utterance"], event["text"]
-
-
-def delays(known: dict[Key, float], arrived: dict[Key, float], since: float = 0.0) -> list[float]:
+def delays(known: dict[str, float], arrived: dict[str, float], since: float = 0.0) -> list[float]:
     """How long each took, of what was known after `since`."""
     return [arrived.get(key, math.inf) - at for key, at in known.items() if at >= since]
 
@@ -180,7 +172,7 @@ def drain(plan: Plan, services: Services, server: Server, file: Path) -> tuple[l
     give_up = time.monotonic() + _LAST_SECONDS
     while True:
         come = arrivals(file)
-        live = {_key_of(each.event): each.at for each in come if each.event["type"] == "final"}
+        live = {each.event["id"]: each.at for each in come}
         if live.keys() >= known.keys() or time.monotonic() > give_up:
             break
         time.sleep(1)
