@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import text
 
-from voicestt.delivery.destinations import WEBHOOK
 from voicestt.events import CallEnded, CallStarted, Event, Final, Word, event_id
 from voicestt.journal.database import Database
 from voicestt.journal.payloads import Whole
@@ -16,6 +15,7 @@ from voicestt.journal.port import Destination
 from voicestt.journal.redaction import redaction
 from voicestt.journal.schema import bring_up_to_date
 from voicestt.journal.writing import EventWriter
+from voicestt.variables import WEBHOOK
 
 CALLS = "CAbacklog"
 """How the CallSids of the backlog begin."""

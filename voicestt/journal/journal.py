@@ -1,6 +1,5 @@
 """The journal: events into the database and back out of it, without the reactor ever waiting for it."""
 
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,12 +9,13 @@ import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from voicestt.events import Event, type_of
+from voicestt.events import Event
 from voicestt.journal import history
 from voicestt.journal.asking import Ask
 from voicestt.journal.chores import Pace
 from voicestt.journal.guarded import Guarded
 from voicestt.journal.lateness import Lateness
+from voicestt.journal.losses import Losses
 from voicestt.journal.outbox import Delivered, Failed, Mark
 from voicestt.journal.payloads import Whole
 from voicestt.journal.port import EVERYTHING, Attempt, Destination, Filter, Page, Pending, Readers, Record, Written
@@ -67,6 +67,7 @@ class Journal:
         self._changed = changed
         self._figures = figures
         self._figures_now: str | None = None
+        self._losses = Losses()
         self._waiting = Waiting()
         self._whole = Whole()
         self._lateness = Lateness(reactor, self._readers.late)
@@ -287,22 +288,13 @@ class Journal:
 
     def _tell_of(self, gone: Sequence[Entry]) -> None:
         self._lateness.tell_all()
-        kinds = _kinds(gone)
         for entry in gone:
             entry.is_over = True
         self._lateness.forget()
-        self._log.error(
-            "🔴 The journal cannot be written for so long that too many events wait: {count} of them are given up "
-            "({kinds}), and will neither be in it nor delivered. Handlers were told of them.",
-            count=len(gone),
-            kinds=kinds,
-        )
+        self._losses.given_up(gone)
 
     def _put_too_late(self, entry: Entry) -> None:
-        self._log.error(
-            "The journal is closed: an event ({kind}) is not written.",
-            kind="none" if entry.event is None else type_of(entry.event),
-        )
+        self._losses.too_late(entry)
         self._reactor.callLater(0, self._readers.late, [entry.fact])
 
     def _give_up(self) -> None:
@@ -310,11 +302,7 @@ class Journal:
         lost = [entry for entry in self._lateness.waiting() if entry.event is not None]
         self._lateness.tell_all()
         if lost:
-            self._log.error(
-                "🔴 The journal could not be written before the server ended: {count} events are lost ({kinds}).",
-                count=len(lost),
-                kinds=_kinds(lost),
-            )
+            self._losses.at_the_end(lost)
         asked, self._asked = self._asked, set()
         for done in asked:
             done.errback(JournalClosed("the journal was closed"))
@@ -323,8 +311,3 @@ class Journal:
 def _fire(deferred: Deferred[Any], value: object) -> None:
     if not deferred.called:
         deferred.callback(value)  # a Failure is an errback
-
-
-def _kinds(entries: Sequence[Entry]) -> str:
-    counts = Counter("nothing" if entry.event is None else type_of(entry.event) for entry in entries)
-    return ", ".join(f"{count} {kind}" for kind, count in counts.most_common())

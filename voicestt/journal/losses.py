@@ -1,0 +1,44 @@
+"""What the log says of events that will never be in the journal."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from twisted.logger import Logger
+
+from voicestt.events import type_of
+from voicestt.journal.waiting import Entry
+
+
+class Losses:
+    """Says how many of which kind are lost, and why."""
+
+    _log = Logger()
+
+    def given_up(self, gone: Sequence[Entry]) -> None:
+        """Too many waited."""
+        self._log.error(
+            "🔴 The journal cannot be written for so long that too many events wait: {count} of them are given up "
+            "({kinds}), and will neither be in it nor delivered. Handlers were told of them.",
+            count=len(gone),
+            kinds=_kinds(gone),
+        )
+
+    def too_late(self, entry: Entry) -> None:
+        """It was put after the journal's end."""
+        self._log.error(
+            "The journal is closed: an event ({kind}) is not written.",
+            kind="none" if entry.event is None else type_of(entry.event),
+        )
+
+    def at_the_end(self, lost: Sequence[Entry]) -> None:
+        """They waited when the server ended."""
+        self._log.error(
+            "🔴 The journal could not be written before the server ended: {count} events are lost ({kinds}).",
+            count=len(lost),
+            kinds=_kinds(lost),
+        )
+
+
+def _kinds(entries: Sequence[Entry]) -> str:
+    counts = Counter("nothing" if entry.event is None else type_of(entry.event) for entry in entries)
+    return ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
