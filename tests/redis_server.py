@@ -132,7 +132,11 @@ class RedisServer:
     def _end(self, number: int) -> None:
         assert self._process is not None
         self._process.send_signal(number)
-        self._process.wait(PATIENCE)
+        try:
+            self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:  # a machine that is busy, or a disk
+            self._process.kill()
+            self._process.wait()
 
     def _await_answer(self) -> None:
         assert self._process is not None

@@ -13,7 +13,12 @@ from typing import Any
 
 from redis import Redis, RedisError
 
-from tests.redis_server import PATIENCE, RedisServer, free_port, program
+from tests.redis_server import (
+    PATIENCE,
+    RedisServer,
+    free_port,
+    program,
+)
 
 SERVICE = "calls"
 _SLOTS = 16_384

@@ -35,7 +35,7 @@ def plugin(by: float) -> None:
 def command(by: float) -> None:
     from twisted.internet.task import deferLater
 
-    from voicestt.simulator.running import run_with_reactor
+    from voicestt.emulators.twilio.running import run_with_reactor
 
     async def main(reactor: Any) -> None:
         reactor.callLater(0.05, set_clock, by)

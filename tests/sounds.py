@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from voicestt import mulaw
+from voicestt.audio import mulaw
 
 Wave = npt.NDArray[np.float64]
 _RATE = mulaw.BYTES_PER_SECOND

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from voicestt import twiml
-from voicestt.settings_command import markdown_table
+from voicestt.ops.settings import markdown_table
+from voicestt.twilio import twiml
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

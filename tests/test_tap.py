@@ -8,8 +8,8 @@ from twisted.application.service import IService
 from twisted.internet import reactor as installed_reactor
 from twisted.python.usage import UsageError
 
+from tests.config.test_credentials import KEY, TEXT
 from tests.server.fakes import ENVIRONMENT, TOKEN
-from tests.test_credentials import KEY, TEXT
 from voicestt.server.service import VoiceService
 from voicestt.tap import Options, makeService
 

@@ -7,17 +7,17 @@ import click
 import voicestt
 
 _COMMANDS = {
-    "call": ("voicestt.simulator.command", "call"),
-    "calls": ("voicestt.journal_commands.calls", "calls"),
-    "deliveries": ("voicestt.journal_commands.deliveries", "deliveries"),
-    "demo": ("voicestt.demo.command", "demo"),
-    "events-schema": ("voicestt.schema_command", "events_schema"),
-    "flag": ("voicestt.flag_command", "flag"),
-    "gonogo": ("voicestt.gonogo.command", "gonogo"),
-    "google-local": ("voicestt.google_local.command", "google_local"),
-    "load": ("voicestt.load.command", "load_command"),
-    "settings": ("voicestt.settings_command", "settings"),
-    "transcript": ("voicestt.journal_commands.transcript", "transcript"),
+    "call": ("voicestt.emulators.twilio.command", "call"),
+    "calls": ("voicestt.ops.journal.calls", "calls"),
+    "deliveries": ("voicestt.ops.journal.deliveries", "deliveries"),
+    "demo": ("voicestt.ops.demo.command", "demo"),
+    "events-schema": ("voicestt.ops.schema", "events_schema"),
+    "flag": ("voicestt.ops.flag", "flag"),
+    "gonogo": ("voicestt.ops.gonogo.command", "gonogo"),
+    "google-local": ("voicestt.emulators.google.command", "google_local"),
+    "load": ("voicestt.ops.load.command", "load_command"),
+    "settings": ("voicestt.ops.settings", "settings"),
+    "transcript": ("voicestt.ops.journal.transcript", "transcript"),
 }
 
 

@@ -23,7 +23,7 @@ Sequence1 = Annotated[int, Meta(ge=1, description="Counts the events of a sessio
 Seconds = Annotated[float, Meta(ge=0)]
 
 
-class _Part(msgspec.Struct, frozen=True, kw_only=True):
+class _EventPart(msgspec.Struct, frozen=True, kw_only=True):
     pass
 
 
@@ -56,7 +56,7 @@ class Partial(Event, frozen=True, kw_only=True, tag="partial"):
     stability: Annotated[float, Meta(ge=0, le=1, description="0 where it is not given.")] = 0.0
 
 
-class Word(_Part, frozen=True, kw_only=True):
+class Word(_EventPart, frozen=True, kw_only=True):
     """One word of a final."""
 
     text: str
@@ -132,7 +132,7 @@ class Unrecognised(Event, frozen=True, kw_only=True, tag="unrecognised"):
     end: Seconds | None = None
 
 
-class Audio(_Part, frozen=True, kw_only=True):
+class Audio(_EventPart, frozen=True, kw_only=True):
     """What became of the call's audio, in bytes of mu-law (8,000 a second):
     received = recognised + passed_over + given_up + uncovered."""
 
@@ -144,7 +144,7 @@ class Audio(_Part, frozen=True, kw_only=True):
     sent_again: int = 0
 
 
-class Latency(_Part, frozen=True, kw_only=True):
+class Latency(_EventPart, frozen=True, kw_only=True):
     """Milliseconds; null where nothing was measured."""
 
     count: int = 0

@@ -11,11 +11,11 @@ from twisted.internet.endpoints import serverFromString
 from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 
-from voicestt.clock import use_monotonic_time
-from voicestt.google_key import load_key
-from voicestt.server.environment_file import EnvironmentFile
+from voicestt.config.env_file import EnvironmentFile
+from voicestt.config.settings import BadSettings, Settings
+from voicestt.runtime.clock import use_monotonic_time
+from voicestt.runtime.google_auth import load_key
 from voicestt.server.service import VoiceService
-from voicestt.settings import BadSettings, Settings
 
 _OVERRULED = {"PORT": "port", "HANDLER": "handler"}
 

@@ -25,15 +25,15 @@ from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from voicestt.demo.services import PUBLIC_HOST
-from voicestt.load.processes import Server, own_server
-from voicestt.load.raw_call import post
-from voicestt.load.run import load
-from voicestt.load.table import aligned
-from voicestt.load.wire import PING, TEXT, masked
-from voicestt.simulator import webhook_forms
-from voicestt.simulator.signatures import signature
-from voicestt.simulator.twilio_messages import Sids
+from voicestt.emulators.twilio import webhook_forms
+from voicestt.emulators.twilio.signatures import signature
+from voicestt.emulators.twilio.twilio_messages import Sids
+from voicestt.ops.demo.services import PUBLIC_HOST
+from voicestt.ops.load.processes import Server, own_server
+from voicestt.ops.load.raw_call import post
+from voicestt.ops.load.run import load
+from voicestt.ops.load.table import aligned
+from voicestt.ops.load.wire import PING, TEXT, masked
 
 HEADING = ("attack", "the attacker got", "worst lag ms", "MB", "log lines", "tracebacks", "calls that lost")
 Attack = Callable[[Server, float], str]

@@ -19,10 +19,16 @@ from statistics import mean
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from voicestt.load.figures import Figures
-from voicestt.load.processes import own_server
-from voicestt.load.run import load
-from voicestt.load.table import HEADINGS, LEGEND, aligned, cells, verdict
+from voicestt.ops.load.figures import LoadResult
+from voicestt.ops.load.processes import own_server
+from voicestt.ops.load.run import load
+from voicestt.ops.load.table import (
+    HEADINGS,
+    LEGEND,
+    aligned,
+    cells,
+    verdict,
+)
 
 SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
 SLOW_HANDLER = "tests.bench.slow_handler:Slow"
@@ -76,7 +82,7 @@ KINDS: tuple[str, ...] = (
 )
 
 
-def one(kind: str, calls: int, seconds: float) -> Figures:
+def one(kind: str, calls: int, seconds: float) -> LoadResult:
     """One turn."""
     with (
         tempfile.TemporaryDirectory(prefix="voicestt-application-") as folder,
@@ -86,14 +92,14 @@ def one(kind: str, calls: int, seconds: float) -> Figures:
         return load(server, calls, seconds)
 
 
-def cpu(turns: list[Figures]) -> list[float]:
+def cpu(turns: list[LoadResult]) -> list[float]:
     """CPU milliseconds for a second of a call, of each turn."""
     return [turn.cost.cpu_ms for turn in turns if turn.cost is not None]
 
 
 def compare(calls: int, seconds: float, rounds: int) -> bool:
     """All turns as a table; whether nothing was lost in any."""
-    turns: dict[str, list[Figures]] = {kind: [] for kind in KINDS}
+    turns: dict[str, list[LoadResult]] = {kind: [] for kind in KINDS}
     rows: list[tuple[str, ...]] = [("beside", *HEADINGS)]
     for _ in range(rounds):
         for kind in KINDS:

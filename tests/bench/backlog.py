@@ -35,12 +35,20 @@ from tests.bench.application import SECRET
 from tests.bench.backlog_filling import CALLS, fill
 from tests.bench.slow_receiver import Arrival, arrivals, slow_receiver
 from tests.postgres import Cluster
-from voicestt.demo.services import Services, free_port
-from voicestt.load.accounts import json_lines
-from voicestt.load.figures import percentile
-from voicestt.load.processes import Running, Server, accepts, google, running, scripted_services, served_by
-from voicestt.load.run import load
-from voicestt.load.table import aligned
+from voicestt.ops.demo.services import Services, free_port
+from voicestt.ops.load.accounts import json_lines
+from voicestt.ops.load.figures import percentile
+from voicestt.ops.load.processes import (
+    Running,
+    Server,
+    accepts,
+    google,
+    running,
+    scripted_services,
+    served_by,
+)
+from voicestt.ops.load.run import load
+from voicestt.ops.load.table import aligned
 
 DATABASES = ("sqlite", "postgresql")
 TOKEN = "a-token-of-the-bench"

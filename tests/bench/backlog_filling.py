@@ -8,14 +8,21 @@ from typing import Any
 
 from sqlalchemy import text
 
-from voicestt.events import CallEnded, CallStarted, Event, Final, Word, event_id
+from voicestt.config.readers import WEBHOOK
+from voicestt.events import (
+    CallEnded,
+    CallStarted,
+    Event,
+    Final,
+    Word,
+    event_id,
+)
 from voicestt.journal.database import Database
-from voicestt.journal.payloads import Whole
+from voicestt.journal.payloads import StoredPayloads
 from voicestt.journal.port import Destination
 from voicestt.journal.redaction import redaction
 from voicestt.journal.schema import bring_up_to_date
 from voicestt.journal.writing import EventWriter
-from voicestt.variables import WEBHOOK
 
 CALLS = "CAbacklog"
 """How the CallSids of the backlog begin."""
@@ -31,7 +38,9 @@ def fill(url: str, calls: int, events: int) -> None:
     """`events` undelivered events of `calls` calls of a server that is gone; the last calls have not ended."""
     database = Database(url)
     bring_up_to_date(database)
-    writer = EventWriter(database, _OWNER, [Destination(WEBHOOK, partials=False)], redaction("none"), Whole())
+    writer = EventWriter(
+        database, _OWNER, [Destination(WEBHOOK, partials=False)], redaction("none"), StoredPayloads()
+    )
     sizes = [events // calls + (number < events % calls) for number in range(calls)]
     for first in range(0, calls, _CALLS_TOGETHER):
         numbers = range(first, min(calls, first + _CALLS_TOGETHER))

@@ -32,7 +32,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from voicestt import mulaw, twiml
+from voicestt.audio import mulaw
+from voicestt.twilio import twiml
 
 BATCH_BYTES = 2_400
 DEBOUNCE_SECONDS = 0.18

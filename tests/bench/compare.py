@@ -19,10 +19,24 @@ from statistics import mean
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from voicestt.load.figures import Figures
-from voicestt.load.processes import Server, google, is_healthy, own_server, running, scripted_services, served_by
-from voicestt.load.run import load
-from voicestt.load.table import HEADINGS, LEGEND, aligned, cells, verdict
+from voicestt.ops.load.figures import LoadResult
+from voicestt.ops.load.processes import (
+    Server,
+    google,
+    is_healthy,
+    own_server,
+    running,
+    scripted_services,
+    served_by,
+)
+from voicestt.ops.load.run import load
+from voicestt.ops.load.table import (
+    HEADINGS,
+    LEGEND,
+    aligned,
+    cells,
+    verdict,
+)
 
 Starter = Callable[[Path], AbstractContextManager[Server]]
 
@@ -43,20 +57,20 @@ def baseline_server(folder: Path) -> Iterator[Server]:
 SERVERS: dict[str, Starter] = {"voicestt": own_server, "baseline": baseline_server}
 
 
-def one(start: Starter, calls: int, seconds: float, together: bool) -> Figures:
+def one(start: Starter, calls: int, seconds: float, together: bool) -> LoadResult:
     """One turn of one server."""
     with tempfile.TemporaryDirectory(prefix="voicestt-compare-") as folder, start(Path(folder)) as server:
         return load(server, calls, seconds, together=together)
 
 
-def cpu(turns: list[Figures]) -> float:
+def cpu(turns: list[LoadResult]) -> float:
     """CPU milliseconds for a second of a call: the mean of the turns."""
     return mean(turn.cost.cpu_ms for turn in turns if turn.cost is not None)
 
 
 def compare(calls: int, seconds: float, rounds: int, together: bool) -> bool:
     """All turns at this number of calls, as a table; whether nothing of ours went wrong."""
-    turns: dict[str, list[Figures]] = {name: [] for name in SERVERS}
+    turns: dict[str, list[LoadResult]] = {name: [] for name in SERVERS}
     rows: list[tuple[str, ...]] = [("server", *HEADINGS)]
     for _ in range(rounds):
         for name, start in SERVERS.items():

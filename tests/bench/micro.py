@@ -18,12 +18,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from twisted.internet.task import Clock
 
-from tests.server.in_memory import CONNECTED, Server, media, start
-from voicestt import mulaw
-from voicestt.batching import Batcher
-from voicestt.load.table import aligned
-from voicestt.load.wire import TEXT, masked
-from voicestt.media_stream import parse
+from tests.server.in_memory import (
+    CONNECTED,
+    Server,
+    media,
+    start,
+)
+from voicestt.audio import mulaw
+from voicestt.audio.batching import Batcher
+from voicestt.ops.load.table import aligned
+from voicestt.ops.load.wire import TEXT, masked
+from voicestt.twilio.media_stream import parse
 
 FRAME = bytes(range(160))
 MESSAGE = media(FRAME)

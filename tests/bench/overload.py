@@ -29,16 +29,16 @@ from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from voicestt.load.accounts import json_lines
-from voicestt.load.figures import delays
-from voicestt.load.processes import Server, own_server
-from voicestt.load.raw_call import RawCall, open_call, post
-from voicestt.load.said import FRAMES_A_SECOND
-from voicestt.load.table import aligned, milliseconds
-from voicestt.load.talking import Talked, spread, talk
-from voicestt.simulator import webhook_forms
-from voicestt.simulator.problems import CallRefused
-from voicestt.simulator.twilio_messages import Sids
+from voicestt.emulators.twilio import webhook_forms
+from voicestt.emulators.twilio.problems import CallRefused
+from voicestt.emulators.twilio.twilio_messages import Sids
+from voicestt.ops.load.accounts import json_lines
+from voicestt.ops.load.figures import delays
+from voicestt.ops.load.processes import Server, own_server
+from voicestt.ops.load.raw_call import RawCall, open_call, post
+from voicestt.ops.load.said import FRAMES_A_SECOND
+from voicestt.ops.load.table import aligned, milliseconds
+from voicestt.ops.load.talking import Talked, spread, talk
 
 HEADING = (
     "row",

@@ -2,10 +2,16 @@
 
 import random
 
-from voicestt.load.raw_call import RawCall, open_call, post
-from voicestt.load.talking import talk
-from voicestt.load.wire import CLOSE, PING, PONG, TEXT, unmasked
-from voicestt.mulaw import BYTES_PER_FRAME
+from voicestt.audio.mulaw import BYTES_PER_FRAME
+from voicestt.ops.load.raw_call import RawCall, open_call, post
+from voicestt.ops.load.talking import talk
+from voicestt.ops.load.wire import (
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    unmasked,
+)
 
 __all__ = [
     "CLOSE",

@@ -22,10 +22,16 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # started as a file, `tests` is not on the path
 
-from tests.end_to_end.faults_rig import Plan, Stage, Told, stage, talk
-from voicestt.google_local.script import Script
-from voicestt.load.figures import percentile
-from voicestt.simulator.running import run_with_reactor
+from tests.end_to_end.faults_rig import (
+    Plan,
+    Stage,
+    Told,
+    stage,
+    talk,
+)
+from voicestt.emulators.google.script import Script
+from voicestt.emulators.twilio.running import run_with_reactor
+from voicestt.ops.load.figures import percentile
 
 SECONDS = 12.0
 MONOLOGUE = talk(44, 0.3, 11.3)

@@ -19,9 +19,9 @@ def test_the_same_callers_drive_both_and_the_ratio_is_told(capsys: pytest.Captur
 
 def test_the_baseline_serves_whoever_asks(tmp_path: Path) -> None:
     from tests.bench.raw_calls import post
-    from voicestt import twiml
-    from voicestt.simulator import webhook_forms
-    from voicestt.simulator.twilio_messages import Sids
+    from voicestt.emulators.twilio import webhook_forms
+    from voicestt.emulators.twilio.twilio_messages import Sids
+    from voicestt.twilio import twiml
 
     with compare.baseline_server(tmp_path) as server:
         status, kind, body = post(server.target, server.target.public_url, webhook_forms.incoming_call(Sids()))

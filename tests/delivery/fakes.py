@@ -8,8 +8,13 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 
 from voicestt import events
-from voicestt.delivery.carrier import Outcome
-from voicestt.journal.port import Attempt, Destination, Pending, Record
+from voicestt.delivery.sender import Outcome
+from voicestt.journal.port import (
+    Attempt,
+    Destination,
+    Pending,
+    Record,
+)
 
 HOOK = Destination("webhook", partials=False)
 

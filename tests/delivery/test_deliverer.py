@@ -11,18 +11,23 @@ from twisted.internet.task import Clock, deferLater
 
 from tests.conftest import Logged
 from tests.delivery.fakes import HOOK, HandCarrier, MemoryOutbox
-from voicestt.delivery.carrier import Arrived, CannotDeliver, Failed, Outcome
 from voicestt.delivery.deliverer import MOST_HELD, Deliverer
+from voicestt.delivery.sender import (
+    Arrived,
+    CannotDeliver,
+    DeliveryFailed,
+    Outcome,
+)
 from voicestt.delivery.settling import REFUSALS
 from voicestt.events import event_id
 from voicestt.journal.port import Destination, Record
 
 HOUR = 3600.0
-REFUSED = Failed("it answered 404 Not Found")
-BROKEN = Failed("it answered 500 Internal Server Error")
-NO = Failed("it answered 422 Unprocessable Content", is_refusal=True)
-GONE = Failed("it answered 410 Gone", is_gone=True)
-NOBODY = Failed("no connection: Connection refused", is_whole=True)
+REFUSED = DeliveryFailed("it answered 404 Not Found")
+BROKEN = DeliveryFailed("it answered 500 Internal Server Error")
+NO = DeliveryFailed("it answered 422 Unprocessable Content", is_refusal=True)
+GONE = DeliveryFailed("it answered 410 Gone", is_gone=True)
+NOBODY = DeliveryFailed("no connection: Connection refused", is_whole=True)
 
 
 class Bench:
@@ -242,7 +247,7 @@ def test_the_pauses_double_up_to_a_minute(bench: Bench) -> None:
 
 
 def test_a_pause_that_the_receiver_asks_for_is_kept(bench: Bench) -> None:
-    bench.carrier.fares = every(Failed("it answered 429", after=100.0))
+    bench.carrier.fares = every(DeliveryFailed("it answered 429", after=100.0))
     bench.start()
     bench.write("a")
     bench.turn(99)
@@ -870,7 +875,7 @@ def test_the_figures_say_what_is_in_flight_how_fast_it_goes_and_what_failed_last
     assert (bench.deliverer.figures.in_flight, bench.deliverer.figures.waiting) == (2, 4)
     first, second = list(bench.carrier.under_way)
     first.arrives()
-    second.fails(Failed("it answered\x1b 500 " + "x" * 1_000))
+    second.fails(DeliveryFailed("it answered\x1b 500 " + "x" * 1_000))
     at = bench.clock.seconds()
     bench.turn(0.1)
     figures = bench.deliverer.figures

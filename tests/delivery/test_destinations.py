@@ -17,13 +17,13 @@ from tests.delivery.receiver import never, receiving, status
 from tests.journal.made import FAST, Call, eventually
 from tests.recognisers.on_reactor import on_reactor, reactor, soon
 from tests.redis_server import RedisServer
+from voicestt.config.settings import Settings
 from voicestt.delivery.deliverer import Deliverer
 from voicestt.delivery.destinations import deliverers_of, destinations_of
 from voicestt.delivery.redis_streams import stream_of
 from voicestt.events import Event, event_id
 from voicestt.journal.journal import Journal
 from voicestt.journal.port import Destination, Written
-from voicestt.settings import Settings
 
 KEY = b"0123456789abcdef0123456789abcdef"
 SECRET = "whsec_" + b64encode(KEY).decode()

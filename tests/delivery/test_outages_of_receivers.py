@@ -4,7 +4,12 @@ import pytest
 from twisted.internet.task import Clock
 
 from tests.conftest import Logged
-from tests.delivery.test_deliverer import HOUR, NOBODY, Bench, every
+from tests.delivery.test_deliverer import (
+    HOUR,
+    NOBODY,
+    Bench,
+    every,
+)
 from voicestt.journal.port import Record
 
 CALL = "a call that goes on"

@@ -13,13 +13,19 @@ from tests.conftest import Logged
 from tests.delivery.fakes import MemoryOutbox, record
 from tests.delivery.test_redis_delivery import CALLS, expected, write
 from tests.delivery.test_redis_streams import carry, failure, streams
-from tests.delivery.test_redis_worker import ALL, SHARDS, Workers, by_call, until
+from tests.delivery.test_redis_worker import (
+    ALL,
+    SHARDS,
+    Workers,
+    by_call,
+    until,
+)
 from tests.recognisers.on_reactor import on_reactor, reactor, soon
 from tests.redis_server import free_port
 from tests.redis_topologies import Cluster, cluster
-from voicestt.delivery.carrier import Failed
 from voicestt.delivery.deliverer import Deliverer
 from voicestt.delivery.redis_streams import RedisStreams, stream_of
+from voicestt.delivery.sender import DeliveryFailed
 
 
 @asynccontextmanager
@@ -82,7 +88,7 @@ async def test_a_node_that_is_gone_holds_back_only_its_own_calls(tmp_path: Path)
             outcomes = await carry(carrier, *[record(call, 2) for call in calls])
             for call, outcome in zip(calls, outcomes, strict=True):
                 assert (outcome is not None) == (owners[in_cluster(call)] is gone)
-                assert outcome is None or (isinstance(outcome, Failed) and not outcome.is_whole)
+                assert outcome is None or (isinstance(outcome, DeliveryFailed) and not outcome.is_whole)
             gone.start()
             await until_carried(carrier, "call0")
 
@@ -105,7 +111,7 @@ async def test_where_a_replica_must_confirm_only_calls_of_a_node_with_one_arrive
         if call in followed:
             assert outcome is None
         else:
-            assert isinstance(outcome, Failed)
+            assert isinstance(outcome, DeliveryFailed)
             assert outcome.why.startswith("NotReplicated: 0 of 1 replicas")
 
 

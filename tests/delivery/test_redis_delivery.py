@@ -9,7 +9,12 @@ import pytest
 
 from tests.conftest import Logged
 from tests.delivery.fakes import MemoryOutbox
-from tests.delivery.test_redis_worker import ALL, SHARDS, delivering, until
+from tests.delivery.test_redis_worker import (
+    ALL,
+    SHARDS,
+    delivering,
+    until,
+)
 from tests.recognisers.on_reactor import on_reactor
 from tests.redis_server import RedisServer
 from voicestt.delivery.deliverer import Deliverer

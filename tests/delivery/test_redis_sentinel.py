@@ -11,12 +11,28 @@ from twisted.internet.defer import Deferred
 from tests.conftest import Logged
 from tests.delivery.fakes import MemoryOutbox, record
 from tests.delivery.receiver import OwnCertificate
-from tests.delivery.test_redis_delivery import CALLS, expected, first_arrivals, write
+from tests.delivery.test_redis_delivery import (
+    CALLS,
+    expected,
+    first_arrivals,
+    write,
+)
 from tests.delivery.test_redis_streams import carry, failure, streams
-from tests.delivery.test_redis_worker import ALL, SHARDS, Workers, by_call, until
+from tests.delivery.test_redis_worker import (
+    ALL,
+    SHARDS,
+    Workers,
+    by_call,
+    until,
+)
 from tests.recognisers.on_reactor import on_reactor, reactor, soon
 from tests.redis_server import RedisServer, free_port
-from tests.redis_topologies import SERVICE, Guarded, guarded, sentinel
+from tests.redis_topologies import (
+    SERVICE,
+    Guarded,
+    guarded,
+    sentinel,
+)
 from voicestt.delivery.deliverer import Deliverer
 from voicestt.delivery.redis_streams import RedisStreams
 

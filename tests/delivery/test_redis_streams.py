@@ -15,8 +15,8 @@ from tests.delivery.fakes import record
 from tests.delivery.receiver import OwnCertificate
 from tests.recognisers.on_reactor import on_reactor, reactor, soon
 from tests.redis_server import Moving, RedisServer, free_port
-from voicestt.delivery.carrier import CannotDeliver, Failed, Outcome
 from voicestt.delivery.redis_streams import RedisStreams, stream_of
+from voicestt.delivery.sender import CannotDeliver, DeliveryFailed, Outcome
 from voicestt.journal.port import Record
 
 SHARDS = 4
@@ -43,9 +43,9 @@ async def carry(carrier: RedisStreams, *records: Record) -> list[Outcome]:
     return list(await soon(Deferred.fromCoroutine(carrier.carry(records))))
 
 
-async def failure(carrier: RedisStreams, sequence: int = 1) -> Failed:
+async def failure(carrier: RedisStreams, sequence: int = 1) -> DeliveryFailed:
     (outcome,) = await carry(carrier, record("a", sequence, text="what the caller said"))
-    assert isinstance(outcome, Failed)
+    assert isinstance(outcome, DeliveryFailed)
     assert "caller said" not in outcome.why
     assert "secret" not in outcome.why
     assert "127.0.0.1" not in outcome.why
@@ -137,7 +137,7 @@ async def test_a_full_redis_takes_nothing_of_a_parcel_and_says_so(redis: RedisSe
         with redis.client() as client:
             client.config_set("maxmemory", "1kb")
         failures = await carry(carrier, *records)
-        assert [isinstance(failed, Failed) and failed.is_whole for failed in failures] == [True] * 100
+        assert [isinstance(failed, DeliveryFailed) and failed.is_whole for failed in failures] == [True] * 100
         assert (await failure(carrier)).why.startswith("OutOfMemoryError: command not allowed when used memory")
         assert entries(redis) == {}
         with redis.client() as client:
@@ -179,8 +179,8 @@ async def test_something_else_in_a_streams_place_holds_back_only_its_own_calls(r
     async with streams(redis.url) as carrier:
         first, second, third = await carry(carrier, record("a", 1), record(other, 1), record("a", 2))
     assert second is None
-    assert isinstance(first, Failed)
-    assert isinstance(third, Failed)
+    assert isinstance(first, DeliveryFailed)
+    assert isinstance(third, DeliveryFailed)
     assert not first.is_whole
     assert "WRONGTYPE" in first.why
 
@@ -262,7 +262,7 @@ def test_without_the_library_the_command_that_installs_it_is_said(tmp_path: Path
     program = """
 import sys
 sys.modules["redis"] = None
-from voicestt.delivery.carrier import CannotDeliver
+from voicestt.delivery.sender import CannotDeliver
 from voicestt.delivery.redis_streams import RedisStreams
 try:
     RedisStreams(None, "redis://localhost", shards=1, maxlen=100).start()

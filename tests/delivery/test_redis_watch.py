@@ -14,7 +14,12 @@ from tests.recognisers.on_reactor import on_reactor
 from tests.redis_server import RedisServer, free_port
 from tests.redis_topologies import cluster
 from voicestt.delivery.redis_streams import RedisStreams, stream_of
-from voicestt.delivery.redis_watch import GroupLag, RedisWatch, Seen, eviction_risk
+from voicestt.delivery.redis_watch import (
+    GroupLag,
+    RedisWatch,
+    Seen,
+    eviction_risk,
+)
 
 MAXLEN = 200
 

@@ -11,10 +11,16 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from tests.conftest import Logged
 from tests.delivery.fakes import record
-from tests.delivery.receiver import OwnCertificate, bytes_only, never, receiving, status
+from tests.delivery.receiver import (
+    OwnCertificate,
+    bytes_only,
+    never,
+    receiving,
+    status,
+)
 from tests.recognisers.on_reactor import on_reactor, reactor, soon
-from voicestt.delivery.carrier import Arrived, Failed, Outcome
 from voicestt.delivery.retry_after import LONGEST_SECONDS
+from voicestt.delivery.sender import Arrived, DeliveryFailed, Outcome
 from voicestt.delivery.webhook import Webhook
 
 KEY = b"0123456789abcdef0123456789abcdef"
@@ -39,9 +45,9 @@ def post(webhook: Webhook, session: str = "a", sequence: int = 1, text: str = "×
     return soon(Deferred.fromCoroutine(one()))
 
 
-async def failure(webhook: Webhook) -> Failed:
+async def failure(webhook: Webhook) -> DeliveryFailed:
     outcome = await post(webhook)
-    assert isinstance(outcome, Failed)
+    assert isinstance(outcome, DeliveryFailed)
     assert "secret" not in outcome.why
     return outcome
 
@@ -115,7 +121,7 @@ async def test_any_2xx_is_an_arrival(code: int) -> None:
 async def test_another_answer_is_a_failure_that_proves_nothing_about_other_events(code: int, words: str) -> None:
     async with receiving() as receiver, posting(receiver.url) as webhook:
         receiver.answer = status(code)
-        assert await failure(webhook) == Failed(words, status=code, answer="an answer")
+        assert await failure(webhook) == DeliveryFailed(words, status=code, answer="an answer")
 
 
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 409, 413, 422, 499])
@@ -132,7 +138,7 @@ async def test_a_refusal_is_one(code: int) -> None:
 async def test_gone_is_for_good() -> None:
     async with receiving() as receiver, posting(receiver.url) as webhook:
         receiver.answer = status(410)
-        assert await failure(webhook) == Failed(
+        assert await failure(webhook) == DeliveryFailed(
             "it answered 410 Gone", is_gone=True, status=410, answer="an answer"
         )
 
@@ -214,7 +220,7 @@ async def test_one_event_that_is_refused_costs_its_neighbours_nothing() -> None:
     assert [sequences(body) for _, body in receiver.posts] == [[1, 2, 3, 4, 5], [1], [2], [3]]
     assert outcomes[:2] == [Arrived(204)] * 2
     for outcome in outcomes[2:]:
-        assert isinstance(outcome, Failed)
+        assert isinstance(outcome, DeliveryFailed)
         assert (outcome.is_refusal, outcome.status) == (True, 422)
 
 
@@ -225,7 +231,7 @@ async def test_another_failure_is_one_of_the_whole_batch(code: int) -> None:
         receiver.answer = status(code)
         outcomes = await carry(webhook, 5)
     assert len(receiver.posts) == 1
-    assert [isinstance(outcome, Failed) and outcome.status for outcome in outcomes] == [code] * 5
+    assert [isinstance(outcome, DeliveryFailed) and outcome.status for outcome in outcomes] == [code] * 5
 
 
 @on_reactor
@@ -305,7 +311,7 @@ async def test_a_receiver_that_does_not_answer_is_given_up_and_its_connection_cl
             return never(request)
 
         receiver.answer = answer
-        assert await failure(webhook) == Failed("it did not answer within 0.2 s")
+        assert await failure(webhook) == DeliveryFailed("it did not answer within 0.2 s")
         while not gone:
             await a_moment()
 
@@ -318,7 +324,7 @@ async def test_stopping_ends_what_is_under_way() -> None:
         while not receiver.posts:
             await a_moment()
         going.cancel()
-        assert isinstance(await going, Failed)
+        assert isinstance(await going, DeliveryFailed)
 
 
 @pytest.mark.parametrize(
@@ -338,7 +344,7 @@ async def test_stopping_ends_what_is_under_way() -> None:
 @on_reactor
 async def test_what_is_no_answer_is_a_failure_in_words(answer: bytes | None, closes: bool, words: str) -> None:
     outcome = await outcome_of(answer, closes=closes)
-    assert isinstance(outcome, Failed)
+    assert isinstance(outcome, DeliveryFailed)
     assert words in outcome.why
     assert not outcome.is_whole
     assert len(outcome.why) < 300
@@ -376,7 +382,7 @@ async def test_an_answer_with_a_long_head_counts_as_what_its_status_says(
     arrived = await outcome_of(with_head(b"200 OK", size, lines), closes=closes)
     assert arrived == Arrived(200, "ok" if size < 16_000 else "")
     refused = await outcome_of(with_head(b"422 Unprocessable Content", size, lines), closes=closes)
-    assert isinstance(refused, Failed)
+    assert isinstance(refused, DeliveryFailed)
     assert (refused.is_refusal, refused.status) == (True, 422)
 
 
@@ -410,7 +416,7 @@ async def test_before_an_answer_others_may_come_that_are_none() -> None:
     early = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
     assert await outcome_of(early + OK) == Arrived(200, "ok")
     outcome = await outcome_of(early + with_head(b"404 Not Found", 100_000))
-    assert isinstance(outcome, Failed)
+    assert isinstance(outcome, DeliveryFailed)
     assert outcome.status == 404
 
 

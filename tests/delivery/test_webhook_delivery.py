@@ -9,7 +9,12 @@ from twisted.internet.defer import Deferred
 
 from tests.conftest import Logged
 from tests.delivery.fakes import HOOK, MemoryOutbox
-from tests.delivery.receiver import Receiver, never, receiving, status
+from tests.delivery.receiver import (
+    Receiver,
+    never,
+    receiving,
+    status,
+)
 from tests.recognisers.on_reactor import on_reactor, reactor, soon
 from voicestt.delivery.deliverer import Deliverer
 from voicestt.delivery.webhook import AT_ONCE, Webhook

@@ -4,12 +4,12 @@ import pytest
 from twisted.internet.defer import CancelledError
 
 from tests.recognisers.on_reactor import on_reactor, reactor, soon
-from voicestt.delivery.worker import Worker
+from voicestt.delivery.worker import WorkerThread
 
 
 @on_reactor
 async def test_what_it_is_given_is_done_in_order_in_one_thread_of_its_own() -> None:
-    worker = Worker(reactor, "test")
+    worker = WorkerThread(reactor, "test")
     worker.start()
     threads = [await soon(worker.do(threading.current_thread)) for _ in range(3)]
     assert {thread.name for thread in threads} == {"test"}
@@ -20,7 +20,7 @@ async def test_what_it_is_given_is_done_in_order_in_one_thread_of_its_own() -> N
 
 @on_reactor
 async def test_what_is_raised_is_raised_where_it_is_waited_for_and_the_next_is_done() -> None:
-    worker = Worker(reactor, "test")
+    worker = WorkerThread(reactor, "test")
     worker.start()
 
     def fail() -> None:
@@ -35,7 +35,7 @@ async def test_what_is_raised_is_raised_where_it_is_waited_for_and_the_next_is_d
 
 @on_reactor
 async def test_work_that_nobody_waits_for_any_more_is_done_all_the_same() -> None:
-    worker = Worker(reactor, "test")
+    worker = WorkerThread(reactor, "test")
     worker.start()
     going = threading.Event()
     waiting = worker.do(lambda: going.wait(10))
@@ -49,4 +49,4 @@ async def test_work_that_nobody_waits_for_any_more_is_done_all_the_same() -> Non
 
 @on_reactor
 async def test_one_that_was_not_started_is_stopped_at_once() -> None:
-    await soon(Worker(reactor, "test").stop())
+    await soon(WorkerThread(reactor, "test").stop())

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from tests.bench.raw_calls import RawCall, open_call, talk
 from tests.end_to_end.rig import Server, until
-from voicestt.load.said import FRAMES_A_SECOND
-from voicestt.load.talking import spread
+from voicestt.ops.load.said import FRAMES_A_SECOND
+from voicestt.ops.load.talking import spread
 
 SAID = {
     "utterances": [{"text": "{key} {round} שלום", "start": 0.05, "end": 0.35}],

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from voicestt import mulaw
-from voicestt.google_local import coded
+from voicestt.audio import mulaw
+from voicestt.emulators.google import coded
 
 RATE = 8_000
 HEBREW = {

@@ -9,8 +9,8 @@ from twisted.application.service import Application
 from twisted.internet import reactor
 
 from tests.end_to_end.fast_reactor import FastReactor
+from voicestt.config.settings import Settings
 from voicestt.server.service import VoiceService
-from voicestt.settings import Settings
 
 application = Application("voicestt")
 _fast = FastReactor(reactor, float(os.environ["FAST_SCALE"]))

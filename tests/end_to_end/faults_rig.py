@@ -1,6 +1,6 @@
 """Calls against a Google that fails: many at once, each with a fault of its own, and what became of every word.
 
-The callers speak coded audio (`voicestt.google_local.coded`): a word that was cut at a change of streams is heard
+The callers speak coded audio (`voicestt.emulators.google.coded`): a word cut at a change of streams is heard
 by nobody and one that was sent twice is heard twice. The words are `7x0xab`: the call, the round, and letters.
 """
 
@@ -17,15 +17,20 @@ import numpy as np
 import pytest_twisted  # type: ignore[import-untyped]
 from twisted.internet.defer import Deferred, gatherResults
 
-from tests.end_to_end.rig import Server, running, running_server, until
+from tests.end_to_end.rig import (
+    Server,
+    running,
+    running_server,
+    until,
+)
 from tests.recognisers.on_reactor import reactor
-from voicestt import mulaw
-from voicestt.demo.services import Services
-from voicestt.google_local import coded, script
-from voicestt.google_local.timeline import Timeline, clip_of
-from voicestt.load.accounts import json_lines
-from voicestt.simulator.call_values import CallOptions, CallReport
-from voicestt.simulator.caller import place_call
+from voicestt.audio import mulaw
+from voicestt.emulators.google import coded, script
+from voicestt.emulators.google.timeline import Timeline, clip_of
+from voicestt.emulators.twilio.call_values import CallOptions, CallReport
+from voicestt.emulators.twilio.caller import place_call
+from voicestt.ops.demo.services import Services
+from voicestt.ops.load.accounts import json_lines
 
 FOR_ALL = 150.0
 FOR_NOTHING_LEFT = 40.0

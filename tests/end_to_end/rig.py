@@ -20,12 +20,12 @@ from typing import Any, TypeVar
 from sqlalchemy import create_engine, text
 
 from tests.bench.load import json_lines
-from voicestt.demo.services import PUBLIC_HOST, Services, beside_python
-from voicestt.google_local import script
-from voicestt.google_local.recording import Recorder, StreamRecord
-from voicestt.google_local.scripted import ScriptEngine
-from voicestt.google_local.service import LocalGoogle
-from voicestt.simulator.call_values import Target
+from voicestt.emulators.google import script
+from voicestt.emulators.google.recording import Recorder, StreamRecord
+from voicestt.emulators.google.scripted import ScriptEngine
+from voicestt.emulators.google.service import LocalGoogle
+from voicestt.emulators.twilio.call_values import ServerTarget
+from voicestt.ops.demo.services import PUBLIC_HOST, Services, beside_python
 
 PATIENCE = 40.0
 ENDED_AS_ASKED = {0, -signal.SIGTERM}
@@ -57,9 +57,9 @@ class Server:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
-    def target(self) -> Target:
+    def target(self) -> ServerTarget:
         """Where callers call."""
-        return Target(self.services.url, PUBLIC_HOST, self.services.auth_token)
+        return ServerTarget(self.services.url, PUBLIC_HOST, self.services.auth_token)
 
     @property
     def port(self) -> int:

@@ -13,10 +13,10 @@ from twisted.internet.defer import Deferred
 from tests.end_to_end.clips import as_mulaw, speech
 from tests.end_to_end.rig import Server, running_server, scripted_google
 from tests.recognisers.on_reactor import reactor
-from voicestt import mulaw
-from voicestt.settings import Settings
-from voicestt.simulator.call_values import CallOptions, CallReport
-from voicestt.simulator.caller import place_call
+from voicestt.audio import mulaw
+from voicestt.config.settings import Settings
+from voicestt.emulators.twilio.call_values import CallOptions, CallReport
+from voicestt.emulators.twilio.caller import place_call
 from voicestt.tts.engines import synthesiser_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,7 +91,7 @@ def test_twilio_has_nothing_to_complain_of(answered: Answered) -> None:
 
 def test_the_greeting_is_heard_at_once(answered: Answered) -> None:
     report = answered.report
-    chime = (ROOT / "voicestt" / "greeting.ulaw").read_bytes()
+    chime = (ROOT / "voicestt" / "audio" / "greeting.ulaw").read_bytes()
     assert 0.5 <= mulaw.seconds(len(chime)) <= 0.8
     assert heard_of(chime, report.heard_audio)[0] == len(chime)
     assert report.first_heard_at is not None

@@ -17,11 +17,17 @@ from tests.end_to_end.receivers import (
     finals_of,
     first_arrivals,
 )
-from tests.end_to_end.rig import Server, google_process, running_again, running_server, until
+from tests.end_to_end.rig import (
+    Server,
+    google_process,
+    running_again,
+    running_server,
+    until,
+)
 from tests.redis_server import RedisServer
 from voicestt.delivery.redis_servers import STREAM
 from voicestt.delivery.redis_streams import stream_of
-from voicestt.demo.services import Services
+from voicestt.ops.demo.services import Services
 
 LIVE, LATER = range(6), range(6, 9)
 REFUSED = 5

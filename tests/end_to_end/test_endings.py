@@ -7,9 +7,16 @@ from socket import SO_LINGER, SOL_SOCKET
 import pytest
 
 from tests.end_to_end.clips import as_mulaw, speech
-from tests.end_to_end.rig import ENDED_AS_ASKED, Server, running_server, scripted_google, stream_with, until
+from tests.end_to_end.rig import (
+    ENDED_AS_ASKED,
+    Server,
+    running_server,
+    scripted_google,
+    stream_with,
+    until,
+)
 from tests.end_to_end.twilio_line import TwilioLine
-from voicestt.google_local.service import LocalGoogle
+from voicestt.emulators.google.service import LocalGoogle
 
 SCRIPT = {"utterances": [{"text": "one {key} three four five six", "start": 0.3, "end": 1.8}]}
 HALF_SAID = 1.5  # seconds: the utterance goes on when the call ends

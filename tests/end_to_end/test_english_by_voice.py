@@ -1,8 +1,8 @@
 from pathlib import Path
 
 from tests.end_to_end.rig import call_process, running_server
-from voicestt.demo.voices import packaged_voices
-from voicestt.demo.word_errors import WordErrors
+from voicestt.ops.demo.voices import packaged_voices
+from voicestt.ops.demo.word_errors import WordErrors
 
 
 def test_a_recorded_voice_is_understood_by_the_embedded_recogniser(tmp_path: Path) -> None:

@@ -18,11 +18,19 @@ import pytest
 import pytest_twisted  # type: ignore[import-untyped]
 from twisted.internet.defer import Deferred, gatherResults
 
-from tests.end_to_end.faults_rig import BETWEEN_CALLS, FOR_ALL, Plan, Stage, Stream, stage, talk
+from tests.end_to_end.faults_rig import (
+    BETWEEN_CALLS,
+    FOR_ALL,
+    Plan,
+    Stage,
+    Stream,
+    stage,
+    talk,
+)
 from tests.recognisers.on_reactor import reactor
-from voicestt.google_local.faultlines import parse
-from voicestt.google_local.limits import AUDIO_TIMEOUT
-from voicestt.google_local.script import Script
+from voicestt.emulators.google.faultlines import parse
+from voicestt.emulators.google.limits import AUDIO_TIMEOUT
+from voicestt.emulators.google.script import Script
 
 pytestmark = pytest.mark.timeout(400)  # all calls of all positions are made before the first test
 

@@ -9,12 +9,25 @@ from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 from tests.bench.raw_calls import TEXT, audio_of
-from tests.end_to_end.rig import Server, running_server, scripted_google, stream_with
-from tests.end_to_end.twilio_line import BINARY, CONTINUATION, FIN, MEDIA_URL, TwilioLine, event, frame
-from voicestt import mulaw
-from voicestt.google_local.service import LocalGoogle
-from voicestt.simulator.signatures import signed_headers
-from voicestt.simulator.twilio_messages import CONNECTED, Sids, StreamMessages
+from tests.end_to_end.rig import (
+    Server,
+    running_server,
+    scripted_google,
+    stream_with,
+)
+from tests.end_to_end.twilio_line import (
+    BINARY,
+    CONTINUATION,
+    FIN,
+    MEDIA_URL,
+    TwilioLine,
+    event,
+    frame,
+)
+from voicestt.audio import mulaw
+from voicestt.emulators.google.service import LocalGoogle
+from voicestt.emulators.twilio.signatures import signed_headers
+from voicestt.emulators.twilio.twilio_messages import CONNECTED, Sids, StreamMessages
 
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 SCRIPT = {

@@ -15,14 +15,26 @@ import pytest_twisted  # type: ignore[import-untyped]
 from twisted.internet.defer import Deferred, gatherResults
 
 from tests.certificates import certificate
-from tests.end_to_end.rig import PATIENCE, Server, running, running_server, scripted_google, until
-from tests.gonogo.faulty_proxy import PAGE, Fault, answer, faulty_proxy
+from tests.end_to_end.rig import (
+    PATIENCE,
+    Server,
+    running,
+    running_server,
+    scripted_google,
+    until,
+)
+from tests.ops.gonogo.faulty_proxy import (
+    PAGE,
+    Fault,
+    answer,
+    faulty_proxy,
+)
 from tests.recognisers.on_reactor import reactor
 from tests.redis_server import RedisServer
-from voicestt.demo.services import Services, beside_python, free_port
-from voicestt.gonogo.report import Finding, Outcome
-from voicestt.gonogo.run import run
-from voicestt.gonogo.scene import Scene, Where
+from voicestt.ops.demo.services import Services, beside_python, free_port
+from voicestt.ops.gonogo.report import CheckOutcome, Finding
+from voicestt.ops.gonogo.run import run
+from voicestt.ops.gonogo.scene import RunContext, Where
 
 HOST = "voice.shop.co.il"
 SAID = {"utterances": [{"text": "one two three four five six", "start": 0.5, "end": 2.5}], "final_delay": 0.3}
@@ -80,7 +92,7 @@ def server_with(folder: Path, faults: str = "", **settings: str) -> Iterator[tup
 
 def examine(folder: Path, port: int, environ: Mapping[str, str]) -> "Deferred[Found]":
     folder.mkdir()
-    scene = Scene(reactor, Where.AGAINST, environ, folder, f"127.0.0.1:{port}")
+    scene = RunContext(reactor, Where.AGAINST, environ, folder, f"127.0.0.1:{port}")
     return Deferred.fromCoroutine(run(scene, lambda _finding: None))
 
 
@@ -115,14 +127,16 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Found]:
 
 
 def test_without_a_fault_nothing_speaks_against_it(rows: dict[str, Found]) -> None:
-    wrong = [finding for finding in rows["nothing"] if finding.outcome in {Outcome.FAILED, Outcome.SKIPPED}]
+    wrong = [
+        finding for finding in rows["nothing"] if finding.outcome in {CheckOutcome.FAILED, CheckOutcome.SKIPPED}
+    ]
     assert wrong == []
 
 
 def test_what_an_application_gets_of_the_call_is_seen(rows: dict[str, Found]) -> None:
     found = {finding.key: finding for finding in rows["nothing"]}
     journalled, live, greeting = (found[key] for key in ("events.journal", "events.live", "call.greeting"))
-    assert {finding.outcome for finding in (journalled, live, greeting)} == {Outcome.OK}
+    assert {finding.outcome for finding in (journalled, live, greeting)} == {CheckOutcome.OK}
     assert journalled.figure == f"{live.figure}, as in EVENTS_FILE"
     assert live.figure.endswith(" events, 1 final")
     assert greeting.figure.startswith("640 ms of it, first after ")
@@ -136,10 +150,10 @@ def test_what_an_application_gets_of_the_call_is_seen(rows: dict[str, Found]) ->
 def test_each_fault_fails_its_own_check_and_no_other(
     rows: dict[str, Found], row: str, key: str, cure: str, twilio: int | None
 ) -> None:
-    (bad,) = [finding for finding in rows[row] if finding.outcome is Outcome.FAILED]
+    (bad,) = [finding for finding in rows[row] if finding.outcome is CheckOutcome.FAILED]
     assert (bad.key, bad.twilio) == (key, twilio)
     assert cure in bad.what_to_do
-    skipped = {finding.figure for finding in rows[row] if finding.outcome is Outcome.SKIPPED}
+    skipped = {finding.figure for finding in rows[row] if finding.outcome is CheckOutcome.SKIPPED}
     assert skipped <= {f"waits for: {bad.check}"}
 
 

@@ -6,11 +6,17 @@ from dataclasses import dataclass
 import pytest
 
 from tests.end_to_end.clips import HEBREW, speech, write_wav
-from tests.end_to_end.rig import Server, call_process, running_server, scripted_google, stream_with
-from voicestt import mulaw
-from voicestt.google_local.recording import StreamRecord
-from voicestt.simulator.call_values import CallOptions, Speech
-from voicestt.simulator.clip import read_clip
+from tests.end_to_end.rig import (
+    Server,
+    call_process,
+    running_server,
+    scripted_google,
+    stream_with,
+)
+from voicestt.audio import mulaw
+from voicestt.emulators.google.recording import StreamRecord
+from voicestt.emulators.twilio.call_values import CallOptions, Speech
+from voicestt.emulators.twilio.clip import read_clip
 
 DEBOUNCE_MS = 180
 GRAIN = 0.001  # `t` is read when the line is written, a moment after the debounce has looked at the clock

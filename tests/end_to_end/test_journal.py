@@ -11,7 +11,13 @@ import pytest
 from pysubs2 import SSAFile
 
 from tests.end_to_end.chatter import SAID, chatting
-from tests.end_to_end.rig import Server, google_process, running_again, running_server, until
+from tests.end_to_end.rig import (
+    Server,
+    google_process,
+    running_again,
+    running_server,
+    until,
+)
 from tests.postgres import cluster
 
 CALLS = 50

@@ -12,9 +12,9 @@ from tests.end_to_end.leaver import DESK
 from tests.end_to_end.rig import Server, running_server, scripted_google
 from tests.handler.twilio_api import Asked, TwilioApi
 from tests.recognisers.on_reactor import on_reactor, reactor, soon
-from voicestt.simulator.call_values import CallOptions, CallReport
-from voicestt.simulator.caller import CallControl, place_call
-from voicestt.simulator.schedule import parse_dtmf
+from voicestt.emulators.twilio.call_values import CallOptions, CallReport
+from voicestt.emulators.twilio.caller import CallControl, place_call
+from voicestt.emulators.twilio.schedule import parse_dtmf
 
 ROOT = Path(__file__).resolve().parents[2]
 SAID = {"utterances": [{"text": "I have had enough of this", "start": 0.1, "end": 0.6}], "final_delay": 0.1}

@@ -10,7 +10,13 @@ import pytest
 from tests.end_to_end.chatter import SAID, chatted, chatting
 from tests.end_to_end.listeners import SETTINGS, live_socket, stream
 from tests.end_to_end.receivers import check_schema, finals_of
-from tests.end_to_end.rig import Server, google_process, running_again, running_server, until
+from tests.end_to_end.rig import (
+    Server,
+    google_process,
+    running_again,
+    running_server,
+    until,
+)
 
 GOING_AWAY = 1001
 

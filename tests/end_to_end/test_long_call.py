@@ -19,13 +19,13 @@ import numpy as np
 from tests.end_to_end.faults_rig import Plan, Stage, google_that_fails
 from tests.end_to_end.faults_rig import talk as saying
 from tests.end_to_end.rig import Server, running, until
-from voicestt import mulaw
-from voicestt.demo.services import beside_python
-from voicestt.google_local.timeline import clip_of
-from voicestt.load.raw_call import RawCall, open_call
-from voicestt.load.wire import CLOSE, TEXT, masked
-from voicestt.simulator.call_values import CallReport
-from voicestt.simulator.twilio_messages import StreamMessages
+from voicestt.audio import mulaw
+from voicestt.emulators.google.timeline import clip_of
+from voicestt.emulators.twilio.call_values import CallReport
+from voicestt.emulators.twilio.twilio_messages import StreamMessages
+from voicestt.ops.demo.services import beside_python
+from voicestt.ops.load.raw_call import RawCall, open_call
+from voicestt.ops.load.wire import CLOSE, TEXT, masked
 
 SCALE = 60.0
 SECONDS = 3_600.0

@@ -11,10 +11,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.bench import load
-from tests.bench.raw_calls import RawCall, open_call, post, talk
-from tests.end_to_end.rig import Server, google_process, running_server, until
-from voicestt.simulator import webhook_forms
-from voicestt.simulator.twilio_messages import Sids
+from tests.bench.raw_calls import (
+    RawCall,
+    open_call,
+    post,
+    talk,
+)
+from tests.end_to_end.rig import (
+    Server,
+    google_process,
+    running_server,
+    until,
+)
+from voicestt.emulators.twilio import webhook_forms
+from voicestt.emulators.twilio.twilio_messages import Sids
 
 FRAMES_A_SECOND = 50
 

@@ -6,7 +6,13 @@ import stat
 from pathlib import Path
 
 from tests.end_to_end.chatter import SAID, chatting
-from tests.end_to_end.rig import Server, google_process, running_again, running_server, until
+from tests.end_to_end.rig import (
+    Server,
+    google_process,
+    running_again,
+    running_server,
+    until,
+)
 from voicestt.journal.database import Database
 from voicestt.journal.schema import bring_up_to_date
 from voicestt.journal.tables import VERSION_TABLE

@@ -17,13 +17,19 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from tests.end_to_end.faults_rig import talk
-from tests.end_to_end.rig import Server, reserved, running, running_server, until
+from tests.end_to_end.rig import (
+    Server,
+    reserved,
+    running,
+    running_server,
+    until,
+)
 from tests.recognisers.on_reactor import on_reactor, reactor
-from voicestt import mulaw
-from voicestt.demo.services import Services
-from voicestt.google_local.timeline import Timeline, clip_of
-from voicestt.simulator.call_values import CallOptions
-from voicestt.simulator.caller import place_call
+from voicestt.audio import mulaw
+from voicestt.emulators.google.timeline import Timeline, clip_of
+from voicestt.emulators.twilio.call_values import CallOptions
+from voicestt.emulators.twilio.caller import place_call
+from voicestt.ops.demo.services import Services
 
 CALLERS = 10
 SECONDS = 10.0

@@ -8,10 +8,16 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.clips import RATE, as_mulaw, speech
-from tests.end_to_end.rig import PATIENCE, Server, running_server, scripted_google, until
+from tests.end_to_end.rig import (
+    PATIENCE,
+    Server,
+    running_server,
+    scripted_google,
+    until,
+)
 from tests.end_to_end.twilio_line import TwilioLine
-from voicestt.demo.services import beside_python
-from voicestt.google_local.service import LocalGoogle
+from voicestt.emulators.google.service import LocalGoogle
+from voicestt.ops.demo.services import beside_python
 
 WORDS = 8
 SPOKEN = [(0.5, 2.9), (4.5, 6.9), (8.5, 10.9), (12.5, 14.9)]

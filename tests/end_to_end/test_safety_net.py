@@ -5,11 +5,16 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.clips import as_mulaw, speech
-from tests.end_to_end.rig import Server, running_server, scripted_google, until
+from tests.end_to_end.rig import (
+    Server,
+    running_server,
+    scripted_google,
+    until,
+)
 from tests.end_to_end.twilio_line import TwilioLine
-from voicestt import mulaw
-from voicestt.google_local.recording import StreamRecord
-from voicestt.google_local.service import LocalGoogle
+from voicestt.audio import mulaw
+from voicestt.emulators.google.recording import StreamRecord
+from voicestt.emulators.google.service import LocalGoogle
 
 SPOKEN = (1.0, 2.5)
 SCRIPT = {

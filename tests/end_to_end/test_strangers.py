@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.bench import abuse
-from voicestt.load.processes import Server, own_server
-from voicestt.load.run import load
+from voicestt.ops.load.processes import Server, own_server
+from voicestt.ops.load.run import load
 
 ATTACKS: tuple[abuse.Attack, ...] = (abuse.multipart, abuse.form, abuse.chunks)
 SECONDS = 6.0

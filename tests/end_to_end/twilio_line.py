@@ -7,13 +7,19 @@ import struct
 import time
 from base64 import b64encode
 
-from tests.bench.raw_calls import CLOSE, PING, PONG, TEXT, unmasked
+from tests.bench.raw_calls import (
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    unmasked,
+)
 from tests.end_to_end.rig import PATIENCE
-from voicestt.demo.services import PUBLIC_HOST
-from voicestt.mulaw import BYTES_PER_FRAME
-from voicestt.simulator.call_values import Target
-from voicestt.simulator.signatures import signature
-from voicestt.simulator.twilio_messages import CONNECTED, Sids, StreamMessages
+from voicestt.audio.mulaw import BYTES_PER_FRAME
+from voicestt.emulators.twilio.call_values import ServerTarget
+from voicestt.emulators.twilio.signatures import signature
+from voicestt.emulators.twilio.twilio_messages import CONNECTED, Sids, StreamMessages
+from voicestt.ops.demo.services import PUBLIC_HOST
 
 CONTINUATION, BINARY, FIN = 0x00, 0x02, 0x80
 MEDIA_URL = f"wss://{PUBLIC_HOST}/ws/twilio-media"
@@ -45,7 +51,7 @@ def handshake(auth_token: str, key: str) -> bytes:
 class TwilioLine:
     """A socket that has shaken hands; `answer` is what the server said to that."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: ServerTarget) -> None:
         self.sids = Sids()
         self.key = b64encode(os.urandom(16)).decode("ascii")
         self._messages = StreamMessages(self.sids)

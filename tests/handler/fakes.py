@@ -9,11 +9,11 @@ from twisted.internet.task import Clock
 
 from tests.recognisers.on_reactor import reactor, soon
 from voicestt import events
+from voicestt.audio.ledger import AudioTotals
 from voicestt.handler.handled_call import HandledCall
 from voicestt.handler.service import Handlers, Patience
 from voicestt.handler.testing.scripted_events import ScriptedEvents
-from voicestt.handler.twilio_rest import TwilioCalls
-from voicestt.ledger import Account
+from voicestt.twilio.rest import TwilioCalls
 
 CALLER, CALLED = "+972501234567", "+972771234567"
 
@@ -94,9 +94,9 @@ class FakeLine:
         return self.seconds
 
     @property
-    def account(self) -> Account:
+    def account(self) -> AudioTotals:
         self._check("account")
-        return Account(received=len(self.asked))
+        return AudioTotals(received=len(self.asked))
 
     def say(self, audio: bytes) -> None:
         if self.refuses is not None:

@@ -6,13 +6,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.handler.fakes import CALLED, CALLER, Events, FakeLine
-from voicestt import mulaw
+from tests.handler.fakes import (
+    CALLED,
+    CALLER,
+    Events,
+    FakeLine,
+)
+from voicestt.audio import mulaw
 from voicestt.handler import BadSound, Call
 from voicestt.handler.call import Snapshot
-from voicestt.handler.leaving import Leaving
+from voicestt.handler.leaving import CallHandover
 from voicestt.handler.speaking import Speaking
-from voicestt.handler.threads import Threads
+from voicestt.runtime.thread_pool import DaemonThreadPool
 
 
 def call_on(line: FakeLine) -> Call:
@@ -23,7 +28,9 @@ def call_on(line: FakeLine) -> Call:
         action()
 
     speaking = Speaking(line, "CA1", lambda: 0.0, cross, None)
-    return Call(started, speaking, Leaving(started, line, None, Threads(1, "test"), cross), Snapshot())
+    return Call(
+        started, speaking, CallHandover(started, line, None, DaemonThreadPool(1, "test"), cross), Snapshot()
+    )
 
 
 def tone(rate: int) -> bytes:

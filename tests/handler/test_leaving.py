@@ -5,9 +5,9 @@ import pytest
 
 from tests.handler.fakes import Events, FakeLine
 from tests.handler.twilio_api import TOKEN, TwilioApi
-from voicestt.handler.leaving import Leaving
-from voicestt.handler.threads import Threads
-from voicestt.handler.twilio_rest import BadNumber, TwilioCalls, TwilioRefused
+from voicestt.handler.leaving import CallHandover
+from voicestt.runtime.thread_pool import DaemonThreadPool
+from voicestt.twilio.rest import BadNumber, TwilioCalls, TwilioRefused
 
 PATIENCE = 30.0
 
@@ -18,8 +18,8 @@ class Lobby:
     def __init__(self, twilio: TwilioCalls | None) -> None:
         self.line = FakeLine()
         self.turns: deque[Callable[[], object]] = deque()
-        self.threads = Threads(1, "test")
-        self.leaving = Leaving(Events().started(), self.line, twilio, self.threads, self.turns.append)
+        self.threads = DaemonThreadPool(1, "test")
+        self.leaving = CallHandover(Events().started(), self.line, twilio, self.threads, self.turns.append)
 
     def turn(self) -> None:
         while self.turns:

@@ -10,15 +10,22 @@ from twisted.internet.defer import Deferred
 
 from tests.conftest import Logged
 from tests.handler.conftest import RigOf
-from tests.handler.fakes import CALLED, CALLER, Diary, Events, Rig, turn
+from tests.handler.fakes import (
+    CALLED,
+    CALLER,
+    Diary,
+    Events,
+    Rig,
+    turn,
+)
 from tests.handler.twilio_api import TOKEN, TwilioApi
 from tests.recognisers.on_reactor import on_reactor, soon
 from voicestt import events
+from voicestt.call.line import TooMuchAudio
 from voicestt.handler import Call, TwilioRefused
 from voicestt.handler.service import Patience
 from voicestt.handler.testing import SimulatedServer, simulated_call
-from voicestt.handler.twilio_rest import TwilioCalls
-from voicestt.line import TooMuchAudio
+from voicestt.twilio.rest import TwilioCalls
 
 PATIENCE = 30.0
 

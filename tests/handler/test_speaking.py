@@ -10,9 +10,9 @@ from twisted.internet.task import Clock
 
 from tests.conftest import Logged
 from tests.handler.fakes import FakeLine
+from voicestt.call.line import TooMuchAudio
 from voicestt.handler.outcome import Outcome
 from voicestt.handler.speaking import MOST_STEPS, Speaking
-from voicestt.line import TooMuchAudio
 from voicestt.tts.port import SpeechError
 
 SECOND = bytes(8_000)

@@ -5,7 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.handler.fakes import Events
-from voicestt.events import CallEnded, CallStarted, Event, Final, Partial
+from voicestt.events import (
+    CallEnded,
+    CallStarted,
+    Event,
+    Final,
+    Partial,
+)
 from voicestt.handler.waiting import NEVER_DROPPED, Put, WaitingEvents
 
 

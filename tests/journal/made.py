@@ -9,10 +9,22 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from tests.recognisers.on_reactor import PATIENCE, reactor
-from voicestt.events import CallEnded, CallStarted, Event, Final, Partial, event_id
+from voicestt.events import (
+    CallEnded,
+    CallStarted,
+    Event,
+    Final,
+    Partial,
+    event_id,
+)
 from voicestt.journal.chores import Pace
 from voicestt.journal.journal import Journal
-from voicestt.journal.port import Destination, Pending, Record, Written
+from voicestt.journal.port import (
+    Destination,
+    Pending,
+    Record,
+    Written,
+)
 
 CALLER, CALLED = "+972501234567", "+972771234567"
 WEBHOOK = Destination("webhook", partials=False)

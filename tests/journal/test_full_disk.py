@@ -8,7 +8,13 @@ import pytest
 from sqlalchemy import Engine, event
 
 from tests.conftest import Logged
-from tests.journal.made import WEBHOOK, Call, Journals, eventually, payloads
+from tests.journal.made import (
+    WEBHOOK,
+    Call,
+    Journals,
+    eventually,
+    payloads,
+)
 from tests.recognisers.on_reactor import on_reactor
 from voicestt.events import encode
 from voicestt.journal.port import Record

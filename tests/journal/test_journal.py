@@ -9,7 +9,16 @@ from sqlalchemy.exc import DataError
 from twisted.internet.defer import Deferred, gatherResults
 
 from tests.conftest import Logged
-from tests.journal.made import REDIS, WEBHOOK, Call, Journals, Told, eventually, numbers, payloads
+from tests.journal.made import (
+    REDIS,
+    WEBHOOK,
+    Call,
+    Journals,
+    Told,
+    eventually,
+    numbers,
+    payloads,
+)
 from tests.recognisers.on_reactor import on_reactor, reactor, soon
 from voicestt.events import decode, encode, event_id
 from voicestt.journal.journal import Journal

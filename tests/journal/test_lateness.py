@@ -2,7 +2,7 @@ import weakref
 
 from twisted.internet.task import Clock
 
-from voicestt.journal.lateness import Lateness
+from voicestt.journal.lateness import LateFacts
 from voicestt.journal.waiting import Entry
 
 
@@ -10,7 +10,7 @@ class Fact:
     """Something whose end can be seen."""
 
 
-def watched(lateness: Lateness, clock: Clock, fact: object) -> Entry:
+def watched(lateness: LateFacts, clock: Clock, fact: object) -> Entry:
     entry = Entry(None, fact, clock.seconds())
     lateness.watch(entry)
     return entry
@@ -18,7 +18,7 @@ def watched(lateness: Lateness, clock: Clock, fact: object) -> Entry:
 
 def test_who_waits_for_two_seconds_is_told_once_and_in_order(clock: Clock) -> None:
     told: list[list[object]] = []
-    lateness = Lateness(clock, told.append)
+    lateness = LateFacts(clock, told.append)
     lateness.start()
     one, two = watched(lateness, clock, "one"), watched(lateness, clock, "two")
     clock.pump([0.25] * 4)
@@ -36,7 +36,7 @@ def test_who_waits_for_two_seconds_is_told_once_and_in_order(clock: Clock) -> No
 
 def test_who_is_written_in_time_is_not(clock: Clock) -> None:
     told: list[list[object]] = []
-    lateness = Lateness(clock, told.append)
+    lateness = LateFacts(clock, told.append)
     lateness.start()
     one, _two = watched(lateness, clock, "one"), watched(lateness, clock, "two")
     one.is_over = True
@@ -47,7 +47,7 @@ def test_who_is_written_in_time_is_not(clock: Clock) -> None:
 
 def test_all_can_be_told_at_once_and_it_knows_who_waits(clock: Clock) -> None:
     told: list[list[object]] = []
-    lateness = Lateness(clock, told.append)
+    lateness = LateFacts(clock, told.append)
     one, two = watched(lateness, clock, "one"), watched(lateness, clock, "two")
     lateness.tell_all()
     three = watched(lateness, clock, "three")
@@ -59,12 +59,12 @@ def test_all_can_be_told_at_once_and_it_knows_who_waits(clock: Clock) -> None:
 
 
 def test_stopping_what_never_began_is_allowed(clock: Clock) -> None:
-    Lateness(clock, print).stop()
+    LateFacts(clock, print).stop()
 
 
 def test_those_that_are_over_are_let_go_wherever_they_stand(clock: Clock) -> None:
     told: list[list[object]] = []
-    lateness = Lateness(clock, told.append)
+    lateness = LateFacts(clock, told.append)
     late = [watched(lateness, clock, Fact()) for _ in range(3)]
     lateness.tell_all()
     told.clear()

@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Logged
-from tests.journal.made import WEBHOOK, Call, Journals, Opened, eventually
+from tests.journal.made import (
+    WEBHOOK,
+    Call,
+    Journals,
+    Opened,
+    eventually,
+)
 from tests.journal.test_recovery import Writer
 from tests.recognisers.on_reactor import on_reactor
 from voicestt.events import event_id

@@ -9,7 +9,13 @@ from alembic import command
 from alembic.config import Config
 
 import voicestt.journal
-from tests.journal.made import WEBHOOK, Call, Journals, eventually, numbers
+from tests.journal.made import (
+    WEBHOOK,
+    Call,
+    Journals,
+    eventually,
+    numbers,
+)
 from tests.recognisers.on_reactor import on_reactor
 from voicestt.events import Event, encode, type_of
 from voicestt.journal.database import Database

@@ -12,14 +12,23 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 
 from tests.conftest import Logged
-from tests.journal.made import WEBHOOK, Call, Journals, Opened, Told, eventually, numbers, payloads
+from tests.journal.made import (
+    WEBHOOK,
+    Call,
+    Journals,
+    Opened,
+    Told,
+    eventually,
+    numbers,
+    payloads,
+)
 from tests.postgres import cluster
 from tests.recognisers.on_reactor import on_reactor, reactor, soon
 from voicestt.events import encode
 from voicestt.journal.journal import CLOSE_SECONDS, Journal
-from voicestt.journal.outage import Outage
+from voicestt.journal.outage import JournalOutage
 from voicestt.journal.problems import JournalClosed
-from voicestt.journal.waiting import Waiting
+from voicestt.journal.waiting import WriteQueue
 
 
 class BentTime(Clock):
@@ -184,7 +193,7 @@ class TestOutage:
     ) -> None:
         told = Told()
         journal = Journal(reactor, journals.url, told, [WEBHOOK], days=0, redact="none")
-        journal._waiting = Waiting(most=100)
+        journal._waiting = WriteQueue(most=100)
         journals.keep(journal)
         await journal.open()
         opened, call = Opened(journal, told), Call()
@@ -281,8 +290,8 @@ class TestLostConnection:
 
 def test_an_outage_is_tried_ever_less_often_up_to_five_seconds(logged: Logged) -> None:
     seconds = iter(range(1_000))
-    waiting = Waiting()
-    outage = Outage("calls.db", waiting, lambda: float(next(seconds)))
+    waiting = WriteQueue()
+    outage = JournalOutage("calls.db", waiting, lambda: float(next(seconds)))
     outage.worked()
     pauses = [outage.failed(OSError(28, "No space left on device")) for _ in range(9)]
     assert pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0]

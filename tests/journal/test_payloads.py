@@ -3,7 +3,12 @@ from hypothesis import strategies as st
 
 from tests.journal.made import Call
 from voicestt.events import decode, encode
-from voicestt.journal.payloads import Whole, clean, clean_text, payload_of
+from voicestt.journal.payloads import (
+    StoredPayloads,
+    clean,
+    clean_text,
+    payload_of,
+)
 
 _any_text = st.text(st.characters(exclude_categories=()))  # surrogates, too
 
@@ -34,7 +39,7 @@ def test_a_clean_name_is_short_and_every_database_takes_it(name: str) -> None:
 
 
 def test_the_whole_is_kept_until_all_have_it() -> None:
-    whole = Whole()
+    whole = StoredPayloads()
     whole.keep(1, b"whole", ["webhook", "redis"])
     whole.done("webhook", [1, 2])
     assert whole.get(1, "less") == b"whole"
@@ -43,13 +48,13 @@ def test_the_whole_is_kept_until_all_have_it() -> None:
 
 
 def test_without_anybody_who_wants_it_it_is_not_kept() -> None:
-    whole = Whole()
+    whole = StoredPayloads()
     whole.keep(1, b"whole", [])
     assert whole.get(1, "less") == b"less"
 
 
 def test_of_too_many_the_oldest_go() -> None:
-    whole = Whole(most=2)
+    whole = StoredPayloads(most=2)
     for number in (1, 2, 3):
         whole.keep(number, b"whole", ["webhook"])
     assert [whole.get(number, "") for number in (1, 2, 3)] == [b"", b"whole", b"whole"]

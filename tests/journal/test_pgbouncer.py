@@ -10,7 +10,13 @@ from sqlalchemy import make_url
 from tests.conftest import Logged
 from tests.end_to_end.chatter import SAID, chatted
 from tests.end_to_end.rig import google_process, running_server
-from tests.journal.made import WEBHOOK, Call, Journals, numbers, payloads
+from tests.journal.made import (
+    WEBHOOK,
+    Call,
+    Journals,
+    numbers,
+    payloads,
+)
 from tests.pgbouncer import SESSIONS, Bouncer, pgbouncer
 from tests.postgres import cluster
 from tests.recognisers.on_reactor import on_reactor

@@ -14,15 +14,29 @@ from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThread
 
 from tests.conftest import Logged
-from tests.journal.made import FAST, REDIS, WEBHOOK, Call, Journals, Opened, eventually, numbers
+from tests.journal.made import (
+    FAST,
+    REDIS,
+    WEBHOOK,
+    Call,
+    Journals,
+    Opened,
+    eventually,
+    numbers,
+)
 from tests.journal.test_writing import Desk
 from tests.postgres import cluster
 from tests.recognisers.on_reactor import on_reactor, reactor
 from voicestt.events import CallEnded, decode, event_id
 from voicestt.journal import leases
 from voicestt.journal.database import Database
-from voicestt.journal.leases import Instance, Lease, Process, this_process
-from voicestt.journal.payloads import Whole
+from voicestt.journal.leases import (
+    Instance,
+    Lease,
+    Process,
+    this_process,
+)
+from voicestt.journal.payloads import StoredPayloads
 from voicestt.journal.recovery import Recovery
 from voicestt.journal.redaction import redaction
 from voicestt.journal.schema import bring_up_to_date
@@ -372,7 +386,9 @@ def test_what_waits_is_not_walked_through_all_the_time_unless_a_server_is_gone(u
     with database.writing() as connection:
         for each in (lease, gone):
             each.begin(connection, 0.0)
-        EventWriter(database, gone.id, [WEBHOOK], redaction("none"), Whole()).write(connection, [call.started()])
+        EventWriter(database, gone.id, [WEBHOOK], redaction("none"), StoredPayloads()).write(
+            connection, [call.started()]
+        )
     list(recovery.look(by_age=False))
     list(recovery.look(by_age=False))
     assert found == [[]]  # the other lives

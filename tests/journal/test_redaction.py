@@ -5,9 +5,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.journal.made import CALLED, CALLER, REDIS, Call, Journals, payloads
+from tests.journal.made import (
+    CALLED,
+    CALLER,
+    REDIS,
+    Call,
+    Journals,
+    payloads,
+)
 from tests.recognisers.on_reactor import on_reactor
-from voicestt.events import Dtmf, Event, Mark, Word, encode
+from voicestt.events import (
+    Dtmf,
+    Event,
+    Mark,
+    Word,
+    encode,
+)
 from voicestt.journal.redaction import looks_like_a_number, redaction
 
 WORDS = [Word(text="secret", start=0.5, end=1.0)]

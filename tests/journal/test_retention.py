@@ -6,7 +6,13 @@ import pytest
 from sqlalchemy import text
 
 from tests.conftest import Logged
-from tests.journal.made import REDIS, WEBHOOK, Call, Journals, eventually
+from tests.journal.made import (
+    REDIS,
+    WEBHOOK,
+    Call,
+    Journals,
+    eventually,
+)
 from tests.journal.test_writing import Desk
 from tests.recognisers.on_reactor import on_reactor
 from voicestt.journal.retention import Retention

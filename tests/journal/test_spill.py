@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 from tests.journal.made import CALLER, Call
 from voicestt.events import encode
 from voicestt.journal.redaction import redaction
-from voicestt.journal.spill import Place, Spill, SpillFile, SpillFull
+from voicestt.journal.spill import (
+    Place,
+    Spill,
+    SpillFile,
+    SpillFull,
+)
 
 
 def spill_in(folder: Path, redact: str = "none", most: int = 1_000_000) -> Spill:

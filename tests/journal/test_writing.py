@@ -13,7 +13,7 @@ from tests.postgres import cluster
 from voicestt.events import Event, encode
 from voicestt.journal import history, outbox, tables
 from voicestt.journal.database import Database
-from voicestt.journal.payloads import Whole
+from voicestt.journal.payloads import StoredPayloads
 from voicestt.journal.port import EVERYTHING, Record
 from voicestt.journal.redaction import redaction
 from voicestt.journal.schema import bring_up_to_date
@@ -34,7 +34,7 @@ class Desk:
         self.url = url
         self.database = Database(url)
         bring_up_to_date(self.database)
-        self.whole = Whole()
+        self.whole = StoredPayloads()
         self.writer = EventWriter(self.database, "me", [WEBHOOK, REDIS], redaction("none"), self.whole)
 
     def write(self, *events: Event | None) -> list[Record | None]:

@@ -11,13 +11,20 @@ import numpy as np
 from twisted.internet.task import Clock
 
 from tests.recognisers.simulated import Application
-from tests.sounds import Wave, at_level, coloured, decoded, encoded
-from voicestt import mulaw, recogniser
-from voicestt.demo.voices import packaged_voices
-from voicestt.ledger import Ledger
-from voicestt.recogniser import Listener, RecogniserError, Result
-from voicestt.recognisers.endless import Endless, Limits
-from voicestt.simulator.clip import read_clip
+from tests.sounds import (
+    Wave,
+    at_level,
+    coloured,
+    decoded,
+    encoded,
+)
+from voicestt.audio import mulaw
+from voicestt.audio.ledger import Ledger
+from voicestt.emulators.twilio.clip import read_clip
+from voicestt.ops.demo.voices import packaged_voices
+from voicestt.recognisers import port
+from voicestt.recognisers.port import RecogniserError, Result, ResultListener
+from voicestt.recognisers.streaming import Endless, StreamLimits
 
 SECOND = mulaw.BYTES_PER_SECOND
 _PAUSE = int(0.8 * SECOND)  # ends an utterance for the recogniser
@@ -72,7 +79,7 @@ class Habit:
 class HearingStream:
     """A Session that understands the words of the call; where its audio is from, the ledger says."""
 
-    def __init__(self, listener: Listener, call: "Call", habit: Habit) -> None:
+    def __init__(self, listener: ResultListener, call: "Call", habit: Habit) -> None:
         self._listener = listener
         self._call = call
         self.habit = habit
@@ -124,7 +131,7 @@ class HearingStream:
         self._told = self._call.clock.seconds(), 0
         self._final_to = words[-1][1]
         spoken = tuple(
-            recogniser.Word(self._call.text_of([word]), word[0] - self._origin, word[1] - self._origin)
+            port.RecognisedWord(self._call.text_of([word]), word[0] - self._origin, word[1] - self._origin)
             for word in words
         )
         text = self._call.text_of(words)
@@ -149,7 +156,9 @@ class HearingStream:
 class Call:
     """A caller, an endless session, and a service that hears `words` in what the caller sends."""
 
-    def __init__(self, words: Sequence[Place], habit: Habit | None = None, limits: Limits | None = None) -> None:
+    def __init__(
+        self, words: Sequence[Place], habit: Habit | None = None, limits: StreamLimits | None = None
+    ) -> None:
         self.clock = Clock()
         self.ledger = Ledger(60 * SECOND)
         self.heard = Application(self.ledger)
@@ -159,10 +168,10 @@ class Call:
         self.streams: list[HearingStream] = []
         self.partials_at: list[float] = []
         self.finals_at: list[float] = []
-        self.endless = Endless(self.clock, self, limits or Limits(), lambda: 0.5)
+        self.endless = Endless(self.clock, self, limits or StreamLimits(), lambda: 0.5)
         self.session = self.endless.open(self.heard, self.ledger)
 
-    def open(self, listener: Listener) -> HearingStream:
+    def open(self, listener: ResultListener) -> HearingStream:
         habit = self.next_habits.pop(0) if self.next_habits else self.habit
         self.streams.append(HearingStream(listener, self, habit))
         return self.streams[-1]

@@ -2,8 +2,14 @@
 
 from typing import cast
 
-from voicestt.ledger import Account
-from voicestt.recogniser import CallListener, Incident, Listener, RecogniserError, Result
+from voicestt.audio.ledger import AudioTotals
+from voicestt.recognisers.port import (
+    CallListener,
+    Incident,
+    RecogniserError,
+    Result,
+    ResultListener,
+)
 
 
 class Ear:
@@ -43,10 +49,10 @@ class Ear:
 class ScriptedSession:
     """A Session, of a stream or of a call, whose words, account and backlog are the test's."""
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: ResultListener) -> None:
         self._listener = listener
         self.written: list[bytes] = []
-        self.account = Account()
+        self.account = AudioTotals()
         self.backlog = 0
         self.is_finished = False
         self.is_aborted = False
@@ -101,7 +107,7 @@ class ScriptedRecogniser:
     def __init__(self) -> None:
         self.sessions: list[ScriptedSession] = []
 
-    def open(self, listener: Listener) -> ScriptedSession:
+    def open(self, listener: ResultListener) -> ScriptedSession:
         session = ScriptedSession(listener)
         self.sessions.append(session)
         return session

@@ -9,8 +9,8 @@ from twisted.internet.defer import Deferred
 from twisted.python.threadpool import ThreadPool
 
 from tests.recognisers.fakes import Ear
-from voicestt.recogniser import RecogniserError, Result
-from voicestt.recognisers.session_thread import SessionThread
+from voicestt.recognisers.port import RecogniserError, Result
+from voicestt.runtime.session_thread import SessionThread
 
 PATIENCE = 30.0
 

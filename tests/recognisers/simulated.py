@@ -12,9 +12,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from twisted.internet.task import Clock
 
-from voicestt import mulaw, recogniser
-from voicestt.ledger import Ledger
-from voicestt.recogniser import Incident, Listener, RecogniserError, Result
+from voicestt.audio import mulaw
+from voicestt.audio.ledger import Ledger
+from voicestt.recognisers import port
+from voicestt.recognisers.port import (
+    Incident,
+    RecogniserError,
+    Result,
+    ResultListener,
+)
 
 SECOND = 8_000
 _WORD, _GAP, _PAUSE, _LEAD = 2_400, 1_600, 6_400, 1_600
@@ -78,7 +84,7 @@ def text_of(words: list[Word]) -> str:
 
 def said(words: list[Word], start: int) -> Result:
     """Their final, as a recogniser gives it whose audio began at `start`."""
-    spoken = tuple(recogniser.Word(str(word.number), word.start - start, word.end - start) for word in words)
+    spoken = tuple(port.RecognisedWord(str(word.number), word.start - start, word.end - start) for word in words)
     return Result(text_of(words), True, words[-1].end - start, start=spoken[0].start, words=spoken)
 
 
@@ -123,7 +129,7 @@ class Manner:
 class Stream:
     """A Session that hears the words of SPEECH. It answers in its own time, which is `world`'s."""
 
-    def __init__(self, listener: Listener, world: Clock, manner: Manner) -> None:
+    def __init__(self, listener: ResultListener, world: Clock, manner: Manner) -> None:
         self._listener = listener
         self._world = world
         self._manner = manner
@@ -237,7 +243,7 @@ class World:
         self.next_manners: list[Manner] = []
         self.most_at_once = 0
 
-    def open(self, listener: Listener) -> Stream:
+    def open(self, listener: ResultListener) -> Stream:
         manner = self.next_manners.pop(0) if self.next_manners else self.manner
         stream = Stream(listener, self.clock, manner)
         self.streams.append(stream)

@@ -23,16 +23,21 @@ from tests.recognisers.simulated import (
     said,
     words_in,
 )
-from voicestt import voice
-from voicestt.recogniser import CallSession, Incident, RecogniserError, Result
+from voicestt.audio import vad
 from voicestt.recognisers import single_shot
-from voicestt.recognisers.endless import Endless, Limits
 from voicestt.recognisers.fallback import SWITCHED_OFF, Fallback, Flag
 from voicestt.recognisers.health import CircuitBreaker
+from voicestt.recognisers.port import (
+    CallSession,
+    Incident,
+    RecogniserError,
+    Result,
+)
 from voicestt.recognisers.probe import Probe
 from voicestt.recognisers.single_shot import SingleShot
+from voicestt.recognisers.streaming import Endless, StreamLimits
 
-LIMITS = Limits(soft=4.0, hard=7.0, hold=2.0, silent=3.0, queue=2.0, drain=1.5, window=10.0)
+LIMITS = StreamLimits(soft=4.0, hard=7.0, hold=2.0, silent=3.0, queue=2.0, drain=1.5, window=10.0)
 TICK = 0.05
 PAUSE_AFTER_THREE = WORDS[2].end + 6_000  # nobody speaks, and single shot has closed the utterance
 REFUSED = RecogniserError("PERMISSION_DENIED", "no")
@@ -41,7 +46,7 @@ REFUSED = RecogniserError("PERMISSION_DENIED", "no")
 @pytest.fixture(autouse=True, scope="module")
 def _voicing() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(voice, "webrtc_voicing", energy_voicing)
+        patch.setattr(vad, "webrtc_voicing", energy_voicing)
         patch.setattr(single_shot, "webrtc_voicing", energy_voicing)
         yield
 

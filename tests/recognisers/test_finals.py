@@ -5,13 +5,13 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicestt.recogniser import Result, Word
 from voicestt.recognisers.finals import StreamFinals, ToldFinals
+from voicestt.recognisers.port import RecognisedWord, Result
 
 SECOND = 8_000
 
 
-def said(text: str, end: int = 0, *words: Word) -> Result:
+def said(text: str, end: int = 0, *words: RecognisedWord) -> Result:
     return Result(text, True, end, start=words[0].start if words else None, words=words)
 
 
@@ -32,7 +32,7 @@ class Stream:
 
 
 def test_a_final_without_an_end_reaches_to_its_last_word() -> None:
-    final = said("one two", 0, Word("one", 4_000, 8_000), Word("two", 8_000, 12_000))
+    final = said("one two", 0, RecognisedWord("one", 4_000, 8_000), RecognisedWord("two", 8_000, 12_000))
     assert Stream().final(final, 40_000) == 12_000
 
 
@@ -115,7 +115,7 @@ def test_after_a_failure_words_whose_end_nobody_knew_are_told_once() -> None:
 
 TEXTS = st.sampled_from(["one", "two three", "four five six", "", "one"])
 ENDS = st.integers(-1_000, 100_000) | st.sampled_from([0, 1, 80, 10**9])
-WORDS = st.lists(st.builds(Word, st.just("w"), ENDS, ENDS), max_size=3)
+WORDS = st.lists(st.builds(RecognisedWord, st.just("w"), ENDS, ENDS), max_size=3)
 ANSWERS = st.lists(st.tuples(TEXTS, ENDS, WORDS, st.booleans(), st.integers(0, 20_000)), max_size=20)
 
 

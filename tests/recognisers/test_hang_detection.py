@@ -15,7 +15,7 @@ from tests.recognisers.any_sound import (
     words_of,
 )
 from tests.sounds import SOUNDS, encoded, sound
-from voicestt.recognisers.endless import Limits
+from voicestt.recognisers.streaming import StreamLimits
 
 SPEECH = recordings(3)
 WORDS = words_of(SPEECH)
@@ -133,7 +133,7 @@ def test_what_is_said_to_a_stream_that_hung_under_music_is_kept() -> None:
     ids=["late", "late, few interims", "few interims", "finals only", "late, finals only"],
 )
 def test_a_slow_service_is_not_hung(habit: Habit) -> None:
-    call = Call([*WORDS, *placed(WORDS, len(SPEECH))], habit, replace(Limits(), drain=10.0))
+    call = Call([*WORDS, *placed(WORDS, len(SPEECH))], habit, replace(StreamLimits(), drain=10.0))
     call.say(encoded(TALK))
     call.say(encoded(TALK))
     assert call.hang_up() is None
@@ -144,7 +144,7 @@ def test_a_slow_service_is_not_hung(habit: Habit) -> None:
 @pytest.mark.parametrize("snr", [None, 20, 10, 5])
 @pytest.mark.parametrize("decibels", [0, -20, -30, -40])
 def test_no_word_is_missing_across_seams_however_quiet_or_noisy(decibels: float, snr: float | None) -> None:
-    call = Call(WORDS, limits=replace(Limits(), soft=3.0, hard=5.0))
+    call = Call(WORDS, limits=replace(StreamLimits(), soft=3.0, hard=5.0))
     speech = SPEECH if snr is None else with_noise(SPEECH, snr)
     call.say(encoded(quieter(speech, decibels)))
     assert call.hang_up() is None
@@ -154,7 +154,7 @@ def test_no_word_is_missing_across_seams_however_quiet_or_noisy(decibels: float,
 
 
 def test_what_a_mute_stream_was_given_is_never_passed_over() -> None:
-    call = Call(WORDS, limits=replace(Limits(), restarts=100))
+    call = Call(WORDS, limits=replace(StreamLimits(), restarts=100))
     call.habit = MUTE
     call.say(encoded(quieter(SPEECH, -20)))
     assert call.ledger.start <= WORDS[0][0]

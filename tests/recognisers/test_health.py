@@ -3,8 +3,8 @@
 import pytest
 from twisted.internet.task import Clock
 
-from voicestt.recogniser import RecogniserError
 from voicestt.recognisers.health import AlwaysHealthy, Answer, CircuitBreaker
+from voicestt.recognisers.port import RecogniserError
 
 GONE = RecogniserError("UNAVAILABLE", "connection refused")
 

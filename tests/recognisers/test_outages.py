@@ -33,18 +33,23 @@ from tests.recognisers.simulated import (
     said,
     words_in,
 )
-from voicestt import voice
-from voicestt.ledger import Retention
-from voicestt.recogniser import Incident, Listener, RecogniserError, Result
+from voicestt.audio import vad
+from voicestt.audio.ledger import RetainedAudioLimit
 from voicestt.recognisers import single_shot
-from voicestt.recognisers.endless import Endless, Limits
 from voicestt.recognisers.fallback import Fallback, Flag
 from voicestt.recognisers.persistent import Persistent
+from voicestt.recognisers.port import (
+    Incident,
+    RecogniserError,
+    Result,
+    ResultListener,
+)
 from voicestt.recognisers.probe import Probe
 from voicestt.recognisers.services_health import ServicesHealth
 from voicestt.recognisers.single_shot import SingleShot
+from voicestt.recognisers.streaming import Endless, StreamLimits
 
-LIMITS = Limits(soft=18.0, hard=22.0, silent=5.0, hold=5.0, drain=4.0)  # seams are everywhere
+LIMITS = StreamLimits(soft=18.0, hard=22.0, silent=5.0, hold=5.0, drain=4.0)  # seams are everywhere
 TICK = 0.05
 EXAMPLES = int(os.environ.get("VOICESTT_OUTAGE_CALLS", "2000"))
 SEED = int(os.environ.get("VOICESTT_OUTAGE_SEED", random.SystemRandom().randrange(1 << 32)))
@@ -67,7 +72,7 @@ def _untraced() -> Iterator[None]:
 @pytest.fixture(autouse=True, scope="module")
 def _voicing() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(voice, "webrtc_voicing", energy_voicing)
+        patch.setattr(vad, "webrtc_voicing", energy_voicing)
         patch.setattr(single_shot, "webrtc_voicing", energy_voicing)
         yield
 
@@ -86,7 +91,7 @@ class Google(World):
         self.remade = 0
         self.latency = 0.3
 
-    def open(self, listener: Listener) -> Stream:
+    def open(self, listener: ResultListener) -> Stream:
         self.opened_at.append(self.clock.seconds())
         if self.away == HANGING:
             self.next_manners = [Manner(is_deaf=True, hangs_at_finish=True)]
@@ -217,14 +222,14 @@ class Office:
         whisper: bool = False,
         retain: int = 600 * SECOND,
         total: int = 1 << 30,
-        limits: Limits = LIMITS,
+        limits: StreamLimits = LIMITS,
     ) -> None:
         self.clock = Clock()
         self.google = Google(self.clock)
         self.google.has_whisper = whisper
         self.health = ServicesHealth(self.clock, self.google, self.google.whisper)
         self.flag = Flag(True)
-        self.retention = Retention(total)
+        self.retention = RetainedAudioLimit(total)
         self.fallback = Fallback(
             self.clock,
             self.flag,

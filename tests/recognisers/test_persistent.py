@@ -7,9 +7,14 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from voicestt.recogniser import RecogniserError, Result
 from voicestt.recognisers.health import CircuitBreaker
-from voicestt.recognisers.persistent import AT_ONCE, PREFERENCE_SECONDS, Persistent, Service
+from voicestt.recognisers.persistent import (
+    AT_ONCE,
+    PREFERENCE_SECONDS,
+    Persistent,
+    Service,
+)
+from voicestt.recognisers.port import RecogniserError, Result
 
 GONE = RecogniserError("UNAVAILABLE", "connection refused")
 BAD = RecogniserError("INTERNAL", "out of memory")

@@ -1,15 +1,27 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicestt.recogniser import Result, Word
+from voicestt.recognisers.port import RecognisedWord, Result
 from voicestt.recognisers.positions import moved
 
-FINAL = Result("a b", True, 900, confidence=0.5, start=100, words=(Word("a", 100, 300), Word("b", 400, 800)))
+FINAL = Result(
+    "a b",
+    True,
+    900,
+    confidence=0.5,
+    start=100,
+    words=(RecognisedWord("a", 100, 300), RecognisedWord("b", 400, 800)),
+)
 
 
 def test_all_positions_move_and_nothing_else_changes() -> None:
     assert moved(FINAL, 1_000, 1_900, 1_000) == Result(
-        "a b", True, 1_900, confidence=0.5, start=1_100, words=(Word("a", 1_100, 1_300), Word("b", 1_400, 1_800))
+        "a b",
+        True,
+        1_900,
+        confidence=0.5,
+        start=1_100,
+        words=(RecognisedWord("a", 1_100, 1_300), RecognisedWord("b", 1_400, 1_800)),
     )
 
 
@@ -20,7 +32,7 @@ def test_what_is_not_known_stays_so() -> None:
 def test_words_lie_within_what_the_final_is_about() -> None:
     placed = moved(FINAL, 1_000, 1_700, 1_200)
     assert (placed.start, placed.end) == (1_200, 1_700)
-    assert placed.words == (Word("a", 1_200, 1_300), Word("b", 1_400, 1_700))
+    assert placed.words == (RecognisedWord("a", 1_200, 1_300), RecognisedWord("b", 1_400, 1_700))
 
 
 POSITIONS = st.integers(-10, 2_000)
@@ -31,7 +43,7 @@ def test_whatever_is_said_the_start_is_not_behind_the_end(
     spans: list[tuple[int, int]], start: int | None, by: int, end: int, earliest: int
 ) -> None:
     ordered = sorted(spans)
-    words = tuple(Word("w", first, max(first, last)) for first, last in ordered)
+    words = tuple(RecognisedWord("w", first, max(first, last)) for first, last in ordered)
     placed = moved(Result("w", True, 0, start=start, words=words), by, end, earliest)
     assert placed.end == end
     assert (placed.start is None) == (start is None)

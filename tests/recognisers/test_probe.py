@@ -2,8 +2,8 @@ import pytest
 from twisted.internet.task import Clock
 
 from tests.recognisers.fakes import ScriptedRecogniser, ScriptedSession
-from voicestt import mulaw
-from voicestt.recogniser import RecogniserError
+from voicestt.audio import mulaw
+from voicestt.recognisers.port import RecogniserError
 from voicestt.recognisers.probe import Probe
 
 BROKEN = RecogniserError("UNAVAILABLE", "no route")

@@ -1,6 +1,6 @@
 import pytest
 
-from voicestt.recogniser import RecogniserError
+from voicestt.recognisers.port import RecogniserError
 from voicestt.recognisers.replay_pace import FAST, SLOW, ReplayPace
 
 

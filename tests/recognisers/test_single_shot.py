@@ -8,9 +8,18 @@ from twisted.internet.task import Clock
 
 from tests.conftest import Logged
 from tests.recognisers.fakes import Ear
-from tests.recognisers.simulated import SECOND, SPEECH, WORDS, energy_voicing, place_of, said, text_of, words_in
-from voicestt.recogniser import RecogniserError, Result, Word
+from tests.recognisers.simulated import (
+    SECOND,
+    SPEECH,
+    WORDS,
+    energy_voicing,
+    place_of,
+    said,
+    text_of,
+    words_in,
+)
 from voicestt.recognisers import single_shot
+from voicestt.recognisers.port import RecognisedWord, RecogniserError, Result
 from voicestt.recognisers.single_shot import SingleShot, SingleShotSession
 
 BROKEN = RecogniserError("UNAVAILABLE", "no route")
@@ -88,7 +97,7 @@ def test_an_utterance_is_asked_for_when_its_pause_comes(desk: Desk) -> None:
 
 
 def test_an_utterance_starts_with_its_first_word_or_where_its_audio_does() -> None:
-    for words, start in (((), 0), ((Word("1", 900, 1_500), Word("2", 1_500, 90_000)), 900)):
+    for words, start in (((), 0), ((RecognisedWord("1", 900, 1_500), RecognisedWord("2", 1_500, 90_000)), 900)):
         desk = Desk()
         session = desk.open()
         session.write(SPEECH[:CLOSED])

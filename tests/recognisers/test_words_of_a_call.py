@@ -5,23 +5,28 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from tests.recognisers.on_reactor import Sessions, WaitingEar, on_reactor, reactor
-from voicestt import mulaw
-from voicestt.google_local import script
-from voicestt.google_local.scripted import ScriptEngine
-from voicestt.google_local.service import LocalGoogle
-from voicestt.google_local.timeline import Timeline, clip_of
-from voicestt.recogniser import Word
-from voicestt.recognisers.endless import Endless, Limits
+from tests.recognisers.on_reactor import (
+    Sessions,
+    WaitingEar,
+    on_reactor,
+    reactor,
+)
+from voicestt.audio import mulaw
+from voicestt.emulators.google import script
+from voicestt.emulators.google.scripted import ScriptEngine
+from voicestt.emulators.google.service import LocalGoogle
+from voicestt.emulators.google.timeline import Timeline, clip_of
 from voicestt.recognisers.fallback import Fallback, Flag
-from voicestt.recognisers.google import Asked, Google
-from voicestt.recognisers.google_channels import Target
-from voicestt.recognisers.google_dialect import Dialect
-from voicestt.recognisers.google_v1 import GOOGLE_V1
-from voicestt.recognisers.google_v2 import V2
+from voicestt.recognisers.google.api import ApiVersion
+from voicestt.recognisers.google.channels import GoogleTarget
+from voicestt.recognisers.google.client import GoogleRecogniser, RecognitionRequest
+from voicestt.recognisers.google.v1 import GOOGLE_V1
+from voicestt.recognisers.google.v2 import ApiV2
+from voicestt.recognisers.port import RecognisedWord
 from voicestt.recognisers.probe import Probe
 from voicestt.recognisers.services_health import ServicesHealth
 from voicestt.recognisers.single_shot import SingleShot
+from voicestt.recognisers.streaming import Endless, StreamLimits
 
 SCRIPT = script.parse(
     """{
@@ -36,24 +41,24 @@ SCRIPT = script.parse(
 SECOND = mulaw.BYTES_PER_SECOND
 AUDIO = mulaw.encode(np.frombuffer(clip_of(SCRIPT, 5, 6.5), "<i2"))
 SPOKEN = [
-    Word(word, utterance.word_start(index), utterance.word_end(index))
+    RecognisedWord(word, utterance.word_start(index), utterance.word_end(index))
     for utterance in Timeline(SCRIPT).between(0, len(AUDIO))
     for index, word in enumerate(utterance.words)
 ]
 
 
-@pytest.mark.parametrize("api", [GOOGLE_V1, V2("mine")], ids=["v1", "v2"])
+@pytest.mark.parametrize("api", [GOOGLE_V1, ApiV2("mine")], ids=["v1", "v2"])
 @on_reactor
 async def test_words_are_where_they_were_said_whichever_way_their_audio_went(
-    sessions: Sessions, api: Dialect
+    sessions: Sessions, api: ApiVersion
 ) -> None:
     with LocalGoogle(ScriptEngine(SCRIPT), faults="stream 1: error UNAVAILABLE after 3.1 s of audio") as service:
-        asked = Asked("en-US", "telephony", api=api)
-        google = Google(sessions.threads, Target(service.target, insecure=True), asked)
+        asked = RecognitionRequest("en-US", "telephony", api=api)
+        google = GoogleRecogniser(sessions.threads, GoogleTarget(service.target, insecure=True), asked)
         flag = Flag(is_on=True)
         health = ServicesHealth(reactor, google, google.recognise)
         single_shot = SingleShot(google.recognise, lambda action: reactor.callLater(0, action))
-        streaming = Endless(reactor, google, Limits(), health=health.streaming)
+        streaming = Endless(reactor, google, StreamLimits(), health=health.streaming)
         ear = WaitingEar()
         probe = Probe(reactor, google)
         session = Fallback(reactor, flag, streaming, single_shot, probe, health.streaming).open(ear)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from voicestt import mulaw
+from voicestt.audio import mulaw
 
 SILENCE = mulaw.SILENCE
 

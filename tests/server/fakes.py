@@ -1,7 +1,13 @@
 """An audience that keeps what it is told, calls to speak of, and settings to run with."""
 
-from voicestt.audience import CallDescription, CallEnded, Event, Final, Partial
-from voicestt.settings import Settings
+from voicestt.call.facts import (
+    CallDescription,
+    CallEnded,
+    Event,
+    Final,
+    Partial,
+)
+from voicestt.config.settings import Settings
 
 TOKEN = "12345678901234567890123456789012"
 ENVIRONMENT = {"PUBLIC_HOST": "voice.example.com", "TWILIO_AUTH_TOKEN": TOKEN, "JOURNAL_URL": "off"}

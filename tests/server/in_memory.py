@@ -17,20 +17,20 @@ from twisted.web.server import Site
 
 from tests.recognisers.fakes import ScriptedRecogniser
 from tests.server.fakes import TOKEN, Collected, settings_of
-from voicestt import twiml
-from voicestt.audience import Audience
-from voicestt.line import Line
+from voicestt.call.facts import CallObserver
+from voicestt.call.line import Line
+from voicestt.emulators.twilio.server_messages import ServerMessage, parse_server_message
+from voicestt.emulators.twilio.signatures import signature
 from voicestt.server.bounded_http import BoundedSite
 from voicestt.server.busy import busy_answer
-from voicestt.server.call_book import CallBook
+from voicestt.server.call_registry import CallRegistry
 from voicestt.server.calls import Calls
 from voicestt.server.connections import Visitors
+from voicestt.server.media_factory import media_resource
 from voicestt.server.root import Root
-from voicestt.server.signatures import SignatureCheck
-from voicestt.server.webhooks import Webhooks
-from voicestt.server.websocket import media_resource
-from voicestt.simulator.server_messages import ServerMessage, parse_server_message
-from voicestt.simulator.signatures import signature
+from voicestt.server.routes import Routes
+from voicestt.twilio import twiml
+from voicestt.twilio.signatures import SignatureCheck
 
 HOST = "voice.example.com"
 MEDIA_URL = twiml.media_url(HOST)
@@ -148,13 +148,13 @@ class Server:
         self,
         clock: Clock,
         greeting: bytes = b"",
-        audience_of: Callable[[Line], Audience] | None = None,
+        audience_of: Callable[[Line], CallObserver] | None = None,
         /,
         **variables: str,
     ) -> None:
         self.clock = clock
         self.settings = settings_of(**variables)
-        self.book = CallBook(clock)
+        self.book = CallRegistry(clock)
         self.recogniser = ScriptedRecogniser()
         self.audience = Collected()
         self.calls = Calls(clock, self.settings, self.book, self.recogniser, self.audience, greeting, audience_of)
@@ -165,7 +165,7 @@ class Server:
             self.settings.trusted_proxies,
         )
         media = media_resource(clock, self.calls)
-        webhooks = Webhooks(
+        webhooks = Routes(
             HOST,
             SignatureCheck(token),
             self.book,

@@ -6,15 +6,27 @@ from typing import Any
 from autobahn.twisted.websocket import WebSocketClientFactory
 from twisted.internet.defer import Deferred
 
-from tests.server.in_memory import HOST, Bytes, Caller, Joined, Media, Server
+from tests.server.in_memory import (
+    HOST,
+    Bytes,
+    Caller,
+    Joined,
+    Media,
+    Server,
+)
 from tests.server.sse import Reader, dechunked
-from voicestt.journal.port import EVERYTHING, Filter, Page, Record
+from voicestt.delivery.live.hub import EventHub
+from voicestt.journal.port import (
+    EVERYTHING,
+    Filter,
+    Page,
+    Record,
+)
 from voicestt.server.bounded_http import BoundedSite
-from voicestt.server.feed import Feed
+from voicestt.server.media_factory import media_resource
 from voicestt.server.root import Root
-from voicestt.server.signatures import SignatureCheck
-from voicestt.server.webhooks import Webhooks
-from voicestt.server.websocket import media_resource
+from voicestt.server.routes import Routes
+from voicestt.twilio.signatures import SignatureCheck
 
 SECRET = "s3cret-token"
 BEARER = {"Authorization": f"Bearer {SECRET}"}
@@ -60,9 +72,9 @@ class LiveServer(Server):
     def __init__(self, clock: Any, token: str | None = SECRET) -> None:
         super().__init__(clock)
         self.journal = Journal()
-        self.feed = Feed(clock, self.journal, token)
+        self.feed = EventHub(clock, self.journal, token)
         media = media_resource(clock, self.calls)
-        webhooks = Webhooks(HOST, SignatureCheck(None), self.book, self.calls, media, feed=self.feed)
+        webhooks = Routes(HOST, SignatureCheck(None), self.book, self.calls, media, feed=self.feed)
         self.site = BoundedSite(Root(webhooks.app.resource()), reactor=clock)
 
     def write(self, *records: Record) -> None:

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from tests.server.test_publishing import NoLine
-from voicestt.audience import Audience
+from tests.handler.test_publishing import NoLine
+from voicestt.call.facts import CallObserver
+from voicestt.handler.publishing import Publishing
 from voicestt.server.events_file import EventsFile
-from voicestt.server.publishing import Publishing
 
 
 class _Forgets:
@@ -15,6 +15,6 @@ class _Forgets:
         """Nothing is kept."""
 
 
-def publisher(file: EventsFile) -> Audience:
+def publisher(file: EventsFile) -> CallObserver:
     """Who is told of a call whose events `file` gets."""
     return Publishing(_Forgets(), file=file).of_call(NoLine())

@@ -7,11 +7,23 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from tests.conftest import Logged
-from tests.server.in_memory import CONNECTED, STOP, Media, Server, start
+from tests.server.in_memory import (
+    CONNECTED,
+    STOP,
+    Media,
+    Server,
+    start,
+)
 from tests.server.test_figures import hold_up, watch
-from tests.server.test_webhooks import FORM, INCOMING, post
-from tests.test_twiml import WANTED
-from voicestt.server.admission import LATE_SECONDS, MINUTE, ON_ITS_WAY_SECONDS, Admission, Lateness
+from tests.server.test_routes import FORM, INCOMING, post
+from tests.twilio.test_twiml import WANTED
+from voicestt.server.admission import (
+    LATE_SECONDS,
+    MINUTE,
+    ON_ITS_WAY_SECONDS,
+    Admission,
+    ReactorLateness,
+)
 
 
 def calling(server: Server, call_sid: str) -> int:
@@ -32,12 +44,12 @@ def health(server: Server) -> dict[str, object]:
     return found
 
 
-def is_late(lateness: Lateness) -> bool:
+def is_late(lateness: ReactorLateness) -> bool:
     """Asked anew each time."""
     return lateness.is_late
 
 
-def looks(lateness: Lateness, *lags: float, begin: float = 0.0) -> float:
+def looks(lateness: ReactorLateness, *lags: float, begin: float = 0.0) -> float:
     """A look each 0.1 s, each as late as it says; when the last one was."""
     now = begin
     for lag in lags:
@@ -47,7 +59,7 @@ def looks(lateness: Lateness, *lags: float, begin: float = 0.0) -> float:
 
 
 def test_a_reactor_that_is_late_for_three_seconds_is_late() -> None:
-    lateness = Lateness(0.25)
+    lateness = ReactorLateness(0.25)
     now = looks(lateness, *[0.3] * 7)
     assert not is_late(lateness), "not for three seconds yet"
     now = looks(lateness, *[0.3] * 2, begin=now)
@@ -59,7 +71,7 @@ def test_a_reactor_that_is_late_for_three_seconds_is_late() -> None:
 
 
 def test_one_long_pause_is_no_overload() -> None:
-    lateness = Lateness(0.25)
+    lateness = ReactorLateness(0.25)
     now = looks(lateness, *[0.0] * 50)
     now = looks(lateness, 10.0, begin=now)
     assert not lateness.is_late
@@ -68,7 +80,7 @@ def test_one_long_pause_is_no_overload() -> None:
 
 
 def test_one_punctual_look_does_not_end_it() -> None:
-    lateness = Lateness(0.25)
+    lateness = ReactorLateness(0.25)
     now = looks(lateness, *[0.5] * 10)
     looks(lateness, 0.0, 0.5, begin=now)
     assert lateness.is_late
@@ -76,7 +88,7 @@ def test_one_punctual_look_does_not_end_it() -> None:
 
 @given(st.lists(st.floats(0, 60), max_size=100))
 def test_it_is_never_late_where_no_look_was_and_always_where_all_were(lags: list[float]) -> None:
-    lateness = Lateness(0.25)
+    lateness = ReactorLateness(0.25)
     now = looks(lateness, *lags)
     looks(lateness, *[0.0] * 60, begin=now)
     assert not lateness.is_late

@@ -5,18 +5,18 @@ from twisted.internet.task import Clock
 
 from tests.conftest import Logged
 from tests.server.fakes import CALL
-from voicestt.audience import Final, Partial
+from voicestt.call.facts import Final, Partial
 from voicestt.journal.port import Record, Written
-from voicestt.server.after_journal import AfterJournal
-from voicestt.server.call_book import CallBook
+from voicestt.server.after_journal import PersistedEvents
 from voicestt.server.call_log import CallLog
+from voicestt.server.call_registry import CallRegistry
 
 RECORD = Record(7, "s", 1, "final", "CA1", b"{}")
 FINAL = Final(CALL, 1, "שלום")
 
 
-def told(published: list[Record]) -> AfterJournal:
-    return AfterJournal(CallLog(CallBook(Clock())), published.extend)
+def told(published: list[Record]) -> PersistedEvents:
+    return PersistedEvents(CallLog(CallRegistry(Clock())), published.extend)
 
 
 def test_what_is_written_is_logged_and_delivered(logged: Logged) -> None:
@@ -30,7 +30,7 @@ def test_where_nothing_was_written_nothing_is_delivered() -> None:
     def never(_records: Sequence[Record]) -> None:
         pytest.fail("there is nothing to deliver")
 
-    AfterJournal(CallLog(CallBook(Clock())), never).written([Written(None, Partial(CALL, 1, "שלו"))])
+    PersistedEvents(CallLog(CallRegistry(Clock())), never).written([Written(None, Partial(CALL, 1, "שלו"))])
 
 
 def test_a_final_that_is_not_safe_yet_is_not_shown_in_green_and_only_once(logged: Logged) -> None:

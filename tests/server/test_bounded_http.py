@@ -9,8 +9,18 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from tests.conftest import Logged
-from tests.server.in_memory import Bytes, Joined, Server, start
-from tests.server.test_webhooks import FORM, INCOMING, post, signed
+from tests.server.in_memory import (
+    Bytes,
+    Joined,
+    Server,
+    start,
+)
+from tests.server.test_routes import (
+    FORM,
+    INCOMING,
+    post,
+    signed,
+)
 from voicestt.server.bounded_http import MOST_AT_ONCE
 
 KIB = 1_024

@@ -3,24 +3,34 @@ from twisted.internet.task import Clock
 
 from tests.conftest import Logged
 from tests.server.fakes import CALL
-from voicestt.audience import CallEnded, CallStarted, Delivered, Event, Final, Happened, Partial
-from voicestt.figures import Spread, Summary
-from voicestt.ledger import Account
-from voicestt.server.call_book import CallBook
+from voicestt.audio.ledger import AudioTotals
+from voicestt.call.facts import (
+    CallEnded,
+    CallStarted,
+    DeliveryCounts,
+    Event,
+    Final,
+    Happened,
+    Partial,
+)
+from voicestt.runtime.metrics import Percentiles, Summary
 from voicestt.server.call_log import CallLog
+from voicestt.server.call_registry import CallRegistry
 
 
 @pytest.fixture
-def book(clock: Clock) -> CallBook:
-    return CallBook(clock)
+def book(clock: Clock) -> CallRegistry:
+    return CallRegistry(clock)
 
 
 @pytest.fixture
-def log(book: CallBook) -> CallLog:
+def log(book: CallRegistry) -> CallLog:
     return CallLog(book)
 
 
-END = CallEnded(CALL, "stop", 12.34, 617, 98_720, {}, Account(received=98_720, recognised=98_720, handed=98_720))
+END = CallEnded(
+    CALL, "stop", 12.34, 617, 98_720, {}, AudioTotals(received=98_720, recognised=98_720, handed=98_720)
+)
 EVERYTHING: list[Event] = [
     CallStarted(CALL),
     Partial(CALL, 1, "שלום"),
@@ -55,7 +65,7 @@ def test_each_event_is_a_line(log: CallLog, logged: Logged) -> None:
     ]
 
 
-def test_each_line_bears_the_call_and_none_a_number(log: CallLog, logged: Logged, book: CallBook) -> None:
+def test_each_line_bears_the_call_and_none_a_number(log: CallLog, logged: Logged, book: CallRegistry) -> None:
     book.announce(CALL.call_sid, CALL.caller, CALL.called)
     for event in EVERYTHING:
         log.tell(event)
@@ -64,11 +74,13 @@ def test_each_line_bears_the_call_and_none_a_number(log: CallLog, logged: Logged
         assert "+972" not in repr(event)
 
 
-def test_the_end_of_a_call_is_its_account(log: CallLog, logged: Logged, book: CallBook) -> None:
+def test_the_end_of_a_call_is_its_account(log: CallLog, logged: Logged, book: CallRegistry) -> None:
     book.note_status("CA1", "stream-started")
     book.note_status("CA1", "stream-error 31930")
-    delivered = Delivered(7, 3, 0.4321, (0.5, 1.25, 0.75), {"rotated": 2, "degraded": 1})
-    account = Account(received=8_000, recognised=4_000, given_up=1_000, uncovered=3_000, handed=8_160, streams=2)
+    delivered = DeliveryCounts(7, 3, 0.4321, (0.5, 1.25, 0.75), {"rotated": 2, "degraded": 1})
+    account = AudioTotals(
+        received=8_000, recognised=4_000, given_up=1_000, uncovered=3_000, handed=8_160, streams=2
+    )
     ignored = {"media out of turn": 2, "binary": 1}
     log.tell(CallEnded(CALL, "the socket was lost", 1.0, 50, 8_000, ignored, account, delivered))
     assert logged.lines == [
@@ -81,8 +93,8 @@ def test_the_end_of_a_call_is_its_account(log: CallLog, logged: Logged, book: Ca
 
 def test_what_the_caller_felt_is_at_the_line_s_end(log: CallLog, logged: Logged) -> None:
     figures = Summary(
-        added=Spread(9, 0.001, 0.002, 0.003, 0.004),
-        hand_off=Spread(90, 0.0001, 0.0002, 0.0003, 0.5),
+        added=Percentiles(9, 0.001, 0.002, 0.003, 0.004),
+        hand_off=Percentiles(90, 0.0001, 0.0002, 0.0003, 0.5),
         late_frames=3,
         retained=10_000,
     )

@@ -1,9 +1,15 @@
 from dataclasses import replace
 
 from tests.server.fakes import CALL
-from voicestt.audience import CallDescription, CallEnded, CallStarted, Final, Happened
+from voicestt.call.facts import (
+    CallDescription,
+    CallEnded,
+    CallStarted,
+    Final,
+    Happened,
+)
 from voicestt.recognisers.fallback import Flag
-from voicestt.server.census import Census
+from voicestt.server.census import ActiveCalls
 
 OTHER = replace(CALL, call_sid="CA2", stream_sid="MZ2")
 
@@ -12,13 +18,13 @@ def end(call: CallDescription) -> CallEnded:
     return CallEnded(call, "stop", 1.0, 50, 8_000, {})
 
 
-def counts(census: Census) -> tuple[int, int, int]:
+def counts(census: ActiveCalls) -> tuple[int, int, int]:
     return census.live, census.streaming, census.single_shot
 
 
 def test_a_call_begins_as_the_flag_says() -> None:
     flag = Flag(is_on=True)
-    census = Census(flag)
+    census = ActiveCalls(flag)
     census.tell(CallStarted(CALL))
     flag.turn(is_on=False)
     census.tell(CallStarted(OTHER))
@@ -26,7 +32,7 @@ def test_a_call_begins_as_the_flag_says() -> None:
 
 
 def test_incidents_say_which_way_it_goes_from_there() -> None:
-    census = Census(Flag(is_on=True))
+    census = ActiveCalls(Flag(is_on=True))
     census.tell(CallStarted(CALL))
     census.tell(Happened(CALL, "restarted", "UNAVAILABLE"))
     assert counts(census) == (1, 1, 0)
@@ -37,7 +43,7 @@ def test_incidents_say_which_way_it_goes_from_there() -> None:
 
 
 def test_a_call_that_ended_is_gone_and_words_change_nothing() -> None:
-    census = Census(Flag(is_on=True))
+    census = ActiveCalls(Flag(is_on=True))
     census.tell(CallStarted(CALL))
     census.tell(Final(CALL, 1, "שלום"))
     census.tell(end(OTHER))

@@ -5,12 +5,22 @@ from types import SimpleNamespace
 import pytest
 
 from tests.conftest import Logged
-from tests.recognisers.on_reactor import Sessions, WaitingEar, on_reactor, soon
-from tests.recognisers.test_google import FIRST, HEBREW, SCRIPT, audio_of
-from voicestt import google_local
-from voicestt.google_local.scripted import ScriptEngine
-from voicestt.recognisers.google import Google
-from voicestt.recognisers.google_channels import Target
+from tests.recognisers.google.test_client import (
+    FIRST,
+    HEBREW,
+    SCRIPT,
+    audio_of,
+)
+from tests.recognisers.on_reactor import (
+    Sessions,
+    WaitingEar,
+    on_reactor,
+    soon,
+)
+from voicestt.emulators import google
+from voicestt.emulators.google.scripted import ScriptEngine
+from voicestt.recognisers.google.channels import GoogleTarget
+from voicestt.recognisers.google.client import GoogleRecogniser
 from voicestt.server.embedded import EmbeddedGoogle
 
 Make = Callable[[str, str | None], EmbeddedGoogle]
@@ -50,7 +60,7 @@ class Loader:
 @pytest.fixture
 def loader(monkeypatch: pytest.MonkeyPatch) -> Loader:
     loader = Loader()
-    monkeypatch.setattr(google_local, "whisper", SimpleNamespace(load=loader.load), raising=False)
+    monkeypatch.setattr(google, "whisper", SimpleNamespace(load=loader.load), raising=False)
     return loader
 
 
@@ -79,7 +89,7 @@ async def test_it_is_loaded_and_listens_and_hears(
     assert loader.engine.languages == ["he-IL"]
     assert logged.matching("⚠️ Hebrew is weak here") != []
     ear = WaitingEar()
-    stream = Google(sessions.threads, Target(target, insecure=True), HEBREW).open(ear)
+    stream = GoogleRecogniser(sessions.threads, GoogleTarget(target, insecure=True), HEBREW).open(ear)
     stream.write(audio_of(5, seconds=1.5))
     stream.finish()
     assert await ear.end() is None

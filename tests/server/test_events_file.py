@@ -18,7 +18,13 @@ from tests.conftest import Logged
 from tests.server.fakes import CALL
 from tests.server.published import publisher
 from voicestt import events
-from voicestt.audience import CallEnded, CallStarted, Final, Happened, Partial
+from voicestt.call.facts import (
+    CallEnded,
+    CallStarted,
+    Final,
+    Happened,
+    Partial,
+)
 from voicestt.events import decode, type_of
 from voicestt.server import events_file
 from voicestt.server.events_file import EventsFile, _line_of
@@ -228,7 +234,7 @@ import os, resource, sys, time
 from twisted.logger import globalLogPublisher
 from tests.server.fakes import CALL
 from tests.server.published import publisher
-from voicestt.audience import Final
+from voicestt.call.facts import Final
 from voicestt.server.events_file import EventsFile
 
 said = []

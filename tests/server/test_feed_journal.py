@@ -5,13 +5,18 @@ from functools import partial
 
 from twisted.internet.task import deferLater
 
+from tests.delivery.live.test_subscriber import Kept
 from tests.journal.conftest import journals, url
-from tests.journal.made import Call, Journals, Told, eventually
+from tests.journal.made import (
+    Call,
+    Journals,
+    Told,
+    eventually,
+)
 from tests.recognisers.on_reactor import on_reactor, reactor
-from tests.server.test_listener import Kept
+from voicestt.delivery.live.filter import EventFilter
+from voicestt.delivery.live.hub import EventHub
 from voicestt.journal.port import Written
-from voicestt.server.feed import Feed
-from voicestt.server.feed_asked import Asked
 
 __all__ = ["journals", "url"]  # fixtures
 
@@ -19,7 +24,7 @@ __all__ = ["journals", "url"]  # fixtures
 class Publishing(Told):
     """Readers that tell a feed."""
 
-    feed: Feed | None = None
+    feed: EventHub | None = None
 
     def written(self, entries: Sequence[Written]) -> None:
         super().written(entries)
@@ -37,7 +42,7 @@ async def test_whenever_one_comes_and_wherever_it_was_it_is_told_everything_once
 ) -> None:
     published = Publishing()
     opened = await journals.open(told=published)
-    published.feed = Feed(reactor, opened.journal, "token")
+    published.feed = EventHub(reactor, opened.journal, "token")
     call = Call()
     past = await opened.write(*(call.final(f"past {number}") for number in range(450)))
     listeners: list[tuple[int, Kept]] = []
@@ -47,7 +52,7 @@ async def test_whenever_one_comes_and_wherever_it_was_it_is_told_everything_once
         if turn % 5 == 0:
             after = ([0, *(each.number for each in past)])[turn * 2]
             listeners.append((after, Kept()))
-            published.feed.join(listeners[-1][1], Asked(after=after))
+            published.feed.join(listeners[-1][1], EventFilter(after=after))
         await deferLater(reactor, 0.001)
     await published.until_written(450 + 600)
     everything = [each.number for each in published.records]
@@ -62,13 +67,13 @@ async def test_whenever_one_comes_and_wherever_it_was_it_is_told_everything_once
 async def test_a_journal_that_is_closed_under_a_listener_is_no_error(journals: Journals) -> None:
     published = Publishing()
     opened = await journals.open(told=published)
-    feed = Feed(reactor, opened.journal, "token")
+    feed = EventHub(reactor, opened.journal, "token")
     await opened.write(Call().final())
     heard = Kept()
-    feed.join(heard, Asked(after=0))
+    feed.join(heard, EventFilter(after=0))
     closing = Kept()
     await opened.journal.close()
-    feed.join(closing, Asked(after=0))
+    feed.join(closing, EventFilter(after=0))
     await eventually(lambda: len(closing.farewells) == 1)
     assert [farewell.event for farewell in closing.farewells] == ["unavailable"]
     await feed.stop()

@@ -15,9 +15,14 @@ from twisted.internet.threads import deferToThread
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from tests.server.listening import BEARER, SECRET, LiveServer, record
+from tests.emulators.twilio.answering import with_reactor
+from tests.server.listening import (
+    BEARER,
+    SECRET,
+    LiveServer,
+    record,
+)
 from tests.server.sse import Message, Reader
-from tests.simulator.answering import with_reactor
 
 reactor: Any = installed_reactor
 T = TypeVar("T")

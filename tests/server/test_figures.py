@@ -6,9 +6,17 @@ from twisted.internet.task import Clock
 
 from tests.conftest import Logged
 from tests.recognisers.fakes import Ear, ScriptedRecogniser
-from tests.server.in_memory import CONNECTED, FRAME, STOP, Media, Server, event, start
-from voicestt.figures import Stamps
-from voicestt.recogniser import Incident, Result
+from tests.server.in_memory import (
+    CONNECTED,
+    FRAME,
+    STOP,
+    Media,
+    Server,
+    event,
+    start,
+)
+from voicestt.recognisers.port import Incident, Result
+from voicestt.runtime.metrics import Stamps
 from voicestt.server.figures import FigureWatch
 
 PAYLOAD = base64.b64encode(FRAME).decode()

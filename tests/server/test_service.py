@@ -22,28 +22,44 @@ from tests.conftest import Logged
 from tests.end_to_end.leaver import DESK as DESK_NUMBER
 from tests.handler.conftest import twilio_api
 from tests.handler.twilio_api import Asked, TwilioApi
-from tests.recognisers.on_reactor import PATIENCE, on_reactor, reactor, soon
+from tests.recognisers.on_reactor import (
+    PATIENCE,
+    on_reactor,
+    reactor,
+    soon,
+)
 from tests.server.fakes import TOKEN, settings_of
-from tests.server.in_memory import CONNECTED, HOST, MEDIA_URL, STOP, Answer, Bytes, Caller, event, media, start
-from voicestt import mulaw
-from voicestt.call import Conversation
-from voicestt.google_local import script
-from voicestt.google_local.scripted import ScriptEngine
-from voicestt.google_local.service import LocalGoogle
-from voicestt.google_local.timeline import clip_of
-from voicestt.handler.twilio_rest import dial
-from voicestt.playout import Playout
-from voicestt.recognisers.endless import EndlessSession
+from tests.server.in_memory import (
+    CONNECTED,
+    HOST,
+    MEDIA_URL,
+    STOP,
+    Answer,
+    Bytes,
+    Caller,
+    event,
+    media,
+    start,
+)
+from voicestt.audio import mulaw
+from voicestt.call.machine import ActiveCall
+from voicestt.call.playout import Playout
+from voicestt.emulators.google import script
+from voicestt.emulators.google.scripted import ScriptEngine
+from voicestt.emulators.google.service import LocalGoogle
+from voicestt.emulators.google.timeline import clip_of
+from voicestt.emulators.twilio.signatures import signature
+from voicestt.emulators.twilio.twilio_messages import Sids, StreamMessages
 from voicestt.recognisers.fallback import FallbackSession
-from voicestt.recognisers.feed import Feed
-from voicestt.recognisers.google import GoogleSession
+from voicestt.recognisers.google.client import GoogleSession
 from voicestt.recognisers.single_shot import SingleShotSession
+from voicestt.recognisers.stream import StreamAttempt
+from voicestt.recognisers.streaming import EndlessSession
 from voicestt.server.bounded_http import KEEP_ALIVE_SECONDS
 from voicestt.server.live_call import LiveCall
+from voicestt.server.media_line import MediaLine
 from voicestt.server.service import VoiceService
-from voicestt.server.speaker import Speaker
-from voicestt.simulator.signatures import signature
-from voicestt.simulator.twilio_messages import Sids, StreamMessages
+from voicestt.twilio.rest import dial
 
 SCRIPT = script.parse(
     """{
@@ -436,12 +452,12 @@ async def test_what_is_stopped_while_it_starts_leaves_nothing_behind(tmp_path: P
 # which it never does under pytest.
 OF_A_CALL = (
     LiveCall,
-    Speaker,
+    MediaLine,
     Playout,
-    Conversation,
+    ActiveCall,
     FallbackSession,
     EndlessSession,
-    Feed,
+    StreamAttempt,
     GoogleSession,
     SingleShotSession,
 )

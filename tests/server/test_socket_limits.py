@@ -6,9 +6,15 @@ import pytest
 from twisted.internet.task import Clock
 
 from tests.conftest import Logged
-from tests.server.in_memory import FRAME, Media, Server, media, start
-from tests.server.test_webhooks import FORM, INCOMING, post
-from voicestt.audience import CallStarted
+from tests.server.in_memory import (
+    FRAME,
+    Media,
+    Server,
+    media,
+    start,
+)
+from tests.server.test_routes import FORM, INCOMING, post
+from voicestt.call.facts import CallStarted
 
 ACCOUNTED = {**FORM, "AccountSid": "AC1"}
 

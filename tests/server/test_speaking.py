@@ -10,17 +10,27 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock, deferLater
 
 from tests.conftest import Logged
+from tests.emulators.twilio.answering import with_reactor
 from tests.server.fakes import TOKEN
-from tests.server.in_memory import HOST, MEDIA_URL, Server, start
-from tests.simulator.answering import with_reactor
-from voicestt.audience import Audience, CallStarted, Event, MarkReached
-from voicestt.chime import chime
-from voicestt.line import Line
-from voicestt.simulator.call_values import CallOptions, CallReport, Target
-from voicestt.simulator.caller import place_call
-from voicestt.simulator.media_socket import MediaSocket, SocketEvents, open_media_socket
-from voicestt.simulator.server_messages import Audio, parse_server_message
-from voicestt.simulator.signatures import signed_headers
+from tests.server.in_memory import (
+    HOST,
+    MEDIA_URL,
+    Server,
+    start,
+)
+from voicestt.audio.chime import chime
+from voicestt.call.facts import (
+    CallObserver,
+    CallStarted,
+    Event,
+    MarkReached,
+)
+from voicestt.call.line import Line
+from voicestt.emulators.twilio.call_values import CallOptions, CallReport, ServerTarget
+from voicestt.emulators.twilio.caller import place_call
+from voicestt.emulators.twilio.media_socket import MediaSocket, SocketEvents, open_media_socket
+from voicestt.emulators.twilio.server_messages import AudioToPlay, parse_server_message
+from voicestt.emulators.twilio.signatures import signed_headers
 
 SILENT_CLIP = b"\xff" * 160
 SPEECH = bytes(range(1, 251)) * 320  # ten seconds
@@ -41,14 +51,14 @@ async def on_a_socket(server: Server, send_buffer: int | None = None) -> AsyncIt
             session.end()
 
 
-def real_time(greeting: bytes, audience_of: Callable[[Line], Audience] | None = None) -> Server:
+def real_time(greeting: bytes, audience_of: Callable[[Line], CallObserver] | None = None) -> Server:
     clock: Any = reactor
     return Server(clock, greeting, audience_of)
 
 
 async def call(url: str, seconds: float) -> CallReport:
     return await place_call(
-        reactor, Target(url, HOST, TOKEN), SILENT_CLIP, CallOptions(silence=seconds, status_callbacks=False)
+        reactor, ServerTarget(url, HOST, TOKEN), SILENT_CLIP, CallOptions(silence=seconds, status_callbacks=False)
     )
 
 
@@ -59,7 +69,7 @@ class Application:
         self._do = do
         self.marks: list[tuple[str, bool]] = []
 
-    def of(self, line: Line) -> Audience:
+    def of(self, line: Line) -> CallObserver:
         return _Told(self, line)
 
     def tell(self, line: Line, event: Event) -> None:
@@ -157,7 +167,7 @@ class Reader:
 
     def _message(self, payload: bytes, _is_binary: bool) -> None:
         message = parse_server_message(payload.decode(), "MZ1")
-        assert isinstance(message, Audio)
+        assert isinstance(message, AudioToPlay)
         self.audio += message.mulaw
 
     def _close(self, _closed: object) -> None:

@@ -4,16 +4,16 @@ import pytest
 from twisted.internet.task import Clock
 
 from tests.conftest import Logged
-from voicestt.google_local.engine import Heard, Request
-from voicestt.google_local.whisper import WeightsError
-from voicestt.mulaw import SILENCE
-from voicestt.punctuation import without_punctuation
-from voicestt.recogniser import RecogniserError, Result
-from voicestt.recognisers.whisper import Whisper
-from voicestt.recognisers.whisper_http import Endpoint, WhisperHttp
+from voicestt.audio.mulaw import SILENCE
+from voicestt.config.settings import Settings
+from voicestt.emulators.google.engine import EngineResult, Request
+from voicestt.emulators.google.whisper import WeightsError
+from voicestt.recognisers.port import RecogniserError, Result
+from voicestt.recognisers.punctuation import without_punctuation
+from voicestt.recognisers.whisper.http import Endpoint, WhisperHttp
+from voicestt.recognisers.whisper.pool import Whisper
 from voicestt.server import whisper
 from voicestt.server.whisper import last_resort, understanding
-from voicestt.settings import Settings
 
 
 class Finals:
@@ -21,20 +21,20 @@ class Finals:
 
     name = "finals"
 
-    def __init__(self, *finals: Heard) -> None:
+    def __init__(self, *finals: EngineResult) -> None:
         self._finals = list(finals)
         self.asked: list[tuple[Request, bytes]] = []
 
-    def recognise(self, request: Request, pcm: bytes) -> list[Heard]:
+    def recognise(self, request: Request, pcm: bytes) -> list[EngineResult]:
         self.asked.append((request, pcm))
         return self._finals
 
 
-def final(text: str, confidence: float) -> Heard:
-    return Heard(text, is_final=True, end=1, confidence=confidence)
+def final(text: str, confidence: float) -> EngineResult:
+    return EngineResult(text, is_final=True, end=1, confidence=confidence)
 
 
-def engine(*finals: Heard) -> Any:
+def engine(*finals: EngineResult) -> Any:
     return Finals(*finals)
 
 

@@ -1,3 +1,3 @@
-from tests.recognisers.test_google_channels import good_key
+from tests.recognisers.google.test_channels import good_key
 
 __all__ = ["good_key"]  # fixtures

@@ -5,9 +5,9 @@ import pytest
 
 from tests.server.fakes import settings_of
 from tests.tts.speaking import Service, serving, wav
+from voicestt.audio.vad import seconds_of_speech
 from voicestt.tts.engines import synthesiser_of
 from voicestt.tts.port import SpeechError, Synthesiser
-from voicestt.voice import seconds_of_speech
 
 
 def of(**variables: str) -> Synthesiser:

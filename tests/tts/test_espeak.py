@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.server.fakes import settings_of
+from voicestt.audio.vad import seconds_of_speech
 from voicestt.tts.espeak import Espeak, espeak_of, voice_of
 from voicestt.tts.port import SpeechError
 from voicestt.tts.texts import InPieces
-from voicestt.voice import seconds_of_speech
 
 PROGRAM = shutil.which("espeak-ng") or ""
 

@@ -16,14 +16,19 @@ from google.cloud.texttospeech_v1 import AudioEncoding, SynthesizeSpeechRequest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.config.test_credentials import KEY
 from tests.server.fakes import settings_of
-from tests.test_credentials import KEY
-from tests.tts.speaking import Service, serving, spoken_by, wav
+from tests.tts.speaking import (
+    Service,
+    serving,
+    spoken_by,
+    wav,
+)
+from voicestt.audio.vad import seconds_of_speech
 from voicestt.tts.espeak import espeak_of
-from voicestt.tts.google import Asked, Google, google_of
+from voicestt.tts.google import GoogleSynthesiser, SynthesisRequest, google_of
 from voicestt.tts.port import SpeechError
 from voicestt.tts.texts import InPieces
-from voicestt.voice import seconds_of_speech
 
 TONE = bytes(range(256)) * 40
 
@@ -36,7 +41,7 @@ class Rig:
         self.service = Service(lambda _request, _context: wav(TONE))
         self.port = stack.enter_context(serving(self.service))
 
-    def google(self, *, seconds: float = 10.0, **variables: str) -> Google:
+    def google(self, *, seconds: float = 10.0, **variables: str) -> GoogleSynthesiser:
         return google_of(settings_of(**self.environment, **variables), seconds)
 
     @property
@@ -183,7 +188,7 @@ def test_where_nobody_listens_it_says_so_soon() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{unused.getsockname()[1]}"
-        google = Google(Asked("he-IL"), lambda: grpc.insecure_channel(address), seconds=1.0)
+        google = GoogleSynthesiser(SynthesisRequest("he-IL"), lambda: grpc.insecure_channel(address), seconds=1.0)
         began = time.monotonic()
         with pytest.raises(SpeechError, match="UNAVAILABLE"):
             google.speak("1")
@@ -213,7 +218,7 @@ def test_threads_share_a_connection(rig: Rig) -> None:
         opened.append(grpc.insecure_channel(f"127.0.0.1:{rig.port}"))
         return opened[-1]
 
-    google = Google(Asked("he-IL"), open_channel)
+    google = GoogleSynthesiser(SynthesisRequest("he-IL"), open_channel)
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(google.speak, [str(number) for number in range(50)])) == {TONE}
     assert len(opened) == 1

@@ -6,7 +6,13 @@ from hypothesis import strategies as st
 
 from tests.tts.fakes import Parrot
 from voicestt.tts.port import SpeechError
-from voicestt.tts.texts import LARGEST_PIECE, LARGEST_TEXT, InPieces, cleaned, pieces
+from voicestt.tts.texts import (
+    LARGEST_PIECE,
+    LARGEST_TEXT,
+    InPieces,
+    cleaned,
+    pieces,
+)
 
 ANY_TEXT = st.text(st.characters(exclude_categories=[]))  # halves of characters among them
 

@@ -5,7 +5,7 @@ import re
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
-from voicestt.escaping import escaped
+from voicestt.runtime.escaping import escaped
 
 LONGEST: Final = 200
 """Bytes of an answer that are shown."""

@@ -19,17 +19,17 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from voicestt.clock import Timer
 from voicestt.delivery.backoff import Chance
-from voicestt.delivery.carrier import Carrier, Failed, Outcome
+from voicestt.delivery.circuit_breaker import DeliveryCircuitBreaker
 from voicestt.delivery.delivery_log import DeliveryLog
-from voicestt.delivery.in_hand import InHand
-from voicestt.delivery.outage import Outage
-from voicestt.delivery.reading import Reading
-from voicestt.delivery.settling import Settling
-from voicestt.delivery.telling import Telling
-from voicestt.delivery.traffic import Traffic, Trip
+from voicestt.delivery.dispatcher import Dispatcher, Trip
+from voicestt.delivery.in_flight import InFlight
+from voicestt.delivery.outbox_poller import OutboxPoller
+from voicestt.delivery.sender import DeliveryFailed, EventSender, Outcome
+from voicestt.delivery.settling import Completer
+from voicestt.delivery.telling import CompletionReporter
 from voicestt.journal.port import Destination, Outbox, Pending
+from voicestt.runtime.clock import Timer
 
 READ_AT_ONCE: Final = 64
 _READ_OF_EACH: Final = 8
@@ -76,7 +76,7 @@ class Deliverer:
         clock: Any,
         outbox: Outbox,
         destination: Destination,
-        carrier: Carrier,
+        carrier: EventSender,
         *,
         patience: float | None = None,
         chance: Chance = random.random,
@@ -87,13 +87,13 @@ class Deliverer:
         self.destination = destination
         self._clock = clock
         self._carrier = carrier
-        self._reading = Reading(clock, outbox, name, _read_at_once(carrier), chance, self._found)
-        self._hand = InHand(self._reading.let_go)
-        self._telling = Telling(clock, outbox, name, self._told)
-        self._outage = Outage(chance)
-        self._traffic = Traffic(self._hand, self._outage, carrier.at_once, carrier.most, of_one=carrier.of_one)
+        self._reading = OutboxPoller(clock, outbox, name, _read_at_once(carrier), chance, self._found)
+        self._hand = InFlight(self._reading.let_go)
+        self._telling = CompletionReporter(clock, outbox, name, self._told)
+        self._outage = DeliveryCircuitBreaker(chance)
+        self._traffic = Dispatcher(self._hand, self._outage, carrier.at_once, carrier.most, of_one=carrier.of_one)
         log = DeliveryLog(carrier, outbox, name)
-        self._settling = Settling(
+        self._settling = Completer(
             clock, self._hand, self._outage, self._telling, log, chance, patience, now, is_strict=is_strict
         )
         self._under_way: set[Deferred[None]] = set()
@@ -229,14 +229,14 @@ class Deliverer:
         try:
             outcomes = _of_each(await self._carrier.carry([pending.record for pending in trip.parcel]), count)
         except CancelledError:
-            outcomes = [Failed("the server was stopped")] * count
+            outcomes = [DeliveryFailed("the server was stopped")] * count
         except Exception:  # noqa: BLE001 - one mistake must not end the delivery of all other events
             self._log.failure("Taking events to {place} failed by a mistake of ours.", place=self._carrier.place)
-            outcomes = [Failed("a mistake of this program, see its log")] * count
+            outcomes = [DeliveryFailed("a mistake of this program, see its log")] * count
         self._settle(trip, outcomes)
 
     def _settle(self, trip: Trip, outcomes: Sequence[Outcome]) -> None:
-        has_failed = any(isinstance(outcome, Failed) for outcome in outcomes)
+        has_failed = any(isinstance(outcome, DeliveryFailed) for outcome in outcomes)
         self._traffic.came_back(trip, self._clock.seconds(), has_failed=has_failed)
         if self._is_running or not has_failed:
             self._settling.settle(trip.parcel, outcomes, is_probe=trip.is_probe)
@@ -251,7 +251,7 @@ class Deliverer:
         self._look_soon()
 
 
-def _read_at_once(carrier: Carrier) -> int:
+def _read_at_once(carrier: EventSender) -> int:
     of_each = max(_READ_OF_EACH, carrier.most) if carrier.of_one else _READ_OF_EACH
     return max(READ_AT_ONCE, carrier.most, min(_MOST_READ, carrier.at_once * of_each))
 

@@ -5,7 +5,7 @@ from typing import Final
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from voicestt.delivery.carrier import Carrier, Failed
+from voicestt.delivery.sender import DeliveryFailed, EventSender
 from voicestt.journal.port import Outbox, Pending
 
 _MOST_COUNTED: Final = 1_000
@@ -17,7 +17,7 @@ class DeliveryLog:
 
     _log = Logger()
 
-    def __init__(self, carrier: Carrier, outbox: Outbox, destination: str) -> None:
+    def __init__(self, carrier: EventSender, outbox: Outbox, destination: str) -> None:
         self._carrier = carrier
         self._outbox = outbox
         self._destination = destination
@@ -68,7 +68,7 @@ class DeliveryLog:
             log_system=pending.record.call_sid,
         )
 
-    def refused(self, pending: Pending, failure: Failed) -> None:
+    def refused(self, pending: Pending, failure: DeliveryFailed) -> None:
         """One event failed, where others may arrive."""
         if not self._is_refusing and not self._is_down and pending.attempts >= _ATTEMPTS_BEFORE_A_LINE:
             self._is_refusing = True

@@ -5,12 +5,12 @@ from urllib.parse import urlsplit
 
 from twisted.logger import Logger
 
+from voicestt.config.readers import WEBHOOK, Receiver
+from voicestt.config.settings import Settings
 from voicestt.delivery.deliverer import Deliverer
 from voicestt.delivery.redis_streams import RedisStreams
 from voicestt.delivery.webhook import Webhook
 from voicestt.journal.port import Destination, Outbox
-from voicestt.settings import Settings
-from voicestt.variables import WEBHOOK, Receiver
 
 REDIS: Final = "redis"
 _HOUR: Final = 3_600.0

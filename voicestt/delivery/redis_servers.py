@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any, Final, Protocol
 
-from voicestt.redis_address import RedisAddress
+from voicestt.config.redis_address import RedisAddress
 
 STREAM: Final = "voicestt:events:"
 _LONGEST_PROBLEM: Final = 200

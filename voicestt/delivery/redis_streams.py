@@ -17,13 +17,19 @@ from zlib import crc32
 
 from twisted.logger import Logger
 
-from voicestt.delivery.carrier import CannotDeliver, Failed, Outcome
-from voicestt.delivery.redis_servers import Servers, open_servers, redis_failures, stream_name, words_of
+from voicestt.config.redis_address import RedisAddress, redis_address
+from voicestt.delivery.redis_servers import (
+    Servers,
+    open_servers,
+    redis_failures,
+    stream_name,
+    words_of,
+)
 from voicestt.delivery.redis_watch import RedisLook, RedisWatch
-from voicestt.delivery.worker import Worker
+from voicestt.delivery.sender import CannotDeliver, DeliveryFailed, Outcome
+from voicestt.delivery.worker import WorkerThread
 from voicestt.events import event_id
 from voicestt.journal.port import Record
-from voicestt.redis_address import RedisAddress, redis_address
 
 MOST: Final = 200
 CONNECT_SECONDS: Final = 5.0
@@ -72,7 +78,7 @@ class RedisStreams:
         self._maxlen = maxlen
         self._replicas = replicas
         self._answer_seconds = answer_seconds
-        self._worker = Worker(reactor, "redis")
+        self._worker = WorkerThread(reactor, "redis")
         self._servers: Servers | None = None
         self._answering: set[Any] = set()
         streams = [stream_name(shard, in_cluster=self._in_cluster) for shard in range(shards)]
@@ -100,7 +106,7 @@ class RedisStreams:
 
     async def carry(self, records: Sequence[Record]) -> Sequence[Outcome]:
         """Adds the events in one transaction, or one for each stream in a cluster, see
-        `voicestt.delivery.carrier.Carrier`.
+        `voicestt.delivery.sender.Carrier`.
         """
         servers = self._servers
         assert servers is not None  # noqa: S101 - it was started
@@ -120,7 +126,7 @@ class RedisStreams:
 
     def _add(self, servers: Servers, records: Sequence[Record]) -> list[Outcome]:
         outcomes: list[Outcome] = [None] * len(records)
-        failed: dict[Any, Failed] = {}
+        failed: dict[Any, DeliveryFailed] = {}
         for numbers in self._transactions(records):
             whole = next((failure for failure in failed.values() if failure.is_whole), None)
             some = [records[number] for number in numbers]
@@ -138,7 +144,9 @@ class RedisStreams:
             streams.setdefault(self._stream(record), []).append(number)
         return streams.values()
 
-    def _add_some(self, servers: Servers, records: Sequence[Record], failed: dict[Any, Failed]) -> list[Outcome]:
+    def _add_some(
+        self, servers: Servers, records: Sequence[Record], failed: dict[Any, DeliveryFailed]
+    ) -> list[Outcome]:
         server = None
         failures: tuple[type[Exception], ...] = (*redis_failures(), NotReplicated)
         try:
@@ -150,7 +158,7 @@ class RedisStreams:
         except failures as problem:
             failure = failed[server] = self._dropped(servers, problem)
             return [failure] * len(records)
-        return [Failed(self._words(each)) if isinstance(each, Exception) else None for each in results]
+        return [DeliveryFailed(self._words(each)) if isinstance(each, Exception) else None for each in results]
 
     def _execute(self, server: Any, records: Sequence[Record]) -> list[Any]:
         if server not in self._answering:
@@ -173,13 +181,13 @@ class RedisStreams:
                 f"{confirmed} of {self._replicas} replicas (REDIS_REPLICAS) have confirmed the events"
             )
 
-    def _dropped(self, servers: Servers, problem: Exception) -> Failed:
+    def _dropped(self, servers: Servers, problem: Exception) -> DeliveryFailed:
         """What a failure is, its connections being dropped."""
         from redis.exceptions import ClusterDownError  # noqa: PLC0415 - an extra
 
         self._answering.clear()
         others_go_on = servers.drop_connections() and not isinstance(problem, ClusterDownError)
-        return Failed(self._words(problem), is_whole=not others_go_on)
+        return DeliveryFailed(self._words(problem), is_whole=not others_go_on)
 
     def _stream(self, record: Record) -> str:
         return stream_of(record.call_sid, self._shards, in_cluster=self._in_cluster)

@@ -15,7 +15,7 @@ from typing import Any, Final
 from twisted.logger import Logger
 
 from voicestt.delivery.redis_servers import Servers, redis_failures
-from voicestt.escaping import escaped
+from voicestt.runtime.escaping import escaped
 
 _CLOSE: Final = 0.8
 _OVER: Final = 0.5

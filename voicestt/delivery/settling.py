@@ -5,16 +5,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from voicestt.clock import Clock
 from voicestt.delivery.backoff import Chance, pause, pause_after_refusal
-from voicestt.delivery.carrier import Arrived, Failed, Outcome
+from voicestt.delivery.circuit_breaker import DeliveryCircuitBreaker
 from voicestt.delivery.delivery_log import DeliveryLog
-from voicestt.delivery.in_hand import InHand
-from voicestt.delivery.outage import Outage
+from voicestt.delivery.in_flight import InFlight
 from voicestt.delivery.rate import Rate
-from voicestt.delivery.telling import Telling
-from voicestt.escaping import escaped
+from voicestt.delivery.sender import Arrived, DeliveryFailed, Outcome
+from voicestt.delivery.telling import CompletionReporter
 from voicestt.journal.port import Attempt, Pending
+from voicestt.runtime.clock import Clock
+from voicestt.runtime.escaping import escaped
 
 FEWEST_ATTEMPTS: Final = 5
 """An event is not given up before: after days without power it is old at its first attempt."""
@@ -26,7 +26,7 @@ _LONGEST_ERROR: Final = 200
 _Results = list[tuple[Pending, Outcome]]
 
 
-class Settling:
+class Completer:
     """Settles parcels that came back, and counts. `last_error` is what failed last, in words, and when.
 
     `patience` is for how many seconds an event is tried, None: for ever; `now` is in seconds since 1970.
@@ -36,9 +36,9 @@ class Settling:
     def __init__(
         self,
         clock: Clock,
-        hand: InHand,
-        outage: Outage,
-        telling: Telling,
+        hand: InFlight,
+        outage: DeliveryCircuitBreaker,
+        telling: CompletionReporter,
         log: DeliveryLog,
         chance: Chance,
         patience: float | None = None,
@@ -65,12 +65,12 @@ class Settling:
     def settle(self, parcel: Sequence[Pending], outcomes: Sequence[Outcome], *, is_probe: bool) -> None:
         """`outcomes` is what became of the events of `parcel`, one by one."""
         lanes = _by_session(parcel, outcomes)
-        is_whole = any(isinstance(outcome, Failed) and outcome.is_whole for outcome in outcomes)
+        is_whole = any(isinstance(outcome, DeliveryFailed) and outcome.is_whole for outcome in outcomes)
         for place, (session, results) in enumerate(lanes.items()):
             # Where nothing could be taken, the first event stands for all: the others were not tried.
             is_tried = place == 0 or not is_whole
             self._settle_lane(session, results, is_tried=is_tried, is_probe=is_probe and place == 0)
-        arrived = sum(not isinstance(outcome, Failed) for outcome in outcomes)
+        arrived = sum(not isinstance(outcome, DeliveryFailed) for outcome in outcomes)
         if arrived:
             self._arrived(arrived)
         elif self._outage.is_proven and not self._outage.is_stopped:
@@ -91,7 +91,7 @@ class Settling:
         self._gave_up(len(dropped))
 
     def _settle_lane(self, session: str, results: _Results, *, is_tried: bool, is_probe: bool) -> None:
-        left = [(pending, outcome) for pending, outcome in results if isinstance(outcome, Failed)]
+        left = [(pending, outcome) for pending, outcome in results if isinstance(outcome, DeliveryFailed)]
         again = [pending for pending, _ in left]
         due = None
         if left and is_tried:
@@ -102,11 +102,11 @@ class Settling:
             # Those behind one that is given up do not wait for its next attempt.
             due = due if stays else None
         for pending, outcome in results:
-            if not isinstance(outcome, Failed):
+            if not isinstance(outcome, DeliveryFailed):
                 self._telling.arrived(pending, self._arrival(pending, outcome))
         self._hand.came_back(session, len(results) - len(again), again, due)
 
-    def _failed(self, pending: Pending, failure: Failed, *, is_probe: bool) -> float | None:
+    def _failed(self, pending: Pending, failure: DeliveryFailed, *, is_probe: bool) -> float | None:
         """When its lane may go again; None where that is a matter of the receiver."""
         now = self._clock.seconds()
         self.failed += 1
@@ -124,7 +124,7 @@ class Settling:
             return None
         return now + max(failure.after, pause(pending.attempts, self._chance))
 
-    def _refused(self, pending: Pending, failure: Failed, now: float) -> float:
+    def _refused(self, pending: Pending, failure: DeliveryFailed, now: float) -> float:
         """It answers, so it is not down, whatever it was before."""
         self._works(0)
         if self._is_strict:
@@ -137,7 +137,7 @@ class Settling:
             return None
         return Attempt(pending.record.number, self._now(), None, arrived.status, arrived.answer)
 
-    def _tell_failed(self, pending: Pending, failure: Failed) -> list[Pending]:
+    def _tell_failed(self, pending: Pending, failure: DeliveryFailed) -> list[Pending]:
         tried = replace(pending, attempts=pending.attempts + 1)
         attempt = Attempt(pending.record.number, self._now(), failure.why, failure.status, failure.answer)
         if failure.is_refusal and not self._is_strict and tried.attempts >= REFUSALS:

@@ -26,7 +26,7 @@ class _Note:
     attempts: tuple[Attempt, ...] = ()
 
 
-class Telling:
+class CompletionReporter:
     """`told` gets the session of each event that is settled, once the journal knows.
 
     A journal that fails is told again: what it was not told would be delivered twice.

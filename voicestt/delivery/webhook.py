@@ -21,15 +21,15 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
 from voicestt import __version__
+from voicestt.config.readers import WEBHOOK
 from voicestt.delivery.answers import Answers, without_host
-from voicestt.delivery.carrier import Arrived, Failed, Outcome
 from voicestt.delivery.quiet_agent import quiet_agent
 from voicestt.delivery.retry_after import seconds_after
+from voicestt.delivery.sender import Arrived, DeliveryFailed, Outcome
 from voicestt.delivery.signatures import signed
 from voicestt.events import event_id
-from voicestt.http_bodies import Beginning, Whole
 from voicestt.journal.port import Record
-from voicestt.variables import WEBHOOK
+from voicestt.runtime.http import Beginning, WholeBody
 
 AT_ONCE: Final = 32
 CONNECT_SECONDS: Final = 5.0
@@ -99,13 +99,13 @@ class Webhook:
         await self._connections.closeCachedConnections()
 
     async def carry(self, records: Sequence[Record]) -> list[Outcome]:
-        """Posts events of one session, see `voicestt.delivery.carrier.Carrier`."""
+        """Posts events of one session, see `voicestt.delivery.sender.Carrier`."""
         return await self._carry_batches(_batches(records, self.most))
 
     async def _carry_batches(self, batches: Iterable[Sequence[Record]]) -> list[Outcome]:
         outcomes: list[Outcome] = []
         for batch in batches:
-            if outcomes and isinstance(outcomes[-1], Failed):
+            if outcomes and isinstance(outcomes[-1], DeliveryFailed):
                 # What comes behind it would overtake.
                 outcomes += [outcomes[-1]] * len(batch)
             else:
@@ -114,7 +114,7 @@ class Webhook:
 
     async def _carry_batch(self, batch: Sequence[Record]) -> list[Outcome]:
         outcome = await self._post_in_time(batch)
-        if len(batch) > 1 and isinstance(outcome, Failed) and outcome.is_refusal:
+        if len(batch) > 1 and isinstance(outcome, DeliveryFailed) and outcome.is_refusal:
             return await self._carry_batches(_batches(batch, 1))
         return [outcome] * len(batch)
 
@@ -125,21 +125,21 @@ class Webhook:
             return await posting
         except Exception as problem:  # noqa: BLE001 - Twisted's client has a dozen kinds, and no kind of them all
             if not time_out.active():
-                return Failed(f"it did not answer within {self._answer_seconds:g} s")
+                return DeliveryFailed(f"it did not answer within {self._answer_seconds:g} s")
             return self._failed(problem)
         finally:
             if time_out.active():
                 time_out.cancel()
 
-    def _failed(self, problem: Exception) -> Failed:
+    def _failed(self, problem: Exception) -> DeliveryFailed:
         """In words what Twisted's client has to say; some of its kinds hold others."""
         reasons = getattr(problem, "reasons", None)
         cause = reasons[0].value if reasons else problem
         said = without_host(str(cause), self._host)
         words = f"{type(cause).__name__}: {said}"[:_LONGEST_PROBLEM].rstrip(". ")
         if isinstance(cause, _NO_CONNECTION):
-            return Failed(f"no connection: {words}", is_whole=True)
-        return Failed(f"it broke off: {words}")
+            return DeliveryFailed(f"no connection: {words}", is_whole=True)
+        return DeliveryFailed(f"it broke off: {words}")
 
     async def _post(self, batch: Sequence[Record]) -> Outcome:
         now = self._now()
@@ -148,7 +148,7 @@ class Webhook:
         headers = Headers({name: [value] for name, value in proof.items()})
         headers.setRawHeaders("Content-Type", ["application/json"])
         headers.setRawHeaders("User-Agent", [f"voicestt/{__version__}"])
-        response = await self._agent.request(b"POST", self._url, headers, Whole(body))
+        response = await self._agent.request(b"POST", self._url, headers, WholeBody(body))
         answer = self._shown(await self._beginning_of(response))
         return _outcome(response, now, answer)
 
@@ -193,19 +193,19 @@ def _outcome(response: IResponse, now: float, answer: str) -> Outcome:
     return replace(_failure(response, now), status=code, answer=answer)
 
 
-def _failure(response: IResponse, now: float) -> Failed:
+def _failure(response: IResponse, now: float) -> DeliveryFailed:
     code = response.code
     if 300 <= code < 400:
         words = "which is a redirect, and none is followed: EVENTS_WEBHOOK_URL must be the address where it ends"
-        return Failed(f"it answered {code}, {words}")
+        return DeliveryFailed(f"it answered {code}, {words}")
     if code == HTTPStatus.GONE:
-        return Failed(f"it answered {_with_phrase(code)}", is_gone=True)
+        return DeliveryFailed(f"it answered {_with_phrase(code)}", is_gone=True)
     after = response.headers.getRawHeaders("retry-after", [None])[0]
     # Too many requests is about all of them; any other answer may be about this one.
     is_whole = code == HTTPStatus.TOO_MANY_REQUESTS
     is_refusal = 400 <= code < 500 and code not in _NO_REFUSALS
     words = f"it answered {_with_phrase(code)}"
-    return Failed(words, is_whole, seconds_after(after, now), is_refusal=is_refusal)
+    return DeliveryFailed(words, is_whole, seconds_after(after, now), is_refusal=is_refusal)
 
 
 def _with_phrase(code: int) -> str:

@@ -13,7 +13,7 @@ T = TypeVar("T")
 _Job = tuple[Callable[[], Any], "Deferred[Any]"]
 
 
-class Worker:
+class WorkerThread:
     """A thread from `start` to `stop`. It is a daemon: work that does not end keeps no process alive."""
 
     def __init__(self, reactor: Any, name: str) -> None:

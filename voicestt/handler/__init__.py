@@ -3,12 +3,12 @@
 What an application needs is here: `Handler` says how it is written, `Call` what it can do.
 """
 
+from voicestt.audio.transcode import BadSound
+from voicestt.call.line import TooMuchAudio
 from voicestt.handler.call import Call
 from voicestt.handler.outcome import Outcome
 from voicestt.handler.protocol import Handler
-from voicestt.handler.twilio_rest import BadNumber, TwilioRefused
-from voicestt.line import TooMuchAudio
-from voicestt.sound import BadSound
 from voicestt.tts.port import SpeechError
+from voicestt.twilio.rest import BadNumber, TwilioRefused
 
 __all__ = ["BadNumber", "BadSound", "Call", "Handler", "Outcome", "SpeechError", "TooMuchAudio", "TwilioRefused"]

@@ -4,21 +4,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from voicestt.audio.ledger import AudioTotals
+from voicestt.audio.mulaw import BYTES_PER_SECOND
+from voicestt.audio.transcode import BadSound, Kind, to_mulaw
+from voicestt.call.line import MOST_WAITING_SECONDS
 from voicestt.events import CallStarted
-from voicestt.handler.leaving import HungUp, Leaving
+from voicestt.handler.leaving import CallHandover, HungUp
 from voicestt.handler.outcome import Outcome
 from voicestt.handler.speaking import Played, Said, Speaking
-from voicestt.ledger import Account
-from voicestt.line import MOST_WAITING_SECONDS
-from voicestt.mulaw import BYTES_PER_SECOND
-from voicestt.sound import BadSound, Kind, to_mulaw
 
 
 @dataclass(slots=True)
 class Snapshot:
     """What the reactor's thread last saw of the call, for all threads."""
 
-    account: Account = field(default_factory=Account)
+    account: AudioTotals = field(default_factory=AudioTotals)
 
 
 class Call:
@@ -28,7 +28,7 @@ class Call:
     Its repr shows no phone number: it may be logged.
     """
 
-    def __init__(self, started: CallStarted, speaking: Speaking, leaving: Leaving, seen: Snapshot) -> None:
+    def __init__(self, started: CallStarted, speaking: Speaking, leaving: CallHandover, seen: Snapshot) -> None:
         self._started = started
         self._speaking = speaking
         self._leaving = leaving
@@ -73,7 +73,7 @@ class Call:
         return self._started.parameters
 
     @property
-    def account(self) -> Account:
+    def account(self) -> AudioTotals:
         """What had become of the caller's audio when the newest event came that is no partial."""
         return self._seen.account
 
@@ -93,11 +93,11 @@ class Call:
         `kind` is "mulaw" (8 kHz, mono, no header), "pcm16" (16-bit samples, little-endian, mono, no header, of
         `rate` Hz) or "file" (a WAV's content; other kinds of files with soundfile installed). Not given, it is a
         file if it begins as a WAV does, "pcm16" if there is a `rate`, and "mulaw" otherwise. It is converted here
-        and now: what is long is better converted once, by `voicestt.sound.to_mulaw`, and kept.
+        and now: what is long is better converted once, by `voicestt.audio.transcode.to_mulaw`, and kept.
 
         Raises:
             BadSound: (a ValueError) if it is not what it is said to be.
-            voicestt.line.TooMuchAudio: (a ValueError) if more than ten minutes would wait.
+            voicestt.call.line.TooMuchAudio: (a ValueError) if more than ten minutes would wait.
         """
         self._speaking.say(telephone_audio(audio, rate, kind))
 
@@ -108,7 +108,7 @@ class Call:
         Raises:
             voicestt.tts.port.SpeechError: if there is no TTS_ENGINE; the outcome fails with it, in words that are
                 also logged, where this text cannot be spoken.
-            voicestt.line.TooMuchAudio: if too much waits.
+            voicestt.call.line.TooMuchAudio: if too much waits.
         """
         return self._speaking.say_text(text)
 

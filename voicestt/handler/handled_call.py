@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 from twisted.logger import Logger
 
+from voicestt.call.line import Line
 from voicestt.events import CallEnded, Event, Partial
 from voicestt.handler.call import Snapshot
 from voicestt.handler.counts import Counts
 from voicestt.handler.speaking import Speaking
 from voicestt.handler.waiting import NEVER_DROPPED, Put, WaitingEvents
 from voicestt.handler.worker import Methods
-from voicestt.line import Line
 
 
 class HandledCall:

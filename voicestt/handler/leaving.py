@@ -7,11 +7,11 @@ from typing import Any, Final, Literal, Protocol
 
 from twisted.logger import Logger
 
+from voicestt.call.line import Line
 from voicestt.events import CallStarted
 from voicestt.handler.outcome import Outcome
-from voicestt.handler.threads import Threads
-from voicestt.handler.twilio_rest import TwilioRefused, dial
-from voicestt.line import Line
+from voicestt.runtime.thread_pool import DaemonThreadPool
+from voicestt.twilio.rest import TwilioRefused, dial
 
 HungUp = Literal["hung up", "stream closed"]
 
@@ -21,7 +21,7 @@ HUNG_UP: Final = "the application hung up"
 _NO_TOKEN = "TWILIO_AUTH_TOKEN is not set, without which Twilio cannot be asked"  # noqa: S105 - words
 
 
-class CallControl(Protocol):
+class CallRestControl(Protocol):
     """Ends and hands on calls at Twilio, as `twilio_rest.TwilioCalls` does. Blocking; any thread may ask."""
 
     def prepare(self) -> None:
@@ -45,7 +45,7 @@ class CallControl(Protocol):
         ...
 
 
-class Leaving:
+class CallHandover:
     """Of one call; asked from any thread. `cross` does something in the reactor's thread."""
 
     _log = Logger()
@@ -54,8 +54,8 @@ class Leaving:
         self,
         call: CallStarted,
         line: Line,
-        twilio: CallControl | None,
-        threads: Threads,
+        twilio: CallRestControl | None,
+        threads: DaemonThreadPool,
         cross: Callable[[Callable[[], object]], object],
     ) -> None:
         self._call = call
@@ -86,7 +86,7 @@ class Leaving:
         asked.add_done_callback(lambda future: self._transferred(outcome, future))
         return outcome
 
-    def _ask(self, what: Callable[[CallControl], Callable[[], None]]) -> "Future[None]":
+    def _ask(self, what: Callable[[CallRestControl], Callable[[], None]]) -> "Future[None]":
         if self._twilio is not None:
             return self._threads.run(what(self._twilio))
         refused: Future[None] = Future()

@@ -12,21 +12,21 @@ from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.logger import Logger
 
-from voicestt.clock import Timer
+from voicestt.call.line import Line
 from voicestt.events import CallStarted
 from voicestt.handler.call import Call, Snapshot
 from voicestt.handler.counts import Counts
 from voicestt.handler.handled_call import HandledCall
-from voicestt.handler.leaving import CallControl, Leaving
+from voicestt.handler.leaving import CallHandover, CallRestControl
 from voicestt.handler.loading import misspelt
-from voicestt.handler.loop_thread import CANCELLED_SECONDS, LoopThread
 from voicestt.handler.protocol import METHODS, methods_of
 from voicestt.handler.speaking import Speak, Speaking
-from voicestt.handler.stalls import StallWatch
-from voicestt.handler.threads import Threads
+from voicestt.handler.stalls import LoopWatchdog
 from voicestt.handler.waiting import WaitingEvents
-from voicestt.handler.worker import Worker
-from voicestt.line import Line
+from voicestt.handler.worker import HandlerWorker
+from voicestt.runtime.clock import Timer
+from voicestt.runtime.loop_thread import CANCELLED_SECONDS, LoopThread
+from voicestt.runtime.thread_pool import DaemonThreadPool
 
 LOOK_SECONDS: Final = 1.0
 SPEAKERS: Final = 4
@@ -47,15 +47,15 @@ class Parts:
     """What handlers run on and are given; in a test, `voicestt.handler.testing`, some of it is made otherwise."""
 
     loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
-    threads: Callable[[int, str], Threads] = Threads
-    call: Callable[[CallStarted, Speaking, Leaving, Snapshot], Call] = Call
+    threads: Callable[[int, str], DaemonThreadPool] = DaemonThreadPool
+    call: Callable[[CallStarted, Speaking, CallHandover, Snapshot], Call] = Call
 
 
 @dataclass(slots=True, eq=False)
 class _Live:
     call_sid: str
     handled: HandledCall
-    worker: Worker
+    worker: HandlerWorker
     task: asyncio.Task[None] | None = None
 
     def cancel(self) -> None:
@@ -83,7 +83,7 @@ class Handlers:
         overflow: str,
         threads: int,
         speak: Callable[[str], bytes] | None = None,
-        twilio: CallControl | None = None,
+        twilio: CallRestControl | None = None,
         patience: Patience = Patience(),
         parts: Parts = Parts(),
     ) -> None:
@@ -101,7 +101,7 @@ class Handlers:
         self._speak = None if speak is None else _in_pool(speak, self._speakers)
         self._counts = Counts()
         self._loop = LoopThread(reactor, parts.loop)
-        self._stalls = StallWatch(reactor, self._loop, _file_of(factory), self._counts)
+        self._stalls = LoopWatchdog(reactor, self._loop, _file_of(factory), self._counts)
         self._timer = Timer(reactor)
         self._live: set[_Live] = set()
         self._idle: Deferred[None] | None = None
@@ -150,9 +150,9 @@ class Handlers:
         seconds = self._reactor.seconds
         events, seen = WaitingEvents(self._queue), Snapshot()
         speaking = Speaking(line, event.call_sid, seconds, cross, self._speak)
-        leaving = Leaving(event, line, self._twilio, self._askers, cross)
+        leaving = CallHandover(event, line, self._twilio, self._askers, cross)
         call = self._parts.call(event, speaking, leaving, seen)
-        worker = Worker(self._factory, self._methods, events, call, self._plain, seconds, self._counts)
+        worker = HandlerWorker(self._factory, self._methods, events, call, self._plain, seconds, self._counts)
         handled = HandledCall(
             event.call_sid,
             line,
@@ -242,7 +242,7 @@ class Handlers:
             )
 
 
-def _in_pool(speak: Callable[[str], bytes], threads: Threads) -> Speak:
+def _in_pool(speak: Callable[[str], bytes], threads: DaemonThreadPool) -> Speak:
     def begin(text: str) -> "Future[bytes]":
         return threads.run(partial(speak, text))
 

@@ -10,9 +10,9 @@ from typing import Any, Final, Literal
 
 from twisted.logger import Logger
 
-from voicestt import mulaw
+from voicestt.audio import mulaw
+from voicestt.call.line import MOST_WAITING_SECONDS, Line, TooMuchAudio
 from voicestt.handler.outcome import Outcome
-from voicestt.line import MOST_WAITING_SECONDS, Line, TooMuchAudio
 from voicestt.tts.port import SpeechError
 
 MOST_STEPS: Final = 1_000

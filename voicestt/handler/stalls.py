@@ -6,14 +6,14 @@ from typing import Final
 
 from twisted.logger import Logger
 
-from voicestt.clock import Clock
 from voicestt.handler.counts import Counts
-from voicestt.handler.loop_thread import LoopThread
+from voicestt.runtime.clock import Clock
+from voicestt.runtime.loop_thread import LoopThread
 
 SAID_EVERY_SECONDS: Final = 60.0
 
 
-class StallWatch:
+class LoopWatchdog:
     """Asks the loop for a sign of life at each `look`, of which there is one a second, in the reactor's thread.
 
     `file` is where the handler's class is written: of what the loop does the innermost line of it is shown.

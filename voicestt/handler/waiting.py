@@ -4,7 +4,13 @@ from collections import OrderedDict
 from enum import Enum, auto
 from threading import Lock
 
-from voicestt.events import CallEnded, CallStarted, Event, Final, Partial
+from voicestt.events import (
+    CallEnded,
+    CallStarted,
+    Event,
+    Final,
+    Partial,
+)
 
 NEVER_DROPPED = (Final, CallStarted, CallEnded)
 

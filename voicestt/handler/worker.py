@@ -16,8 +16,8 @@ from twisted.python.failure import Failure
 from voicestt.events import CallEnded, CallStarted, Event
 from voicestt.handler.call import Call
 from voicestt.handler.counts import Counts
-from voicestt.handler.threads import Threads
 from voicestt.handler.waiting import WaitingEvents
+from voicestt.runtime.thread_pool import DaemonThreadPool
 
 Methods = Mapping[type[Event], str]
 """What a handler's class wants to be told, and by which of its methods."""
@@ -33,7 +33,7 @@ class Busy:
     since: float
 
 
-class Worker:
+class HandlerWorker:
     """Makes the handler, takes `events` in order and tells it, one thing at a time; all in the loop's thread,
     but for `give_up`.
 
@@ -48,7 +48,7 @@ class Worker:
         methods: Methods,
         events: WaitingEvents,
         call: Call,
-        threads: Threads,
+        threads: DaemonThreadPool,
         seconds: Callable[[], float],
         counts: Counts,
     ) -> None:

@@ -41,7 +41,7 @@ class Pace:
     settled: float = 20.0
 
 
-class Chores:
+class Maintenance:
     """A thread from `start` to `stop`.
 
     `changed` is called in it when deliveries were changed by hand; `figures` gives how they stand, as JSON.

@@ -8,7 +8,7 @@ may still be under way.
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, select
 
 from voicestt.journal import postgresql, sqlite
-from voicestt.journal.payloads import Whole
+from voicestt.journal.payloads import StoredPayloads
 from voicestt.journal.port import Filter, Page, Record
 from voicestt.journal.tables import events, is_no_partial
 
@@ -28,7 +28,7 @@ _of_calls = (
 )
 
 
-def since(connection: Connection, whole: Whole, number: int, limit: int, wanted: Filter) -> Page:
+def since(connection: Connection, whole: StoredPayloads, number: int, limit: int, wanted: Filter) -> Page:
     """The first `limit` wanted events after `number`, of those that are settled."""
     last, through = _settled[connection.dialect.name](connection)
     values: dict[str, object] = {"after": number, "through": through}

@@ -14,17 +14,27 @@ from voicestt.journal import history
 from voicestt.journal.asking import Ask
 from voicestt.journal.chores import Pace
 from voicestt.journal.guarded import Guarded
-from voicestt.journal.lateness import Lateness
+from voicestt.journal.lateness import LateFacts
 from voicestt.journal.losses import Losses
 from voicestt.journal.outbox import Delivered, Failed, Mark
-from voicestt.journal.payloads import Whole
-from voicestt.journal.port import EVERYTHING, Attempt, Destination, Filter, Page, Pending, Readers, Record, Written
+from voicestt.journal.payloads import StoredPayloads
+from voicestt.journal.port import (
+    EVERYTHING,
+    Attempt,
+    Destination,
+    Filter,
+    Page,
+    Pending,
+    Readers,
+    Record,
+    Written,
+)
 from voicestt.journal.problems import JournalClosed
 from voicestt.journal.standing import JournalState, Standing
 from voicestt.journal.thread import News
 from voicestt.journal.threads import Callbacks, Threads, Wishes
 from voicestt.journal.undelivered import Undelivered
-from voicestt.journal.waiting import Entry, Waiting
+from voicestt.journal.waiting import Entry, WriteQueue
 
 CLOSE_SECONDS = 10.0
 """How long `close` waits for the database."""
@@ -68,9 +78,9 @@ class Journal:
         self._figures = figures
         self._figures_now: str | None = None
         self._losses = Losses()
-        self._waiting = Waiting()
-        self._whole = Whole()
-        self._lateness = Lateness(reactor, self._readers.late)
+        self._waiting = WriteQueue()
+        self._whole = StoredPayloads()
+        self._lateness = LateFacts(reactor, self._readers.late)
         self._undelivered = Undelivered(reactor, destinations, self._whole, self._ask)
         self._asked: set[Deferred[Any]] = set()
         self._threads: Threads | None = None

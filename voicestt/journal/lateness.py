@@ -13,7 +13,7 @@ LATE_SECONDS = 2.0
 _EVERY_SECONDS = 0.25
 
 
-class Lateness:
+class LateFacts:
     """Looks after entries; `late` is told the facts of those that wait for `LATE_SECONDS`, each once, in order."""
 
     def __init__(self, clock: Any, late: Callable[[list[object]], object]) -> None:

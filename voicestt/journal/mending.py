@@ -15,7 +15,7 @@ from voicestt.journal.writing import EventWriter
 _QUIET_SECONDS = 10.0
 
 
-class Mending:
+class Quarantine:
     """Writes single events, and keeps out what cannot be written."""
 
     _log = Logger()

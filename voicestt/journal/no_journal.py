@@ -10,7 +10,14 @@ from twisted.logger import Logger
 from voicestt.events import Event, type_of
 from voicestt.journal.guarded import Guarded
 from voicestt.journal.payloads import payload_of
-from voicestt.journal.port import EVERYTHING, Filter, Page, Readers, Record, Written
+from voicestt.journal.port import (
+    EVERYTHING,
+    Filter,
+    Page,
+    Readers,
+    Record,
+    Written,
+)
 
 KEPT = 1_000
 

@@ -5,8 +5,13 @@ from collections.abc import Callable
 
 from twisted.logger import Logger
 
-from voicestt.journal.problems import BadJournal, NewerJournal, advice_for, words_of
-from voicestt.journal.waiting import Waiting
+from voicestt.journal.problems import (
+    BadJournal,
+    NewerJournal,
+    advice_for,
+    words_of,
+)
+from voicestt.journal.waiting import WriteQueue
 
 _FIRST_SECONDS = 0.1
 _LONGEST_SECONDS = 5.0
@@ -14,7 +19,7 @@ _IN_MEMORY = "in memory, and are lost if the server ends before it works again"
 _IN_A_FILE = "in a file beside it, and the next server that can write the journal takes them from there"
 
 
-class Outage:
+class JournalOutage:
     """Whether it lasts, and how long to wait. `name` is the database, `waiting` what waits for it.
 
     Other threads may look at `why` and `since` (seconds since 1970): None, as long as it can be written.
@@ -22,7 +27,7 @@ class Outage:
 
     _log = Logger()
 
-    def __init__(self, name: str, waiting: Waiting, seconds: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, name: str, waiting: WriteQueue, seconds: Callable[[], float] = time.monotonic) -> None:
         self.why: str | None = None
         self.since: float | None = None
         self._name = name

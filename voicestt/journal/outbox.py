@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Connection, TextClause, bindparam, delete, text, update
 
 from voicestt.journal import attempts
-from voicestt.journal.payloads import Whole, clean_text
+from voicestt.journal.payloads import StoredPayloads, clean_text
 from voicestt.journal.port import Attempt, Pending, Record
 from voicestt.journal.tables import events, outbox
 
@@ -108,7 +108,7 @@ def apply(connection: Connection, marks: Sequence[Mark], now: float) -> None:
     attempts.write(connection, [(mark.destination, each) for mark in marks for each in mark.attempts])
 
 
-def forget(whole: Whole, marks: Sequence[Mark]) -> None:
+def forget(whole: StoredPayloads, marks: Sequence[Mark]) -> None:
     """After `apply` was committed: what is delivered needs no memory."""
     for mark in marks:
         if isinstance(mark, Delivered):
@@ -117,7 +117,7 @@ def forget(whole: Whole, marks: Sequence[Mark]) -> None:
 
 def pending(
     connection: Connection,
-    whole: Whole,
+    whole: StoredPayloads,
     owner: str,
     destination: str,
     sessions: Sequence[str],
@@ -149,7 +149,7 @@ def statement_of(dialect: str, *, is_settled: bool) -> TextClause:
 
 
 def _record(
-    whole: Whole, number: int, session: str, sequence: int, kind: str, call_sid: str, payload: str
+    whole: StoredPayloads, number: int, session: str, sequence: int, kind: str, call_sid: str, payload: str
 ) -> Record:
     return Record(number, session, sequence, kind, call_sid, whole.get(number, payload))
 

@@ -52,7 +52,7 @@ def _whole_characters(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-class Whole:
+class StoredPayloads:
     """The whole payloads of events that are in the journal without their numbers or texts, until all destinations
     have them; the oldest go first where there are too many."""
 

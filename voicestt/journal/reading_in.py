@@ -8,7 +8,7 @@ from twisted.logger import Logger
 from voicestt.events import Event
 from voicestt.journal.database import Database
 from voicestt.journal.leases import Lease
-from voicestt.journal.mending import Mending
+from voicestt.journal.mending import Quarantine
 from voicestt.journal.payloads import clean, payload_of
 from voicestt.journal.problems import is_poisoned
 from voicestt.journal.spill import Spill, SpillFile
@@ -49,7 +49,7 @@ class ReadingIn:
                 left.close()
 
     def _read(self, file: SpillFile, writer: EventWriter) -> None:
-        mending = Mending(self._database, writer)
+        mending = Quarantine(self._database, writer)
         count = 0
         for bunch in file.bunches():
             self._write(writer, mending, bunch)
@@ -70,7 +70,7 @@ class ReadingIn:
                 kept=str(file.unread),
             )
 
-    def _write(self, writer: EventWriter, mending: Mending, bunch: Sequence[Event]) -> None:
+    def _write(self, writer: EventWriter, mending: Quarantine, bunch: Sequence[Event]) -> None:
         try:
             with self._database.writing() as connection:
                 self._lease.renew(connection, self._database.now(connection))

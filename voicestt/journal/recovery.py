@@ -16,7 +16,12 @@ from voicestt.events import CallEnded, event_id
 from voicestt.journal.database import Database
 from voicestt.journal.leases import Instance, Lease
 from voicestt.journal.standing import Standing
-from voicestt.journal.tables import events, instances, outbox, sessions
+from voicestt.journal.tables import (
+    events,
+    instances,
+    outbox,
+    sessions,
+)
 
 REASON = "the server was killed"
 HURRY_SECONDS = 3.0

@@ -6,7 +6,13 @@ from typing import Any
 
 import msgspec
 
-from voicestt.events import CallStarted, Dtmf, Event, Final, Partial
+from voicestt.events import (
+    CallStarted,
+    Dtmf,
+    Event,
+    Final,
+    Partial,
+)
 
 Redact = Callable[[Event], Event]
 

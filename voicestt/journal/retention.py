@@ -10,7 +10,12 @@ from sqlalchemy import Connection, delete, exists, select
 from twisted.logger import Logger
 
 from voicestt.journal.database import Database
-from voicestt.journal.tables import attempts, events, outbox, sessions
+from voicestt.journal.tables import (
+    attempts,
+    events,
+    outbox,
+    sessions,
+)
 
 _DAY = 86_400.0
 _PARTIALS_DAYS = 1.0

@@ -11,7 +11,12 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
 from voicestt.journal.database import Database
-from voicestt.journal.problems import BadJournal, JournalUnavailable, NewerJournal, words_of
+from voicestt.journal.problems import (
+    BadJournal,
+    JournalUnavailable,
+    NewerJournal,
+    words_of,
+)
 from voicestt.journal.tables import VERSION_TABLE
 
 _FOLDER = Path(__file__).parent / "migrations"

@@ -14,7 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from voicestt.events import BadEvent, Event, Partial, decode
+from voicestt.events import (
+    BadEvent,
+    Event,
+    Partial,
+    decode,
+)
 from voicestt.journal.payloads import payload_of
 from voicestt.journal.redaction import Redact
 

@@ -19,14 +19,19 @@ from twisted.python.failure import Failure
 
 from voicestt.journal import outbox
 from voicestt.journal.database import Database
-from voicestt.journal.mending import Mending
-from voicestt.journal.outage import Outage
+from voicestt.journal.mending import Quarantine
+from voicestt.journal.outage import JournalOutage
 from voicestt.journal.outbox import Mark
-from voicestt.journal.payloads import Whole
+from voicestt.journal.payloads import StoredPayloads
 from voicestt.journal.port import Record
-from voicestt.journal.problems import BadJournal, JournalUnavailable, NewerJournal, is_poisoned
+from voicestt.journal.problems import (
+    BadJournal,
+    JournalUnavailable,
+    NewerJournal,
+    is_poisoned,
+)
 from voicestt.journal.spilling import Spilling
-from voicestt.journal.waiting import Entry, Waiting
+from voicestt.journal.waiting import Entry, WriteQueue
 from voicestt.journal.writing import EventWriter
 
 _MOST_AT_ONCE = 500
@@ -55,10 +60,10 @@ class Parts:
     """What the thread works with; `begin` makes the database ready, `end` is the last that is done."""
 
     database: Database
-    waiting: Waiting
-    whole: Whole
+    waiting: WriteQueue
+    whole: StoredPayloads
     writer: EventWriter
-    outage: Outage
+    outage: JournalOutage
     spilling: Spilling
     begin: Callable[[], None]
     end: Callable[[], None]
@@ -75,7 +80,7 @@ class JournalThread:
         self._news = News()
         self._tell = tell
         self._pause = pause
-        self._mending = Mending(parts.database, parts.writer)
+        self._mending = Quarantine(parts.database, parts.writer)
         self._outage = parts.outage
         self._bell = threading.Event()
         self._closing = threading.Event()

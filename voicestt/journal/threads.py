@@ -11,12 +11,12 @@ from twisted.python.failure import Failure
 
 from voicestt.events import Event
 from voicestt.journal.asking import Ask, AskingThread
-from voicestt.journal.chores import Chores, Pace
+from voicestt.journal.chores import Maintenance, Pace
 from voicestt.journal.database import Database
 from voicestt.journal.leases import Lease, this_process
-from voicestt.journal.outage import Outage
+from voicestt.journal.outage import JournalOutage
 from voicestt.journal.outbox import Mark
-from voicestt.journal.payloads import Whole
+from voicestt.journal.payloads import StoredPayloads
 from voicestt.journal.port import Destination
 from voicestt.journal.reading_in import ReadingIn
 from voicestt.journal.recovery import Recovery
@@ -27,7 +27,7 @@ from voicestt.journal.spill import Place, Spill
 from voicestt.journal.spilling import Spilling
 from voicestt.journal.standing import Standing
 from voicestt.journal.thread import JournalThread, News, Parts
-from voicestt.journal.waiting import Entry, Waiting
+from voicestt.journal.waiting import Entry, WriteQueue
 from voicestt.journal.writing import EventWriter
 
 _JOIN_SECONDS = 0.5
@@ -67,10 +67,10 @@ class Threads:
         BadJournal: for a URL that names no database, or whose library is missing.
     """
 
-    def __init__(self, wishes: Wishes, waiting: Waiting, whole: Whole, callbacks: Callbacks) -> None:
+    def __init__(self, wishes: Wishes, waiting: WriteQueue, whole: StoredPayloads, callbacks: Callbacks) -> None:
         database, lease = Database(wishes.url), Lease(this_process())
         self.owner = lease.id
-        self.outage = Outage(database.name, waiting)
+        self.outage = JournalOutage(database.name, waiting)
         self._chores = _chores(wishes, lease, callbacks)
         self._asking = AskingThread(Database(wishes.url), callbacks.answered)
         redact = redaction(wishes.redact)
@@ -118,12 +118,12 @@ class Threads:
         self._chores.join(_JOIN_SECONDS)
 
 
-def _chores(wishes: Wishes, lease: Lease, callbacks: Callbacks) -> Chores:
+def _chores(wishes: Wishes, lease: Lease, callbacks: Callbacks) -> Maintenance:
     database = Database(wishes.url)
     names = [destination.name for destination in wishes.destinations]
     recovery = Recovery(database, lease, names, callbacks.ended, callbacks.found, callbacks.counted)
     retention = Retention(database, wishes.days)
-    return Chores(database, lease, recovery, retention, wishes.pace, callbacks.changed, callbacks.figures)
+    return Maintenance(database, lease, recovery, retention, wishes.pace, callbacks.changed, callbacks.figures)
 
 
 def _place(wishes: Wishes, database: Database) -> Place:
@@ -138,7 +138,7 @@ def _begin(database: Database, lease: Lease, reading_in: ReadingIn) -> None:
     reading_in.read()
 
 
-def _end(database: Database, lease: Lease, chores: Chores) -> None:
+def _end(database: Database, lease: Lease, chores: Maintenance) -> None:
     # A lease that were renewed after its end would begin anew.
     chores.join(_LAST_CHORE_SECONDS)
     with database.writing() as connection:

@@ -5,13 +5,13 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from voicestt.clock import Clock
 from voicestt.journal import outbox
 from voicestt.journal.asking import Ask
 from voicestt.journal.backlog import Backlog
-from voicestt.journal.payloads import Whole
+from voicestt.journal.payloads import StoredPayloads
 from voicestt.journal.port import Destination, Pending, Record
 from voicestt.journal.standing import Standing
+from voicestt.runtime.clock import Clock
 
 _FEWEST_OF_A_SESSION = 4
 _MOST_SETTLED = 200_000
@@ -28,7 +28,7 @@ class Undelivered:
         self,
         clock: Clock,
         destinations: Sequence[Destination],
-        whole: Whole,
+        whole: StoredPayloads,
         ask: Callable[[Ask], Awaitable[Any]],
     ) -> None:
         self.owner = ""

@@ -34,7 +34,7 @@ def size_of(event: Event | None) -> int:
     return _EVENT_BYTES + 4 * len(event.text) + _WORD_BYTES * words
 
 
-class Waiting:
+class WriteQueue:
     """A queue of at most `most` entries and about `most_bytes`; `dropped` had to go."""
 
     def __init__(self, most: int = MOST, most_bytes: int = MOST_BYTES) -> None:

@@ -8,9 +8,21 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from voicestt.events import TYPES, CallEnded, CallStarted, Event, event_id, type_of
+from voicestt.events import (
+    TYPES,
+    CallEnded,
+    CallStarted,
+    Event,
+    event_id,
+    type_of,
+)
 from voicestt.journal.database import Database
-from voicestt.journal.payloads import Whole, clean, clean_text, payload_of
+from voicestt.journal.payloads import (
+    StoredPayloads,
+    clean,
+    clean_text,
+    payload_of,
+)
 from voicestt.journal.port import Destination, Record
 from voicestt.journal.redaction import Redact
 from voicestt.journal.tables import events, outbox, sessions
@@ -48,7 +60,7 @@ class EventWriter:
         owner: str,
         destinations: Sequence[Destination],
         redact: Redact,
-        whole: Whole,
+        whole: StoredPayloads,
     ) -> None:
         self._database = database
         self._owner = owner

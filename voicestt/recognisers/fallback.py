@@ -16,16 +16,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from voicestt import mulaw
-from voicestt.clock import Clock, Timer
-from voicestt.ledger import Account, Ledger, LedgerPart, Retention
-from voicestt.recogniser import CallListener, Incident, RecogniserError, Result
-from voicestt.recognisers.endless import Endless
+from voicestt.audio import mulaw
+from voicestt.audio.ledger import (
+    AudioTotals,
+    Ledger,
+    LedgerPart,
+    RetainedAudioLimit,
+)
 from voicestt.recognisers.flag import Flag
 from voicestt.recognisers.health import CircuitBreaker
 from voicestt.recognisers.lanes import ForgottenAudio, Lane, OffsetSingleShot
+from voicestt.recognisers.port import (
+    CallListener,
+    Incident,
+    RecogniserError,
+    Result,
+)
 from voicestt.recognisers.probe import Probe
 from voicestt.recognisers.single_shot import SingleShot
+from voicestt.recognisers.streaming import Endless
+from voicestt.runtime.clock import Clock, Timer
 
 __all__ = ["Fallback", "FallbackSession", "Flag"]
 
@@ -53,7 +63,7 @@ class Fallback:
         health: CircuitBreaker,
         *,
         retain_bytes: int = 600 * mulaw.BYTES_PER_SECOND,
-        retention: Retention | None = None,
+        retention: RetainedAudioLimit | None = None,
         recover_seconds: float = 60.0,
     ) -> None:
         self.clock = clock
@@ -125,7 +135,7 @@ class FallbackSession:
             first.session = OffsetSingleShot(parts.single_shot, first, in_speech=False)
 
     @property
-    def account(self) -> Account:
+    def account(self) -> AudioTotals:
         """What became of the call's audio so far."""
         return self._ledger.account
 

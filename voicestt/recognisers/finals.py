@@ -9,8 +9,8 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import Final
 
-from voicestt import mulaw
-from voicestt.recogniser import Result
+from voicestt.audio import mulaw
+from voicestt.recognisers.port import Result
 from voicestt.recognisers.positions import moved
 
 LATENCY_SECONDS: Final = 1.0  # a final without an end is not about what was sent later than this before it came

@@ -17,12 +17,17 @@ Each suspicion that came to nothing makes it more patient, each answer less.
 from collections.abc import Callable
 from enum import Enum
 
-from voicestt import mulaw
-from voicestt.clock import Clock, Timer
-from voicestt.ledger import AudioSource
-from voicestt.recogniser import Recogniser, RecogniserError, Result, Session
-from voicestt.recognisers.feed import Feed
-from voicestt.voice import VoiceTrack
+from voicestt.audio import mulaw
+from voicestt.audio.ledger import AudioSource
+from voicestt.audio.vad import VoiceTrack
+from voicestt.recognisers.port import (
+    Recogniser,
+    RecogniserError,
+    Result,
+    Session,
+)
+from voicestt.recognisers.stream import StreamAttempt
+from voicestt.runtime.clock import Clock, Timer
 
 _SPEECH_FOR_A_SUSPICION = 1.0  # seconds: less may be a cough
 _FORGOTTEN = 0.05  # of a second of speech in each second: a cough now and then never adds up
@@ -75,7 +80,7 @@ class HangDetector:
         self._silent = silent
         self._habits = habits
         self._voices = VoiceTrack(ledger)
-        self._about: Feed | None = None
+        self._about: StreamAttempt | None = None
         self._judged_to = self._wordless_to = self._doubted_to = 0
         self._speech = self._since = 0.0
         self._false_alarms = self._late_words = 0
@@ -97,7 +102,7 @@ class HangDetector:
         """The position up to which there is no word: silence, or what a living stream answered nothing to."""
         return self._voices.silent_until(max(self._ledger.start, self._wordless_to))
 
-    def answered(self, feed: Feed, now: float) -> None:
+    def answered(self, feed: StreamAttempt, now: float) -> None:
         """The stream in charge gave an answer: it lives."""
         if self._speech >= _SPEECH_FOR_A_SUSPICION and not self._false_alarms and not feed.is_behind:
             self._habits.answered_after(now - self._since)
@@ -114,7 +119,7 @@ class HangDetector:
         if comparison is not None:
             comparison.drop()
 
-    def trouble_with(self, feed: Feed, *, speaking: bool, may_compare: bool) -> RecogniserError | None:
+    def trouble_with(self, feed: StreamAttempt, *, speaking: bool, may_compare: bool) -> RecogniserError | None:
         """What is wrong with the stream in charge, if anything; `speaking`: words are under way."""
         if self._about is not feed:
             self._begin(feed)
@@ -127,7 +132,7 @@ class HangDetector:
             self._compare(feed, speaking)
         return trouble
 
-    def _begin(self, feed: Feed) -> None:
+    def _begin(self, feed: StreamAttempt) -> None:
         self.stop()
         self._about = feed
         self._judged_to = feed.answered_to
@@ -156,7 +161,7 @@ class HangDetector:
         grown: float = usual * _GROWTH**self._false_alarms
         return max(usual, min(_LONGEST_PATIENCE, grown))
 
-    def _compare(self, feed: Feed, speaking: bool) -> None:
+    def _compare(self, feed: StreamAttempt, speaking: bool) -> None:
         end = feed.position
         start = max(self._ledger.start, end - _COMPARED)
 

@@ -14,8 +14,8 @@ from typing import Final, Protocol
 
 from twisted.logger import Logger
 
-from voicestt.clock import Clock, Timer
-from voicestt.recogniser import RecogniserError
+from voicestt.recognisers.port import RecogniserError
+from voicestt.runtime.clock import Clock, Timer
 
 RETURNS_PER_SECOND: Final = 45
 PROBE_SECONDS: Final = 1.0

@@ -2,12 +2,17 @@
 
 from typing import Final, Protocol
 
-from voicestt import mulaw, voice
-from voicestt.ledger import LedgerPart
-from voicestt.recogniser import CallListener, Incident, RecogniserError, Result
-from voicestt.recognisers.endless import EndlessSession
+from voicestt.audio import mulaw, vad
+from voicestt.audio.ledger import LedgerPart
+from voicestt.recognisers.port import (
+    CallListener,
+    Incident,
+    RecogniserError,
+    Result,
+)
 from voicestt.recognisers.positions import moved
 from voicestt.recognisers.single_shot import SingleShot, SingleShotSession
+from voicestt.recognisers.streaming import EndlessSession
 
 _TOLD_EVERY: Final = 10 * mulaw.BYTES_PER_SECOND
 
@@ -90,7 +95,7 @@ class OffsetSingleShot:
         self._lane = lane
         self._requests_counted = 0
         self._session: SingleShotSession
-        if in_speech and not voice.is_silent(rest.audio):
+        if in_speech and not vad.is_silent(rest.audio):
             self._session = single_shot.resume(self, rest.audio)
         else:
             self._session = single_shot.open(self)

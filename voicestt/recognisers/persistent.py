@@ -6,10 +6,10 @@ from typing import Final
 
 from twisted.internet.defer import Deferred, DeferredSemaphore
 
-from voicestt.clock import Clock, Timer
-from voicestt.recogniser import RecogniserError, Result
 from voicestt.recognisers.health import CircuitBreaker
+from voicestt.recognisers.port import RecogniserError, Result
 from voicestt.recognisers.single_shot import Recognise
+from voicestt.runtime.clock import Clock, Timer
 
 PREFERENCE_SECONDS: Final = 8.0  # so long the better words of the first service are waited for
 AT_ONCE: Final = 32  # requests that are asked again at once: an outage leaves many

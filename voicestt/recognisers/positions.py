@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from voicestt.recogniser import Result, Word
+from voicestt.recognisers.port import RecognisedWord, Result
 
 
 def moved(final: Result, by: int, end: int, earliest: int) -> Result:
@@ -14,6 +14,6 @@ def moved(final: Result, by: int, end: int, earliest: int) -> Result:
     def place(position: int) -> int:
         return min(max(by + position, earliest), end)
 
-    words = tuple(Word(word.text, place(word.start), place(word.end)) for word in final.words)
+    words = tuple(RecognisedWord(word.text, place(word.start), place(word.end)) for word in final.words)
     start = None if final.start is None else place(final.start)
     return replace(final, end=end, start=start, words=words)

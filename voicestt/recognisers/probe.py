@@ -2,9 +2,14 @@
 
 from collections.abc import Callable
 
-from voicestt import mulaw
-from voicestt.clock import Clock, Timer
-from voicestt.recogniser import Recogniser, RecogniserError, Result, Session
+from voicestt.audio import mulaw
+from voicestt.recognisers.port import (
+    Recogniser,
+    RecogniserError,
+    Result,
+    Session,
+)
+from voicestt.runtime.clock import Clock, Timer
 
 _PATIENCE = 5.0
 _SILENCE = mulaw.SILENCE * (mulaw.BYTES_PER_SECOND // 5)

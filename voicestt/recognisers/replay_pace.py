@@ -8,8 +8,8 @@ from typing import Final
 
 from twisted.logger import Logger
 
-from voicestt import mulaw
-from voicestt.recogniser import RecogniserError
+from voicestt.audio import mulaw
+from voicestt.recognisers.port import RecogniserError
 
 REPLAY_STEP_SECONDS: Final = 0.1
 FAST: Final = (

@@ -5,13 +5,13 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from voicestt import mulaw
-from voicestt.clock import Clock
-from voicestt.recogniser import Recogniser, RecogniserError, Result
+from voicestt.audio import mulaw
 from voicestt.recognisers.health import Answer, CircuitBreaker
 from voicestt.recognisers.persistent import Service
+from voicestt.recognisers.port import Recogniser, RecogniserError, Result
 from voicestt.recognisers.probe import Probe
 from voicestt.recognisers.single_shot import Recognise
+from voicestt.runtime.clock import Clock
 
 _SILENCE = mulaw.SILENCE * (mulaw.BYTES_PER_SECOND // 5)
 _PATIENCE = 5.0

@@ -9,9 +9,14 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from voicestt import mulaw
-from voicestt.endpointing import Endpointer, Rules, Segment, webrtc_voicing
-from voicestt.recogniser import Listener, RecogniserError, Result
+from voicestt.audio import mulaw
+from voicestt.audio.endpointing import (
+    Endpointer,
+    Rules,
+    Segment,
+    webrtc_voicing,
+)
+from voicestt.recognisers.port import RecogniserError, Result, ResultListener
 from voicestt.recognisers.positions import moved
 
 Recognise = Callable[[bytes], "Deferred[Result | None]"]
@@ -24,7 +29,7 @@ _LAST_WORD = mulaw.BYTES_PER_SECOND  # it may have been cut
 _MOST_LENIENT = 0  # of webrtcvad's modes: a silent request costs a cent, a lost word costs a customer
 
 
-class SingleShotListener(Listener, Protocol):
+class SingleShotListener(ResultListener, Protocol):
     """Who takes a single shot's finals, and hears of utterances that could not be recognised."""
 
     def lost(self, end: int, error: RecogniserError, seconds: float) -> None:
@@ -64,8 +69,8 @@ class SingleShotSession:
         self._audio = b""
         self._audio_start = 0
         self._owed_since: int | None = None
-        self._answers: deque[_Answer] = deque()
-        self._early: _Answer | None = None
+        self._answers: deque[_PendingUtterance] = deque()
+        self._early: _PendingUtterance | None = None
         self._finished = False
         self._requested = 0
         self._let_go_to = 0
@@ -182,9 +187,9 @@ class SingleShotSession:
         if segment.end > segment.start:
             self._answers.append(self._asked(segment))
 
-    def _asked(self, segment: Segment) -> "_Answer":
+    def _asked(self, segment: Segment) -> "_PendingUtterance":
         utterance = self._audio[segment.start - self._audio_start : segment.end - self._audio_start]
-        answer = _Answer(segment)
+        answer = _PendingUtterance(segment)
         self._requested += len(utterance)
         answer.asked = self._recognise(utterance)
         answer.asked.addCallbacks(self._answered, self._failed, callbackArgs=(answer,), errbackArgs=(answer,))
@@ -195,7 +200,7 @@ class SingleShotSession:
         if early is not None:
             early.drop()
 
-    def _tell_early(self, early: "_Answer") -> None:
+    def _tell_early(self, early: "_PendingUtterance") -> None:
         """What is behind its last word may be the beginning of another, and is asked for with what follows."""
         self._early = None
         if early.error is not None:
@@ -211,12 +216,12 @@ class SingleShotSession:
         if heard is not None and self._listener is not None:
             self._listener.heard(replace(heard, end=end))
 
-    def _answered(self, result: Result | None, answer: "_Answer") -> None:
+    def _answered(self, result: Result | None, answer: "_PendingUtterance") -> None:
         answer.result = result and _placed(result, answer.segment)
         answer.known = True
         self._later(self._deliver)
 
-    def _failed(self, failure: Failure, answer: "_Answer") -> None:
+    def _failed(self, failure: Failure, answer: "_PendingUtterance") -> None:
         problem = failure.value
         if isinstance(problem, CancelledError):
             return  # dropped: nobody waits for it
@@ -236,7 +241,7 @@ class SingleShotSession:
             listener, self._listener = self._listener, None
             listener.ended(None)
 
-    def _tell(self, answer: "_Answer") -> None:
+    def _tell(self, answer: "_PendingUtterance") -> None:
         if self._listener is None:
             return
         if answer.error is not None:
@@ -261,7 +266,7 @@ def _placed(final: Result, segment: Segment) -> Result:
     return moved(replace(final, start=final.start or 0), segment.start, segment.end, segment.start)
 
 
-class _Answer:
+class _PendingUtterance:
     """An utterance's place in the order."""
 
     def __init__(self, segment: Segment) -> None:

@@ -4,11 +4,11 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from voicestt.clock import Clock
+from voicestt.runtime.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class StreamLimits:
     """When a stream is replaced, in seconds; all but `hold` and `silent` are about the stream's own life.
 
     soft: replaced at the next final or silence; hard: replaced in any case; hold: closed when no audio comes;
@@ -34,7 +34,7 @@ class Limits:
 class RestartBudget:
     """Counts the failures of one call's streams, and says how long to wait before the next stream."""
 
-    def __init__(self, clock: Clock, limits: Limits, jitter: Callable[[], float]) -> None:
+    def __init__(self, clock: Clock, limits: StreamLimits, jitter: Callable[[], float]) -> None:
         self._clock = clock
         self._limits = limits
         self._jitter = jitter

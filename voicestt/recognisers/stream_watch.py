@@ -1,12 +1,12 @@
 """Says what is wrong with the stream in charge, and when it has to be half-closed for its words."""
 
-from voicestt import mulaw
-from voicestt.clock import Clock
-from voicestt.ledger import AudioSource
-from voicestt.recogniser import RecogniserError
-from voicestt.recognisers.feed import Feed
+from voicestt.audio import mulaw
+from voicestt.audio.ledger import AudioSource
 from voicestt.recognisers.hang_detection import HangDetector
-from voicestt.recognisers.stream_limits import Limits
+from voicestt.recognisers.port import RecogniserError
+from voicestt.recognisers.stream import StreamAttempt
+from voicestt.recognisers.stream_limits import StreamLimits
+from voicestt.runtime.clock import Clock
 
 _FILLED, _FULL = 0.8, 0.95  # of what is kept at most
 _OF_RETENTION = 0.6  # the rest is for the time in which the words are waited for
@@ -17,13 +17,13 @@ _BETWEEN_WORDS = mulaw.BYTES_PER_SECOND // 5
 class StreamWatch:
     """Looks at one call's stream in charge; `is_speaking`: words are under way."""
 
-    def __init__(self, clock: Clock, limits: Limits, ledger: AudioSource, hangs: HangDetector) -> None:
+    def __init__(self, clock: Clock, limits: StreamLimits, ledger: AudioSource, hangs: HangDetector) -> None:
         self._clock = clock
         self._limits = limits
         self._ledger = ledger
         self._hangs = hangs
 
-    def trouble_with(self, feed: Feed, *, is_speaking: bool, may_compare: bool) -> RecogniserError | None:
+    def trouble_with(self, feed: StreamAttempt, *, is_speaking: bool, may_compare: bool) -> RecogniserError | None:
         """What is wrong with the stream, if anything; `may_compare`: a second stream may be opened to find out."""
         if feed.start < self._ledger.forgotten:
             return RecogniserError("OUT_OF_RANGE", "audio was kept too long before it was recognised")
@@ -32,7 +32,7 @@ class StreamWatch:
             return RecogniserError("DEADLINE_EXCEEDED", f"{waiting:.1f} s of audio wait to be sent")
         return self._hangs.trouble_with(feed, speaking=is_speaking, may_compare=may_compare)
 
-    def must_be_half_closed(self, feed: Feed, *, is_speaking: bool) -> bool:
+    def must_be_half_closed(self, feed: StreamAttempt, *, is_speaking: bool) -> bool:
         """Whether the stream must give its words now: on hold, or after a monologue.
 
         One that is behind is half-closed when it has caught up: its last final is waited for from then on.
@@ -41,7 +41,7 @@ class StreamWatch:
             return True
         return is_speaking and not feed.is_behind and self._is_nearly_full()
 
-    def has_open_words(self, feed: Feed, *, is_speaking: bool) -> bool:
+    def has_open_words(self, feed: StreamAttempt, *, is_speaking: bool) -> bool:
         """Whether there are words, or may be, that are not final. One that is behind is looked at later."""
         ledger = self._ledger
         voices = self._hangs.voices

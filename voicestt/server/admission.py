@@ -14,7 +14,7 @@ _FALLEN: Final = 0.5
 """Calls are taken again at this share of the lag at which they were refused, so that they do not come and go."""
 
 
-class Lateness:
+class ReactorLateness:
     """Whether the reactor has been late by more than `most` seconds for three seconds: by the median of the looks.
 
     One long pause is not overload, nor is one punctual look in a busy stretch an end of it.
@@ -52,7 +52,7 @@ class Admission:
         self._clock = clock
         self._most = most
         self._most_lag = most_lag
-        self._lateness = Lateness(most_lag)
+        self._lateness = ReactorLateness(most_lag)
         self._on_their_way: dict[str, float] = {}
         self._telling: IDelayedCall | None = None
         self._untold = 0

@@ -6,12 +6,12 @@ shows words all the same, and says that they are not safe yet.
 
 from collections.abc import Callable, Sequence
 
-from voicestt.audience import Event
+from voicestt.call.facts import Event
 from voicestt.journal.port import Record, Written
 from voicestt.server.call_log import CallLog
 
 
-class AfterJournal:
+class PersistedEvents:
     """Readers of the journal. `published` takes what applications are to get from there.
 
     A fact that can be called is, when everything before it has been written, shown and published.

@@ -2,8 +2,8 @@
 
 from twisted.logger import Logger
 
-from voicestt.recognisers.google_settings import choice_of, is_elsewhere
-from voicestt.settings import Settings
+from voicestt.config.settings import Settings
+from voicestt.recognisers.google.settings import choice_of, is_elsewhere
 
 _log = Logger()
 

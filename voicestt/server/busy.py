@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from twilio.twiml.voice_response import VoiceResponse  # type: ignore[import-untyped]
 
-from voicestt import twiml
-from voicestt.handler.twilio_rest import dial
-from voicestt.settings import Settings
-from voicestt.variables import is_number, is_sip
+from voicestt.config.readers import is_number, is_sip
+from voicestt.config.settings import Settings
+from voicestt.twilio import twiml
+from voicestt.twilio.rest import dial
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,18 @@ from statistics import median
 
 from twisted.logger import Logger, LogLevel
 
-from voicestt import mulaw
-from voicestt.audience import CallEnded, CallStarted, Event, Final, Happened, Partial
-from voicestt.escaping import escaped
-from voicestt.figures import Summary
-from voicestt.server.call_book import CallBook
+from voicestt.audio import mulaw
+from voicestt.call.facts import (
+    CallEnded,
+    CallStarted,
+    Event,
+    Final,
+    Happened,
+    Partial,
+)
+from voicestt.runtime.escaping import escaped
+from voicestt.runtime.metrics import Summary
+from voicestt.server.call_registry import CallRegistry
 
 
 class CallLog:
@@ -19,7 +26,7 @@ class CallLog:
 
     _log = Logger()
 
-    def __init__(self, book: CallBook) -> None:
+    def __init__(self, book: CallRegistry) -> None:
         self._book = book
 
     def tell(self, event: Event) -> None:

@@ -9,22 +9,22 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from voicestt import mulaw
-from voicestt.audience import Audience, CallDescription
-from voicestt.call import LOOK_SECONDS, CallParts, new_call
-from voicestt.figures import Figures, Meter
-from voicestt.line import Line
-from voicestt.media_stream import Start, StartDetails
-from voicestt.recogniser import CallRecogniser
+from voicestt.audio import mulaw
+from voicestt.call.debounced import Debounced
+from voicestt.call.facts import CallDescription, CallObserver
+from voicestt.call.fanout import ObserverGroup
+from voicestt.call.line import Line
+from voicestt.call.machine import LOOK_SECONDS, CallParts, new_call
+from voicestt.call.tally import DeliveryStats
+from voicestt.config.settings import Settings
+from voicestt.recognisers.port import CallRecogniser
+from voicestt.runtime.metrics import CallMetrics, ProcessMetrics
 from voicestt.server.admission import Admission
-from voicestt.server.call_book import CallBook
-from voicestt.server.debounced import Debounced
-from voicestt.server.fanout import Fanout
+from voicestt.server.call_registry import CallRegistry
 from voicestt.server.live_call import LiveCall
+from voicestt.server.media_line import MediaLine
 from voicestt.server.refusals import Refusals
-from voicestt.server.speaker import Speaker
-from voicestt.server.tally import Tally
-from voicestt.settings import Settings
+from voicestt.twilio.media_stream import Start, StartDetails
 
 _LOOKS = 3  # in the shorter of the two times without a sign of life, and without audio
 _ROUNDING = 1 + 1e-9
@@ -50,11 +50,11 @@ class Calls:
         self,
         clock: IReactorTime,
         settings: Settings,
-        book: CallBook,
+        book: CallRegistry,
         recogniser: CallRecogniser,
-        audience: Audience,
+        audience: CallObserver,
         greeting: bytes = b"",
-        audience_of: Callable[[Line], Audience] | None = None,
+        audience_of: Callable[[Line], CallObserver] | None = None,
     ) -> None:
         self._clock = clock
         self._settings = settings
@@ -71,7 +71,7 @@ class Calls:
         self._watch.clock = clock
         self._gaps = LoopingCall(self._look_for_gaps)
         self._gaps.clock = clock
-        self.figures = Figures(counter_bytes=8)
+        self.figures = ProcessMetrics(counter_bytes=8)
         self.taken = 0
         self.starts_refused = 0
         self.is_stopping = False
@@ -104,7 +104,7 @@ class Calls:
 
         `hang_up` closes that socket, saying why; `send` sends a text message on it, as long as it is open.
         """
-        line = Speaker(self._clock, send, self._greeting)
+        line = MediaLine(self._clock, send, self._greeting)
         parts = CallParts(
             clock=self._clock,
             audience=self._audience_of_one_call(line),
@@ -114,7 +114,7 @@ class Calls:
             over=lambda: self._over(call),
             gap_looks=ceil(self._settings.gap_ms / 1000 / LOOK_SECONDS),
             turn_silence=self._settings.utterance_end_ms * mulaw.BYTES_PER_SECOND // 1000,
-            meter=Meter(self.figures),
+            meter=CallMetrics(self.figures),
         )
         call = LiveCall(new_call(parts), parts, hang_up, line)
         self._live.add(call)
@@ -201,11 +201,11 @@ class Calls:
                 "(REQUIRE_KNOWN_CALL=true)"
             )
 
-    def _audience_of_one_call(self, line: Line) -> Audience:
+    def _audience_of_one_call(self, line: Line) -> CallObserver:
         everybody = self._audience
         if self._audience_of is not None:
-            everybody = Fanout([self._audience, self._audience_of(line)])
-        tally = Tally(self._clock, everybody)
+            everybody = ObserverGroup([self._audience, self._audience_of(line)])
+        tally = DeliveryStats(self._clock, everybody)
         return Debounced(self._clock, self._settings.partial_debounce_ms / 1000, tally)
 
     def _over(self, call: LiveCall) -> None:

@@ -1,10 +1,16 @@
 """An Audience that knows how many calls are live, and which way each is recognised."""
 
-from voicestt.audience import CallDescription, CallEnded, CallStarted, Event, Happened
+from voicestt.call.facts import (
+    CallDescription,
+    CallEnded,
+    CallStarted,
+    Event,
+    Happened,
+)
 from voicestt.recognisers.fallback import Flag
 
 
-class Census:
+class ActiveCalls:
     """Counts live calls. One begins the way that the flag says; incidents say when that changes."""
 
     def __init__(self, flag: Flag) -> None:

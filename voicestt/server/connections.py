@@ -12,8 +12,8 @@ from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
 
-from voicestt.settings import Settings
-from voicestt.variables import Network
+from voicestt.config.readers import Network
+from voicestt.config.settings import Settings
 
 UNKNOWN: Final = "unknown address"
 TOO_MANY: Final = (

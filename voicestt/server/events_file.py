@@ -14,7 +14,13 @@ from typing import Final as Constant
 import msgspec
 from twisted.logger import Logger
 
-from voicestt.events import Event, Final, Partial, encode, type_of
+from voicestt.events import (
+    Event,
+    Final,
+    Partial,
+    encode,
+    type_of,
+)
 
 MOST_WAITING: Constant = 16_000_000  # bytes
 MOST_UNTAKEN: Constant = 16_000_000  # bytes that the thread has not come to

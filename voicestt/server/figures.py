@@ -6,9 +6,9 @@ from typing import Final
 
 from twisted.logger import Logger
 
-from voicestt import mulaw
-from voicestt.clock import Clock, Timer
-from voicestt.figures import Summary
+from voicestt.audio import mulaw
+from voicestt.runtime.clock import Clock, Timer
+from voicestt.runtime.metrics import Summary
 from voicestt.server.calls import Calls
 
 LOOK_SECONDS: Final = 0.1

@@ -2,18 +2,18 @@
 
 from collections.abc import Callable
 
-from voicestt.audience import CallDescription
-from voicestt.call import CallInputs, CallParts
-from voicestt.clock import Unchanged
-from voicestt.ledger import Account
-from voicestt.server.speaker import Speaker
+from voicestt.audio.ledger import AudioTotals
+from voicestt.call.facts import CallDescription
+from voicestt.call.machine import CallInputs, CallParts
+from voicestt.runtime.clock import Unchanged
+from voicestt.server.media_line import MediaLine
 
 
 class LiveCall:
     """A call, its socket and its line. `activity` is counted up with each sign of life, pongs too."""
 
     def __init__(
-        self, inputs: CallInputs, parts: CallParts, hang_up: Callable[[str], None], line: Speaker
+        self, inputs: CallInputs, parts: CallParts, hang_up: Callable[[str], None], line: MediaLine
     ) -> None:
         self.inputs = inputs
         self.line = line
@@ -55,10 +55,10 @@ class LiveCall:
         return 0 if conversation is None else conversation.missing
 
     @property
-    def account(self) -> Account:
+    def account(self) -> AudioTotals:
         """What became of the caller's audio so far."""
         conversation = self._parts.conversation
-        return Account() if conversation is None else conversation.account
+        return AudioTotals() if conversation is None else conversation.account
 
     def look_for_gap(self) -> None:
         """Every LOOK_SECONDS: whether frames have stopped coming."""

@@ -6,14 +6,20 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from voicestt import twiml
-from voicestt.escaping import escaped
-from voicestt.media_stream import (
+from voicestt.runtime.escaping import escaped
+from voicestt.server.calls import Calls, Refused
+from voicestt.server.connections import UNKNOWN, Visitor
+from voicestt.server.fast_frames import FastFrameProtocol
+from voicestt.server.live_call import LiveCall
+from voicestt.server.read_coalescer import PausedReads, ReadCoalescer
+from voicestt.server.room import Room
+from voicestt.twilio import twiml
+from voicestt.twilio.media_stream import (
     BadMessage,
     BadStart,
     Connected,
-    Dtmf,
-    Mark,
+    DtmfMessage,
+    MarkMessage,
     Media,
     Message,
     Start,
@@ -21,12 +27,6 @@ from voicestt.media_stream import (
     Unknown,
     parse,
 )
-from voicestt.server.calls import Calls, Refused
-from voicestt.server.connections import UNKNOWN, Visitor
-from voicestt.server.live_call import LiveCall
-from voicestt.server.resting import PausedReads, RestingReads
-from voicestt.server.room import Room
-from voicestt.server.whole_frames import WholeFrames
 
 SUBPROTOCOL = "audio.twilio.com"
 
@@ -39,13 +39,13 @@ _PATIENCE_AFTER_STOP = 1.0
 _LONGEST_REASON = 120  # bytes, by RFC 6455 section 5.5
 
 
-class MediaStreamProtocol(WholeFrames):
+class MediaStreamProtocol(FastFrameProtocol):
     """One call's socket."""
 
     _log = Logger()
 
     def __init__(
-        self, clock: IReactorTime, calls: Calls, resting: RestingReads, visitor: Visitor | None = None
+        self, clock: IReactorTime, calls: Calls, resting: ReadCoalescer, visitor: Visitor | None = None
     ) -> None:
         super().__init__()
         self._visitor = visitor
@@ -146,9 +146,9 @@ class MediaStreamProtocol(WholeFrames):
             case Stop():
                 call.finish("stop")
                 self._close_soon()
-            case Dtmf():
+            case DtmfMessage():
                 self._key(call, message.dtmf.digit)
-            case Mark():
+            case MarkMessage():
                 if not call.line.returned(message.mark.name):
                     self._ignore(call, "marks never sent", "a mark that was never sent")
             case Unknown(event=event):

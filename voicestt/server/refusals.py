@@ -6,7 +6,7 @@ from typing import Final
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from voicestt.escaping import escaped
+from voicestt.runtime.escaping import escaped
 from voicestt.server.connections import place
 
 MINUTE: Final = 60.0

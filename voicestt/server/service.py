@@ -11,42 +11,42 @@ from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 from twisted.web.server import Site
 
-from voicestt import mulaw
-from voicestt.digests import digest_answers
-from voicestt.ledger import Retention
-from voicestt.recognisers.endless import Endless, Limits
+from voicestt.audio import mulaw
+from voicestt.audio.ledger import RetainedAudioLimit
+from voicestt.config.digests import digest_answers
+from voicestt.config.env_file import EnvironmentFile, ReadAgain
+from voicestt.config.settings import Settings
 from voicestt.recognisers.fallback import Fallback, Flag
-from voicestt.recognisers.google import Google
-from voicestt.recognisers.google_channels import Target
-from voicestt.recognisers.google_settings import asked_of, target_of
+from voicestt.recognisers.google.channels import GoogleTarget
+from voicestt.recognisers.google.client import GoogleRecogniser
+from voicestt.recognisers.google.settings import asked_of, target_of
 from voicestt.recognisers.persistent import Persistent
 from voicestt.recognisers.probe import Probe
 from voicestt.recognisers.services_health import ServicesHealth
-from voicestt.recognisers.session_thread import SessionThread
 from voicestt.recognisers.single_shot import SingleShot
+from voicestt.recognisers.streaming import Endless, StreamLimits
+from voicestt.runtime.session_thread import SessionThread
 from voicestt.server.announcing import announce
 from voicestt.server.bounded_http import BoundedSite
 from voicestt.server.busy import busy_answer
-from voicestt.server.call_book import CallBook
 from voicestt.server.call_log import CallLog
+from voicestt.server.call_registry import CallRegistry
 from voicestt.server.calls import Calls
-from voicestt.server.census import Census
+from voicestt.server.census import ActiveCalls
 from voicestt.server.connections import TOO_MANY, visitors_of
-from voicestt.server.control import ControlSocket
+from voicestt.server.control.flag import FlagSwitch
+from voicestt.server.control.sighup import Hangup
+from voicestt.server.control.socket import ControlSocket
 from voicestt.server.descriptors import raise_descriptors
 from voicestt.server.embedded import EmbeddedGoogle
-from voicestt.server.environment_file import EnvironmentFile, ReadAgain
 from voicestt.server.events_file import EventsFile
 from voicestt.server.figures import FigureWatch
-from voicestt.server.flag_switch import FlagSwitch
-from voicestt.server.hangup import Hangup
-from voicestt.server.outlets import Outlets
+from voicestt.server.media_factory import media_resource
+from voicestt.server.pipeline import EventPipeline
 from voicestt.server.root import Root
-from voicestt.server.signatures import SignatureCheck
-from voicestt.server.webhooks import Webhooks
-from voicestt.server.websocket import media_resource
+from voicestt.server.routes import Routes
 from voicestt.server.whisper import last_resort
-from voicestt.settings import Settings
+from voicestt.twilio.signatures import SignatureCheck
 
 _NO_FILE = EnvironmentFile(None, {}, {})
 
@@ -76,13 +76,13 @@ class VoiceService(Service):
         self._ports: list[IListeningPort] = []
         self._pool = ThreadPool(settings.session_threads, settings.session_threads, name="sessions")
         self._threads: list[SessionThread] = []
-        self._book = CallBook(reactor)
+        self._book = CallRegistry(reactor)
         self._events_file = EventsFile(settings.events_file) if settings.events_file else None
-        self._outlets = Outlets(reactor, settings, CallLog(self._book), self._events_file)
+        self._outlets = EventPipeline(reactor, settings, CallLog(self._book), self._events_file)
         self._embedded = _embedded(settings) if settings.engine == "embedded" else None
         self._whisper = last_resort(reactor, settings, self._embedded.engine if self._embedded else None)
         self._flag = Flag(settings.enable_streaming_stt)
-        self._census = Census(self._flag)
+        self._census = ActiveCalls(self._flag)
         switch = FlagSwitch(self._flag, self._census)
         self._control = ControlSocket(reactor, settings.control_socket, switch)
         self._hangup = Hangup(reactor, switch, read_again, settings, self._reopen_files)
@@ -153,14 +153,14 @@ class VoiceService(Service):
             self._embedded.stop()
         self._hangup.remove()
 
-    async def _find_google(self) -> Target:
+    async def _find_google(self) -> GoogleTarget:
         if self._embedded is None:
             return target_of(self._settings)
-        return Target(await self._embedded.start(), insecure=True)
+        return GoogleTarget(await self._embedded.start(), insecure=True)
 
-    def _make_calls(self, target: Target) -> Calls:
+    def _make_calls(self, target: GoogleTarget) -> Calls:
         settings = self._settings
-        google = Google(self._threads, target, asked_of(settings))
+        google = GoogleRecogniser(self._threads, target, asked_of(settings))
         health = self._health = ServicesHealth(self._reactor, google, self._whisper)
         single_shot = SingleShot(
             Persistent(self._reactor, health.services), lambda action: self._reactor.callLater(0, action)
@@ -173,7 +173,7 @@ class VoiceService(Service):
             Probe(self._reactor, google),
             health.streaming,
             retain_bytes=int(settings.retain_seconds * mulaw.BYTES_PER_SECOND),
-            retention=Retention(settings.retain_total_mb * 1_000_000),
+            retention=RetainedAudioLimit(settings.retain_total_mb * 1_000_000),
             recover_seconds=settings.recover_seconds,
         )
         outlets = self._outlets
@@ -187,7 +187,7 @@ class VoiceService(Service):
         media = media_resource(self._reactor, calls)
         answers = digest_answers(settings, lambda: self._flag.is_on)
         visitors = visitors_of(settings, self._descriptors)
-        webhooks = Webhooks(
+        webhooks = Routes(
             settings.public_host,
             SignatureCheck(token),
             self._book,
@@ -230,8 +230,8 @@ def _embedded(settings: Settings) -> EmbeddedGoogle:
     return EmbeddedGoogle(settings.language, settings.whisper_model)
 
 
-def _limits(settings: Settings) -> Limits:
-    return Limits(
+def _limits(settings: Settings) -> StreamLimits:
+    return StreamLimits(
         soft=settings.soft_limit_seconds,
         hard=settings.hard_limit_seconds,
         hold=settings.hold_seconds,

@@ -8,16 +8,16 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from voicestt import mulaw
-from voicestt.google_local import whisper
-from voicestt.google_local.engine import Engine, Request
-from voicestt.google_local.whisper.languages import whisper_language
-from voicestt.punctuation import without_punctuation
-from voicestt.recogniser import RecogniserError, Result, Word
-from voicestt.recognisers.google_answers import Clean, unchanged
-from voicestt.recognisers.whisper import Understand, Whisper
-from voicestt.recognisers.whisper_http import Endpoint, WhisperHttp
-from voicestt.settings import Settings
+from voicestt.audio import mulaw
+from voicestt.config.settings import Settings
+from voicestt.emulators.google import whisper
+from voicestt.emulators.google.engine import Engine, Request
+from voicestt.emulators.google.whisper.languages import whisper_language
+from voicestt.recognisers.google.responses import Clean, unchanged
+from voicestt.recognisers.port import RecognisedWord, RecogniserError, Result
+from voicestt.recognisers.punctuation import without_punctuation
+from voicestt.recognisers.whisper.http import Endpoint, WhisperHttp
+from voicestt.recognisers.whisper.pool import Understand, Whisper
 
 _log = Logger()
 
@@ -63,7 +63,9 @@ def understanding(find: Callable[[], Engine], language: str, clean: Clean = unch
         text = clean(" ".join(final.text for final in heard))
         if not text:
             return None
-        spoken = (Word(clean(word.text), word.start, word.end) for final in heard for word in final.words)
+        spoken = (
+            RecognisedWord(clean(word.text), word.start, word.end) for final in heard for word in final.words
+        )
         words = tuple(word for word in spoken if word.text)
         start = words[0].start if words else None
         return Result(text, True, confidence=min(final.confidence for final in heard), start=start, words=words)

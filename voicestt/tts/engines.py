@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from voicestt.settings import Settings
+from voicestt.config.settings import Settings
 from voicestt.tts.espeak import espeak_of
 from voicestt.tts.google import google_of
 from voicestt.tts.port import Synthesiser

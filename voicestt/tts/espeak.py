@@ -14,7 +14,7 @@ from subprocess import PIPE
 from threading import Timer
 from typing import Final
 
-from voicestt.settings import Settings
+from voicestt.config.settings import Settings
 from voicestt.tts.port import SpeechError
 from voicestt.tts.wav import telephone_audio
 

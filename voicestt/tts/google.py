@@ -18,11 +18,11 @@ import google.auth.exceptions
 import grpc
 from google.auth.credentials import Credentials as GoogleCredentials
 
-from voicestt.google_key import default_key, load_key
-from voicestt.settings import BadSettings, Settings
+from voicestt.config.readers import is_loopback
+from voicestt.config.settings import BadSettings, Settings
+from voicestt.runtime.google_auth import default_key, load_key
 from voicestt.tts.port import SpeechError
 from voicestt.tts.wav import is_wav, telephone_audio
-from voicestt.variables import is_loopback
 
 if TYPE_CHECKING:
     from google.cloud.texttospeech_v1 import SynthesizeSpeechRequest, SynthesizeSpeechResponse
@@ -47,20 +47,22 @@ _HINTS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SynthesisRequest:
     """What Google is asked for: a BCP-47 language, and the name of a voice; None leaves that to Google."""
 
     language: str
     voice: str | None = None
 
 
-class Google:
+class GoogleSynthesiser:
     """A Synthesiser: one request a text, `seconds` in all, and a second try where Google was not to be reached.
 
     `open_channel` is called with the first text, in the thread that asks: it may have to look for a key.
     """
 
-    def __init__(self, asked: Asked, open_channel: Callable[[], grpc.Channel], seconds: float = SECONDS) -> None:
+    def __init__(
+        self, asked: SynthesisRequest, open_channel: Callable[[], grpc.Channel], seconds: float = SECONDS
+    ) -> None:
         self._asked = asked
         self._open_channel = open_channel
         self._seconds = seconds
@@ -121,7 +123,7 @@ class Google:
         return SpeechError(f"Google Text-to-Speech refused: {status.name}: {details.rstrip('.')}.{hint}")
 
 
-def google_of(settings: Settings, seconds: float = SECONDS) -> Google:
+def google_of(settings: Settings, seconds: float = SECONDS) -> GoogleSynthesiser:
     """Google as the settings have it; nothing is asked of it yet.
 
     Raises:
@@ -132,7 +134,7 @@ def google_of(settings: Settings, seconds: float = SECONDS) -> Google:
     except BadSettings as problem:
         raise SpeechError(str(problem)) from None
     language = re.sub("^iw(?=-|$)", "he", settings.tts_language or settings.language)
-    return Google(Asked(language, settings.tts_voice), _opener(settings, key), seconds)
+    return GoogleSynthesiser(SynthesisRequest(language, settings.tts_voice), _opener(settings, key), seconds)
 
 
 def _opener(settings: Settings, key: GoogleCredentials | None) -> Callable[[], grpc.Channel]:

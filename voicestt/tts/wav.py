@@ -1,6 +1,6 @@
 """What engines answer with, as what the telephone line carries."""
 
-from voicestt.sound import BadSound, to_mulaw
+from voicestt.audio.transcode import BadSound, to_mulaw
 from voicestt.tts.port import SpeechError
 
 

@@ -10,7 +10,13 @@ import pytest
 
 from tests.conftest import Logged
 from voicestt import events
-from voicestt.handler import BadNumber, Call, SpeechError, TooMuchAudio, TwilioRefused
+from voicestt.handler import (
+    BadNumber,
+    Call,
+    SpeechError,
+    TooMuchAudio,
+    TwilioRefused,
+)
 from voicestt.handler.loading import BadHandler
 from voicestt.handler.testing import (
     CallIsOver,

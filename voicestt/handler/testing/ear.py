@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from voicestt import mulaw
-from voicestt.clock import Clock, DelayedCall
-from voicestt.ledger import Account
-from voicestt.playout import Playout
+from voicestt.audio import mulaw
+from voicestt.audio.ledger import AudioTotals
+from voicestt.call.playout import Playout
+from voicestt.runtime.clock import Clock, DelayedCall
 
 ROUND_TRIP_SECONDS: Final = 0.1
 """So long after it was played a mark comes back."""
@@ -86,7 +86,7 @@ class _TwiliosBuffer:
 
 
 class EarLine:
-    """A `voicestt.line.Line`, over the playout that the server has.
+    """A `voicestt.call.line.Line`, over the playout that the server has.
 
     `reached` is told of each mark, by its name and whether it was cleared; `end_call` of the reason that the
     stream is to be closed for.
@@ -101,7 +101,7 @@ class EarLine:
         self._playing: list[_Playing] = []
         self._buffer = _TwiliosBuffer(clock, self._returned)
         self._playout: Playout | None = Playout(clock, self._buffer)
-        self.account = Account()
+        self.account = AudioTotals()
 
     @property
     def is_open(self) -> bool:

@@ -3,18 +3,19 @@
 from collections.abc import Callable
 from typing import Any, Literal
 
-from voicestt import events, mulaw
+from voicestt import events
+from voicestt.audio import mulaw
+from voicestt.audio.transcode import Kind
+from voicestt.call.line import MOST_WAITING_SECONDS, Line
 from voicestt.handler.call import Call, Snapshot, telephone_audio
 from voicestt.handler.handled_call import HandledCall
-from voicestt.handler.leaving import HungUp, Leaving
+from voicestt.handler.leaving import CallHandover, HungUp
 from voicestt.handler.outcome import Outcome
 from voicestt.handler.speaking import Played, Said, Speaking
 from voicestt.handler.testing.ear import EarLine, Heard
 from voicestt.handler.testing.problems import CallIsOver
 from voicestt.handler.testing.scripted_events import ScriptedEvents
 from voicestt.handler.testing.stage import Stage
-from voicestt.line import MOST_WAITING_SECONDS, Line
-from voicestt.sound import Kind
 
 KEYS = frozenset("0123456789*#ABCD")
 
@@ -170,7 +171,7 @@ class SimulatedCall:
         self._stage.settle()
 
     def call_for_handler(
-        self, started: events.CallStarted, speaking: Speaking, leaving: Leaving, seen: Snapshot
+        self, started: events.CallStarted, speaking: Speaking, leaving: CallHandover, seen: Snapshot
     ) -> Call:
         """What the handler is given: a `Call` that writes down what it is asked for."""
         return _RecordedCall(started, speaking, leaving, seen, self)
@@ -208,7 +209,7 @@ class _RecordedCall(Call):
         self,
         started: events.CallStarted,
         speaking: Speaking,
-        leaving: Leaving,
+        leaving: CallHandover,
         seen: Snapshot,
         simulated: SimulatedCall,
     ) -> None:

@@ -8,10 +8,10 @@ from typing import Any, Final, Self
 
 from twisted.internet.defer import Deferred
 
-from voicestt import mulaw
+from voicestt.audio import mulaw
 from voicestt.events import CallStarted
 from voicestt.handler.call import Call, Snapshot
-from voicestt.handler.leaving import Leaving
+from voicestt.handler.leaving import CallHandover
 from voicestt.handler.loading import check_handler
 from voicestt.handler.service import Handlers, Parts
 from voicestt.handler.speaking import Speaking
@@ -20,8 +20,8 @@ from voicestt.handler.testing.problems import HandlerHangs
 from voicestt.handler.testing.scripted_events import ScriptedEvents
 from voicestt.handler.testing.simulated_call import SimulatedCall
 from voicestt.handler.testing.stage import Stage
-from voicestt.handler.twilio_rest import TwilioRefused
 from voicestt.tts.texts import InPieces
+from voicestt.twilio.rest import TwilioRefused
 
 CALLER: Final = "+15005550006"
 CALLED: Final = "+15005550009"
@@ -153,7 +153,7 @@ class SimulatedServer:
         self._stage.leave()
 
     def _call_for_handler(
-        self, started: CallStarted, speaking: Speaking, leaving: Leaving, seen: Snapshot
+        self, started: CallStarted, speaking: Speaking, leaving: CallHandover, seen: Snapshot
     ) -> Call:
         return self._calls[started.call_sid].call_for_handler(started, speaking, leaving, seen)
 

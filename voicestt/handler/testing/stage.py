@@ -11,17 +11,22 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from voicestt.handler.outcome import waiting_by
-from voicestt.handler.testing.activity import Action, Activity, PatientWait, SimulatedReactor
+from voicestt.handler.testing.activity import (
+    Action,
+    Activity,
+    PatientWait,
+    SimulatedReactor,
+)
 from voicestt.handler.testing.loop import SimulatedLoop
 from voicestt.handler.testing.problems import CallIsOver, HandlerFailed, HandlerHangs
-from voicestt.handler.threads import Threads, Value
+from voicestt.runtime.thread_pool import DaemonThreadPool, Value
 
-_HANDLERS = "voicestt.handler."
+_HANDLERS = ("voicestt.handler.", "voicestt.runtime.")
 _MOMENT = 0.01
 _STOP_STEP = 0.5  # seconds of the test's time, while handlers are being stopped
 
 
-class _Pool(Threads):
+class _Pool(DaemonThreadPool):
     """A real pool, whose functions wait for outcomes in the test's time."""
 
     def __init__(self, most: int, name: str, activity: Activity, wait: PatientWait) -> None:
@@ -71,7 +76,7 @@ class Stage:
         self._loop = SimulatedLoop(self._activity, self.reactor.seconds)
         return self._loop
 
-    def make_threads(self, most: int, name: str) -> Threads:
+    def make_threads(self, most: int, name: str) -> DaemonThreadPool:
         """A pool of the handlers'."""
         return _Pool(most, name, self._activity, self._wait)
 

@@ -1,0 +1,447 @@
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from automat import NoTransition
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+
+from tests.recognisers.fakes import ScriptedRecogniser, ScriptedSession
+from tests.server.fakes import CALL, Collected
+from voicestt.audio import mulaw
+from voicestt.audio.ledger import AudioTotals
+from voicestt.call.facts import (
+    CallEnded,
+    CallStarted,
+    Final,
+    Happened,
+    KeyPressed,
+    MarkReached,
+    Partial,
+    TurnEnded,
+    Word,
+)
+from voicestt.call.machine import (
+    LOOK_SECONDS,
+    CallInputs,
+    CallParts,
+    new_call,
+)
+from voicestt.recognisers import port as recogniser
+from voicestt.recognisers.port import Incident, RecogniserError, Result
+from voicestt.runtime.metrics import Percentiles, Summary
+
+BATCH = 1_200
+FRAME = bytes(range(160))
+DRAIN = 8.0
+WORDS = Result("שלום", is_final=True)
+BROKEN = RecogniserError("UNAVAILABLE", "no route")
+
+
+@dataclass
+class Line:
+    """A call with everything around it."""
+
+    clock: Clock = field(default_factory=Clock)
+    audience: Collected = field(default_factory=Collected)
+    recogniser: ScriptedRecogniser = field(default_factory=ScriptedRecogniser)
+    times_over: int = 0
+    parts: CallParts = field(init=False)
+    call: CallInputs = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.parts = CallParts(self.clock, self.audience, self.recogniser, BATCH, DRAIN, self._count_over)
+        self.call = new_call(self.parts)
+
+    def _count_over(self) -> None:
+        self.times_over += 1
+
+    @property
+    def session(self) -> ScriptedSession:
+        return self.recogniser.session
+
+    @property
+    def ignored(self) -> dict[str, int]:
+        return dict(self.parts.ignored)
+
+    @property
+    def turns(self) -> list[TurnEnded]:
+        return [event for event in self.audience.events if isinstance(event, TurnEnded)]
+
+    @property
+    def happened(self) -> list[Happened]:
+        return [event for event in self.audience.events if isinstance(event, Happened)]
+
+    def begin(self, frames: int = 0) -> "Line":
+        self.call.started(CALL)
+        for _ in range(frames):
+            self.parts.take(FRAME)
+        return self
+
+
+@pytest.fixture
+def line() -> Line:
+    return Line()
+
+
+def test_the_story_of_a_call(line: Line) -> None:
+    line.begin(frames=20)
+    line.session.partial("שלום", stability=0.5)
+    line.session.final("שלום לך", end=1_600, confidence=0.9)
+    line.session.partial("תודה")
+    line.call.finish("stop")
+    line.session.happen(Incident("degraded", "no route", 1.5))
+    line.session.final("תודה רבה")
+    line.session.account = account = AudioTotals(received=3_200, recognised=1_600, passed_over=1_600, handed=3_200)
+    line.session.end()
+    assert line.audience.events[:-1] == [
+        CallStarted(CALL),
+        Partial(CALL, 1, "שלום", 0.5),
+        Final(CALL, 1, "שלום לך", 0.9, end=0.2, delay=0.0),
+        Partial(CALL, 2, "תודה"),
+        Happened(CALL, "degraded", "no route", 1.5),
+        Final(CALL, 2, "תודה רבה"),
+        TurnEnded(CALL, 2, end=0.4, silence=0.0),
+    ]
+    figures = Summary(final=Percentiles(1), fallbacks=1)
+    assert line.audience.end == CallEnded(CALL, "stop", 0.4, 20, 3_200, {}, account, figures=figures)
+    assert line.times_over == 1
+    assert line.clock.getDelayedCalls() == []
+
+
+def test_the_turn_ends_when_silence_follows_the_final(line: Line) -> None:
+    line.begin(frames=20)
+    line.session.final("שלום לך", end=1_600)
+    silence = mulaw.SILENCE * 160
+    for _ in range(20):
+        line.parts.take(silence)
+    assert not line.turns
+    for _ in range(20):
+        line.parts.take(silence)
+    (turn,) = line.turns
+    assert turn.utterance == 1
+    assert turn.silence == pytest.approx(0.7, abs=0.15)
+    line.call.finish("stop")
+    line.session.end()
+    assert line.turns == [turn]
+
+
+def test_the_words_of_a_final_are_in_the_call_s_own_time(line: Line) -> None:
+    line.begin(frames=20)
+    words = (recogniser.RecognisedWord("שלום", 800, 1_600), recogniser.RecognisedWord("לך", 1_600, 2_400))
+    line.call.heard(Result("שלום לך", True, 2_400, start=800, words=words, source="google-streaming"))
+    (final,) = (event for event in line.audience.events if isinstance(event, Final))
+    assert (final.start, final.end, final.recogniser) == (0.1, 0.3, "google-streaming")
+    assert final.words == (Word("שלום", 0.1, 0.2), Word("לך", 0.2, 0.3))
+
+
+def still(line: Line, seconds: float) -> None:
+    """Nothing comes, and is looked for."""
+    for _ in range(round(seconds / LOOK_SECONDS)):
+        line.clock.advance(LOOK_SECONDS)
+        look(line)
+
+
+def look(line: Line) -> None:
+    assert line.parts.conversation is not None
+    line.parts.conversation.look()
+
+
+def test_in_a_gap_the_last_short_batch_leaves_and_the_words_become_final_within_a_second(line: Line) -> None:
+    line.begin(frames=20)
+    look(line)
+    still(line, 0.5)
+    assert (line.session.audio, line.session.pauses) == (FRAME * 15, 0)
+    still(line, 0.3)
+    assert (line.session.audio, line.session.pauses) == (FRAME * 20, 1)
+    line.session.final("שלום", end=3_200)
+    (final,) = (event for event in line.audience.events if isinstance(event, Final))
+    assert final.delay == pytest.approx(0.8, abs=0.11)
+    (turn,) = line.turns
+    assert (turn.end, turn.silence >= 0.7) == (0.4, True)
+    still(line, 300)
+    assert (line.session.pauses, line.turns, line.happened) == (1, [turn], [])
+
+
+def test_a_gap_that_is_never_one_ends_nothing(line: Line) -> None:
+    line.parts.gap_looks = 0
+    line.begin(frames=20)
+    still(line, 20)
+    assert line.session.pauses == 0
+
+
+def test_words_after_a_gap_are_where_twilio_s_timestamps_say(line: Line) -> None:
+    line.begin()
+    for frame in range(20):
+        line.clock.advance(0.02)
+        line.parts.take(FRAME, str(52 + frame * 20))
+    still(line, 5.0)
+    for frame in range(20):
+        line.clock.advance(0.02)
+        line.parts.take(FRAME, str(5_452 + frame * 20))
+    words = (recogniser.RecognisedWord("a", 1_600, 3_200), recogniser.RecognisedWord("b", 3_200, 4_800))
+    line.call.heard(Result("a b", True, 4_800, start=1_600, words=words))
+    (final,) = (event for event in line.audience.events if isinstance(event, Final))
+    assert (final.start, final.end) == (0.2, 5.6)
+    assert final.words == (Word("a", 0.2, 0.4), Word("b", 5.4, 5.6))
+    line.call.finish("stop")
+    line.session.end()
+    assert (line.audience.end.seconds, line.audience.end.audio_bytes) == (5.8, 40 * 160)
+
+
+def test_frames_that_come_late_all_at_once_are_no_gap_in_time(line: Line) -> None:
+    line.begin()
+    for frame in range(20):
+        line.clock.advance(0.02)
+        line.parts.take(FRAME, str(52 + frame * 20))
+    still(line, 2.0)
+    for frame in range(20, 120):
+        line.parts.take(FRAME, str(52 + frame * 20))
+    line.call.heard(Result("a", True, 19_200, start=3_200))
+    (final,) = (event for event in line.audience.events if isinstance(event, Final))
+    assert (final.start, final.end) == (0.4, 2.4)
+    line.call.finish("stop")
+    assert line.session.audio == FRAME * 120
+
+
+def test_before_the_first_frame_and_after_the_last_there_is_no_gap(line: Line) -> None:
+    line.begin()
+    still(line, 5.0)
+    assert line.session.pauses == 0
+    line.parts.take(FRAME)
+    line.call.finish("stop")
+    still(line, 5.0)
+    assert line.session.pauses == 0
+
+
+def test_a_process_that_stood_still_takes_nothing_for_a_gap(line: Line) -> None:
+    line.begin(frames=20)
+    look(line)
+    line.clock.advance(60.0)
+    look(line)
+    line.parts.take(FRAME)
+    look(line)
+    assert line.session.pauses == 0
+
+
+def test_keys_and_marks_are_told_while_the_call_lives(line: Line) -> None:
+    line.begin()
+    line.call.key_pressed("#")
+    line.call.mark_reached("hello", False)
+    line.call.finish("stop")
+    line.call.key_pressed("1")
+    line.call.mark_reached("goodbye", True)
+    assert line.audience.events[1:] == [
+        KeyPressed(CALL, "#"),
+        MarkReached(CALL, "hello"),
+        MarkReached(CALL, "goodbye", cleared=True),
+    ]
+    assert line.ignored == {"key out of turn": 1}
+
+
+def test_audio_goes_on_in_batches_and_the_last_short_one_is_not_lost(line: Line) -> None:
+    line.begin(frames=20)
+    assert [len(batch) for batch in line.session.written] == [BATCH, BATCH]
+    line.call.finish("stop")
+    assert [len(batch) for batch in line.session.written] == [BATCH, BATCH, 800]
+    assert line.session.audio == FRAME * 20
+    assert line.session.is_finished
+
+
+def test_where_nothing_is_left_nothing_is_written(line: Line) -> None:
+    line.begin(frames=15)
+    line.call.finish("stop")
+    assert [len(batch) for batch in line.session.written] == [BATCH, BATCH]
+
+
+@given(st.lists(st.binary(max_size=3_000), max_size=20))
+def test_whatever_the_frames_every_byte_arrives_once(frames: list[bytes]) -> None:
+    line = Line()
+    line.begin()
+    for frame in frames:
+        line.parts.take(frame)
+    line.call.finish("stop")
+    line.session.end()
+    assert line.session.audio == b"".join(frames)
+    assert (line.audience.end.frames, line.audience.end.audio_bytes) == (len(frames), sum(map(len, frames)))
+
+
+def test_a_call_that_never_began_is_over_at_once_and_opens_nothing(line: Line) -> None:
+    line.call.finish("the socket was lost")
+    assert line.times_over == 1
+    assert line.audience.events == []
+    assert line.recogniser.sessions == []
+
+
+def test_the_last_final_is_waited_for_but_not_for_ever(line: Line) -> None:
+    line.begin(frames=1)
+    line.call.finish("stop")
+    line.session.account = AudioTotals(received=160, uncovered=160)
+    line.clock.advance(DRAIN - 0.1)
+    assert line.times_over == 0
+    line.clock.advance(0.2)
+    assert line.times_over == 1
+    assert line.session.is_aborted
+    assert line.audience.end.reason == "stop"
+    assert line.happened == [
+        Happened(CALL, "unrecognised", "no last final within 8 s of the call's end", 0.02, 0.0, 0.02),
+    ]
+
+
+def test_after_the_last_final_nothing_is_waited_for(line: Line) -> None:
+    line.begin(frames=1)
+    line.call.finish("stop")
+    line.session.end()
+    assert line.times_over == 1
+    line.clock.advance(2 * DRAIN)
+    assert line.times_over == 1
+    assert line.happened == []
+
+
+def test_what_befalls_the_recognition_is_passed_on(line: Line) -> None:
+    line.begin(frames=1)
+    line.session.happen(Incident("restarted", "UNAVAILABLE: no route"))
+    line.session.happen(Incident("recovered", "healthy"))
+    assert line.happened == [
+        Happened(CALL, "restarted", "UNAVAILABLE: no route"),
+        Happened(CALL, "recovered", "healthy"),
+    ]
+
+
+def test_an_error_while_the_last_words_are_waited_for_is_told_and_ends_the_call(line: Line) -> None:
+    line.begin(frames=1)
+    line.call.finish("stop")
+    line.session.account = AudioTotals(received=160, uncovered=160)
+    line.session.end(BROKEN)
+    assert line.times_over == 1
+    assert line.happened == [Happened(CALL, "unrecognised", "UNAVAILABLE: no route", 0.02, 0.0, 0.02)]
+    assert line.clock.getDelayedCalls() == []
+
+
+@pytest.mark.parametrize("text", ["", "  ", "\n"])
+def test_words_that_are_none_are_not_told(line: Line, text: str) -> None:
+    line.begin()
+    line.session.partial(text)
+    line.session.final(text)
+    line.session.final(" x ")
+    assert line.audience.events[1:] == [Final(CALL, 1, "x")]
+
+
+def test_the_delay_is_from_the_arrival_of_the_last_audio_of_the_words(line: Line) -> None:
+    line.begin()
+    for _ in range(30):  # four batches, at 0.14, 0.30, 0.44 and 0.60 s
+        line.clock.advance(0.02)
+        line.parts.take(FRAME)
+    line.clock.advance(0.4)
+    line.session.final("first", end=BATCH)
+    line.session.final("second", end=BATCH + 1)
+    line.session.final("beyond what was sent", end=4 * BATCH + 1)
+    line.session.final("unknown", end=0)
+    finals = [event for event in line.audience.events if isinstance(event, Final)]
+    assert [final.end for final in finals] == [0.15, 1_201 / 8_000, 4_801 / 8_000, None]
+    assert [final.delay for final in finals] == [pytest.approx(0.84), pytest.approx(0.7), None, None]
+
+
+def test_what_comes_at_a_wrong_moment_is_counted(line: Line) -> None:
+    line.parts.take(FRAME)
+    line.call.ignored("binary messages")
+    line.begin(frames=1)
+    line.call.started(CALL)
+    line.call.finish("stop")
+    line.parts.take(FRAME)
+    line.call.started(CALL)
+    line.call.ignored("binary messages")
+    line.session.end()
+    line.parts.take(FRAME)
+    assert line.ignored == {"media out of turn": 3, "binary messages": 2, "start out of turn": 2}
+    assert line.audience.end.ignored == {"media out of turn": 2, "binary messages": 2, "start out of turn": 2}
+    assert line.session.audio == FRAME
+
+
+def waiting() -> Line:
+    return Line()
+
+
+def listening() -> Line:
+    return Line().begin(frames=1)
+
+
+def draining() -> Line:
+    line = listening()
+    line.call.finish("stop")
+    return line
+
+
+def ended() -> Line:
+    line = draining()
+    line.session.end()
+    return line
+
+
+STATES: list[Callable[[], Line]] = [waiting, listening, draining, ended]
+INPUTS: dict[str, Callable[[CallInputs], None]] = {
+    "started": lambda call: call.started(CALL),
+    "ignored": lambda call: call.ignored("noise"),
+    "finish": lambda call: call.finish("again"),
+    "key_pressed": lambda call: call.key_pressed("1"),
+    "mark_reached": lambda call: call.mark_reached("hello", False),
+    "heard": lambda call: call.heard(WORDS),
+    "happened": lambda call: call.happened(Incident("rotated", "in time")),
+    "recogniser_ended": lambda call: call.recogniser_ended(None),
+    "time_is_up": lambda call: call.time_is_up(),
+}
+NOBODY_CAN = {
+    # Only we could do these, by a mistake: there is no recogniser yet, it ends only when finished, no timer runs.
+    ("waiting", "heard"),
+    ("waiting", "happened"),
+    ("waiting", "recogniser_ended"),
+    ("waiting", "time_is_up"),
+    ("listening", "recogniser_ended"),
+    ("listening", "time_is_up"),
+}
+
+ENDS = {("waiting", "finish"), ("draining", "recogniser_ended"), ("draining", "time_is_up")}
+
+
+def everything() -> Iterator[tuple[str, str]]:
+    for state in STATES:
+        for name in INPUTS:
+            yield state.__name__, name
+
+
+@pytest.mark.parametrize(("state", "name"), list(everything()))
+def test_every_input_in_every_state(state: str, name: str) -> None:
+    line = {make.__name__: make for make in STATES}[state]()
+    if (state, name) in NOBODY_CAN:
+        with pytest.raises(NoTransition):
+            INPUTS[name](line.call)
+        return
+    INPUTS[name](line.call)
+    is_over = (state, name) in ENDS or state == "ended"
+    assert line.times_over == (1 if is_over else 0)
+    # Whatever it was, the call can still be brought to its end, which is told once.
+    line.call.finish("at last")
+    line.clock.advance(DRAIN)
+    assert line.times_over == 1
+    assert len([event for event in line.audience.events if isinstance(event, CallEnded)]) <= 1
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_audio_is_taken_while_the_call_listens_and_counted_otherwise(state: Callable[[], Line]) -> None:
+    line = state()
+    line.parts.take(FRAME)
+    line.parts.take(FRAME)
+    is_listening = state is listening
+    assert line.ignored.get("media out of turn", 0) == (0 if is_listening else 2)
+    line.call.finish("stop")
+    if state is not waiting:
+        assert line.session.audio == FRAME * (3 if is_listening else 1)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_words_are_heard_while_the_call_listens_or_drains(state: Callable[[], Line]) -> None:
+    line = state()
+    if state is not waiting:
+        line.call.heard(WORDS)
+    assert line.audience.finals == (["שלום"] if state in (listening, draining) else [])

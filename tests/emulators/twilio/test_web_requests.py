@@ -1,0 +1,71 @@
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ConnectionLost
+from twisted.internet.protocol import Protocol
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from twisted.web.http_headers import Headers
+
+from voicestt.emulators.twilio.problems import CallRefused
+from voicestt.emulators.twilio.web_requests import Answer, post_form
+
+
+class Response:
+    """An answer whose body comes when it is told to."""
+
+    code = 200
+    headers = Headers({"content-type": ["text/xml"]})
+
+    def deliverBody(self, body: Protocol) -> None:  # noqa: N802
+        self.body = body
+
+
+class Agent:
+    """Answers every request with the same Deferred."""
+
+    def __init__(self, answer: Deferred[Any]) -> None:
+        self._answer = answer
+
+    def request(self, *_arguments: object) -> Deferred[Any]:
+        return self._answer
+
+
+def asking(clock: Clock, answer: Deferred[Any]) -> Deferred[Answer]:
+    agent: Any = Agent(answer)
+    return Deferred.fromCoroutine(post_form(clock, agent, "http://h/", {}, {}))
+
+
+def refusal(asked: Deferred[Answer]) -> str:
+    failures: list[Failure] = []
+    asked.addErrback(failures.append)
+    with pytest.raises(CallRefused) as raised:
+        failures[0].raiseException()
+    assert raised.value.problem.code == 11200
+    return raised.value.problem.words
+
+
+def test_a_server_that_does_not_answer_is_given_up_after_15_seconds(clock: Clock) -> None:
+    asked = asking(clock, Deferred())
+    clock.advance(14.9)
+    assert not asked.called
+    clock.advance(0.2)
+    assert refusal(asked) == "no answer came from http://h/: nothing within 15 s"
+
+
+def test_a_body_that_does_not_end_is_given_up_as_well(clock: Clock) -> None:
+    response = Response()
+    asked = asking(clock, succeed(response))
+    clock.advance(15)
+    assert "nothing within 15 s" in refusal(asked)
+    response.body.connectionLost(Failure(ConnectionLost()))  # too late to matter
+
+
+def test_a_connection_that_breaks_in_the_body_is_no_answer(clock: Clock) -> None:
+    response = Response()
+    asked = asking(clock, succeed(response))
+    response.body.dataReceived(b"<Resp")
+    response.body.connectionLost(Failure(ConnectionLost()))
+    assert "no answer came from http://h/" in refusal(asked)
+    assert not clock.getDelayedCalls()

@@ -1,0 +1,173 @@
+from typing import Any
+
+import grpc
+import pytest
+from google.cloud.speech_v1 import types
+
+from voicestt.recognisers.google.responses import error_of, results_of, utterance_of
+from voicestt.recognisers.port import RecognisedWord, RecogniserError, Result
+from voicestt.recognisers.punctuation import without_punctuation
+
+Response = types.StreamingRecognizeResponse.pb()
+RecogniseResponse = types.RecognizeResponse.pb()
+
+
+def portion(text: str | None, *, final: bool = False, end: float = 0.0, **more: Any) -> dict[str, Any]:
+    """A result of Google's."""
+    best = {"transcript": text, "confidence": more.pop("confidence", 0.0), "words": more.pop("words", ())}
+    alternatives = [] if text is None else [best, {"transcript": "other"}]
+    return {"alternatives": alternatives, "is_final": final, "result_end_time": time(end), **more}
+
+
+def time(seconds: float) -> dict[str, int]:
+    whole = int(seconds)
+    return {"seconds": whole, "nanos": round((seconds - whole) * 1_000_000_000)}
+
+
+def word(text: str, start: float, end: float) -> dict[str, Any]:
+    """A WordInfo of v1's."""
+    return {"word": text, "start_time": time(start), "end_time": time(end)}
+
+
+def heard(*portions: dict[str, Any], **more: Any) -> list[Result]:
+    return results_of(Response(results=portions, **more))
+
+
+def test_a_partial() -> None:
+    assert heard(portion("שלום", end=1.5, stability=0.5)) == [Result("שלום", False, 12_000, stability=0.5)]
+
+
+def test_a_final() -> None:
+    (result,) = heard(portion("שלום לך", final=True, end=2.25, confidence=0.5))
+    assert result == Result("שלום לך", True, 18_000, confidence=0.5, source="google-streaming")
+
+
+def test_a_final_with_its_words_starts_with_the_first() -> None:
+    words = [word("שלום,", 0.5, 1.0), word("לך.", 1.0, 2.0)]
+    response = Response(results=[portion("שלום, לך.", final=True, end=2.25, words=words)])
+    (result,) = results_of(response, clean_final=without_punctuation)
+    assert (result.text, result.start, result.end) == ("שלום לך", 4_000, 18_000)
+    assert result.words == (RecognisedWord("שלום", 4_000, 8_000), RecognisedWord("לך", 8_000, 16_000))
+
+
+def test_a_final_whose_words_cannot_be_right_has_none_and_no_start() -> None:
+    (result,) = heard(portion("a b", final=True, end=2, words=[word("a", 1, 2), word("b", 0.5, 1)]))
+    assert (result.text, result.start, result.words) == ("a b", None, ())
+
+
+def test_a_partial_has_no_words_even_if_google_gives_some() -> None:
+    (result,) = heard(portion("a", end=2, words=[word("a", 1, 2)]))
+    assert (result.start, result.words, result.source) == (None, (), "")
+
+
+def test_the_interims_of_a_response_are_one_partial() -> None:
+    (result,) = heard(portion("how are", end=1, stability=0.75), portion(" you today", end=2, stability=0.25))
+    assert result == Result("how are you today", False, 16_000, stability=0.75)
+
+
+def test_a_final_and_what_comes_after_it_are_two_results_in_order() -> None:
+    results = heard(portion("first", final=True, end=1), portion(" sec", end=1.25), portion("ond", end=1.5))
+    assert [(result.text, result.is_final, result.end) for result in results] == [
+        ("first", True, 8_000),
+        (" second", False, 12_000),
+    ]
+
+
+def test_leading_spaces_are_kept() -> None:
+    assert heard(portion(" and more"))[0].text == " and more"
+
+
+@pytest.mark.parametrize("portions", [[], [portion(None)], [portion(None, final=True)]])
+def test_a_response_without_words_has_no_results(portions: list[dict[str, Any]]) -> None:
+    assert heard(*portions) == []
+    assert heard(*portions, speech_event_type=1) == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "position"), [(0.0, 0), (0.000125, 1), (1.0, 8_000), (304.98, 2_439_840), (86_400.5, 691_204_000)]
+)
+def test_the_end_is_a_position_in_bytes(seconds: float, position: int) -> None:
+    assert heard(portion("x", final=True, end=seconds))[0].end == position
+
+
+def test_texts_are_cleaned_by_their_kind() -> None:
+    response = Response(results=[portion("a", final=True), portion("b")])
+    results = results_of(response, clean_partial=str.upper, clean_final=lambda text: text + ".")
+    assert [result.text for result in results] == ["a.", "B"]
+
+
+@pytest.mark.parametrize(("code", "status"), [(11, "OUT_OF_RANGE"), (3, "INVALID_ARGUMENT"), (99, "UNKNOWN")])
+def test_an_error_inside_a_response_is_raised(code: int, status: str) -> None:
+    with pytest.raises(RecogniserError) as caught:
+        heard(portion("lost"), error={"code": code, "message": "Audio Timeout Error"})
+    assert (caught.value.status, caught.value.words) == (status, "Audio Timeout Error")
+    assert str(caught.value) == f"{status}: Audio Timeout Error"
+
+
+def utterance(*texts: str | None) -> Result | None:
+    parts = [portion(text, confidence=0.25 * number) for number, text in enumerate(texts, 2)]
+    for part in parts:
+        del part["is_final"]
+    return utterance_of(RecogniseResponse(results=parts), lambda text: text + ".")
+
+
+def test_the_results_of_a_recording_are_one_utterance() -> None:
+    source = "google-recognize"
+    assert utterance(" how are", " you") == Result("how are you.", True, confidence=0.5, source=source)
+    assert utterance("how", None) == Result("how.", True, confidence=0.5, source=source)
+
+
+def test_a_recording_s_words_are_those_of_its_results() -> None:
+    first, second = [word("how", 0.5, 1), word("are", 1, 1.5)], [word("you", 2, 2.5)]
+    parts = [portion(" how are", words=first), portion(" you", words=second), portion("", words=())]
+    for part in parts:
+        del part["is_final"]
+    result = utterance_of(RecogniseResponse(results=parts))
+    assert result is not None
+    assert (result.text, result.start) == ("how are you", 4_000)
+    assert [one.text for one in result.words] == ["how", "are", "you"]
+    assert result.words[-1] == RecognisedWord("you", 16_000, 20_000)
+
+
+def test_a_recording_with_the_words_of_some_results_only_has_none() -> None:
+    parts = [portion("how are", words=[word("how", 0.5, 1)]), portion(" you")]
+    for part in parts:
+        del part["is_final"]
+    result = utterance_of(RecogniseResponse(results=parts))
+    assert result is not None
+    assert (result.start, result.words) == (None, ())
+
+
+@pytest.mark.parametrize("texts", [[], [None], ["", " "]])
+def test_a_recording_without_words_is_no_utterance(texts: list[str | None]) -> None:
+    assert utterance(*texts) is None
+
+
+class Ended(grpc.RpcError):
+    def __init__(self, details: str | None) -> None:
+        self._details = details
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.UNAVAILABLE
+
+    def details(self) -> str | None:
+        return self._details
+
+
+@pytest.mark.parametrize(
+    ("details", "words"), [("no route", "no route"), (None, "no details"), ("x" * 999, "x" * 300)]
+)
+def test_an_error_of_grpc_s_is_its_status_and_the_server_s_words(details: str | None, words: str) -> None:
+    error = error_of(Ended(details))
+    assert (error.status, error.words) == ("UNAVAILABLE", words)
+
+
+@pytest.mark.parametrize("text", ["\u200f", "\u200e\u200f ", "\u2067\u2069", "\u200d", " \u00a0", "\ufeff"])
+def test_a_final_of_nothing_that_can_be_seen_has_no_text(text: str) -> None:
+    assert [result.text for result in heard(portion(text, final=True, end=1))] == [""]
+    assert [result.text for result in heard(portion(text, end=1))] == [""]
+    assert utterance(text) is None
+
+
+def test_direction_marks_within_a_text_stay() -> None:
+    assert heard(portion("\u200fשלום", final=True, end=1))[0].text == "\u200fשלום"

@@ -1,0 +1,59 @@
+from dataclasses import replace
+
+import pytest
+
+from tests.conftest import Logged
+from tests.server.fakes import CALL
+from voicestt.call.facts import CallStarted, Happened
+from voicestt.recognisers.fallback import Flag
+from voicestt.server.census import ActiveCalls
+from voicestt.server.control.flag import FlagSwitch, State
+
+
+class Calls:
+    """Live calls that leave streaming when the flag is turned off."""
+
+    def __init__(self, count: int, *, is_on: bool) -> None:
+        self.flag = Flag(is_on)
+        self.census = ActiveCalls(self.flag)
+        self.calls = [replace(CALL, call_sid=f"CA{number}") for number in range(count)]
+        for call in self.calls:
+            self.census.tell(CallStarted(call))
+        self.flag.watch(self._follow)
+        self.switch = FlagSwitch(self.flag, self.census)
+
+    def _follow(self) -> None:
+        for call in self.calls:
+            self.census.tell(Happened(call, "recovered" if self.flag.is_on else "degraded", "the flag"))
+
+
+@pytest.mark.parametrize(
+    ("count", "is_on", "words"),
+    [
+        (12, False, "ENABLE_STREAMING_STT=False (SIGHUP): 12 live calls leave streaming with their audio"),
+        (1, False, "ENABLE_STREAMING_STT=False (SIGHUP): 1 live call leaves streaming with its audio"),
+        (0, False, "ENABLE_STREAMING_STT=False (SIGHUP): 0 live calls leave streaming with their audio"),
+        (12, True, "ENABLE_STREAMING_STT=True (SIGHUP): 12 live calls return to streaming after their utterance"),
+        (1, True, "ENABLE_STREAMING_STT=True (SIGHUP): 1 live call returns to streaming after its utterance"),
+    ],
+)
+def test_one_line_says_who_was_moved(count: int, is_on: bool, words: str, logged: Logged) -> None:
+    calls = Calls(count, is_on=not is_on)
+    assert calls.switch.turn(is_on, "SIGHUP") == words
+    assert calls.flag.is_on == is_on
+    assert logged.lines == [f"[CFG] {words}"]
+
+
+def test_a_call_that_had_left_before_does_not_leave_again() -> None:
+    calls = Calls(3, is_on=True)
+    calls.census.tell(Happened(calls.calls[0], "degraded", "UNAVAILABLE"))
+    assert calls.switch.state == State(is_on=True, live=3, streaming=2, single_shot=1)
+    assert "2 live calls leave" in calls.switch.turn(is_on=False, by="test")
+    assert calls.switch.state == State(is_on=False, live=3, streaming=0, single_shot=3)
+
+
+def test_where_nothing_changes_it_says_so(logged: Logged) -> None:
+    calls = Calls(2, is_on=True)
+    calls.switch.turn(is_on=True, by="voicestt flag")
+    assert logged.lines == ["[CFG] ENABLE_STREAMING_STT=True (voicestt flag): it was so before, nothing changes"]
+    assert calls.switch.state.streaming == 2

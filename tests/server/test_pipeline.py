@@ -1,0 +1,150 @@
+"""What leaves the server, on the real reactor, with a real journal."""
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+from twisted.internet.threads import deferToThread
+
+from tests.conftest import Logged
+from tests.delivery.receiver import receiving, status
+from tests.handler.test_publishing import NoLine
+from tests.journal.made import eventually
+from tests.ops.journal.made import run, run_json
+from tests.recognisers.on_reactor import on_reactor, reactor
+from tests.server.fakes import CALL, settings_of
+from voicestt import events
+from voicestt.audio.greeting import BadGreeting
+from voicestt.call.facts import CallStarted, Final
+from voicestt.handler import Call
+from voicestt.handler.loading import BadHandler
+from voicestt.journal.problems import BadJournal
+from voicestt.server.call_log import CallLog
+from voicestt.server.call_registry import CallRegistry
+from voicestt.server.pipeline import EventPipeline
+
+HEARD: list[str] = []
+
+
+class Hears:
+    """The application of these tests."""
+
+    async def on_final(self, _call: Call, event: events.Final) -> None:
+        HEARD.append(event.text)
+
+
+def outlets_of(**variables: str) -> EventPipeline:
+    return EventPipeline(reactor, settings_of(**variables), CallLog(CallRegistry(Clock())))
+
+
+@on_reactor
+async def test_what_is_told_is_in_the_journal_the_log_and_the_application(tmp_path: Path, logged: Logged) -> None:
+    HEARD.clear()
+    file = tmp_path / "journal.db"
+    outlets = outlets_of(JOURNAL_URL=f"sqlite:///{file}", HANDLER=f"{__name__}:Hears")
+    await outlets.start()
+    audience = outlets.audience_of(NoLine())
+    audience.tell(CallStarted(CALL))
+    audience.tell(Final(CALL, 1, "שלום"))
+    assert dict(outlets.health).keys() == {"journal", "handler"}
+    await outlets.stop()
+    assert HEARD == ["שלום"]
+    assert logged.matching("🟢 Final: שלום")
+    with sqlite3.connect(file) as journal:
+        payloads = [json.loads(text) for (text,) in journal.execute("SELECT payload FROM voicestt_events")]
+    journal.close()
+    assert [payload["type"] for payload in payloads] == ["call_started", "final"]
+
+
+@on_reactor
+async def test_without_a_journal_the_log_has_the_words_all_the_same(logged: Logged) -> None:
+    outlets = outlets_of()
+    await outlets.start()
+    audience = outlets.audience_of(NoLine())
+    audience.tell(CallStarted(CALL))
+    audience.tell(Final(CALL, 1, "שלום"))
+    await outlets.stop()
+    assert logged.matching("🟢 Final: שלום")
+
+
+@on_reactor
+async def test_the_greeting_is_made_at_the_start() -> None:
+    chime, silence = outlets_of(), outlets_of(GREETING="off")
+    await chime.start()
+    await silence.start()
+    assert (len(chime.greeting), silence.greeting) == (5_120, b"")
+    await chime.stop()
+    await silence.stop()
+
+
+@pytest.mark.parametrize(
+    ("variables", "problem", "words"),
+    [
+        ({"HANDLER": "nowhere:Handler"}, BadHandler, "HANDLER=nowhere:Handler: there is no module nowhere"),
+        ({"GREETING": "Good morning"}, BadGreeting, "GREETING is a text"),
+        ({"JOURNAL_URL": "sqlite:////no/such/folder/journal.db"}, BadJournal, "JOURNAL_URL"),
+    ],
+)
+@on_reactor
+async def test_what_cannot_work_is_said_and_leaves_nothing_behind(
+    variables: dict[str, str], problem: type[Exception], words: str
+) -> None:
+    outlets = outlets_of(**variables)
+    with pytest.raises(problem, match=words):
+        await outlets.start()
+    await outlets.stop()
+
+
+@on_reactor
+async def test_the_commands_see_how_it_stands_and_what_they_change_is_taken_note_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOURNAL_URL", f"sqlite:///{tmp_path}/journal.db")
+    async with receiving() as receiver:
+
+        def answer(request: Any) -> Any:
+            return status(204 if b'"final"' in receiver.posts[-1][1] else 500)(request)
+
+        receiver.answer = answer
+        outlets = outlets_of(
+            JOURNAL_URL=f"sqlite:///{tmp_path}/journal.db",
+            EVENTS_WEBHOOK_URL=receiver.url,
+            EVENTS_WEBHOOK_SECRET="whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz",
+        )
+        await outlets.start()
+        audience = outlets.audience_of(NoLine())
+        audience.tell(CallStarted(CALL))
+        audience.tell(Final(CALL, 1, "שלום"))
+        await eventually(lambda: len(receiver.posts) >= 2)
+        await deferToThread(run, "deliveries", "--skip", "--type", "call_started")
+        await eventually(lambda: any(b'"final"' in body for _, body in receiver.posts))
+        await eventually(lambda: run_json("deliveries")["destinations"][0]["rate"] > 0)
+        (webhook,) = run_json("deliveries")["destinations"]
+        await outlets.stop()
+    assert webhook["last_error"].startswith("it answered 500")
+    assert (webhook["pending"], webhook["laid_aside"]) == (0, 1)
+
+
+@on_reactor
+async def test_each_destination_is_counted(tmp_path: Path) -> None:
+    outlets = outlets_of(
+        JOURNAL_URL=f"sqlite:///{tmp_path}/journal.db",
+        EVENTS_WEBHOOK_URL="http://127.0.0.1:9/",
+        EVENTS_WEBHOOK_SECRET="whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz",
+        REDIS_URL="redis://127.0.0.1:9/0",
+    )
+    await outlets.start()
+    health = outlets.health
+    assert set(health) == {"journal", "webhook", "redis"}
+    webhook, journal = health["webhook"], health["journal"]
+    assert isinstance(webhook, dict)
+    assert set(webhook) == {
+        *("delivered", "failed_attempts", "laid_aside", "waiting", "in_hand", "in_flight", "is_down"),
+        *("oldest_seconds", "dead_lettered", "rate", "last_error", "last_error_seconds"),
+    }
+    assert isinstance(journal, dict)
+    assert set(journal) == {"is_written", "waiting", "waiting_bytes", "lost", "since", "why", "in_file"}
+    await outlets.stop()

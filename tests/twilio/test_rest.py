@@ -1,0 +1,148 @@
+import socket
+import threading
+from collections.abc import Callable
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.handler.twilio_api import TOKEN, Asked, TwilioApi
+from voicestt.twilio.rest import (
+    BadNumber,
+    TwilioCalls,
+    TwilioRefused,
+    dial,
+)
+
+NUMBER = "+972501234567"
+BAD_NUMBER = "a call goes to a number such as +972501234567, or to an address such as sip:desk@example.com"
+
+
+@pytest.fixture
+def calls(twilio_api: TwilioApi) -> TwilioCalls:
+    return TwilioCalls(TOKEN, twilio_api.url)
+
+
+def refused(action: Callable[[], None]) -> str:
+    """The words of its refusal."""
+    with pytest.raises(TwilioRefused) as caught:
+        action()
+    return str(caught.value)
+
+
+def test_hanging_up_completes_the_call(calls: TwilioCalls, twilio_api: TwilioApi) -> None:
+    calls.hang_up("AC1", "CA1")
+    path = "/2010-04-01/Accounts/AC1/Calls/CA1.json"
+    assert twilio_api.asked == [Asked(path, "AC1", TOKEN, {"Status": "completed"})]
+
+
+def test_a_call_goes_on_with_other_twiml(calls: TwilioCalls, twilio_api: TwilioApi) -> None:
+    calls.transfer("AC1", "CA1", dial(NUMBER))
+    (asked,) = twilio_api.asked
+    assert ET.fromstring(asked.form["Twiml"]).findtext("./Dial/Number") == NUMBER
+
+
+def test_a_call_that_has_ended_is_hung_up_already(calls: TwilioCalls, twilio_api: TwilioApi) -> None:
+    twilio_api.status, twilio_api.code = 400, 21220
+    calls.hang_up("AC1", "CA1")
+    assert "21220" in refused(lambda: calls.transfer("AC1", "CA1", dial(NUMBER)))
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words"),
+    [
+        (400, 13224, "Twilio answered 400, error 13224: https://www.twilio.com/docs/errors/13224"),
+        (401, 20003, "TWILIO_AUTH_TOKEN is not that of the call's account"),
+        (404, 20404, "no such call"),
+        (429, 20429, "too often"),
+        (500, None, "Twilio answered 500 (it has trouble itself)"),
+        (301, None, "Twilio answered 301"),
+    ],
+)
+def test_a_refusal_says_what_it_means_without_numbers_or_secrets(
+    calls: TwilioCalls, twilio_api: TwilioApi, status: int, code: int | None, words: str
+) -> None:
+    twilio_api.status, twilio_api.code = status, code
+    said = refused(lambda: calls.transfer("AC1", "CA1", dial(NUMBER)))
+    assert words in said
+    assert NUMBER not in said
+    assert TOKEN not in said
+
+
+def test_an_answer_that_is_none_is_a_refusal(calls: TwilioCalls, twilio_api: TwilioApi) -> None:
+    twilio_api.body = b"<html>"
+    assert "JSONDecodeError" in refused(lambda: calls.hang_up("AC1", "CA1"))
+
+
+def test_an_answer_that_never_comes_is_waited_for_no_longer_than_said(twilio_api: TwilioApi) -> None:
+    twilio_api.holds = True
+    calls = TwilioCalls(TOKEN, twilio_api.url, seconds=0.2)
+    assert refused(lambda: calls.hang_up("AC1", "CA1")) == "Twilio did not answer within 0.2 s"
+
+
+def test_nobody_there_is_said() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    calls = TwilioCalls(TOKEN, f"http://127.0.0.1:{port}")
+    assert refused(lambda: calls.hang_up("AC1", "CA1")) == "Twilio's API cannot be reached"
+
+
+@pytest.mark.parametrize(("account", "call"), [("", "CA1"), ("AC1", ""), ("AC1", "../../x"), ("AC1/Calls", "CA1")])
+def test_what_is_no_call_is_not_asked_for(
+    calls: TwilioCalls, twilio_api: TwilioApi, account: str, call: str
+) -> None:
+    assert "did not say which call" in refused(lambda: calls.hang_up(account, call))
+    assert twilio_api.asked == []
+
+
+def test_several_threads_may_ask_at_once(calls: TwilioCalls, twilio_api: TwilioApi) -> None:
+    threads = [
+        threading.Thread(target=calls.hang_up, args=("AC1", f"CA{number}"), daemon=True) for number in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert {asked.path.rpartition("/")[2] for asked in twilio_api.asked} == {f"CA{n}.json" for n in range(8)}
+
+
+@pytest.mark.parametrize("number", ["+12", "+972501234567", "+123456789012345"])
+def test_a_phone_number_is_dialled(number: str) -> None:
+    assert ET.fromstring(dial(number)).findtext("./Dial/Number") == number
+
+
+@pytest.mark.parametrize(
+    "address", ["sip:desk@example.com", "sips:a.b+c@10.0.0.1:5061;transport=tls", "sip:d@example.com?x-shop=7&y=2"]
+)
+def test_a_sip_address_is_dialled(address: str) -> None:
+    assert ET.fromstring(dial(address)).findtext("./Dial/Sip") == address
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "", "0501234567", "+0123", "+1234567890123456", "+1 234", "+12\n", "972501234567", "sip:", "sip:a",
+        "sip:a@", "sip:a@b c", "sip:a@<b>", "tel:+12", "sip:" + "a" * 250 + "@b.example",
+    ],
+)  # fmt: skip
+def test_what_is_neither_is_refused_without_being_repeated(wrong: str) -> None:
+    with pytest.raises(BadNumber) as caught:
+        dial(wrong)
+    assert str(caught.value) == BAD_NUMBER
+
+
+@given(st.text())
+def test_whatever_is_dialled_it_is_one_well_formed_destination_or_refused(text: str) -> None:
+    try:
+        twiml = dial(text)
+    except BadNumber:
+        return
+    (dialled,) = ET.fromstring(twiml)
+    (destination,) = dialled
+    assert destination.text == text
+
+
+def test_preparing_asks_nobody(calls: TwilioCalls, twilio_api: TwilioApi) -> None:
+    calls.prepare()
+    assert twilio_api.asked == []

@@ -1,0 +1,1 @@
+"""Bytes of sound and their account: mu-law, voice activity, utterances, the ledger."""

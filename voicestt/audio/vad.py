@@ -1,0 +1,108 @@
+"""Whether there is a voice in a piece of audio, or in a call.
+
+webrtcvad judges 20 ms frames; its lenient mode hears a voice in much that is none, its strict mode misses some,
+and nearly everything of a talker at -50 dBFS. A fresh one takes its first frames for a voice whatever they are, so
+a call has one that runs on (`VoiceTrack`). Silero's model tells speech from other sounds far better, at sixty
+times the cost (7 ms of CPU for a second of a call; the whole call costs 2.3): where it matters, the recogniser
+itself is asked instead, see `recognisers.hang_detection`.
+"""
+
+from collections.abc import Iterator
+
+from voicestt.audio import mulaw
+from voicestt.audio.endpointing import BYTES_PER_FRAME, webrtc_voicing
+from voicestt.audio.ledger import AudioSource
+
+_LENIENT, _STRICT = 0, 3
+_FRAME = mulaw.BYTES_PER_FRAME
+_PRE_ROLL = mulaw.BYTES_PER_SECOND // 2
+
+
+class VoiceTrack:
+    """Where there may be a voice in a call's audio: each frame is judged once, in order, leniently."""
+
+    def __init__(self, ledger: AudioSource) -> None:
+        self._ledger = ledger
+        self._is_voiced = webrtc_voicing(_LENIENT)
+        self._start = self._end = ledger.start
+        self._voiced = bytearray()
+
+    def silent_until(self, start: int) -> int:
+        """The position up to which there can be no word from `start` on: half a second before the next voice."""
+        self._follow()
+        first = self._voiced.find(1, max(0, start - self._start) // _FRAME)
+        if first < 0:
+            return max(start, self._end - _PRE_ROLL)
+        return max(start, self._start + first * _FRAME - _PRE_ROLL)
+
+    def seconds_of_speech(self, start: int, end: int) -> float:
+        """How much of the bytes [start, end) of the call may be a voice."""
+        self._follow()
+        first, last = (max(0, position - self._start) // _FRAME for position in (start, end))
+        return self._voiced.count(1, first, last) * mulaw.seconds(_FRAME)
+
+    def _follow(self) -> None:
+        ledger = self._ledger
+        if self._end < ledger.start:  # it was let go before anybody asked
+            self._start = self._end = ledger.start
+            self._voiced.clear()
+        whole = (ledger.received - self._end) // _FRAME * _FRAME
+        if whole:
+            pcm = mulaw.decode(ledger.read(self._end, whole))
+            self._voiced += bytes(
+                self._is_voiced(pcm[at : at + BYTES_PER_FRAME]) for at in range(0, len(pcm), BYTES_PER_FRAME)
+            )
+            self._end += whole
+        old = (ledger.start - self._start) // _FRAME
+        if old > 0:
+            del self._voiced[:old]
+            self._start += old * _FRAME
+
+
+class VoiceEar:
+    """Hears where a voice certainly is, in audio that comes piece by piece from position `start` of a call on.
+
+    It runs on from piece to piece: a fresh detector takes its first frames for a voice whatever they are.
+    """
+
+    def __init__(self, start: int) -> None:
+        self._is_voiced = webrtc_voicing(_STRICT)
+        self._at = start
+        self._rest = b""
+
+    def hear(self, audio: bytes) -> int:
+        """Where the last frame of the mu-law `audio` ends that is a voice: a position of the call; 0 for none."""
+        audio = self._rest + audio
+        whole = len(audio) // _FRAME * _FRAME
+        self._rest = audio[whole:]
+        pcm = mulaw.decode(audio[:whole])
+        last = 0
+        for frame in range(whole // _FRAME):
+            if self._is_voiced(pcm[frame * BYTES_PER_FRAME : (frame + 1) * BYTES_PER_FRAME]):
+                last = self._at + (frame + 1) * _FRAME
+        self._at += whole
+        return last
+
+
+def silent_until(audio: bytes) -> int:
+    """How many bytes of mu-law `audio`, from its start, can hold no word: up to half a second before a voice."""
+    frames = enumerate(_voiced_frames(audio, _LENIENT))
+    first = next((frame * _FRAME for frame, is_voiced in frames if is_voiced), len(audio))
+    return max(0, first - _PRE_ROLL)
+
+
+def is_silent(audio: bytes) -> bool:
+    """Whether no frame of mu-law `audio` has a voice in it."""
+    return not any(_voiced_frames(audio, _LENIENT))
+
+
+def seconds_of_speech(audio: bytes) -> float:
+    """How much of mu-law `audio` is certainly a voice."""
+    return sum(_voiced_frames(audio, _STRICT)) * mulaw.seconds(_FRAME)
+
+
+def _voiced_frames(audio: bytes, mode: int) -> Iterator[bool]:
+    is_voiced = webrtc_voicing(mode)
+    pcm = mulaw.decode(audio)
+    whole = len(pcm) - len(pcm) % BYTES_PER_FRAME
+    return (is_voiced(pcm[at : at + BYTES_PER_FRAME]) for at in range(0, whole, BYTES_PER_FRAME))

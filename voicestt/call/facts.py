@@ -1,0 +1,148 @@
+"""What happens in a call, as values, and the port of whoever wants to know."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from voicestt.audio.ledger import AudioTotals
+from voicestt.runtime.metrics import Summary
+
+
+@dataclass(frozen=True, slots=True)
+class CallDescription:
+    """Which call it is. `caller` and `called` are phone numbers: they never reach a log."""
+
+    call_sid: str
+    stream_sid: str
+    account_sid: str = ""
+    caller: str | None = field(default=None, repr=False)
+    called: str | None = field(default=None, repr=False)
+    parameters: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted:
+    """The caller's audio begins."""
+
+    call: CallDescription
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """What the caller seems to be saying; a later partial, or the final of the same utterance, replaces it."""
+
+    call: CallDescription
+    utterance: int
+    text: str
+    stability: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a final; `start` and `end` are seconds in the call's own time."""
+
+    text: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """What the caller said. Times are seconds, None where the recogniser gives no position.
+
+    `start` and `end` are in the call's own time; `delay` is from the arrival of the last audio of these words to
+    this event. `words` are empty where they are not given; `recogniser` is "google-streaming", "google-recognize"
+    or "whisper".
+    """
+
+    call: CallDescription
+    utterance: int
+    text: str
+    confidence: float = 0.0
+    end: float | None = None
+    delay: float | None = None
+    start: float | None = None
+    words: Sequence[Word] = ()
+    recogniser: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """The caller has been silent for `silence` seconds since the final of `utterance`: it is the other's turn.
+
+    `end` is where the silence began, in seconds of the call's own time.
+    """
+
+    call: CallDescription
+    utterance: int
+    end: float
+    silence: float
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPressed:
+    """The caller pressed a key of the telephone: "0" to "9", "*", "#" or "A" to "D"."""
+
+    call: CallDescription
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class MarkReached:
+    """What was said to the caller before the mark `name` has been played, or was cleared."""
+
+    call: CallDescription
+    name: str
+    cleared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryCounts:
+    """What reached the application: counts, delays in seconds, and incidents by their kind."""
+
+    partials: int = 0
+    finals: int = 0
+    first_partial: float | None = None
+    final_delays: Sequence[float] = ()
+    incidents: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """The call is over and every word that there will be has been told; `figures` are what the caller felt."""
+
+    call: CallDescription
+    reason: str
+    seconds: float
+    frames: int
+    audio_bytes: int
+    ignored: Mapping[str, int]
+    account: AudioTotals = field(default_factory=AudioTotals)
+    delivered: DeliveryCounts = DeliveryCounts()
+    figures: Summary = field(default_factory=Summary)
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """Something befell the call's recognition; `voicestt.recognisers.port.Incident` has the kinds and meanings.
+
+    `start` and `end` are seconds in the call's own time, None where it is about no stretch of the audio.
+    """
+
+    call: CallDescription
+    kind: str
+    why: str
+    seconds: float = 0.0
+    start: float | None = None
+    end: float | None = None
+
+
+Event = CallStarted | Partial | Final | TurnEnded | KeyPressed | MarkReached | Happened | CallEnded
+
+
+class CallObserver(Protocol):
+    """Who is told. Called in the reactor's thread, in order; it must not block and must not raise."""
+
+    def tell(self, event: Event) -> None:
+        """Something happened."""
+        ...

@@ -1,0 +1,223 @@
+"""What is to be said to one caller, and when it leaves: little of it is ever on its way, so `clear` acts at once.
+
+Twilio plays what it gets in order, from a buffer of its own. Were everything sent at once, it would all lie there,
+and marks and silences would be a matter of round trips; were each 20 ms sent at their hour, every hiccup of the
+network would be heard. So about 200 ms are ahead of the caller's ear, and the rest waits here.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from voicestt.audio import mulaw
+from voicestt.call.line import MOST_WAITING_SECONDS, TooMuchAudio
+from voicestt.runtime.clock import Clock, Timer
+
+LEAD_SECONDS = 0.2
+"""This much is on its way to the caller's ear at most."""
+
+PIECE_BYTES = 800
+"""One message: 100 ms."""
+
+FIRST_BYTES = 160
+"""The message that breaks a silence: 20 ms, as every frame that Twilio sends."""
+
+_ENOUGH_SECONDS = LEAD_SECONDS - PIECE_BYTES / mulaw.BYTES_PER_SECOND
+_GRID = 0.02  # seconds: calls that speak at the same time wake the reactor together
+_HAIR = 1e-6
+
+
+class PlayoutSink(Protocol):
+    """The way to Twilio; what it is told leaves at once, in order."""
+
+    def media(self, audio: bytes) -> None:
+        """To be played after what was sent before."""
+        ...
+
+    def mark(self, name: str) -> None:
+        """To be sent back when what was sent before has been played."""
+        ...
+
+    def clear(self) -> None:
+        """Nothing of what was sent and not played yet is to be played, and its marks are to be sent back."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _PendingMark:
+    name: str
+    reached: Callable[[bool], None]
+
+
+class _Queue:
+    """Audio and the marks in it, in order; `bytes` of audio wait."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._items: deque[memoryview | _PendingMark] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self._items)
+
+    def add(self, audio: bytes) -> None:
+        if audio:
+            self.bytes += len(audio)
+            self._items.append(memoryview(bytes(audio)))
+
+    def add_mark(self, mark: _PendingMark) -> None:
+        self._items.append(mark)
+
+    def next_mark(self) -> _PendingMark | None:
+        """Takes what is next if that is a mark."""
+        if self._items and isinstance(item := self._items[0], _PendingMark):
+            self._items.popleft()
+            return item
+        return None
+
+    def take(self, most: int) -> bytes:
+        """The audio before the next mark, `most` bytes of it or fewer."""
+        audio = b"".join(self._pieces(most))
+        self.bytes -= len(audio)
+        return audio
+
+    def drop(self) -> list[_PendingMark]:
+        """Forgets everything; the marks that waited."""
+        marks = [item for item in self._items if isinstance(item, _PendingMark)]
+        self._items.clear()
+        self.bytes = 0
+        return marks
+
+    def _pieces(self, most: int) -> Iterator[memoryview]:
+        while most and self._items and isinstance(item := self._items[0], memoryview):
+            self._items.popleft()
+            if len(item) > most:
+                self._items.appendleft(item[most:])
+            yield item[:most]
+            most -= min(most, len(item))
+
+
+class Playout:
+    """What is said to one caller, from the first word to the end of the call.
+
+    Marks have names of our own on the wire, 1, 2, 3 and on: an application may give two of its marks one name, and
+    Twilio returns those of before a `clear` after it.
+    """
+
+    def __init__(self, clock: Clock, outlet: PlayoutSink) -> None:
+        self._clock = clock
+        self._outlet = outlet
+        self._timer = Timer(clock)
+        self._queue = _Queue()
+        self._silent_from = clock.seconds()
+        self._is_held = False
+        self._is_clear = True
+        self._marks = 0
+        self._sent: dict[str, _PendingMark] = {}
+        self._to_return: set[str] = set()
+
+    @property
+    def waiting(self) -> float:
+        """Seconds of audio that have not been played yet, as far as our own clock knows."""
+        return mulaw.seconds(self._queue.bytes) + self._ahead
+
+    def say(self, audio: bytes) -> None:
+        """Plays `audio` after what waits already.
+
+        Raises:
+            TooMuchAudio: if more than `MOST_WAITING_SECONDS` would wait; none of it will be played.
+        """
+        if self.waiting + mulaw.seconds(len(audio)) > MOST_WAITING_SECONDS:
+            raise TooMuchAudio(
+                f"{mulaw.seconds(len(audio)):.0f} s were to be said while {self.waiting:.0f} s wait, and at most "
+                f"{MOST_WAITING_SECONDS} s may: wait for a mark, or clear"
+            )
+        self._queue.add(audio)
+        self._send()
+
+    def mark(self, reached: Callable[[bool], None]) -> None:
+        """`reached` is called once: False when all that was said before was played, True when it was cleared."""
+        self._marks += 1
+        self._queue.add_mark(_PendingMark(str(self._marks), reached))
+        self._send()
+
+    def clear(self) -> None:
+        """Silence, at once, and every pending mark is reached as cleared.
+
+        That is so from now on, whatever Twilio still sends back: the marks that it has return for nothing.
+        """
+        marks = self._forget()
+        if not self._is_clear:
+            self._is_clear = True
+            self._outlet.clear()
+        _reach(marks)
+
+    def returned(self, name: str) -> bool:
+        """Twilio sent a mark back. False if it is none that was sent and not returned yet."""
+        mark = self._sent.pop(name, None)
+        if mark is not None:
+            mark.reached(False)
+            return True
+        if name in self._to_return:
+            self._to_return.discard(name)
+            return True
+        return False
+
+    def hold(self) -> None:
+        """The network takes no more: everything but a `clear` waits."""
+        self._is_held = True
+        self._timer.cancel()
+
+    def resume(self) -> None:
+        """The network takes more again."""
+        self._is_held = False
+        self._send()
+
+    def end(self) -> None:
+        """The call is over: nothing more is sent, and every pending mark is reached as cleared."""
+        _reach(self._forget())
+
+    @property
+    def _ahead(self) -> float:
+        """Seconds that were sent and are not played yet."""
+        return max(0.0, self._silent_from - self._clock.seconds())
+
+    def _send(self) -> None:
+        """Sends what may leave now, and comes again when more may."""
+        while self._queue and not self._is_held:
+            mark = self._queue.next_mark()
+            if mark is not None:
+                self._send_mark(mark)
+                continue
+            ahead = self._ahead
+            if ahead > _ENOUGH_SECONDS + _HAIR:
+                self._timer.set(self._to_grid(ahead - _ENOUGH_SECONDS), self._send)
+                return
+            self._send_audio(self._queue.take(PIECE_BYTES if ahead else FIRST_BYTES))
+
+    def _send_audio(self, audio: bytes) -> None:
+        self._is_clear = False
+        self._silent_from = max(self._silent_from, self._clock.seconds()) + mulaw.seconds(len(audio))
+        self._outlet.media(audio)
+
+    def _send_mark(self, mark: _PendingMark) -> None:
+        self._is_clear = False
+        self._sent[mark.name] = mark
+        self._outlet.mark(mark.name)
+
+    def _to_grid(self, delay: float) -> float:
+        now = self._clock.seconds()
+        return -(-(now + delay - _HAIR) // _GRID) * _GRID - now
+
+    def _forget(self) -> list[_PendingMark]:
+        self._timer.cancel()
+        self._silent_from = self._clock.seconds()
+        marks = [*self._sent.values(), *self._queue.drop()]
+        self._to_return.update(self._sent)
+        self._sent.clear()
+        return marks
+
+
+def _reach(marks: list[_PendingMark]) -> None:
+    for mark in marks:
+        mark.reached(True)

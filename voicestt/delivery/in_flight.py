@@ -1,0 +1,189 @@
+"""The events that a deliverer has read and that are not settled: a lane for each session, oldest event first.
+
+    read -> fresh --parcel--> away --arrived--> until the journal knows --told--> out of hand
+              ^                 |
+              +----- held <-----+ failed
+
+While a session is in hand the journal is not asked for it, so that nothing overtakes. A lane whose event failed is
+held until its time comes, and the others go on. When deliveries were changed by hand all lanes are read anew.
+"""
+
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from heapq import heappop, heappush
+from typing import Final
+
+from voicestt.journal.port import Pending
+
+ROUNDING: Final = 1e-6
+"""Seconds that a timer may go off before the moment it was set for."""
+
+
+class _SessionQueue:
+    """One session's events. `stamp` says when they were read; `is_stale`: what is away was forgotten since."""
+
+    __slots__ = ("is_away", "is_current", "is_stale", "session", "stamp", "untold", "waiting")
+
+    def __init__(self, session: str, stamp: int, is_current: bool) -> None:
+        self.session = session
+        self.is_current = is_current
+        self.stamp = stamp
+        self.waiting: deque[Pending] = deque()
+        self.is_away = self.is_stale = False
+        self.untold = 0
+
+    @property
+    def is_done(self) -> bool:
+        return not (self.waiting or self.is_away or self.untold)
+
+
+class InFlight:
+    """Which events may go now, and which must wait. `let_go` gets the stamp of each lane that is done."""
+
+    def __init__(self, let_go: Callable[[int], object]) -> None:
+        self._let_go = let_go
+        self._lanes: dict[str, _SessionQueue] = {}
+        self._current: deque[_SessionQueue] = deque()
+        self._left_over: deque[_SessionQueue] = deque()
+        self._is_left_overs_turn = False
+        self._held: list[tuple[float, int, _SessionQueue]] = []
+        self._held_before = 0
+
+    @property
+    def sessions(self) -> Collection[str]:
+        """Whose events are here."""
+        return list(self._lanes)
+
+    @property
+    def fresh(self) -> int:
+        """How many lanes may go."""
+        return len(self._current) + len(self._left_over)
+
+    @property
+    def fresh_current(self) -> int:
+        """How many lanes of calls that go on may go."""
+        return len(self._current)
+
+    @property
+    def held(self) -> int:
+        """How many lanes wait for their time."""
+        return len(self._held)
+
+    @property
+    def can_go(self) -> bool:
+        """Whether there are events that are neither away nor settled."""
+        return bool(self.fresh or self._held)
+
+    @property
+    def events(self) -> int:
+        """How many events are here that have not arrived, those that are away not counted."""
+        return sum(len(lane.waiting) for lane in self._lanes.values())
+
+    @property
+    def next_due(self) -> float | None:
+        """When the first of the held lanes may go; None where none is held."""
+        return self._held[0][0] if self._held else None
+
+    def take(self, found: Sequence[Pending], stamp: int) -> None:
+        """These were read, of sessions that were not in hand."""
+        for pending in found:
+            session = pending.record.session
+            lane = self._lanes.get(session)
+            if lane is None:
+                lane = self._lanes[session] = _SessionQueue(session, stamp, pending.is_current)
+                self._freshen(lane)
+            lane.waiting.append(pending)
+
+    def parcel(self, most: int, *, of_one: bool = False) -> list[Pending]:
+        """The next `most` events that may go, of as many lanes as it takes, by number. They are away now.
+
+        Calls that go on and what is left over take turns. `of_one`: all of one lane.
+        """
+        if of_one:
+            return _send_off(self._next_lane(), most) if self.fresh else []
+        parcel: list[Pending] = []
+        while self.fresh and len(parcel) < most:
+            share = most - len(parcel)
+            if self._current and self._left_over:
+                share = max(1, share // 2)
+            parcel += _send_off(self._next_lane(), share)
+        return sorted(parcel, key=lambda pending: pending.record.number)
+
+    def held_parcel(self, most: int, now: float | None = None) -> list[Pending]:
+        """At most `most` events of the held lane that is due first; with `now`, only if it is due by then."""
+        if not self._held or (now is not None and self._held[0][0] > now + ROUNDING):
+            return []
+        return _send_off(heappop(self._held)[2], most)
+
+    def came_back(
+        self, session: str, arrived: int, failed: Sequence[Pending] = (), due: float | None = None
+    ) -> None:
+        """What was away of a session is back: `arrived` are to be told to the journal, `failed` go again before
+        the others; not before `due`, if it is given.
+        """
+        lane = self._lanes[session]
+        lane.is_away = False
+        lane.untold += arrived
+        if not lane.is_stale:
+            lane.waiting.extendleft(reversed(failed))
+        lane.is_stale = False
+        if not lane.waiting:
+            self._release(lane)
+        elif due is None:
+            self._freshen(lane)
+        else:
+            self._hold(lane, due)
+
+    def told(self, session: str) -> None:
+        """The journal knows what became of one more of its events."""
+        lane = self._lanes[session]
+        lane.untold -= 1
+        self._release(lane)
+
+    def all_due(self, now: float) -> None:
+        """The held lanes may go."""
+        self._held = sorted((min(due, now), order, lane) for due, order, lane in self._held)
+
+    def drop(self, written_before: float) -> list[Pending]:
+        """Takes out the events that are older, but of those that are away; the journal is to be told of each."""
+        dropped: list[Pending] = []
+        for lane in self._lanes.values():
+            while not lane.is_away and lane.waiting and lane.waiting[0].written_at < written_before:
+                dropped.append(lane.waiting.popleft())
+                lane.untold += 1
+        self._current = deque(lane for lane in self._current if lane.waiting)
+        self._left_over = deque(lane for lane in self._left_over if lane.waiting)
+        self._held = sorted(entry for entry in self._held if entry[2].waiting)
+        return dropped
+
+    def forget(self) -> None:
+        """Nothing of what waits here counts any more; what is under way ends, and does not wait again."""
+        self._current.clear()
+        self._left_over.clear()
+        self._held.clear()
+        for lane in list(self._lanes.values()):
+            lane.waiting.clear()
+            lane.is_stale = lane.is_away
+            self._release(lane)
+
+    def _freshen(self, lane: _SessionQueue) -> None:
+        (self._current if lane.is_current else self._left_over).append(lane)
+
+    def _next_lane(self) -> _SessionQueue:
+        is_left_over = bool(self._left_over) and (self._is_left_overs_turn or not self._current)
+        self._is_left_overs_turn = not is_left_over
+        return (self._left_over if is_left_over else self._current).popleft()
+
+    def _hold(self, lane: _SessionQueue, due: float) -> None:
+        self._held_before += 1
+        heappush(self._held, (due, self._held_before, lane))
+
+    def _release(self, lane: _SessionQueue) -> None:
+        if lane.is_done:
+            del self._lanes[lane.session]
+            self._let_go(lane.stamp)
+
+
+def _send_off(lane: _SessionQueue, most: int) -> list[Pending]:
+    lane.is_away = True
+    return [lane.waiting.popleft() for _ in range(min(most, len(lane.waiting)))]

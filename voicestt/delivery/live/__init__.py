@@ -1,0 +1,1 @@
+"""Events to those who listen now: server-sent events and WebSocket."""

@@ -1,0 +1,97 @@
+"""Who may listen to the events as they happen: asked before anything else is done for a request."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from twisted.logger import Logger
+from twisted.web.http import BAD_REQUEST, NOT_FOUND, SERVICE_UNAVAILABLE, UNAUTHORIZED, Request
+
+from voicestt.delivery.live.bearer import presented
+from voicestt.delivery.live.filter import BadQuestion, EventFilter, asked_of
+from voicestt.delivery.live.hub import MOST_LISTENERS, EventHub
+
+FOR_EVERY_PAGE: Final = {b"access-control-allow-origin": b"*", b"cache-control": b"no-store"}
+"""Headers of every answer: pages of all hosts may ask, since only the token opens, and nothing may keep it."""
+
+TO_PREFLIGHT: Final = {
+    **FOR_EVERY_PAGE,
+    b"access-control-allow-methods": b"GET",
+    b"access-control-allow-headers": b"Authorization, Last-Event-ID, Cache-Control",
+    b"access-control-max-age": b"86400",
+}
+"""Headers of the answer to a browser that asks whether its page may send a token in a header."""
+
+_CHALLENGE = b'Bearer realm="voicestt"'
+
+
+class NotAdmitted(Exception):
+    """This request is answered with `code`, `headers` and these words."""
+
+    def __init__(self, code: int, words: str, headers: Mapping[bytes, bytes] | None = None) -> None:
+        super().__init__(words)
+        self.code = code
+        self.headers = {**FOR_EVERY_PAGE, **(headers or {})}
+
+
+class FeedAccess:
+    """Lets listeners in to `feed`; None where there is none. `refuse` counts who came without the token."""
+
+    _log = Logger()
+
+    def __init__(self, feed: EventHub | None, refuse: Callable[[Request, str, str], object]) -> None:
+        self._feed = feed
+        self._refuse = refuse
+        self._has_complained = False
+
+    def admit(self, request: Request) -> tuple[EventHub, EventFilter]:
+        """Where to listen, and to what.
+
+        Raises:
+            NotAdmitted: when the request lacks the token, cannot be understood, or comes at a wrong time.
+        """
+        feed = self.open()
+        query = request.uri.partition(b"?")[2].decode("ascii", "replace")
+        brought = presented(_header(request, b"authorization"), query)
+        if not feed.opens_to(brought):
+            raise self._wrong_token(request, brought)
+        try:
+            asked = asked_of(query, _header(request, b"last-event-id"))
+        except BadQuestion as problem:
+            raise NotAdmitted(BAD_REQUEST, str(problem)) from None
+        if feed.is_stopping:
+            raise NotAdmitted(SERVICE_UNAVAILABLE, "The server is stopping.", {b"retry-after": b"5"})
+        if feed.is_full:
+            words = f"There are {MOST_LISTENERS} listeners already."
+            raise NotAdmitted(SERVICE_UNAVAILABLE, words, {b"retry-after": b"30"})
+        return feed, asked
+
+    def open(self) -> EventHub:
+        """What may be listened to.
+
+        Raises:
+            NotAdmitted: when nothing may.
+        """
+        if self._feed is not None and self._feed.has_token:
+            return self._feed
+        if not self._has_complained:
+            self._has_complained = True
+            self._log.warn(
+                "Somebody asked for the live events and was answered 404, as everybody is: EVENTS_TOKEN is not "
+                "set. What to do: set it to a secret and start again, if they should be listened to."
+            )
+        raise NotAdmitted(NOT_FOUND, "There is nothing here.")
+
+    def _wrong_token(self, request: Request, brought: str | None) -> NotAdmitted:
+        what = "missing" if brought is None else "wrong"
+        self._refuse(
+            request,
+            f"A listener of the live events was refused with 401: its token is {what}.",
+            "Either it is a stranger, or it does not have this server's EVENTS_TOKEN.",
+        )
+        challenge = _CHALLENGE if brought is None else _CHALLENGE + b', error="invalid_token"'
+        return NotAdmitted(UNAUTHORIZED, "The token is missing or wrong.", {b"www-authenticate": challenge})
+
+
+def _header(request: Request, name: bytes) -> str | None:
+    value = request.requestHeaders.getRawHeaders(name)
+    return value[-1].decode("utf-8", "replace") if value else None

@@ -1,0 +1,187 @@
+"""The events as they happen, for pages and tools that have the token: `GET /events` and `GET /ws/live`.
+
+A listener that is slow waits for itself: what it has no room for is kept up to a bound, then it is sent away, and
+may come again and go on after the last event that it has. One that takes nothing of what waits for it for a minute
+is sent away as well, also while it is told of the past: it would hold a place that others want. Everything here is
+in the reactor's thread.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Final
+
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall, deferLater
+from twisted.logger import Logger
+
+from voicestt.delivery.live.bearer import is_same
+from voicestt.delivery.live.filter import EventFilter
+from voicestt.delivery.live.replay import HeldBack, Replay
+from voicestt.delivery.live.subscriber import (
+    NO_HISTORY,
+    STOPPING,
+    TOO_SLOW,
+    Counters,
+    Farewell,
+    Subscriber,
+    SubscriberConnection,
+)
+from voicestt.journal.port import History, Page, Record
+
+MOST_LISTENERS: Final = 100
+KEEP_ALIVE_SECONDS: Final = 15.0
+STUCK_SECONDS: Final = 60.0
+_FAREWELL_SECONDS: Final = 2.0
+_PAUSE_SECONDS: Final = 0.1
+_WRITING_SECONDS: Final = 0.05
+
+
+class EventHub:
+    """All who listen. `history` is the journal's, None where there is none; without a `token` nobody may."""
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime, history: History | None, token: str | None) -> None:
+        self._clock = clock
+        self._history = history
+        self._token = token
+        self._takers: dict[Subscriber, Callable[[Sequence[Record]], None]] = {}
+        self._closing: set[Subscriber] = set()
+        self._all_gone: Deferred[None] | None = None
+        self._journal_turn = DeferredLock()
+        self._pulse = LoopingCall(self._keep_alive)
+        self._pulse.clock = clock
+        self._counters = Counters()
+        self.is_stopping = False
+
+    @property
+    def clock(self) -> IReactorTime:
+        """The time that the feed goes by."""
+        return self._clock
+
+    @property
+    def has_token(self) -> bool:
+        """Whether anybody may listen."""
+        return self._token is not None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nobody else may listen now."""
+        return len(self._takers) >= MOST_LISTENERS
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """For the health check: `listeners` now, events `sent`, and `disconnected` ones that were too slow."""
+        return asdict(self._counters)
+
+    def opens_to(self, brought: str | None) -> bool:
+        """Whether `brought` is the token."""
+        return self._token is not None and is_same(self._token, brought)
+
+    def publish(self, records: Sequence[Record]) -> None:
+        """These have just been written into the journal, in this order."""
+        for take in list(self._takers.values()):
+            take(records)
+
+    def join(self, outlet: SubscriberConnection, asked: EventFilter) -> Subscriber:
+        """A listener at `outlet`; `leave` is to be called when its connection is lost."""
+        listener = Subscriber(outlet, asked.wants, self._counters, self._drop)
+        self._takers[listener] = listener.offer
+        self._count()
+        outlet.attach(listener)
+        if asked.after is not None and self._history is not None:
+            way = Replay(listener, asked.after)
+            self._takers[listener] = way.published
+            Deferred.fromCoroutine(self._catch_up(listener, way, self._history, asked))
+        return listener
+
+    def leave(self, listener: Subscriber) -> None:
+        """The connection of `listener` is gone."""
+        self._forget(listener)
+        listener.gone()
+        self._closing.discard(listener)
+        if self._all_gone is not None and not self._closing:
+            all_gone, self._all_gone = self._all_gone, None
+            all_gone.callback(None)
+
+    async def stop(self) -> None:
+        """Sends everybody away; returns when they are gone, and after two seconds in any case."""
+        self.is_stopping = True
+        for listener in list(self._takers):
+            self._send_away(listener, STOPPING)
+        if self._closing:
+            self._all_gone = Deferred()
+            self._all_gone.addTimeout(_FAREWELL_SECONDS, self._clock, lambda _result, _seconds: None)
+            await self._all_gone
+            self._all_gone = None
+        # The last bytes of those whose connections know no farewell are written in the reactor's next turn.
+        await deferLater(self._clock, _WRITING_SECONDS)
+
+    async def _catch_up(self, listener: Subscriber, way: Replay, history: History, asked: EventFilter) -> None:
+        # One at a time: the journal's thread has better things to do than to read for a hundred listeners.
+        def read(number: int, limit: int) -> Deferred[Page]:
+            ask = partial(history.since, number, limit, asked.filter)
+            return self._journal_turn.run(lambda: Deferred.fromCoroutine(ask()))
+
+        try:
+            await way.run(read, lambda: deferLater(self._clock, _PAUSE_SECONDS))
+        except HeldBack:
+            self._refuse_for_now(
+                listener,
+                "another process has begun to write into it and does not come to an end. If it was killed, or its "
+                "machine is gone, PostgreSQL notices within a minute",
+            )
+        except Exception as problem:  # noqa: BLE001 - of a database there are many kinds, whose words hold what was said
+            self._refuse_for_now(
+                listener, f"{type(problem).__name__}. What to do: see what the journal itself says of it"
+            )
+
+    def _refuse_for_now(self, listener: Subscriber, why: str) -> None:
+        if listener.is_open:
+            self._log.warn(
+                "The journal could not be read for a listener, who was sent away and may come again: {why}.",
+                why=why,
+            )
+            self._send_away(listener, NO_HISTORY)
+
+    def _drop(self, listener: Subscriber) -> None:
+        self._counters.disconnected += 1
+        self._log.warn(
+            "A listener of the live events was sent away: it reads more slowly than calls are made. The calls and "
+            "the other listeners are untouched, and it may come again and go on where it was."
+        )
+        self._send_away(listener, TOO_SLOW)
+
+    def _drop_stuck(self, listener: Subscriber) -> None:
+        self._counters.disconnected += 1
+        self._log.warn(
+            "A listener of the live events was sent away: it has read nothing for a minute, and held a place. It "
+            "may come again and go on where it was."
+        )
+        self._send_away(listener, TOO_SLOW)
+
+    def _send_away(self, listener: Subscriber, farewell: Farewell) -> None:
+        self._forget(listener)
+        self._closing.add(listener)
+        listener.close(farewell)
+
+    def _forget(self, listener: Subscriber) -> None:
+        self._takers.pop(listener, None)
+        self._count()
+
+    def _count(self) -> None:
+        self._counters.listeners = len(self._takers)
+        if self._takers and not self._pulse.running:
+            self._pulse.start(KEEP_ALIVE_SECONDS, now=False)
+        elif not self._takers and self._pulse.running:
+            self._pulse.stop()
+
+    def _keep_alive(self) -> None:
+        now = self._clock.seconds()
+        for listener in list(self._takers):
+            if listener.stuck_for(now) >= STUCK_SECONDS:
+                self._drop_stuck(listener)
+            else:
+                listener.keep_alive()

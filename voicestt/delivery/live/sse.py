@@ -1,0 +1,100 @@
+"""`GET /events`: the events as they happen, as server-sent events.
+
+    id: 123
+    event: final
+    data: {"type":"final",…}
+
+Source: WHATWG, "HTML Living Standard", section 9.2, "Server-sent events".
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from twisted.internet.interfaces import IPushProducer, IReactorTime
+from twisted.web.http import Request
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
+
+from voicestt.delivery.live.access import FOR_EVERY_PAGE
+from voicestt.delivery.live.filter import EventFilter
+from voicestt.delivery.live.hub import EventHub
+from voicestt.delivery.live.subscriber import STOPPING, Farewell
+from voicestt.journal.port import Record
+
+_RECONNECT_MS: Final = 2_000
+_PATIENCE_SECONDS: Final = 10.0
+_HEADERS: Final = {
+    **FOR_EVERY_PAGE,
+    b"content-type": b"text/event-stream; charset=utf-8",
+    b"x-accel-buffering": b"no",  # nginx, before us, would collect events until its buffer is full
+}
+_KEEP_ALIVE: Final = b": keep-alive\n\n"
+
+
+class EventStream(Resource):
+    """What an admitted request ends at: it listens to `feed` until one of both goes."""
+
+    isLeaf = True  # noqa: N815 - Twisted's
+
+    def __init__(self, feed: EventHub, asked: EventFilter) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._feed = feed
+        self._asked = asked
+
+    def render(self, request: Request) -> int:
+        """Twisted asks for the answer."""
+        for name, value in _HEADERS.items():
+            request.setHeader(name, value)
+        if request.method == b"HEAD":
+            request.finish()
+            return NOT_DONE_YET
+        request.write(b"retry: %d\n\n" % _RECONNECT_MS)  # with it go the headers
+        listener = self._feed.join(_SseConnection(self._feed.clock, request), self._asked)
+        request.notifyFinish().addBoth(lambda _how: self._feed.leave(listener))
+        return NOT_DONE_YET
+
+
+class _SseConnection:
+    """An Outlet: the answer to one request."""
+
+    def __init__(self, clock: IReactorTime, request: Request) -> None:
+        self._clock = clock
+        self._request = request
+
+    def attach(self, producer: IPushProducer) -> None:
+        self._request.registerProducer(producer, True)
+
+    def send(self, records: Sequence[Record]) -> None:
+        self._request.write(b"".join(map(block, records)))
+
+    def keep_alive(self) -> None:
+        self._request.write(_KEEP_ALIVE)
+
+    def close(self, farewell: Farewell) -> None:
+        request = self._request
+        channel, transport = request.channel, request.transport
+        if farewell is not STOPPING:  # a browser just comes again when the server is back
+            request.write(_block(farewell.event.encode(), b'{"why":"%s"}' % farewell.words.encode()))
+        request.unregisterProducer()
+        request.finish()
+        channel.loseConnection()
+        # Who does not read this either is cut off.
+        self._clock.callLater(_PATIENCE_SECONDS, _cut_off, transport)
+
+
+def block(record: Record) -> bytes:
+    """An event as the stream has it."""
+    return b"id: %d\n" % record.number + _block(record.type.encode(), record.payload)
+
+
+def _block(event: bytes, data: bytes) -> bytes:
+    return b"event: %s\n%s\n" % (event, b"".join(_lines(data)))
+
+
+def _lines(data: bytes) -> Iterator[bytes]:
+    for line in data.splitlines():
+        yield b"data: %s\n" % line
+
+
+def _cut_off(transport: Any) -> None:
+    transport.abortConnection()

@@ -1,0 +1,166 @@
+"""Somebody who listens to the events as they happen: what waits for them, and whether there is room for it."""
+
+# ruff: noqa: N802 (camelCase is Twisted's)
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPushProducer
+from zope.interface import implementer
+
+from voicestt.journal.port import Record
+
+MOST_EVENTS: Final = 1_000
+MOST_BYTES: Final = 4_000_000
+_AT_ONCE: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """Why a listener is sent away: a word for programs, the WebSocket's close code, and words for people."""
+
+    event: str
+    code: int
+    words: str
+
+
+TOO_SLOW: Final = Farewell(
+    "overflow",
+    1013,
+    "You read more slowly than calls are made; connect again, after the last event that you have.",
+)
+STOPPING: Final = Farewell("stopping", 1001, "The server is stopping.")
+NO_HISTORY: Final = Farewell("unavailable", 1013, "The journal cannot be read now; connect again in a while.")
+
+
+class SubscriberConnection(Protocol):
+    """A listener's connection. Nothing raises, also where it is lost already."""
+
+    def attach(self, producer: IPushProducer) -> None:
+        """From now on `producer` is told when there is no room, and when there is again."""
+        ...
+
+    def send(self, records: Sequence[Record]) -> None:
+        """These events, in one write: each costs many times what the events in it do."""
+        ...
+
+    def keep_alive(self) -> None:
+        """Something that means nothing, for whoever cuts silent connections."""
+        ...
+
+    def close(self, farewell: Farewell) -> None:
+        """The end."""
+        ...
+
+
+@dataclass(slots=True)
+class Counters:
+    """Of all listeners: how many there are, events that were sent to them, and those who were too slow."""
+
+    listeners: int = 0
+    sent: int = 0
+    disconnected: int = 0
+
+
+@implementer(IPushProducer)
+class Subscriber:
+    """Passes on to `outlet` what `wants` lets through; while there is no room for it, it waits here.
+
+    `too_slow` is called when more waits than may.
+    """
+
+    def __init__(
+        self,
+        outlet: SubscriberConnection,
+        wants: Callable[[Record], bool],
+        counters: Counters,
+        too_slow: Callable[["Subscriber"], None],
+    ) -> None:
+        self._outlet = outlet
+        self._wants = wants
+        self._counters = counters
+        self._too_slow = too_slow
+        self._waiting: deque[Record] = deque()
+        self._bytes = 0
+        self._has_room = True
+        self._stuck_since: float | None = None
+        self._until_sent: list[Deferred[None]] = []
+        self.is_open = True
+
+    def offer(self, records: Sequence[Record]) -> None:
+        """These happen now; perhaps none of them is wanted."""
+        self.offer_page(records)
+        if len(self._waiting) > MOST_EVENTS or self._bytes > MOST_BYTES:
+            self._too_slow(self)
+
+    def offer_page(self, records: Sequence[Record]) -> None:
+        """These happened once: whoever offers them waits until they are sent, so that no bound is needed."""
+        if self.is_open:
+            wanted = [record for record in records if self._wants(record)]
+            self._waiting.extend(wanted)
+            self._bytes += sum(len(record.payload) for record in wanted)
+            self._send()
+
+    def stuck_for(self, now: float) -> float:
+        """Seconds since it was first seen, by this, to have no room, and has had none ever since."""
+        if self._has_room:
+            return 0.0
+        if self._stuck_since is None:
+            self._stuck_since = now
+        return now - self._stuck_since
+
+    def keep_alive(self) -> None:
+        """Says nothing, if there is room for it."""
+        if self.is_open and self._has_room:
+            self._outlet.keep_alive()
+
+    def all_sent(self) -> "Deferred[None]":
+        """Fires when nothing waits any more, or nobody is there to wait for it."""
+        sent: Deferred[None] = Deferred()
+        self._until_sent.append(sent)
+        self._tell_if_all_sent()
+        return sent
+
+    def close(self, farewell: Farewell) -> None:
+        """Sends them away; what waits is not sent."""
+        if self.is_open:
+            self.gone()
+            self._outlet.close(farewell)
+
+    def gone(self) -> None:
+        """They are not there any more."""
+        self.is_open = False
+        self._waiting.clear()
+        self._bytes = 0
+        self._tell_if_all_sent()
+
+    def pauseProducing(self) -> None:
+        """Twisted: there is no room in the connection."""
+        self._has_room = False
+
+    def resumeProducing(self) -> None:
+        """Twisted: there is again."""
+        self._has_room = True
+        self._stuck_since = None
+        self._send()
+
+    def stopProducing(self) -> None:
+        """Twisted: the connection is lost; whoever has it tells."""
+        self._has_room = False
+
+    def _send(self) -> None:
+        while self._waiting and self._has_room:
+            records = [self._waiting.popleft() for _ in range(min(_AT_ONCE, len(self._waiting)))]
+            self._bytes -= sum(len(record.payload) for record in records)
+            self._counters.sent += len(records)
+            self._outlet.send(records)
+        self._tell_if_all_sent()
+
+    def _tell_if_all_sent(self) -> None:
+        if not self._waiting:
+            waiting, self._until_sent = self._until_sent, []
+            for sent in waiting:
+                sent.callback(None)

@@ -1,0 +1,124 @@
+"""When the journal is read for a destination: if there may be something, and not all the time."""
+
+from collections.abc import Callable, Collection
+from typing import Final
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+
+from voicestt.delivery.backoff import Chance, pause
+from voicestt.delivery.in_flight import ROUNDING
+from voicestt.journal.port import Outbox, Pending
+from voicestt.runtime.clock import Clock
+
+EVERY_SECONDS: Final = 0.05
+"""Between the beginnings of two readings: what is written in the meantime is read in one go."""
+
+_NEVER_READ_ALL: Final = -1
+
+
+class OutboxPoller:
+    """Reads at most `most` events at a time, one reading at once. `found` gets them with their stamp."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: Clock,
+        outbox: Outbox,
+        destination: str,
+        most: int,
+        chance: Chance,
+        found: Callable[[list[Pending], int], object],
+    ) -> None:
+        self._clock = clock
+        self._outbox = outbox
+        self._destination = destination
+        self._most = most
+        self._chance = chance
+        self._found = found
+        self._written = 0
+        self._failures = 0
+        self._forgotten = 0
+        self._under_way: Deferred[None] | None = None
+        self._is_wanted = False
+        self._is_current_wanted = False
+        self.due = 0.0
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether there may be something that is not in hand, and nobody is looking."""
+        return self._is_wanted and self._under_way is None
+
+    @property
+    def is_current_wanted(self) -> bool:
+        """Whether something was written that may be of a call that goes on, and nobody is looking."""
+        return self._is_current_wanted and self._under_way is None
+
+    def is_due(self, now: float) -> bool:
+        """Whether the last reading is long enough ago."""
+        return now >= self.due - ROUNDING
+
+    def written(self) -> None:
+        """Something was written, or may have been."""
+        self._written += 1
+        self._is_wanted = self._is_current_wanted = True
+
+    def let_go(self, stamp: int) -> None:
+        """A session is not in hand any more. It was not read since `stamp`: more of it may be there."""
+        if stamp < self._written:
+            self._is_wanted = self._is_current_wanted = True
+
+    def forget(self) -> None:
+        """What is being read may have changed since: it is read again."""
+        self._forgotten += 1
+        self.written()
+
+    def read(self, busy: Collection[str], *, with_left_over: bool = True) -> None:
+        """Begins to read, whatever is not of the sessions in `busy`; or that of calls that go on only."""
+        self._is_current_wanted = False
+        self._is_wanted = self._is_wanted and not with_left_over
+        self.due = self._clock.seconds() + EVERY_SECONDS
+        reading = self._under_way = Deferred.fromCoroutine(self._read(busy, with_left_over))
+        reading.addErrback(lambda failure: failure.trap(CancelledError) and None)
+        if reading.called:
+            self._under_way = None
+
+    def stop(self) -> None:
+        """Lets go of a reading that is under way."""
+        self._is_wanted = self._is_current_wanted = False
+        if self._under_way is not None:
+            self._under_way.cancel()
+
+    async def _read(self, busy: Collection[str], with_left_over: bool) -> None:
+        forgotten = self._forgotten
+        try:
+            found = await self._outbox.pending(self._destination, self._most, busy, with_left_over=with_left_over)
+        except CancelledError:
+            raise
+        except Exception as problem:  # noqa: BLE001 - whatever the journal has
+            found = []
+            self._complain(problem)
+        else:
+            self._failures = 0
+            if len(found) >= self._most:
+                self._is_wanted = True
+                self.due = self._clock.seconds()
+        self._under_way = None
+        if forgotten != self._forgotten:
+            found = []
+        # Of a session only some were read: when they are settled there may be more.
+        self._found(found, _NEVER_READ_ALL)
+
+    def _complain(self, problem: Exception) -> None:
+        self._is_wanted = True
+        seconds = pause(self._failures, self._chance)
+        self.due = self._clock.seconds() + seconds
+        self._failures += 1
+        self._log.error(
+            "The journal could not be read for {destination} ({kind}). Nothing is lost, but its events wait. It "
+            "is read again in {seconds:.1f} s. What to do: see the journal's own lines above.",
+            destination=self._destination,
+            kind=type(problem).__name__,
+            seconds=seconds,
+        )

@@ -1,0 +1,1 @@
+"""Stand-ins for the two services: Google Speech-to-Text, and Twilio."""

@@ -1,0 +1,127 @@
+"""What an engine heard, said as Google says it: responses of either version of the API, raw protobuf.
+
+- A partial of some length comes as two results, a stable beginning and an unstable rest: the text to show is
+  both together.
+- Whatever follows the first utterance of a stream begins with a space.
+- A final and the partial right behind it come in one response, the final first.
+- A final has its words one by one, without the leading space, where they were asked for: an engine gives none
+  otherwise.
+- The last response carries the seconds that are billed.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from voicestt.emulators.google.dialects import ServiceVersion
+from voicestt.emulators.google.engine import EngineResult, TimedWord
+from voicestt.emulators.google.limits import billed_seconds
+
+SAMPLE_RATE = 8_000
+STABLE_ENOUGH = 0.8
+UNSTABLE_WORDS = 2
+END_OF_SINGLE_UTTERANCE = 1
+
+
+class ResponseBuilder:
+    """The responses of one stream in `language` (a BCP-47 code; Google answers with it in lower case)."""
+
+    def __init__(self, dialect: ServiceVersion, language: str) -> None:
+        self._dialect = dialect
+        self._language = language.lower()
+        self._lead = ""
+
+    def say(self, heard: Sequence[EngineResult]) -> list[Any]:
+        """The responses for what was heard at one moment, in order."""
+        responses: list[Any] = []
+        for one in heard:
+            if one.is_final or not _can_follow(responses):
+                responses.append(self._dialect.StreamingResponse())
+            self._add(responses[-1], one)
+        return responses
+
+    def _add(self, response: Any, heard: EngineResult) -> None:
+        if heard.is_final:
+            self._result(response, heard.text, heard, final=True)
+            self._lead = " "
+            return
+        stable, unstable = split(heard)
+        if stable:
+            self._result(response, stable, heard, stability=0.9)
+        self._result(response, unstable, heard, stability=heard.stability, lead="" if stable else None)
+
+    def _result(
+        self,
+        response: Any,
+        text: str,
+        heard: EngineResult,
+        *,
+        final: bool = False,
+        stability: float = 0.0,
+        lead: str | None = None,
+    ) -> None:
+        result = response.results.add()
+        alternative = result.alternatives.add()
+        alternative.transcript = (self._lead if lead is None else lead) + text
+        alternative.confidence = heard.confidence
+        add_words(self._dialect, alternative, heard.words)
+        result.is_final = final
+        result.stability = stability
+        result.language_code = self._language
+        set_duration(self._dialect.end_time(result), heard.end)
+
+    def billed(self, responses: list[Any], audio_seconds: float) -> list[Any]:
+        """The last responses of a stream: the same with the billed time on the last, or one that only bills."""
+        last = responses or [self._dialect.StreamingResponse()]
+        self._dialect.billed(last[-1]).seconds = billed_seconds(audio_seconds)
+        return last
+
+    def end_of_utterance(self) -> Any:
+        """The event that ends a stream of a single utterance."""
+        return self._dialect.StreamingResponse(speech_event_type=END_OF_SINGLE_UTTERANCE)
+
+
+def _can_follow(responses: list[Any]) -> bool:
+    """Whether a partial may join the last response: behind a final that stands alone."""
+    return bool(responses) and len(responses[-1].results) == 1 and responses[-1].results[0].is_final
+
+
+def split(partial: EngineResult) -> tuple[str, str]:
+    """A partial's stable beginning (may be empty) and its unstable rest, which together are its text."""
+    if partial.stability >= STABLE_ENOUGH:
+        return "", partial.text
+    words = partial.text.rsplit(" ", UNSTABLE_WORDS)
+    if len(words) <= UNSTABLE_WORDS or " " not in words[0]:
+        return "", partial.text
+    return words[0], partial.text[len(words[0]) :]
+
+
+def recognised(
+    dialect: ServiceVersion, finals: Sequence[EngineResult], language: str, audio_seconds: float
+) -> Any:
+    """The response of Recognize."""
+    response = dialect.RecogniseResponse()
+    for index, heard in enumerate(finals):
+        result = response.results.add()
+        alternative = result.alternatives.add(
+            transcript=(" " if index else "") + heard.text, confidence=heard.confidence
+        )
+        add_words(dialect, alternative, heard.words)
+        result.language_code = language.lower()
+        set_duration(dialect.end_time(result), heard.end)
+    dialect.billed(response).seconds = billed_seconds(audio_seconds)
+    return response
+
+
+def add_words(dialect: ServiceVersion, alternative: Any, words: Iterable[TimedWord]) -> None:
+    """Adds WordInfos to a SpeechRecognitionAlternative."""
+    for word in words:
+        info = alternative.words.add(word=word.text)
+        start, end = dialect.word_times(info)
+        set_duration(start, word.start)
+        set_duration(end, word.end)
+
+
+def set_duration(duration: Any, samples: int) -> None:
+    """Fills a protobuf Duration with so many samples at 8 kHz."""
+    duration.seconds, rest = divmod(samples, SAMPLE_RATE)
+    duration.nanos = rest * (1_000_000_000 // SAMPLE_RATE)

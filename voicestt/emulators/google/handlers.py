@@ -1,0 +1,113 @@
+"""The methods of the service for gRPC, and the calls that run. On the service's loop."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import grpc
+
+from voicestt.emulators.google.dialects import DIALECTS, ServiceVersion
+from voicestt.emulators.google.limits import Code, Refusal
+from voicestt.emulators.google.recognising import RecogniseCall
+from voicestt.emulators.google.recording import CallRecorder, Recorder, StreamRecord
+from voicestt.emulators.google.shared import Shared
+from voicestt.emulators.google.streaming import StreamingCall
+
+
+class RpcHandlers:
+    """All methods of all versions. `peer_name` gives the client behind a peer as gRPC names it.
+
+    `refresh` is asked before each call: the faults may have changed.
+    """
+
+    def __init__(
+        self,
+        shared: Shared,
+        recorder: Recorder,
+        *,
+        peer_name: Callable[[str], str] = str,
+        refresh: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._shared = shared
+        self._recorder = recorder
+        self._peer_name = peer_name
+        self._refresh = refresh
+        self._numbers = itertools.count(1)
+        self._calls: set[StreamingCall | RecogniseCall] = set()
+        self._pool = ThreadPoolExecutor(4, "google-local-recognise")
+
+    def generic(self) -> tuple[Any, ...]:
+        """One generic handler for each version of the API."""
+        return tuple(self._of(dialect) for dialect in DIALECTS)
+
+    def suffer(self) -> None:
+        """The faults changed: those that are for running calls strike them."""
+        for call in tuple(self._calls):
+            call.suffer(self._shared.faults.of_running_call(call.method))
+
+    async def dismiss(self) -> None:
+        """Ends the calls by ourselves: a server that is stopped under them says so in tracebacks."""
+        for call in tuple(self._calls):
+            call.refuse(Refusal(Code.UNAVAILABLE, "The service is shutting down."))
+        for _ in range(100):
+            if not self._calls:
+                break
+            await asyncio.sleep(0.01)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _of(self, dialect: ServiceVersion) -> Any:
+        streaming = grpc.stream_stream_rpc_method_handler(
+            _method(self._streaming, dialect),
+            request_deserializer=dialect.StreamingRequest.FromString,
+            response_serializer=dialect.StreamingResponse.SerializeToString,
+        )
+        recognise = grpc.unary_unary_rpc_method_handler(
+            _method(self._recognise, dialect),
+            request_deserializer=dialect.RecogniseRequest.FromString,
+            response_serializer=dialect.RecogniseResponse.SerializeToString,
+        )
+        return grpc.method_handlers_generic_handler(
+            dialect.service, {"StreamingRecognize": streaming, "Recognize": recognise}
+        )
+
+    async def _streaming(self, dialect: ServiceVersion, _requests: Any, context: Any) -> None:
+        tape = self._begin("StreamingRecognize", dialect, context)
+        faults = self._shared.faults.of_new_call(tape.record.number, StreamingCall.method)
+        call = StreamingCall(self._shared, dialect, context, tape, faults)
+        await self._carry(call, tape, call.run())
+
+    async def _recognise(self, dialect: ServiceVersion, request: Any, context: Any) -> Any:
+        tape = self._begin("Recognize", dialect, context)
+        faults = self._shared.faults.of_new_call(tape.record.number, RecogniseCall.method)
+        call = RecogniseCall(self._shared, dialect, context, tape, faults, self._pool)
+        return await self._carry(call, tape, call.run(request))
+
+    async def _carry(self, call: StreamingCall | RecogniseCall, tape: CallRecorder, life: Awaitable[Any]) -> Any:
+        self._calls.add(call)
+        try:
+            return await life
+        finally:
+            self._calls.discard(call)
+            tape.note(ended=time.monotonic())
+            self._recorder.end(tape)
+
+    def _begin(self, method: str, dialect: ServiceVersion, context: Any) -> CallRecorder:
+        self._refresh()
+        return self._recorder.begin(
+            StreamRecord(
+                next(self._numbers),
+                method,
+                dialect.version,
+                peer=self._peer_name(context.peer()),
+                started=time.monotonic(),
+            )
+        )
+
+
+def _method(handler: Callable[..., Any], dialect: ServiceVersion) -> Any:
+    """gRPC looks whether a method is a coroutine function, and a partial of one is."""
+    return partial(handler, dialect)

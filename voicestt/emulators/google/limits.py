@@ -1,0 +1,181 @@
+"""What Google's streaming protocol allows, as values and one small state machine, in Google's own words.
+
+No clock, no I/O: times are seconds of the service's own clock, counted from the stream's start. The sentences
+are those users of the real service quote; a client may branch on them, so they are kept to the letter.
+"""
+
+import enum
+from dataclasses import dataclass, field
+
+MALORDERED = "Malordered Data Received. Send exactly one config, followed by audio data."
+NO_AUDIO_SET = (
+    "Malordered Data Received. Expected audio_content none was set. "
+    "Send exactly one config, followed by audio data."
+)
+AUDIO_TIMEOUT = (
+    "Audio Timeout Error: Long duration elapsed without audio. Audio should be sent close to real time."
+)
+TOO_FAST = "Audio data is being streamed too fast. Please stream audio data approximately at real time."
+SYNC_TOO_LONG = "Sync input too long. For audio longer than 1 min use LongRunningRecognize with a 'uri' parameter."
+
+
+class Code(enum.IntEnum):
+    """The status codes of gRPC, by the numbers they have on the wire."""
+
+    OK = 0
+    CANCELLED = 1
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    OUT_OF_RANGE = 11
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    DATA_LOSS = 15
+    UNAUTHENTICATED = 16
+
+
+class Refusal(Exception):
+    """The stream ends with this status: `code` and `words` are what the client is told."""
+
+    def __init__(self, code: Code, words: str) -> None:
+        super().__init__(words)
+        self.code = code
+        self.words = words
+
+
+class MessageKind(enum.Enum):
+    """What one message of the client holds."""
+
+    CONFIG = "config"
+    AUDIO = "audio"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceLimits:
+    """Google's limits: seconds of the service's clock, seconds of audio, bytes of one message.
+
+    `pace` is how many seconds of audio a second may carry and `burst` how many may come ahead of that; Google
+    publishes neither ("about real time"), these are generous.
+    """
+
+    stream_seconds: float = 305.0
+    silence_seconds: float = 10.0
+    message_bytes: int = 25_600
+    pace: float = 3.0
+    burst: float = 30.0
+    recording_seconds: float = 60.0
+
+
+GOOGLES = ServiceLimits()
+V2_STREAM_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How one version of the API says that time is over: `{:g}` stands for the seconds."""
+
+    code: Code
+    duration: str
+    silence: str
+
+
+V1_WORDING = Wording(Code.OUT_OF_RANGE, "Exceeded maximum allowed stream duration of {:g} seconds.", AUDIO_TIMEOUT)
+V2_WORDING = Wording(
+    Code.ABORTED,
+    "Max duration of 5 minutes reached for stream.",
+    "Stream timed out after receiving no more client requests.",
+)
+
+
+def _size_words(limits: ServiceLimits, size: int) -> str:
+    allowed = f"Audio chunk can be of a maximum of {limits.message_bytes} bytes."
+    return f"{allowed} Received audio of {size} bytes instead."
+
+
+@dataclass(slots=True)
+class StreamRules:
+    """The rules of one StreamingRecognize call: config first, then audio, at about real time, not for ever.
+
+    Feed it every message and ask `check` at `deadline`; both raise `Refusal` when Google would end the stream.
+    """
+
+    limits: ServiceLimits = GOOGLES
+    wording: Wording = V1_WORDING
+    configured: bool = False
+    half_closed: bool = False
+    audio_seconds: float = 0.0
+    _last_audio: float = field(default=0.0, repr=False)
+
+    def message(self, kind: MessageKind, size: int, seconds: float, now: float) -> None:
+        """One message: `size` bytes that last `seconds` (both 0 unless it is audio), at time `now`."""
+        if kind is MessageKind.CONFIG:
+            self._config(now)
+        elif kind is MessageKind.NOTHING:
+            raise Refusal(Code.INVALID_ARGUMENT, NO_AUDIO_SET if self.configured else MALORDERED)
+        else:
+            self._audio(size, seconds, now)
+
+    def half_close(self) -> None:
+        """The client has no more to say; a stream that never had a config is refused."""
+        if not self.configured:
+            raise Refusal(Code.INVALID_ARGUMENT, MALORDERED)
+        self.half_closed = True
+
+    def check(self, now: float) -> None:
+        """Raises when time has run out."""
+        if now >= self.limits.stream_seconds:
+            raise self._too_long()
+        if not self.half_closed and now - self._last_audio >= self.limits.silence_seconds:
+            raise Refusal(self.wording.code, self.wording.silence)
+
+    @property
+    def deadline(self) -> float:
+        """When `check` is to be asked next, if nothing more comes."""
+        if self.half_closed:
+            return self.limits.stream_seconds
+        return min(self.limits.stream_seconds, self._last_audio + self.limits.silence_seconds)
+
+    def _config(self, now: float) -> None:
+        if self.configured:
+            raise Refusal(Code.INVALID_ARGUMENT, MALORDERED)
+        self.configured = True
+        self._last_audio = now
+
+    def _audio(self, size: int, seconds: float, now: float) -> None:
+        if not self.configured:
+            raise Refusal(Code.INVALID_ARGUMENT, MALORDERED)
+        if size > self.limits.message_bytes:
+            raise Refusal(Code.INVALID_ARGUMENT, _size_words(self.limits, size))
+        self.audio_seconds += seconds
+        self._last_audio = now
+        self._audio_within_limits(now)
+
+    def _audio_within_limits(self, now: float) -> None:
+        if self.audio_seconds > self.limits.burst + self.limits.pace * now:
+            raise Refusal(Code.OUT_OF_RANGE, TOO_FAST)
+        if self.audio_seconds > self.limits.stream_seconds:
+            raise self._too_long()
+
+    def _too_long(self) -> Refusal:
+        return Refusal(self.wording.code, self.wording.duration.format(self.limits.stream_seconds))
+
+
+def check_recording(seconds: float, limits: ServiceLimits = GOOGLES) -> None:
+    """Raises `Refusal` for a recording that Recognize does not take."""
+    if seconds == 0:
+        raise Refusal(Code.INVALID_ARGUMENT, "RecognitionAudio not set.")
+    if seconds > limits.recording_seconds:
+        raise Refusal(Code.INVALID_ARGUMENT, SYNC_TOO_LONG)
+
+
+def billed_seconds(audio_seconds: float) -> int:
+    """What Google bills: begun seconds count as whole ones."""
+    return int(-(-audio_seconds // 1))

@@ -1,0 +1,62 @@
+"""What an engine says, from whatever thread, brought to the service's loop in order."""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from voicestt.emulators.google.engine import EngineResult
+
+
+class ResultQueue:
+    """An `EngineListener`; made on the loop's thread. `wake` is called on the loop after each thing said.
+
+    With a `delay` (wall seconds, may be changed) everything arrives so much later.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, wake: Callable[[], None], delay: float = 0.0) -> None:
+        self._loop = loop
+        self._thread = threading.get_ident()
+        self._wake = wake
+        self.delay = delay
+        self._late: deque[Callable[[], None]] = deque()
+        self._heard: list[EngineResult] = []
+        self.is_over = False
+        self.error: Exception | None = None
+
+    def heard(self, heard: EngineResult) -> None:
+        """A partial or a final."""
+        self._on_loop(lambda: self._heard.append(heard))
+
+    def ended(self, error: Exception | None) -> None:
+        """Everything was said."""
+        self._on_loop(lambda: self._over(error))
+
+    def take(self) -> list[EngineResult]:
+        """What was said since the last time."""
+        heard, self._heard = self._heard, []
+        return heard
+
+    def _over(self, error: Exception | None) -> None:
+        self.is_over = True
+        self.error = error
+
+    def _on_loop(self, said: Callable[[], None]) -> None:
+        if threading.get_ident() == self._thread:
+            self._arrived(said)
+        elif not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._arrived, said)
+
+    def _arrived(self, said: Callable[[], None]) -> None:
+        if self.delay or self._late:
+            self._late.append(said)
+            self._loop.call_later(self.delay, self._deliver_late)
+        else:
+            self._deliver(said)
+
+    def _deliver_late(self) -> None:
+        self._deliver(self._late.popleft())  # timers of one moment fire in any order, what was said has one
+
+    def _deliver(self, said: Callable[[], None]) -> None:
+        said()
+        self._wake()

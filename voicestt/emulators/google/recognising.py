@@ -1,0 +1,120 @@
+"""One Recognize call: a recording in, its words out."""
+
+import asyncio
+from concurrent.futures import Executor
+from typing import Any
+
+from voicestt.emulators.google.answers import recognised
+from voicestt.emulators.google.audio import AudioDecoder
+from voicestt.emulators.google.dialects import ServiceVersion
+from voicestt.emulators.google.engine import EngineResult
+from voicestt.emulators.google.faults import (
+    Due,
+    Fault,
+    Method,
+    What,
+    When,
+)
+from voicestt.emulators.google.limits import Refusal, check_recording
+from voicestt.emulators.google.recording import CallRecorder
+from voicestt.emulators.google.shared import Shared, engine_failed, set_status
+
+
+class RecogniseCall:
+    """The state of one call; `run` is its whole life. The engine works in `pool`."""
+
+    method = Method.RECOGNIZE
+
+    def __init__(
+        self,
+        shared: Shared,
+        dialect: ServiceVersion,
+        context: Any,
+        tape: CallRecorder,
+        faults: tuple[Fault, ...],
+        pool: Executor,
+    ) -> None:
+        self._shared, self._dialect, self._context, self._tape = shared, dialect, context, tape
+        self._faults = faults
+        self._pool = pool
+        self._refused: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    async def run(self, request: Any) -> Any:
+        """The response; sets the status when there is none."""
+        work = asyncio.get_running_loop().create_task(self._work(request))
+        try:
+            await asyncio.wait((work, self._refused), return_when=asyncio.FIRST_COMPLETED)
+            response = self._refused.result() if self._refused.done() else work.result()
+            self._tape.note(how="OK")
+            self._tape.response()
+        except Refusal as refusal:
+            self._tape.note(how=set_status(self._context, refusal))
+            return self._dialect.RecogniseResponse()
+        except asyncio.CancelledError:
+            self._tape.note(how="cancelled by the client")
+            raise
+        finally:
+            work.cancel()
+            self._refused.cancel()
+        return response
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Ends the call with this status; on the loop."""
+        if not self._refused.done():
+            self._refused.set_exception(refusal)
+
+    def suffer(self, faults: tuple[Fault, ...]) -> None:
+        """More faults, while the call runs: they strike at once; it is too late to be slow."""
+        for fault in faults:
+            if fault.what is not What.SLOW:
+                self._suffer(fault)
+
+    async def _work(self, request: Any) -> Any:
+        due = Due(self._faults)
+        await asyncio.sleep(due.delay / self._shared.scale)
+        for fault in due.timed():
+            await asyncio.sleep(fault.seconds / self._shared.scale)
+            await self._hold(fault)
+        await self._strike(due, When.START)
+        response = await self._recording(request, due)
+        await self._strike(due, When.HALF_CLOSE)
+        await self._strike(due, When.FIRST_RESPONSE)
+        return response
+
+    async def _strike(self, due: Due, when: When, reached: float = 0.0) -> None:
+        for fault in due.at(when, reached):
+            await self._hold(fault)
+
+    async def _hold(self, fault: Fault) -> None:
+        """The call is in the hands of a fault: unless it only says goaway, no answer comes any more."""
+        self._suffer(fault)
+        if fault.what is not What.GOAWAY:
+            await asyncio.Event().wait()
+
+    def _suffer(self, fault: Fault) -> None:
+        self._tape.struck(str(fault))
+        if fault.what in {What.ERROR, What.IN_BAND}:
+            self.refuse(Refusal(fault.code, fault.words))
+        elif fault.what is not What.HANG:
+            self._shared.connection(self._context.peer(), fault.what)
+
+    async def _recording(self, request: Any, due: Due) -> Any:
+        audio = self._dialect.recording(request)
+        self._tape.note(config=str(request.config), half_closed=True)
+        self._tape.audio(audio)
+        asked = self._dialect.recognise_asked(request)
+        self._tape.note(language=asked.language, model=asked.model, encoding=asked.encoding)
+        seconds = asked.seconds(len(audio))
+        check_recording(seconds, self._shared.limits)
+        await self._strike(due, When.AUDIO, seconds)
+        finals = await self._heard(asked.request(), AudioDecoder(asked.encoding).feed(audio))
+        for final in finals:
+            self._tape.final(final.text)
+        return recognised(self._dialect, finals, asked.language, seconds)
+
+    async def _heard(self, request: Any, pcm: bytes) -> list[EngineResult]:
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._pool, self._shared.engine.recognise, request, pcm)
+        except Exception as error:  # an engine may fail in any way; the client is told
+            raise engine_failed(error) from error

@@ -1,0 +1,235 @@
+"""One StreamingRecognize call: reads on one task, answers on another, and ends with a status."""
+
+import asyncio
+from typing import Any
+
+import grpc
+
+from voicestt.emulators.google.answers import ResponseBuilder
+from voicestt.emulators.google.asked import AcceptedConfig
+from voicestt.emulators.google.audio import AudioDecoder
+from voicestt.emulators.google.dialects import ServiceVersion
+from voicestt.emulators.google.engine import EngineResult, EngineStream
+from voicestt.emulators.google.faults import (
+    Due,
+    Fault,
+    Method,
+    What,
+    When,
+)
+from voicestt.emulators.google.limits import MessageKind, Refusal, StreamRules
+from voicestt.emulators.google.outbox import ResultQueue
+from voicestt.emulators.google.recording import CallRecorder
+from voicestt.emulators.google.shared import Shared, engine_failed, set_status
+
+
+class StreamingCall:
+    """The state of one call; `run` is its whole life."""
+
+    method = Method.STREAMING
+
+    def __init__(
+        self,
+        shared: Shared,
+        dialect: ServiceVersion,
+        context: Any,
+        tape: CallRecorder,
+        faults: tuple[Fault, ...] = (),
+    ) -> None:
+        self._shared, self._dialect, self._context, self._tape = shared, dialect, context, tape
+        self._due = Due()
+        self._faults = faults
+        self._loop = asyncio.get_running_loop()
+        self._began = self._loop.time()
+        self._rules = StreamRules(dialect.limits(shared.limits), dialect.wording)
+        self._wake = asyncio.Event()
+        self._outbox = ResultQueue(self._loop, self._wake.set)
+        self._answers = ResponseBuilder(dialect, "")
+        self._asked: AcceptedConfig | None = None
+        self._decoder: AudioDecoder | None = None
+        self._stream: EngineStream | None = None
+        self._refusal: Refusal | None = None
+        self._in_band: Fault | None = None
+        self._utterance_over = False
+        self._is_silenced = False
+        self._reader: asyncio.Task[None] | None = None
+        self._watcher: asyncio.TimerHandle | None = None
+        self._timers: list[asyncio.TimerHandle] = []
+
+    async def run(self) -> None:
+        """Carries the call to its end and sets its status; cancelled when the client goes."""
+        try:
+            self._begin()
+            await self._answer()
+            self._tape.note(how="OK")
+        except Refusal as refusal:
+            self._tape.note(how=set_status(self._context, refusal))
+        except asyncio.CancelledError:
+            self._tape.note(how="cancelled by the client")
+            raise
+        finally:
+            self._leave()
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Ends the call with this status, after what was heard; on the loop."""
+        self._refusal = self._refusal or refusal
+        self._wake.set()
+
+    def suffer(self, faults: tuple[Fault, ...]) -> None:
+        """Faults from now on, beside those it has."""
+        self._due.add(faults)
+        self._outbox.delay = self._due.delay / self._shared.scale
+        for slow in (fault for fault in faults if fault.what is What.SLOW):
+            self._tape.struck(str(slow))
+        self._set_timers()
+        self._strike(When.START)
+        self._strike(When.AUDIO, self._rules.audio_seconds)
+
+    # -- time --
+
+    def _begin(self) -> None:
+        self._watch()
+        self.suffer(self._faults)
+        if not self._is_silenced and self._refusal is None:
+            self._reader = self._loop.create_task(self._read())
+
+    def _leave(self) -> None:
+        self._stop_reading()
+        for timer in self._timers:
+            timer.cancel()
+        if self._stream is not None:
+            self._stream.abort()
+
+    def _stop_reading(self) -> None:
+        if self._reader is not None:
+            self._reader.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
+
+    def _now(self) -> float:
+        """The service's clock: seconds since the call began."""
+        return (self._loop.time() - self._began) * self._shared.scale
+
+    def _watch(self) -> None:
+        """Looks at the clock when the rules want it looked at: one timer a call, not one a message."""
+        try:
+            self._rules.check(self._now())
+        except Refusal as refusal:
+            self.refuse(refusal)
+            return
+        wait = max(0.0, self._rules.deadline - self._now()) / self._shared.scale
+        self._watcher = self._loop.call_later(wait, self._watch)
+
+    # -- faults --
+
+    def _set_timers(self) -> None:
+        for fault in self._due.timed():
+            self._timers.append(self._loop.call_later(fault.seconds / self._shared.scale, self._suffer, fault))
+
+    def _strike(self, when: When, reached: float = 0.0) -> None:
+        for fault in self._due.at(when, reached):
+            self._suffer(fault)
+
+    def _suffer(self, fault: Fault) -> None:
+        self._tape.struck(str(fault))
+        if fault.what is What.ERROR:
+            self._is_silenced |= fault.when is When.FIRST_RESPONSE
+            self.refuse(Refusal(fault.code, fault.words))
+        elif fault.what is What.IN_BAND:
+            self._in_band = fault
+            self._wake.set()
+        elif fault.what is What.HANG:
+            self._is_silenced = True
+            self._stop_reading()
+        else:
+            self._shared.connection(self._context.peer(), fault.what)
+
+    # -- what comes --
+
+    async def _read(self) -> None:
+        try:
+            while (message := await self._context.read()) is not grpc.aio.EOF:
+                self._take(message)
+            self._half_close()
+        except Refusal as refusal:
+            self.refuse(refusal)
+        except Exception as error:  # noqa: BLE001 - an engine may fail in any way; the client is told
+            self.refuse(engine_failed(error))
+
+    def _take(self, message: Any) -> None:
+        kind = self._dialect.kind(message)
+        if kind is MessageKind.AUDIO:
+            self._audio(self._dialect.audio(message))
+        else:
+            self._rules.message(kind, 0, 0.0, self._now())
+            self._configure(message)
+
+    def _configure(self, message: Any) -> None:
+        self._tape.note(config=str(message))
+        asked = self._asked = self._dialect.streaming_asked(message)
+        self._tape.note(language=asked.language, model=asked.model, encoding=asked.encoding)
+        self._decoder = AudioDecoder(asked.encoding)
+        self._answers = ResponseBuilder(self._dialect, asked.language)
+        self._stream = self._shared.engine.open(asked.request(), self._outbox)
+
+    def _audio(self, audio: bytes) -> None:
+        seconds = self._asked.seconds(len(audio)) if self._asked else 0.0
+        self._tape.audio(audio)
+        self._rules.message(MessageKind.AUDIO, len(audio), seconds, self._now())
+        if self._decoder and self._stream:
+            self._stream.write(self._decoder.feed(audio))
+        self._strike(When.AUDIO, self._rules.audio_seconds)
+
+    def _half_close(self) -> None:
+        self._tape.note(half_closed=True)
+        self._rules.half_close()
+        self._strike(When.HALF_CLOSE)
+        if self._stream and self._refusal is None and not self._is_silenced:
+            self._stream.finish()
+
+    # -- what goes --
+
+    async def _answer(self) -> None:
+        is_over = False
+        while not is_over:
+            await self._wake.wait()
+            self._wake.clear()
+            is_over = self._is_over()  # before the last responses are taken, or some come after them
+            await self._send(self._responses())
+        if self._refusal:
+            raise self._refusal
+        if self._outbox.error:
+            raise engine_failed(self._outbox.error)
+
+    def _is_over(self) -> bool:
+        is_said = self._outbox.is_over or self._in_band is not None
+        return self._refusal is not None or (is_said and not self._is_silenced)
+
+    async def _send(self, responses: list[Any]) -> None:
+        for response in responses:
+            self._strike(When.FIRST_RESPONSE)
+            if self._is_silenced:
+                return
+            await self._context.write(response)
+            self._tape.response()
+
+    def _responses(self) -> list[Any]:
+        if self._is_silenced:
+            return []
+        responses: list[Any] = self._answers.say([one for one in self._outbox.take() if self._is_wanted(one)])
+        if self._utterance_over and responses:
+            responses.insert(len(responses) - 1, self._answers.end_of_utterance())
+        if self._in_band:
+            return [*responses, self._dialect.in_band_error(self._in_band.code, self._in_band.words)]
+        if self._outbox.is_over and not self._refusal:
+            return self._answers.billed(responses, self._rules.audio_seconds)
+        return responses
+
+    def _is_wanted(self, heard: EngineResult) -> bool:
+        if self._asked is None or self._utterance_over:
+            return False
+        if heard.is_final:
+            self._tape.final(heard.text)
+            self._utterance_over = self._asked.single_utterance
+            return True
+        return self._asked.interim_results

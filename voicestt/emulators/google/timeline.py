@@ -1,0 +1,94 @@
+"""A script laid out on the samples of a call: which word lies where, for ever.
+
+Pure arithmetic: nothing is kept, so a call of 24 hours costs what a call of a minute does.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from voicestt.emulators.google.coded import clip
+from voicestt.emulators.google.script import Script, Utterance
+
+SAMPLE_RATE = 8_000
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedWord:
+    """One word: where its audio starts and ends (samples of the call), and its place in its utterance."""
+
+    start: int
+    end: int
+    utterance: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedUtterance:
+    """One utterance at its place in the call. `number` counts all utterances from 0, repetitions too."""
+
+    number: int
+    round: int
+    words: tuple[str, ...]
+    start: int
+    end: int
+
+    def word_end(self, index: int) -> int:
+        """The sample at which word `index` has been said."""
+        return self.start + (self.end - self.start) * (index + 1) // len(self.words)
+
+    def word_start(self, index: int) -> int:
+        """The sample at which word `index` begins."""
+        return self.start + (self.end - self.start) * index // len(self.words)
+
+
+class Timeline:
+    """The utterances of a script by their number."""
+
+    def __init__(self, script: Script) -> None:
+        self._utterances = script.utterances
+        self._repeat = None if script.repeat is None else samples(script.repeat)
+        self.utterance = lru_cache(maxsize=64)(self._utterance)
+
+    def _utterance(self, number: int) -> ScriptedUtterance | None:
+        """The utterance of that number; None after the last."""
+        if not self._utterances:
+            return None
+        turn, index = divmod(number, len(self._utterances))
+        if turn and self._repeat is None:
+            return None
+        return _placed(self._utterances[index], number, turn, turn * (self._repeat or 0))
+
+    def first_ending_after(self, sample: int) -> int:
+        """The number of the first utterance that ends after `sample`."""
+        turn = sample // self._repeat if self._repeat else 0
+        number = turn * len(self._utterances)
+        while (spoken := self.utterance(number)) is not None and spoken.end <= sample:
+            number += 1
+        return number
+
+    def between(self, start: int, end: int) -> Iterator[ScriptedUtterance]:
+        """All utterances that have something in [start, end)."""
+        number = self.first_ending_after(start)
+        while (spoken := self.utterance(number)) is not None and spoken.start < end:
+            yield spoken
+            number += 1
+
+
+def samples(seconds: float) -> int:
+    """Seconds of audio in samples."""
+    return round(seconds * SAMPLE_RATE)
+
+
+def _placed(utterance: Utterance, number: int, turn: int, offset: int) -> ScriptedUtterance:
+    words = tuple(utterance.text.split())
+    return ScriptedUtterance(
+        number, turn, words, offset + samples(utterance.start), offset + samples(utterance.end)
+    )
+
+
+def clip_of(script: Script, number: int, seconds: float) -> bytes:
+    """Coded audio of call `number` in which the script is spoken: LINEAR16 at 8 kHz, loud where it has words."""
+    length = samples(seconds)
+    speech = [(spoken.start, spoken.end) for spoken in Timeline(script).between(0, length)]
+    return clip(number, length, speech)

@@ -1,0 +1,37 @@
+"""A recogniser without an account: Whisper on ctranslate2, its weights from packages (extra `embedded`)."""
+
+import logging
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from voicestt.emulators.google.whisper.weights import INSTALL, WeightsError
+
+if TYPE_CHECKING:
+    from voicestt.emulators.google.whisper.engine import WhisperEngine
+
+__all__ = ["WeightsError", "load"]
+
+_log = logging.getLogger(__name__)
+
+
+def load(
+    language_model_dir: Path | None = None,
+    warn: Callable[[str], None] = _log.warning,
+) -> "WhisperEngine":
+    """An engine whose models are loaded when first needed (see `WhisperEngine.preload`).
+
+    `language_model_dir` is a Whisper of the user's own in ctranslate2's format, used for every language;
+    without it tiny.en serves English and base the rest. `warn` is told, once, of languages that are weak.
+    Raises WeightsError, which says what to install, when the runtime or a model's files are missing.
+    """
+    for runtime in ("ctranslate2", "tokenizers"):
+        if find_spec(runtime) is None:
+            raise WeightsError(
+                f"The embedded engine needs the package {runtime}, which is not installed. "
+                f"Install it with: {INSTALL}"
+            )
+    from voicestt.emulators.google.whisper import models  # noqa: PLC0415 - the runtime is an extra
+
+    return models.own(language_model_dir) if language_model_dir else models.packaged(warn)

@@ -1,0 +1,144 @@
+"""What a call is asked to be, and what it was."""
+
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from voicestt.audio.mulaw import BYTES_PER_FRAME, BYTES_PER_SECOND, SILENCE
+from voicestt.emulators.twilio.clip import voiced_span
+from voicestt.emulators.twilio.problems import Problem
+from voicestt.emulators.twilio.schedule import EVERY_20_MS, Insert, Schedule
+
+WEBHOOK_PATH = "/webhook/incoming_call"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTarget:
+    """The server: where it is reached (`url`), and the name the world knows it by, over which is signed.
+
+    A `url` with a path names the webhook itself; `public_host` may carry a port. An `auth_token` of None
+    leaves the signatures out.
+    """
+
+    url: str
+    public_host: str | None = None
+    auth_token: str | None = field(default=None, repr=False)
+
+    @property
+    def webhook_path(self) -> str:
+        """The path of the first webhook."""
+        path = urlsplit(self.url).path
+        return path if path not in {"", "/"} else WEBHOOK_PATH
+
+    @property
+    def public_url(self) -> str:
+        """The first webhook's URL as Twilio would have it in its console."""
+        here = urlsplit(self.url)
+        origin = f"https://{self.public_host}" if self.public_host else f"{here.scheme}://{here.netloc}"
+        return origin + self.webhook_path
+
+    def reached_at(self, url: str) -> str:
+        """Where to connect to for a public `url`: its path here, its scheme as secure as `self.url` is."""
+        here, there = urlsplit(self.url), urlsplit(url)
+        socket = there.scheme in {"ws", "wss"}
+        scheme = here.scheme.replace("http", "ws") if socket else here.scheme
+        query = f"?{there.query}" if there.query and not socket else ""  # Twilio takes it off sockets
+        return f"{scheme}://{here.netloc}{there.path or '/'}{query}"
+
+
+@dataclass(frozen=True, slots=True)
+class CallOptions:
+    """How the caller behaves; times in seconds.
+
+    `silence` follows the clip so that a recogniser can finish, `leading_silence` precedes it. `lose_stop`
+    closes the socket without a stop message, `drop_at` cuts the connection that long after the stream was opened
+    without any goodbye, `subprotocol` offers audio.twilio.com as some test clients do (Twilio does not).
+    `schedule` has the length of the frames and the pauses between them, `inserts` what is said in between (keys,
+    bad input). A `slow_reader` takes nothing of what the server sends until the call is over.
+    """
+
+    silence: float = 1.5
+    leading_silence: float = 0.0
+    lose_stop: bool = False
+    drop_at: float | None = None
+    status_callbacks: bool = True
+    subprotocol: bool = False
+    schedule: Schedule = EVERY_20_MS
+    inserts: tuple[Insert, ...] = ()
+    slow_reader: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """All the audio of a call, mu-law, and where in it somebody speaks (bytes, at whole frames).
+
+    The last frame is filled up with silence, as a telephone line does: every frame has `frame_bytes`, and the
+    silence counts as sent.
+    """
+
+    audio: bytes
+    voice_begins: int
+    voice_ends: int
+    frame_bytes: int = BYTES_PER_FRAME
+
+    @classmethod
+    def of(cls, clip: bytes, options: CallOptions) -> "Speech":
+        """The clip between its silences."""
+        before = _silence(options.leading_silence)
+        first, last = voiced_span(clip)
+        audio = before + clip + SILENCE * (-len(clip) % BYTES_PER_FRAME) + _silence(options.silence)
+        size = options.schedule.frame_bytes
+        return cls(audio + SILENCE * (-len(audio) % size), len(before) + first, len(before) + last, size)
+
+    @property
+    def frames(self) -> int:
+        """How many frames it is."""
+        return len(self.audio) // self.frame_bytes
+
+    def frame(self, number: int) -> bytes:
+        """The audio of one frame, counted from 0."""
+        return self.audio[number * self.frame_bytes : (number + 1) * self.frame_bytes]
+
+
+def _silence(seconds: float) -> bytes:
+    return SILENCE * (round(seconds * BYTES_PER_SECOND / BYTES_PER_FRAME) * BYTES_PER_FRAME)
+
+
+@dataclass(frozen=True, slots=True)
+class CallReport:
+    """What happened. Times `*_at` are CLOCK_MONOTONIC seconds of this machine, None if it did not come so far.
+
+    `voice_began_at` is when the first voiced frame was due, `voice_ended_at` is 20 ms after the last one was.
+    `latest_frame_ms` says how late a frame ever was. A status of 0 means that no answer came. `inserted` are the
+    keys and the kinds of bad input that were sent.
+
+    `received_audio` is all that the server sent, `heard_audio` what the caller heard, from the first frame to the
+    end of the call: with silence where nothing was played, and without what was cleared. Both are mu-law.
+    `first_heard_at` is when the first audio came, `cleared_at` when each clear did.
+    """
+
+    call_sid: str
+    stream_sid: str
+    bytes_sent: int = 0
+    frames_sent: int = 0
+    seconds: float = 0.0
+    first_frame_at: float | None = None
+    voice_began_at: float | None = None
+    voice_ended_at: float | None = None
+    latest_frame_ms: float = 0.0
+    webhook_status: int = 0
+    subprotocol: str | None = None
+    status_callbacks: tuple[tuple[str, int], ...] = ()
+    close_code: int | None = None
+    close_reason: str | None = None
+    received_audio: bytes = field(default=b"", repr=False)
+    heard_audio: bytes = field(default=b"", repr=False)
+    first_heard_at: float | None = None
+    cleared_at: tuple[float, ...] = ()
+    marks_returned: tuple[str, ...] = ()
+    inserted: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """The call was taken, and it ended as it was meant to."""
+        return not self.problems

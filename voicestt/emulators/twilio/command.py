@@ -1,0 +1,195 @@
+"""`voicestt call`: a recording calls a server, as Twilio would let it."""
+
+import os
+import sys
+import wave
+from collections.abc import Callable, Mapping
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import click
+
+from voicestt.config.readers import several
+from voicestt.emulators.twilio.bad_input import described, parse_bad
+from voicestt.emulators.twilio.call_values import CallOptions, CallReport, ServerTarget
+from voicestt.emulators.twilio.caller import place_call
+from voicestt.emulators.twilio.clip import BadClip, clip_files, read_clip
+from voicestt.emulators.twilio.running import run_with_reactor
+from voicestt.emulators.twilio.schedule import (
+    Insert,
+    Pause,
+    Schedule,
+    parse_dtmf,
+    parse_pause,
+)
+
+
+def target_from(environment: Mapping[str, str], to: str | None) -> ServerTarget:
+    """The server to call: `to`, or the port that the server itself would take from the environment."""
+    port = environment.get("PORT") or "5000"
+    host = environment.get("PUBLIC_HOST", "").strip().removeprefix("https://").rstrip("/")
+    token = next(iter(several(environment.get("TWILIO_AUTH_TOKEN", ""))), None)
+    return ServerTarget(to or f"http://127.0.0.1:{port}", host or None, token)
+
+
+def report_lines(report: CallReport) -> list[str]:
+    """What happened, for people; no telephone number in it."""
+    statuses = ", ".join(f"{event} {status}" for event, status in report.status_callbacks) or "none"
+    return [
+        f"sent      {report.bytes_sent} bytes in {report.frames_sent} frames, {report.seconds:.2f} s; "
+        f"the latest frame {report.latest_frame_ms:.0f} ms late",
+        f"received  {len(report.received_audio)} bytes, {len(report.marks_returned)} marks",
+        *_hearing(report),
+        *([f"between   {', '.join(report.inserted)}"] if report.inserted else []),
+        f"webhook   {report.webhook_status}; status callbacks: {statuses}",
+        f"closed    {report.close_code} {report.close_reason or ''}".rstrip(),
+        *(f"PROBLEM   {problem}" for problem in report.problems),
+    ]
+
+
+def _hearing(report: CallReport) -> list[str]:
+    if report.first_heard_at is None or report.first_frame_at is None:
+        return []
+    after = (report.first_heard_at - report.first_frame_at) * 1000
+    return [f"heard     first after {after:.0f} ms; {len(report.cleared_at)} clears"]
+
+
+def save_audio(path: Path, mulaw: bytes) -> None:
+    """What the caller heard: as WAV (16-bit, 8 kHz) if the name ends so, as bare mu-law bytes otherwise."""
+    if path.suffix.lower() != ".wav":
+        path.write_bytes(mulaw)
+        return
+    from voicestt.audio.mulaw import decode  # noqa: PLC0415 (numpy, only where it is needed)
+
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(decode(mulaw))
+
+
+class Parsed(click.ParamType[Any]):
+    """An option's value that a function reads, whose ValueError is the user's mistake in words."""
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """What the text means."""
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+_PATH = click.Path(path_type=Path)
+_AT_LEAST_0 = click.FloatRange(min=0)
+
+
+@click.command(
+    epilog=f"The kinds of bad input: {described()}. They come after 0.5 s of audio, a tenth of a second apart, if "
+    "no place is given; the call goes on."
+)
+@click.argument("clip", type=_PATH)
+@click.option("--to", help="Where the server is reached; http://127.0.0.1:$PORT or :5000 if not said.")
+@click.option("--silence", type=_AT_LEAST_0, default=1.5, show_default=True, help="Seconds of it after the clip.")
+@click.option("--lose-stop", is_flag=True, help="Close without a stop message.")
+@click.option("--drop-at", type=_AT_LEAST_0, help="Cut the connection after so many seconds.")
+@click.option(
+    "--pause",
+    "pauses",
+    type=Parsed("AT:SECONDS", parse_pause),
+    multiple=True,
+    help="A hold: no frames for SECONDS, the socket stays open.",
+)
+@click.option("--frame-ms", type=click.IntRange(1, 5_000), default=20, show_default=True, help="A frame's length.")
+@click.option(
+    "--dtmf",
+    type=Parsed("AT:DIGITS", parse_dtmf),
+    multiple=True,
+    help="Keys, a quarter of a second apart.",
+)
+@click.option(
+    "--bad",
+    type=Parsed("KIND[@AT]", parse_bad),
+    multiple=True,
+    help="Bad input; `all` is every kind. The list is below.",
+)
+@click.option("--slow-reader", is_flag=True, help="Read nothing of what the server sends until the end.")
+@click.option("--no-status", is_flag=True, help="Leave the status callbacks out.")
+@click.option("--subprotocol/--no-subprotocol", help="Offer audio.twilio.com (Twilio itself does not).")
+@click.option(
+    "--save",
+    type=_PATH,
+    help="Where to write what the caller heard, as long as the call; a folder if CLIP is one.",
+)
+def call(
+    clip: Path,
+    to: str | None,
+    silence: float,
+    lose_stop: bool,
+    drop_at: float | None,
+    pauses: tuple[Pause, ...],
+    frame_ms: int,
+    dtmf: tuple[tuple[Insert, ...], ...],
+    bad: tuple[tuple[Insert, ...], ...],
+    slow_reader: bool,
+    no_status: bool,
+    subprotocol: bool,
+    save: Path | None,
+) -> None:
+    """Call a server as Twilio does and say the recording CLIP (WAV of any rate, .ulaw, .raw, FLAC, ...).
+
+    If CLIP is a folder, each recording in it is a call, one after another. Places (AT) are seconds of the call's
+    audio. PUBLIC_HOST and TWILIO_AUTH_TOKEN are read from the environment, as the server does: the requests are
+    signed with them, over the public URLs. The exit code is 0 if all calls were taken and ended properly.
+    """
+    target = target_from(os.environ, to)
+    options = CallOptions(
+        silence=silence,
+        lose_stop=lose_stop,
+        drop_at=drop_at,
+        status_callbacks=not no_status,
+        subprotocol=subprotocol,
+        schedule=Schedule(frame_ms, pauses),
+        inserts=tuple(chain(*dtmf, *bad)),
+        slow_reader=slow_reader,
+    )
+    try:
+        clips = [(file, read_clip(file)) for file in clip_files(clip)]
+    except BadClip as error:
+        raise click.ClickException(str(error)) from error
+    reports = _run(target, clips, options, _savings(clip, save))
+    sys.exit(0 if all(report.ok for report in reports) else 1)
+
+
+def _savings(clip: Path, save: Path | None) -> Callable[[Path], Path | None]:
+    """Where the audio heard in answer to a recording goes."""
+    if save is None or not clip.is_dir():
+        return lambda _file: save
+    save.mkdir(parents=True, exist_ok=True)
+    return lambda file: save / f"{file.name}.wav"
+
+
+def _run(
+    target: ServerTarget,
+    clips: list[tuple[Path, bytes]],
+    options: CallOptions,
+    savings: Callable[[Path], Path | None],
+) -> list[CallReport]:
+    async def place(reactor: Any) -> list[CallReport]:
+        reports = []
+        for file, audio in clips:
+            if len(clips) > 1:
+                click.echo(f"--- {file.name}")
+            report = await place_call(reactor, target, audio, options, click.echo)
+            click.echo("\n".join(report_lines(report)))
+            reports.append(report)
+            heard = savings(file)
+            if heard is not None:
+                save_audio(heard, report.heard_audio)
+        return reports
+
+    return run_with_reactor(place)

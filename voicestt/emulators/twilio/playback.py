@@ -1,0 +1,106 @@
+"""The loudspeaker at the caller's ear: what the server sent is played in its own time, and marks come back.
+
+Times are seconds of the caller's clock, handed in; nothing here reads one.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from voicestt.audio.mulaw import BYTES_PER_SECOND, SILENCE
+from voicestt.emulators.twilio.problems import CallRefused
+from voicestt.emulators.twilio.server_messages import (
+    AudioToPlay,
+    Clear,
+    MarkToReturn,
+    ServerMessage,
+)
+
+MOST_BUFFERED_SECONDS = 600
+
+
+@dataclass(slots=True)
+class _Utterance:
+    """Audio that is played without a gap, from a moment on."""
+
+    begins: float
+    audio: bytearray = field(default_factory=bytearray)
+
+    @property
+    def ends(self) -> float:
+        return self.begins + len(self.audio) / BYTES_PER_SECOND
+
+    def cut(self, at: float) -> None:
+        del self.audio[_samples(at - self.begins) :]
+
+
+class Playback:
+    """What waits to be played, and what was. `received` is everything that came, in order, cleared or not.
+
+    `first_at` is when the first audio came, `cleared_at` when each clear did.
+    """
+
+    def __init__(self) -> None:
+        self.received = bytearray()
+        self.first_at: float | None = None
+        self.cleared_at: list[float] = []
+        self._utterances: list[_Utterance] = []
+        self._marks: deque[tuple[float, str]] = deque()
+        self._cleared: list[str] = []
+
+    @property
+    def silent_from(self) -> float:
+        """When everything that came will have been played; 0 before anything came."""
+        return self._utterances[-1].ends if self._utterances else 0.0
+
+    def take(self, message: ServerMessage, now: float) -> None:
+        """One message of the server's; raises `CallRefused` with 31931 when too much waits already."""
+        match message:
+            case AudioToPlay(mulaw):
+                self._play(mulaw, now)
+            case MarkToReturn(name):
+                self._marks.append((max(now, self.silent_from), name))
+            case Clear():
+                self._clear(now)
+
+    def played(self, now: float) -> list[str]:
+        """The names of the marks that are due, in order; each is given once."""
+        due, self._cleared = self._cleared, []
+        while self._marks and self._marks[0][0] <= now:
+            due.append(self._marks.popleft()[1])
+        return due
+
+    def next_due(self) -> float | None:
+        """When the next mark comes back; None where none waits."""
+        if self._cleared:
+            return 0.0
+        return self._marks[0][0] if self._marks else None
+
+    def heard(self, begin: float, end: float) -> bytes:
+        """What came out of the loudspeaker between two times: mu-law, with silence where nothing was played."""
+        line = bytearray(SILENCE * _samples(end - begin))
+        for utterance in self._utterances:
+            at = _samples(utterance.begins - begin)
+            audio = utterance.audio[max(0, -at) : max(0, len(line) - at)]
+            line[max(0, at) : max(0, at) + len(audio)] = audio
+        return bytes(line)
+
+    def _play(self, audio: bytes, now: float) -> None:
+        if self.silent_from - now > MOST_BUFFERED_SECONDS:
+            raise CallRefused("more than ten minutes of audio wait to be played; the newest is dropped", 31931)
+        if self.first_at is None:
+            self.first_at = now
+        self.received += audio
+        if self.silent_from <= now:
+            self._utterances.append(_Utterance(now))
+        self._utterances[-1].audio += audio
+
+    def _clear(self, now: float) -> None:
+        self.cleared_at.append(now)
+        if self.silent_from > now:
+            self._utterances[-1].cut(now)
+        self._cleared += [name for _, name in self._marks]
+        self._marks.clear()
+
+
+def _samples(seconds: float) -> int:
+    return round(seconds * BYTES_PER_SECOND)

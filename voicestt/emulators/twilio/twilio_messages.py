@@ -1,0 +1,102 @@
+"""What Twilio sends over the media WebSocket: JSON texts, field by field as captured from live calls.
+
+Numbers are strings, except in `mediaFormat`; one sequence counter runs through all messages of a stream and
+`connected` does not take part in it. The audio of a frame is reported at 20 ms a frame, and the first
+timestamp is "52": a receiver must not expect a stream to begin at 0.
+"""
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from voicestt.audio.mulaw import BYTES_PER_SECOND
+
+FIRST_TIMESTAMP_MS = 52
+CONNECTED = '{"event":"connected","protocol":"Call","version":"1.0.0"}'
+
+
+def new_sid(prefix: str) -> str:
+    """A name as Twilio gives them: two letters (CA a call, MZ a stream, AC an account) and 32 hex digits."""
+    return prefix + uuid4().hex
+
+
+@dataclass(frozen=True, slots=True)
+class Sids:
+    """Who is talking: the names of the account, the call and its stream."""
+
+    account: str = field(default_factory=lambda: new_sid("AC"))
+    call: str = field(default_factory=lambda: new_sid("CA"))
+    stream: str = field(default_factory=lambda: new_sid("MZ"))
+
+
+class StreamMessages:
+    """The messages of one stream, in the order in which they are asked for."""
+
+    def __init__(self, sids: Sids) -> None:
+        self._sids = sids
+        self._sequence = 0
+        self._chunk = 0
+        self._audio_bytes = 0
+        self._held_ms = 0
+
+    def hold(self, seconds: float) -> None:
+        """The line was silent for so long without a frame: Twilio's timestamps go on meanwhile."""
+        self._held_ms += round(seconds * 1000)
+
+    def jump(self, count: int) -> None:
+        """The next sequence number is off by `count`, as it never is with Twilio."""
+        self._sequence = max(0, self._sequence + count)
+
+    def start(self, parameters: Mapping[str, str]) -> str:
+        """The first numbered message; `parameters` are the `<Parameter>`s of the TwiML."""
+        start = {
+            "accountSid": self._sids.account,
+            "streamSid": self._sids.stream,
+            "callSid": self._sids.call,
+            "tracks": ["inbound"],
+            "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+            "customParameters": dict(parameters),
+        }
+        return self._numbered("start", start)
+
+    def media(self, audio: bytes) -> str:
+        """One frame of mu-law audio: 160 bytes for 20 ms, but any length is reported truthfully."""
+        self._chunk += 1
+        elapsed_ms = self._audio_bytes * 1000 // BYTES_PER_SECOND
+        self._audio_bytes += len(audio)
+        media = {
+            "track": "inbound",
+            "chunk": str(self._chunk),
+            "timestamp": str(FIRST_TIMESTAMP_MS + self._held_ms + elapsed_ms),
+            "payload": b64encode(audio).decode("ascii"),
+        }
+        return self._numbered("media", media)
+
+    def mark(self, name: str) -> str:
+        """The server's mark comes back: what it sent before has been played, or was cleared."""
+        return self._numbered("mark", {"name": name})
+
+    def dtmf(self, digit: str) -> str:
+        """The caller pressed a key."""
+        return self._numbered("dtmf", {"track": "inbound_track", "digit": digit})
+
+    def stop(self) -> str:
+        """The call is over."""
+        return self._numbered("stop", {"accountSid": self._sids.account, "callSid": self._sids.call})
+
+    def custom(self, event: str, body: dict[str, Any]) -> bytes:
+        """A numbered message of any kind, whether Twilio has such a kind or not."""
+        return self._numbered(event, body).encode()
+
+    def _numbered(self, event: str, body: dict[str, Any]) -> str:
+        self._sequence += 1
+        message = {
+            "event": event,
+            "sequenceNumber": str(self._sequence),
+            event: body,
+            "streamSid": self._sids.stream,
+        }
+        return json.dumps(message, separators=(",", ":"))

@@ -1,0 +1,126 @@
+"""HTTP as Twilio's webhooks speak it: a signed form is posted, and one short answer read."""
+
+# ruff: noqa: N802 (camelCase is Twisted's)
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as NoAnswerInTime
+from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
+from twisted.internet.error import TimeoutError as TwistedTimeout
+from twisted.internet.interfaces import IConsumer, IReactorTime
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from twisted.web.client import Agent, ResponseDone, ResponseFailed, ResponseNeverReceived
+from twisted.web.http import PotentialDataLoss
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent, IBodyProducer
+from zope.interface import implementer
+
+from voicestt.emulators.twilio.problems import CallRefused
+
+CONNECT_SECONDS = 5
+ANSWER_SECONDS = 15
+_FAILURES = (
+    ConnectError,
+    DNSLookupError,
+    ConnectionClosed,
+    TwistedTimeout,
+    ResponseFailed,
+    ResponseNeverReceived,
+    NoAnswerInTime,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    content_type: str | None
+    body: bytes
+
+
+@implementer(IBodyProducer)
+class _KnownBody:
+    """A body that is known at once."""
+
+    def __init__(self, form: Mapping[str, str]) -> None:
+        self._body = urlencode(form).encode("ascii")
+        self.length = len(self._body)
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        consumer.write(self._body)
+        done: Deferred[None] = Deferred()
+        done.callback(None)
+        return done
+
+    def pauseProducing(self) -> None:
+        pass
+
+    def resumeProducing(self) -> None:
+        pass
+
+    def stopProducing(self) -> None:
+        pass
+
+
+class _Body(Protocol):
+    """Collects an answer's body (twisted.web's readBody warns about transports that are Agent's own)."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self.read: Deferred[bytes] = Deferred()
+
+    def dataReceived(self, data: bytes) -> None:
+        self._pieces.append(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self.read.called:  # given up on
+            return
+        if reason.check(ResponseDone, PotentialDataLoss):
+            self.read.callback(b"".join(self._pieces))
+        else:
+            self.read.errback(reason)
+
+
+def web_agent(reactor: IReactorTime) -> IAgent:
+    """An agent with Twilio's patience for connections; one connection per request."""
+    return Agent(reactor, connectTimeout=CONNECT_SECONDS)
+
+
+async def post_form(
+    clock: IReactorTime,
+    agent: IAgent,
+    url: str,
+    form: Mapping[str, str],
+    headers: Mapping[str, str],
+) -> Answer:
+    """Posts and reads the answer, within 15 s; raises `CallRefused` with 11200 when none comes."""
+    sent = Headers({"Content-Type": ["application/x-www-form-urlencoded; charset=UTF-8"]})
+    sent.addRawHeader("User-Agent", "TwilioProxy/1.1")
+    sent.addRawHeader("Accept", "*/*")
+    for name, value in headers.items():
+        sent.addRawHeader(name, value)
+    asked = Deferred.fromCoroutine(_post(agent, url, sent, form))
+    try:
+        return await asked.addTimeout(ANSWER_SECONDS, clock)
+    except _FAILURES as error:
+        raise CallRefused(f"no answer came from {url}: {_words(error)}", 11200) from error
+
+
+async def _post(agent: IAgent, url: str, headers: Headers, form: Mapping[str, str]) -> Answer:
+    response = await agent.request(b"POST", url.encode("ascii"), headers, _KnownBody(form))
+    content_types = response.headers.getRawHeaders("content-type")
+    body = _Body()
+    response.deliverBody(body)
+    return Answer(response.code, content_types[0] if content_types else None, await body.read)
+
+
+def _words(error: Exception) -> str:
+    reasons = getattr(error, "reasons", None)
+    if isinstance(error, NoAnswerInTime):
+        return f"nothing within {ANSWER_SECONDS} s"
+    return str(reasons[0].value if reasons else error) or type(error).__name__

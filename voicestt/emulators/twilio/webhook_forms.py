@@ -1,0 +1,50 @@
+"""The forms Twilio posts: the incoming call, and what becomes of its stream.
+
+The numbers are of the 555-01xx kind that belongs to nobody.
+"""
+
+from datetime import UTC, datetime
+
+from voicestt.emulators.twilio.twilio_messages import Sids
+
+CALLER = "+15555550100"
+CALLED = "+15555550199"
+
+
+def incoming_call(sids: Sids) -> dict[str, str]:
+    """The fields of the first webhook; some are empty, as they are for many callers, and are signed as such."""
+    return {
+        "AccountSid": sids.account,
+        "ApiVersion": "2010-04-01",
+        "CallSid": sids.call,
+        "CallStatus": "ringing",
+        "Called": CALLED,
+        "Caller": CALLER,
+        "CallerCity": "",
+        "CallerCountry": "US",
+        "Direction": "inbound",
+        "From": CALLER,
+        "FromCity": "",
+        "FromCountry": "US",
+        "To": CALLED,
+        "ToCity": "",
+        "ToCountry": "US",
+    }
+
+
+def stream_status(sids: Sids, event: str, stream_name: str | None, unix_ns: int) -> dict[str, str]:
+    """The fields of a status callback; `event` is stream-started, stream-stopped or stream-error."""
+    return {
+        "AccountSid": sids.account,
+        "CallSid": sids.call,
+        "StreamEvent": event,
+        "StreamName": stream_name or sids.stream,
+        "StreamSid": sids.stream,
+        "Timestamp": timestamp(unix_ns),
+    }
+
+
+def timestamp(unix_ns: int) -> str:
+    """ISO 8601 with nanoseconds, as Twilio writes it (and as Python's own parser does not read it)."""
+    seconds, nanoseconds = divmod(unix_ns, 1_000_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"

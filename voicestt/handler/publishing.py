@@ -1,0 +1,232 @@
+"""What happens in a call becomes the events that applications know: numbered, dated, and handed on.
+
+Each event goes to the journal, from which it is delivered, and to the application's handler in this process and to
+EVENTS_FILE, which need not wait for a database.
+"""
+
+import secrets
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from voicestt import events
+from voicestt.audio import mulaw
+from voicestt.audio.ledger import AudioTotals
+from voicestt.call import facts
+from voicestt.call.facts import CallObserver
+from voicestt.call.line import Line
+from voicestt.events import Event
+from voicestt.journal.port import Writer
+from voicestt.runtime.metrics import Percentiles
+
+
+class Hears(Protocol):
+    """Who is told of events: an application's handler of one call, or a file."""
+
+    def tell(self, event: Event) -> None:
+        """Hands the event over and returns at once."""
+        ...
+
+
+class HandlerSource(Protocol):
+    """Where handlers of calls come from."""
+
+    def begin(self, event: events.CallStarted, line: Line) -> Hears:
+        """A handler for the call that has just begun; it is told of `event` too."""
+        ...
+
+
+class Publishing:
+    """Makes the publisher of each call.
+
+    `handlers` is None where there is no application in this process; `file` is told of the events of all calls.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        handlers: HandlerSource | None = None,
+        now: Callable[[], float] = time.time,
+        file: Hears | None = None,
+    ) -> None:
+        self._file = file
+        self._writer = writer
+        self._handlers = handlers
+        self._now = now
+
+    def of_call(self, line: Line) -> CallObserver:
+        """An Audience for the call on `line`."""
+        return _CallPublisher(self._writer, self._handlers, line, self._now, self._file)
+
+
+class _CallPublisher:
+    """Numbers one call's events."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        handlers: HandlerSource | None,
+        line: Line,
+        now: Callable[[], float],
+        file: Hears | None,
+    ) -> None:
+        self._file = file
+        self._writer = writer
+        self._handlers = handlers
+        self._line = line
+        self._now = now
+        self._session = new_session(now())
+        self._sequence = 0
+        self._handler: Hears | None = None
+
+    def tell(self, fact: facts.Event) -> None:
+        """Something happened; what only the log knows of keeps its place in the order."""
+        event = self._event_of(fact)
+        if event is not None and self._file is not None:
+            self._file.tell(event)
+        self._writer.put(event, fact)
+        if isinstance(event, events.CallStarted) and self._handlers is not None:
+            self._handler = self._handlers.begin(event, self._line)
+        elif event is not None and self._handler is not None:
+            self._handler.tell(event)
+
+    def _event_of(self, fact: facts.Event) -> Event | None:
+        kind, values = _KINDS.get(type(fact), _unknown)(fact)
+        if kind is None:
+            return None
+        self._sequence += 1
+        return kind(
+            id=events.event_id(self._session, self._sequence),
+            session=self._session,
+            sequence=self._sequence,
+            timestamp=timestamp(self._now()),
+            call_sid=fact.call.call_sid,
+            stream_sid=fact.call.stream_sid,
+            **values,
+        )
+
+
+def new_session(now: float) -> str:
+    """A name for a media stream that is never used again; as texts, later ones are greater."""
+    return f"{int(now * 1000):012x}{secrets.token_hex(8)}"
+
+
+def timestamp(now: float) -> str:
+    """Seconds since 1970 as RFC 3339 has them, in UTC."""
+    return datetime.fromtimestamp(now, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+_Made = tuple[type[Event] | None, dict[str, Any]]
+
+
+def _unknown(_fact: object) -> _Made:
+    return None, {}
+
+
+def _started(fact: facts.CallStarted) -> _Made:
+    call = fact.call
+    return events.CallStarted, {
+        "account_sid": call.account_sid,
+        "caller": call.caller,
+        "called": call.called,
+        "parameters": dict(call.parameters),
+    }
+
+
+def _partial(fact: facts.Partial) -> _Made:
+    return events.Partial, {
+        "utterance": fact.utterance,
+        "text": fact.text,
+        "stability": _unit(fact.stability),
+    }
+
+
+def _final(fact: facts.Final) -> _Made:
+    return events.Final, {
+        "utterance": fact.utterance,
+        "text": fact.text,
+        "confidence": _unit(fact.confidence) or None,
+        "start": fact.start,
+        "end": fact.end,
+        "words": [events.Word(text=word.text, start=word.start, end=word.end) for word in fact.words],
+        "recogniser": fact.recogniser,
+    }
+
+
+def _turn_ended(fact: facts.TurnEnded) -> _Made:
+    return events.UtteranceEnd, {"utterance": fact.utterance, "end": fact.end, "silence": fact.silence}
+
+
+def _key_pressed(fact: facts.KeyPressed) -> _Made:
+    return events.Dtmf, {"digit": fact.digit}
+
+
+def _mark_reached(fact: facts.MarkReached) -> _Made:
+    return events.Mark, {"name": fact.name, "cleared": fact.cleared}
+
+
+def _happened(fact: facts.Happened) -> _Made:
+    match fact.kind:
+        case "degraded":
+            return events.Degraded, {"why": fact.why, "seconds": fact.seconds}
+        case "recovered":
+            return events.Recovered, {"why": fact.why}
+        case "unrecognised":
+            lost = {"why": fact.why, "seconds": fact.seconds, "start": fact.start, "end": fact.end}
+            return events.Unrecognised, lost
+        case "interrupted":
+            return events.Interrupted, {"why": fact.why, "seconds": fact.seconds}
+        case "resumed":
+            return events.Resumed, {"why": fact.why}
+        case _:
+            return None, {}
+
+
+def _ended(fact: facts.CallEnded) -> _Made:
+    figures = fact.figures
+    return events.CallEnded, {
+        "reason": fact.reason,
+        "duration": fact.seconds,
+        "partials": fact.delivered.partials,
+        "finals": fact.delivered.finals,
+        "audio": _audio(fact.account),
+        "added_partial_delay_ms": _latency(figures.added),
+        "final_delay_ms": _latency(figures.final),
+        "restarts": figures.restarts,
+        "rotations": figures.rotations,
+        "fallbacks": figures.fallbacks,
+        "google_seconds": mulaw.seconds(fact.account.google_bytes),
+    }
+
+
+def _audio(account: AudioTotals) -> events.Audio:
+    return events.Audio(
+        received=account.received,
+        recognised=account.recognised,
+        passed_over=account.passed_over,
+        given_up=account.given_up,
+        uncovered=account.uncovered,
+        sent_again=account.sent_again,
+    )
+
+
+def _latency(spread: Percentiles) -> events.Latency:
+    return events.Latency(**spread.milliseconds)  # type: ignore[arg-type]
+
+
+def _unit(value: float) -> float:
+    """Between 0 and 1, which a recogniser's rounding may miss."""
+    return min(1.0, max(0.0, value))
+
+
+_KINDS: dict[type, Callable[[Any], _Made]] = {
+    facts.CallStarted: _started,
+    facts.Partial: _partial,
+    facts.Final: _final,
+    facts.TurnEnded: _turn_ended,
+    facts.KeyPressed: _key_pressed,
+    facts.MarkReached: _mark_reached,
+    facts.Happened: _happened,
+    facts.CallEnded: _ended,
+}

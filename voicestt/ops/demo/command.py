@@ -1,0 +1,62 @@
+"""`voicestt demo`: recorded voices call the real server on this machine; no account is needed."""
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from voicestt.emulators.twilio.clip import BadClip, read_clip
+from voicestt.emulators.twilio.running import run_with_reactor
+from voicestt.ops.demo.judgement import Judged, all_problems
+from voicestt.ops.demo.services import Services, free_port
+from voicestt.ops.demo.show import DemoFailed, show
+from voicestt.ops.demo.table import report
+from voicestt.ops.demo.voices import (
+    NoVoices,
+    Voice,
+    in_waves,
+    packaged_voices,
+)
+
+
+@click.command()
+@click.option(
+    "--clip", type=click.Path(path_type=Path), help="A recording of your own instead of the packaged ones."
+)
+@click.option("--text", help="What is said in --clip, to be compared with what is heard.")
+@click.option("--language", default="en-US", show_default=True, help="The language that is spoken.")
+@click.option("--port", type=int, help="The server's port on 127.0.0.1; a free one if not said.")
+def demo(clip: Path | None, text: str | None, language: str, port: int | None) -> None:
+    """Try all of it: a local Google service, the server, and calls with recorded human voices.
+
+    Each part is a process of its own and shows its lines as they come. At the end a table says what was spoken
+    and heard, how fast, and whether every byte arrived. The exit code is 0 if all of it worked.
+    """
+    try:
+        waves = _waves(clip, text)
+        judged = _show(waves, language, port)
+    except (NoVoices, BadClip, DemoFailed) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo("\n".join(report(judged)))
+    sys.exit(1 if all_problems(judged) else 0)
+
+
+def _waves(clip: Path | None, text: str | None) -> list[list[Voice]]:
+    if clip is None and text is not None:
+        raise click.UsageError("--text says what is spoken in --clip: give that too.")
+    voices = packaged_voices() if clip is None else [Voice(clip.name, clip, text)]
+    for voice in voices:
+        read_clip(voice.path)  # better refused now than in the middle of a call
+    return in_waves(voices)
+
+
+def _show(waves: list[list[Voice]], language: str, port: int | None) -> list[Judged]:
+    with tempfile.TemporaryDirectory(prefix="voicestt-demo-") as folder:
+        services = Services(Path(folder), server_port=port or free_port(), language=language)
+
+        async def main(reactor: Any) -> list[Judged]:
+            return await show(reactor, services, waves, click.echo)
+
+        return run_with_reactor(main)

@@ -1,0 +1,131 @@
+"""A call that is made to be listened to: what was said, how it went, and the words that came of it."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from voicestt.emulators.twilio.call_values import CallOptions, CallReport, ServerTarget
+from voicestt.emulators.twilio.caller import CallControl, place_call
+from voicestt.emulators.twilio.problems import Problem
+from voicestt.handler.leaving import HUNG_UP
+from voicestt.ops.demo.judgement import RecordedEvent
+from voicestt.ops.gonogo.recordings import Recording
+from voicestt.ops.gonogo.scene import RunContext
+
+LAST_WORDS = 20.0
+_LATE_GOODBYE, _HUNG_UP = 31924, 31921
+OPTIONS = CallOptions(status_callbacks=False)  # they are a check of their own
+
+
+@dataclass(slots=True)
+class HeardCall:
+    """A call, which `control` names before it is made: what was said, how it went, and its words.
+
+    These are what EVENTS_FILE has of it; a server in use has written much there before.
+    """
+
+    recording: Recording | None = None
+    report: CallReport | None = None
+    events: list[RecordedEvent] = field(default_factory=list)
+    control: CallControl = field(default_factory=CallControl)
+    _file: Path | None = field(default=None, init=False)
+    _before: int = field(default=0, init=False)
+
+    @property
+    def call_sid(self) -> str:
+        """Of the call that is made, or will be."""
+        return self.control.call_sid
+
+    def watch(self, path: Path | None) -> None:
+        """What is written to `path` from now on can be of the call."""
+        self._file, self._before = path, _size(path)
+
+    def look(self) -> None:
+        """Reads the words that have come so far."""
+        if self._file is not None and self.report is not None:
+            written = _events_after(self._file, self._before)
+            self.events = [event for event in written if event.call == self.report.call_sid]
+
+    @property
+    def partials(self) -> list[RecordedEvent]:
+        """In order."""
+        return [event for event in self.events if not event.is_final]
+
+    @property
+    def finals(self) -> list[RecordedEvent]:
+        """In order."""
+        return [event for event in self.events if event.is_final]
+
+    @property
+    def words(self) -> str:
+        """Of all finals."""
+        return " ".join(event.text.strip() for event in self.finals)
+
+    def after(self, moment: float | None, events: list[RecordedEvent], at: int) -> float | None:
+        """Seconds from `moment` to one of `events`."""
+        return events[at].at - moment if events and moment is not None else None
+
+    @property
+    def first_partial(self) -> float | None:
+        """Seconds after the voice began."""
+        return self.after(self.report.voice_began_at if self.report else None, self.partials, 0)
+
+    @property
+    def last_final(self) -> float | None:
+        """Seconds after the voice ended."""
+        return self.after(self.report.voice_ended_at if self.report else None, self.finals, -1)
+
+
+async def call_and_listen(
+    scene: RunContext,
+    target: ServerTarget,
+    recording: Recording,
+    heard: HeardCall,
+    events_file: Path | None = None,
+) -> None:
+    """Makes the call and, where its words can be read, waits for a final and for what comes right after it."""
+    heard.watch(events_file or scene.events_file)
+    report = await place_call(scene.reactor, target, recording.audio, OPTIONS, control=heard.control)
+    heard.report = report
+    if (events_file or scene.events_file) is None or broken(report):
+        return
+
+    def has_final() -> bool:
+        heard.look()
+        return bool(heard.finals)
+
+    await scene.until(has_final, LAST_WORDS)
+    await scene.rest(0.5)
+    heard.look()
+
+
+def broken(report: CallReport) -> Problem | None:
+    """What ended the call before its time; a goodbye that came late after all of it is not that, and neither is
+    the application's handler, which may hang up."""
+    usual = {_LATE_GOODBYE, *([_HUNG_UP] if handler_hung_up(report) else [])}
+    return next((problem for problem in report.problems if problem.code not in usual), None)
+
+
+def handler_hung_up(report: CallReport) -> bool:
+    """Whether the application ended the call: Twilio does not end one that it does not know, so the server did."""
+    return report.close_reason == HUNG_UP
+
+
+def _size(path: Path | None) -> int:
+    return path.stat().st_size if path is not None and path.exists() else 0
+
+
+def _events_after(path: Path, start: int) -> list[RecordedEvent]:
+    """The partials and finals behind so many bytes of EVENTS_FILE."""
+    try:
+        with path.open("rb") as file:
+            file.seek(start)
+            lines = file.read().rpartition(b"\n")[0].splitlines()
+    except OSError:
+        return []
+    said = [json.loads(line) for line in lines]
+    return [
+        RecordedEvent(line["call"], line["kind"] == "final", line["text"], line["t"])
+        for line in said
+        if line.get("kind") in {"partial", "final"}
+    ]

@@ -1,0 +1,184 @@
+"""Google, asked by this process with the key, model and language that the server will use: a silent stream."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.python.threadpool import ThreadPool
+
+from voicestt.audio import mulaw
+from voicestt.ops.gonogo.examination import Check
+from voicestt.ops.gonogo.report import (
+    Found,
+    failed,
+    ok,
+    unseen,
+)
+from voicestt.ops.gonogo.scene import RunContext, Where
+from voicestt.ops.gonogo.settings_checks import KEY, READ
+from voicestt.ops.gonogo.web import NoAnswer, Reply, ask
+from voicestt.recognisers.google.client import GoogleRecogniser
+from voicestt.recognisers.google.settings import asked_of, choice_of, target_of
+from voicestt.recognisers.port import RecogniserError, Result
+from voicestt.runtime.session_thread import SessionThread
+
+_SILENCE = mulaw.SILENCE * (mulaw.BYTES_PER_SECOND // 2)
+_ATTEMPTS = 3  # Google may refuse word times, and then the model
+_GOOGLE = "speech.googleapis.com"
+_MOST_SKEW = 120.0
+"""Seconds. Google takes a signed token only "in a reasonable timeframe"; it does not say what that is."""
+
+REACHED, TAKEN, PAIR = "recogniser.reached", "recogniser.key", "recogniser.pair"
+_NEVER_REACHED = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "INTERNAL", "UNKNOWN"})
+_KEY_REFUSED = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED"})
+
+
+@dataclass(slots=True)
+class _StreamOutcome:
+    """What came of the stream, once it was asked for; `model` is the one it ended up with."""
+
+    error: RecogniserError | None = None
+    seconds: float = 0.0
+    model: str = ""
+
+
+class _Ear:
+    """Waits for the end of a stream; silence has no words."""
+
+    def __init__(self) -> None:
+        self.end: Deferred[RecogniserError | None] = Deferred()
+
+    def heard(self, _result: Result) -> None:
+        pass
+
+    def ended(self, error: RecogniserError | None) -> None:
+        if not self.end.called:
+            self.end.callback(error)
+
+
+def recogniser_checks(scene: RunContext) -> list[Check]:
+    """Reached, the key taken, the pair of model and language taken, the clock right."""
+    answer = _StreamOutcome()
+    return [
+        Check(REACHED, "the recogniser can be reached", lambda: _reached(scene, answer), (READ, KEY)),
+        Check(TAKEN, "the recogniser accepts the credentials", lambda: _taken(scene, answer), (REACHED,)),
+        Check(PAIR, "the recogniser accepts model and language", lambda: _pair(scene, answer), (TAKEN,)),
+        Check("recogniser.clock", "the clock is right for signed tokens", lambda: _clock(scene), (READ,)),
+    ]
+
+
+async def _reached(scene: RunContext, answer: _StreamOutcome) -> Found:
+    if scene.settings.engine == "embedded":
+        return unseen("it is inside the server: STT_ENGINE=embedded", "The call below is its proof.")
+    began = scene.monotonic()
+    answer.error, answer.model = await _ask_google(scene)
+    answer.seconds = scene.monotonic() - began
+    error = answer.error
+    if error is None or error.status not in _NEVER_REACHED:
+        return ok(f"{_address(scene)} in {answer.seconds * 1000:.0f} ms")
+    advice = (
+        f"It said: {error.words[:160]}. Is the way to {_address(scene)} open from this "
+        "machine (firewall, proxy, DNS)? Calls go on with one request per utterance as long as streaming fails."
+    )
+    return failed(error.status, advice)
+
+
+def _address(scene: RunContext) -> str:
+    return target_of(scene.settings).endpoint or f"{_GOOGLE}:443"
+
+
+async def _taken(scene: RunContext, answer: _StreamOutcome) -> Found:
+    error = answer.error
+    if error is not None and error.status in _KEY_REFUSED:
+        advice = (
+            'Make a new key in the Google console; enable "Cloud Speech-to-Text API" and billing for its project; '
+            f'give its account the role "Cloud Speech Client". Google said: {error.words[:160]}'
+        )
+        return failed(error.status, advice)
+    if error is not None and error.status == "RESOURCE_EXHAUSTED":
+        return failed(error.status, "The quota is used up: raise it in the Google console, or wait.")
+    return ok("none are needed" if scene.settings.insecure else "")
+
+
+async def _pair(scene: RunContext, answer: _StreamOutcome) -> Found:
+    choice = choice_of(scene.settings)
+    error = answer.error
+    if error is not None:
+        advice = (
+            f"Google said: {error.words[:200]}. Set GCP_STT_MODEL and GCP_STT_LANGUAGE to a pair that it knows."
+        )
+        return failed(f"{error.status} for {choice.model} with {choice.language}", advice)
+    used = f"{answer.model} with {choice.language}"
+    if answer.model == choice.asked_model:
+        return ok(used)
+    advice = (
+        f"Google refuses {choice.asked_model} with {choice.language}; {used} will be used. "
+        f"Set GCP_STT_MODEL={answer.model} to be rid of the warning."
+    )
+    return ok(f"{used} will be used", advice)
+
+
+async def _ask_google(scene: RunContext) -> tuple[RecogniserError | None, str]:
+    """How a stream of half a second of silence ends, and the model that it ended up with."""
+    settings = scene.settings
+    pool = ThreadPool(1, 1, name="gonogo")
+    pool.start()
+    thread = SessionThread(scene.reactor, pool)
+    thread.start()
+    try:
+        google = GoogleRecogniser([thread], target_of(settings), asked_of(settings))
+        for _ in range(_ATTEMPTS):
+            error = await _silent_stream(google)
+            if error is None or error.status != "ABORTED":
+                break
+        return error, google.asked.model
+    finally:
+        await thread.stop()
+        pool.stop()
+
+
+async def _silent_stream(google: GoogleRecogniser) -> RecogniserError | None:
+    ear = _Ear()
+    session = google.open(ear)
+    session.write(_SILENCE)
+    session.finish()
+    try:
+        return await ear.end
+    finally:
+        session.abort()
+
+
+async def _clock(scene: RunContext) -> Found:
+    """The server's clock beside Google's, by the Date of their answers; one of this machine has this clock."""
+    settings = scene.settings
+    if settings.engine == "embedded" or settings.insecure:
+        return unseen("not checked: no token is signed")
+    try:
+        theirs = await _date_of(scene, f"https://{_GOOGLE}/", _GOOGLE)
+        here, there = time.time() - theirs, 0.0
+        if scene.where is Where.PUBLIC:
+            there = time.time() - await _date_of(scene, scene.url + "/healthz", scene.host)
+    except (NoAnswer, ValueError):
+        return unseen(
+            "not checked: no Date was to be had", f"Compare `date -u` with a watch, within {_MOST_SKEW:.0f} s."
+        )
+    skew = abs(here - there)
+    if skew <= _MOST_SKEW:
+        return ok(f"within {skew:.0f} s")
+    return failed(f"{skew:.0f} s off", "Google refuses tokens signed at such a time: switch the machine's NTP on.")
+
+
+async def _date_of(scene: RunContext, url: str, host: str) -> float:
+    return date_in(await ask(scene.reactor, url, host))
+
+
+def date_in(reply: Reply | Any) -> float:
+    """The answer's own time, seconds since 1970; raises ValueError where it has none."""
+    headers: Mapping[str, str] = reply.headers
+    try:
+        return parsedate_to_datetime(headers["date"]).timestamp()
+    except (KeyError, TypeError) as problem:
+        raise ValueError("the answer has no Date") from problem

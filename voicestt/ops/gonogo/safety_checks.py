@@ -1,0 +1,201 @@
+"""The safety net, tried on servers of its own with these settings: flag off, flag turned, streaming failing.
+
+Where every single word is counted, a scripted service stands in for Google: it hears each piece of the audio
+exactly once or not at all, and says so. The single request with the flag off goes to the recogniser of the
+settings.
+"""
+
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+from twisted.internet.defer import Deferred
+
+from voicestt.emulators.google.script import Script, Utterance
+from voicestt.emulators.google.scripted import ScriptEngine
+from voicestt.emulators.google.service import LocalGoogle
+from voicestt.emulators.twilio.call_values import CallOptions, ServerTarget
+from voicestt.emulators.twilio.caller import place_call
+from voicestt.ops.demo.judgement import read_events
+from voicestt.ops.demo.word_errors import WordErrors
+from voicestt.ops.flag import ask as ask_control
+from voicestt.ops.gonogo.call_checks import RECORDING
+from voicestt.ops.gonogo.examination import Check
+from voicestt.ops.gonogo.listening import HeardCall, broken, call_and_listen
+from voicestt.ops.gonogo.recordings import coded_speech
+from voicestt.ops.gonogo.report import (
+    CheckOutcome,
+    Found,
+    failed,
+    ok,
+    unseen,
+)
+from voicestt.ops.gonogo.scene import RunContext
+from voicestt.ops.gonogo.settings_checks import READ
+from voicestt.ops.gonogo.started import ServerNotStarted, StartedServer
+from voicestt.ops.gonogo.web import in_thread
+
+_FIRST, _SECOND = (0.4, 3.4), (4.2, 5.4)
+_SAID = Script(
+    (Utterance("one two three four five six seven eight", *_FIRST), Utterance("nine ten eleven twelve", *_SECOND)),
+    final_delay=0.3,
+)
+_WORDS = " ".join(utterance.text for utterance in _SAID.utterances)
+_LENGTH = 7.2
+# The silence at the end is coded too: the stand-in takes audio without a place for a call of its own.
+_OPTIONS = CallOptions(silence=0.0, status_callbacks=False)
+_OFF_AFTER, _ON_AFTER = 1.6, 1.2
+_PATIENCE = 15.0
+_SECONDS = 120.0
+_STREAMING_FAILS = "all streaming: error UNAVAILABLE"
+
+Act = Callable[[StartedServer], Coroutine[Any, Any, None]]
+
+
+def safety_checks(scene: RunContext, heard: HeardCall, *needs: str) -> list[Check]:
+    """Three, each on a server of its own; `heard` holds the recording of the first call."""
+    both = _Both(scene)
+    needed = (READ, *needs)
+    return [
+        Check("safety.turned", "turning the flag in a call loses no word", both.turned, needed, seconds=_SECONDS),
+        Check("safety.fails", "a call survives a failing recogniser", both.fails, needed, seconds=_SECONDS),
+        Check(
+            "safety.off",
+            "flag off: the final comes by one request",
+            lambda: _off(scene, heard),
+            (*needed, RECORDING),
+            seconds=_SECONDS,
+        ),
+    ]
+
+
+class _Both:
+    """The two with a stand-in, at the same time: they count words, not milliseconds."""
+
+    def __init__(self, scene: RunContext) -> None:
+        self._scene = scene
+        self._other: Deferred[Found] | None = None
+
+    async def turned(self) -> Found:
+        if self._scene.server is None:
+            return _elsewhere()
+        self._other = Deferred.fromCoroutine(_fails(self._scene))
+        return await _turned(self._scene)
+
+    async def fails(self) -> Found:
+        if self._scene.server is None:
+            return _elsewhere()
+        return await (self._other or _fails(self._scene))
+
+
+def _elsewhere() -> Found:
+    return unseen(
+        "not tried on a server in use", "`voicestt gonogo` without arguments tries it with the same settings."
+    )
+
+
+async def _turned(scene: RunContext) -> Found:
+    async def turn(server: StartedServer) -> None:
+        for word, after in (("off", _OFF_AFTER), ("on", _ON_AFTER)):
+            await scene.rest(after)
+            await in_thread(scene.reactor, partial(ask_control, server.control_socket, word))
+
+    return await _with_stand_in(scene, "turned", "", turn)
+
+
+async def _fails(scene: RunContext) -> Found:
+    async def do_nothing(_server: StartedServer) -> None:
+        pass
+
+    found = await _with_stand_in(scene, "fails", _STREAMING_FAILS, do_nothing)
+    if found.outcome is not CheckOutcome.OK:
+        return found
+    return ok(f"{found.figure}, by single requests")
+
+
+async def _with_stand_in(scene: RunContext, name: str, faults: str, act: Act) -> Found:
+    google = LocalGoogle(ScriptEngine(_SAID), faults=faults)
+    await in_thread(scene.reactor, google.start)
+    try:
+        server = _server(scene, name, {"GCP_STT_ENDPOINT": google.target, **_STAND_IN})
+        try:
+            await server.start()
+            return await _every_word(scene, server, act)
+        except ServerNotStarted as problem:
+            return _did_not_start(problem)
+        except click.ClickException as problem:
+            return failed("the flag cannot be turned", f"`voicestt flag` does not reach it: {problem.message}")
+        finally:
+            await server.stop()
+    finally:
+        await in_thread(scene.reactor, google.stop)
+
+
+_STAND_IN = {"GCP_STT_INSECURE": "true", "STT_ENGINE": "google", "ENABLE_STREAMING_STT": "true"}
+_SAYS_NOTHING = {"HANDLER": "", "GREETING": "off", "TTS_ENGINE": "off"}
+"""What an application and a voice do was seen in the first call: here words are counted."""
+
+
+def _server(scene: RunContext, name: str, variables: Mapping[str, str]) -> StartedServer:
+    return StartedServer(scene.reactor, scene.folder / name, {**scene.environ, **_SAYS_NOTHING, **variables})
+
+
+def _did_not_start(problem: ServerNotStarted) -> Found:
+    return failed("its server does not start", f"{problem} Correct what it says, then try again.")
+
+
+async def _every_word(scene: RunContext, server: StartedServer, act: Act) -> Found:
+    audio = coded_speech(_LENGTH, [_FIRST, _SECOND])
+    calling = Deferred.fromCoroutine(place_call(scene.reactor, _target(scene, server), audio, _OPTIONS))
+    try:
+        await act(server)
+    finally:
+        report = await calling
+    problem = broken(report)
+    if problem is not None:
+        return failed(str(problem), "See what the first call says above: the same settings, another server.")
+
+    def wrong() -> int:
+        return WordErrors.between(_WORDS, _heard(server.events_file, report.call_sid)).wrong
+
+    await scene.until(lambda: wrong() == 0, _PATIENCE)
+    heard = _heard(server.events_file, report.call_sid)
+    if wrong():
+        return failed(
+            f"heard {heard!r}", f"Said was {_WORDS!r}. A mistake of the server: do not go live, report it."
+        )
+    if any("NOT RECOGNISED" in message for message in server.messages(report.call_sid)):
+        return failed("audio was given up", "A mistake of the server: do not go live, report it.")
+    return ok(f"all {len(_WORDS.split())} words, once each")
+
+
+def _target(scene: RunContext, server: StartedServer) -> ServerTarget:
+    return ServerTarget(
+        f"http://127.0.0.1:{server.port}", scene.host, next(iter(scene.settings.twilio_auth_tokens), None)
+    )
+
+
+def _heard(path: Path, call: str) -> str:
+    return " ".join(event.text.strip() for event in read_events(path) if event.call == call and event.is_final)
+
+
+async def _off(scene: RunContext, said: HeardCall) -> Found:
+    if scene.server is None or said.recording is None:
+        return _elsewhere()
+    server = _server(scene, "off", {"ENABLE_STREAMING_STT": "false"})
+    heard = HeardCall()
+    try:
+        await server.start()
+        await call_and_listen(scene, _target(scene, server), said.recording, heard, server.events_file)
+    except ServerNotStarted as problem:
+        return _did_not_start(problem)
+    finally:
+        await server.stop()
+    if heard.partials:
+        return failed("partials came all the same", "A mistake of the server: do not go live, report it.")
+    if not heard.finals:
+        lost = next((line for line in server.messages() if "are lost" in line), "it heard nothing")
+        return failed("no final", f"The way back does not work. The log: {lost[:200]}")
+    return ok(f"{len(heard.finals)} final, {(heard.last_final or 0.0) * 1000:.0f} ms after the speech")

@@ -1,0 +1,136 @@
+"""Deliveries changed by hand: retried, skipped, discarded or replayed.
+
+It goes in bunches, each a transaction of its own, so that a server that runs is not kept from writing; and each
+leaves a note, by which the server sees within seconds that what it has read before is old.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, delete, exists, func, select, tuple_, update
+
+from voicestt.journal import changes
+from voicestt.journal.database import Database
+from voicestt.journal.tables import (
+    attempts,
+    events,
+    instances,
+    outbox,
+    sessions,
+)
+from voicestt.ops.journal.selection import Selection
+
+SKIPPED = "skipped by hand"
+
+_AT_ONCE = 500
+_PAUSE_SECONDS = 0.02
+_is_laid_aside = outbox.c.laid_aside_at.is_not(None)
+
+_Rows = Sequence[Any]
+
+
+class Redelivery:
+    """The deliveries of a Selection. Each method gives their number; with `is_dry` it changes nothing."""
+
+    def __init__(self, database: Database, selection: Selection, *, is_dry: bool = False) -> None:
+        self._database = database
+        self._selection = selection
+        self._is_dry = is_dry
+
+    def retry(self) -> int:
+        """What was laid aside is pending again, at its place in its call's order."""
+        return self._change(self._rows(_is_laid_aside), outbox, _retry)
+
+    def skip(self) -> int:
+        """What is pending is laid aside, and its call goes on."""
+        return self._change(self._rows(~_is_laid_aside), outbox, partial(_skip, now=time.time()))
+
+    def discard(self, *, laid_aside_only: bool = False) -> int:
+        """What is pending, or was laid aside, will never be delivered."""
+        return self._change(self._rows(*[_is_laid_aside] * laid_aside_only), outbox, _discard)
+
+    def replay(self, destination: str) -> int:
+        """What is neither pending there nor laid aside is delivered once more; partials where they are named."""
+        is_there = exists().where(outbox.c.number == events.c.number, outbox.c.destination == destination)
+        wanted = [] if "partial" in self._selection.types else [events.c.type != "partial"]
+        those = select(events.c.number, events.c.session).where(self._selection.of_events(), ~is_there, *wanted)
+        return self._change(those, events, partial(self._replay, destination=destination))
+
+    def _rows(self, *conditions: ColumnElement[bool]) -> Select[Any]:
+        return (
+            select(outbox.c.number, outbox.c.destination, events.c.session)
+            .join_from(outbox, events, outbox.c.number == events.c.number)
+            .where(self._selection.of_events(), self._selection.at(outbox.c.destination), *conditions)
+        )
+
+    def _change(self, those: Select[Any], table: Any, change: Callable[[Connection, _Rows], None]) -> int:
+        if self._is_dry:
+            with self._database.reading() as connection:
+                return int(connection.execute(select(func.count()).select_from(those.subquery())).scalar_one())
+        key = [table.c.number, table.c.destination] if table is outbox else [table.c.number]
+        count, rest = 0, those
+        while rows := self._change_some(rest.order_by(*key).limit(_AT_ONCE), change):
+            count += len(rows)
+            rest = those.where(tuple_(*key) > tuple(rows[-1][: len(key)]))
+            time.sleep(_PAUSE_SECONDS)
+        return count
+
+    def _change_some(self, some: Select[Any], change: Callable[[Connection, _Rows], None]) -> _Rows:
+        with self._database.writing() as connection:
+            rows = connection.execute(some).all()
+            if rows:
+                change(connection, rows)
+                changes.note(connection)
+        return rows
+
+    def _replay(self, connection: Connection, rows: _Rows, *, destination: str) -> None:
+        given = [(row.number, destination, 0, row.session) for row in rows]
+        self._database.insert(connection, outbox, ("number", "destination", "attempts", "session"), given)
+        _forget_arrivals(connection, rows, destination)
+        _let_somebody_have(connection, rows)
+
+
+def _retry(connection: Connection, rows: _Rows) -> None:
+    again = update(outbox).values(laid_aside_at=None, failed_at=None, attempts=0)
+    _of_each_destination(connection, rows, again)
+    _let_somebody_have(connection, rows)
+
+
+def _skip(connection: Connection, rows: _Rows, *, now: float) -> None:
+    _of_each_destination(connection, rows, update(outbox).values(laid_aside_at=now, last_error=SKIPPED))
+
+
+def _discard(connection: Connection, rows: _Rows) -> None:
+    _of_each_destination(connection, rows, delete(outbox))
+
+
+def _of_each_destination(connection: Connection, rows: _Rows, statement: Any) -> None:
+    for destination in {row.destination for row in rows}:
+        numbers = [row.number for row in rows if row.destination == destination]
+        those = (outbox.c.destination == destination) & outbox.c.number.in_(numbers)
+        connection.execute(statement.where(those))
+
+
+def _forget_arrivals(connection: Connection, rows: _Rows, destination: str) -> None:
+    """But for the last of each: there is another with each replay."""
+    same = attempts.alias()
+    later = exists().where(
+        same.c.number == attempts.c.number,
+        same.c.destination == attempts.c.destination,
+        same.c.error.is_(None),
+        same.c.at > attempts.c.at,
+    )
+    numbers = [row.number for row in rows]
+    arrivals = (
+        attempts.c.error.is_(None) & (attempts.c.destination == destination) & attempts.c.number.in_(numbers)
+    )
+    connection.execute(delete(attempts).where(arrivals, later))
+
+
+def _let_somebody_have(connection: Connection, rows: _Rows) -> None:
+    """A session whose owner is no more is nobody's: whichever server runs, or is started next, takes it over."""
+    is_nobodys = sessions.c.owner.not_in(select(instances.c.id))
+    those = sessions.c.session.in_({row.session for row in rows})
+    connection.execute(update(sessions).where(those, is_nobodys).values(owner=None))

@@ -1,0 +1,135 @@
+"""What one load came to: from what was sent, what was delivered and what the process used."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from voicestt.ops.load import said
+from voicestt.ops.load.accounts import BytesAccount
+from voicestt.ops.load.raw_call import RawCall
+from voicestt.ops.load.talking import Talked
+from voicestt.ops.load.usage import Usage
+
+CLOSED_PROPERLY = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What the server's process used: CPU milliseconds for a second of a call, kilobytes for a call, threads.
+
+    The kilobytes are those beyond the idle server.
+    """
+
+    cpu_ms: float
+    rss_kb: float
+    threads: int
+
+    @classmethod
+    def between(cls, calls: int, idle: Usage, before: Usage, after: Usage) -> "Cost":
+        """Over a stretch in which so many calls talked."""
+        cpu = 1000 * (after.cpu - before.cpu) / (after.at - before.at) / calls
+        return cls(cpu, (after.rss_kb - idle.rss_kb) / calls, after.threads)
+
+
+@dataclass(slots=True)
+class Delays:
+    """What was delivered, in seconds after the audio that made it known was sent (see `said`).
+
+    `partials` are the first of each utterance: the others wait for the debounce. `strays` are words that came in
+    another's call, `counted` how many partials and finals there were.
+    """
+
+    partials: list[float] = field(default_factory=list)
+    finals: list[float] = field(default_factory=list)
+    strays: int = 0
+    counted: int = 0
+
+    def add(self, call: RawCall, index: int, talked: Talked, events: Sequence[Mapping[str, Any]]) -> None:
+        """One call's events, in the order in which they were delivered; their `t` is CLOCK_MONOTONIC."""
+        number, is_new = 0, True
+        for event in events:
+            if event["kind"] not in {"partial", "final"}:
+                continue  # what befell the call has no words
+            self.counted += 1
+            self.strays += event["text"].split()[0] != call.key
+            if event["kind"] == "final":
+                self._note(self.finals, call, index, talked, said.final_frame(number), event["t"])
+                number, is_new = number + 1, True
+            elif is_new:
+                self._note(self.partials, call, index, talked, said.first_partial_frame(number), event["t"])
+                is_new = False
+
+    @staticmethod
+    def _note(kept: list[float], call: RawCall, index: int, talked: Talked, frame: int, at: float) -> None:
+        if frame < len(call.frames):  # what the end of the call brings is brought by nothing else
+            kept.append(at - talked.sent_at(index, frame))
+
+
+def delays(calls: Sequence[RawCall], talked: Talked, events: Sequence[Mapping[str, Any]]) -> Delays:
+    """All calls' events together."""
+    by_call: dict[str, list[Mapping[str, Any]]] = {call.sids.call: [] for call in calls}
+    for event in events:
+        if event["call"] in by_call:
+            by_call[event["call"]].append(event)
+    result = Delays()
+    for index, call in enumerate(calls):
+        result.add(call, index, talked, by_call[call.sids.call])
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class LoadResult:
+    """One load. None stands for what could not be measured: a server elsewhere shows neither cost nor records."""
+
+    calls: int
+    closed: int
+    caller_late: float
+    cost: Cost | None = None
+    delays: Delays | None = None
+    bytes: BytesAccount | None = None
+    faults: tuple[str, ...] = ()
+
+
+def judge(
+    calls: Sequence[RawCall],
+    talked: Talked,
+    cost: Cost | None,
+    heard: Delays | None,
+    accounts: Sequence[BytesAccount] | None,
+) -> LoadResult:
+    """The figures of a load, and its faults in words."""
+    faults = [f"call {call.number}: closed with {call.close_code}" for call in calls if not _closed(call)]
+    if accounts is not None:
+        told = zip(calls, accounts, strict=True)
+        faults += [f"call {call.number}: {account.words}" for call, account in told if account.words]
+    if heard is not None and heard.strays:
+        faults.append(f"{heard.strays} results came in the wrong call")
+    return LoadResult(
+        calls=len(calls),
+        closed=sum(map(_closed, calls)),
+        caller_late=talked.latest,
+        cost=cost,
+        delays=heard,
+        bytes=None if accounts is None else total(accounts),
+        faults=tuple(faults),
+    )
+
+
+def total(accounts: Sequence[BytesAccount]) -> BytesAccount:
+    """All calls together."""
+    return BytesAccount(
+        sum(each.lost for each in accounts),
+        sum(each.doubled for each in accounts),
+        sum(each.again for each in accounts),
+    )
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that at least `share` of the values do not exceed; NaN of none."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else math.nan
+
+
+def _closed(call: RawCall) -> bool:
+    return call.close_code == CLOSED_PROPERLY

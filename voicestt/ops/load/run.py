@@ -1,0 +1,93 @@
+"""One load from its first webhook to its account."""
+
+import time
+from collections.abc import Sequence
+from http.client import HTTPException
+
+from voicestt.emulators.twilio.problems import CallRefused
+from voicestt.ops.load import accounts, figures
+from voicestt.ops.load.accounts import BytesAccount, json_lines
+from voicestt.ops.load.figures import Cost, LoadResult
+from voicestt.ops.load.processes import Server
+from voicestt.ops.load.raw_call import RawCall, open_call, tell_status
+from voicestt.ops.load.said import FRAMES_A_SECOND, ROUND
+from voicestt.ops.load.talking import (
+    SLOTS,
+    Talked,
+    in_step,
+    spread,
+    talk,
+)
+from voicestt.ops.load.usage import Usage
+
+WARM_UP_CALLS, WARM_UP_FRAMES = 2, 50
+_WARM_UP_FROM = 60_000
+_SETTLED_FRAMES = 25
+_RECORDS_SECONDS = 15.0
+
+
+class LoadFailed(Exception):
+    """The calls could not be placed; the words say why."""
+
+
+def load(server: Server, count: int, seconds: float, *, together: bool = False) -> LoadResult:
+    """`count` calls of so many seconds each; raises `LoadFailed` when they are not taken.
+
+    They begin spread over four seconds (or over a quarter of a shorter call), as independent callers would;
+    `together` they all begin within 20 ms, and everything happens to all of them at once.
+    """
+    _warm_up(server)
+    idle = _usage(server)
+    frames = round(seconds * FRAMES_A_SECOND)
+    phases = in_step(count) if together else spread(count, min(ROUND, seconds / 4))
+    calls = _opened(server, range(count), frames)
+    seen: list[Usage | None] = []
+    settled = min(max(phases) // SLOTS + _SETTLED_FRAMES, frames // 2)
+    talked = talk(calls, dict.fromkeys((settled, frames - 1), lambda: seen.append(_usage(server))), phases)
+    for call in calls:
+        tell_status(server.target, call.stream, call.sids, "stream-stopped")
+    return _judged(server, calls, talked, _cost(count, [idle, *seen]))
+
+
+def _warm_up(server: Server) -> None:
+    """What a server makes once (threads, connections, imports) is made before anything is measured."""
+    talk(_opened(server, range(_WARM_UP_FROM, _WARM_UP_FROM + WARM_UP_CALLS), WARM_UP_FRAMES))
+    time.sleep(0.5)
+
+
+def _opened(server: Server, numbers: range, frames: int) -> list[RawCall]:
+    try:
+        return [open_call(server.target, number, frames) for number in numbers]
+    except CallRefused as refused:
+        raise LoadFailed(str(refused)) from refused
+    except (OSError, HTTPException) as error:
+        raise LoadFailed(f"nothing answers at {server.target.url}: {error}") from error
+
+
+def _usage(server: Server) -> Usage | None:
+    return None if server.pid is None else Usage.of(server.pid)
+
+
+def _cost(count: int, seen: Sequence[Usage | None]) -> Cost | None:
+    known = [usage for usage in seen if usage is not None]
+    return Cost.between(count, *known) if len(known) == 3 else None
+
+
+def _judged(server: Server, calls: Sequence[RawCall], talked: Talked, cost: Cost | None) -> LoadResult:
+    kept = _accounts(server, calls)
+    heard = None
+    if server.events_file is not None:
+        heard = figures.delays(calls, talked, json_lines(server.events_file))
+    return figures.judge(calls, talked, cost, heard, kept)
+
+
+def _accounts(server: Server, calls: Sequence[RawCall]) -> list[BytesAccount] | None:
+    """Waits until all bytes have arrived: a stream is written down when it ends, after the last final."""
+    if server.streams_file is None:
+        return None
+    give_up = time.monotonic() + _RECORDS_SECONDS
+    while True:
+        kept = accounts.accounts(calls, json_lines(server.streams_file))
+        if not any(account.words for account in kept) or time.monotonic() > give_up:
+            return kept
+        time.sleep(0.5)

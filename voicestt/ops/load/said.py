@@ -1,0 +1,58 @@
+"""What the callers say, and when a recogniser can know it.
+
+Every call says eight words every four seconds, in audio that carries its own place (`google_local.coded`): the
+scripted service hears the call's number and the round in it, so a lost, doubled or foreign byte cannot hide.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from voicestt.audio import mulaw
+from voicestt.audio.mulaw import BYTES_PER_FRAME, BYTES_PER_SECOND
+from voicestt.emulators.google import coded
+
+WORDS = ("{key}", "{round}", "three", "four", "five", "six", "seven", "eight")
+SPOKEN_FROM, SPOKEN_TO, ROUND = 0.5, 2.5, 4.0
+FINAL_DELAY = 0.5
+BATCH_BYTES = 1_200
+FRAMES_A_SECOND = BYTES_PER_SECOND // BYTES_PER_FRAME
+
+
+def script() -> dict[str, Any]:
+    """For `voicestt google-local --script`: without Google's quirks, so that every word brings one partial."""
+    utterance = {"text": " ".join(WORDS), "start": SPOKEN_FROM, "end": SPOKEN_TO}
+    return {"utterances": [utterance], "repeat": ROUND, "final_delay": FINAL_DELAY, "quirks": False}
+
+
+def audio_of(number: int, frames: int) -> bytes:
+    """The mu-law of call `number` (0 to 65535), in whole frames of 20 ms."""
+    samples = frames * BYTES_PER_FRAME
+    rounds = range(int(samples / BYTES_PER_SECOND / ROUND) + 1)
+    speech = [(_place(n * ROUND + SPOKEN_FROM), _place(n * ROUND + SPOKEN_TO)) for n in rounds]
+    return mulaw.encode(np.frombuffer(coded.clip(number, samples, speech), "<i2"))
+
+
+def first_partial_frame(number: int) -> int:
+    """The frame after which the first word of round `number` can be known."""
+    return _frame_that_completes(number * ROUND + SPOKEN_FROM + (SPOKEN_TO - SPOKEN_FROM) / len(WORDS))
+
+
+def final_frame(number: int) -> int:
+    """The frame after which the final of round `number` can be known."""
+    return _frame_that_completes(number * ROUND + SPOKEN_TO + FINAL_DELAY)
+
+
+def _frame_that_completes(seconds: float) -> int:
+    """The frame (from 0) with which the batch is full that the audio up to `seconds` belongs to.
+
+    A server hands audio on in batches of 150 ms: what it waits for before that frame is no delay of its making.
+    Nor is that coded audio is understood by whole periods of 40 ms.
+    """
+    understood = -(-_place(seconds) // coded.PERIOD) * coded.PERIOD
+    batches = -(-understood // BATCH_BYTES)
+    return -(-batches * BATCH_BYTES // BYTES_PER_FRAME) - 1
+
+
+def _place(seconds: float) -> int:
+    return round(seconds * BYTES_PER_SECOND)

@@ -1,0 +1,309 @@
+"""Google Speech-to-Text: streams as coroutines on a session thread, and single requests beside them.
+
+Raw protobuf messages on the hot path: google-cloud-speech's own wrappers cost ten times as much for each response.
+The library's retries are not used: a retried stream would begin in the middle of the audio.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from itertools import cycle
+from typing import Any
+
+import google.auth.exceptions
+import grpc
+from twisted.internet.defer import Deferred
+
+from voicestt.audio import mulaw
+from voicestt.recognisers.google.channels import ChannelPool, GoogleTarget
+from voicestt.recognisers.google.config import RecognitionRequest
+from voicestt.recognisers.google.negotiation import FeatureNegotiation
+from voicestt.recognisers.google.responses import error_from, error_of
+from voicestt.recognisers.port import RecogniserError, Result, ResultListener
+from voicestt.runtime.metrics import Stamps
+from voicestt.runtime.session_thread import SessionThread
+
+__all__ = ["GoogleRecogniser", "GoogleSession", "RecognitionRequest"]
+
+STREAM_SECONDS = 320.0  # Google ends a stream after 305 s itself: this is for a server that does not
+RECOGNISE_SECONDS = 12.0
+LARGEST_BATCH = 12_800  # bytes of mu-law: Google takes 25,600 of LINEAR16 in one message
+_WORDS_OF_CORE = "Internal error from Core"
+
+
+class _Line:
+    """A session thread and its channels."""
+
+    def __init__(self, thread: SessionThread, target: GoogleTarget) -> None:
+        self.thread = thread
+        self.channels = ChannelPool(target)
+        thread.at_end(self.channels.close)
+
+
+class GoogleRecogniser:
+    """Google's recogniser over some session threads: a Recogniser of streams, and single requests."""
+
+    def __init__(self, threads: Sequence[SessionThread], target: GoogleTarget, asked: RecognitionRequest) -> None:
+        self._all_lines = [_Line(thread, target) for thread in threads]
+        self._lines = cycle(self._all_lines)
+        self._wishes = FeatureNegotiation(asked)
+
+    @property
+    def asked(self) -> RecognitionRequest:
+        """What the next request asks for."""
+        return self._wishes.asked
+
+    def open(self, listener: ResultListener) -> "GoogleSession":
+        """A stream; it is opened with the first audio, because Google ends one that stays silent for 10 s."""
+        return GoogleSession(listener, next(self._lines), self)
+
+    def recognise(self, audio: bytes) -> "Deferred[Result | None]":
+        """One utterance (mu-law, up to 60 s) in one request: its final, or None if nothing was understood.
+
+        Fails with RecogniserError.
+        """
+        answer: Deferred[Result | None] = Deferred()
+        line = next(self._lines)
+        line.thread.do(lambda: line.thread.spawn(_recognise(line, self, audio, answer)))
+        return answer
+
+    def remake_channels(self) -> None:
+        """Open new connections from here on: those that there are may lead nowhere."""
+        for line in self._all_lines:
+            line.thread.do(line.channels.distrust_all)
+
+    def consider(self, error: RecogniserError, asked: RecognitionRequest) -> RecogniserError:
+        """See `FeatureNegotiation.consider`."""
+        return self._wishes.consider(error, asked)
+
+
+class GoogleSession:
+    """The reactor's side of a stream."""
+
+    def __init__(self, listener: ResultListener, line: _Line, owner: GoogleRecogniser) -> None:
+        self._listener: ResultListener | None = listener
+        self._thread = line.thread
+        self._stream = _GrpcStream(line, owner, self)
+        self._written = 0
+        self._open = False
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that gRPC has not taken yet: Google reads too slowly, or not at all."""
+        return self._written - self._stream.sent
+
+    def write(self, audio: bytes) -> None:
+        """Hands a batch to the session thread."""
+        arrived = time.monotonic()
+        self._written += len(audio)
+        stream = self._stream
+        self._ensure_open()
+        self._thread.do(lambda: stream.write(audio, arrived))
+
+    def finish(self) -> None:
+        """Half-closes: Google finalises what is pending."""
+        self._thread.do(self._stream.finish)  # before it is opened: without audio nothing needs to be
+        self._ensure_open()
+
+    def abort(self) -> None:
+        """Cancels the stream."""
+        self._listener = None
+        self._thread.do(self._stream.cancel)
+
+    def heard(self, results: Sequence[Result]) -> None:
+        """From the session thread, by hand-back."""
+        for result in results:
+            if self._listener is not None:
+                self._listener.heard(result)
+
+    def ended(self, error: RecogniserError | None) -> None:
+        """From the session thread, by hand-back."""
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.ended(error)
+
+    def _ensure_open(self) -> None:
+        if not self._open:
+            self._open = True
+            stream = self._stream
+            self._thread.do(lambda: self._thread.spawn(stream.run()))
+
+
+class _GrpcStream:
+    """The session thread's side of a stream."""
+
+    def __init__(self, line: _Line, owner: GoogleRecogniser, session: GoogleSession) -> None:
+        self._line = line
+        self._owner = owner
+        self._asked = owner.asked
+        self._session = session
+        self._waiting: deque[tuple[bytes, float]] = deque()
+        self._hand_offs: list[float] = []
+        self._hand_off = 0.0
+        self._finished = False
+        self._cancelled = False
+        self._more = asyncio.Event()
+        self._call: Any = None
+        self._channel: grpc.aio.Channel | None = None
+        self._began = time.monotonic()
+        self._status: RecogniserError | None = None
+        self.sent = 0  # read by the reactor's thread, written by this one only
+
+    def write(self, audio: bytes, arrived: float) -> None:
+        parts = (audio[at : at + LARGEST_BATCH] for at in range(0, len(audio), LARGEST_BATCH))
+        self._waiting.extend((part, arrived) for part in parts)
+        self._more.set()
+
+    def finish(self) -> None:
+        self._finished = True
+        self._more.set()
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        self.finish()
+        if self._call is not None:
+            self._call.cancel()
+        if self._channel is not None:
+            self._line.channels.given_up(self._channel, self._began)
+
+    async def run(self) -> None:
+        """The whole life of the stream; the session is told its end, whatever it was."""
+        error: RecogniserError | None = RecogniserError("UNKNOWN", "a mistake of this server's, see the log")
+        try:
+            await self._converse()
+            error = None
+        except grpc.RpcError as problem:
+            error = self._owner.consider(self._servers_own(error_of(problem)), self._asked)
+        except RecogniserError as problem:
+            error = self._owner.consider(problem.with_traceback(None), self._asked)
+        except google.auth.exceptions.GoogleAuthError as problem:
+            error = _no_key(problem)
+        except asyncio.CancelledError:
+            error = RecogniserError("CANCELLED", "the stream was cancelled here")
+        finally:
+            self._let_go()
+            self._line.thread.hand_back(lambda: self._session.ended(error))
+
+    def _let_go(self) -> None:
+        self._waiting.clear()
+        # An error inside a response does not end the call by itself; and whatever still knows the call (an error's
+        # traceback does too) would keep its connection open until the garbage is collected.
+        self.finish()
+        call, self._call, self._channel = self._call, None, None
+        if call is not None:
+            call.cancel()
+
+    async def _converse(self) -> None:
+        if self._cancelled or (self._finished and not self._waiting):
+            return
+        async with self._line.channels.lease() as channel:
+            self._channel = channel
+            self._began = time.monotonic()
+            api = self._asked.api
+            method: Any = channel.stream_stream(api.stream_method, response_deserializer=api.response)
+            self._call = method(self._requests(), timeout=STREAM_SECONDS, metadata=api.metadata)
+            self._call.add_done_callback(self._keep_status)
+            # Closed by hand: one that is left in the middle, by an error inside a response, keeps its call alive.
+            async with aclosing(aiter(self._call)) as responses:
+                async for response in responses:
+                    received = time.monotonic()
+                    self._line.channels.heard(channel)
+                    self._pass_on(self._asked.results_of(response), received)
+            self._line.channels.heard(channel)
+
+    def _keep_status(self, call: Any) -> None:
+        self._status = error_from(_settled(call.code()), _settled(call.details()))
+
+    def _servers_own(self, error: RecogniserError) -> RecogniserError:
+        # A write that fails after the server has ended the stream overwrites the server's status with this one:
+        # https://github.com/grpc/grpc/issues/36066. The status was right when the call was first done.
+        return self._status if self._status is not None and error.words == _WORDS_OF_CORE else error
+
+    def _pass_on(self, results: Sequence[Result], received: float) -> None:
+        if results:
+            stamps = Stamps(received, self._hand_off, tuple(self._hand_offs))
+            self._hand_offs.clear()
+            stamped = [replace(result, stamps=stamps) for result in results]
+            self._line.thread.hand_back(lambda: self._session.heard(stamped))
+
+    async def _requests(self) -> AsyncIterator[bytes]:
+        api = self._asked.api
+        yield api.opening(self._asked.config())
+        while True:
+            while self._waiting:
+                audio, arrived = self._waiting.popleft()
+                request = api.audio(mulaw.decode(audio))
+                self._hand_off = time.monotonic() - arrived
+                self._hand_offs.append(self._hand_off)
+                yield request
+                self.sent += len(audio)
+            if self._finished:
+                return
+            self._more.clear()
+            await self._more.wait()
+
+
+def _settled(coroutine: Any) -> Any:
+    """What `coroutine` gives, which has nothing left to wait for."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        return done.value
+    raise AssertionError("a call that is done has its status")
+
+
+async def _recognise(
+    line: _Line, owner: GoogleRecogniser, audio: bytes, answer: "Deferred[Result | None]"
+) -> None:
+    outcome: Result | RecogniserError | None = RecogniserError("CANCELLED", "the request was cancelled here")
+    try:
+        outcome = await _ask(line, owner, audio)
+    except RecogniserError as problem:
+        outcome = problem
+    except google.auth.exceptions.GoogleAuthError as problem:
+        outcome = _no_key(problem)
+    finally:
+        settled = outcome
+        line.thread.hand_back(lambda: _settle(answer, settled))
+
+
+async def _ask(line: _Line, owner: GoogleRecogniser, audio: bytes) -> Result | None:
+    while True:
+        asked = owner.asked
+        try:
+            return await _ask_once(line, asked, audio)
+        except grpc.RpcError as problem:
+            error = owner.consider(error_of(problem), asked)
+        # What Google refused may have been given up, and then it is asked again without.
+        if error.is_fatal or asked == owner.asked:
+            raise error
+
+
+async def _ask_once(line: _Line, asked: RecognitionRequest, audio: bytes) -> Result | None:
+    request = asked.api.utterance(asked.config(), mulaw.decode(audio))
+    async with line.channels.lease() as channel:
+        method: Any = channel.unary_unary(asked.api.recognise_method, response_deserializer=asked.api.answer)
+        began = time.monotonic()
+        try:
+            answer = await method(request, timeout=RECOGNISE_SECONDS, metadata=asked.api.metadata)
+        except grpc.aio.AioRpcError:
+            line.channels.given_up(channel, began)
+            raise
+        line.channels.heard(channel)
+        return asked.utterance_of(answer)
+
+
+def _settle(answer: "Deferred[Result | None]", outcome: Result | RecogniserError | None) -> None:
+    if isinstance(outcome, RecogniserError):
+        answer.errback(outcome)
+    else:
+        answer.callback(outcome)
+
+
+def _no_key(problem: google.auth.exceptions.GoogleAuthError) -> RecogniserError:
+    # google-auth's own words may quote what it was given: only the kind of the problem is passed on.
+    words = f"no usable Google credentials ({type(problem).__name__}): see GOOGLE_APPLICATION_CREDENTIALS"
+    return RecogniserError("UNAUTHENTICATED", words)

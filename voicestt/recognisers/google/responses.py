@@ -1,0 +1,98 @@
+"""What Google says, as results: one response can hold a final, and the beginning of what comes after it.
+
+Source: cloud_speech.proto of google/cloud/speech/v1 and v2, StreamingRecognizeResponse: `results` are consecutive
+portions of the audio, at most one final first, then interims, which belong together and are shown joined.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from itertools import chain
+from typing import Any
+
+import grpc
+
+from voicestt.recognisers.google.api import ApiVersion
+from voicestt.recognisers.google.v1 import GOOGLE_V1
+from voicestt.recognisers.google.words import position, words_of
+from voicestt.recognisers.port import RecognisedWord, RecogniserError, Result
+from voicestt.recognisers.punctuation import visible
+
+Clean = Callable[[str], str]
+
+STREAMING = "google-streaming"
+RECOGNIZE = "google-recognize"
+
+_STATUS_NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
+_LONGEST_WORDS = 300
+
+
+def unchanged(text: str) -> str:
+    """The text as it is."""
+    return text
+
+
+def results_of(
+    response: Any,
+    clean_partial: Clean = unchanged,
+    clean_final: Clean = unchanged,
+    api: ApiVersion = GOOGLE_V1,
+) -> list[Result]:
+    """The results in a raw StreamingRecognizeResponse, in order: finals, then one partial of all interims.
+
+    Raises:
+        RecogniserError: for an error inside the response, which gRPC does not raise.
+    """
+    trouble = api.trouble_in(response)
+    if trouble is not None:
+        raise RecogniserError(_STATUS_NAMES.get(trouble.code, "UNKNOWN"), trouble.message)
+    portions = [portion for portion in response.results if portion.alternatives]
+    results = [_final(portion, clean_final, api) for portion in portions if portion.is_final]
+    interims = [portion for portion in portions if not portion.is_final]
+    if interims:
+        results.append(_partial(interims, clean_partial, api))
+    return results
+
+
+def utterance_of(response: Any, clean_final: Clean = unchanged, api: ApiVersion = GOOGLE_V1) -> Result | None:
+    """The final in a raw RecognizeResponse, whose results are portions of it; None if nothing was understood."""
+    portions = [portion for portion in response.results if portion.alternatives]
+    text = "".join(portion.alternatives[0].transcript for portion in portions).strip()
+    if not visible(text):
+        return None
+    confidence = min(portion.alternatives[0].confidence for portion in portions)
+    words = _all_words(portions, clean_final, api)
+    return _with_words(Result(clean_final(text), True, confidence=confidence, source=RECOGNIZE), words)
+
+
+def error_of(problem: grpc.RpcError) -> RecogniserError:
+    """A call that failed, by gRPC's word for it and the server's own words."""
+    return error_from(problem.code(), problem.details())
+
+
+def error_from(code: grpc.StatusCode, details: str | None) -> RecogniserError:
+    """The same of a call's status."""
+    return RecogniserError(code.name, (details or "no details")[:_LONGEST_WORDS])
+
+
+def _final(portion: Any, clean: Clean, api: ApiVersion) -> Result:
+    best = portion.alternatives[0]
+    end = position(api.end_of(portion))
+    final = Result(visible(clean(best.transcript)), True, end, confidence=best.confidence, source=STREAMING)
+    return _with_words(final, words_of(best.words, clean, api))
+
+
+def _partial(interims: Iterable[Any], clean: Clean, api: ApiVersion) -> Result:
+    interims = list(interims)
+    text = "".join(portion.alternatives[0].transcript for portion in interims)
+    return Result(visible(clean(text)), False, position(api.end_of(interims[-1])), stability=interims[0].stability)
+
+
+def _all_words(portions: Iterable[Any], clean: Clean, api: ApiVersion) -> tuple[RecognisedWord, ...]:
+    best = [portion.alternatives[0] for portion in portions]
+    if not all(alternative.words for alternative in best if visible(alternative.transcript)):
+        return ()
+    return words_of(chain.from_iterable(alternative.words for alternative in best), clean, api)
+
+
+def _with_words(final: Result, words: tuple[RecognisedWord, ...]) -> Result:
+    return replace(final, start=words[0].start, words=words) if words else final

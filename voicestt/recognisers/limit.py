@@ -1,0 +1,51 @@
+"""A bound around what recognises utterances: so many at once, and the others wait."""
+
+from twisted.internet.defer import Deferred, DeferredSemaphore
+
+from voicestt.recognisers.port import RecogniserError, Result
+from voicestt.recognisers.single_shot import Recognise
+
+
+class ConcurrencyLimit:
+    """A Recognise that asks `recognise` for at most `at_once` utterances at a time, in the order they came.
+
+    The others wait as long as whoever asked does: cancelling the Deferred gives up the place. What is kept for
+    them is bounded where the audio is (`voicestt.audio.ledger.Retention`).
+    """
+
+    def __init__(self, recognise: Recognise, *, at_once: int) -> None:
+        self._recognise = recognise
+        self._places = DeferredSemaphore(at_once)
+        self._taken = 0
+        self._stopping = False
+        self._idle: Deferred[None] | None = None
+
+    def __call__(self, audio: bytes) -> "Deferred[Result | None]":
+        """One utterance in mu-law; fails with RecogniserError."""
+        return Deferred.fromCoroutine(self._take(audio))
+
+    async def stop(self) -> None:
+        """What waits fails, and what comes; returns when what is under way has ended."""
+        self._stopping = True
+        if self._taken:
+            self._idle = Deferred()
+            await self._idle
+
+    async def _take(self, audio: bytes) -> Result | None:
+        self._taken += 1
+        try:
+            return await self._in_turn(audio)
+        finally:
+            self._taken -= 1
+            if self._idle is not None and not self._taken:
+                idle, self._idle = self._idle, None
+                idle.callback(None)
+
+    async def _in_turn(self, audio: bytes) -> Result | None:
+        await self._places.acquire()
+        try:
+            if self._stopping:
+                raise RecogniserError("CANCELLED", "the server is being stopped")
+            return await self._recognise(audio)
+        finally:
+            self._places.release()

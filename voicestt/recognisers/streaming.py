@@ -1,0 +1,55 @@
+"""A stream without an end, made of streams that have one: nothing is lost and nothing is heard twice at a seam.
+
+Google ends a stream after 305 s, and may fail at any time. The rule that keeps every word single is ownership: the
+stream in charge owns the call from the end of the last final on, and only the stream in charge is listened to. A
+successor is opened before it is needed; it begins at the end of the last final, is given again what came since,
+and takes charge when it has caught up and answers. If the old stream gives another final meanwhile, the successor
+begins anew behind that final. If the old stream fails, the same is done after the fact.
+
+    no stream --audio--> one in charge --soft limit and a final or silence, or hard limit--> and one catching up
+                             ^   |                                                                    |
+                             |   +--error: opened anew, with a budget                                 |
+                             +------------------- the successor answers, or has caught up ------------+
+"""
+
+import random
+from collections.abc import Callable
+
+from voicestt.audio.ledger import AudioSource
+from voicestt.recognisers.hang_detection import HangDetector, ServiceHabits
+from voicestt.recognisers.health import AlwaysHealthy, Health
+from voicestt.recognisers.port import CallListener, Recogniser
+from voicestt.recognisers.replay_pace import ReplayPace
+from voicestt.recognisers.stream_limits import StreamLimits
+from voicestt.recognisers.streaming_session import EndlessSession
+from voicestt.runtime.clock import Clock
+
+__all__ = ["Endless", "EndlessSession", "StreamLimits"]
+
+_ALWAYS_HEALTHY = AlwaysHealthy()
+
+
+class Endless:
+    """Opens endless sessions over `streaming`, but no stream while the breaker of its `health` is open."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        streaming: Recogniser,
+        limits: StreamLimits,
+        jitter: Callable[[], float] = random.random,
+        health: Health = _ALWAYS_HEALTHY,
+    ) -> None:
+        self._clock = clock
+        self._health = health
+        self._streaming = streaming
+        self._limits = limits
+        self._jitter = jitter
+        self._pace = ReplayPace()
+        self._habits = ServiceHabits()
+
+    def open(self, listener: CallListener, ledger: AudioSource) -> EndlessSession:
+        """A session that reads `ledger`; whoever opens it receives into the ledger and covers it by the finals."""
+        hangs = HangDetector(self._clock, self._streaming, ledger, self._limits.silent, self._habits)
+        parts = (self._clock, self._streaming, self._limits, self._jitter)
+        return EndlessSession(*parts, listener, ledger, self._pace, hangs, self._health)

@@ -1,0 +1,407 @@
+"""One call's endless session: its streams follow each other, by the table in `endless_states`."""
+
+from collections.abc import Callable
+
+from voicestt.audio import mulaw
+from voicestt.audio.ledger import AudioSource
+from voicestt.recognisers.finals import ToldFinals
+from voicestt.recognisers.hang_detection import HangDetector
+from voicestt.recognisers.health import Health
+from voicestt.recognisers.port import (
+    CallListener,
+    Incident,
+    Recogniser,
+    RecogniserError,
+    Result,
+)
+from voicestt.recognisers.replay_pace import ReplayPace
+from voicestt.recognisers.stream import DrainingStream, StreamAttempt
+from voicestt.recognisers.stream_limits import RestartBudget, StreamLimits
+from voicestt.recognisers.stream_watch import StreamWatch
+from voicestt.recognisers.streaming_states import (
+    CatchingUp,
+    Finishing,
+    HalfClosed,
+    Live,
+    Opening,
+    Over,
+    Silent,
+    State,
+    left,
+)
+from voicestt.runtime.clock import Clock, Timer
+
+_LOOK_SECONDS = 0.5
+_SILENCE_KEPT = 10 * mulaw.BYTES_PER_SECOND
+_LAST_WORD = mulaw.BYTES_PER_SECOND  # it may have been cut by a network that stood still
+_PATIENCE_WITH_SUCCESSOR = 1.0  # caught up, but silent: the speech it was given may hold no word
+
+
+class EndlessSession:
+    """One call's streams. Results are in the call's own time. `endless_states` has its table."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        streaming: Recogniser,
+        limits: StreamLimits,
+        jitter: Callable[[], float],
+        listener: CallListener,
+        ledger: AudioSource,
+        pace: ReplayPace,
+        hangs: HangDetector,
+        health: Health,
+    ) -> None:
+        self._clock = clock
+        self._pace = pace
+        self._told = ToldFinals()
+        self._health = health
+        self._streaming = streaming
+        self._limits = limits
+        self._listener: CallListener | None = listener
+        self._ledger = ledger
+        self._state: State = Silent()
+        self._budget = RestartBudget(clock, limits, jitter)
+        self._no_successor_before = 0.0
+        self._hangs = hangs
+        self._watch = StreamWatch(clock, limits, ledger, hangs)
+        self._look = Timer(clock)
+        self._is_paused = False
+
+    def write(self, audio: bytes) -> None:
+        """Audio that the ledger has just received."""
+        self._is_paused = False
+        match self._state:
+            case Live(feed=feed):
+                feed.write(audio)
+            case CatchingUp(feed=feed, successor=successor):
+                feed.write(audio)
+                successor.write(audio)
+            case Silent() if self._health.is_open:  # the listener is never called from within write
+                self._open_in(0)
+            case Silent():
+                self._open()
+            case _:
+                pass  # the ledger keeps it
+
+    def pause(self) -> None:
+        """No audio comes for now: the words so far become final, which no silence will make them."""
+        self._is_paused = True
+        self._half_close_in_pause()
+
+    def finish(self) -> None:
+        """No more audio: the last finals come, then the end."""
+        self._hangs.stop()
+        self._look.cancel()
+        drain = self._timer(self._limits.drain, self._last_final_is_late)
+        match self._without_successor():
+            case Live(feed=feed, is_speaking=is_speaking):
+                self._state = Finishing(drain, feed, is_speaking)
+                feed.finish()
+            case HalfClosed(feed=feed, is_speaking=is_speaking, drain=old):
+                old.cancel()
+                self._state = Finishing(drain, feed, is_speaking, was_half_closed=True)
+            case Opening(timer=timer):
+                error = RecogniserError("UNAVAILABLE", "the call ended while the stream was being reopened")
+                timer.set(0, lambda: self._end(error))
+                self._state = Finishing(drain, opening=timer)
+            case Silent():
+                self._finish_without_stream(drain)
+            case _:
+                drain.cancel()
+
+    def abort(self) -> None:
+        """Nobody listens any more."""
+        self._listener = None
+        self._stop_everything()
+
+    def feed_heard(self, feed: StreamAttempt, result: Result) -> None:
+        """A result of one of the streams: the one in charge is listened to, and a successor that answers is it."""
+        if feed.start < self._ledger.forgotten:
+            return  # its loss has been told; the next look replaces the stream
+        self._health.succeeded(feed.opened_at)
+        match self._state:
+            case CatchingUp(successor=successor) if feed is successor and (result.is_final or not feed.is_behind):
+                self._promote()
+        match self._state:
+            case Live() | CatchingUp() | HalfClosed() | Finishing() as state if feed is state.feed:
+                state.is_speaking = not result.is_final
+                self._hear(feed, result)
+
+    def feed_ended(self, feed: StreamAttempt, error: RecogniserError | None) -> None:
+        """A stream is over, as it was asked to be or by itself."""
+        match self._state:
+            case CatchingUp(successor=successor) as state if feed is successor:
+                # The one in charge goes on; another successor is tried until it cannot.
+                state.patience.cancel()
+                self._state = Live(state.feed, state.is_speaking)
+                self._no_successor_before = self._clock.seconds() + self._limits.longest_backoff
+                if error is not None:
+                    self._health.failed(error, feed.opened_at)
+            case Live() | CatchingUp() | HalfClosed() | Finishing() as state if feed is state.feed:
+                self._ended_in_charge(state, error)
+
+    def feed_caught_up(self, feed: StreamAttempt) -> None:
+        """A stream is live; a successor is given a moment to answer, and then takes charge without."""
+        match self._state:
+            case CatchingUp(successor=successor) as state if feed is successor:
+                ledger = self._ledger
+                silent = not self._hangs.voices.seconds_of_speech(ledger.start, ledger.received)
+                quick = silent or not state.is_speaking
+                state.patience.set(0 if quick else _PATIENCE_WITH_SUCCESSOR, self._promote)
+
+    # -- opening
+
+    def _timer(self, delay: float, action: Callable[[], object]) -> Timer:
+        timer = Timer(self._clock)
+        timer.set(delay, action)
+        return timer
+
+    def _open_in(self, delay: float) -> None:
+        self._state = Opening(self._timer(delay, self._open))
+
+    def _open(self) -> None:
+        feed = self._feed_in_charge()
+        if feed is None:
+            return
+        self._state = Live(feed)
+        if not self._look.is_set:
+            self._look.set(_LOOK_SECONDS, self._look_around)
+
+    def _feed_in_charge(self) -> StreamAttempt | None:
+        """A new stream from the end of what is known on; None, and the end, where the service is away."""
+        if self._health.is_open:
+            self._end(RecogniserError("UNAVAILABLE", self._health.reason))
+            return None
+        self._skip_silence()
+        return self._new_feed(hurries=True)
+
+    def _new_feed(self, *, hurries: bool) -> StreamAttempt:
+        number = self._ledger.streams + 1
+        parts = (self._clock, self._streaming, self._ledger)
+        return StreamAttempt(number, *parts, self, self._pace, self._told, hurries=hurries)
+
+    def _skip_silence(self) -> None:
+        self._ledger.pass_over(self._hangs.wordless_until())
+
+    # -- answers, and the seam
+
+    def _hear(self, feed: StreamAttempt, result: Result) -> None:
+        if self._listener is None:
+            return
+        self._hangs.answered(feed, self._clock.seconds())
+        self._listener.heard(result)
+        if result.is_final and self._listener is not None:
+            self._after_final()
+        elif not result.is_final:
+            self._half_close_in_pause()
+
+    def _after_final(self) -> None:
+        match self._state:
+            case CatchingUp():
+                self._without_successor()
+                self._begin_successor()
+            case Live(feed=feed) if feed.age >= self._limits.soft:
+                self._begin_successor()
+
+    def _begin_successor(self) -> None:
+        state = self._state
+        if not isinstance(state, Live):
+            return
+        if not state.is_speaking:
+            self._let_go_of_silence(state)
+        self._hangs.stop()
+        successor = self._new_feed(hurries=False)
+        self._state = CatchingUp(state.feed, state.is_speaking, successor, Timer(self._clock))
+        if not successor.is_behind:
+            self.feed_caught_up(successor)
+
+    def _promote(self) -> None:
+        state = self._state
+        if isinstance(state, CatchingUp):
+            old = state.feed
+            self._take_charge(state)
+            DrainingStream(self._clock, old, self._limits.drain)
+            self._tell("rotated", f"stream {old.number} was replaced after {old.age:.0f} s")
+
+    def _take_charge(self, state: CatchingUp) -> None:
+        state.patience.cancel()
+        self._state = Live(state.successor, state.is_speaking)
+
+    def _without_successor(self) -> State:
+        """The state, in which no successor catches up any more."""
+        state = self._state
+        if isinstance(state, CatchingUp):
+            state.patience.cancel()
+            self._state = Live(state.feed, state.is_speaking)
+            state.successor.drop()
+        return self._state
+
+    # -- failures, and the end
+
+    def _ended_in_charge(
+        self, state: Live | CatchingUp | HalfClosed | Finishing, error: RecogniserError | None
+    ) -> None:
+        if error is None and state.is_speaking:
+            # Partials have shown words: there is a final to be had, from somebody.
+            error = RecogniserError("OK", "the stream ended without the final of what its partials showed")
+        if error is not None:
+            self._replace_after(error)
+        elif isinstance(state, HalfClosed):
+            self._rested(state)
+        elif isinstance(state, Finishing) and state.was_half_closed:
+            self._rested_and_finishing(state)
+        else:
+            self._end(None)
+
+    def _replace_after(self, error: RecogniserError) -> None:
+        self._hangs.stop()
+        state = self._state
+        feed = None if isinstance(state, Silent | Opening | Over) else state.feed
+        if feed is not None:
+            feed.drop()
+        self._health.failed(error, self._clock.seconds() if feed is None else feed.opened_at)
+        if isinstance(state, HalfClosed):
+            state.drain.cancel()
+        if not self._is_borne(error):
+            return
+        if isinstance(state, CatchingUp):
+            self._take_charge(state)
+        else:
+            self._open_in(max(self._budget.backoff(), self._health.slot()))
+        self._tell("restarted", str(error))
+
+    def _is_borne(self, error: RecogniserError) -> bool:
+        """Whether the session goes on after the failure; if not, it is over."""
+        if self._health.is_open:  # the service does not work: that is not this call's budget's
+            self._end(error)
+            return False
+        is_within_budget = self._budget.spend()
+        if error.is_fatal or isinstance(self._state, Finishing) or not is_within_budget:
+            self._end(error)
+            return False
+        return True
+
+    def _finish_without_stream(self, drain: Timer) -> None:
+        self._skip_silence()
+        opening = Timer(self._clock)
+        self._state = Finishing(drain, opening=opening)
+        # Nobody is called from within finish. What no stream was given yet still has to be.
+        opening.set(0, self._open_to_finish if self._ledger.kept else lambda: self._end(None))
+
+    def _open_to_finish(self) -> None:
+        feed = self._feed_in_charge()
+        state = self._state
+        if feed is not None and isinstance(state, Finishing):
+            self._state = Finishing(state.drain, feed)
+            feed.finish()
+
+    def _last_final_is_late(self) -> None:
+        error = self._no_last_final()
+        state = self._state
+        if isinstance(state, Finishing) and state.feed is not None:
+            self._health.failed(error, state.feed.opened_at)
+        self._end(error)
+
+    def _no_last_final(self) -> RecogniserError:
+        return RecogniserError("DEADLINE_EXCEEDED", f"no last final within {self._limits.drain:g} s")
+
+    def _end(self, error: RecogniserError | None) -> None:
+        listener, self._listener = self._listener, None
+        self._stop_everything()
+        if listener is not None:
+            listener.ended(error)
+
+    def _stop_everything(self) -> None:
+        self._look.cancel()
+        self._hangs.stop()
+        state, self._state = self._state, Over()
+        left(state)
+
+    # -- watching
+
+    def _look_around(self) -> None:
+        self._look.set(_LOOK_SECONDS, self._look_around)
+        state = self._state
+        if isinstance(state, CatchingUp) and state.successor.position < self._ledger.start:
+            # What it would be sent next is not kept any more, and its own time must not jump.
+            state = self._without_successor()
+        if not isinstance(state, Live | CatchingUp):
+            return
+        trouble = self._watch.trouble_with(
+            state.feed,
+            is_speaking=state.is_speaking,
+            may_compare=isinstance(state, Live),  # a successor is one too
+        )
+        if trouble is not None:
+            if self._hangs.is_service_mute:
+                self._health.doubt(str(trouble))
+            self._replace_after(trouble)
+        elif self._watch.must_be_half_closed(state.feed, is_speaking=state.is_speaking) or self._has_open_words(
+            state
+        ):
+            self._half_close()
+        elif self._is_due(state):
+            self._begin_successor()
+        elif not state.is_speaking and self._ledger.kept > _SILENCE_KEPT:
+            self._let_go_of_silence(state)
+
+    def _is_due(self, state: Live | CatchingUp) -> bool:
+        if isinstance(state, CatchingUp) or self._clock.seconds() < self._no_successor_before:
+            return False
+        age = state.feed.age
+        return age >= self._limits.hard or (age >= self._limits.soft and not state.is_speaking)
+
+    def _let_go_of_silence(self, state: Live | CatchingUp) -> None:
+        """Without words under way, silence need not be kept, nor what a living stream has answered with silence.
+
+        What a stream was not given yet is kept: its time must not jump.
+        """
+        given = state.feed.position
+        if isinstance(state, CatchingUp):
+            given = min(given, state.successor.position)
+        self._ledger.pass_over(min(self._hangs.wordless_until(), given))
+
+    # -- half-closed
+
+    def _half_close_in_pause(self) -> None:
+        state = self._state
+        if isinstance(state, Live | CatchingUp) and self._has_open_words(state):
+            self._half_close()
+
+    def _has_open_words(self, state: Live | CatchingUp) -> bool:
+        """Whether there are words, or may be, that no audio will end."""
+        return self._is_paused and self._watch.has_open_words(state.feed, is_speaking=state.is_speaking)
+
+    def _half_close(self) -> None:
+        # A hold: Google ends a stream without audio after 10 s, as an error. The last words come before that.
+        # Or a gap: nothing else would end the words. Or a monologue: half-closed, Google gives its words; what is
+        # said meanwhile waits for the next stream.
+        self._hangs.stop()
+        state = self._without_successor()
+        if isinstance(state, Live):
+            drain = self._timer(self._limits.drain, lambda: self._replace_after(self._no_last_final()))
+            self._state = HalfClosed(state.feed, state.is_speaking, drain)
+            state.feed.finish()
+
+    def _rested(self, state: HalfClosed) -> None:
+        state.drain.cancel()
+        self._look.cancel()
+        self._state = Silent()
+        if self._is_paused:
+            # It has said all that it will say of what it was given, and nothing has come since.
+            self._ledger.pass_over(state.feed.position - _LAST_WORD)
+        if state.feed.position < self._ledger.received:
+            self._open()
+
+    def _rested_and_finishing(self, state: Finishing) -> None:
+        is_all_given = state.feed is not None and state.feed.position >= self._ledger.received
+        if is_all_given:
+            self._finish_without_stream(state.drain)
+        else:
+            self._state = Finishing(state.drain)
+            self._open_to_finish()
+
+    def _tell(self, kind: str, why: str) -> None:
+        if self._listener is not None:
+            self._listener.happened(Incident(kind, why))

@@ -1,0 +1,1 @@
+"""Whisper behind Google: of this machine, or by HTTP."""

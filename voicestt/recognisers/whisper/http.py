@@ -1,0 +1,165 @@
+"""Whisper elsewhere: an OpenAI-compatible HTTP endpoint, asked one utterance at a time.
+
+Source: OpenAI's API reference, `POST /v1/audio/transcriptions`: a multipart form with `file`, `model`, `language`
+and `response_format`, answered by `{"text": …}`. whisper.cpp, faster-whisper-server, vLLM and others speak it too.
+"""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.web.client import Agent, HTTPConnectionPool
+from twisted.web.http_headers import Headers
+
+from voicestt.recognisers.google.responses import Clean, unchanged
+from voicestt.recognisers.limit import ConcurrencyLimit
+from voicestt.recognisers.port import RecogniserError, Result
+from voicestt.recognisers.punctuation import visible
+from voicestt.recognisers.whisper.form import form_of
+from voicestt.recognisers.whisper.pool import SOURCE
+from voicestt.runtime.http import WholeBody, read_body
+
+CONNECTIONS: Final = 4
+_ATTEMPTS: Final = 3
+_CONNECT_SECONDS: Final = 5.0
+_WHOLE_SECONDS: Final = 30.0
+# Less than the five seconds after which uvicorn, behind most of these endpoints, closes an idle connection.
+_IDLE_SECONDS: Final = 4
+_LONGEST_ANSWER: Final = 1_000_000
+_LONGEST_EXCERPT: Final = 100
+_LONGEST_PROBLEM: Final = 200
+_STATUS: Final = {401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND", 429: "RESOURCE_EXHAUSTED"}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where to ask and for what: the whole address of the POST, two letters of language, a secret key or none."""
+
+    url: str
+    language: str
+    model: str = "whisper-1"
+    key: str | None = field(default=None, repr=False)
+
+    @property
+    def place(self) -> str:
+        """The address for people: without path and query, which may hold a secret."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+class WhisperHttp:
+    """A Recognise over `endpoint`: four connections, five seconds to connect and `seconds` for the whole."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        endpoint: Endpoint,
+        clean: Clean = unchanged,
+        *,
+        seconds: float = _WHOLE_SECONDS,
+    ) -> None:
+        self._reactor = reactor
+        self.endpoint = endpoint
+        self._clean = clean
+        self._seconds = seconds
+        self._connections = HTTPConnectionPool(reactor)
+        self._connections.maxPersistentPerHost = CONNECTIONS
+        self._connections.cachedConnectionTimeout = _IDLE_SECONDS
+        self._agent: Any = Agent(reactor, connectTimeout=_CONNECT_SECONDS, pool=self._connections)
+        once = HTTPConnectionPool(reactor, persistent=False)
+        self._fresh: Any = Agent(reactor, connectTimeout=_CONNECT_SECONDS, pool=once)
+        self._under_way: set[Deferred[tuple[int, bytes]]] = set()
+        self._turns = ConcurrencyLimit(lambda audio: Deferred.fromCoroutine(self._ask(audio)), at_once=CONNECTIONS)
+
+    def __call__(self, audio: bytes) -> "Deferred[Result | None]":
+        """One utterance (mu-law): its final, or None if nothing was understood. Fails with RecogniserError."""
+        return self._turns(audio)
+
+    async def stop(self) -> None:
+        """What waits or is under way fails; returns when the connections have ended."""
+        stopping = Deferred.fromCoroutine(self._turns.stop())
+        for asking in list(self._under_way):
+            asking.cancel()
+        await stopping
+        await self._connections.closeCachedConnections()
+
+    async def _ask(self, audio: bytes) -> Result | None:
+        asking = Deferred.fromCoroutine(self._post_until_answered(audio))
+        time_out = self._reactor.callLater(self._seconds, asking.cancel)
+        self._under_way.add(asking)
+        try:
+            status, body = await asking
+        except Exception as problem:  # noqa: BLE001 - Twisted's client has a dozen kinds, and no kind of them all
+            if not time_out.active():
+                raise self._error("DEADLINE_EXCEEDED", f"did not answer within {self._seconds:g} s") from None
+            raise self._error("UNAVAILABLE", f"could not be asked: {_words(problem)}") from None
+        finally:
+            self._under_way.discard(asking)
+            if time_out.active():
+                time_out.cancel()
+        return self._result(status, body)
+
+    async def _post_until_answered(self, audio: bytes) -> tuple[int, bytes]:
+        # A kept connection may be closed under the request: by a server of HTTP/1.0, or one that closes after some
+        # answers. To be asked again changes nothing there, so it is done, over a connection of its own.
+        for attempt in range(1, _ATTEMPTS):
+            try:
+                return await self._post(self._agent if attempt == 1 else self._fresh, audio)
+            except Exception as problem:
+                if not _is_broken_off(problem):
+                    raise
+        return await self._post(self._fresh, audio)
+
+    async def _post(self, agent: Any, audio: bytes) -> tuple[int, bytes]:
+        form = form_of(audio, {"model": self.endpoint.model, "language": self.endpoint.language})
+        headers = Headers({"Content-Type": [form.content_type], "Accept": ["application/json"]})
+        if self.endpoint.key is not None:
+            headers.setRawHeaders("Authorization", [f"Bearer {self.endpoint.key}"])
+        response = await agent.request(b"POST", self.endpoint.url.encode(), headers, WholeBody(form.body))
+        return response.code, await read_body(response, _LONGEST_ANSWER)
+
+    def _result(self, status: int, body: bytes) -> Result | None:
+        if status != 200:
+            word = _STATUS.get(status, "UNAVAILABLE" if status >= 500 else "INVALID_ARGUMENT")
+            raise self._error(word, f"answered {status}: {self._excerpt(body)}")
+        text = _text_in(body)
+        if text is None:
+            raise self._error("INTERNAL", f'answered without {{"text": …}} in JSON: {self._excerpt(body)}')
+        text = self._clean(" ".join(text.split()))
+        return Result(text, is_final=True, source=SOURCE) if visible(text) else None
+
+    def _error(self, status: str, what: str) -> RecogniserError:
+        return RecogniserError(status, f"the Whisper endpoint {self.endpoint.place} {what}")
+
+    def _excerpt(self, body: bytes) -> str:
+        text = " ".join(body[:10_000].decode("utf-8", "replace").split())
+        if self.endpoint.key:  # some servers tell the key that they refuse
+            text = text.replace(self.endpoint.key, "…")
+        printable = "".join(letter for letter in text if letter.isprintable())
+        return printable[:_LONGEST_EXCERPT] or "nothing more"
+
+
+def _text_in(body: bytes) -> str | None:
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    text = answer.get("text") if isinstance(answer, dict) else None
+    return text if isinstance(text, str) else None
+
+
+def _words(problem: Exception) -> str:
+    reasons = getattr(problem, "reasons", None)
+    cause = reasons[0].value if reasons else problem
+    return f"{type(cause).__name__}: {cause}"[:_LONGEST_PROBLEM]
+
+
+def _is_broken_off(problem: Exception) -> bool:
+    """Whether the connection ended before the answer did, and not because it was given up here."""
+    causes = [reason.value for reason in getattr(problem, "reasons", [])] or [problem]
+    if any(isinstance(cause, CancelledError) for cause in causes):
+        return False
+    return any(isinstance(cause, ConnectionAborted | ConnectionDone | ConnectionLost) for cause in causes)

@@ -1,0 +1,1 @@
+"""Time, threads and measurement; nothing here knows a telephone."""

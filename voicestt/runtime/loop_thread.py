@@ -1,0 +1,115 @@
+"""The one thread that the handlers of all calls live in: an event loop, and the reactor's way to it."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from functools import cached_property, partial
+from threading import Thread
+from types import FrameType
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from voicestt.runtime.mailbox import Action, Mailbox
+
+CANCELLED_SECONDS: Final = 1.0
+"""So long may what is cancelled take to tidy up when the thread ends."""
+
+
+class LoopThread:
+    """From `start` to `stop`; where nothing else is said its methods are for the reactor's thread.
+
+    What is handed over within one turn of the reactor costs one wake-up.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, reactor: Any, make: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    ) -> None:
+        self._reactor = reactor
+        self._make = make
+        self._to_loop = Mailbox(lambda action: reactor.callLater(0, partial(self._soon, action)))
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_stopping = False
+        self._ended: Deferred[None] = Deferred()
+        self._thread = Thread(target=self._run, name="handlers", daemon=True)
+
+    @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        """Made when it is needed: what is never started has nothing to close."""
+        return self._make()
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._loop.set_exception_handler(self._complain)
+        self._thread.start()
+
+    def stop(self) -> "Deferred[None]":
+        """Cancels what still runs, and fires when the thread has ended; never, if a handler blocks it."""
+        if self._thread.ident is None:
+            return succeed(None)
+        self._is_stopping = True
+        self.hand(self._loop.stop)
+        return self._ended
+
+    def hand(self, action: Action) -> None:
+        """Does `action` in the loop's thread, after those handed over before."""
+        # At the end of the reactor's turn: by then what other calls were told waits as well.
+        self._to_loop.hand(action)
+
+    def spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """In the loop's thread: runs it beside the others."""
+        task = self._loop.create_task(coroutine, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def frame(self) -> FrameType | None:
+        """What the thread is doing; None if it has ended."""
+        return sys._current_frames().get(self._thread.ident or 0)
+
+    def _soon(self, action: Action) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(action)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            while not self._is_stopping:
+                self._run_loop()
+            self._loop.run_until_complete(_cancel_all())
+        finally:
+            self._loop.close()
+            self._reactor.callFromThread(self._ended.callback, None)
+
+    def _run_loop(self) -> None:
+        try:
+            self._loop.run_forever()
+        except (SystemExit, KeyboardInterrupt) as problem:
+            # asyncio lets these two out of the loop; no task of a handler's may end the others.
+            self._log.error(
+                "A task that a handler started raised {kind}. It ends that task and nothing else.",
+                kind=type(problem).__name__,
+            )
+
+    def _complain(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        problem = context.get("exception")
+        if isinstance(problem, BlockingIOError):
+            return  # gRPC's loops share a wake-up pipe, and one that finds it empty says so: it means nothing.
+        words = "In a task of a handler's own: {message}. The calls go on."
+        if problem is None:
+            self._log.error(words, message=context.get("message"))
+        else:
+            failure = Failure(problem, type(problem), problem.__traceback__)
+            self._log.failure(words, failure, message=context.get("message"))
+
+
+async def _cancel_all() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=CANCELLED_SECONDS)

@@ -1,0 +1,71 @@
+"""What the webhooks said of calls, kept until the call's socket needs it: announcements and stream statuses."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from twisted.internet.interfaces import IReactorTime
+
+KEPT_SECONDS = 300.0
+_MOST = 10_000
+
+
+@dataclass(slots=True)
+class CallRecord:
+    """One call as the webhooks know it. The numbers never reach a log."""
+
+    announced: bool = False
+    is_used_up: bool = False
+    account_sid: str | None = None
+    caller: str | None = field(default=None, repr=False)
+    called: str | None = field(default=None, repr=False)
+    statuses: list[str] = field(default_factory=list)
+    changed_at: float = 0.0
+
+
+class CallRegistry:
+    """Records by CallSid, forgotten five minutes after the last change; never more than ten thousand."""
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._records: OrderedDict[str, CallRecord] = OrderedDict()
+
+    def announce(
+        self, call_sid: str, caller: str | None, called: str | None, account_sid: str | None = None
+    ) -> None:
+        """A webhook said that this call is coming, or that it comes back: it may have a socket (again)."""
+        record = self._touch(call_sid)
+        record.announced = True
+        record.is_used_up = False
+        record.account_sid = account_sid or None
+        record.caller = caller
+        record.called = called
+
+    def note_status(self, call_sid: str, status: str) -> None:
+        """A status callback, before, during or after the call's socket."""
+        self._touch(call_sid).statuses.append(status)
+
+    def find(self, call_sid: str) -> CallRecord:
+        """What is known of a call; an empty record where nothing is."""
+        self._forget_old()
+        return self._records.get(call_sid) or CallRecord()
+
+    def use_up(self, call_sid: str) -> None:
+        """The announced call has its socket: nobody else gets one for the same announcement."""
+        record = self._records.get(call_sid)
+        if record is not None:
+            record.is_used_up = True
+
+    def _touch(self, call_sid: str) -> CallRecord:
+        self._forget_old()
+        record = self._records.setdefault(call_sid, CallRecord())
+        self._records.move_to_end(call_sid)
+        record.changed_at = self._clock.seconds()
+        return record
+
+    def _forget_old(self) -> None:
+        oldest_kept = self._clock.seconds() - KEPT_SECONDS
+        while self._records:
+            oldest = next(iter(self._records.values()))
+            if len(self._records) <= _MOST and oldest.changed_at >= oldest_kept:
+                return
+            self._records.popitem(last=False)

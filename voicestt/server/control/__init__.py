@@ -1,0 +1,1 @@
+"""What is changed while the server runs: the flag, its socket, SIGHUP."""

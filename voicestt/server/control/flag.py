@@ -1,0 +1,55 @@
+"""ENABLE_STREAMING_STT turned in a running server: one line in the log for each change, saying who was moved."""
+
+from dataclasses import dataclass
+
+from twisted.logger import Logger
+
+from voicestt.recognisers.fallback import Flag
+from voicestt.server.census import ActiveCalls
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How the server stands: the flag, how many calls are live, and how many of them go which way."""
+
+    is_on: bool
+    live: int
+    streaming: int
+    single_shot: int
+
+
+class FlagSwitch:
+    """Turns the flag, whoever asks. Live calls have followed, or know that they will, before `turn` returns."""
+
+    _log = Logger()
+
+    def __init__(self, flag: Flag, census: ActiveCalls) -> None:
+        self._flag = flag
+        self._census = census
+
+    @property
+    def state(self) -> State:
+        """As it is now."""
+        census = self._census
+        return State(self._flag.is_on, census.live, census.streaming, census.single_shot)
+
+    def turn(self, is_on: bool, by: str) -> str:
+        """Turns it on or off; `by` says who wants it. What came of it, in words, as it stands in the log."""
+        before = self.state
+        changed = self._flag.turn(is_on)
+        words = f"ENABLE_STREAMING_STT={is_on} ({by}): {self._what_came_of_it(before, changed=changed)}"
+        self._log.info("[CFG] {words}", words=words)
+        return words
+
+    def _what_came_of_it(self, before: State, *, changed: bool) -> str:
+        if not changed:
+            return "it was so before, nothing changes"
+        if self._flag.is_on:
+            returning = "returns to streaming after its utterance", "return to streaming after their utterance"
+            return _calls(before.single_shot, *returning)
+        leaving = "leaves streaming with its audio", "leave streaming with their audio"
+        return _calls(before.streaming - self._census.streaming, *leaving)
+
+
+def _calls(count: int, one: str, many: str) -> str:
+    return f"{count} live call {one}" if count == 1 else f"{count} live calls {many}"

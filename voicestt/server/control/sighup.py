@@ -1,0 +1,93 @@
+"""SIGHUP: the environment file is read again, and the flag in it takes effect while calls are live."""
+
+import signal
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from twisted.logger import Logger
+
+from voicestt.config.env_file import FLAG, ReadAgain
+from voicestt.config.settings import BadSettings, Settings, differences
+from voicestt.server.control.flag import FlagSwitch
+
+
+class Hangup:
+    """Turns the flag as the file says. `running` is what the server was started with.
+
+    Other variables are only looked at: those that have changed are named in the log, never their values.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        switch: FlagSwitch,
+        read_again: Callable[[], ReadAgain],
+        running: Settings,
+        reopen: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._reactor = reactor
+        self._switch = switch
+        self._read_again = read_again
+        self._running = running
+        self._reopen = reopen
+        self._before: Any = None
+
+    def install(self) -> None:
+        """Takes SIGHUP, in the main thread only: elsewhere no signal can be taken."""
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGHUP, self._signalled)
+
+    def remove(self) -> None:
+        """Gives SIGHUP back to whoever had it."""
+        before, self._before = self._before, None
+        if before is not None:
+            signal.signal(signal.SIGHUP, before)
+
+    def _signalled(self, _number: int, _frame: object) -> None:
+        # In the middle of anything: the reactor does it when it comes to it.
+        self._reactor.callFromThread(self.read_again)
+
+    def read_again(self) -> None:
+        """Does what SIGHUP asks for; whatever is wrong with the file is said, and nothing changes."""
+        self._reopen()
+        try:
+            found = self._read_again()
+        except BadSettings as bad:
+            self._log.error(
+                "[CFG] SIGHUP: the environment file cannot be used, nothing changes: {problems}. "
+                "What to do: correct it and send SIGHUP again, or use `voicestt flag`.",
+                problems="; ".join(problem.rstrip(".") for problem in bad.problems),
+            )
+        else:
+            self._follow(found)
+
+    def _follow(self, found: ReadAgain) -> None:
+        if found.is_on is None:
+            is_on = self._switch.state.is_on
+            self._log.info(
+                "[CFG] SIGHUP: {path} does not set {flag}, it stays {is_on}",
+                path=found.path,
+                flag=FLAG,
+                is_on=is_on,
+            )
+        else:
+            self._switch.turn(found.is_on, "SIGHUP")
+        self._tell_of_the_next_start(found)
+
+    def _tell_of_the_next_start(self, found: ReadAgain) -> None:
+        names = [name for name in differences(self._running, found.at_restart) if name != FLAG]
+        if names:
+            self._log.warn(
+                "[CFG] SIGHUP: these have changed too, and take effect at the next start only: {names}",
+                names=", ".join(names),
+            )
+        if found.is_on not in {None, found.at_restart.enable_streaming_stt}:
+            self._log.warn(
+                "[CFG] SIGHUP: the process's own environment sets {flag} too, and wins over {path} at the next "
+                "start. What to do: change it there as well.",
+                flag=FLAG,
+                path=found.path,
+            )

@@ -1,0 +1,68 @@
+"""Twilio's sockets: which connection becomes one, and with which limits."""
+
+from typing import Any
+
+from autobahn.twisted.resource import WebSocketResource
+from autobahn.twisted.websocket import WebSocketServerFactory
+from twisted.internet.interfaces import IReactorTime
+from twisted.web.http import Request
+
+from voicestt.runtime.origin import forget_origin
+from voicestt.server.bounded_http import BoundedChannel
+from voicestt.server.calls import Calls
+from voicestt.server.connections import Visitor
+from voicestt.server.media_socket import MediaStreamProtocol
+from voicestt.server.read_coalescer import ReadCoalescer
+
+_LARGEST_MESSAGE = 65_536  # Twilio's are about 350 bytes
+
+
+class MediaStreamFactory(WebSocketServerFactory):
+    """Makes sockets for `calls`, with the limits that Autobahn does not set by itself."""
+
+    def __init__(self, clock: IReactorTime, calls: Calls) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._clock = clock
+        self._calls = calls
+        self._resting = ReadCoalescer(clock)
+        self.visitor: Visitor | None = None
+        self.setProtocolOptions(  # type: ignore[no-untyped-call]
+            maxFramePayloadSize=_LARGEST_MESSAGE,
+            maxMessagePayloadSize=_LARGEST_MESSAGE,
+            openHandshakeTimeout=10,
+            closeHandshakeTimeout=2,
+            autoPingInterval=calls.ping_seconds,
+            # Without a time-out on the pong: frames and pongs are both signs of life to the calls' own watchdog.
+            autoPingTimeout=0,
+            # The JSON parser checks the text's encoding, and what it refuses costs a message, not the call.
+            utf8validateIncoming=False,
+            perMessageCompressionAccept=lambda _offers: None,
+            webStatus=False,
+        )
+
+    def buildProtocol(self, _address: object) -> MediaStreamProtocol:  # noqa: N802
+        """A socket of its own for each call."""
+        visitor, self.visitor = self.visitor, None
+        protocol = MediaStreamProtocol(self._clock, self._calls, self._resting, visitor)
+        protocol.factory = self
+        return protocol
+
+
+class MediaResource(WebSocketResource):
+    """What a request for the media path ends at: its connection becomes a socket, and keeps its place."""
+
+    def __init__(self, factory: MediaStreamFactory) -> None:
+        super().__init__(factory)  # type: ignore[no-untyped-call]
+        self._sockets = factory
+
+    def render(self, request: Request) -> Any:
+        """Twisted asks for the answer."""
+        forget_origin(request)
+        channel = request.channel
+        self._sockets.visitor = channel.hand_over() if isinstance(channel, BoundedChannel) else None
+        return super().render(request)  # type: ignore[no-untyped-call]
+
+
+def media_resource(clock: IReactorTime, calls: Calls) -> WebSocketResource:
+    """The resource that a request for the media path ends at."""
+    return MediaResource(MediaStreamFactory(clock, calls))

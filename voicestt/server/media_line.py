@@ -1,0 +1,167 @@
+"""A live call's line: what is said goes to Twilio over the call's own socket, and only while the call lives."""
+
+# ruff: noqa: N802 (camelCase is Twisted's)
+
+from collections.abc import Callable
+from typing import Protocol
+
+from twisted.internet.interfaces import IPushProducer, IReactorTime
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from voicestt.audio.ledger import AudioTotals
+from voicestt.call.playout import Playout
+from voicestt.twilio.media_stream import clear_message, mark_message, media_message
+
+
+class SpokenTo(Protocol):
+    """The call that a line belongs to."""
+
+    @property
+    def account(self) -> AudioTotals:
+        """What became of the caller's audio so far."""
+        ...
+
+    def mark_reached(self, name: str, cleared: bool) -> None:
+        """A mark of the application's was played, or was cleared."""
+        ...
+
+    def end(self, reason: str) -> None:
+        """Closes the socket."""
+        ...
+
+
+class _MediaSink:
+    """A playout's outlet: messages of one stream."""
+
+    def __init__(self, send: Callable[[bytes], object], stream_sid: str) -> None:
+        self._send = send
+        self._stream_sid = stream_sid
+
+    def media(self, audio: bytes) -> None:
+        self._send(media_message(self._stream_sid, audio))
+
+    def mark(self, name: str) -> None:
+        self._send(mark_message(self._stream_sid, name))
+
+    def clear(self) -> None:
+        self._send(clear_message(self._stream_sid))
+
+
+@implementer(IPushProducer)
+class MediaLine:
+    """A `voicestt.call.line.Line` over a socket; and, for its transport, what produces the data it carries.
+
+    `send` sends one text message, in any state of the socket. `greeting` is mu-law, and said before all else.
+    """
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime, send: Callable[[bytes], object], greeting: bytes = b"") -> None:
+        self._clock = clock
+        self._send = send
+        self._greeting = greeting
+        self._call: SpokenTo | None = None
+        self._playout: Playout | None = None
+        self._is_over = False
+        self._has_complained = False
+
+    def belong_to(self, call: SpokenTo) -> None:
+        """The call is made after its line."""
+        self._call = call
+
+    # -- the line, for the application
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything can still be said: from Twilio's `start` to the end of the call."""
+        return self._playout is not None
+
+    @property
+    def waiting(self) -> float:
+        """Seconds of audio that were said and have not been played yet, as far as our own clock knows."""
+        return 0.0 if self._playout is None else self._playout.waiting
+
+    @property
+    def account(self) -> AudioTotals:
+        """What became of the caller's audio so far."""
+        return AudioTotals() if self._call is None else self._call.account
+
+    def say(self, audio: bytes) -> None:
+        """Plays `audio`, any length, after what waits already.
+
+        Raises:
+            TooMuchAudio: if more than `MOST_WAITING_SECONDS` would wait.
+        """
+        if self._playout is not None:
+            self._playout.say(audio)
+
+    def clear(self) -> None:
+        """Silence, at once: nothing of what waits is played, and pending marks are reached as cleared."""
+        if self._playout is not None:
+            self._playout.clear()
+
+    def mark(self, name: str, reached: Callable[[bool], None]) -> None:
+        """`reached` is called once: False when all that was said before was played, True when it was cleared."""
+
+        def tell(cleared: bool) -> None:
+            self._reached(name, reached, cleared)
+
+        if self._playout is None:
+            tell(True)
+        else:
+            self._playout.mark(tell)
+
+    def end(self, reason: str) -> None:
+        """Closes the stream; Twilio goes on with what follows `<Connect>` in the TwiML."""
+        if self._call is not None and not self._is_over:
+            self._call.end(reason)
+
+    # -- the socket's side
+
+    def open(self, stream_sid: str) -> None:
+        """Twilio's `start` came: the caller hears the greeting. Once in a call; nothing happens afterwards."""
+        if self._playout is None and not self._is_over:
+            self._playout = Playout(self._clock, _MediaSink(self._send, stream_sid))
+            self._playout.say(self._greeting)
+
+    def returned(self, mark: str) -> bool:
+        """Twilio sent a mark back. False if it is none of ours."""
+        return self._is_over or (self._playout is not None and self._playout.returned(mark))
+
+    def close(self) -> None:
+        """The call is over, or was never one: nothing more is sent, and pending marks are reached as cleared."""
+        self._is_over = True
+        playout, self._playout = self._playout, None
+        if playout is not None:
+            playout.end()
+
+    def pauseProducing(self) -> None:
+        """The transport's buffer is full: whoever is at the other end does not read."""
+        if self._playout is not None:
+            self._playout.hold()
+            self._complain()
+
+    def resumeProducing(self) -> None:
+        """The transport's buffer is empty."""
+        if self._playout is not None:
+            self._playout.resume()
+
+    def stopProducing(self) -> None:
+        """The transport is gone; the socket tells of it."""
+
+    def _reached(self, name: str, reached: Callable[[bool], None], cleared: bool) -> None:
+        if self._call is not None:
+            self._call.mark_reached(name, cleared)
+        try:
+            reached(cleared)
+        except Exception:  # noqa: BLE001 - an application's mistake must not cost a call
+            self._log.failure("What was to happen at a mark failed; the call goes on.")
+
+    def _complain(self) -> None:
+        if not self._has_complained:
+            self._has_complained = True
+            self._log.warn(
+                "Twilio does not take what is said to the caller: the connection is slower than speech. It waits "
+                "until it is taken; the caller's own words are not concerned. Said once a call."
+            )

@@ -1,0 +1,191 @@
+"""What words leave the server by, and who speaks to callers: made, started and stopped here.
+
+The journal comes first: the log, the pages that listen and the deliveries get what is in it. The application's
+handler in this process is told at once.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
+
+from voicestt.audio.greeting import BadGreeting, greeting_of
+from voicestt.call.facts import CallObserver
+from voicestt.call.line import Line
+from voicestt.config.settings import Settings
+from voicestt.delivery.deliverer import Deliverer
+from voicestt.delivery.destinations import deliverers_of, destinations_of
+from voicestt.delivery.live.hub import EventHub
+from voicestt.handler.loading import BadHandler, load_handler
+from voicestt.handler.publishing import Publishing
+from voicestt.handler.service import Handlers
+from voicestt.journal.journal import Journal
+from voicestt.journal.no_journal import NoJournal
+from voicestt.journal.port import Record
+from voicestt.server.after_journal import PersistedEvents
+from voicestt.server.call_log import CallLog
+from voicestt.server.events_file import EventsFile
+from voicestt.tts.engines import synthesiser_of
+from voicestt.tts.port import Synthesiser
+from voicestt.twilio.rest import TwilioCalls
+
+_LAST_DELIVERIES_SECONDS = 3.0
+_LOOK_SECONDS = 0.05
+
+
+class EventPipeline:
+    """`greeting` is what callers hear at once, mu-law; it is there when `start` has returned."""
+
+    def __init__(self, reactor: Any, settings: Settings, log: CallLog, file: EventsFile | None = None) -> None:
+        self._file = file
+        self._reactor = reactor
+        self._settings = settings
+        self._journal = self._make_journal(PersistedEvents(log, self._published))
+        self._deliverers: Sequence[Deliverer] = ()
+        self._handlers: Handlers | None = None
+        self._publishing = Publishing(self._journal, file=file)
+        self._is_open = False
+        self.feed = EventHub(reactor, self._journal, settings.events_token)
+        self.greeting = b""
+
+    @property
+    def health(self) -> Mapping[str, object]:
+        """Counts, for the health check."""
+        health: dict[str, object] = {each.destination.name: self._health_of(each) for each in self._deliverers}
+        if isinstance(self._journal, Journal):
+            health["journal"] = asdict(self._journal.state)
+        if self._handlers is not None:
+            health["handler"] = asdict(self._handlers.counts)
+        return health
+
+    def _health_of(self, deliverer: Deliverer) -> dict[str, object]:
+        """`waiting` is what the journal has for it, about; `in_hand` is what of that was read."""
+        figures = asdict(deliverer.figures)
+        at = figures.pop("last_error_at")
+        figures["last_error_seconds"] = None if at is None else round(time.time() - at, 1)
+        if not isinstance(self._journal, Journal):
+            return figures
+        standing = self._journal.standing(deliverer.destination.name)
+        oldest = None if standing.oldest_at is None else round(time.time() - standing.oldest_at, 1)
+        return {
+            **figures,
+            "in_hand": figures["waiting"],
+            "waiting": standing.waiting,
+            "oldest_seconds": oldest,
+            "dead_lettered": standing.laid_aside,
+        }
+
+    def audience_of(self, line: Line) -> CallObserver:
+        """Who is told of the call on `line`."""
+        return self._publishing.of_call(line)
+
+    async def start(self) -> None:
+        """Everything is checked before the first call comes.
+
+        Raises:
+            SpeechError, BadGreeting, BadHandler, BadJournal, CannotDeliver: in words, with what to do.
+        """
+        settings = self._settings
+        speaks = await deferToThread(synthesiser_of, settings)
+        self.greeting = await self._make_greeting(speaks)
+        handlers = None if settings.handler is None else self._make_handlers(settings.handler, speaks)
+        if isinstance(self._journal, Journal):
+            self._deliverers = deliverers_of(self._reactor, settings, self._journal)
+        await self._journal.open()
+        self._is_open = True
+        for deliverer in self._deliverers:
+            deliverer.start()
+        if handlers is not None:
+            handlers.start()
+        self._handlers = handlers
+        self._publishing = Publishing(self._journal, handlers, file=self._file)
+
+    async def stop(self) -> None:
+        """The calls are over: what they told goes where it belongs, as far as that does not take too long."""
+        if self._handlers is not None:
+            await self._handlers.stop()
+        if self._is_open:
+            await self._everything_written()
+            await self._last_deliveries()
+        for deliverer in self._deliverers:
+            await deliverer.stop()
+        await self.feed.stop()
+        await self._journal.close()
+
+    def _make_journal(self, readers: PersistedEvents) -> Journal | NoJournal:
+        settings = self._settings
+        if settings.journal_url == "off":
+            return NoJournal(self._reactor, readers)
+        return Journal(
+            self._reactor,
+            settings.journal_url,
+            readers,
+            destinations_of(settings),
+            days=settings.journal_days,
+            redact=settings.journal_redact,
+            spill_dir=settings.journal_spill_dir,
+            changed=self._read_again,
+            figures=lambda: {each.destination.name: asdict(each.figures) for each in self._deliverers},
+        )
+
+    async def _make_greeting(self, speaks: Synthesiser | None) -> bytes:
+        settings = self._settings
+        speak = None if speaks is None else speaks.speak
+        try:
+            greeting: bytes = await deferToThread(greeting_of, settings.greeting, settings.greeting_max_ms, speak)
+        except BadGreeting as problem:
+            raise BadGreeting(f"GREETING {problem}") from problem
+        return greeting
+
+    def _make_handlers(self, path: str, speaks: Synthesiser | None) -> Handlers:
+        settings = self._settings
+        tokens = settings.twilio_auth_tokens
+        return Handlers(
+            self._reactor,
+            _handler(path),
+            queue=settings.handler_queue,
+            overflow=settings.handler_overflow,
+            threads=settings.handler_threads,
+            speak=None if speaks is None else speaks.speak,
+            twilio=TwilioCalls(tokens[0], settings.twilio_api_url) if tokens else None,
+        )
+
+    def _published(self, records: Sequence[Record]) -> None:
+        self.feed.publish(records)
+        for deliverer in self._deliverers:
+            deliverer.wake()
+
+    def _read_again(self) -> None:
+        for deliverer in self._deliverers:
+            deliverer.read_again()
+
+    async def _everything_written(self) -> None:
+        written: Deferred[None] = Deferred()
+        written.addTimeout(_LAST_DELIVERIES_SECONDS, self._reactor, lambda _result, _seconds: None)
+        self._journal.put(None, partial(written.callback, None))
+        await written
+
+    async def _last_deliveries(self) -> None:
+        """A host that starts afresh forgets its disk: who can be reached is told the last words before the end."""
+        give_up = self._reactor.seconds() + _LAST_DELIVERIES_SECONDS
+        for deliverer in self._deliverers:
+            while self._reactor.seconds() < give_up and not deliverer.figures.is_down:
+                if await self._is_through(deliverer):
+                    break
+                await deferLater(self._reactor, _LOOK_SECONDS)
+
+    async def _is_through(self, deliverer: Deliverer) -> bool:
+        assert isinstance(self._journal, Journal)  # noqa: S101 - without one there are no deliverers
+        return not await self._journal.pending(deliverer.destination.name, 1)
+
+
+def _handler(path: str) -> type:
+    try:
+        return load_handler(path)
+    except BadHandler as problem:
+        raise BadHandler(f"HANDLER={path}: {problem}") from problem

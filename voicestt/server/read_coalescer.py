@@ -1,0 +1,94 @@
+"""Sockets that are not read while nothing can come of it: the reactor wakes up for batches, not for frames.
+
+A call's audio is handed on 150 ms at a time, but comes in fifty frames a second; reading each as it comes wakes
+the reactor seven times for one batch, which is more than half of what a call costs. After a batch has gone the
+kernel keeps the next frames, and they are read together when the batch can be full, on a grid that all calls
+share. That makes a batch 15 ms later than it could be, by measurement, and a call cost half as much.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from twisted.internet.interfaces import IPushProducer
+
+from voicestt.audio import mulaw
+from voicestt.runtime.clock import Clock
+
+_GRID = 0.02  # seconds: sockets that wake in the same fiftieth of a second wake together
+_LONGEST = 0.15  # a `stop`, a key or a closed socket is noticed at most so much later, and a step of the grid
+_MARGIN = 0.01  # before the batch can be full; the grid's rounding up adds as much on average
+
+
+class Reads(Protocol):
+    """What can be kept from reading for a while."""
+
+    def pauseProducing(self) -> None:  # noqa: N802
+        """Nothing more is read."""
+        ...
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        """It is read again."""
+        ...
+
+
+class PausedReads:
+    """A transport that is read only where there is no reason not to."""
+
+    def __init__(self, transport: IPushProducer) -> None:
+        self._transport = transport
+        self._reasons: set[str] = set()
+
+    def because(self, reason: str) -> Reads:
+        """Pauses, and resumes, for `reason` alone."""
+        return _Because(self, reason)
+
+    def pause(self, reason: str) -> None:
+        """From now on there is this reason."""
+        if not self._reasons:
+            self._transport.pauseProducing()
+        self._reasons.add(reason)
+
+    def resume(self, reason: str) -> None:
+        """There is this reason no more."""
+        if reason in self._reasons:
+            self._reasons.discard(reason)
+            if not self._reasons:
+                self._transport.resumeProducing()
+
+
+class _Because:
+    def __init__(self, reads: PausedReads, reason: str) -> None:
+        self._reads = reads
+        self._reason = reason
+
+    def pauseProducing(self) -> None:  # noqa: N802
+        self._reads.pause(self._reason)
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        self._reads.resume(self._reason)
+
+
+class ReadCoalescer:
+    """Pauses transports, and resumes them together."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._waking: dict[int, list[Callable[[], object]]] = {}
+
+    def rest(self, transport: Reads, missing: int) -> None:
+        """Reads no more from `transport` until about when `missing` bytes of mu-law can have come."""
+        seconds = min(mulaw.seconds(missing) - _MARGIN, _LONGEST)
+        if seconds <= 0:
+            return
+        now = self._clock.seconds()
+        slot = -int(-(now + seconds) // _GRID)
+        waking = self._waking.get(slot)
+        if waking is None:
+            waking = self._waking[slot] = []
+            self._clock.callLater(max(0.0, slot * _GRID - now), lambda: self._wake(slot))
+        transport.pauseProducing()
+        waking.append(transport.resumeProducing)
+
+    def _wake(self, slot: int) -> None:
+        for resume in self._waking.pop(slot):
+            resume()

@@ -1,0 +1,280 @@
+"""The one router: Twilio's webhooks, the health check, and the WebSocket's path."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
+from urllib.parse import parse_qs
+
+from klein import Klein
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.http import FORBIDDEN, NO_CONTENT, NOT_FOUND, SERVICE_UNAVAILABLE, Request
+from twisted.web.iweb import IRequest
+from twisted.web.resource import IResource
+from werkzeug.exceptions import HTTPException
+
+import voicestt
+from voicestt.config import digests
+from voicestt.delivery.live.access import TO_PREFLIGHT, FeedAccess, NotAdmitted
+from voicestt.delivery.live.hub import EventHub
+from voicestt.delivery.live.sse import EventStream
+from voicestt.delivery.live.websocket import LiveResource
+from voicestt.runtime.escaping import escaped
+from voicestt.server.bounded_http import visitor_of
+from voicestt.server.busy import UNAVAILABLE, BusyAnswer
+from voicestt.server.call_registry import CallRegistry
+from voicestt.server.calls import Calls
+from voicestt.server.connections import UNKNOWN, Visitors
+from voicestt.twilio import twiml
+from voicestt.twilio.signatures import Headers, SignatureCheck
+
+_UPGRADE_REQUIRED = 426
+_LONGEST_STATUS = 200
+_LONGEST_SID = 64
+_MOST_FIELDS = 5_000  # a body of 64 KiB holds no more that mean anything
+_FORM = b"application/x-www-form-urlencoded"
+
+Form = Mapping[str, Sequence[str]]
+
+
+class Routes:
+    """Every path of the server; `media` is the resource that the WebSocket's path ends at.
+
+    `feed` is what may be listened to with a token; `more_health` gives the health check more keys.
+    """
+
+    app = Klein()
+    _log = Logger()
+
+    def __init__(
+        self,
+        public_host: str,
+        signatures: SignatureCheck,
+        book: CallRegistry,
+        calls: Calls,
+        media: IResource,
+        digest_answers: Callable[[str], digests.Answer] | None = None,
+        feed: EventHub | None = None,
+        more_health: Callable[[], Mapping[str, object]] = dict,
+        visitors: Visitors | None = None,
+        busy: BusyAnswer = UNAVAILABLE,
+    ) -> None:
+        self._public_host = public_host
+        self._signatures = signatures
+        self._book = book
+        self._calls = calls
+        self._media = media
+        self._digest_answers = digest_answers
+        self._feed = feed
+        self._more_health = more_health
+        self._visitors = visitors or Visitors(1_000_000, 1_000_000)
+        self._busy = busy
+        self._refusals = calls.refusals
+        self._door = FeedAccess(feed, self._refuse)
+        self._twiml = twiml.connect_stream(public_host.lower())
+
+    @app.route(twiml.INCOMING_CALL, methods=["GET", "POST"])
+    @app.route(twiml.INCOMING_CALL + "/", methods=["GET", "POST"])
+    def incoming_call(self, request: Request) -> bytes:
+        """Sends the call's audio to us, and remembers who calls whom; answers as BUSY says if it is not taken."""
+        form = self._signed_form(request, "https")
+        if form is None:
+            return _refusal(request)
+        call_sid = _first(form, "CallSid")
+        if not self._calls.takes(call_sid or ""):
+            return _answer(request, self._busy.code, self._busy.content_type, self._busy.body)
+        if call_sid:
+            numbers = _first(form, "From"), _first(form, "To")
+            self._book.announce(call_sid, *numbers, account_sid=_first(form, "AccountSid"))
+            self._log.info("Incoming call announced.", log_system=escaped(call_sid, _LONGEST_SID))
+        return _answer(request, 200, twiml.CONTENT_TYPE, self._twiml)
+
+    @app.route(twiml.STREAM_STATUS, methods=["GET", "POST"])
+    @app.route(twiml.STREAM_STATUS + "/", methods=["GET", "POST"])
+    def stream_status(self, request: Request) -> bytes:
+        """What Twilio says of a stream."""
+        form = self._signed_form(request, "https")
+        if form is None:
+            return _refusal(request)
+        self._note_status(form)
+        request.setResponseCode(NO_CONTENT)
+        return b""
+
+    @app.route(twiml.MEDIA)
+    @app.route(twiml.MEDIA + "/")
+    def media(self, request: Request) -> bytes | IResource:
+        """The WebSocket, for those who ask for one."""
+        if not _asks_for_websocket(request):
+            return _upgrade_required(request)
+        if not self._signatures.accepts(self._url(request, "wss"), _headers(request)):
+            self._refuse(request, "A WebSocket was refused with 403: its signature is missing or wrong.", _HINT)
+            return _text(request, FORBIDDEN, "The signature is missing or wrong.")
+        if self._calls.is_stopping:
+            return _text(request, SERVICE_UNAVAILABLE, "The server is stopping.")
+        visitor = visitor_of(request)
+        if visitor is not None:
+            visitor.pin()
+        return self._media
+
+    @app.route(twiml.HEALTH, methods=["GET"])
+    @app.route(twiml.HEALTH + "/", methods=["GET"])
+    def health(self, request: Request) -> bytes:
+        """For a platform's health check; `figures` are durations and counts (`voicestt.runtime.metrics`)."""
+        health = {
+            "status": "stopping" if self._calls.is_stopping else "ok",
+            "version": voicestt.__version__,
+            "live_calls": len(self._calls),
+            "calls_taken": self._calls.taken,
+            "calls_refused": self._calls.admission.refused,
+            "busy": self._calls.why_busy,
+            "starts_refused": self._calls.starts_refused,
+            "figures": self._calls.figures.summary.json,
+            **({} if self._feed is None else {"feed": self._feed.counters}),
+            **self._more_health(),
+        }
+        return _answer(request, 200, "application/json", json.dumps(health).encode())
+
+    @app.route(digests.PATH, methods=["POST"])
+    def settings_digests(self, request: Request) -> bytes:
+        """For `voicestt gonogo --public`: a digest of each setting, keyed and salted (`config.digests`)."""
+        form = self._signed_form(request, "https")
+        if form is None or self._digest_answers is None:
+            return _text(request, FORBIDDEN, "The signature is missing or wrong.")
+        answer = self._digest_answers(_first(form, digests.NONCE) or "")
+        return _answer(request, 200, "application/json", json.dumps(answer).encode())
+
+    @app.route(twiml.EVENTS, methods=["GET", "OPTIONS"])
+    @app.route(twiml.EVENTS + "/", methods=["GET", "OPTIONS"])
+    def events(self, request: Request) -> bytes | IResource:
+        """The events as they happen, as server-sent events, for those who have the token."""
+        try:
+            if request.method == b"OPTIONS":
+                return self._preflight(request)
+            admitted = self._door.admit(request)
+        except NotAdmitted as refusal:
+            return _not_admitted(request, refusal)
+        _no_stranger(request)
+        return EventStream(*admitted)
+
+    @app.route(twiml.LIVE, methods=["GET"])
+    @app.route(twiml.LIVE + "/", methods=["GET"])
+    def live(self, request: Request) -> bytes | IResource:
+        """The events as they happen, by WebSocket, for those who have the token."""
+        try:
+            feed, asked = self._door.admit(request)
+        except NotAdmitted as refusal:
+            return _not_admitted(request, refusal)
+        if not _asks_for_websocket(request):
+            return _upgrade_required(request)
+        _no_stranger(request)
+        return LiveResource(feed, asked)
+
+    @app.handle_errors(HTTPException)
+    def not_found(self, request: IRequest, failure: Failure) -> bytes:
+        """A path or a method that there is none of."""
+        return _text(cast(Request, request), getattr(failure.value, "code", NOT_FOUND), "There is nothing here.")
+
+    def _signed_form(self, request: Request, scheme: str) -> Form | None:
+        """The form of a signed request; None if the signature is not Twilio's."""
+        body = b"" if request.content is None else request.content.read()
+        is_form = (request.getHeader(b"content-type") or b"").split(b";")[0].strip().lower() == _FORM
+        text = body.decode("utf-8", "replace")
+        form = _parsed(text) if is_form else {}
+        signed = form if is_form or not text else text
+        if not self._signatures.accepts(self._url(request, scheme), _headers(request), signed):
+            self._refuse(request, "A webhook was refused with 403: its signature is missing or wrong.", _HINT)
+            return None
+        return form or _parsed(request.uri.partition(b"?")[2].decode("ascii", "replace"))
+
+    def _refuse(self, request: Request, kind: str, hint: str) -> None:
+        peer = str(getattr(request.getClientAddress(), "host", UNKNOWN))
+        forwarded = _headers(request)("x-forwarded-for")
+        self._refusals.count(kind, self._visitors.client(peer, forwarded), hint)
+
+    def _preflight(self, request: Request) -> bytes:
+        self._door.open()
+        request.setResponseCode(NO_CONTENT)
+        _set_headers(request, TO_PREFLIGHT)
+        return b""
+
+    def _url(self, request: Request, scheme: str) -> str:
+        return f"{scheme}://{self._public_host}{request.uri.decode('ascii', 'replace')}"
+
+    def _note_status(self, form: Form) -> None:
+        call_sid = _first(form, "CallSid") or "unknown call"
+        status = " ".join(filter(None, (_first(form, "StreamEvent"), _first(form, "StreamError")))) or "no event"
+        status = escaped(status[:_LONGEST_STATUS])
+        self._book.note_status(call_sid, status)
+        self._log.info(
+            "Twilio's stream status: {status}", status=status, log_system=escaped(call_sid, _LONGEST_SID)
+        )
+
+
+_HINT = (
+    "Either it was not Twilio, or TWILIO_AUTH_TOKEN is not this account's, or PUBLIC_HOST is not the name in the "
+    "Twilio console."
+)
+
+
+def _headers(request: Request) -> Headers:
+    """Looks up a header of `request`; Twisted's own way raises where a stranger's bytes are no UTF-8."""
+
+    def header(name: str, /) -> str | None:
+        value = request.getHeader(name.encode())
+        return None if value is None else value.decode("utf-8", "replace")
+
+    return header
+
+
+def _asks_for_websocket(request: Request) -> bool:
+    return (_headers(request)("upgrade") or "").lower() == "websocket"
+
+
+def _upgrade_required(request: Request) -> bytes:
+    request.setHeader("upgrade", "websocket")
+    return _text(request, _UPGRADE_REQUIRED, "This path speaks WebSocket only.")
+
+
+def _set_headers(request: Request, headers: Mapping[bytes, bytes]) -> None:
+    for name, value in headers.items():
+        request.setHeader(name, value)
+
+
+def _not_admitted(request: Request, refusal: NotAdmitted) -> bytes:
+    _set_headers(request, refusal.headers)
+    return _text(request, refusal.code, str(refusal))
+
+
+def _refusal(request: Request) -> bytes:
+    return _text(request, FORBIDDEN, "The signature is missing or wrong.")
+
+
+def _no_stranger(request: Request) -> None:
+    """Who has shown a token does not count among the connections of strangers."""
+    visitor = visitor_of(request)
+    if visitor is not None:
+        visitor.leave()
+
+
+def _parsed(text: str) -> Form:
+    try:
+        return parse_qs(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        return {}
+
+
+def _first(form: Form, name: str) -> str | None:
+    values = form.get(name)
+    return values[0] if values else None
+
+
+def _text(request: Request, code: int, words: str) -> bytes:
+    return _answer(request, code, "text/plain; charset=utf-8", words.encode() + b"\n")
+
+
+def _answer(request: Request, code: int, content_type: str, body: bytes) -> bytes:
+    # Klein answers in chunks where no length is set, which Twilio takes, but not every proxy before it.
+    request.setResponseCode(code)
+    request.setHeader(b"content-type", content_type.encode())
+    request.setHeader(b"content-length", str(len(body)).encode())
+    return body

@@ -1,0 +1,297 @@
+"""Twilio's wire format: the JSON messages of a media stream, read straight into typed values, and those we send.
+
+Source: Twilio's "Media Streams: WebSocket messages", and captures of real calls. Twilio writes its numbers as
+strings, promises neither a frame's length nor the first timestamp, and may add fields at any time. Towards Twilio
+there are three messages with exactly these fields; anything more or less is its warning 31951.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, TypeGuard
+
+import msgspec
+
+from voicestt.audio import mulaw
+
+ENCODING = "audio/x-mulaw"
+
+_DEEPEST = 8  # lists in lists: what is deeper in a parameter could not be written as JSON again
+
+
+class BadMessage(ValueError):
+    """A message that cannot be understood; the text says why, and holds nothing of what was sent."""
+
+
+class BadStart(BadMessage):
+    """A `start` that does not say of which call it is; its SIDs as far as they could be read, "" otherwise.
+
+    They are as they came: where they are printed, they must be escaped.
+    """
+
+    def __init__(self, words: str, call_sid: str, stream_sid: str) -> None:
+        super().__init__(words)
+        self.call_sid = call_sid
+        self.stream_sid = stream_sid
+
+
+class _Message(msgspec.Struct, frozen=True, rename="camel", tag_field="event"):
+    pass
+
+
+class _MessagePart(msgspec.Struct, frozen=True, rename="camel"):
+    pass
+
+
+class Connected(_Message, frozen=True, tag="connected"):
+    """The first message; its version has been "0.2.0" and "1.0.0" and says nothing."""
+
+
+class MediaFormat(msgspec.Struct, frozen=True):
+    """What the audio is. Twilio knows one format: `audio/x-mulaw`, 8,000 Hz, one channel."""
+
+    encoding: str = ENCODING
+    sample_rate: float = mulaw.BYTES_PER_SECOND
+    channels: float = 1
+
+    @property
+    def is_mulaw(self) -> bool:
+        """Whether this is the one format there is."""
+        return (self.encoding.lower(), self.sample_rate, self.channels) == (ENCODING, 8_000, 1)
+
+
+class StartDetails(msgspec.Struct, frozen=True):
+    """Whose audio it is. All but the call's SID may be missing; `odd` are fields that came, of another type."""
+
+    call_sid: str
+    stream_sid: str = ""
+    account_sid: str = ""
+    media_format: MediaFormat = MediaFormat()
+    custom_parameters: Mapping[str, Any] = {}
+    odd: tuple[str, ...] = ()
+
+
+class Start(msgspec.Struct, frozen=True):
+    """The stream begins. Sent once, and without it a call is deaf: it is read field by field (`_start`)."""
+
+    start: StartDetails
+
+
+class MediaDetails(_MessagePart, frozen=True, gc=False):
+    """One frame: mu-law bytes (base64 on the wire), of the `inbound` track where nothing else is said.
+
+    `timestamp` is as it came: milliseconds, in a string. Few are looked at, so none is checked here. `track` is
+    not checked either: one that is none must not make a call deaf.
+    """
+
+    payload: bytes
+    track: Any = "inbound"
+    timestamp: Any = None
+
+
+class Media(_Message, frozen=True, tag="media", gc=False):
+    """A frame of audio, usually 160 bytes, but any length may come."""
+
+    media: MediaDetails
+
+    @property
+    def is_inbound(self) -> bool:
+        """Whether this is the caller speaking."""
+        return self.media.track == "inbound" or not isinstance(self.media.track, str)
+
+
+class DtmfDetails(_MessagePart, frozen=True):
+    """A key of the telephone."""
+
+    digit: str
+
+
+class DtmfMessage(_Message, frozen=True, tag="dtmf"):
+    """The caller pressed a key."""
+
+    dtmf: DtmfDetails
+
+
+class MarkDetails(_MessagePart, frozen=True):
+    """The name a mark was sent with."""
+
+    name: str = ""
+
+
+class MarkMessage(_Message, frozen=True, tag="mark"):
+    """A mark of ours: what was sent before it has been played or cleared."""
+
+    mark: MarkDetails
+
+
+class Stop(_Message, frozen=True, tag="stop"):
+    """The stream is over. It may never come."""
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """A well-formed message of a kind we do not know."""
+
+    event: str
+
+
+Message = Connected | Start | Media | DtmfMessage | MarkMessage | Stop | Unknown
+
+_decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(
+    Connected | Media | DtmfMessage | MarkMessage | Stop
+)
+_KNOWN = frozenset({"connected", "media", "dtmf", "mark", "stop"})
+
+
+def parse(data: bytes) -> Message:
+    """The message in one WebSocket text frame.
+
+    Raises:
+        BadStart: for a `start` that does not say of which call it is.
+        BadMessage: for whatever else is no message; one of an unknown kind is `Unknown`, not an error.
+    """
+    try:
+        return _decoder.decode(data)
+    except msgspec.ValidationError as problem:
+        return _start_or_unknown(data, str(problem))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
+        message = _start_or_unknown(data, f"not JSON: {problem}")
+        if isinstance(message, Unknown):
+            raise BadMessage(f"not JSON: {problem}") from None
+        return message
+
+
+def _start_or_unknown(data: bytes, problem: str) -> Start | Unknown:
+    try:
+        # Python's own parser, which takes what msgspec does not: half of a surrogate pair, numbers of any size.
+        message = json.loads(data.decode("utf-8", "replace"), parse_int=_number)
+    except (ValueError, RecursionError):
+        raise BadMessage("not JSON") from None
+    event = message.get("event") if isinstance(message, dict) else None
+    if event == "start":
+        return Start(_start(message))
+    if not isinstance(event, str) or event in _KNOWN:
+        raise BadMessage(problem) from None
+    return Unknown(event[:40])
+
+
+def _start(message: dict[str, Any]) -> StartDetails:
+    """What can be understood of a `start`; what is optional and no sense is made of has its default."""
+    given = message.get("start")
+    fields = _Fields(given if isinstance(given, dict) else {})
+    call_sid = fields.text("callSid")
+    stream_sid = fields.text("streamSid") or _Fields(message).text("streamSid")
+    if not call_sid:
+        why = "it has no CallSid" if isinstance(given, dict) else "its `start` is no object"
+        raise BadStart(why, call_sid, stream_sid)
+    audio = _Fields(fields.mapping("mediaFormat"), "mediaFormat.")
+    audio_format = MediaFormat(
+        audio.text("encoding") or ENCODING,
+        audio.number("sampleRate", mulaw.BYTES_PER_SECOND),
+        audio.number("channels", 1),
+    )
+    account_sid = fields.text("accountSid")
+    parameters = _writable(fields.mapping("customParameters"))
+    odd = (*fields.odd, *audio.odd)
+    return StartDetails(call_sid, stream_sid, account_sid, audio_format, parameters, odd)
+
+
+class _Fields:
+    """The fields of a JSON object. `odd` are the names of those that are there and are not what they should be."""
+
+    def __init__(self, fields: Mapping[str, Any], place: str = "") -> None:
+        self._fields = fields
+        self._place = place
+        self.odd: list[str] = []
+
+    def text(self, name: str) -> str:
+        """A string; "" where it is none."""
+        value = self._fields.get(name)
+        if isinstance(value, str):
+            return _encodable(value)
+        self._note(name, value)
+        return ""
+
+    def number(self, name: str, default: float) -> float:
+        """A number, or a string that is one."""
+        value = self._fields.get(name)
+        try:
+            number = float(value) if _is_scalar(value) else math.nan
+        except ValueError:
+            number = math.nan
+        if math.isfinite(number):
+            return number
+        self._note(name, value)
+        return default
+
+    def mapping(self, name: str) -> Mapping[str, Any]:
+        """An object; an empty one where it is none."""
+        value = self._fields.get(name)
+        if isinstance(value, dict):
+            return value
+        self._note(name, value)
+        return {}
+
+    def _note(self, name: str, value: object) -> None:
+        if value is not None:
+            self.odd.append(self._place + name)
+
+
+def _is_scalar(value: object) -> TypeGuard[float | str]:
+    return isinstance(value, int | float | str) and not isinstance(value, bool)
+
+
+def _number(digits: str) -> float:
+    return int(digits) if len(digits) < 20 else float(digits)
+
+
+def _writable(value: Any, depth: int = 0) -> Any:
+    """A JSON value as it can be written as JSON again, in UTF-8."""
+    if isinstance(value, str):
+        return _encodable(value)
+    if depth >= _DEEPEST:
+        return None
+    if isinstance(value, dict):
+        return {_encodable(name): _writable(each, depth + 1) for name, each in value.items()}
+    return [_writable(each, depth + 1) for each in value] if isinstance(value, list) else value
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+class _Payload(_MessagePart, frozen=True):
+    payload: bytes
+
+
+class _ToTwilio(_Message, frozen=True):
+    stream_sid: str
+
+
+class _SaidMedia(_ToTwilio, frozen=True, tag="media"):
+    media: _Payload
+
+
+class _SaidMark(_ToTwilio, frozen=True, tag="mark"):
+    mark: MarkDetails
+
+
+class _SaidClear(_ToTwilio, frozen=True, tag="clear"):
+    pass
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def media_message(stream_sid: str, audio: bytes) -> bytes:
+    """Plays `audio` to the caller after what waits already: mu-law, 8 kHz, any length, no header."""
+    return _encoder.encode(_SaidMedia(stream_sid, _Payload(audio)))
+
+
+def mark_message(stream_sid: str, name: str) -> bytes:
+    """Twilio sends the mark back when all that was sent before it has been played, or was cleared."""
+    return _encoder.encode(_SaidMark(stream_sid, MarkDetails(name)))
+
+
+def clear_message(stream_sid: str) -> bytes:
+    """Empties Twilio's buffer, and makes it send back all pending marks."""
+    return _encoder.encode(_SaidClear(stream_sid))

@@ -1,0 +1,129 @@
+"""Twilio's REST API, for the two things that cannot be done on a stream: to hang up, and to hand the call on.
+
+Source: Twilio's "Call resource" (update: `Status`, `Twiml`) and "TwiML Voice: <Dial>".
+"""
+
+import logging
+import re
+import threading
+from typing import Any, Final
+
+from twilio.twiml.voice_response import VoiceResponse  # type: ignore[import-untyped]
+
+from voicestt.config.readers import is_number, is_sip
+
+SECONDS: Final = 10.0
+"""So long is waited for a connection, and then for each part of the answer."""
+
+_SID = re.compile(r"[A-Za-z0-9]{1,64}")
+_NOT_IN_PROGRESS: Final = 21220
+_SILENT = logging.Logger("voicestt.twilio", logging.CRITICAL)
+"""twilio-python's own lines; a transfer's have the number."""
+
+
+class TwilioRefused(Exception):
+    """Twilio did not do it; the words say why and what to do, without a secret or a number."""
+
+
+class BadNumber(ValueError):
+    """Neither a phone number nor a SIP address; the words do not repeat it."""
+
+
+def dial(destination: str) -> str:
+    """TwiML that calls `destination`: a number as E.164 has it ("+" and up to 15 digits), or a sip: address.
+
+    Raises:
+        BadNumber: if it is neither.
+    """
+    response = VoiceResponse()
+    dialled = response.dial()
+    if is_number(destination):
+        dialled.number(destination)
+    elif is_sip(destination):
+        dialled.sip(destination)
+    else:
+        raise BadNumber(
+            "a call goes to a number such as +972501234567, or to an address such as sip:desk@example.com"
+        )
+    return str(response)
+
+
+class TwilioCalls:
+    """Calls at Twilio, by the auth token of their account. Blocking; any thread may ask.
+
+    `url` is where the API is if elsewhere than at Twilio. twilio-python reads TWILIO_REGION and TWILIO_EDGE.
+    """
+
+    def __init__(self, auth_token: str, url: str | None = None, seconds: float = SECONDS) -> None:
+        self._auth_token = auth_token
+        self._url = url
+        self._seconds = seconds
+        self._of_thread = threading.local()
+
+    def prepare(self) -> None:
+        """Imports what is dear to import (0.2 s), before a caller waits for it."""
+        self._call("AC0", "CA0")
+
+    def hang_up(self, account_sid: str, call_sid: str) -> None:
+        """Ends the call; also if it has ended before.
+
+        Raises:
+            TwilioRefused: if that failed.
+        """
+        self._update(account_sid, call_sid, status="completed")
+
+    def transfer(self, account_sid: str, call_sid: str, twiml: str) -> None:
+        """The call goes on with `twiml`; its stream is closed by Twilio.
+
+        Raises:
+            TwilioRefused: if that failed.
+        """
+        self._update(account_sid, call_sid, twiml=twiml)
+
+    def _update(self, account_sid: str, call_sid: str, **change: str) -> None:
+        if not _SID.fullmatch(account_sid) or not _SID.fullmatch(call_sid):
+            raise TwilioRefused("the stream's start did not say which call of which account it is")
+        try:
+            self._call(account_sid, call_sid).update(**change)
+        except Exception as problem:  # noqa: BLE001 - twilio-python has no type for all that it raises
+            if getattr(problem, "code", None) == _NOT_IN_PROGRESS and change.get("status") == "completed":
+                return
+            raise TwilioRefused(_words(problem, self._seconds)) from None
+
+    def _call(self, account_sid: str, call_sid: str) -> Any:
+        # Dear to import, and a server without a handler does without it.
+        from twilio.rest import Client  # type: ignore[import-untyped]  # noqa: PLC0415
+
+        client = Client(account_sid, self._auth_token, http_client=self._http_client())
+        if self._url is not None:
+            client.api.base_url = self._url
+        return client.api.v2010.account.calls(call_sid)
+
+    def _http_client(self) -> Any:
+        """One for each thread: it keeps a connection, and is not made for several."""
+        from twilio.http import http_client  # type: ignore[import-untyped]  # noqa: PLC0415
+
+        if not hasattr(self._of_thread, "client"):
+            self._of_thread.client = http_client.TwilioHttpClient(timeout=self._seconds, logger=_SILENT)
+        return self._of_thread.client
+
+
+_KNOWN: Final = {
+    401: "TWILIO_AUTH_TOKEN is not that of the call's account",
+    404: "it knows no such call in this account",
+    429: "it was asked too often",
+}
+
+
+def _words(problem: Exception, seconds: float) -> str:
+    """What went wrong. Neither Twilio's message nor the address is shown: they may hold the number."""
+    status, code = getattr(problem, "status", None), getattr(problem, "code", None)
+    if isinstance(status, int):
+        meaning = _KNOWN.get(status, "it did not accept the request" if status < 500 else "it has trouble itself")
+        reference = f", error {code}: https://www.twilio.com/docs/errors/{code}" if code else ""
+        return f"Twilio answered {status}{reference} ({meaning})"
+    if "Timeout" in type(problem).__name__:
+        return f"Twilio did not answer within {seconds:g} s"
+    if "Connection" in type(problem).__name__:
+        return "Twilio's API cannot be reached"
+    return f"asking Twilio failed with {type(problem).__name__}"
