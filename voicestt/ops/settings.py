@@ -1,21 +1,119 @@
-"""`voicestt settings`: the table of everything that can be set, as the README has it."""
+"""`voicestt settings`: the tables of everything that can be set, as docs/settings.md has them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import click
 
 from voicestt.config.readers import Variable
 from voicestt.config.settings import variables
 
+GROUPS: Final[Mapping[str, Sequence[str]]] = {
+    "The six to set first": (
+        "PUBLIC_HOST",
+        "TWILIO_AUTH_TOKEN",
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "GCP_STT_LANGUAGE",
+        "ENABLE_STREAMING_STT",
+        "HANDLER",
+    ),
+    "Recognition by Google": (
+        "GCP_STT_MODEL",
+        "GCP_STT_PUNCTUATION_INTERIM",
+        "GCP_STT_PUNCTUATION_FINAL",
+        "STT_BATCH_MS",
+        "STT_PARTIAL_DEBOUNCE_MS",
+        "UTTERANCE_END_MS",
+        "GCP_STT_API",
+        "GCP_STT_LOCATION",
+        "GCP_PROJECT",
+        "GCP_STT_ENDPOINT",
+        "GCP_STT_INSECURE",
+    ),
+    "Recognition without Google, or behind it": (
+        "STT_ENGINE",
+        "WHISPER_MODEL",
+        "WHISPER_URL",
+        "WHISPER_URL_MODEL",
+        "WHISPER_API_KEY",
+    ),
+    "Streams, their limits and outages": (
+        "STT_SOFT_LIMIT_SECONDS",
+        "STT_HARD_LIMIT_SECONDS",
+        "STT_RETAIN_SECONDS",
+        "STT_RETAIN_TOTAL_MB",
+        "STT_RESTARTS",
+        "STT_SILENT_SECONDS",
+        "STT_HOLD_SECONDS",
+        "STT_QUEUE_SECONDS",
+        "STT_RECOVER_SECONDS",
+        "STT_DRAIN_SECONDS",
+        "STT_SESSION_THREADS",
+        "IDLE_SECONDS",
+    ),
+    "What the caller hears": (
+        "GREETING",
+        "GREETING_MAX_MS",
+        "TTS_ENGINE",
+        "TTS_LANGUAGE",
+        "TTS_VOICE",
+        "GCP_TTS_ENDPOINT",
+    ),
+    "A handler in the server's process": (
+        "HANDLER_QUEUE",
+        "HANDLER_OVERFLOW",
+        "HANDLER_THREADS",
+        "TWILIO_API_URL",
+    ),
+    "Events for other processes": (
+        "EVENTS_WEBHOOK_URL",
+        "EVENTS_WEBHOOK_SECRET",
+        "EVENTS_WEBHOOK_PARTIALS",
+        "EVENTS_WEBHOOK_HOURS",
+        "EVENTS_WEBHOOK_ORDER",
+        "EVENTS_WEBHOOK_AT_ONCE",
+        "REDIS_URL",
+        "REDIS_SHARDS",
+        "REDIS_MAXLEN",
+        "REDIS_PARTIALS",
+        "EVENTS_TOKEN",
+        "EVENTS_FILE",
+    ),
+    "The journal": ("JOURNAL_URL", "JOURNAL_DAYS", "JOURNAL_REDACT"),
+    "Strangers, and who may connect": (
+        "TWILIO_VALIDATE",
+        "REQUIRE_KNOWN_CALL",
+        "MAX_CONNECTIONS",
+        "MAX_CONNECTIONS_PER_ADDRESS",
+        "TRUSTED_PROXIES",
+    ),
+    "Overload": ("MAX_CALLS", "MAX_LAG_MS", "BUSY"),
+    "The process": ("PORT", "VOICESTT_SOCKET"),
+}
+"""Every variable in one group, in the order in which it is shown; a test compares with the settings."""
 
-@click.command(short_help="The table of all settings.")
+
+@click.command(short_help="The tables of all settings.")
 def settings() -> None:
-    """Prints every environment variable, its default and its meaning, as a Markdown table."""
-    click.echo(markdown_table())
+    """Prints every environment variable, its default and its meaning, as Markdown tables, one for each group."""
+    click.echo(markdown_tables())
+
+
+def markdown_tables() -> str:
+    """A heading and a table for each group, made from the settings' own code."""
+    by_name = {variable.name: variable for variable in variables()}
+    return "\n\n".join(
+        f"## {group}\n\n{_table([by_name[name] for name in names])}" for group, names in GROUPS.items()
+    )
 
 
 def markdown_table() -> str:
-    """The table, made from the code."""
-    rows = ["| variable | default | meaning |", "|---|---|---|", *map(_row, variables())]
-    return "\n".join(rows)
+    """All variables in one table, in the order of the code."""
+    return _table(variables())
+
+
+def _table(chosen: Sequence[Variable]) -> str:
+    return "\n".join(["| variable | default | meaning |", "|---|---|---|", *map(_row, chosen)])
 
 
 def _row(variable: Variable) -> str:
