@@ -1,4 +1,4 @@
-"""docs/redis_worker.py, as real processes beside a real Redis that the deliverer writes into."""
+"""docs/examples/redis_worker.py, as real processes beside a real Redis that the deliverer writes into."""
 
 import json
 import signal
@@ -24,7 +24,7 @@ from voicestt.events import event_id
 from voicestt.journal.port import Destination
 
 ALL = Destination("redis", partials=True)
-PROGRAM = Path(__file__).parents[2] / "docs" / "redis_worker.py"
+PROGRAM = Path(__file__).parents[2] / "docs" / "examples" / "redis_worker.py"
 SHARDS = 4
 CALLS = 12
 

@@ -1,10 +1,10 @@
-from docs.echo import Echo
+from docs.examples.echo import Echo
 from voicestt.handler.loading import load_handler, misspelt
 from voicestt.handler.testing import Heard, simulated_call
 
 
 def test_it_can_be_named_on_the_command_line() -> None:
-    assert load_handler("docs.echo:Echo").__name__ == "Echo"
+    assert load_handler("docs.examples.echo:Echo").__name__ == "Echo"
     assert misspelt(Echo) == []
 
 

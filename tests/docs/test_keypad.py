@@ -1,6 +1,6 @@
 import pytest
 
-from docs.keypad import Keypad
+from docs.examples.keypad import Keypad
 from voicestt.handler.loading import load_handler, misspelt
 from voicestt.handler.testing import simulated_call
 
@@ -9,7 +9,7 @@ DESK = "+15005550002"
 
 
 def test_it_can_be_named_on_the_command_line() -> None:
-    assert load_handler("docs.keypad:Keypad").__name__ == "Keypad"
+    assert load_handler("docs.examples.keypad:Keypad").__name__ == "Keypad"
     assert misspelt(Keypad) == []
 
 

@@ -24,7 +24,7 @@ from tests.end_to_end.rig import PATIENCE, reserved
 from tests.redis_server import RedisServer
 
 SECRET = "whsec_" + b64encode(b"0123456789abcdef0123456789abcdef").decode()
-_WORKER = Path(__file__).parents[2] / "docs" / "redis_worker.py"
+_WORKER = Path(__file__).parents[2] / "docs" / "examples" / "redis_worker.py"
 
 
 @dataclass(slots=True)
@@ -170,7 +170,7 @@ def _cut(connection: socket.socket) -> None:
 
 
 class RedisWorkers:
-    """`docs/redis_worker.py` as processes of one group. They write into one file, each line in one go: its order
+    """`docs/examples/redis_worker.py` as processes of one group. They write into one file, each line in one go: its order
     is that in which they worked.
     """
 

@@ -70,7 +70,7 @@ class Answered:
 @pytest.fixture(scope="module")
 def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("echo")
-    settings = {**VOICE, "HANDLER": "docs.echo:Echo", "PYTHONPATH": str(ROOT), "GCP_STT_MODEL": "default"}
+    settings = {**VOICE, "HANDLER": "docs.examples.echo:Echo", "PYTHONPATH": str(ROOT), "GCP_STT_MODEL": "default"}
     with scripted_google(SAID) as google, running_server(folder, google.port, **settings) as server:
         yield server
         assert "Traceback" not in server.output

@@ -1,8 +1,8 @@
 """Says back what the caller said, and falls silent as soon as the caller speaks again.
 
-    ENABLE_STREAMING_STT=true TTS_ENGINE=espeak-ng twistd --nodaemon --pidfile= voicestt --handler docs.echo:Echo
+    ENABLE_STREAMING_STT=true TTS_ENGINE=espeak-ng twistd --nodaemon --pidfile= voicestt --handler docs.examples.echo:Echo
 
-from the folder above this one, with whatever else the server needs (see the README). There is one Echo for each
+from the project's folder, with whatever else the server needs (see docs/settings.md). There is one Echo for each
 call; none of its methods blocks or waits, so it always knows at once that the caller interrupts.
 """
 
