@@ -19,3 +19,14 @@ html_title = "voicestt"
 html_static_path = ["_static"]
 html_show_sourcelink = False
 html_copy_source = False
+
+# The examples of the pages write into a folder of their own.
+doctest_global_setup = """
+import os, tempfile
+_here, _folder = os.getcwd(), tempfile.TemporaryDirectory()
+os.chdir(_folder.name)
+"""
+doctest_global_cleanup = """
+os.chdir(_here)
+_folder.cleanup()
+"""
