@@ -1,6 +1,7 @@
 """Says back what the caller said, and falls silent as soon as the caller speaks again.
 
-    ENABLE_STREAMING_STT=true TTS_ENGINE=espeak-ng twistd --nodaemon --pidfile= voicestt --handler docs.examples.echo:Echo
+    ENABLE_STREAMING_STT=true TTS_ENGINE=espeak-ng \\
+        twistd --nodaemon --pidfile= voicestt --handler docs.examples.echo:Echo
 
 from the project's folder, with whatever else the server needs (see docs/settings.md). There is one Echo for each
 call; none of its methods blocks or waits, so it always knows at once that the caller interrupts.

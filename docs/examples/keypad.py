@@ -1,6 +1,7 @@
 """Says the keys that the caller presses; 0 hands the caller on to DESK, a phone number, and # hangs up.
 
-    DESK=+972501234567 TTS_ENGINE=espeak-ng twistd --nodaemon --pidfile= voicestt --handler docs.examples.keypad:Keypad
+    DESK=+972501234567 TTS_ENGINE=espeak-ng \\
+        twistd --nodaemon --pidfile= voicestt --handler docs.examples.keypad:Keypad
 
 Written with plain functions: each call's run in a thread, one after the other, and may block.
 """

@@ -1,4 +1,4 @@
-"""What the pages promise: links lead somewhere, examples are of this version, and nobody is sent to a stranger's."""
+"""What the pages promise: links lead somewhere, examples fit, and nobody is sent to a stranger's package."""
 
 import re
 from collections.abc import Iterator
@@ -50,5 +50,7 @@ def test_the_events_page_has_a_row_for_every_type_of_event() -> None:
 def test_nobody_is_told_to_install_this_project_by_its_name() -> None:
     """It is on no index: the name there could be anybody's."""
     command = re.compile(r"pip install [^`\n]*?\bvoicestt\b")
-    found = [str(path) for path in [*PAGES, *EVERYTHING_SHIPPED] if command.search(path.read_text(errors="ignore"))]
+    found = [
+        str(path) for path in [*PAGES, *EVERYTHING_SHIPPED] if command.search(path.read_text(errors="ignore"))
+    ]
     assert found == []
