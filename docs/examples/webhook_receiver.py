@@ -29,7 +29,7 @@ class BadSignature(Exception):
 
 
 def verify(secret: str, headers: Mapping[str, str], body: bytes, now: float) -> None:
-    """Checks the three `webhook-` headers against the body, as it came, byte for byte.
+    """Checks the three `webhook-` headers, their names in lower case, against the body as it came, byte for byte.
 
     Raises:
         BadSignature: with what is wrong.
@@ -91,7 +91,7 @@ class Receiver(BaseHTTPRequestHandler):
             return
         body = self.rfile.read(int(length))
         try:
-            verify(self.secret, self.headers, body, time.time())
+            verify(self.secret, {name.lower(): value for name, value in self.headers.items()}, body, time.time())
         except (BadSignature, binascii.Error) as problem:
             self.log_message("refused: %s", problem)
             self._answer(401)

@@ -170,8 +170,8 @@ def _cut(connection: socket.socket) -> None:
 
 
 class RedisWorkers:
-    """`docs/examples/redis_worker.py` as processes of one group. They write into one file, each line in one go: its
-    order is that in which they worked.
+    """`docs/examples/redis_worker.py` as processes of one group. They write into one file, each line in one go:
+    its order is that in which they worked.
     """
 
     def __init__(self, redis: RedisServer, folder: Path, shards: int) -> None:
