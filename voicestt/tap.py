@@ -21,7 +21,7 @@ _OVERRULED = {"PORT": "port", "HANDLER": "handler"}
 
 
 class Options(TwistedOptions):
-    """The command line; everything else is set by the environment, see the README's table."""
+    """The command line; everything else is set by the environment, see docs/settings.md."""
 
     optParameters = [  # noqa: RUF012, N815 - Twisted's
         ["port", "p", None, "Listen on this port on all interfaces (default: PORT, or 5000)."],

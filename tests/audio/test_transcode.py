@@ -142,7 +142,7 @@ def test_other_files_are_read_where_soundfile_is(kind: str) -> None:
 
 def test_without_soundfile_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "soundfile", None)
-    with pytest.raises(BadSound, match=r"is no WAV file.*soundfile.*pip install 'voicestt\[embedded\]'"):
+    with pytest.raises(BadSound, match=r"is no WAV file.*soundfile.*pip install '\.\[embedded\]'"):
         to_mulaw(b"fLaC")
     assert is_tone(to_mulaw(WAVS["24 bits"]))
 

@@ -1,6 +1,6 @@
 """The whole server beside the baseline, on the same work and in one run: A B A B, and the ratio.
 
-    pip install 'voicestt[bench]'
+    pip install '.[bench]'
     python tests/bench/compare.py --calls 100 --seconds 15
 
 Each load starts a scripted Google service and one of the two servers as processes. Taking turns keeps a machine

@@ -270,4 +270,5 @@ except CannotDeliver as problem:
     print(problem)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "REDIS_URL needs a library that is not installed: pip install 'voicestt[redis]'\n"
+    words = "REDIS_URL needs a library that is not installed: pip install '.[redis]' in voicestt's folder\n"
+    assert done.stdout == words

@@ -194,7 +194,7 @@ def test_a_database_that_cannot_hold_every_language_is_refused(encoding: str) ->
 
 def test_without_its_library_it_is_said_which_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "psycopg", None)
-    assert "pip install 'voicestt[postgresql]'" in refusal("postgresql+psycopg://me:secret@127.0.0.1/calls")
+    assert "pip install '.[postgresql]'" in refusal("postgresql+psycopg://me:secret@127.0.0.1/calls")
 
 
 def test_a_socket_s_folder_is_its_address() -> None:

@@ -58,7 +58,7 @@ def test_each_event_is_a_line(log: CallLog, logged: Logged) -> None:
         "Why: UNAVAILABLE: no {braces} route.",
         "Recovered: speech is streamed again.",
         "The words of 3.0 s of audio are lost: UNAVAILABLE: no route. The call goes on. "
-        "What to do: see 'When it breaks' in the README.",
+        "What to do: see this line in docs/operations.md.",
         "unheard of: a kind to come.",
         "Call ended: stop; 12.34 s; 617 frames; 98720 bytes; 0 partials; 0 finals; first partial after none; "
         "final delay none",

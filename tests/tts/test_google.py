@@ -240,7 +240,7 @@ def test_no_text_and_no_answer_crashes_it(rig: Rig, text: str, answer: bytes) ->
 
 def test_without_the_library_the_words_say_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "google.cloud.texttospeech_v1", None)
-    with pytest.raises(SpeechError, match=r"pip install 'voicestt\[google-tts\]'"):
+    with pytest.raises(SpeechError, match=r"pip install '\.\[google-tts\]'"):
         google_of(settings_of())
 
 

@@ -542,7 +542,7 @@ class Settings:
 
 
 def variables() -> list[Variable]:
-    """Every variable, in the order of the README's table."""
+    """Every variable, in the order of the code."""
     return [variable for _, variable in _fields()]
 
 

@@ -210,7 +210,7 @@ def _servers(address: RedisAddress, answer_seconds: float) -> Servers:
         from redis import RedisError  # noqa: PLC0415 - an extra
     except ImportError:
         raise CannotDeliver(
-            "REDIS_URL needs a library that is not installed: pip install 'voicestt[redis]'"
+            "REDIS_URL needs a library that is not installed: pip install '.[redis]' in voicestt's folder"
         ) from None
     try:
         return open_servers(address, CONNECT_SECONDS, answer_seconds)

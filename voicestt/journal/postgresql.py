@@ -92,7 +92,7 @@ class PostgreSQL:
         except ImportError:
             raise BadJournal(
                 "JOURNAL_URL names a PostgreSQL, and the library for it is not installed: "
-                "pip install 'voicestt[postgresql]'"
+                "pip install '.[postgresql]' in voicestt's folder"
             ) from None
         event.listen(engine, "begin", self._limit)
         return engine

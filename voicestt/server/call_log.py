@@ -86,7 +86,7 @@ _INCIDENTS = {
     "unrecognised": (
         LogLevel.error,
         "The words of {seconds:.1f} s of audio are lost: {why}. The call goes on. "
-        "What to do: see 'When it breaks' in the README.",
+        "What to do: see this line in docs/operations.md.",
     ),
 }
 

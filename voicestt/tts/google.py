@@ -167,7 +167,8 @@ def _check_library() -> None:
         import google.cloud.texttospeech_v1  # noqa: F401
     except ImportError:
         raise SpeechError(
-            "TTS_ENGINE=google needs a library that is not installed: pip install 'voicestt[google-tts]'"
+            "TTS_ENGINE=google needs a library that is not installed: "
+            "pip install '.[google-tts]' in voicestt's folder"
         ) from None
 
 

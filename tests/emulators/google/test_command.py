@@ -99,7 +99,7 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
     monkeypatch.delattr(google_local_package, "whisper", raising=False)
     monkeypatch.setitem(sys.modules, "voicestt.emulators.google.whisper", None)
     output = refused()
-    assert "pip install 'voicestt[embedded]'" in output
+    assert "pip install '.[embedded]'" in output
     assert "--script FILE" in output
 
 

@@ -229,7 +229,7 @@ async def test_a_url_that_the_library_does_not_know_is_said(tmp_path: Path) -> N
 async def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "redis", None)
     finding = await redis(tmp_path, "redis://127.0.0.1:1/0")
-    assert (finding.outcome, finding.advice) == (FAILED, "pip install 'voicestt[redis]'")
+    assert (finding.outcome, finding.advice) == (FAILED, "pip install '.[redis]' in voicestt's folder")
 
 
 @pytest.mark.parametrize(

