@@ -237,8 +237,8 @@ def _other(content: bytes, longest: float) -> bytes:
         soundfile = import_module("soundfile")
     except ImportError as error:
         raise BadSound(
-            "is no WAV file, and soundfile, which reads others, is missing: pip install '.[embedded]' in voicestt's "
-            "folder, or soundfile alone"
+            "is no WAV file, and soundfile, which reads others, is missing: pip install '.[embedded]' in "
+            "voicestt's folder, or soundfile alone"
         ) from error
     try:
         with soundfile.SoundFile(_InMemory(content)) as file:
