@@ -6,6 +6,7 @@ import pytest
 from tests.ops.demo.made import EVENTS, STREAM, placed
 from voicestt.ops.demo import command
 from voicestt.ops.demo.judgement import Judged, judge
+from voicestt.ops.demo.services import Services
 from voicestt.ops.demo.show import DemoFailed
 from voicestt.ops.demo.voices import NoVoices, Voice
 
@@ -23,12 +24,18 @@ def clip(tmp_path: Path) -> Path:
     return path
 
 
+scripts: list[str | None] = []
+"""What each demonstration's recogniser was to say; None for one that listens."""
+
+
 def shows(monkeypatch: pytest.MonkeyPatch, *judged: Judged) -> list[Waves]:
     """Puts a demonstration with this result in the place of the real one; gives what it was asked to show."""
     asked: list[Waves] = []
+    scripts.clear()
 
-    def instead(waves: Waves, _language: str, _port: int | None) -> list[Judged]:
+    def instead(waves: Waves, services: Services) -> list[Judged]:
         asked.append(waves)
+        scripts.append(None if services.script is None else services.script.read_text())
         return list(judged)
 
     monkeypatch.setattr(command, "_show", instead)
@@ -39,8 +46,27 @@ def test_ones_own_recording_is_called_with(monkeypatch: pytest.MonkeyPatch, clip
     asked = shows(monkeypatch, judge(placed(), EVENTS, [STREAM]))
     result = run("--clip", str(clip), "--text", "hello")
     assert asked == [[[Voice("hello.ulaw", clip, "hello")]]]
+    assert scripts == [None]
     assert result.exit_code == 0
     assert result.output.splitlines()[-1].startswith("It works: 1 call")
+
+
+def test_hebrew_is_a_script_and_it_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = shows(monkeypatch, judge(placed(), EVENTS, [STREAM]))
+    result = run("--language", "he-IL")
+    (((voice,),),) = asked
+    assert voice.text is not None
+    assert voice.text.startswith("שלום")
+    assert scripts[0] is not None
+    assert "שלום אני" in scripts[0]
+    assert result.output.count("No recogniser listens in this demonstration") == 2
+
+
+def test_a_hebrew_recording_is_listened_to(monkeypatch: pytest.MonkeyPatch, clip: Path) -> None:
+    asked = shows(monkeypatch, judge(placed(), EVENTS, [STREAM]))
+    result = run("--language", "iw-IL", "--clip", str(clip))
+    assert (asked, scripts) == ([[[Voice("hello.ulaw", clip, None)]]], [None])
+    assert "No recogniser listens" not in result.output
 
 
 def test_what_did_not_work_ends_with_1(monkeypatch: pytest.MonkeyPatch, clip: Path) -> None:

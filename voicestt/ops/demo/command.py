@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,11 @@ import click
 from voicestt.emulators.twilio.clip import BadClip, read_clip
 from voicestt.emulators.twilio.running import run_with_reactor
 from voicestt.ops.demo.judgement import Judged, all_problems
+from voicestt.ops.demo.scripted import NOTICE, is_scripted, scripted_voice, write_script
 from voicestt.ops.demo.services import Services, free_port
 from voicestt.ops.demo.show import DemoFailed, show
 from voicestt.ops.demo.table import report
-from voicestt.ops.demo.voices import (
-    NoVoices,
-    Voice,
-    in_waves,
-    packaged_voices,
-)
+from voicestt.ops.demo.voices import NoVoices, Voice, in_waves, packaged_voices
 
 
 @click.command()
@@ -31,12 +28,16 @@ from voicestt.ops.demo.voices import (
 def demo(clip: Path | None, text: str | None, language: str, port: int | None) -> None:
     """Try all of it: a local Google service, the server, and calls with recorded human voices.
 
+    In Hebrew (--language he) without --clip, a script stands in for the recogniser and for the voices.
+
     Each part is a process of its own and shows its lines as they come. At the end a table says what was spoken
     and heard, how fast, and whether every byte arrived. The exit code is 0 if all of it worked.
     """
     try:
-        waves = _waves(clip, text)
-        judged = _show(waves, language, port)
+        with tempfile.TemporaryDirectory(prefix="voicestt-demo-") as name:
+            services = Services(Path(name), server_port=port or free_port(), language=language)
+            waves = _waves(clip, text) if clip or text or not is_scripted(language) else None
+            judged = _show_scripted(services) if waves is None else _show(waves, services)
     except (NoVoices, BadClip, DemoFailed) as error:
         raise click.ClickException(str(error)) from error
     click.echo("\n".join(report(judged)))
@@ -52,11 +53,15 @@ def _waves(clip: Path | None, text: str | None) -> list[list[Voice]]:
     return in_waves(voices)
 
 
-def _show(waves: list[list[Voice]], language: str, port: int | None) -> list[Judged]:
-    with tempfile.TemporaryDirectory(prefix="voicestt-demo-") as folder:
-        services = Services(Path(folder), server_port=port or free_port(), language=language)
+def _show_scripted(services: Services) -> list[Judged]:
+    click.echo(NOTICE)
+    judged = _show([[scripted_voice(services.folder)]], replace(services, script=write_script(services.folder)))
+    click.echo(NOTICE)
+    return judged
 
-        async def main(reactor: Any) -> list[Judged]:
-            return await show(reactor, services, waves, click.echo)
 
-        return run_with_reactor(main)
+def _show(waves: list[list[Voice]], services: Services) -> list[Judged]:
+    async def main(reactor: Any) -> list[Judged]:
+        return await show(reactor, services, waves, click.echo)
+
+    return run_with_reactor(main)
