@@ -4,9 +4,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from voicestt import events
+from voicestt.cli import main
+from voicestt.settings import variables
 from voicestt.settings_command import markdown_tables
 
 ROOT = Path(__file__).parents[2]
@@ -20,12 +23,16 @@ EVERYTHING_SHIPPED = [
 ]
 
 
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
 def links(page: Path) -> Iterator[str]:
     text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
     yield from re.findall(r"\]\(([^)\s]+)\)", text)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_link_within_the_project_leads_to_a_file(page: Path) -> None:
     inside = [link.partition("#")[0] for link in links(page) if "://" not in link and not link.startswith("#")]
     assert [link for link in inside if not (page.parent / link).exists()] == []
@@ -49,8 +56,41 @@ def test_the_events_page_has_a_row_for_every_type_of_event() -> None:
 
 def test_nobody_is_told_to_install_this_project_by_its_name() -> None:
     """It is on no index: the name there could be anybody's."""
-    command = re.compile(r"pip install [^`\n]*?\bvoicestt\b")
+    command = re.compile(r"pip install (?:-\S+ )*['\"]?voicestt")
     found = [
         str(path) for path in [*PAGES, *EVERYTHING_SHIPPED] if command.search(path.read_text(errors="ignore"))
     ]
     assert found == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_command_and_option_that_a_page_names_is_there(page: Path) -> None:
+    unknown = []
+    for called, options in re.findall(r"(?<![\w./-])voicestt ([a-z][a-z-]+)\b([^\n`|]*)", page.read_text()):
+        command = main.get_command(click.Context(main), called)
+        if command is None:
+            continue  # `voicestt` of twistd, or prose; those that are commands are told apart by the next test
+        known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+        unknown += [f"{called} {option}" for option in re.findall(r"--[a-z-]+", options) if option not in known]
+    assert unknown == []
+
+
+def test_the_table_of_commands_has_them_all() -> None:
+    rows = re.findall(r"^\| `voicestt ([a-z-]+)", (DOCS / "getting-started.md").read_text(), re.MULTILINE)
+    assert sorted(rows) == main.list_commands(click.Context(main))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_file_of_ours_that_a_page_names_is_there(page: Path) -> None:
+    if page.name == "CHANGELOG.md":
+        return  # what was true then
+    named = re.findall(r"(?<![\w/.])((?:voicestt|tests|docs|\.ci)/[\w./-]*\w)", page.read_text())
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_variable_that_a_page_names_is_there(page: Path) -> None:
+    ours = {variable.name for variable in variables()} | {"VOICESTT_ENV_FILE"}
+    groups = "PUBLIC|ENABLE|STT|GCP|TWILIO|REQUIRE|MAX|EVENTS|WHISPER|UTTERANCE|HANDLER|GREETING|TTS|JOURNAL|REDIS|VOICESTT"
+    named = re.findall(rf"(?<![\w$])((?:{groups})_[A-Z_]*[A-Z])\b", page.read_text())
+    assert sorted({name for name in named if name not in ours}) == []
