@@ -1,6 +1,8 @@
 """What the pages promise: links lead somewhere, examples fit, and nobody is sent to a stranger's package."""
 
+import json
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,8 @@ import pytest
 
 from voicestt import events
 from voicestt.cli import main
+from voicestt.handler.loading import misspelt
+from voicestt.handler.protocol import methods_of
 from voicestt.settings import variables
 from voicestt.settings_command import markdown_tables
 
@@ -97,3 +101,27 @@ def test_every_variable_that_a_page_names_is_there(page: Path) -> None:
     )
     named = re.findall(rf"(?<![\w$])((?:{groups})_[A-Z_]*[A-Z])\b", page.read_text())
     assert sorted({name for name in named if name not in ours}) == []
+
+
+def fences(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_what_is_to_be_copied_can_be_read_by_its_language(page: Path) -> None:
+    for code in fences(page, "python"):
+        compile(code, page.name, "exec")
+    for commands in fences(page, "bash"):
+        read = subprocess.run(["bash", "-n"], input=commands, capture_output=True, text=True, check=False)
+        assert (read.returncode, read.stderr) == (0, "")
+    for line in "\n".join(fences(page, "json")).replace("\n ", " ").splitlines():
+        json.loads(line)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/handler.md"])
+def test_the_handler_that_is_shown_is_one(page: str) -> None:
+    (code,) = fences(ROOT / page, "python")
+    shown: dict[str, type] = {}
+    exec(code, shown)
+    assert misspelt(shown["Agent"]) == []
+    assert set(methods_of(shown["Agent"])) == {events.Final}
