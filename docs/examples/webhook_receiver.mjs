@@ -49,18 +49,26 @@ async function statusFor(request) {
   const body = await bodyOf(request);
   if (body === null) return 413;
   if (!isGenuine(request.headers, body)) return 401;
-  const id = request.headers["webhook-id"];
-  if (seen.has(id)) return 204;
-  seen.add(id);
   try {
-    await work(JSON.parse(body));
+    // With EVENTS_WEBHOOK_BATCH it is an array, in order.
+    for (const event of [JSON.parse(body)].flat()) await workOnce(event);
   } catch (problem) {
     console.error(problem);
-    seen.delete(id); // voicestt tries again later
-    return 500;
+    return 500; // voicestt tries again later
+  }
+  return 204;
+}
+
+async function workOnce(event) {
+  if (seen.has(event.id)) return;
+  seen.add(event.id);
+  try {
+    await work(event);
+  } catch (problem) {
+    seen.delete(event.id);
+    throw problem;
   }
   if (seen.size > REMEMBERED_IDS) seen.delete(seen.values().next().value);
-  return 204;
 }
 
 createServer(async (request, response) => {

@@ -96,17 +96,26 @@ class Receiver(BaseHTTPRequestHandler):
             self.log_message("refused: %s", problem)
             self._answer(401)
             return
-        self._answer(self._work(self.headers["webhook-id"], body))
+        self._answer(self._work(body))
 
-    def _work(self, event_id: str, body: bytes) -> int:
-        if self.seen.is_new(event_id):
-            try:
-                work(json.loads(body))
-            except Exception as problem:  # noqa: BLE001 - whatever it is, voicestt tries again later
-                self.seen.forget(event_id)
-                self.log_message("failed: %r", problem)
-                return 500
+    def _work(self, body: bytes) -> int:
+        try:
+            parsed = json.loads(body)
+            # With EVENTS_WEBHOOK_BATCH it is an array, in order.
+            for event in parsed if isinstance(parsed, list) else [parsed]:
+                self._work_once(event)
+        except Exception as problem:  # noqa: BLE001 - whatever it is, voicestt tries again later
+            self.log_message("failed: %r", problem)
+            return 500
         return 204
+
+    def _work_once(self, event: dict[str, Any]) -> None:
+        if self.seen.is_new(event["id"]):
+            try:
+                work(event)
+            except Exception:
+                self.seen.forget(event["id"])
+                raise
 
     def _answer(self, status: int) -> None:
         self.close_connection = status != 204

@@ -64,29 +64,42 @@ def receiver(request: pytest.FixtureRequest) -> Iterator[Receiver]:
         made.stop()
 
 
-def body_of(text: str) -> bytes:
-    return json.dumps({"type": "final", "text": text}, ensure_ascii=False).encode()
+def event_of(text: str, event_id: str = "s-000001") -> dict[str, object]:
+    return {"type": "final", "id": event_id, "text": text}
+
+
+def body_of(*events: dict[str, object]) -> bytes:
+    """One event, or some in an array."""
+    return json.dumps(events[0] if len(events) == 1 else events, ensure_ascii=False).encode()
 
 
 def test_a_signed_event_is_worked_on_once_however_often_it_comes(receiver: Receiver) -> None:
-    now = int(time.time())
+    now, first, second = int(time.time()), event_of("שלום"), event_of("לך", "s-000002")
     for _attempt in range(2):
-        assert receiver.post(signed([KEY], "s-000001", now, body_of("שלום")), body_of("שלום")) == 204
-    assert receiver.post(signed([KEY], "s-000002", now, body_of("לך")), body_of("לך")) == 204
-    assert [event["text"] for event in receiver.stop()] == ["שלום", "לך"]
+        assert receiver.post(signed([KEY], "s-000001", now, body_of(first)), body_of(first)) == 204
+    assert receiver.post(signed([KEY], "s-000002", now, body_of(second)), body_of(second)) == 204
+    assert receiver.stop() == [first, second]
+
+
+def test_of_some_events_in_one_post_each_is_worked_on_once(receiver: Receiver) -> None:
+    now, events = int(time.time()), [event_of(str(number), f"s-{number:06d}") for number in range(1, 4)]
+    assert receiver.post(signed([KEY], "s-000002", now, body_of(events[1])), body_of(events[1])) == 204
+    batch = body_of(*events)
+    assert receiver.post(signed([KEY], "s-000001-000003", now, batch), batch) == 204
+    assert receiver.stop() == [events[1], events[0], events[2]]
 
 
 def test_while_the_secret_is_changed_either_signature_will_do(receiver: Receiver) -> None:
-    headers = signed([OTHER_KEY, KEY], "s-000001", int(time.time()), body_of("hello"))
-    assert receiver.post(headers, body_of("hello")) == 204
+    body = body_of(event_of("hello"))
+    assert receiver.post(signed([OTHER_KEY, KEY], "s-000001", int(time.time()), body), body) == 204
     assert len(receiver.stop()) == 1
 
 
 def test_what_is_forged_changed_or_old_is_refused(receiver: Receiver) -> None:
-    now, body = int(time.time()), body_of("hello")
+    now, body = int(time.time()), body_of(event_of("hello"))
     good = signed([KEY], "s-000001", now, body)
     assert receiver.post(signed([OTHER_KEY], "s-000001", now, body), body) == 401
-    assert receiver.post(good, body_of("hullo")) == 401
+    assert receiver.post(good, body_of(event_of("hullo"))) == 401
     assert receiver.post({**good, "webhook-id": "s-000002"}, body) == 401
     assert receiver.post(signed([KEY], "s-000001", now - 3_600, body), body) == 401
     for name, bad in (
