@@ -76,6 +76,7 @@ GROUPS: Final[Mapping[str, Sequence[str]]] = {
         "REDIS_SHARDS",
         "REDIS_MAXLEN",
         "REDIS_PARTIALS",
+        "REDIS_REPLICAS",
         "EVENTS_TOKEN",
         "EVENTS_FILE",
     ),

@@ -42,7 +42,7 @@ async def redis_found(scene: RunContext) -> Found:
             scene.reactor, lambda: _ask_redis(url, settings.redis_shards, settings.redis_replicas)
         )
     except ImportError:
-        return failed("its library is not installed", "pip install 'voicestt[redis]'")
+        return failed("its library is not installed", "pip install '.[redis]' in voicestt's folder")
 
 
 def _ask_redis(url: str, shards: int, replicas: int) -> Found:
