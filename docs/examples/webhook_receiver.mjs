@@ -35,6 +35,7 @@ async function work(event) {
 }
 
 async function bodyOf(request) {
+  if (Number(request.headers["content-length"]) > LARGEST_BODY) return null;
   const pieces = [];
   let length = 0;
   for await (const piece of request) {

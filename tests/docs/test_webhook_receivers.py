@@ -110,7 +110,7 @@ def test_what_is_forged_changed_or_old_is_refused(receiver: Receiver) -> None:
         ("id", ""),
     ):
         assert receiver.post({**good, f"webhook-{name}": bad.encode().decode("latin-1")}, body) == 401
-    assert receiver.post(good, b"x" * 1_000_001) == 413
+    assert receiver.post({**good, "content-length": "1000001"}, b"") == 413
     assert receiver.stop() == []
 
 
