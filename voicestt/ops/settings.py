@@ -68,7 +68,9 @@ GROUPS: Final[Mapping[str, Sequence[str]]] = {
     "Events for other processes": (
         "EVENTS_WEBHOOK_URL",
         "EVENTS_WEBHOOK_SECRET",
+        "EVENTS_WEBHOOK_TYPES",
         "EVENTS_WEBHOOK_PARTIALS",
+        "EVENTS_WEBHOOK_BATCH",
         "EVENTS_WEBHOOK_HOURS",
         "EVENTS_WEBHOOK_ORDER",
         "EVENTS_WEBHOOK_AT_ONCE",
