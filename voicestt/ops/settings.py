@@ -49,7 +49,9 @@ GROUPS: Final[Mapping[str, Sequence[str]]] = {
         "STT_RECOVER_SECONDS",
         "STT_DRAIN_SECONDS",
         "STT_SESSION_THREADS",
+        "STT_GAP_MS",
         "IDLE_SECONDS",
+        "NO_MEDIA_SECONDS",
     ),
     "What the caller hears": (
         "GREETING",
