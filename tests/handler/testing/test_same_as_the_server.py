@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from docs.echo import Echo
-from docs.keypad import Keypad
+from docs.examples.echo import Echo
+from docs.examples.keypad import Keypad
 from tests.handler.fakes import Diary, Events, Rig
 from tests.recognisers.on_reactor import on_reactor
 from voicestt import events

@@ -230,7 +230,7 @@ def test_a_mark_that_was_cleared_is_reached_at_once_and_once() -> None:
 
 def test_no_reactor_is_installed() -> None:
     code = (
-        "import sys\nfrom voicestt.handler.testing import simulated_call\nfrom docs.echo import Echo\n"
+        "import sys\nfrom voicestt.handler.testing import simulated_call\nfrom docs.examples.echo import Echo\n"
         "with simulated_call(Echo) as call:\n    call.caller_says('hello')\n"
         "print(call.said, 'twisted.internet.reactor' in sys.modules)"
     )
