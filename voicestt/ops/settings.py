@@ -84,7 +84,7 @@ GROUPS: Final[Mapping[str, Sequence[str]]] = {
         "EVENTS_TOKEN",
         "EVENTS_FILE",
     ),
-    "The journal": ("JOURNAL_URL", "JOURNAL_DAYS", "JOURNAL_REDACT"),
+    "The journal": ("JOURNAL_URL", "JOURNAL_DAYS", "JOURNAL_REDACT", "JOURNAL_SPILL_DIR"),
     "Strangers, and who may connect": (
         "TWILIO_VALIDATE",
         "REQUIRE_KNOWN_CALL",
