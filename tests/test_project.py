@@ -3,20 +3,32 @@
 import re
 from pathlib import Path
 
-from voicestt.ops.settings import markdown_table
 from voicestt.twilio import twiml
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-
-
-def test_the_readme_has_the_table_of_settings_as_the_code_has_it() -> None:
-    assert markdown_table() in README
+GETTING_STARTED = (ROOT / "docs" / "getting-started.md").read_text()
 
 
 def test_the_readme_names_the_paths_of_the_server() -> None:
     for path in (twiml.INCOMING_CALL, twiml.HEALTH):
         assert path in README
+
+
+def test_the_docs_name_every_path_of_the_server() -> None:
+    for path in (
+        twiml.INCOMING_CALL,
+        twiml.STREAM_STATUS,
+        twiml.MEDIA,
+        twiml.HEALTH,
+        twiml.EVENTS,
+        twiml.LIVE,
+    ):
+        assert path in GETTING_STARTED
+
+
+def test_the_readme_is_read_in_a_few_minutes() -> None:
+    assert len(README) < 7_000
 
 
 def test_the_procfile_starts_exactly_what_the_readme_says() -> None:

@@ -112,11 +112,6 @@ def markdown_tables() -> str:
     )
 
 
-def markdown_table() -> str:
-    """All variables in one table, in the order of the code."""
-    return _table(variables())
-
-
 def _table(chosen: Sequence[Variable]) -> str:
     return "\n".join(["| variable | default | meaning |", "|---|---|---|", *map(_row, chosen)])
 
