@@ -11,10 +11,10 @@ import pytest
 
 from voicestt import events
 from voicestt.cli import main
+from voicestt.config.settings import variables
 from voicestt.handler.loading import misspelt
 from voicestt.handler.protocol import methods_of
-from voicestt.settings import variables
-from voicestt.settings_command import markdown_tables
+from voicestt.ops.settings import markdown_tables
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

