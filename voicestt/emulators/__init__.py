@@ -1,1 +1,1 @@
-"""Stand-ins for the two services: Google Speech-to-Text, and Twilio."""
+"""Emulators of the two cloud services: Google Speech-to-Text and Twilio."""

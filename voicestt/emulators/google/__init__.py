@@ -1,1 +1,1 @@
-"""A Google-compatible Speech-to-Text service on this machine, for calls without accounts and for tests."""
+"""A Google-compatible Speech-to-Text service on this machine, for calls without an account and for tests."""

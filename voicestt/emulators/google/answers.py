@@ -1,4 +1,4 @@
-"""What an engine heard, said as Google says it: responses of either version of the API, raw protobuf.
+"""Turns an engine's results into Google's responses: raw protobuf of either version of the API.
 
 - A partial of some length comes as two results, a stable beginning and an unstable rest: the text to show is
   both together.
@@ -23,7 +23,7 @@ END_OF_SINGLE_UTTERANCE = 1
 
 
 class ResponseBuilder:
-    """The responses of one stream in `language` (a BCP-47 code; Google answers with it in lower case)."""
+    """Builds the responses of one stream in `language` (a BCP-47 code; Google answers with it in lower case)."""
 
     def __init__(self, dialect: ServiceVersion, language: str) -> None:
         self._dialect = dialect
@@ -31,7 +31,7 @@ class ResponseBuilder:
         self._lead = ""
 
     def say(self, heard: Sequence[EngineResult]) -> list[Any]:
-        """The responses for what was heard at one moment, in order."""
+        """Builds the responses for the results of one moment, in order."""
         responses: list[Any] = []
         for one in heard:
             if one.is_final or not _can_follow(responses):
@@ -70,23 +70,23 @@ class ResponseBuilder:
         set_duration(self._dialect.end_time(result), heard.end)
 
     def billed(self, responses: list[Any], audio_seconds: float) -> list[Any]:
-        """The last responses of a stream: the same with the billed time on the last, or one that only bills."""
+        """Puts the billed time on the last response of a stream, or adds a response that only bills."""
         last = responses or [self._dialect.StreamingResponse()]
         self._dialect.billed(last[-1]).seconds = billed_seconds(audio_seconds)
         return last
 
     def end_of_utterance(self) -> Any:
-        """The event that ends a stream of a single utterance."""
+        """Builds the event that ends a stream of a single utterance."""
         return self._dialect.StreamingResponse(speech_event_type=END_OF_SINGLE_UTTERANCE)
 
 
 def _can_follow(responses: list[Any]) -> bool:
-    """Whether a partial may join the last response: behind a final that stands alone."""
+    """Tells whether a partial may join the last response: only behind a final that is alone in it."""
     return bool(responses) and len(responses[-1].results) == 1 and responses[-1].results[0].is_final
 
 
 def split(partial: EngineResult) -> tuple[str, str]:
-    """A partial's stable beginning (may be empty) and its unstable rest, which together are its text."""
+    """Splits a partial into its stable beginning (may be empty) and its unstable rest."""
     if partial.stability >= STABLE_ENOUGH:
         return "", partial.text
     words = partial.text.rsplit(" ", UNSTABLE_WORDS)
@@ -98,7 +98,7 @@ def split(partial: EngineResult) -> tuple[str, str]:
 def recognised(
     dialect: ServiceVersion, finals: Sequence[EngineResult], language: str, audio_seconds: float
 ) -> Any:
-    """The response of Recognize."""
+    """Builds the response of Recognize."""
     response = dialect.RecogniseResponse()
     for index, heard in enumerate(finals):
         result = response.results.add()
@@ -122,6 +122,6 @@ def add_words(dialect: ServiceVersion, alternative: Any, words: Iterable[TimedWo
 
 
 def set_duration(duration: Any, samples: int) -> None:
-    """Fills a protobuf Duration with so many samples at 8 kHz."""
+    """Fills a protobuf Duration with a number of samples at 8 kHz."""
     duration.seconds, rest = divmod(samples, SAMPLE_RATE)
     duration.nanos = rest * (1_000_000_000 // SAMPLE_RATE)

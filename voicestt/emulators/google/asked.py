@@ -1,4 +1,4 @@
-"""What a client asked for, read from the configuration of the API, or Google's refusal of it."""
+"""Reads a client's configuration from the API's messages, or refuses it as Google does."""
 
 import re
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 @dataclass(frozen=True, slots=True)
 class AcceptedConfig:
-    """A configuration that was accepted. `language` is as Google writes it (`he-IL` became `iw-IL`)."""
+    """An accepted configuration; `language` is as Google writes it (`he-IL` became `iw-IL`)."""
 
     language: str
     model: str
@@ -46,16 +46,16 @@ class AcceptedConfig:
     word_times: bool = False
 
     def seconds(self, size: int) -> float:
-        """How long `size` bytes of its audio last."""
+        """The duration of `size` bytes of audio in this encoding, in seconds."""
         return size / (SAMPLE_RATE * _BYTES_PER_SAMPLE[self.encoding])
 
     def request(self) -> Request:
-        """What the engine is told of it."""
+        """The request for the engine."""
         return Request(self.language, self.interim_results, self.single_utterance, self.word_times)
 
 
 def v1(config: Any, *, interim_results: bool = False, single_utterance: bool = False) -> AcceptedConfig:
-    """A `google.cloud.speech.v1.RecognitionConfig` (the raw message); raises `Refusal`."""
+    """Reads a `google.cloud.speech.v1.RecognitionConfig` (the raw message); raises `Refusal`."""
     encoding = _encoding(config.encoding, _V1_ENCODINGS)
     _check_rate(config.sample_rate_hertz)
     _check_channels(config.audio_channel_count)
@@ -72,7 +72,7 @@ def v1(config: Any, *, interim_results: bool = False, single_utterance: bool = F
 
 
 def v1_streaming(config: Any) -> AcceptedConfig:
-    """A `google.cloud.speech.v1.StreamingRecognitionConfig` (the raw message); raises `Refusal`."""
+    """Reads a `google.cloud.speech.v1.StreamingRecognitionConfig` (the raw message); raises `Refusal`."""
     return v1(
         config.config,
         interim_results=config.interim_results,
@@ -81,7 +81,7 @@ def v1_streaming(config: Any) -> AcceptedConfig:
 
 
 def v2(recogniser: str, config: Any, *, interim_results: bool = False) -> AcceptedConfig:
-    """A `google.cloud.speech.v2.RecognitionConfig` (the raw message) for a recogniser; raises `Refusal`."""
+    """Reads a `google.cloud.speech.v2.RecognitionConfig` (the raw message) for a recogniser; raises `Refusal`."""
     _check_recogniser(recogniser)
     decoding = config.explicit_decoding_config
     encoding = _encoding(decoding.encoding, _V2_ENCODINGS)
@@ -101,7 +101,7 @@ def v2(recogniser: str, config: Any, *, interim_results: bool = False) -> Accept
 
 
 def v2_streaming(recogniser: str, config: Any) -> AcceptedConfig:
-    """A `google.cloud.speech.v2.StreamingRecognitionConfig` for a recogniser; raises `Refusal`."""
+    """Reads a `google.cloud.speech.v2.StreamingRecognitionConfig` for a recogniser; raises `Refusal`."""
     return v2(recogniser, config.config, interim_results=config.streaming_features.interim_results)
 
 

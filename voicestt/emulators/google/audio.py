@@ -1,4 +1,4 @@
-"""Audio as it came, to what the engines take: LINEAR16 at 8 kHz, whole samples."""
+"""Decodes received audio to what the engines take: LINEAR16 at 8 kHz, whole samples."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from voicestt.audio import mulaw
 
 @dataclass(slots=True)
 class AudioDecoder:
-    """The audio of one stream, message by message. `encoding` is "LINEAR16" or "MULAW", both at 8 kHz.
+    """Decodes the audio of one stream, message by message; `encoding` is "LINEAR16" or "MULAW", both at 8 kHz.
 
     A client may cut its messages in the middle of a LINEAR16 sample: the odd byte waits for its other half.
     """
@@ -16,7 +16,7 @@ class AudioDecoder:
     _odd: bytes = b""
 
     def feed(self, audio: bytes) -> bytes:
-        """LINEAR16 little-endian of the whole samples so far."""
+        """Decodes one message to LINEAR16 little-endian, as far as its samples are whole."""
         if self.encoding == "MULAW":
             return mulaw.decode(audio)
         if self._odd or len(audio) % 2:

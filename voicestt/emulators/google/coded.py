@@ -1,4 +1,4 @@
-"""Audio that carries its own place: which call it belongs to, and where in the call each piece of it lies.
+"""Coded audio: each piece of it carries the number of its call and its position in the call.
 
 A recogniser that reads it knows, after any change of streams, replay or fallback, which words it was given and
 which not: a lost, doubled or misplaced byte cannot hide. It looks like this, at 8 kHz:
@@ -44,16 +44,16 @@ class Span:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing of it has come."""
+        """True as long as the stretch has no samples."""
         return self.start == self.end
 
     def offset_of(self, position: int) -> int:
-        """Where in the stream a position of the call lies."""
+        """The position in the stream of a position in the call."""
         return self.offset + position - self.start
 
 
 def clip(number: int, samples: int, speech: Iterable[tuple[int, int]] = ()) -> bytes:
-    """The first `samples` samples of call `number` (0 to 65535), LINEAR16 at 8 kHz, loud within `speech`.
+    """Makes the first `samples` samples of call `number` (0 to 65535), LINEAR16 at 8 kHz, loud within `speech`.
 
     `speech` holds stretches as (first sample, sample after the last).
     """
@@ -77,13 +77,13 @@ def _payload(number: int, index: int) -> bytes:
 
 
 def _signs_of(number: int, index: int, periods: int) -> Bits:
-    """The signs of so many periods from `index` on, one for each sample."""
+    """The signs of `periods` periods from `index` on, one for each sample."""
     payloads = b"".join(_payload(number, index + later) for later in range(periods))
     return np.unpackbits(np.frombuffer(payloads, np.uint8)).astype(np.bool_).repeat(_BIT)
 
 
 def _find(signs: Bits) -> tuple[int, int, int] | None:
-    """The first whole period in `signs` (one for each sample): its offset, its call's number, its index."""
+    """Finds the first whole period in `signs` (one for each sample): its offset, its call's number, its index."""
     if len(signs) < PERIOD:
         return None
     windows = np.lib.stride_tricks.sliding_window_view(signs, PERIOD)[:PERIOD, ::_BIT]
@@ -98,7 +98,7 @@ def _find(signs: Bits) -> tuple[int, int, int] | None:
 
 
 class Tracker:
-    """Follows one stream's audio through its call: `feed` and `finish` give the stretches received.
+    """Follows one stream's audio through its call; `feed` and `finish` yield the stretches received.
 
     The first 80 ms decide whether the audio is coded at all. If not, the stream is its own call: one stretch
     from 0 on. A stretch that is given again with a later end has grown; another start is a jump.
@@ -112,7 +112,7 @@ class Tracker:
         self._span: Span | None = None
 
     def feed(self, pcm: bytes) -> Iterator[Span]:
-        """More LINEAR16 audio, whole samples."""
+        """Takes more LINEAR16 audio, whole samples."""
         self._received += len(pcm) // 2
         if self._is_plain:
             yield Span(0, self._received, 0)
@@ -122,7 +122,7 @@ class Tracker:
         yield from self._read()
 
     def finish(self) -> Iterator[Span]:
-        """No more audio; the last piece of a period counts as far as it is right."""
+        """Ends the audio; an unfinished last period counts up to its first wrong sample."""
         if self._span is None and not self._is_plain and not self._lock():
             self._is_plain = self.number is None
             if self._is_plain:
@@ -143,7 +143,7 @@ class Tracker:
             yield Span(0, self._received, 0)
 
     def _search(self) -> bool:
-        """Looks for the place in the call; the first two periods of a stream decide whether there is one."""
+        """Looks for the position in the call; the first two periods of a stream decide whether it is coded."""
         if len(self._unread) < 2 * PERIOD:
             return False
         if self._lock():
@@ -163,7 +163,7 @@ class Tracker:
         return True
 
     def _follow(self) -> Iterator[Span]:
-        """Reads whole periods as long as they are the expected ones; at another one the place is lost."""
+        """Reads whole periods as long as they are the expected ones; at an unexpected one the position is lost."""
         if self._span is None:
             return
         whole = len(self._unread) // PERIOD * PERIOD
@@ -174,7 +174,7 @@ class Tracker:
             self._span = None
 
     def _agreeing(self, samples: int) -> int:
-        """How many of the next samples are the expected ones, looking at so many. From a period's start."""
+        """Counts the expected ones among the next `samples` up to the first wrong one, from a period's start."""
         if self._span is None or self.number is None or samples == 0:
             return 0
         expected = _signs_of(self.number, self._span.end // PERIOD, -(-samples // PERIOD))[:samples]

@@ -1,4 +1,4 @@
-"""`voicestt google-local`: the service as a command."""
+"""The command `voicestt google-local`: runs the local Google-compatible service."""
 
 import signal
 import sys

@@ -1,4 +1,4 @@
-"""The two versions of the API, `google.cloud.speech.v1` and `v2`: the same service in other messages.
+"""The messages of the API's two versions, `google.cloud.speech.v1` and `v2`, behind one interface.
 
 Everything here is raw protobuf (`Type.pb()`): proto-plus wrappers cost ten times as much to read.
 """
@@ -24,7 +24,7 @@ from voicestt.emulators.google.limits import (
 
 
 class ServiceVersion(Protocol):
-    """One version: its messages, where in them is what, and its own words."""
+    """One version of the API: its messages, access to their fields, and its own wording."""
 
     version: str
     service: str
@@ -35,48 +35,48 @@ class ServiceVersion(Protocol):
     RecogniseResponse: Any
 
     def limits(self, limits: ServiceLimits) -> ServiceLimits:
-        """This version's own limits."""
+        """Applies this version's own limits to `limits`."""
         ...
 
     def kind(self, message: Any) -> MessageKind:
-        """What a message of a stream holds."""
+        """Tells the kind of a message of a stream."""
         ...
 
     def audio(self, message: Any) -> bytes:
-        """A streaming message's audio."""
+        """Reads a streaming message's audio."""
         ...
 
     def streaming_asked(self, message: Any) -> AcceptedConfig:
-        """A stream's configuration; raises `Refusal`."""
+        """Reads a stream's configuration; raises `Refusal`."""
         ...
 
     def recording(self, request: Any) -> bytes:
-        """The audio of Recognize."""
+        """Reads the audio of a Recognize request."""
         ...
 
     def recognise_asked(self, request: Any) -> AcceptedConfig:
-        """The configuration of Recognize; raises `Refusal`."""
+        """Reads the configuration of a Recognize request; raises `Refusal`."""
         ...
 
     def end_time(self, result: Any) -> Any:
-        """The Duration that says where a result ends."""
+        """The Duration with the end time of a result."""
         ...
 
     def word_times(self, word: Any) -> tuple[Any, Any]:
-        """The Durations that say where a word starts and ends."""
+        """The Durations with the start and end times of a word."""
         ...
 
     def billed(self, response: Any) -> Any:
-        """The Duration that says what is billed."""
+        """The Duration with the billed time of a response."""
         ...
 
     def in_band_error(self, code: Code, words: str) -> Any:
-        """An error as a response; raises `Refusal` where the version has none."""
+        """Builds a response that carries an error; raises `Refusal` where the version has none."""
         ...
 
 
 class ServiceV1:
-    """`google.cloud.speech.v1`."""
+    """The version `google.cloud.speech.v1`."""
 
     version = "v1"
     service = "google.cloud.speech.v1.Speech"
@@ -87,45 +87,45 @@ class ServiceV1:
     RecogniseResponse: Any = v1.RecognizeResponse.pb()
 
     def limits(self, limits: ServiceLimits) -> ServiceLimits:
-        """See Dialect."""
+        """Implements `ServiceVersion.limits`."""
         return limits
 
     def kind(self, message: Any) -> MessageKind:
-        """See Dialect."""
+        """Implements `ServiceVersion.kind`."""
         return _kind(message, message.audio_content)
 
     def audio(self, message: Any) -> bytes:
-        """See Dialect."""
+        """Implements `ServiceVersion.audio`."""
         content: bytes = message.audio_content
         return content
 
     def streaming_asked(self, message: Any) -> AcceptedConfig:
-        """See Dialect."""
+        """Implements `ServiceVersion.streaming_asked`."""
         return asked.v1_streaming(message.streaming_config)
 
     def recording(self, request: Any) -> bytes:
-        """See Dialect."""
+        """Implements `ServiceVersion.recording`."""
         content: bytes = request.audio.content
         return content
 
     def recognise_asked(self, request: Any) -> AcceptedConfig:
-        """See Dialect."""
+        """Implements `ServiceVersion.recognise_asked`."""
         return asked.v1(request.config)
 
     def end_time(self, result: Any) -> Any:
-        """See Dialect."""
+        """Implements `ServiceVersion.end_time`."""
         return result.result_end_time
 
     def word_times(self, word: Any) -> tuple[Any, Any]:
-        """See Dialect."""
+        """Implements `ServiceVersion.word_times`."""
         return word.start_time, word.end_time
 
     def billed(self, response: Any) -> Any:
-        """See Dialect."""
+        """Implements `ServiceVersion.billed`."""
         return response.total_billed_time
 
     def in_band_error(self, code: Code, words: str) -> Any:
-        """See Dialect."""
+        """Implements `ServiceVersion.in_band_error`."""
         response = self.StreamingResponse()
         response.error.code = int(code)
         response.error.message = words
@@ -133,7 +133,7 @@ class ServiceV1:
 
 
 class ServiceV2:
-    """`google.cloud.speech.v2`, with the recogniser `_` and a configuration in the request."""
+    """The version `google.cloud.speech.v2`, with the recogniser `_` and a configuration in the request."""
 
     version = "v2"
     service = "google.cloud.speech.v2.Speech"
@@ -144,50 +144,50 @@ class ServiceV2:
     RecogniseResponse: Any = v2.RecognizeResponse.pb()
 
     def limits(self, limits: ServiceLimits) -> ServiceLimits:
-        """See Dialect."""
+        """Implements `ServiceVersion.limits`."""
         return replace(limits, stream_seconds=min(limits.stream_seconds, V2_STREAM_SECONDS))
 
     def kind(self, message: Any) -> MessageKind:
-        """See Dialect."""
+        """Implements `ServiceVersion.kind`."""
         return _kind(message, message.audio)
 
     def audio(self, message: Any) -> bytes:
-        """See Dialect."""
+        """Implements `ServiceVersion.audio`."""
         content: bytes = message.audio
         return content
 
     def streaming_asked(self, message: Any) -> AcceptedConfig:
-        """See Dialect."""
+        """Implements `ServiceVersion.streaming_asked`."""
         return asked.v2_streaming(message.recognizer, message.streaming_config)
 
     def recording(self, request: Any) -> bytes:
-        """See Dialect."""
+        """Implements `ServiceVersion.recording`."""
         content: bytes = request.content
         return content
 
     def recognise_asked(self, request: Any) -> AcceptedConfig:
-        """See Dialect."""
+        """Implements `ServiceVersion.recognise_asked`."""
         return asked.v2(request.recognizer, request.config)
 
     def end_time(self, result: Any) -> Any:
-        """See Dialect."""
+        """Implements `ServiceVersion.end_time`."""
         return result.result_end_offset
 
     def word_times(self, word: Any) -> tuple[Any, Any]:
-        """See Dialect."""
+        """Implements `ServiceVersion.word_times`."""
         return word.start_offset, word.end_offset
 
     def billed(self, response: Any) -> Any:
-        """See Dialect."""
+        """Implements `ServiceVersion.billed`."""
         return response.metadata.total_billed_duration
 
     def in_band_error(self, code: Code, words: str) -> Any:
-        """See Dialect."""
+        """Implements `ServiceVersion.in_band_error`."""
         raise Refusal(code, words)
 
 
 def _kind(message: Any, audio: bytes) -> MessageKind:
-    """Audio without a byte in it counts as nothing."""
+    """Tells a message's kind; audio without a byte in it counts as nothing."""
     if message.WhichOneof("streaming_request") == "streaming_config":
         return MessageKind.CONFIG
     return MessageKind.AUDIO if audio else MessageKind.NOTHING

@@ -1,4 +1,4 @@
-"""What the local Google-compatible service asks of a recogniser that stands behind it.
+"""The interface between the local Google-compatible service and a speech recogniser behind it.
 
 The service keeps Google's protocol and its refusals; an engine only turns audio into words. Two exist: the
 embedded Whisper (`voicestt.emulators.google.whisper`) and scripted texts (`voicestt.emulators.google.script`).
@@ -11,7 +11,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class TimedWord:
-    """One word and where it was said: samples (8 kHz) from the stream's start."""
+    """One word with its start and end in samples (8 kHz) from the stream's start."""
 
     text: str
     start: int
@@ -20,7 +20,7 @@ class TimedWord:
 
 @dataclass(frozen=True, slots=True)
 class EngineResult:
-    """What an engine makes of the audio so far, for one utterance.
+    """A partial or final result of an engine, for one utterance.
 
     `text` is the whole utterance, without leading spaces; `end` is the sample (8 kHz, from the stream's
     start) up to which the audio is covered by it; `stability` is 0.0 to 1.0 and 0.0 for a final, `confidence`
@@ -37,7 +37,7 @@ class EngineResult:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the client asked for: `language` is a BCP-47 code as it was sent ("en-US", "iw-IL")."""
+    """A client's request to the engine; `language` is a BCP-47 code as it was sent ("en-US", "iw-IL")."""
 
     language: str
     interim_results: bool = True
@@ -46,44 +46,44 @@ class Request:
 
 
 class EngineListener(Protocol):
-    """Who takes an engine's results; may be called from any thread, in order, one call at a time."""
+    """Receives an engine's results: from any thread, in order, one call at a time."""
 
     def heard(self, heard: EngineResult) -> None:
-        """A partial or a final."""
+        """Receives a partial or a final."""
         ...
 
     def ended(self, error: Exception | None) -> None:
-        """Everything was said; exactly once: after `finish` with None, or at any time with what went wrong."""
+        """Receives the end, exactly once: None after `finish`, or the error at any time."""
         ...
 
 
 class EngineStream(Protocol):
-    """One stream of audio on its way through an engine. Never blocks; called from one thread."""
+    """One stream of audio through an engine; its methods never block and are called from one thread."""
 
     def write(self, pcm: bytes) -> None:
-        """More audio: LINEAR16 little-endian, 8 kHz, mono, any number of whole samples."""
+        """Takes more audio: LINEAR16 little-endian, 8 kHz, mono, any number of whole samples."""
         ...
 
     def finish(self) -> None:
-        """No more audio: the pending words come as a final, then `EngineListener.ended(None)`."""
+        """Ends the audio: the pending words come as a final, then `EngineListener.ended(None)`."""
         ...
 
     def abort(self) -> None:
-        """Nobody listens any more: no further call to the listener begins after this returns."""
+        """Drops the stream: no further call to the listener begins after this returns."""
         ...
 
 
 class Engine(Protocol):
-    """A recogniser, loaded once and shared by all streams."""
+    """A speech recogniser, loaded once and shared by all streams."""
 
     name: str
 
     def open(self, request: Request, listener: EngineListener) -> EngineStream:
-        """A new stream. Costs nothing until audio comes."""
+        """Opens a new stream, which costs nothing until audio comes."""
         ...
 
     def recognise(self, request: Request, pcm: bytes) -> list[EngineResult]:
-        """All finals of one recording (LINEAR16, 8 kHz, mono, up to 60 s). Blocks; thread-safe."""
+        """Returns all finals of one recording (LINEAR16, 8 kHz, mono, up to 60 s). Blocks; thread-safe."""
         ...
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The file of faults, read again whenever it changes."""
+"""Reads the file of faults again whenever it changes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,7 @@ from voicestt.emulators.google.faults import Faults
 
 
 class FaultFile:
-    """Keeps `faults` as the file says. A file that is not there says none.
+    """Keeps `faults` equal to the file's content; a missing file means no faults.
 
     A file that cannot be read leaves the faults as they were; `complain` is told.
     """
@@ -21,7 +21,7 @@ class FaultFile:
         self._faults.replace(parse(self._read()))
 
     def refresh(self) -> bool:
-        """Reads the file if it changed; True when there are other faults now."""
+        """Reads the file if it changed; returns True when the faults were replaced."""
         if self._stamp() == self._seen:
             return False
         try:
@@ -36,7 +36,7 @@ class FaultFile:
         return self._path.read_text("utf-8") if self._seen else ""
 
     def _stamp(self) -> object:
-        """What changes when the file does; None without a file."""
+        """A value that changes when the file does; None without a file."""
         try:
             status = self._path.stat()
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Faults of the service, as a person writes them in a file: which calls, what goes wrong, and when.
+"""Parses faults of the service from a file: the calls, the fault, and its moment.
 
     # one fault a line: WHICH: WHAT WHEN
     next: error UNAVAILABLE
@@ -61,7 +61,7 @@ USUAL_WORDS = {
 
 
 class BadFaults(ValueError):
-    """The faults cannot be read; the words say which line and why."""
+    """The faults cannot be read; the message names the line and the reason."""
 
 
 _COMMENT = re.compile(r"\s*(#.*)?")
@@ -81,7 +81,7 @@ _RANGE = re.compile(r" ?(\d+)(?: ?- ?(\d+))? ?")
 
 
 def parse(text: str) -> tuple[FaultRule, ...]:
-    """The faults that `text` lists, one a line; raises `BadFaults`."""
+    """Parses the faults listed in `text`, one a line; raises `BadFaults`."""
     lines = []
     for number, written in enumerate(text.split("\n"), 1):
         if _COMMENT.fullmatch(written):

@@ -1,4 +1,4 @@
-"""Faults of the service as values: what goes wrong, when, and which calls it befalls. See `faultlines.py`."""
+"""Faults of the service as values: kind, moment, and the calls that they strike. See `faultlines.py`."""
 
 import enum
 import math
@@ -10,7 +10,7 @@ from voicestt.emulators.google.limits import Code
 
 
 class What(enum.Enum):
-    """What goes wrong."""
+    """The kind of a fault."""
 
     ERROR = "error"
     IN_BAND = "in-band"
@@ -22,7 +22,7 @@ class What(enum.Enum):
 
 
 class When(enum.Enum):
-    """When it goes wrong."""
+    """The moment at which a fault strikes."""
 
     START = "at the start"
     FIRST_RESPONSE = "before the first response"
@@ -32,20 +32,20 @@ class When(enum.Enum):
 
 
 class Method(enum.Enum):
-    """Which of the service's methods."""
+    """A method of the service; ANY stands for all of them."""
 
     ANY = ""
     STREAMING = "streaming"
     RECOGNIZE = "recognize"
 
     def is_a(self, other: "Method") -> bool:
-        """Whether a call of this method is meant by `other`."""
+        """Tells whether `other` covers this method."""
         return other in {Method.ANY, self}
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What happens to one call. `seconds` belongs to `when`, `delay` to `slow`; `code` is OK where it has none."""
+    """One fault of one call; `seconds` belongs to `when`, `delay` to `slow`; `code` is OK where it has none."""
 
     what: What
     when: When = When.START
@@ -64,7 +64,7 @@ class Fault:
 
 
 class Which(enum.Enum):
-    """Which calls a line is about."""
+    """The selection of calls that a line makes."""
 
     ALL = "all"
     NEXT = "next"
@@ -74,7 +74,7 @@ class Which(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class FaultRule:
-    """One line: `count` belongs to `next`, `numbers` (first, last) to `streams`."""
+    """One line of the fault file: `count` belongs to `next`, `numbers` (first, last) to `streams`."""
 
     which: Which
     fault: Fault
@@ -88,12 +88,12 @@ class FaultRule:
         return f"{' '.join(filter(None, (self.which.value, amount, self.method.value)))}: {self.fault}"
 
     def names(self, number: int) -> bool:
-        """Whether `streams` has this number."""
+        """Tells whether the ranges of `streams` include this number."""
         return any(first <= number <= last for first, last in self.numbers)
 
 
 class Faults:
-    """The faults in force, and who is to suffer them next. Thread-safe."""
+    """The faults in force and how often each `next` line still applies. Thread-safe."""
 
     def __init__(self, lines: Iterable[FaultRule] = ()) -> None:
         self._lock = threading.Lock()
@@ -102,18 +102,18 @@ class Faults:
         self.replace(lines)
 
     def replace(self, lines: Iterable[FaultRule]) -> None:
-        """Other faults from now on."""
+        """Replaces all faults; `next` lines count anew."""
         with self._lock:
             self._lines = tuple(lines)
             self._left = [line.count for line in self._lines]
 
     def of_new_call(self, number: int, method: Method) -> tuple[Fault, ...]:
-        """The faults of a call that begins."""
+        """Takes the faults for a call that begins."""
         with self._lock:
             return tuple(self._taken(number, method))
 
     def of_running_call(self, method: Method) -> tuple[Fault, ...]:
-        """The faults of a call that was running when these came into force."""
+        """The faults for a call that was running when these came into force."""
         return tuple(
             line.fault for line in self._lines if line.which is Which.RUNNING and method.is_a(line.method)
         )
@@ -138,22 +138,22 @@ class Due:
         self._waiting = list(faults)
 
     def add(self, faults: Iterable[Fault]) -> None:
-        """More faults."""
+        """Adds faults to those that wait."""
         self._waiting.extend(faults)
 
     @property
     def delay(self) -> float:
-        """By how many seconds `slow` delays the answers."""
+        """The delay of every answer by `slow` faults, in seconds."""
         return sum(fault.delay for fault in self._waiting)
 
     def at(self, when: When, reached: float = 0.0) -> list[Fault]:
-        """Those that strike at this moment, once; `reached` are the seconds that `after` counts."""
+        """Takes the faults that strike at this moment, each once; `reached` is the seconds that `after` counts."""
         striking = [fault for fault in self._waiting if _strikes(fault, when, reached)]
         self._waiting = [fault for fault in self._waiting if fault not in striking]
         return striking
 
     def timed(self) -> list[Fault]:
-        """Those that strike after some seconds of the clock: whoever asks sets the timers."""
+        """Takes the faults that strike after some seconds of the clock; the caller sets the timers."""
         return self.at(When.SECONDS, math.inf)
 
 

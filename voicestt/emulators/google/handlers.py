@@ -1,4 +1,4 @@
-"""The methods of the service for gRPC, and the calls that run. On the service's loop."""
+"""The gRPC handlers of the service, and its running calls. Used on the service's loop."""
 
 import asyncio
 import itertools
@@ -19,7 +19,7 @@ from voicestt.emulators.google.streaming import StreamingCall
 
 
 class RpcHandlers:
-    """All methods of all versions. `peer_name` gives the client behind a peer as gRPC names it.
+    """Handles all methods of all versions; `peer_name` gives the client behind a peer as gRPC names it.
 
     `refresh` is asked before each call: the faults may have changed.
     """
@@ -41,16 +41,16 @@ class RpcHandlers:
         self._pool = ThreadPoolExecutor(4, "google-local-recognise")
 
     def generic(self) -> tuple[Any, ...]:
-        """One generic handler for each version of the API."""
+        """Makes one generic handler for each version of the API."""
         return tuple(self._of(dialect) for dialect in DIALECTS)
 
     def suffer(self) -> None:
-        """The faults changed: those that are for running calls strike them."""
+        """Applies changed faults to the running calls that they name."""
         for call in tuple(self._calls):
             call.suffer(self._shared.faults.of_running_call(call.method))
 
     async def dismiss(self) -> None:
-        """Ends the calls by ourselves: a server that is stopped under them says so in tracebacks."""
+        """Ends all calls with UNAVAILABLE: a server stopped under running calls logs tracebacks."""
         for call in tuple(self._calls):
             call.refuse(Refusal(Code.UNAVAILABLE, "The service is shutting down."))
         for _ in range(100):
@@ -109,5 +109,5 @@ class RpcHandlers:
 
 
 def _method(handler: Callable[..., Any], dialect: ServiceVersion) -> Any:
-    """gRPC looks whether a method is a coroutine function, and a partial of one is."""
+    """Binds a handler to a version; gRPC recognises a partial of a coroutine function as one."""
     return partial(handler, dialect)

@@ -1,4 +1,4 @@
-"""What Google's streaming protocol allows, as values and one small state machine, in Google's own words.
+"""The rules and limits of Google's streaming protocol, as values and one small state machine.
 
 No clock, no I/O: times are seconds of the service's own clock, counted from the stream's start. The sentences
 are those users of the real service quote; a client may branch on them, so they are kept to the letter.
@@ -20,7 +20,7 @@ SYNC_TOO_LONG = "Sync input too long. For audio longer than 1 min use LongRunnin
 
 
 class Code(enum.IntEnum):
-    """The status codes of gRPC, by the numbers they have on the wire."""
+    """The status codes of gRPC, by their numbers on the wire."""
 
     OK = 0
     CANCELLED = 1
@@ -42,7 +42,7 @@ class Code(enum.IntEnum):
 
 
 class Refusal(Exception):
-    """The stream ends with this status: `code` and `words` are what the client is told."""
+    """The status that ends a stream: `code` and `words` go to the client."""
 
     def __init__(self, code: Code, words: str) -> None:
         super().__init__(words)
@@ -51,7 +51,7 @@ class Refusal(Exception):
 
 
 class MessageKind(enum.Enum):
-    """What one message of the client holds."""
+    """The content of one message of the client."""
 
     CONFIG = "config"
     AUDIO = "audio"
@@ -80,7 +80,7 @@ V2_STREAM_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """How one version of the API says that time is over: `{:g}` stands for the seconds."""
+    """One version's status and wording for a timeout: `{:g}` stands for the seconds."""
 
     code: Code
     duration: str
@@ -102,7 +102,7 @@ def _size_words(limits: ServiceLimits, size: int) -> str:
 
 @dataclass(slots=True)
 class StreamRules:
-    """The rules of one StreamingRecognize call: config first, then audio, at about real time, not for ever.
+    """The rules of one StreamingRecognize call: config first, then audio in about real time, up to a limit.
 
     Feed it every message and ask `check` at `deadline`; both raise `Refusal` when Google would end the stream.
     """
@@ -115,7 +115,7 @@ class StreamRules:
     _last_audio: float = field(default=0.0, repr=False)
 
     def message(self, kind: MessageKind, size: int, seconds: float, now: float) -> None:
-        """One message: `size` bytes that last `seconds` (both 0 unless it is audio), at time `now`."""
+        """Checks one message: `size` bytes that last `seconds` (both 0 unless it is audio), at time `now`."""
         if kind is MessageKind.CONFIG:
             self._config(now)
         elif kind is MessageKind.NOTHING:
@@ -124,13 +124,13 @@ class StreamRules:
             self._audio(size, seconds, now)
 
     def half_close(self) -> None:
-        """The client has no more to say; a stream that never had a config is refused."""
+        """Records the client's half-close; refuses a stream that never had a config."""
         if not self.configured:
             raise Refusal(Code.INVALID_ARGUMENT, MALORDERED)
         self.half_closed = True
 
     def check(self, now: float) -> None:
-        """Raises when time has run out."""
+        """Raises `Refusal` when the stream or a pause in its audio lasted too long."""
         if now >= self.limits.stream_seconds:
             raise self._too_long()
         if not self.half_closed and now - self._last_audio >= self.limits.silence_seconds:
@@ -138,7 +138,7 @@ class StreamRules:
 
     @property
     def deadline(self) -> float:
-        """When `check` is to be asked next, if nothing more comes."""
+        """The time of the next `check`, if no message comes before."""
         if self.half_closed:
             return self.limits.stream_seconds
         return min(self.limits.stream_seconds, self._last_audio + self.limits.silence_seconds)
@@ -177,5 +177,5 @@ def check_recording(seconds: float, limits: ServiceLimits = GOOGLES) -> None:
 
 
 def billed_seconds(audio_seconds: float) -> int:
-    """What Google bills: begun seconds count as whole ones."""
+    """The seconds that Google bills: a begun second counts as a whole one."""
     return int(-(-audio_seconds // 1))

@@ -1,4 +1,4 @@
-"""What an engine says, from whatever thread, brought to the service's loop in order."""
+"""Queues an engine's results, from any thread, for the service's loop, in order."""
 
 import asyncio
 import threading
@@ -9,7 +9,7 @@ from voicestt.emulators.google.engine import EngineResult
 
 
 class ResultQueue:
-    """An `EngineListener`; made on the loop's thread. `wake` is called on the loop after each thing said.
+    """An `EngineListener`, made on the loop's thread; `wake` is called on the loop after each result.
 
     With a `delay` (wall seconds, may be changed) everything arrives so much later.
     """
@@ -25,15 +25,15 @@ class ResultQueue:
         self.error: Exception | None = None
 
     def heard(self, heard: EngineResult) -> None:
-        """A partial or a final."""
+        """Queues a partial or a final."""
         self._on_loop(lambda: self._heard.append(heard))
 
     def ended(self, error: Exception | None) -> None:
-        """Everything was said."""
+        """Queues the end of the results."""
         self._on_loop(lambda: self._over(error))
 
     def take(self) -> list[EngineResult]:
-        """What was said since the last time."""
+        """Returns the results since the last call."""
         heard, self._heard = self._heard, []
         return heard
 
@@ -55,7 +55,7 @@ class ResultQueue:
             self._deliver(said)
 
     def _deliver_late(self) -> None:
-        self._deliver(self._late.popleft())  # timers of one moment fire in any order, what was said has one
+        self._deliver(self._late.popleft())  # timers due at once fire in any order; results keep theirs
 
     def _deliver(self, said: Callable[[], None]) -> None:
         said()

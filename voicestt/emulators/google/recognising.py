@@ -1,4 +1,4 @@
-"""One Recognize call: a recording in, its words out."""
+"""One Recognize call: takes a recording and returns its words."""
 
 import asyncio
 from concurrent.futures import Executor
@@ -21,7 +21,7 @@ from voicestt.emulators.google.shared import Shared, engine_failed, set_status
 
 
 class RecogniseCall:
-    """The state of one call; `run` is its whole life. The engine works in `pool`."""
+    """One Recognize call, carried from start to end by `run`; the engine works in `pool`."""
 
     method = Method.RECOGNIZE
 
@@ -40,7 +40,7 @@ class RecogniseCall:
         self._refused: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
     async def run(self, request: Any) -> Any:
-        """The response; sets the status when there is none."""
+        """Returns the response; after a refusal an empty one, with the status set."""
         work = asyncio.get_running_loop().create_task(self._work(request))
         try:
             await asyncio.wait((work, self._refused), return_when=asyncio.FIRST_COMPLETED)
@@ -64,7 +64,7 @@ class RecogniseCall:
             self._refused.set_exception(refusal)
 
     def suffer(self, faults: tuple[Fault, ...]) -> None:
-        """More faults, while the call runs: they strike at once; it is too late to be slow."""
+        """Applies faults that came into force during the call, at once; `slow` comes too late and is ignored."""
         for fault in faults:
             if fault.what is not What.SLOW:
                 self._suffer(fault)
@@ -86,7 +86,7 @@ class RecogniseCall:
             await self._hold(fault)
 
     async def _hold(self, fault: Fault) -> None:
-        """The call is in the hands of a fault: unless it only says goaway, no answer comes any more."""
+        """Applies a fault; unless it is a goaway, the call then waits for ever and no answer comes."""
         self._suffer(fault)
         if fault.what is not What.GOAWAY:
             await asyncio.Event().wait()

@@ -1,4 +1,4 @@
-"""What the service received and how each call of it ended, kept byte for byte."""
+"""Records the audio that the service received and the end of each call, byte for byte."""
 
 import hashlib
 import json
@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 REMEMBERED = 10_000
-"""So many ended calls are kept in memory; the file has all of them."""
+"""The number of ended calls kept in memory; the file has all of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamRecord:
-    """One call of the service, streaming or not. Times are CLOCK_MONOTONIC seconds.
+    """The record of one call of the service, streaming or not. Times are CLOCK_MONOTONIC seconds.
 
     `config` is the configuration as the client wrote it ("" before it came); `sha256` is over all audio bytes
     as they came (mu-law or LINEAR16), `sizes` the lengths of the audio messages in order as (bytes, how many in
@@ -45,14 +45,14 @@ class StreamRecord:
     audio: bytes = b""
 
     def to_json(self) -> str:
-        """One line of `streams.jsonl`: every field but the audio."""
+        """Formats a line of `streams.jsonl`: every field but the audio."""
         fields = asdict(self)
         del fields["audio"]
         return json.dumps(fields, ensure_ascii=False)
 
 
 class CallRecorder:
-    """What one call brings, while it runs. Used by one thread."""
+    """Records one call while it runs. Used by one thread."""
 
     def __init__(self, record: StreamRecord, *, keep_audio: bool = False) -> None:
         self.record = record
@@ -65,11 +65,11 @@ class CallRecorder:
         self._responses = 0
 
     def note(self, **changes: object) -> None:
-        """Sets fields of the record: what was asked for, how it ended."""
+        """Sets fields of the record, such as the configuration or the end."""
         self.record = replace(self.record, **changes)  # type: ignore[arg-type]
 
     def audio(self, audio: bytes) -> None:
-        """One message of audio, as it came."""
+        """Records one message of audio, as it came."""
         self._hash.update(audio)
         self._bytes += len(audio)
         self._messages += 1
@@ -78,19 +78,19 @@ class CallRecorder:
             self._audio.append(audio)
 
     def struck(self, fault: str) -> None:
-        """A fault struck the call."""
+        """Records a fault that struck the call."""
         self.note(fault="; ".join(filter(None, (self.record.fault, fault))))
 
     def response(self) -> None:
-        """One response was sent."""
+        """Counts one response sent."""
         self._responses += 1
 
     def final(self, text: str) -> None:
-        """The text of a final that was sent."""
+        """Records the text of a final that was sent."""
         self._finals.append(text)
 
     def snapshot(self) -> StreamRecord:
-        """The record as it stands."""
+        """Returns the record as of now."""
         return replace(
             self.record,
             audio_bytes=self._bytes,
@@ -111,7 +111,7 @@ class CallRecorder:
 
 
 class Recorder:
-    """All calls of a service: those that ended, in the order of their ends, and those that run. Thread-safe.
+    """The records of all calls of a service, running and ended (in the order of their ends). Thread-safe.
 
     With a `directory` each call is a line of its `streams.jsonl` when it ends, and with `write_audio` its audio
     is `stream-N.raw` beside it. With `keep_audio` the records carry their audio.
@@ -130,7 +130,7 @@ class Recorder:
             directory.mkdir(parents=True, exist_ok=True)
 
     def begin(self, record: StreamRecord) -> CallRecorder:
-        """A call began."""
+        """Starts the record of a call."""
         tape = CallRecorder(record, keep_audio=self._keep_audio or self._write_audio)
         with self._changed:
             self._running[record.number] = tape
@@ -138,7 +138,7 @@ class Recorder:
         return tape
 
     def end(self, tape: CallRecorder) -> None:
-        """A call ended; its record is complete."""
+        """Ends the record of a call and writes it where there is a directory."""
         record = tape.snapshot()
         self._write(record)
         if not self._keep_audio:
@@ -150,18 +150,18 @@ class Recorder:
 
     @property
     def ended(self) -> tuple[StreamRecord, ...]:
-        """The calls that ended, in the order of their ends."""
+        """The records of ended calls, in the order of their ends."""
         with self._changed:
             return tuple(self._ended)
 
     @property
     def running(self) -> tuple[StreamRecord, ...]:
-        """The calls that run, as they stand."""
+        """The records of running calls, as of now."""
         with self._changed:
             return tuple(tape.snapshot() for tape in self._running.values())
 
     def wait(self, until: Callable[[], bool], seconds: float) -> bool:
-        """Waits until a beginning or an end of a call makes `until` true; False when the time is over."""
+        """Waits until the start or end of a call makes `until` true; returns False on timeout."""
         with self._changed:
             return self._changed.wait_for(until, seconds)
 

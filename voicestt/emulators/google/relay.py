@@ -16,13 +16,13 @@ _LAST_STREAM = 0x7FFF_FFFF
 
 
 def goaway_frame() -> bytes:
-    """HTTP/2 GOAWAY with NO_ERROR that lets every stream live: RFC 9113, 6.8."""
+    """Makes an HTTP/2 GOAWAY with NO_ERROR that lets every stream live: RFC 9113, 6.8."""
     payload = struct.pack("!II", _LAST_STREAM, 0)
     return struct.pack("!I", len(payload))[1:] + struct.pack("!BBI", _GOAWAY, 0, 0) + payload
 
 
 class FrameCursor:
-    """Where in a flow of HTTP/2 frames one is."""
+    """Tracks the frame boundaries in a flow of HTTP/2 bytes."""
 
     def __init__(self) -> None:
         self._header = b""
@@ -31,11 +31,11 @@ class FrameCursor:
 
     @property
     def is_between_frames(self) -> bool:
-        """Whether another frame may be put here."""
+        """True where another frame may be inserted."""
         return not self._header and not self._payload_left and not self._is_continued
 
     def feed(self, data: bytes) -> int | None:
-        """Goes over `data`; gives the first position behind a whole frame in it, if there is one."""
+        """Follows the frames in `data`; returns the first position behind a whole frame in it, or None."""
         position, boundary = 0, None
         while position < len(data):
             position += self._some(data, position)
@@ -63,7 +63,7 @@ class FrameCursor:
 
 
 class _Half(asyncio.Protocol):
-    """One of a link's two connections: what comes goes out at the other."""
+    """One of a link's two connections; it forwards what it receives to the other."""
 
     transport: asyncio.Transport
     other: "_Half"
@@ -96,7 +96,7 @@ class _Half(asyncio.Protocol):
 
 
 class Link:
-    """One client's connection and ours to the server behind it."""
+    """A client's connection and the relay's own to the server behind it."""
 
     def __init__(self, relay: "Relay") -> None:
         self.relay = relay
@@ -110,7 +110,7 @@ class Link:
         self._ready = False
 
     def connected(self, half: _Half) -> None:
-        """One of the two is there; both are needed before anything passes."""
+        """Notes that one connection is up; data passes once both are."""
         if half is self.client:
             self.relay.dial(self)
             return
@@ -137,18 +137,18 @@ class Link:
         self.close()
 
     def freeze(self) -> None:
-        """Nothing passes any more; both connections stay open."""
+        """Stops all forwarding; both connections stay open."""
         self._is_frozen = True
 
     def goaway(self) -> None:
-        """Sends GOAWAY to the client as soon as no frame is under way."""
+        """Sends GOAWAY to the client at the next boundary between frames."""
         if self._cursor.is_between_frames:
             self.client.transport.write(goaway_frame())
         else:
             self._goaway_waits = True
 
     def close(self) -> None:
-        """Ends both connections, after what is under way was written."""
+        """Closes both connections after their pending data was written."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -158,11 +158,11 @@ class Link:
             self.server.transport.close()
 
     def pause(self, half: _Half) -> None:
-        """`half` cannot write more for now: do not read from the other."""
+        """Stops reading from the other connection: `half` cannot write more for now."""
         self._set_reading(half, reading=False)
 
     def resume(self, half: _Half) -> None:
-        """`half` can write again."""
+        """Reads from the other connection again: `half` can write."""
         self._set_reading(half, reading=True)
 
     def _set_reading(self, half: _Half, *, reading: bool) -> None:
@@ -191,7 +191,7 @@ class Link:
 
 
 class Relay:
-    """All links of a service. On one loop."""
+    """Relays all connections of a service, on one loop."""
 
     def __init__(self, server_port: int) -> None:
         self._server_port = server_port
@@ -201,7 +201,7 @@ class Relay:
         self._listener: asyncio.Server | None = None
 
     async def listen(self, host: str, port: int) -> int:
-        """Listens, and gives the port; raises OSError."""
+        """Starts listening and returns the port; raises OSError."""
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(lambda: Link(self).client, host, port)
         bound: int = self._listener.sockets[0].getsockname()[1]
@@ -209,11 +209,11 @@ class Relay:
 
     @property
     def links(self) -> tuple[Link, ...]:
-        """The links that live."""
+        """The live links."""
         return tuple(self._links.values())
 
     def link_of(self, peer: str) -> Link | None:
-        """The link behind a peer as the gRPC server names it ("ipv4:127.0.0.1:4711")."""
+        """Finds the link behind a peer as the gRPC server names it ("ipv4:127.0.0.1:4711")."""
         return self._links.get(int(peer.rpartition(":")[2]))
 
     def dial(self, link: Link) -> None:
@@ -223,15 +223,15 @@ class Relay:
         task.add_done_callback(self._dials.discard)
 
     def register(self, link: Link, port: int) -> None:
-        """The link's own port towards the server is how the server knows it."""
+        """Files the link under its own port towards the server, by which the server knows it."""
         self._links[port] = link
 
     def forget(self, link: Link) -> None:
-        """A link ended."""
+        """Removes a link that ended."""
         self._links = {port: other for port, other in self._links.items() if other is not link}
 
     async def close(self) -> None:
-        """Stops listening and ends all connections, after what can be written at once."""
+        """Stops listening and ends all connections; data that cannot be written at once is lost."""
         if self._listener is not None:
             self._listener.close()
         for half in tuple(self.halves):
@@ -249,6 +249,6 @@ class Relay:
 
 
 async def _a_moment() -> None:
-    """Lets the loop do what closing a transport put off."""
+    """Lets the loop run the callbacks that closing a transport scheduled."""
     for _ in range(3):
         await asyncio.sleep(0)

@@ -41,11 +41,11 @@ import msgspec
 
 
 class BadScript(ValueError):
-    """The script cannot be used; the words say why and where."""
+    """The script cannot be used; the message says why and where."""
 
 
 class Utterance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is said between two moments: seconds of audio."""
+    """One scripted text, from `start` to `end` in seconds of audio."""
 
     text: str
     start: float
@@ -59,7 +59,7 @@ class Utterance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A whole script, as the JSON file has it; times in seconds of audio."""
+    """A whole script, as in the JSON file; times in seconds of audio."""
 
     utterances: tuple[Utterance, ...] = ()
     repeat: float | None = None
@@ -77,7 +77,7 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def parse(text: str | bytes) -> Script:
-    """The script in JSON `text`; raises `BadScript`."""
+    """Parses the script in JSON `text`; raises `BadScript`."""
     try:
         return msgspec.json.decode(text, type=Script)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -85,7 +85,7 @@ def parse(text: str | bytes) -> Script:
 
 
 def load(path: Path) -> Script:
-    """The script in the file `path`; raises `BadScript`."""
+    """Reads the script in the file `path`; raises `BadScript`."""
     try:
         return parse(path.read_bytes())
     except OSError as error:

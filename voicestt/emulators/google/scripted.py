@@ -1,4 +1,4 @@
-"""The engine behind `--script`: what a `Script` says, heard in the audio that came.
+"""The engine behind `--script`: recognises a `Script`'s texts in the audio that came.
 
 All of it happens inside `write` and `finish`, in the caller's thread; no thread, no clock, no model.
 """
@@ -26,19 +26,21 @@ STABLE, UNSTABLE = 0.89, 0.1
 
 
 def stream_key(pcm: bytes) -> str:
-    """What `{key}` stands for in audio that is not coded: 8 hex digits of the SHA-256 of the first 320 bytes
-    of LINEAR16 (20 ms at 8 kHz, one Twilio frame), or of all of it when it is shorter.
+    """The value of `{key}` in audio that is not coded: 8 hex digits of a SHA-256.
+
+    It is over the first 320 bytes of LINEAR16 (20 ms at 8 kHz, one Twilio frame), or over all of it when it is
+    shorter.
     """
     return hashlib.sha256(pcm[:KEY_BYTES]).hexdigest()[:8]
 
 
 def recording_key(pcm: bytes) -> str:
-    """What `{sha}` stands for: 8 hex digits of the SHA-256 of a whole recording in LINEAR16."""
+    """The value of `{sha}`: 8 hex digits of the SHA-256 of a whole recording in LINEAR16."""
     return hashlib.sha256(pcm).hexdigest()[:8]
 
 
 class ScriptEngine:
-    """An `Engine` that hears what a script says. Safe to share: streams keep their own state."""
+    """An `Engine` that recognises the texts of a script; safe to share: streams keep their own state."""
 
     def __init__(self, script: Script) -> None:
         self.name = "script"
@@ -48,11 +50,11 @@ class ScriptEngine:
         self._lock = threading.Lock()
 
     def open(self, request: Request, listener: EngineListener) -> "ScriptStream":
-        """A new stream; the language is not looked at, a script says what it says."""
+        """Opens a new stream; the request's language is ignored."""
         return ScriptStream(self._script, self._timeline, listener, word_times=request.word_times)
 
     def recognise(self, request: Request, pcm: bytes) -> list[EngineResult]:
-        """The next of `recordings`, or the words whose time lies within the recording."""
+        """Returns the next of `recordings`, or the words whose time lies within the recording."""
         if not self._script.recordings:
             return self._heard_within(request, pcm)
         with self._lock:
@@ -64,7 +66,7 @@ class ScriptEngine:
         return [EngineResult(text, is_final=True, end=end, confidence=CONFIDENCE, words=words)]
 
     def close(self) -> None:
-        """Nothing to end."""
+        """Does nothing: the engine has no threads."""
 
     def _heard_within(self, request: Request, pcm: bytes) -> list[EngineResult]:
         finals = _Finals()
@@ -87,12 +89,12 @@ class _Finals:
             self.heard_finals.append(heard)
 
     def ended(self, error: Exception | None) -> None:
-        """The finals are all there is to know."""
+        """Ignores the end: the finals are already kept."""
 
 
 @dataclass(slots=True)
 class _ScriptPosition:
-    """How far a stream has come within the script: the utterance, its next word, and the words heard of it."""
+    """A stream's position in the script: the utterance, its next word, and the words heard of it."""
 
     number: int
     index: int
@@ -101,7 +103,7 @@ class _ScriptPosition:
 
 
 class ScriptStream:
-    """One stream: advances along the script as audio comes."""
+    """One stream, which advances along the script as audio comes."""
 
     def __init__(
         self,
@@ -125,14 +127,14 @@ class ScriptStream:
         self._aborted = False
 
     def write(self, pcm: bytes) -> None:
-        """More audio; whatever is heard by it is told before this returns."""
+        """Takes more audio; its results are told to the listener before this returns."""
         if len(self._first) < KEY_BYTES:
             self._first += pcm[: KEY_BYTES - len(self._first)]
         for span in self._tracker.feed(pcm):
             self._advance(span)
 
     def finish(self) -> None:
-        """The words heard so far become a final."""
+        """Makes a final of the words heard so far and ends the stream."""
         for span in self._tracker.finish():
             self._advance(span)
         self._flush()
@@ -140,11 +142,11 @@ class ScriptStream:
             self._listener.ended(None)
 
     def abort(self) -> None:
-        """Nothing is told any more."""
+        """Stops all calls to the listener."""
         self._aborted = True
 
     def _advance(self, span: Span) -> None:
-        """The audio received is now `span`: the same stretch grown longer, or another one after a jump."""
+        """Moves on to `span`: the same stretch grown longer, or another one after a jump."""
         if span.start != self._span.start or span.offset != self._span.offset or self._span.is_empty:
             self._flush()
             self._hearing = _ScriptPosition(self._timeline.first_ending_after(span.start), 0, [])
@@ -153,7 +155,7 @@ class ScriptStream:
             pass
 
     def _step(self, now: int) -> bool:
-        """One event that the audio up to call sample `now` brings; False when there is none."""
+        """Handles one event that the audio up to call sample `now` brings; False when there is none."""
         spoken = self._timeline.utterance(self._hearing.number)
         if spoken is None:
             return False
@@ -199,7 +201,7 @@ class ScriptStream:
             self._tell(EngineResult(text, is_final=True, end=place, confidence=CONFIDENCE, words=words))
 
     def _words(self, spoken: ScriptedUtterance) -> tuple[TimedWord, ...]:
-        """The words heard of it where the script has them: they are the last ones before the next."""
+        """The words heard of the utterance with their times in the script: the last ones before the next word."""
         first = self._hearing.index - len(self._hearing.heard)
         place = self._span.offset_of
         return tuple(
@@ -213,7 +215,7 @@ class ScriptStream:
             self._tell(EngineResult(self._text(spoken, words), is_final=False, end=end, stability=stability))
 
     def _as_google_says_it(self, words: list[str]) -> Iterator[tuple[list[str], float]]:
-        """The partials one more word brings: every third is repeated, every fifth is shortened and comes back."""
+        """Yields one more word's partials: every third is repeated, every fifth is shortened and comes back."""
         count = len(words)
         yield words, UNSTABLE
         if self._quirks and count % 5 == 0:

@@ -26,11 +26,11 @@ LOOK_AT_FAULTS = 0.1
 
 
 class CannotListen(OSError):
-    """The address cannot be listened on; the words say which and why."""
+    """The service cannot listen on the address; the message says which and why."""
 
 
 class LocalGoogle:
-    """The service, started and stopped from any thread.
+    """The local Google service, started and stopped from any thread.
 
     `host` and `port` say where it listens (port 0: a free one), in plaintext. `time_scale` lets its clock run so
     many times as fast: all limits in seconds pass sooner, audio may come so many times as fast; audio itself
@@ -69,7 +69,7 @@ class LocalGoogle:
         self._thread = threading.Thread(target=self._live, name="google-local", daemon=True)
 
     def start(self) -> int:
-        """Listens, and gives the port; raises `CannotListen`."""
+        """Starts listening and returns the port; raises `CannotListen`."""
         self._thread.start()
         self._ready.wait()
         if self._failed is not None:
@@ -77,7 +77,7 @@ class LocalGoogle:
         return self.port
 
     def stop(self) -> None:
-        """Ends all calls and the thread; returns when they have ended. May be called again."""
+        """Ends all calls and the thread, and returns when they have ended; may be called again."""
         if self._loop is not None and self._stopping is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stopping.set)
         if self._thread.is_alive():
@@ -92,31 +92,31 @@ class LocalGoogle:
 
     @property
     def target(self) -> str:
-        """The address a gRPC channel takes."""
+        """The address for a gRPC channel."""
         return f"{self.host}:{self.port}"
 
     @property
     def streams(self) -> tuple[StreamRecord, ...]:
-        """The calls that ended, in the order of their ends."""
+        """The records of ended calls, in the order of their ends."""
         return self.recorder.ended
 
     @property
     def running(self) -> tuple[StreamRecord, ...]:
-        """The calls that run now, as they stand."""
+        """The records of running calls, as of now."""
         return self.recorder.running
 
     def wait_for_streams(self, count: int, seconds: float = 10.0) -> tuple[StreamRecord, ...]:
-        """Waits until so many calls have ended; raises `TimeoutError`."""
+        """Waits until `count` calls have ended; raises `TimeoutError`."""
         return self.wait(lambda: len(self.streams) >= count, seconds)
 
     def wait(self, until: Callable[[], bool], seconds: float = 10.0) -> tuple[StreamRecord, ...]:
-        """Waits until a call's beginning or end makes `until` true; raises `TimeoutError`."""
+        """Waits until the start or end of a call makes `until` true; raises `TimeoutError`."""
         if not self.recorder.wait(until, seconds):
             raise TimeoutError(f"google-local: not so within {seconds:g} s; ended so far: {self.streams}")
         return self.streams
 
     def set_faults(self, text: str) -> None:
-        """Other faults, in force when this returns; raises `BadFaults`. Needs a service that can fail."""
+        """Replaces the faults, in force on return; raises `BadFaults`. Needs a service that can fail."""
         if not self._can_fail:
             raise RuntimeError('start the service with faults="" to set faults later')
         lines = parse(text)
@@ -213,6 +213,6 @@ def _cannot_listen(target: str) -> CannotListen:
 
 
 def _ignore_shared_poller(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """gRPC wakes the loops of all threads for each event and only one finds it: the others' error is noise."""
+    """Drops the errors of gRPC's shared poller: it wakes every thread's loop and only one has an event."""
     if not isinstance(context.get("exception"), BlockingIOError):
         loop.default_exception_handler(context)

@@ -1,4 +1,4 @@
-"""What all calls of a service share, and how a call tells its end. On the service's loop."""
+"""The state that all calls of a service share, and the statuses that they end with. Used on the service's loop."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,9 +20,9 @@ STATUS = {code.value[0]: code for code in grpc.StatusCode}
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """The parts of a service. `scale`: its clock runs so many times as fast as the wall's.
+    """The parts that all calls of a service use; `scale` is the speed of the service's clock (1.0: real time).
 
-    `connection` is told what is to happen (CUT, FREEZE, GOAWAY) to the connection of a peer.
+    `connection` applies CUT, FREEZE or GOAWAY to the connection of a peer.
     """
 
     engine: Engine
@@ -33,12 +33,12 @@ class Shared:
 
 
 def set_status(context: Any, refusal: Refusal) -> str:
-    """Tells the client how the call ends; gives the same for the record."""
+    """Sets a call's status for the client and returns it as text for the record."""
     context.set_code(STATUS[refusal.code])
     context.set_details(refusal.words)
     return f"{refusal.code.name}: {refusal.words}"
 
 
 def engine_failed(error: Exception) -> Refusal:
-    """How a client is told that the recogniser failed."""
+    """The refusal that tells a client that the recogniser failed."""
     return Refusal(Code.INTERNAL, f"The recogniser behind google-local failed: {type(error).__name__}: {error}")

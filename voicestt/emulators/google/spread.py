@@ -1,4 +1,4 @@
-"""Times for words where only the times of what they are part of are known: an estimate, and nothing more."""
+"""Estimates the times of words from the times of the speech that holds them."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ Stretch = tuple[int, int]
 
 
 def spread(text: str, stretches: Sequence[Stretch]) -> tuple[TimedWord, ...]:
-    """The words of `text` laid end to end over `stretches` of speech, each as long as its share of the letters.
+    """Lays the words of `text` end to end over `stretches` of speech, each as long as its share of the letters.
 
     A stretch is samples [start, end); they are in order, and what lies between two of them is no part of a word
     unless the word goes on behind it.
@@ -28,7 +28,7 @@ def spread(text: str, stretches: Sequence[Stretch]) -> tuple[TimedWord, ...]:
 
 
 def _placed(word: str, first: int, last: int, stretches: Sequence[Stretch], ends: Sequence[int]) -> TimedWord:
-    """`word`, which lasts from `first` to `last` of the stretches put together, which end at `ends`."""
+    """Places `word`, from `first` to `last` of the joined stretches, whose running ends are `ends`."""
     into = min(bisect_right(ends, first), len(ends) - 1)
     out = bisect_left(ends, last)
     start = stretches[into][1] - ends[into] + first

@@ -1,4 +1,4 @@
-"""One StreamingRecognize call: reads on one task, answers on another, and ends with a status."""
+"""One StreamingRecognize call: one task reads, another answers and ends the call with a status."""
 
 import asyncio
 from typing import Any
@@ -24,7 +24,7 @@ from voicestt.emulators.google.shared import Shared, engine_failed, set_status
 
 
 class StreamingCall:
-    """The state of one call; `run` is its whole life."""
+    """One StreamingRecognize call, carried from start to end by `run`."""
 
     method = Method.STREAMING
 
@@ -71,12 +71,12 @@ class StreamingCall:
             self._leave()
 
     def refuse(self, refusal: Refusal) -> None:
-        """Ends the call with this status, after what was heard; on the loop."""
+        """Ends the call with this status, after the results so far; on the loop."""
         self._refusal = self._refusal or refusal
         self._wake.set()
 
     def suffer(self, faults: tuple[Fault, ...]) -> None:
-        """Faults from now on, beside those it has."""
+        """Adds faults to those that the call has, and applies those that are due."""
         self._due.add(faults)
         self._outbox.delay = self._due.delay / self._shared.scale
         for slow in (fault for fault in faults if fault.what is What.SLOW):
@@ -107,11 +107,11 @@ class StreamingCall:
             self._watcher.cancel()
 
     def _now(self) -> float:
-        """The service's clock: seconds since the call began."""
+        """The time of the service's clock: seconds since the call began."""
         return (self._loop.time() - self._began) * self._shared.scale
 
     def _watch(self) -> None:
-        """Looks at the clock when the rules want it looked at: one timer a call, not one a message."""
+        """Checks the rules at their deadline: one timer for each call, not for each message."""
         try:
             self._rules.check(self._now())
         except Refusal as refusal:

@@ -1,4 +1,4 @@
-"""A script laid out on the samples of a call: which word lies where, for ever.
+"""Lays a script out on the samples of a call: every word has a fixed place.
 
 Pure arithmetic: nothing is kept, so a call of 24 hours costs what a call of a minute does.
 """
@@ -15,7 +15,7 @@ SAMPLE_RATE = 8_000
 
 @dataclass(frozen=True, slots=True)
 class ScriptedWord:
-    """One word: where its audio starts and ends (samples of the call), and its place in its utterance."""
+    """One word: start and end of its audio (samples of the call), and its place in its utterance."""
 
     start: int
     end: int
@@ -25,7 +25,7 @@ class ScriptedWord:
 
 @dataclass(frozen=True, slots=True)
 class ScriptedUtterance:
-    """One utterance at its place in the call. `number` counts all utterances from 0, repetitions too."""
+    """One utterance at its place in the call; `number` counts all utterances from 0, repetitions too."""
 
     number: int
     round: int
@@ -34,7 +34,7 @@ class ScriptedUtterance:
     end: int
 
     def word_end(self, index: int) -> int:
-        """The sample at which word `index` has been said."""
+        """The sample at which word `index` ends."""
         return self.start + (self.end - self.start) * (index + 1) // len(self.words)
 
     def word_start(self, index: int) -> int:
@@ -51,7 +51,7 @@ class Timeline:
         self.utterance = lru_cache(maxsize=64)(self._utterance)
 
     def _utterance(self, number: int) -> ScriptedUtterance | None:
-        """The utterance of that number; None after the last."""
+        """The utterance with this number; None after the last."""
         if not self._utterances:
             return None
         turn, index = divmod(number, len(self._utterances))
@@ -68,7 +68,7 @@ class Timeline:
         return number
 
     def between(self, start: int, end: int) -> Iterator[ScriptedUtterance]:
-        """All utterances that have something in [start, end)."""
+        """Yields all utterances that overlap [start, end)."""
         number = self.first_ending_after(start)
         while (spoken := self.utterance(number)) is not None and spoken.start < end:
             yield spoken
@@ -76,7 +76,7 @@ class Timeline:
 
 
 def samples(seconds: float) -> int:
-    """Seconds of audio in samples."""
+    """Converts seconds of audio to samples."""
     return round(seconds * SAMPLE_RATE)
 
 
@@ -88,7 +88,7 @@ def _placed(utterance: Utterance, number: int, turn: int, offset: int) -> Script
 
 
 def clip_of(script: Script, number: int, seconds: float) -> bytes:
-    """Coded audio of call `number` in which the script is spoken: LINEAR16 at 8 kHz, loud where it has words."""
+    """Makes coded audio of call `number` that speaks the script: LINEAR16 at 8 kHz, loud where it has words."""
     length = samples(seconds)
     speech = [(spoken.start, spoken.end) for spoken in Timeline(script).between(0, length)]
     return clip(number, length, speech)

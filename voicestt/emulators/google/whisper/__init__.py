@@ -1,4 +1,4 @@
-"""A recogniser without an account: Whisper on ctranslate2, its weights from packages (extra `embedded`)."""
+"""The embedded recogniser: Whisper on ctranslate2, its weights from packages (extra `embedded`)."""
 
 import logging
 from collections.abc import Callable
@@ -20,7 +20,7 @@ def load(
     language_model_dir: Path | None = None,
     warn: Callable[[str], None] = _log.warning,
 ) -> "WhisperEngine":
-    """An engine whose models are loaded when first needed (see `WhisperEngine.preload`).
+    """Makes an engine whose models are loaded when first needed (see `WhisperEngine.preload`).
 
     `language_model_dir` is a Whisper of the user's own in ctranslate2's format, used for every language;
     without it tiny.en serves English and base the rest. `warn` is told, once, of languages that are weak.

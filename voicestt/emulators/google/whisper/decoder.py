@@ -1,4 +1,4 @@
-"""Whisper on ctranslate2, driven directly: the audio of one utterance to its text.
+"""Decodes the audio of one utterance to text with Whisper on ctranslate2, driven directly.
 
 Whisper always sees 30 s, padded with silence, and that costs the same whatever was said. ctranslate2 takes a
 shorter window, which is several times faster, but then Whisper tends to say a sentence twice. Hence the guards
@@ -31,12 +31,12 @@ _SHORTEST_REPEAT: Final = 3
 
 
 class UnknownLanguage(Exception):
-    """The model has no such language."""
+    """The model does not know the language."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeJob:
-    """What to decode: LINEAR16 8 kHz `pcm`, of which the first `speech_end` samples hold speech."""
+    """Audio to decode: LINEAR16 8 kHz `pcm`, of which the first `speech_end` samples hold speech."""
 
     pcm: bytes
     speech_end: int
@@ -44,13 +44,13 @@ class DecodeJob:
 
     @property
     def seconds(self) -> float:
-        """How long the audio lasts."""
+        """The duration of the audio, in seconds."""
         return len(self.pcm) / 2 / SAMPLES_PER_SECOND
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """What was understood: `confidence` is the mean probability of a token (0.0 to 1.0), 0.0 without text."""
+    """A decoded text; `confidence` is the mean probability of a token (0.0 to 1.0), 0.0 without text."""
 
     text: str
     confidence: float
@@ -81,16 +81,16 @@ class WhisperModel:
         self._first_timestamp = self._token("<|notimestamps|>") + 1
 
     def quick(self, spoken: DecodeJob) -> Text:
-        """A partial: the short window, whatever comes of it."""
+        """Decodes a partial: in the short window, whatever its quality."""
         return _text_of(self._attempt(spoken, _short_window(spoken)))
 
     def careful(self, spoken: DecodeJob) -> Text:
-        """A final: the short window, and the full one if Whisper repeated itself in it."""
+        """Decodes a final: in the short window, and in the full one if the text had to be repaired."""
         attempt = self._attempt(spoken, _short_window(spoken))
         return self.full(spoken) if attempt.repaired else _text_of(attempt)
 
     def full(self, spoken: DecodeJob) -> Text:
-        """The window of 30 s: slower, and makes the fewest errors."""
+        """Decodes in the window of 30 s: slower, with the fewest errors."""
         return _text_of(self._attempt(spoken, FULL_WINDOW))
 
     def check_language(self, language: str) -> None:
@@ -149,7 +149,7 @@ class WhisperModel:
 
 
 def without_repeat(words: list[str]) -> list[str]:
-    """`words` without a tail of three or more words that says the head again."""
+    """Cuts off a tail of three or more words that repeats the head of `words`."""
     plain = [word.strip(".,;:!?-").casefold() for word in words]
     for at in range(_SHORTEST_REPEAT, len(plain) - _SHORTEST_REPEAT + 1):
         if plain[at:] == plain[: len(plain) - at]:

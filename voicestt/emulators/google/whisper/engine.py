@@ -32,7 +32,7 @@ class EngineClosed(Exception):
 
 
 class Model:
-    """One Whisper model, loaded when first asked for. Thread-safe; a failure is tried again next time."""
+    """One Whisper model, loaded on first use. Thread-safe; after a failure the next use tries again."""
 
     def __init__(self, load: Callable[[], WhisperModel]) -> None:
         self._load = load
@@ -40,7 +40,7 @@ class Model:
         self._decoder: WhisperModel | None = None
 
     def decoder(self) -> WhisperModel:
-        """The model; the first call takes a second or two. Raises WeightsError."""
+        """Returns the model; the first call loads it, which takes a second or two. Raises WeightsError."""
         with self._lock:
             if self._decoder is None:
                 self._decoder = self._load()
@@ -48,7 +48,7 @@ class Model:
 
 
 class WhisperEngine:
-    """An Engine (see `voicestt.emulators.google.engine`) with two worker threads for all its streams.
+    """An `Engine` (see `voicestt.emulators.google.engine`) with two worker threads for all its streams.
 
     `model_for` gives the model for a language in Whisper's code; `weak` maps languages to a warning, which
     `warn` gets once for each.
@@ -71,13 +71,13 @@ class WhisperEngine:
         self._closed = False
 
     def preload(self, languages: Iterable[str]) -> None:
-        """Load the models of these BCP-47 languages now, not at the first word. Blocks; raises WeightsError."""
+        """Loads the models of these BCP-47 languages now, not at the first word. Blocks; raises WeightsError."""
         for code in languages:
             language = self._understood(code)
             self._model_for(language).decoder().check_language(language)
 
     def open(self, request: Request, listener: EngineListener) -> WhisperStream:
-        """See Engine. Raises EngineClosed after `close`; other troubles come by `listener.ended`."""
+        """Implements `Engine.open`. Raises EngineClosed after `close`; other errors come by `listener.ended`."""
         language = self._understood(request.language)
         stream = WhisperStream(
             request,
@@ -95,7 +95,7 @@ class WhisperEngine:
         return stream
 
     def recognise(self, request: Request, pcm: bytes) -> list[EngineResult]:
-        """See Engine. Uses the full window of 30 s: slower than a stream's and with fewer errors."""
+        """Implements `Engine.recognise`, in the full window of 30 s: slower than a stream, with fewer errors."""
         language = self._understood(request.language)
         decoder = self._model_for(language).decoder()
         finals = []
@@ -109,7 +109,7 @@ class WhisperEngine:
         return finals
 
     def close(self) -> None:
-        """See Engine. Open streams end with EngineClosed. Not to be called from a listener."""
+        """Implements `Engine.close`; open streams end with EngineClosed. Not to be called from a listener."""
         with self._lock:
             self._closed = True
             streams = list(self._streams)
@@ -130,7 +130,7 @@ class WhisperEngine:
 
 
 def spoken_parts(pcm: bytes) -> list[Segment]:
-    """As few parts of at most 28 s as hold all the speech of a recording."""
+    """Splits a recording into as few parts of at most 28 s as hold all its speech."""
     endpointer = Endpointer(voicing(), _RECORDING)
     segments = endpointer.write(pcm)
     last = endpointer.finish()

@@ -1,4 +1,4 @@
-"""BCP-47 language codes, as Google's clients send them, to the codes that Whisper's vocabulary has."""
+"""Maps BCP-47 language codes, as Google's clients send them, to the codes of Whisper's vocabulary."""
 
 from typing import Final
 
@@ -15,6 +15,6 @@ _NAMED_OTHERWISE: Final = {
 
 
 def whisper_language(code: str) -> str:
-    """Whisper's code of a BCP-47 `code`: "he" of "iw-IL", "en" of "en-US", "zh" of "cmn-Hans-CN"."""
+    """Returns Whisper's code for a BCP-47 `code`: "he" for "iw-IL", "en" for "en-US", "zh" for "cmn-Hans-CN"."""
     primary = code.replace("_", "-").split("-")[0].casefold()
     return _NAMED_OTHERWISE.get(primary, primary)

@@ -1,4 +1,4 @@
-"""Which model serves which language."""
+"""Chooses the Whisper model for each language."""
 
 from pathlib import Path
 from typing import Final
@@ -15,13 +15,13 @@ WEAK_HEBREW: Final = (
 
 
 def packaged(warn: Warn) -> WhisperEngine:
-    """tiny.en for English and base for the rest; WeightsError when their packages are not installed."""
+    """Makes an engine with tiny.en for English and base for the rest; WeightsError without their packages."""
     tiny_en, base = _packaged(weights.TINY_EN), _packaged(weights.BASE)
     return WhisperEngine(lambda language: tiny_en if language == "en" else base, {"he": WEAK_HEBREW}, warn)
 
 
 def own(directory: Path) -> WhisperEngine:
-    """One model of the user's own for all languages; WeightsError when the directory holds none."""
+    """Makes an engine with the user's own model for all languages; WeightsError when `directory` holds none."""
     weights.require_directory(directory)
     model = Model(lambda: WhisperModel(weights.read_directory(directory)))
     return WhisperEngine(lambda _: model)

@@ -1,4 +1,4 @@
-"""One stream of audio through Whisper: where utterances start and end, and what is decoded when.
+"""One stream of audio through Whisper: finds the utterances and schedules their decoding.
 
 Whisper reads whole utterances, so a partial is the utterance so far, read anew. Only one reading of a stream is
 under way or wanted at a time: newer audio replaces older audio that still waits. So the pace of the partials
@@ -24,20 +24,20 @@ FIRST_PARTIAL_EVERY: Final = 480
 """The same for an utterance without a word yet: 60 ms. Whisper rarely makes out a word before that."""
 
 _FIRST_PARTIAL_WITHIN: Final = 4_000
-"""What has no word in its first 500 ms is noise or music, and is not worth the haste."""
+"""An utterance without a word in its first 500 ms is noise or music, and not worth the haste."""
 
 Ended = Callable[["WhisperStream"], None]
 
 
 class Reader(Protocol):
-    """What a stream needs of a Decoder."""
+    """The methods of a decoder that a stream needs."""
 
     def quick(self, spoken: DecodeJob) -> Text:
-        """The text of an utterance that still goes on."""
+        """Decodes an utterance that still goes on."""
         ...
 
     def careful(self, spoken: DecodeJob) -> Text:
-        """The text of an utterance that is over."""
+        """Decodes an utterance that is over."""
         ...
 
 
@@ -57,7 +57,7 @@ class UtteranceAudio:
 
 
 class WhisperStream:
-    """An EngineStream. Its audio is judged in the caller's thread and decoded by the engine's workers.
+    """An `EngineStream`: it finds utterances in the caller's thread and the engine's workers decode them.
 
     `decoder` loads the model on its first call, in a worker. `ended` is told when nothing more will come.
     """
@@ -96,7 +96,7 @@ class WhisperStream:
         self._last_words: list[str] = []
 
     def write(self, pcm: bytes) -> None:
-        """See EngineStream. After the final of a single utterance, further audio is not listened to."""
+        """Implements `EngineStream.write`; audio after the final of a single utterance is ignored."""
         if self._deaf or self._over:
             return
         self._audio += pcm
@@ -109,7 +109,7 @@ class WhisperStream:
         self._forget(self._endpointer.needed_from)
 
     def finish(self) -> None:
-        """See EngineStream."""
+        """Implements `EngineStream.finish`."""
         segment = None if self._deaf else self._endpointer.finish()
         self._deaf = True
         if segment is not None:
@@ -119,21 +119,21 @@ class WhisperStream:
         self._workers.offer(self)
 
     def abort(self) -> None:
-        """See EngineStream. Waits for a listener's call that is under way in another thread."""
+        """Implements `EngineStream.abort`; waits for a listener's call that is under way in another thread."""
         with self._telling:
             self._over = True
         self._ended(self)
 
     def fail(self, error: Exception) -> None:
-        """End with `error`, unless it ended already."""
+        """Ends the stream with `error`, unless it ended already."""
         self._end(error)
 
     def is_urgent(self) -> bool:
-        """See Work: a final, the end and an utterance's first partial go before other partials."""
+        """Implements `Work.is_urgent`: finals, the end and an utterance's first partial go before the rest."""
         return bool(self._finals) or self._finishing or not self._last_words
 
     def work(self) -> None:
-        """See Work: decode the next final, else the newest partial, else say that it is over."""
+        """Implements `Work.work`: decodes the next final, else the newest partial, and ends a finished stream."""
         try:
             utterance = self._take()
             if utterance is not None and not self._over:
@@ -227,7 +227,7 @@ class WhisperStream:
 
 
 def _stability(before: list[str], now: list[str]) -> float:
-    """How much of a partial the one before it had said already: 0.1 (nothing) to 0.9 (all), as Google's range."""
+    """Rates the words that a partial shares with the one before: 0.1 (none) to 0.9 (all), as Google's range."""
     agreed = 0
     for old, new in zip(before, now, strict=False):
         if old != new:

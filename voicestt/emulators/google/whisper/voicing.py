@@ -1,4 +1,4 @@
-"""What of an utterance is speech, and where its words lie in it, about.
+"""Finds the speech in an utterance and estimates the places of its words.
 
 Whisper says what was said and not when: times of single words would take another pass through the model, and a
 final would come later by that. So the words are spread over the voiced frames, the long ones longer. That is an
@@ -18,17 +18,17 @@ Voicing = Callable[[bytes], bool]
 
 
 def voicing() -> Voicing:
-    """Judges the 20 ms frames of one stream or recording."""
+    """Makes the voice activity detector for the 20 ms frames of one stream or recording."""
     return webrtc_voicing(VOICING_MODE)
 
 
 def words_in(text: str, pcm: bytes, start: int) -> tuple[TimedWord, ...]:
-    """The words of `text` in the LINEAR16 `pcm` that begins at sample `start`; where they are is an estimate."""
+    """Estimates the places of the words of `text` in the LINEAR16 `pcm` that begins at sample `start`."""
     return spread(text, _voiced(pcm, start, voicing()) or [(start, start + len(pcm) // 2)])
 
 
 def _voiced(pcm: bytes, start: int, is_voiced: Voicing) -> list[Stretch]:
-    """The voiced frames, in samples."""
+    """The voiced frames, as stretches of samples."""
     whole = range(0, len(pcm) - BYTES_PER_FRAME + 1, BYTES_PER_FRAME)
     firsts = [start + at // 2 for at in whole if is_voiced(pcm[at : at + BYTES_PER_FRAME])]
     return [(first, first + SAMPLES_PER_FRAME) for first in firsts]

