@@ -1,4 +1,4 @@
-"""What Twilio would never send: for finding out whether a call survives it.
+"""Messages that Twilio never sends, for testing that a call survives them.
 
 None of it breaks the WebSocket protocol and none of it carries audio of the call: a server that takes calls for a
 living ignores it, says so in its log, and loses no word. `KINDS` is the list.
@@ -19,7 +19,7 @@ HUGE_BYTES = 60_000
 
 @dataclass(frozen=True, slots=True)
 class FaultyMessage:
-    """One WebSocket message."""
+    """One WebSocket message to send."""
 
     payload: bytes
     is_binary: bool = False
@@ -27,7 +27,7 @@ class FaultyMessage:
 
 @dataclass(frozen=True, slots=True)
 class FaultKind:
-    """A kind of bad input: what it is, and how it is made of the stream's messages."""
+    """A kind of bad input: its description, and a function that makes it from the stream's messages."""
 
     words: str
     make: Callable[[StreamMessages], FaultyMessage]
@@ -71,9 +71,9 @@ KINDS: Mapping[str, FaultKind] = {
 
 
 def parse_bad(text: str) -> tuple[Insert, ...]:
-    """KIND or KIND@AT, where "all" is every kind: what is to be sent, one every tenth of a second from `AT` on.
+    """Parses KIND or KIND@AT to the messages to send, one every tenth of a second from `AT` on.
 
-    Without `AT` at half a second. Raises ValueError in words.
+    "all" stands for every kind; without `AT` they begin at half a second. Raises ValueError in words.
     """
     name, _, at = text.partition("@")
     kinds = list(KINDS) if name == "all" else [name]
@@ -89,5 +89,5 @@ def parse_bad(text: str) -> tuple[Insert, ...]:
 
 
 def described() -> str:
-    """The list, for people."""
+    """Lists the kinds with their descriptions as text."""
     return "; ".join(f"{name}: {kind.words}" for name, kind in KINDS.items())

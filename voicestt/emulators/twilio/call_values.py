@@ -1,4 +1,4 @@
-"""What a call is asked to be, and what it was."""
+"""The values of a call: its target, options, audio and report."""
 
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -13,7 +13,7 @@ WEBHOOK_PATH = "/webhook/incoming_call"
 
 @dataclass(frozen=True, slots=True)
 class ServerTarget:
-    """The server: where it is reached (`url`), and the name the world knows it by, over which is signed.
+    """The server: its address (`url`), and the public name that the signatures are computed over.
 
     A `url` with a path names the webhook itself; `public_host` may carry a port. An `auth_token` of None
     leaves the signatures out.
@@ -31,13 +31,13 @@ class ServerTarget:
 
     @property
     def public_url(self) -> str:
-        """The first webhook's URL as Twilio would have it in its console."""
+        """The public URL of the first webhook, as entered in Twilio's console."""
         here = urlsplit(self.url)
         origin = f"https://{self.public_host}" if self.public_host else f"{here.scheme}://{here.netloc}"
         return origin + self.webhook_path
 
     def reached_at(self, url: str) -> str:
-        """Where to connect to for a public `url`: its path here, its scheme as secure as `self.url` is."""
+        """Maps a public `url` to the address to connect to: its path here, as secure as `self.url` is."""
         here, there = urlsplit(self.url), urlsplit(url)
         socket = there.scheme in {"ws", "wss"}
         scheme = here.scheme.replace("http", "ws") if socket else here.scheme
@@ -47,7 +47,7 @@ class ServerTarget:
 
 @dataclass(frozen=True, slots=True)
 class CallOptions:
-    """How the caller behaves; times in seconds.
+    """The caller's behaviour; times in seconds.
 
     `silence` follows the clip so that a recogniser can finish, `leading_silence` precedes it. `lose_stop`
     closes the socket without a stop message, `drop_at` cuts the connection that long after the stream was opened
@@ -69,7 +69,7 @@ class CallOptions:
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """All the audio of a call, mu-law, and where in it somebody speaks (bytes, at whole frames).
+    """All the audio of a call, mu-law, and the span of the voice in it (bytes, at whole frames).
 
     The last frame is filled up with silence, as a telephone line does: every frame has `frame_bytes`, and the
     silence counts as sent.
@@ -82,7 +82,7 @@ class Speech:
 
     @classmethod
     def of(cls, clip: bytes, options: CallOptions) -> "Speech":
-        """The clip between its silences."""
+        """Puts the clip between its silences."""
         before = _silence(options.leading_silence)
         first, last = voiced_span(clip)
         audio = before + clip + SILENCE * (-len(clip) % BYTES_PER_FRAME) + _silence(options.silence)
@@ -91,11 +91,11 @@ class Speech:
 
     @property
     def frames(self) -> int:
-        """How many frames it is."""
+        """The number of frames."""
         return len(self.audio) // self.frame_bytes
 
     def frame(self, number: int) -> bytes:
-        """The audio of one frame, counted from 0."""
+        """Returns the audio of one frame, counted from 0."""
         return self.audio[number * self.frame_bytes : (number + 1) * self.frame_bytes]
 
 
@@ -105,7 +105,7 @@ def _silence(seconds: float) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class CallReport:
-    """What happened. Times `*_at` are CLOCK_MONOTONIC seconds of this machine, None if it did not come so far.
+    """The result of a call; times `*_at` are CLOCK_MONOTONIC seconds, None if it did not come so far.
 
     `voice_began_at` is when the first voiced frame was due, `voice_ended_at` is 20 ms after the last one was.
     `latest_frame_ms` says how late a frame ever was. A status of 0 means that no answer came. `inserted` are the
@@ -140,5 +140,5 @@ class CallReport:
 
     @property
     def ok(self) -> bool:
-        """The call was taken, and it ended as it was meant to."""
+        """True when the call was taken and ended as it was meant to."""
         return not self.problems

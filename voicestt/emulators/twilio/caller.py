@@ -1,4 +1,4 @@
-"""One telephone call, from the first webhook to the last status callback, as Twilio places it.
+"""Places one telephone call as Twilio does, from the first webhook to the last status callback.
 
 webhook POST -> TwiML -> WebSocket -> connected, start, media ... media, stop -> close
                          stream-started                                          stream-stopped
@@ -35,14 +35,14 @@ from voicestt.emulators.twilio.webhooks import WebhookClient
 
 @dataclass(frozen=True, slots=True)
 class Clocks:
-    """Where a call takes its time from: `monotonic` in seconds, `unix_ns` for Twilio's timestamps."""
+    """The clocks of a call: `monotonic` in seconds, `unix_ns` for Twilio's timestamps."""
 
     monotonic: Callable[[], float] = time.monotonic
     unix_ns: Callable[[], int] = time.time_ns
 
 
 class CallControl:
-    """What Twilio's REST API can do with a call: it ends while the caller still speaks.
+    """Ends a call while the caller still speaks, as Twilio's REST API can.
 
     For tests of servers that hang up or transfer: to the stream both are one. To be used in the reactor's thread.
     """
@@ -58,13 +58,13 @@ class CallControl:
         return self.sids.call
 
     def hang_up(self) -> None:
-        """Twilio says `stop` and closes; a call that is still to come says nothing between `start` and `stop`."""
+        """Sends `stop` and closes; a call not yet placed then sends no audio between `start` and `stop`."""
         self._asked = True
         if self._end is not None:
             self._end()
 
     def govern(self, end: Callable[[], None]) -> None:
-        """The call is there: `end` makes its caller stop."""
+        """Connects the control to its call: `end` makes the caller stop."""
         self._end = end
         if self._asked:
             end()
@@ -83,7 +83,7 @@ async def place_call(
     clocks: Clocks | None = None,
     control: CallControl | None = None,
 ) -> CallReport:
-    """Calls `target` and says `clip` (mu-law, 8 kHz); never raises for what the server does.
+    """Calls `target` and plays `clip` (mu-law, 8 kHz); never raises for what the server does.
 
     `reactor` provides IReactorTime, IReactorTCP and name resolution. `progress` takes a line of text at each
     step. `control`, one for each call, can end it. What went wrong is in the report's `problems`.
@@ -195,7 +195,7 @@ class _Call:
         socket.cut()
 
     def _lost(self, closed: Closed) -> None:
-        """The socket is gone after it was open."""
+        """Handles the loss of a socket that had been open."""
         self._conversation.stop()
         if not self._hung_up:
             self._trouble(_hung_up_on(closed))

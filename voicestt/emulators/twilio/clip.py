@@ -1,4 +1,4 @@
-"""Recordings for a caller to say: which files, their audio as the line carries it, and where its voice is."""
+"""Reads recordings for a caller to play: finds the files, converts them to mu-law, finds the voice in them."""
 
 from pathlib import Path
 
@@ -19,11 +19,11 @@ _VOICED = 0.1
 
 
 class BadClip(Exception):
-    """The recording cannot be used; the words say why and what to do."""
+    """The recording cannot be used; the message says why and what to do."""
 
 
 def read_clip(path: Path) -> bytes:
-    """The whole recording as mu-law bytes, 8,000 a second; raises `BadClip`."""
+    """Reads the whole recording as mu-law bytes, 8,000 a second; raises `BadClip`."""
     try:
         audio = _mulaw(path, path.read_bytes())
     except OSError as error:
@@ -36,7 +36,7 @@ def read_clip(path: Path) -> bytes:
 
 
 def clip_files(path: Path) -> list[Path]:
-    """The recordings that `path` means: itself, or all in the folder, by name; raises `BadClip`."""
+    """Lists the recordings at `path`: the file itself, or all in the folder by name; raises `BadClip`."""
     if not path.is_dir():
         return [path]
     files = sorted(file for file in path.iterdir() if file.suffix.lower() in CLIP_SUFFIXES)
@@ -46,7 +46,7 @@ def clip_files(path: Path) -> list[Path]:
 
 
 def voiced_span(audio: bytes) -> tuple[int, int]:
-    """Where speech begins and ends, in bytes of `audio` and at whole frames.
+    """Finds the start and end of speech, in bytes of `audio` and at whole frames.
 
     A frame counts as voiced when it is a tenth as loud as the loud ones (their 95th percentile): enough to
     take off the silence around a recording, not a voice activity detector. All of it when nothing is voiced.

@@ -1,4 +1,4 @@
-"""`voicestt call`: a recording calls a server, as Twilio would let it."""
+"""The command `voicestt call`: calls a server with a recording, as Twilio does."""
 
 import os
 import sys
@@ -26,7 +26,7 @@ from voicestt.emulators.twilio.schedule import (
 
 
 def target_from(environment: Mapping[str, str], to: str | None) -> ServerTarget:
-    """The server to call: `to`, or the port that the server itself would take from the environment."""
+    """Finds the server to call: `to`, or this machine at the server's own PORT."""
     port = environment.get("PORT") or "5000"
     host = environment.get("PUBLIC_HOST", "").strip().removeprefix("https://").rstrip("/")
     token = next(iter(several(environment.get("TWILIO_AUTH_TOKEN", ""))), None)
@@ -34,7 +34,7 @@ def target_from(environment: Mapping[str, str], to: str | None) -> ServerTarget:
 
 
 def report_lines(report: CallReport) -> list[str]:
-    """What happened, for people; no telephone number in it."""
+    """Formats a call's report for people, without telephone numbers."""
     statuses = ", ".join(f"{event} {status}" for event, status in report.status_callbacks) or "none"
     return [
         f"sent      {report.bytes_sent} bytes in {report.frames_sent} frames, {report.seconds:.2f} s; "
@@ -56,7 +56,7 @@ def _hearing(report: CallReport) -> list[str]:
 
 
 def save_audio(path: Path, mulaw: bytes) -> None:
-    """What the caller heard: as WAV (16-bit, 8 kHz) if the name ends so, as bare mu-law bytes otherwise."""
+    """Saves the audio that the caller heard: WAV (16-bit, 8 kHz) for a name in .wav, else bare mu-law bytes."""
     if path.suffix.lower() != ".wav":
         path.write_bytes(mulaw)
         return
@@ -70,14 +70,14 @@ def save_audio(path: Path, mulaw: bytes) -> None:
 
 
 class Parsed(click.ParamType[Any]):
-    """An option's value that a function reads, whose ValueError is the user's mistake in words."""
+    """A click option type from a parse function, whose ValueError is shown as the user's mistake."""
 
     def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
         self.name = name
         self._parse = parse
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """What the text means."""
+        """Parses the option's value."""
         try:
             return self._parse(value)
         except ValueError as error:
@@ -166,7 +166,7 @@ def call(
 
 
 def _savings(clip: Path, save: Path | None) -> Callable[[Path], Path | None]:
-    """Where the audio heard in answer to a recording goes."""
+    """Chooses the file for the audio heard in answer to each recording."""
     if save is None or not clip.is_dir():
         return lambda _file: save
     save.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What is said on an open media socket: frames at their hour, keys and bad input between them, marks sent back."""
+"""Sends one stream's frames, keys and bad input on time over an open media socket, and returns marks."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ _PROGRESS_SECONDS = 5.0
 
 
 class CallerSide:
-    """The caller's side of one stream, once it was started.
+    """Plays the caller's side of one started stream.
 
     `reactor` schedules, `monotonic` tells the time in seconds, `progress` takes a line of text now and then.
     """
@@ -56,7 +56,7 @@ class CallerSide:
 
     @property
     def latest(self) -> float:
-        """How late a frame ever was, in seconds."""
+        """The largest delay of a frame, in seconds."""
         return self._pacer.latest
 
     @property
@@ -66,23 +66,23 @@ class CallerSide:
 
     @property
     def heard(self) -> bytes:
-        """What the caller heard from the first frame to the end, mu-law."""
+        """The audio that the caller heard from the first frame to the end, mu-law."""
         if self.first_frame_at is None or self._ended_at is None:
             return b""
         return self._playback.heard(self.first_frame_at, self._ended_at)
 
     @property
     def first_heard_at(self) -> float | None:
-        """When the server's first audio came."""
+        """The time of the server's first audio."""
         return self._playback.first_at
 
     @property
     def cleared_at(self) -> tuple[float, ...]:
-        """When the server's clears came."""
+        """The times of the server's clears."""
         return tuple(self._playback.cleared_at)
 
     async def run(self, socket: MediaSocket) -> bool:
-        """Says everything. True at the end of it, or after `stop`; False when the hour to drop the call came."""
+        """Sends all audio; returns True at its end or after `stop`, False at the time to drop the call."""
         self._socket = socket
         whole = self._schedule.due(self._speech.frames)
         is_dropped = self._drop_at is not None and self._drop_at < whole
@@ -95,7 +95,7 @@ class CallerSide:
         return self._is_stopped or not is_dropped
 
     def stop(self) -> None:
-        """Says nothing more."""
+        """Stops sending."""
         self._is_stopped = True
         self._pacer.stop()
         self._end()
@@ -107,18 +107,18 @@ class CallerSide:
         await self._pacer.run(frames, self._send_frame, drop_at)
 
     def _end(self) -> None:
-        """Nothing is heard any more."""
+        """Ends the playback to the caller: notes the time and cancels the next mark."""
         if self._ended_at is None:
             self._ended_at = self._monotonic()
         self._forget_echo()
 
     def hear(self, text: str) -> None:
-        """One message of the server's; raises `CallRefused` where Twilio would warn."""
+        """Takes one message of the server; raises `CallRefused` where Twilio would warn."""
         self._playback.take(parse_server_message(text, self._stream_sid), self._monotonic())
         self._return_marks()
 
     def spoken_at(self, position: int) -> float | None:
-        """When the frame that begins at so many bytes was due; None if it did not come so far."""
+        """The time at which the frame with byte `position` was due; None if the call did not come so far."""
         frame = position // self._speech.frame_bytes
         if self.first_frame_at is None or frame > self.frames_sent:
             return None
@@ -162,7 +162,7 @@ class CallerSide:
     # -- marks
 
     def _return_marks(self) -> None:
-        """Sends back the marks that are due, and looks again when the next one is."""
+        """Sends back the marks that are due and schedules the next."""
         self._forget_echo()
         for name in self._playback.played(self._monotonic()):
             self.marks.append(name)

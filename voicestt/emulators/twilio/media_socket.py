@@ -1,4 +1,4 @@
-"""The WebSocket as Twilio opens it: exactly its request headers, no extensions, no Origin."""
+"""The media WebSocket as Twilio opens it: exactly its request headers, no extensions, no Origin."""
 
 # ruff: noqa: N802, N803 (camelCase is Autobahn's)
 
@@ -28,7 +28,7 @@ _NOT_TWILIOS = (b"pragma:", b"cache-control:")
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """How the socket ended: the server's close code and reason (None, None without a close frame)."""
+    """The end of a socket: the server's close code and reason (None, None without a close frame)."""
 
     clean: bool
     code: int | None
@@ -37,7 +37,7 @@ class Closed:
 
 @dataclass(slots=True)
 class SocketEvents:
-    """Who hears of a socket: `message(payload, is_binary)` each time, and `lost` once if it had been open."""
+    """The callbacks of a socket: `message(payload, is_binary)` each time, `lost` once if it had been open."""
 
     message: Callable[[bytes, bool], None]
     lost: Callable[["Closed"], None]
@@ -46,7 +46,7 @@ class SocketEvents:
 
 
 def as_twilio_asks(request: bytes, host: str) -> bytes:
-    """Autobahn's opening request without the headers that Twilio does not send, and for the public `host`."""
+    """Rewrites Autobahn's opening request: without the headers that Twilio omits, and for the public `host`."""
     lines = [line for line in request.split(b"\r\n") if not line.lower().startswith(_NOT_TWILIOS)]
     return b"\r\n".join(
         b"Host: " + host.encode("ascii") if line.lower().startswith(b"host:") else line for line in lines
@@ -54,7 +54,7 @@ def as_twilio_asks(request: bytes, host: str) -> bytes:
 
 
 class MediaSocket(WebSocketClientProtocol):
-    """One media WebSocket, as a client."""
+    """A media WebSocket, client side."""
 
     factory: "_Factory"
     transport: Any
@@ -62,26 +62,26 @@ class MediaSocket(WebSocketClientProtocol):
     subprotocol: str | None = None
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
-        """Autobahn's way to the transport; its request becomes Twilio's on the way."""
+        """Sends to the transport for Autobahn, with the opening request rewritten to Twilio's."""
         if self.state == self.STATE_CONNECTING:
             data = as_twilio_asks(data, self.factory.public_host)
         super().sendData(data, sync, chopsize)
 
     def onConnect(self, response: ConnectionResponse) -> None:
-        """The server said 101."""
+        """Notes the subprotocol of the server's 101."""
         self.subprotocol = response.protocol
 
     def onOpen(self) -> None:
-        """Messages may be sent."""
+        """Fires `opened`: messages may be sent."""
         self.is_up = True
         self.factory.events.opened.callback(self)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
-        """The server speaks."""
+        """Passes a message of the server on."""
         self.factory.events.message(payload, isBinary)
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
-        """The connection is gone, or never came up."""
+        """Reports the end: of an open connection to `lost`, of a failed handshake to `opened`."""
         self.is_up = False
         events, closed = self.factory.events, Closed(wasClean, code if code != NO_CLOSE_FRAME else None, reason)
         if events.opened.called:
@@ -91,28 +91,28 @@ class MediaSocket(WebSocketClientProtocol):
         events.closed.callback(closed)
 
     def say(self, text: str) -> None:
-        """Sends a text message; nothing happens on a socket that is gone, or going."""
+        """Sends a text message; does nothing on a socket that is closed or closing."""
         self.say_bytes(text.encode("utf-8"))
 
     def say_bytes(self, payload: bytes, is_binary: bool = False) -> None:
-        """Sends a message as it is, whatever it is."""
+        """Sends a message as it is, valid or not; does nothing on a socket that is closed or closing."""
         if self.is_up and self.state == self.STATE_OPEN:
             self.sendMessage(payload, is_binary)  # type: ignore[no-untyped-call]
 
     def read(self, reads: bool) -> None:
-        """Whether anything is taken off the wire; a server that sends meanwhile fills its own buffers."""
+        """Switches reading from the transport; a server that sends meanwhile fills its own buffers."""
         if reads:
             self.transport.resumeProducing()
         else:
             self.transport.pauseProducing()
 
     def say_goodbye(self) -> None:
-        """The proper end: a close frame with 1000."""
+        """Closes properly, with a close frame of code 1000."""
         if self.is_up:
             self.sendClose(1000)
 
     def cut(self) -> None:
-        """The end without a word: the connection is reset."""
+        """Resets the connection without a close frame."""
         self.is_up = False
         self.dropConnection(abort=True)
 

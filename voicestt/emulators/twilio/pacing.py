@@ -1,4 +1,4 @@
-"""Frames at their hour: the n-th is due at start + `due(n)`, whatever happened to the ones before."""
+"""Sends frames on time: the n-th at start + `due(n)`, however late the ones before were."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ class Pacer:
     """Calls `send(number)` for `count` frames on an absolute clock; late frames are caught up with, none lost.
 
     `clock` schedules, `monotonic` tells the time: a reactor's own time may jump when the machine's is set.
-    `due` gives a frame's hour in seconds after the start; it must not fall.
+    `due` gives a frame's due time in seconds after the start; it must not fall.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class Pacer:
         self.latest = 0.0
 
     async def run(self, count: int, send: Callable[[int], None], end: float | None = None) -> None:
-        """Returns when all frames are sent and the next would be due, or at `end` seconds; or after `stop`."""
+        """Sends the frames; returns when one more would be due, at `end` seconds, or after `stop`."""
         self._count, self._send, self._next = count, send, 0
         self._start = self._monotonic()
         self._end = self._due_after_start(count) if end is None else end
@@ -37,7 +37,7 @@ class Pacer:
         await done
 
     def stop(self) -> None:
-        """No further frame. Harmless when none is to come."""
+        """Stops sending frames; harmless when none is to come."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -58,7 +58,7 @@ class Pacer:
             self._timer = self._clock.callLater(max(0.0, self._due(self._next) - now), self._tick)
 
     def _due(self, number: int) -> float:
-        """A frame's hour; behind the last frame, the end's."""
+        """The due time of a frame; past the last frame, the time of the end."""
         return self._start + (self._due_after_start(number) if number < self._count else self._end) - 1e-9
 
     def _finish(self) -> None:

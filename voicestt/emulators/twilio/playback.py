@@ -1,4 +1,4 @@
-"""The loudspeaker at the caller's ear: what the server sent is played in its own time, and marks come back.
+"""Plays the server's audio to the caller in real time and returns its marks.
 
 Times are seconds of the caller's clock, handed in; nothing here reads one.
 """
@@ -20,7 +20,7 @@ MOST_BUFFERED_SECONDS = 600
 
 @dataclass(slots=True)
 class _Utterance:
-    """Audio that is played without a gap, from a moment on."""
+    """Audio played without a gap from the time `begins`."""
 
     begins: float
     audio: bytearray = field(default_factory=bytearray)
@@ -34,7 +34,7 @@ class _Utterance:
 
 
 class Playback:
-    """What waits to be played, and what was. `received` is everything that came, in order, cleared or not.
+    """The playback buffer of one call; `received` is all audio that came, in order, cleared or not.
 
     `first_at` is when the first audio came, `cleared_at` when each clear did.
     """
@@ -49,11 +49,11 @@ class Playback:
 
     @property
     def silent_from(self) -> float:
-        """When everything that came will have been played; 0 before anything came."""
+        """The time at which everything received will have been played; 0 before anything came."""
         return self._utterances[-1].ends if self._utterances else 0.0
 
     def take(self, message: ServerMessage, now: float) -> None:
-        """One message of the server's; raises `CallRefused` with 31931 when too much waits already."""
+        """Takes one message of the server; raises `CallRefused` with 31931 when too much audio waits already."""
         match message:
             case AudioToPlay(mulaw):
                 self._play(mulaw, now)
@@ -63,20 +63,20 @@ class Playback:
                 self._clear(now)
 
     def played(self, now: float) -> list[str]:
-        """The names of the marks that are due, in order; each is given once."""
+        """Takes the names of the marks that are due, in order."""
         due, self._cleared = self._cleared, []
         while self._marks and self._marks[0][0] <= now:
             due.append(self._marks.popleft()[1])
         return due
 
     def next_due(self) -> float | None:
-        """When the next mark comes back; None where none waits."""
+        """The time at which the next mark is due; None where none waits."""
         if self._cleared:
             return 0.0
         return self._marks[0][0] if self._marks else None
 
     def heard(self, begin: float, end: float) -> bytes:
-        """What came out of the loudspeaker between two times: mu-law, with silence where nothing was played."""
+        """The audio played between two times: mu-law, with silence where none was played."""
         line = bytearray(SILENCE * _samples(end - begin))
         for utterance in self._utterances:
             at = _samples(utterance.begins - begin)

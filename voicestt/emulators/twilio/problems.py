@@ -1,11 +1,11 @@
-"""What can go wrong with a call, in words and with the number that Twilio's error log would give it."""
+"""Problems of a call, in words and with the number of Twilio's error log."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that went wrong: `words` for people, `code` as on Twilio's error pages (None: it has none)."""
+    """One problem of a call: `words` for people, `code` as on Twilio's error pages (None: it has none)."""
 
     words: str
     code: int | None = None

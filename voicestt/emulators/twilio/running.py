@@ -1,4 +1,4 @@
-"""A coroutine that needs a reactor, run from the command line: the reactor lives as long as it does."""
+"""Runs a coroutine that needs a reactor from the command line; the reactor lives as long as it does."""
 
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -13,7 +13,7 @@ _T = TypeVar("_T")
 
 
 def run_with_reactor(main: Callable[[Any], Coroutine[Any, Any, _T]]) -> _T:
-    """What `main(reactor)` returns or raises; `KeyboardInterrupt` when a signal stopped the reactor before."""
+    """Returns or raises as `main(reactor)` does; `KeyboardInterrupt` when a signal stopped the reactor before."""
     results: list[_T] = []
     errors: list[Exception] = []
 

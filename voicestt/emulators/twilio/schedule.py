@@ -1,4 +1,4 @@
-"""When each frame of a call is due, and what is done between frames: pauses, keys, bad messages.
+"""The schedule of a call: due times of its frames, pauses, and keys and bad messages between frames.
 
 Times are seconds. `at` is always a place in the call's audio, so that what is asked for stays where it was asked
 for whatever the length of the frames is and however long the line is on hold.
@@ -18,7 +18,7 @@ _HAIR = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """The line is on hold: no frames for `seconds`, the socket stays open."""
+    """A pause of the line, on hold: no frames for `seconds`, the socket stays open."""
 
     at: float
     seconds: float
@@ -26,7 +26,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Insert:
-    """Something said between two frames: `kind` is "dtmf" or a kind of `bad_input.KINDS`, `detail` the key."""
+    """A message between two frames: `kind` is "dtmf" or a kind of `bad_input.KINDS`, `detail` the key."""
 
     at: float
     kind: str
@@ -35,32 +35,32 @@ class Insert:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The hours of the frames, each of `frame_ms` milliseconds."""
+    """The due times of the frames, each of `frame_ms` milliseconds."""
 
     frame_ms: int = 20
     pauses: tuple[Pause, ...] = ()
 
     @property
     def frame_seconds(self) -> float:
-        """How long a frame lasts."""
+        """The duration of a frame, in seconds."""
         return self.frame_ms / 1000
 
     @property
     def frame_bytes(self) -> int:
-        """How much mu-law a frame has."""
+        """The size of a frame in bytes of mu-law."""
         return self.frame_ms * BYTES_PER_SECOND // 1000
 
     def held_before(self, number: int) -> float:
-        """How long the line has been on hold when the frame of this number (from 0) is due."""
+        """The seconds that the line was on hold before frame `number` (from 0) is due."""
         at = number * self.frame_seconds + _HAIR
         return sum(pause.seconds for pause in self.pauses if pause.at <= at)
 
     def due(self, number: int) -> float:
-        """When the frame is due, after the stream was opened."""
+        """The due time of a frame, in seconds after the stream was opened."""
         return number * self.frame_seconds + self.held_before(number)
 
     def frames_before(self, seconds: float, most: int) -> int:
-        """How many of `most` frames are due earlier than `seconds`."""
+        """Counts the frames, of at most `most`, that are due earlier than `seconds`."""
         first, last = 0, most
         while first < last:
             middle = (first + last) // 2
@@ -71,7 +71,7 @@ class Schedule:
         return first
 
     def before_frames(self, inserts: Iterable[Insert], frames: int) -> Mapping[int, list[Insert]]:
-        """What is said before which frame; what lies behind the last frame is said after it."""
+        """Maps frame numbers to the inserts sent before them; later inserts come after the last frame."""
         table: dict[int, list[Insert]] = defaultdict(list)
         for insert in sorted(inserts, key=lambda each: each.at):
             table[min(frames, math.ceil(insert.at / self.frame_seconds - _HAIR))].append(insert)
@@ -79,17 +79,17 @@ class Schedule:
 
 
 EVERY_20_MS = Schedule()
-"""What Twilio does."""
+"""The schedule of Twilio itself."""
 
 
 def parse_pause(text: str) -> Pause:
-    """AT:SECONDS, such as "3:12.5"; raises ValueError in words."""
+    """Parses AT:SECONDS, such as "3:12.5"; raises ValueError in words."""
     at, _, length = text.partition(":")
     return Pause(_seconds(at, text), _seconds(length, text))
 
 
 def parse_dtmf(text: str) -> tuple[Insert, ...]:
-    """AT:DIGITS, such as "2.5:42#": the keys follow one another every quarter of a second.
+    """Parses AT:DIGITS, such as "2.5:42#": the keys follow one another every quarter of a second.
 
     Raises ValueError in words.
     """

@@ -1,4 +1,4 @@
-"""What a server may say to Twilio over the media WebSocket, and Twilio's warnings about everything else."""
+"""Parses a server's messages to Twilio over the media WebSocket, and refuses invalid ones as Twilio does."""
 
 import json
 from base64 import b64decode
@@ -10,21 +10,21 @@ from voicestt.emulators.twilio.problems import CallRefused
 
 @dataclass(frozen=True, slots=True)
 class AudioToPlay:
-    """Mu-law to be played to the caller, after what is already waiting."""
+    """Mu-law audio to play to the caller, after the audio that already waits."""
 
     mulaw: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class MarkToReturn:
-    """To be sent back when everything before it has been played."""
+    """A mark to send back when everything before it has been played."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Clear:
-    """Forget what is waiting to be played."""
+    """An order to drop the audio that waits to be played."""
 
 
 ServerMessage = AudioToPlay | MarkToReturn | Clear
@@ -33,7 +33,7 @@ _BODY_FIELDS = {"media": {"payload"}, "mark": {"name"}, "clear": set[str]()}
 
 
 def parse_server_message(text: str, stream_sid: str) -> ServerMessage:
-    """The meaning of one text frame; raises `CallRefused` with 31951 for anything Twilio would not take."""
+    """Parses one text frame; raises `CallRefused` with 31951 for anything Twilio would not take."""
     message = _json_object(text)
     event = message.get("event")
     if not isinstance(event, str) or event not in _BODY_FIELDS:

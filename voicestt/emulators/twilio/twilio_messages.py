@@ -1,4 +1,4 @@
-"""What Twilio sends over the media WebSocket: JSON texts, field by field as captured from live calls.
+"""Twilio's messages over the media WebSocket: JSON texts, field by field as captured from live calls.
 
 Numbers are strings, except in `mediaFormat`; one sequence counter runs through all messages of a stream and
 `connected` does not take part in it. The audio of a frame is reported at 20 ms a frame, and the first
@@ -19,13 +19,13 @@ CONNECTED = '{"event":"connected","protocol":"Call","version":"1.0.0"}'
 
 
 def new_sid(prefix: str) -> str:
-    """A name as Twilio gives them: two letters (CA a call, MZ a stream, AC an account) and 32 hex digits."""
+    """Makes a SID as Twilio does: two letters (CA a call, MZ a stream, AC an account) and 32 hex digits."""
     return prefix + uuid4().hex
 
 
 @dataclass(frozen=True, slots=True)
 class Sids:
-    """Who is talking: the names of the account, the call and its stream."""
+    """The SIDs of the account, the call and its stream."""
 
     account: str = field(default_factory=lambda: new_sid("AC"))
     call: str = field(default_factory=lambda: new_sid("CA"))
@@ -33,7 +33,7 @@ class Sids:
 
 
 class StreamMessages:
-    """The messages of one stream, in the order in which they are asked for."""
+    """Builds the messages of one stream, numbered in the order in which they are built."""
 
     def __init__(self, sids: Sids) -> None:
         self._sids = sids
@@ -43,15 +43,15 @@ class StreamMessages:
         self._held_ms = 0
 
     def hold(self, seconds: float) -> None:
-        """The line was silent for so long without a frame: Twilio's timestamps go on meanwhile."""
+        """Moves the timestamps on by a pause of `seconds` without frames, as Twilio's do."""
         self._held_ms += round(seconds * 1000)
 
     def jump(self, count: int) -> None:
-        """The next sequence number is off by `count`, as it never is with Twilio."""
+        """Shifts the next sequence number by `count`, as Twilio never does."""
         self._sequence = max(0, self._sequence + count)
 
     def start(self, parameters: Mapping[str, str]) -> str:
-        """The first numbered message; `parameters` are the `<Parameter>`s of the TwiML."""
+        """Builds the first numbered message; `parameters` are the `<Parameter>`s of the TwiML."""
         start = {
             "accountSid": self._sids.account,
             "streamSid": self._sids.stream,
@@ -63,7 +63,7 @@ class StreamMessages:
         return self._numbered("start", start)
 
     def media(self, audio: bytes) -> str:
-        """One frame of mu-law audio: 160 bytes for 20 ms, but any length is reported truthfully."""
+        """Builds one frame of mu-law audio: 160 bytes for 20 ms, but any length is reported truthfully."""
         self._chunk += 1
         elapsed_ms = self._audio_bytes * 1000 // BYTES_PER_SECOND
         self._audio_bytes += len(audio)
@@ -76,19 +76,19 @@ class StreamMessages:
         return self._numbered("media", media)
 
     def mark(self, name: str) -> str:
-        """The server's mark comes back: what it sent before has been played, or was cleared."""
+        """Builds the return of a server's mark, when the audio before it has been played or was cleared."""
         return self._numbered("mark", {"name": name})
 
     def dtmf(self, digit: str) -> str:
-        """The caller pressed a key."""
+        """Builds the message of a pressed key."""
         return self._numbered("dtmf", {"track": "inbound_track", "digit": digit})
 
     def stop(self) -> str:
-        """The call is over."""
+        """Builds the message of the stream's end."""
         return self._numbered("stop", {"accountSid": self._sids.account, "callSid": self._sids.call})
 
     def custom(self, event: str, body: dict[str, Any]) -> bytes:
-        """A numbered message of any kind, whether Twilio has such a kind or not."""
+        """Builds a numbered message of any kind, whether Twilio has such a kind or not."""
         return self._numbered(event, body).encode()
 
     def _numbered(self, event: str, body: dict[str, Any]) -> str:

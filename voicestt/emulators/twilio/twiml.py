@@ -1,4 +1,4 @@
-"""The TwiML that a webhook answers, read as Twilio would: what it would refuse is refused with its number."""
+"""Parses a webhook's TwiML as Twilio does, and refuses invalid TwiML with Twilio's error number."""
 
 import xml.etree.ElementTree as ET  # what is read is one's own server's answer, and DTDs are refused first
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ _XML_TYPES = {"text/xml", "application/xml"}
 
 @dataclass(frozen=True, slots=True)
 class StreamNoun:
-    """A `<Connect><Stream>`: where the audio goes and who hears of it; URLs exactly as they were written."""
+    """A `<Connect><Stream>`: the URLs for audio and status, exactly as written, and its parameters."""
 
     url: str
     status_callback: str | None = None
@@ -21,7 +21,7 @@ class StreamNoun:
 
 
 def parse_twiml(content_type: str | None, body: bytes) -> StreamNoun:
-    """The stream that the answer asks for; raises `CallRefused`."""
+    """Reads the stream that the answer asks for; raises `CallRefused`."""
     _check_content_type(content_type)
     stream = _document(body).find("Connect/Stream")
     if stream is None:

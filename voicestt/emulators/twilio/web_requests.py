@@ -1,4 +1,4 @@
-"""HTTP as Twilio's webhooks speak it: a signed form is posted, and one short answer read."""
+"""HTTP as Twilio's webhooks use it: posts a form and reads one short answer."""
 
 # ruff: noqa: N802 (camelCase is Twisted's)
 
@@ -36,7 +36,7 @@ _FAILURES = (
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back."""
+    """The answer to an HTTP request."""
 
     status: int
     content_type: str | None
@@ -45,7 +45,7 @@ class Answer:
 
 @implementer(IBodyProducer)
 class _KnownBody:
-    """A body that is known at once."""
+    """A request body that is known in advance."""
 
     def __init__(self, form: Mapping[str, str]) -> None:
         self._body = urlencode(form).encode("ascii")
@@ -87,7 +87,7 @@ class _Body(Protocol):
 
 
 def web_agent(reactor: IReactorTime) -> IAgent:
-    """An agent with Twilio's patience for connections; one connection per request."""
+    """Makes an agent with Twilio's connect timeout; one connection per request."""
     return Agent(reactor, connectTimeout=CONNECT_SECONDS)
 
 
@@ -98,7 +98,7 @@ async def post_form(
     form: Mapping[str, str],
     headers: Mapping[str, str],
 ) -> Answer:
-    """Posts and reads the answer, within 15 s; raises `CallRefused` with 11200 when none comes."""
+    """Posts a form and reads the answer, within 15 s; raises `CallRefused` with 11200 when none comes."""
     sent = Headers({"Content-Type": ["application/x-www-form-urlencoded; charset=UTF-8"]})
     sent.addRawHeader("User-Agent", "TwilioProxy/1.1")
     sent.addRawHeader("Accept", "*/*")

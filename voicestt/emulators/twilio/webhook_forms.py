@@ -1,4 +1,4 @@
-"""The forms Twilio posts: the incoming call, and what becomes of its stream.
+"""The forms that Twilio posts: the incoming call and the stream's status callbacks.
 
 The numbers are of the 555-01xx kind that belongs to nobody.
 """
@@ -12,7 +12,7 @@ CALLED = "+15555550199"
 
 
 def incoming_call(sids: Sids) -> dict[str, str]:
-    """The fields of the first webhook; some are empty, as they are for many callers, and are signed as such."""
+    """Makes the fields of the first webhook; empty ones, as for many callers, are sent and signed too."""
     return {
         "AccountSid": sids.account,
         "ApiVersion": "2010-04-01",
@@ -33,7 +33,7 @@ def incoming_call(sids: Sids) -> dict[str, str]:
 
 
 def stream_status(sids: Sids, event: str, stream_name: str | None, unix_ns: int) -> dict[str, str]:
-    """The fields of a status callback; `event` is stream-started, stream-stopped or stream-error."""
+    """Makes the fields of a status callback; `event` is stream-started, stream-stopped or stream-error."""
     return {
         "AccountSid": sids.account,
         "CallSid": sids.call,
@@ -45,6 +45,6 @@ def stream_status(sids: Sids, event: str, stream_name: str | None, unix_ns: int)
 
 
 def timestamp(unix_ns: int) -> str:
-    """ISO 8601 with nanoseconds, as Twilio writes it (and as Python's own parser does not read it)."""
+    """Formats ISO 8601 with nanoseconds, as Twilio does (Python's own parser does not read it)."""
     seconds, nanoseconds = divmod(unix_ns, 1_000_000_000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"

@@ -1,4 +1,4 @@
-"""Twilio's two conversations with a server over HTTP: who calls, and what becomes of the stream."""
+"""Twilio's two kinds of request to a server: the incoming call and the stream's status callbacks."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,7 +13,7 @@ from voicestt.emulators.twilio.web_requests import Answer, post_form, web_agent
 
 
 class WebhookClient:
-    """Posts the signed forms of one call: signed over the public URLs, sent to where the server is reached."""
+    """Posts the signed forms of one call: signed over the public URLs, sent to the server's address."""
 
     def __init__(self, reactor: Any, target: ServerTarget, sids: Sids) -> None:
         self._reactor = reactor
