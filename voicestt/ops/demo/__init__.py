@@ -1,1 +1,1 @@
-"""All of it on one machine, by one command: recorded voices call the real server, and what it heard is judged."""
+"""The demonstration: recorded voices call the real server on one machine, and the recognised words are judged."""

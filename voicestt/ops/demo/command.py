@@ -1,4 +1,4 @@
-"""`voicestt demo`: recorded voices call the real server on this machine; no account is needed."""
+"""The command `voicestt demo`: recorded voices call the real server on this machine, without an account."""
 
 import sys
 import tempfile

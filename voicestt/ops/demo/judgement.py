@@ -1,4 +1,4 @@
-"""What came of the calls: the words, the delays and the bytes of each, and whether that is good enough.
+"""Judges the demonstration's calls: words, delays and bytes of each, against the limits.
 
 Times are CLOCK_MONOTONIC seconds of this machine, the same clock in the caller and in the server's EVENTS_FILE.
 """
@@ -22,7 +22,7 @@ WORST_WORD_ERRORS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
-    """A line of EVENTS_FILE: words of a call, handed over at `at`."""
+    """A line of EVENTS_FILE: a partial or final of a call, delivered at `at`."""
 
     call: str
     is_final: bool
@@ -32,7 +32,7 @@ class RecordedEvent:
 
 @dataclass(frozen=True, slots=True)
 class RecordedStream:
-    """What the recogniser received in one stream."""
+    """The recogniser's record of one stream: size and hash of its audio."""
 
     audio_bytes: int
     sha256: str
@@ -40,7 +40,7 @@ class RecordedStream:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A call that was made: who spoke, what was sent (mu-law), how it went."""
+    """A call that was made: the voice, the audio sent (mu-law), and the report."""
 
     voice: Voice
     audio: bytes
@@ -49,7 +49,7 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One call's results; delays in seconds, None where the thing did not happen.
+    """One call's results; delays in seconds, None for an event that did not happen.
 
     `first_partial` counts from the first voiced frame, `last_final` from the end of the last one. `received`
     is in bytes of mu-law, None when no stream of the recogniser's carries exactly what was sent.
@@ -67,7 +67,7 @@ class Judged:
 
     @property
     def problems(self) -> list[str]:
-        """Everything that is not as it should be, in words."""
+        """The problems of the call, in words."""
         name = self.placed.voice.name
         found = [f"{name}: {problem}" for problem in self.placed.report.problems]
         if not self.partials:
@@ -82,7 +82,7 @@ class Judged:
 
 
 def read_events(path: Path) -> list[RecordedEvent]:
-    """The partials and finals of EVENTS_FILE, in its order; none while it does not exist."""
+    """Reads the partials and finals of EVENTS_FILE, in its order; none while it does not exist."""
     return [
         RecordedEvent(line["call"], line["kind"] == "final", line["text"], line["t"])
         for line in _json_lines(path)
@@ -91,12 +91,12 @@ def read_events(path: Path) -> list[RecordedEvent]:
 
 
 def read_streams(path: Path) -> list[RecordedStream]:
-    """What the local Google service says it received."""
+    """Reads the local Google service's records of its streams."""
     return [RecordedStream(line["audio_bytes"], line["sha256"]) for line in _json_lines(path)]
 
 
 def _json_lines(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a file that somebody else may still be writing."""
+    """Reads the whole lines of a JSON Lines file that another process may still be writing."""
     if not path.exists():
         return []
     text = path.read_text(encoding="utf-8")
@@ -104,7 +104,7 @@ def _json_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def judge(placed: Placed, events: Sequence[RecordedEvent], streams: Iterable[RecordedStream]) -> Judged:
-    """One call's results out of everybody's events and streams."""
+    """Judges one call, from the events and streams of all calls."""
     own = [event for event in events if event.call == placed.report.call_sid]
     partials = [event for event in own if not event.is_final]
     finals = [event for event in own if event.is_final]
@@ -124,7 +124,7 @@ def judge(placed: Placed, events: Sequence[RecordedEvent], streams: Iterable[Rec
 
 
 def partial_gaps(events: Iterable[RecordedEvent]) -> tuple[float, ...]:
-    """Seconds between successive partials of the same utterance (a final ends it) of one call."""
+    """Lists the seconds between successive partials of the same utterance (a final ends it) of one call."""
     gaps: list[float] = []
     previous: RecordedEvent | None = None
     for event in events:
@@ -135,13 +135,13 @@ def partial_gaps(events: Iterable[RecordedEvent]) -> tuple[float, ...]:
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:
-    """The smallest value that so large a share does not exceed; None of nothing."""
+    """Returns the value at the quantile `share` (0 to 1); None without values."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None
 
 
 def all_problems(calls: Sequence[Judged]) -> list[str]:
-    """What speaks against the demonstration as a whole."""
+    """Lists the problems of the demonstration as a whole, in words."""
     found = [problem for call in calls for problem in call.problems]
     errors = total_errors(calls)
     if errors.rate >= WORST_WORD_ERRORS:
@@ -150,7 +150,7 @@ def all_problems(calls: Sequence[Judged]) -> list[str]:
 
 
 def total_errors(calls: Iterable[Judged]) -> WordErrors:
-    """The word errors of all calls whose words are known."""
+    """Sums the word errors of all calls whose words are known."""
     return sum((call.errors for call in calls if call.errors is not None), WordErrors())
 
 
@@ -159,6 +159,6 @@ def _since(moment: float | None, events: Sequence[RecordedEvent]) -> float | Non
 
 
 def _received(audio: bytes, streams: Iterable[RecordedStream]) -> int | None:
-    """The length of `audio` if a stream carried just that, as mu-law or as LINEAR16."""
+    """Returns the length of `audio` if a stream carried exactly it, as mu-law or as LINEAR16; else None."""
     hashes = {hashlib.sha256(coded).hexdigest() for coded in (audio, mulaw.decode(audio))}
     return len(audio) if any(stream.sha256 in hashes for stream in streams) else None

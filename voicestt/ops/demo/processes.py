@@ -1,4 +1,4 @@
-"""Processes that are watched: their lines are shown as they come, and their death is an event, not a surprise."""
+"""Watched processes: their output is passed on line by line, and an unexpected end is reported."""
 
 # ruff: noqa: N802 (camelCase is Twisted's)
 
@@ -18,30 +18,30 @@ _PATIENCE_SECONDS = 20.0
 
 
 class ProcessDied(Exception):
-    """A process ended that should not have; the words carry its last lines."""
+    """A process ended unexpectedly; the message carries its last lines."""
 
 
 class Lines:
-    """Bytes in, whole lines out."""
+    """Splits output bytes into whole lines."""
 
     def __init__(self, take: Callable[[str], None]) -> None:
         self._take = take
         self._rest = b""
 
     def feed(self, data: bytes) -> None:
-        """More output; every line that is complete is passed on."""
+        """Takes more output and passes every complete line on."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             self._take(line.decode("utf-8", "replace").rstrip("\r"))
 
     def end(self) -> None:
-        """No more output: an unfinished line counts."""
+        """Ends the output; an unfinished line counts."""
         if self._rest:
             self.feed(b"\n")
 
 
 class WatchedProcess(ProcessProtocol):
-    """One process. `on_line` takes its lines (stdout and stderr), `on_death` its unexpected end."""
+    """A watched process; `on_line` takes its lines (stdout and stderr), `on_death` its unexpected end."""
 
     transport: IProcessTransport
 
@@ -56,19 +56,19 @@ class WatchedProcess(ProcessProtocol):
         self.ended: Deferred[None] = Deferred()
 
     def start(self, reactor: Any, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Starts it; its death before `stop` is told to `on_death`."""
+        """Starts the process; its end before `stop` is told to `on_death`."""
         self._reactor = reactor
         reactor.spawnProcess(self, command[0], list(command), env=dict(environment))
         reactor.addSystemEventTrigger("before", "shutdown", self.kill)
 
     def says(self, words: str) -> Deferred[None]:
-        """Fires when a line with these words in it has come; ask before `start`."""
+        """Fires when a line with these words has come; to be asked before `start`."""
         said: Deferred[None] = Deferred()
         self._waiting.append((words, said))
         return said
 
     async def stop(self) -> None:
-        """Asks it to end, waits for that, and kills it if it does not within 20 s."""
+        """Asks the process to end, waits for it, and kills it after 20 s."""
         self._stopping = True
         self._signal("TERM")
         timer = self._reactor.callLater(_PATIENCE_SECONDS, self.kill)
@@ -77,16 +77,16 @@ class WatchedProcess(ProcessProtocol):
             timer.cancel()
 
     def kill(self) -> None:
-        """Ends it now."""
+        """Kills the process."""
         self._stopping = True
         self._signal("KILL")
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:  # noqa: N803
-        """Twisted: it wrote something."""
+        """Takes output of the process from Twisted."""
         self._outputs[childFD].feed(data)
 
     def processEnded(self, reason: Failure) -> None:
-        """Twisted: it is gone and all its output has come."""
+        """Handles the end of the process, after all its output."""
         for output in self._outputs.values():
             output.end()
         self.ended.callback(None)

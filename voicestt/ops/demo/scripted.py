@@ -1,6 +1,6 @@
-"""Hebrew in the demonstration: a script stands in for the recogniser, since the embedded one understands it badly.
+"""Scripts the demonstration in Hebrew: the embedded recogniser understands it badly.
 
-The caller's audio is made here. What is shown is the way of the words, partials and finals, and not recognition.
+The caller's audio is made here. The demonstration shows the way of partials and finals, not recognition.
 """
 
 import json
@@ -26,12 +26,12 @@ _CALL = 1
 
 
 def is_scripted(language: str) -> bool:
-    """Whether calls in this language (a BCP-47 code) are shown with a script."""
+    """Tells whether calls in this language (a BCP-47 code) are shown with a script."""
     return language.partition("-")[0].lower() in {"he", "iw"}
 
 
 def write_script(folder: Path) -> Path:
-    """The script, for `voicestt google-local --script`."""
+    """Writes the script for `voicestt google-local --script`."""
     path = folder / "hebrew.json"
     said = [{"text": text, "start": start, "end": end} for text, start, end in _UTTERANCES]
     path.write_text(json.dumps({"utterances": said}, ensure_ascii=False), encoding="utf-8")
@@ -39,7 +39,7 @@ def write_script(folder: Path) -> Path:
 
 
 def scripted_voice(folder: Path) -> Voice:
-    """A caller whose audio is loud while the script has words."""
+    """Makes a caller whose audio is loud while the script has words."""
     path = folder / "hebrew.ulaw"
     loud = [(_samples(start), _samples(end)) for _, start, end in _UTTERANCES]
     path.write_bytes(mulaw.encode(np.frombuffer(coded.clip(_CALL, _samples(_SECONDS), loud), "<i2")))

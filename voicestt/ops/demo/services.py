@@ -1,6 +1,6 @@
-"""The two processes of a machine without accounts: the local Google service, and the server pointed at it.
+"""The demonstration's two processes: the local Google service, and the server that uses it.
 
-Command lines and environments only; who starts them is another's business.
+Command lines and environments only: other modules start the processes.
 """
 
 import os
@@ -17,7 +17,7 @@ PUBLIC_HOST = "demo.example"
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on now."""
+    """Finds a port of 127.0.0.1 that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -25,13 +25,13 @@ def free_port() -> int:
 
 
 def beside_python(name: str) -> str:
-    """A command of the installation that runs this, whatever PATH says."""
+    """The path of a command in this installation, whatever PATH says."""
     return str(Path(sys.executable).parent / name)
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Where everything is: two ports of 127.0.0.1, a secret of one's own, and a folder for what is recorded."""
+    """The layout of a demonstration: two ports of 127.0.0.1, a secret of its own, and a folder for records."""
 
     folder: Path
     google_port: int = field(default_factory=free_port)
@@ -42,7 +42,7 @@ class Services:
 
     @property
     def events_file(self) -> Path:
-        """Where the server writes every partial and final: a line of JSON each."""
+        """The server's file of partials and finals: a line of JSON each."""
         return self.folder / "events.jsonl"
 
     @property
@@ -52,27 +52,27 @@ class Services:
 
     @property
     def streams_file(self) -> Path:
-        """Where the local Google service writes what it received: a line of JSON for each stream."""
+        """The local Google service's file of stream records: a line of JSON each."""
         return self.folder / "streams" / "streams.jsonl"
 
     @property
     def url(self) -> str:
-        """Where the server is reached."""
+        """The server's address."""
         return f"http://127.0.0.1:{self.server_port}"
 
     def google_command(self) -> list[str]:
-        """The recogniser behind Google's protocol."""
+        """The command line of the local Google service."""
         command = [beside_python("voicestt"), "google-local", "--listen", f"127.0.0.1:{self.google_port}"]
         command += ["--record", str(self.streams_file.parent)]
         return command + (["--script", str(self.script)] if self.script else [])
 
     def server_command(self) -> list[str]:
-        """The server, as a Procfile starts it, on loopback only."""
+        """The command line of the server, as in a Procfile, on loopback only."""
         listen = f"tcp:{self.server_port}:interface=127.0.0.1"
         return [beside_python("twistd"), "--nodaemon", "--pidfile=", "voicestt", "--listen", listen]
 
     def server_environment(self, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-        """The settings of the server; none of the machine's own reach it."""
+        """The server's environment; the machine's own voicestt variables are left out."""
         ours = {variable.name for variable in variables()} | {"VOICESTT_ENV_FILE"}
         kept = {name: value for name, value in environment.items() if name not in ours}
         return kept | {

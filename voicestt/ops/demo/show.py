@@ -1,4 +1,4 @@
-"""The demonstration itself: two processes, a few calls, and a look at what came of them."""
+"""Runs the demonstration: starts two processes, places calls and judges them."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -31,13 +31,13 @@ _GOOGLE_READY = "listening on"
 
 
 class DemoFailed(Exception):
-    """The demonstration could not be given; the words say what happened and what to do."""
+    """The demonstration could not be given; the message says what happened and what to do."""
 
 
 async def show(
     reactor: Any, services: Services, waves: Sequence[Sequence[Voice]], say: Callable[[str], None]
 ) -> list[Judged]:
-    """Starts everything, places the calls wave by wave, ends everything; raises `DemoFailed`."""
+    """Starts the processes, places the calls wave by wave, ends all; raises `DemoFailed`."""
     return await _Show(reactor, services, say).run(waves)
 
 
@@ -91,7 +91,7 @@ class _Show:
         self._working.cancel()
 
     def _check_alive(self) -> None:
-        """What is cancelled may take it for an error of its own and go on: this ends it."""
+        """Raises `DemoFailed` when a process died: code that its death cancelled may go on regardless."""
         if self._death is not None:
             raise DemoFailed(str(self._death))
 
@@ -137,7 +137,7 @@ class _Show:
         return Placed(voice, Speech.of(clip, self._options).audio, report)
 
     async def _last_words(self, placed: Sequence[Placed]) -> None:
-        """The last final may come after the caller has hung up: waits until every call has one."""
+        """Waits until every call has a final, which may come after the caller has hung up."""
         wanted = {call.report.call_sid for call in placed}
         give_up = self._reactor.seconds() + _LAST_WORDS_SECONDS
         while self._reactor.seconds() < give_up:

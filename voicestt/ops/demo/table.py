@@ -1,4 +1,4 @@
-"""The end of the demonstration, for people: a block for each call, a table, and one sentence."""
+"""Formats the demonstration's results: a block for each call, a table, and a verdict."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ _HEADINGS = (
 
 
 def report(calls: Sequence[Judged]) -> list[str]:
-    """All lines; the last says what happened."""
+    """Formats all lines; the last one is the verdict."""
     return [
         *(line for call in calls for line in _words(call)),
         "",

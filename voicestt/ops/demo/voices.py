@@ -1,4 +1,4 @@
-"""People who can be called with: recordings that Debian's packages carry, with what is said in them.
+"""Recorded voices for calls: recordings of Debian's packages, with their transcripts.
 
 They are read where the package puts them and are not copied: LibriVox readings of Jane Austen (public domain)
 and a command to a robot, from pocketsphinx-testdata.
@@ -14,12 +14,12 @@ _GO_FORWARD = "go forward ten meters"
 
 
 class NoVoices(Exception):
-    """There is nobody to call with; the words say which package to install."""
+    """There are no recorded voices; the message says which package to install."""
 
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """A recording and its words; `text` is None where nobody has written them down."""
+    """A recording and its transcript; `text` is None where there is none."""
 
     name: str
     path: Path
@@ -27,7 +27,7 @@ class Voice:
 
 
 def packaged_voices(data: Path = POCKETSPHINX) -> list[Voice]:
-    """The voices of pocketsphinx-testdata; raises `NoVoices`."""
+    """Lists the voices of pocketsphinx-testdata; raises `NoVoices`."""
     try:
         transcripts = (data / "librivox" / "transcription").read_text(encoding="utf-8")
     except OSError as error:
@@ -43,5 +43,5 @@ def packaged_voices(data: Path = POCKETSPHINX) -> list[Voice]:
 
 
 def in_waves(voices: list[Voice]) -> list[list[Voice]]:
-    """Who calls with whom: the first alone, so that its lines can be followed, then two at once."""
+    """Groups the voices that call at once: the first alone, so that its lines can be followed, then pairs."""
     return [voices[:1], *(voices[at : at + 2] for at in range(1, len(voices), 2))]

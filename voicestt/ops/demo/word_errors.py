@@ -1,4 +1,4 @@
-"""How much of what was said was heard: the word error rate.
+"""Computes the word error rate of a recognised text.
 
 Case and punctuation do not count, nor whether a number is written in digits, nor "Mr." for "mister".
 """
@@ -17,7 +17,7 @@ _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 
 
 def words_of(text: str) -> list[str]:
-    """The words to be compared: lower case, no punctuation, numbers below 100 spelled out."""
+    """Splits a text into words to compare: lower case, no punctuation, numbers below 100 spelled out."""
     return [word for written in _WORD.findall(text.casefold()) for word in _spelled(written.replace("’", "'"))]
 
 
@@ -31,7 +31,7 @@ def _spelled(word: str) -> list[str]:
 
 
 def distance(spoken: Sequence[str], heard: Sequence[str]) -> int:
-    """The fewest words to replace, leave out or put in to make one of the other (Levenshtein)."""
+    """Counts the fewest words to replace, leave out or put in to turn one into the other (Levenshtein)."""
     row = list(range(len(heard) + 1))
     for at, said in enumerate(spoken, 1):
         diagonal, row[0] = row[0], at
@@ -43,14 +43,14 @@ def distance(spoken: Sequence[str], heard: Sequence[str]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class WordErrors:
-    """So many of so many words were wrong; they add up."""
+    """The number of wrong words among the spoken ones; sums with `+`."""
 
     wrong: int = 0
     spoken: int = 0
 
     @classmethod
     def between(cls, spoken: str, heard: str) -> "WordErrors":
-        """Compares two texts."""
+        """Compares a spoken and a recognised text."""
         said = words_of(spoken)
         return cls(distance(said, words_of(heard)), len(said))
 
@@ -59,5 +59,5 @@ class WordErrors:
 
     @property
     def rate(self) -> float:
-        """Wrong words over spoken words; above 1 when much was made up, 0 when nothing was said or heard."""
+        """The wrong words over the spoken words: above 1 when many were made up; without spoken words 1 or 0."""
         return self.wrong / self.spoken if self.spoken else float(self.wrong > 0)
