@@ -1,1 +1,1 @@
-"""The journal at the command line: `voicestt calls`, `voicestt transcript` and `voicestt deliveries`."""
+"""The journal's commands: `voicestt calls`, `voicestt transcript` and `voicestt deliveries`."""

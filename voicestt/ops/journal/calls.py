@@ -1,4 +1,4 @@
-"""`voicestt calls`: what is in the journal."""
+"""The command `voicestt calls`: lists the calls in the journal."""
 
 from collections.abc import Iterator
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""`voicestt deliveries`: what has not arrived, why, and what to do about it by hand."""
+"""The command `voicestt deliveries`: lists what has not arrived, and changes it by hand."""
 
 import os
 from collections.abc import Callable
@@ -114,7 +114,7 @@ def _known(destination: str) -> str:
 
 
 def _wanted_by(destination: str, selection: Selection) -> Selection:
-    """A webhook is sent nothing that it is not told of, unless that is named."""
+    """Narrows a replay to a webhook to the types that it takes, unless types or an event are named."""
     if selection.types or selection.event or not destination.startswith(WEBHOOK):
         return selection
     return replace(selection, types=setting(os.environ, "EVENTS_WEBHOOK_TYPES"))

@@ -1,4 +1,4 @@
-"""What has not arrived: how much for each destination, and what of it fails."""
+"""Summarises the outstanding deliveries of each destination and lists those that fail."""
 
 import json
 from collections import defaultdict
@@ -29,7 +29,7 @@ _was_laid_aside = outbox.c.laid_aside_at.is_not(None)
 
 
 def summary_of(connection: Connection, now: float) -> list[dict[str, Any]]:
-    """How each destination stands: by the journal, and by the servers that run at `now`, the database's time.
+    """Summarises each destination, from the journal and the servers that run at `now`, the database's time.
 
     What is in flight, the rate and the last error are a few seconds old.
     """
@@ -71,7 +71,7 @@ def _outstanding(connection: Connection) -> dict[str, dict[str, Any]]:
 
 
 def _running(connection: Connection, now: float) -> Mapping[str, list[dict[str, Any]]]:
-    """The figures of each process that has renewed its lease, by destination."""
+    """Reads the figures of each live process (its lease renewed), by destination."""
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     alive = instances.c.figures.is_not(None) & (instances.c.seen_at > now - GONE_SECONDS)
     for text in connection.execute(select(instances.c.figures).where(alive)).scalars():
@@ -88,8 +88,8 @@ def _last_error(connection: Connection, destination: str) -> dict[str, Any]:
 
 
 def rows_of(connection: Connection, selection: Selection, laid_aside: bool) -> list[dict[str, Any]]:
-    """The first deliveries of `selection`; without one those that fail or were laid aside."""
-    # Of what merely waits the summary says enough, unless it was asked for.
+    """Reads the first deliveries of `selection`; without one, those that fail or were dead-lettered."""
+    # Deliveries that merely wait are counted in the summary, and listed only when selected.
     others = true() if selection else outbox.c.attempts > 0
     shown = _was_laid_aside if laid_aside else or_(_was_laid_aside, others)
     rows = connection.execute(
@@ -118,7 +118,7 @@ def _shown(row: Any) -> dict[str, Any]:
 
 
 def show(summary: list[dict[str, Any]], rows: list[dict[str, Any]]) -> Iterator[str]:
-    """Both as lines of text."""
+    """Formats the summary and the deliveries as lines of text."""
     if not any(one["pending"] or one["laid_aside"] for one in summary):
         yield "Everything has arrived."
     if summary:

@@ -1,7 +1,7 @@
-"""Deliveries changed by hand: retried, skipped, discarded or replayed.
+"""Changes deliveries by hand: retries, skips, discards or replays them.
 
-It goes in bunches, each a transaction of its own, so that a server that runs is not kept from writing; and each
-leaves a note, by which the server sees within seconds that what it has read before is old.
+Changes go in batches, each a transaction of its own, so that a running server can still write; each batch leaves a
+note that tells the server within seconds that the deliveries it has read are outdated.
 """
 
 import time
@@ -32,7 +32,7 @@ _Rows = Sequence[Any]
 
 
 class Redelivery:
-    """The deliveries of a Selection. Each method gives their number; with `is_dry` it changes nothing."""
+    """Changes the deliveries of a Selection and returns their number; with `is_dry` it only counts them."""
 
     def __init__(self, database: Database, selection: Selection, *, is_dry: bool = False) -> None:
         self._database = database
@@ -40,19 +40,19 @@ class Redelivery:
         self._is_dry = is_dry
 
     def retry(self) -> int:
-        """What was laid aside is pending again, at its place in its call's order."""
+        """Makes dead-lettered deliveries pending again, at their place in their call's order."""
         return self._change(self._rows(_is_laid_aside), outbox, _retry)
 
     def skip(self) -> int:
-        """What is pending is laid aside, and its call goes on."""
+        """Dead-letters pending deliveries, so that their calls go on."""
         return self._change(self._rows(~_is_laid_aside), outbox, partial(_skip, now=time.time()))
 
     def discard(self, *, laid_aside_only: bool = False) -> int:
-        """What is pending, or was laid aside, will never be delivered."""
+        """Deletes pending and dead-lettered deliveries; they are never delivered."""
         return self._change(self._rows(*[_is_laid_aside] * laid_aside_only), outbox, _discard)
 
     def replay(self, destination: str) -> int:
-        """What is neither pending there nor laid aside is delivered once more; partials where they are named."""
+        """Delivers events again that are neither pending nor dead-lettered there; partials only where named."""
         is_there = exists().where(outbox.c.number == events.c.number, outbox.c.destination == destination)
         wanted = [] if "partial" in self._selection.types else [events.c.type != "partial"]
         those = select(events.c.number, events.c.session).where(self._selection.of_events(), ~is_there, *wanted)
@@ -114,7 +114,7 @@ def _of_each_destination(connection: Connection, rows: _Rows, statement: Any) ->
 
 
 def _forget_arrivals(connection: Connection, rows: _Rows, destination: str) -> None:
-    """But for the last of each: there is another with each replay."""
+    """Deletes all but the last successful attempt of each event: every replay adds one."""
     same = attempts.alias()
     later = exists().where(
         same.c.number == attempts.c.number,
@@ -130,7 +130,7 @@ def _forget_arrivals(connection: Connection, rows: _Rows, destination: str) -> N
 
 
 def _let_somebody_have(connection: Connection, rows: _Rows) -> None:
-    """A session whose owner is no more is nobody's: whichever server runs, or is started next, takes it over."""
+    """Frees the sessions whose owner is gone, so that a running server, or the next one, takes them over."""
     is_nobodys = sessions.c.owner.not_in(select(instances.c.id))
     those = sessions.c.session.in_({row.session for row in rows})
     connection.execute(update(sessions).where(those, is_nobodys).values(owner=None))

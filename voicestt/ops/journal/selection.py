@@ -1,4 +1,4 @@
-"""Which deliveries a command is about: an event, or those of a call, a type, an age, a destination."""
+"""Selects the deliveries for a command: by event, call, type, age and destination."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -16,12 +16,12 @@ _SEQUENCE = re.compile(r"[0-9]{1,18}")
 
 
 CHOSEN = "those that are chosen"
-"""What an option means that may be given an event's id, and is not."""
+"""The value of an option that takes an event's id, given without one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What was chosen; what is None or empty does not matter. `since` and `before`: when events were written."""
+    """A choice of deliveries; None or empty fields match all. `since` and `before` are times of writing."""
 
     event: str | None = None
     calls: Sequence[str] = ()
@@ -34,7 +34,7 @@ class Selection:
         return self != Selection()
 
     def of_events(self) -> ColumnElement[bool]:
-        """The events, as a condition on the journal's table of them.
+        """Makes the condition on the journal's table of events.
 
         Raises:
             click.ClickException: for an id that can be none.
@@ -53,13 +53,13 @@ class Selection:
         return and_(True, *conditions)
 
     def at(self, destination: Any) -> ColumnElement[bool]:
-        """The destination, as a condition on a column with one."""
+        """Makes the condition on a column with destinations."""
         condition: ColumnElement[bool] = and_(True)
         return condition if self.destination is None else destination == self.destination
 
 
 def selecting(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command the options that make a Selection: `call`, `kind`, `since`, `before` and `to`."""
+    """Adds the options of a Selection to a command: `call`, `kind`, `since`, `before` and `to`."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command

@@ -1,4 +1,4 @@
-"""What was said in a call, out of the journal, with a time for each line."""
+"""Reads a call's transcript from the journal, with a time for each line."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,14 +23,14 @@ _SHORTEST_SECONDS = 0.5
 
 
 class NotFound(LookupError):
-    """No call, or several; the message says which."""
+    """There is no such call, or there are several; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
 class TranscriptLine:
-    """Something in a transcript, from `start` to `end`, in seconds of the call's own time.
+    """A line of a transcript, from `start` to `end`, in seconds of the call's own time.
 
-    `is_estimated`: the recogniser gave no times; these are made from when it was heard and how long it is.
+    `is_estimated`: the recogniser gave no times; these come from the time of the event and the length of its text.
     """
 
     start: float
@@ -41,14 +41,14 @@ class TranscriptLine:
 
 @dataclass(frozen=True, slots=True)
 class SpokenStream:
-    """One media stream of a call: its row in the journal, and what was said."""
+    """One media stream of a call: its row in the journal and its transcript."""
 
     row: Any
     lines: Sequence[TranscriptLine] = field(default_factory=list)
 
 
 def spoken_in(connection: Connection, call_sid: str) -> list[SpokenStream]:
-    """All streams of the call whose CallSid is, or begins with, `call_sid`; the earliest first.
+    """Reads all streams of the call whose CallSid is, or begins with, `call_sid`; the earliest first.
 
     Raises:
         NotFound: where there is none, or several calls.

@@ -1,4 +1,4 @@
-"""A transcript as SubRip or WebVTT."""
+"""Writes a transcript as SubRip or WebVTT."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from voicestt.ops.journal.words import plain
 
 NOT_KEPT = "(not kept: JOURNAL_REDACT)"
 
-# What is said is not to be taken for what these formats, or the library, mean by it.
+# Characters that these formats, or the library, would take for markup.
 _ESCAPES = {
     "srt": str.maketrans({"\\": "＼"}),
     "vtt": str.maketrans({"\\": "＼", "&": "&amp;", "<": "&lt;", ">": "&gt;"}),
@@ -18,7 +18,7 @@ _ESCAPES = {
 
 
 def subtitles(streams: Sequence[SpokenStream], kind: str) -> str:
-    """`kind` is "srt" or "vtt". A later stream of the call goes on where it began."""
+    """Writes the finals as subtitles; `kind` is "srt" or "vtt". A later stream is offset by its start."""
     file = SSAFile()
     for stream in streams:
         offset = stream.row.started_at - streams[0].row.started_at
@@ -30,7 +30,7 @@ def subtitles(streams: Sequence[SpokenStream], kind: str) -> str:
 
 
 def one_line(text: str, kind: str) -> str:
-    """What was said, so that no player takes it for something else."""
+    """Escapes a text to one line that no player takes for markup."""
     safe = plain(text).replace("-->", "→")
     return safe.translate(_ESCAPES[kind]) or NOT_KEPT
 

@@ -1,4 +1,4 @@
-"""Times as they are typed: an age, or a date."""
+"""Parses times in options: an age or a date."""
 
 import re
 import time
@@ -12,12 +12,12 @@ _UNITS = {"m": 60, "h": 3_600, "d": 86_400}
 
 
 class Moment(click.ParamType[float]):
-    """An option's value such as 30m, 2h or 7d (so long ago), or a date in UTC; as seconds since 1970."""
+    """A click option type for 30m, 2h or 7d (so long ago), or a date in UTC; gives seconds since 1970."""
 
     name = "time"
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> float:
-        """Seconds since 1970 of "2h" ago, or of a date."""
+        """Parses an age such as "2h", or a date, to seconds since 1970."""
         age = _AGE.fullmatch(str(value))
         if age is not None:
             return time.time() - int(age[1]) * _UNITS[age[2]]

@@ -1,4 +1,4 @@
-"""`voicestt transcript`: what was said in one call."""
+"""The command `voicestt transcript`: prints the transcript of one call."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
