@@ -1,5 +1,6 @@
-"""Many calls at once: what a call costs the server, how long its words take, and whether every byte arrives.
+"""The load test: measures many calls at once by cost, delays and the arrival of every byte.
 
-`said` is what the callers say and when it can be known, `wire`, `raw_call` and `talking` say it as cheaply as can
-be done, `accounts` and `figures` judge what came of it, `table` and `plot` show it; `command` is `voicestt load`.
+`said` has the callers' words and the moments at which they can be known; `wire`, `raw_call` and `talking` send
+them as cheaply as can be done; `accounts` and `figures` judge the results, `table` and `plot` show them; `command`
+is `voicestt load`.
 """

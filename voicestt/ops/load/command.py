@@ -1,4 +1,4 @@
-"""`voicestt load`: many calls at once, and one table of what that came to."""
+"""The command `voicestt load`: places many calls at once and prints one table of the results."""
 
 import contextlib
 import os
@@ -80,7 +80,7 @@ def _check(numbers: tuple[int, ...], seconds: float, picture: Path | None) -> No
 
 
 def _allow_files(wanted: int) -> None:
-    """Each call is an open file, here and in the server, which inherits the limit."""
+    """Raises the limit of open files: each call is one, here and in the server, which inherits the limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return

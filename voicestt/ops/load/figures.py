@@ -1,4 +1,4 @@
-"""What one load came to: from what was sent, what was delivered and what the process used."""
+"""Computes the figures of one load from the calls, the delivered events and the process's usage."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ CLOSED_PROPERLY = 1000
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What the server's process used: CPU milliseconds for a second of a call, kilobytes for a call, threads.
+    """The cost of the server's process: CPU ms for a second of a call, kilobytes for a call, threads.
 
     The kilobytes are those beyond the idle server.
     """
@@ -27,14 +27,14 @@ class Cost:
 
     @classmethod
     def between(cls, calls: int, idle: Usage, before: Usage, after: Usage) -> "Cost":
-        """Over a stretch in which so many calls talked."""
+        """Computes the cost between two usages while `calls` calls talked."""
         cpu = 1000 * (after.cpu - before.cpu) / (after.at - before.at) / calls
         return cls(cpu, (after.rss_kb - idle.rss_kb) / calls, after.threads)
 
 
 @dataclass(slots=True)
 class Delays:
-    """What was delivered, in seconds after the audio that made it known was sent (see `said`).
+    """The delays of delivered events, in seconds after the audio that they need was sent (see `said`).
 
     `partials` are the first of each utterance: the others wait for the debounce. `strays` are words that came in
     another's call, `counted` how many partials and finals there were.
@@ -46,11 +46,11 @@ class Delays:
     counted: int = 0
 
     def add(self, call: RawCall, index: int, talked: Talked, events: Sequence[Mapping[str, Any]]) -> None:
-        """One call's events, in the order in which they were delivered; their `t` is CLOCK_MONOTONIC."""
+        """Adds one call's events, in the order of their delivery; their `t` is CLOCK_MONOTONIC."""
         number, is_new = 0, True
         for event in events:
             if event["kind"] not in {"partial", "final"}:
-                continue  # what befell the call has no words
+                continue  # other events have no words
             self.counted += 1
             self.strays += event["text"].split()[0] != call.key
             if event["kind"] == "final":
@@ -62,12 +62,12 @@ class Delays:
 
     @staticmethod
     def _note(kept: list[float], call: RawCall, index: int, talked: Talked, frame: int, at: float) -> None:
-        if frame < len(call.frames):  # what the end of the call brings is brought by nothing else
+        if frame < len(call.frames):  # otherwise the end of the call brings it, not a frame
             kept.append(at - talked.sent_at(index, frame))
 
 
 def delays(calls: Sequence[RawCall], talked: Talked, events: Sequence[Mapping[str, Any]]) -> Delays:
-    """All calls' events together."""
+    """Computes the delays of all calls together."""
     by_call: dict[str, list[Mapping[str, Any]]] = {call.sids.call: [] for call in calls}
     for event in events:
         if event["call"] in by_call:
@@ -80,7 +80,7 @@ def delays(calls: Sequence[RawCall], talked: Talked, events: Sequence[Mapping[st
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """One load. None stands for what could not be measured: a server elsewhere shows neither cost nor records."""
+    """The result of one load; None for what was not measured: a server elsewhere shows no cost or records."""
 
     calls: int
     closed: int
@@ -98,7 +98,7 @@ def judge(
     heard: Delays | None,
     accounts: Sequence[BytesAccount] | None,
 ) -> LoadResult:
-    """The figures of a load, and its faults in words."""
+    """Computes the figures of a load, with its faults in words."""
     faults = [f"call {call.number}: closed with {call.close_code}" for call in calls if not _closed(call)]
     if accounts is not None:
         told = zip(calls, accounts, strict=True)
@@ -117,7 +117,7 @@ def judge(
 
 
 def total(accounts: Sequence[BytesAccount]) -> BytesAccount:
-    """All calls together."""
+    """Sums the accounts of all calls."""
     return BytesAccount(
         sum(each.lost for each in accounts),
         sum(each.doubled for each in accounts),
@@ -126,7 +126,7 @@ def total(accounts: Sequence[BytesAccount]) -> BytesAccount:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least `share` of the values do not exceed; NaN of none."""
+    """Returns the smallest value that at least `share` of the values do not exceed; NaN without values."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else math.nan
 

@@ -1,4 +1,4 @@
-"""Delay and CPU against the number of calls, as a picture. matplotlib is imported when it is asked for."""
+"""Plots delay and CPU against the number of calls. matplotlib is imported only for this."""
 
 from collections.abc import Sequence
 from importlib import import_module
@@ -12,11 +12,11 @@ _SECOND_COLOUR = "tab:red"
 
 
 class CannotPlot(Exception):
-    """The words say what is missing."""
+    """The picture cannot be drawn; the message says why."""
 
 
 def require_matplotlib() -> None:
-    """Raises `CannotPlot` when it is not installed: better before a long run than after it."""
+    """Raises `CannotPlot` without matplotlib: better before a long run than after it."""
     try:
         import_module("matplotlib")
     except ImportError as error:
@@ -26,7 +26,7 @@ def require_matplotlib() -> None:
 
 
 def plot(loads: Sequence[LoadResult], path: Path, title: str) -> None:
-    """Writes the picture; its kind is by the name's ending. Raises `CannotPlot`."""
+    """Writes the picture in the format of the name's ending; raises `CannotPlot`."""
     require_matplotlib()
     figure = import_module("matplotlib.figure").Figure(figsize=(8, 6.5), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True)

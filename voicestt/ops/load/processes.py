@@ -1,4 +1,4 @@
-"""The two processes of a load on this machine: the scripted Google service, and the server that is measured."""
+"""The two processes of a load on this machine: the scripted Google service and the measured server."""
 
 import contextlib
 import http.client
@@ -21,12 +21,12 @@ _LAST_LINES = 15
 
 
 class ProcessNotStarted(Exception):
-    """A process did not come up; the words carry its last lines."""
+    """A process did not start; the message carries its last lines."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server under load: where it is, its process if it is here, and where events and streams are written."""
+    """A server under load: its target, its process if it is here, and its files of events and streams."""
 
     target: ServerTarget
     pid: int | None = None
@@ -36,7 +36,7 @@ class Server:
 
 @contextlib.contextmanager
 def own_server(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """The real server before a scripted Google service, both on free ports of 127.0.0.1, ended in any case.
+    """Runs the real server with a scripted Google service, both on free ports of 127.0.0.1, and ends both.
 
     Their logs and records go to `folder`; `settings` are variables besides. Raises `ProcessNotStarted`.
     """
@@ -51,21 +51,21 @@ def own_server(folder: Path, settings: Mapping[str, str] | None = None) -> Itera
 
 
 def scripted_services(folder: Path) -> Services:
-    """The settings of both, with the script written down."""
+    """Makes the layout of both processes and writes the script."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "script.json").write_text(json.dumps(script()))
     return Services(folder, script=folder / "script.json")
 
 
 def served_by(services: Services, pid: int) -> Server:
-    """The server of these settings, in process `pid`."""
+    """Describes the server of these services, in process `pid`."""
     target = ServerTarget(services.url, PUBLIC_HOST, services.auth_token)
     return Server(target, pid, services.events_file, services.streams_file)
 
 
 @contextlib.contextmanager
 def google(services: Services) -> Iterator[None]:
-    """The local Google service, up."""
+    """Runs the local Google service and waits until it listens."""
     log = services.folder / "google.log"
     environment = dict(os.environ) | {"PYTHONUNBUFFERED": "1"}
     with running("The local Google service", services.google_command(), environment, log) as up:
@@ -74,13 +74,13 @@ def google(services: Services) -> Iterator[None]:
 
 
 def accepts(port: int) -> bool:
-    """Whether somebody listens on this port of 127.0.0.1."""
+    """Tells whether a process listens on this port of 127.0.0.1."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def is_healthy(port: int) -> bool:
-    """Whether the server answers GET /healthz with 200."""
+    """Tells whether the server answers GET /healthz with 200."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", "/healthz")
@@ -93,7 +93,7 @@ def is_healthy(port: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A process that was started."""
+    """A started process."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -101,11 +101,11 @@ class Running:
 
     @property
     def pid(self) -> int:
-        """Its number."""
+        """The process id."""
         return self.process.pid
 
     def wait_until(self, is_ready: Callable[[], bool]) -> None:
-        """Returns when it is ready; raises `ProcessNotStarted` when it dies before or takes a minute."""
+        """Waits until the process is ready; raises `ProcessNotStarted` when it dies before or takes a minute."""
         give_up = time.monotonic() + _START_SECONDS
         while not is_ready():
             if self.process.poll() is not None or time.monotonic() > give_up:
@@ -117,7 +117,7 @@ class Running:
 
 @contextlib.contextmanager
 def running(name: str, command: Sequence[str], environment: Mapping[str, str], log: Path) -> Iterator[Running]:
-    """A process that writes to `log`; asked to end afterwards, and killed if it does not within 20 s."""
+    """Runs a process that writes to `log`; ends it afterwards, and kills it after 20 s."""
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
         try:

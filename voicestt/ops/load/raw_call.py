@@ -1,4 +1,4 @@
-"""One call of many, as cheap as it can be made: its frames are ready in advance, its socket is bare."""
+"""One cheap call among many: its frames are made in advance, its socket is bare."""
 
 import http.client
 import os
@@ -54,7 +54,7 @@ class RawCall:
 
     @property
     def key(self) -> str:
-        """The first word of everything that is heard in this call."""
+        """The first word of every result in this call."""
         return str(self.number)
 
     def send(self, data: bytes) -> None:
@@ -74,7 +74,7 @@ class RawCall:
         self.outbox[:] = data[sent:]
 
     def receive(self) -> None:
-        """Reads what came: pings are answered, a close is noted."""
+        """Reads from the socket: answers pings, notes a close."""
         try:
             while data := self.socket.recv(65_536):
                 self.inbox += data
@@ -92,7 +92,7 @@ class RawCall:
 
 
 def post(target: ServerTarget, public_url: str, form: Mapping[str, str]) -> tuple[int, str | None, bytes]:
-    """Posts a signed form: status, content type, body; raises OSError or HTTPException when no answer comes."""
+    """Posts a signed form: status, content type and body; raises OSError or HTTPException without an answer."""
     here = urlsplit(target.reached_at(public_url))
     headers = signed_headers(target.auth_token, public_url, form) | {
         "Host": urlsplit(public_url).netloc,
@@ -109,7 +109,7 @@ def post(target: ServerTarget, public_url: str, form: Mapping[str, str]) -> tupl
 
 
 def open_call(target: ServerTarget, number: int, frames: int) -> RawCall:
-    """Places call `number` up to its `start`: webhook, handshake, status callback; it is to say so many frames.
+    """Places call `number` of `frames` frames up to its `start`: webhook, handshake, status callback.
 
     Raises `CallRefused` where Twilio would not go on, OSError and HTTPException where nothing answers.
     """
@@ -136,7 +136,7 @@ def open_call(target: ServerTarget, number: int, frames: int) -> RawCall:
 
 
 def tell_status(target: ServerTarget, stream: StreamNoun, sids: Sids, event: str) -> None:
-    """The status callback, if the TwiML names one."""
+    """Posts the status callback, if the TwiML names one."""
     if stream.status_callback:
         post(target, stream.status_callback, webhook_forms.stream_status(sids, event, None, time.time_ns()))
 
@@ -174,7 +174,7 @@ def _connected(here: SplitResult) -> socket.socket:
 
 
 def _head(line: socket.socket) -> bytes:
-    """The head of the answer, byte by byte: what follows it is frames."""
+    """Reads the head of the answer byte by byte: frames may follow it."""
     answer = b""
     while not answer.endswith(b"\r\n\r\n"):
         byte = line.recv(1)

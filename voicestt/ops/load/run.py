@@ -1,4 +1,4 @@
-"""One load from its first webhook to its account."""
+"""Runs one load, from its first webhook to its accounts."""
 
 import time
 from collections.abc import Sequence
@@ -27,11 +27,11 @@ _RECORDS_SECONDS = 15.0
 
 
 class LoadFailed(Exception):
-    """The calls could not be placed; the words say why."""
+    """The calls could not be placed; the message says why."""
 
 
 def load(server: Server, count: int, seconds: float, *, together: bool = False) -> LoadResult:
-    """`count` calls of so many seconds each; raises `LoadFailed` when they are not taken.
+    """Places `count` calls of `seconds` each and measures them; raises `LoadFailed` when they are not taken.
 
     They begin spread over four seconds (or over a quarter of a shorter call), as independent callers would;
     `together` they all begin within 20 ms, and everything happens to all of them at once.
@@ -50,7 +50,7 @@ def load(server: Server, count: int, seconds: float, *, together: bool = False) 
 
 
 def _warm_up(server: Server) -> None:
-    """What a server makes once (threads, connections, imports) is made before anything is measured."""
+    """Makes the server create its threads, connections and imports before anything is measured."""
     talk(_opened(server, range(_WARM_UP_FROM, _WARM_UP_FROM + WARM_UP_CALLS), WARM_UP_FRAMES))
     time.sleep(0.5)
 
@@ -82,7 +82,7 @@ def _judged(server: Server, calls: Sequence[RawCall], talked: Talked, cost: Cost
 
 
 def _accounts(server: Server, calls: Sequence[RawCall]) -> list[BytesAccount] | None:
-    """Waits until all bytes have arrived: a stream is written down when it ends, after the last final."""
+    """Waits until all bytes have arrived: a stream's record is written at its end, after the last final."""
     if server.streams_file is None:
         return None
     give_up = time.monotonic() + _RECORDS_SECONDS

@@ -1,7 +1,8 @@
-"""What the callers say, and when a recogniser can know it.
+"""The callers' words, and the moments at which a recogniser can know them.
 
-Every call says eight words every four seconds, in audio that carries its own place (`google_local.coded`): the
-scripted service hears the call's number and the round in it, so a lost, doubled or foreign byte cannot hide.
+Every call says eight words every four seconds, in audio that carries its own position
+(`voicestt.emulators.google.coded`): the scripted service recognises the call's number and the round in it, so a
+lost, doubled or foreign byte cannot hide.
 """
 
 from typing import Any
@@ -20,13 +21,13 @@ FRAMES_A_SECOND = BYTES_PER_SECOND // BYTES_PER_FRAME
 
 
 def script() -> dict[str, Any]:
-    """For `voicestt google-local --script`: without Google's quirks, so that every word brings one partial."""
+    """Makes the script for `voicestt google-local --script`, without quirks: every word brings one partial."""
     utterance = {"text": " ".join(WORDS), "start": SPOKEN_FROM, "end": SPOKEN_TO}
     return {"utterances": [utterance], "repeat": ROUND, "final_delay": FINAL_DELAY, "quirks": False}
 
 
 def audio_of(number: int, frames: int) -> bytes:
-    """The mu-law of call `number` (0 to 65535), in whole frames of 20 ms."""
+    """Makes the mu-law of call `number` (0 to 65535), in whole frames of 20 ms."""
     samples = frames * BYTES_PER_FRAME
     rounds = range(int(samples / BYTES_PER_SECOND / ROUND) + 1)
     speech = [(_place(n * ROUND + SPOKEN_FROM), _place(n * ROUND + SPOKEN_TO)) for n in rounds]
@@ -44,10 +45,10 @@ def final_frame(number: int) -> int:
 
 
 def _frame_that_completes(seconds: float) -> int:
-    """The frame (from 0) with which the batch is full that the audio up to `seconds` belongs to.
+    """Finds the frame (from 0) that completes the batch holding the audio up to `seconds`.
 
-    A server hands audio on in batches of 150 ms: what it waits for before that frame is no delay of its making.
-    Nor is that coded audio is understood by whole periods of 40 ms.
+    A server hands audio on in batches of 150 ms: waiting for that frame is no delay of its own making. Neither
+    is the recogniser's wait for whole periods (40 ms) of coded audio.
     """
     understood = -(-_place(seconds) // coded.PERIOD) * coded.PERIOD
     batches = -(-understood // BATCH_BYTES)

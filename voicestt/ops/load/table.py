@@ -1,4 +1,4 @@
-"""The one table of `voicestt load`, and the sentence under it."""
+"""Formats the table of `voicestt load` and the verdict under it."""
 
 import math
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ _MOST_FAULTS = 20
 
 
 def cells(figures: LoadResult) -> tuple[str, ...]:
-    """One row."""
+    """Formats one row."""
     cost, delays, account = figures.cost, figures.delays, figures.bytes
     return (
         str(figures.calls),
@@ -44,19 +44,19 @@ def cells(figures: LoadResult) -> tuple[str, ...]:
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines whose columns stand under one another, the numbers to the right."""
+    """Formats rows as lines of aligned columns, the numbers to the right."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
 
 
 def milliseconds(values: Sequence[float], *shares: float) -> str:
-    """Percentiles of seconds as text."""
+    """Formats percentiles of seconds in milliseconds."""
     found = [percentile(values, share) for share in shares]
     return "/".join(_UNKNOWN if math.isnan(value) else f"{1000 * value:.0f}" for value in found)
 
 
 def report(loads: Sequence[LoadResult]) -> list[str]:
-    """All lines; the last says what happened."""
+    """Formats all lines; the last ones are the verdict."""
     return [
         *aligned([HEADINGS, *(cells(figures) for figures in loads)]),
         "",
@@ -67,7 +67,7 @@ def report(loads: Sequence[LoadResult]) -> list[str]:
 
 
 def verdict(loads: Sequence[LoadResult]) -> list[str]:
-    """What went wrong, or that nothing did."""
+    """Lists the faults, or says that there were none."""
     faults = [f"FAULT, {figures.calls} calls: {words}" for figures in loads for words in figures.faults]
     if faults:
         more = [f"... and {len(faults) - _MOST_FAULTS} more"] if len(faults) > _MOST_FAULTS else []

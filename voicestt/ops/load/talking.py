@@ -1,4 +1,4 @@
-"""All calls talk at once, in real time, from one loop on an absolute clock."""
+"""Sends the audio of all calls in real time, from one loop on an absolute clock."""
 
 import selectors
 import time
@@ -17,24 +17,24 @@ _GOLDEN = 0.618034
 
 @dataclass(frozen=True, slots=True)
 class Talked:
-    """When what was sent: `times` are CLOCK_MONOTONIC seconds of each millisecond's group; `latest` in seconds."""
+    """The send times of a load: `times` of each millisecond's group (CLOCK_MONOTONIC), `latest` in seconds."""
 
     phases: Sequence[int]
     times: Sequence[float]
     latest: float
 
     def sent_at(self, index: int, frame: int) -> float:
-        """When the frame of the call at `index` was given to its socket."""
+        """The time at which a frame of the call at `index` was given to its socket."""
         return self.times[self.phases[index] + frame * SLOTS]
 
 
 def in_step(count: int) -> list[int]:
-    """Phases (ms) within one frame: all calls fill their batches and say their words at the same time."""
+    """Makes phases (ms) within one frame: all calls fill their batches and say their words at the same time."""
     return [index % SLOTS for index in range(count)]
 
 
 def spread(count: int, seconds: float) -> list[int]:
-    """Phases (ms) spread evenly over so many seconds, as independent callers are; the same each time."""
+    """Makes phases (ms) spread evenly over so many seconds, as independent callers are; the same each time."""
     return [int(index * _GOLDEN % 1 * seconds * 1000) for index in range(count)]
 
 
@@ -43,7 +43,7 @@ def talk(
     moments: Mapping[int, Callable[[], None]] | None = None,
     phases: Sequence[int] | None = None,
 ) -> Talked:
-    """Every call says its frames from its phase on (all `in_step` if not given), stops and closes.
+    """Sends every call's frames from its phase on (all `in_step` if not given), then stops and closes it.
 
     `moments` are called once so many frames' time has passed since the beginning.
     """
@@ -78,7 +78,7 @@ class _Talk:
         return Talked(self._phases, times, self._latest)
 
     def _at(self, tick: int, due: float) -> float:
-        """One millisecond's group; when it began to be sent."""
+        """Sends one millisecond's group at its due time and returns the time at which it began."""
         if (early := due - time.monotonic()) > 0:
             time.sleep(early)
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""What a process has used and holds, from /proc (Linux)."""
+"""Reads a process's CPU time, memory and threads from /proc (Linux)."""
 
 import os
 import time
@@ -19,7 +19,7 @@ class Usage:
 
     @classmethod
     def of(cls, pid: int) -> "Usage":
-        """Now; raises FileNotFoundError when there is no such process."""
+        """Reads the usage of process `pid` now; raises FileNotFoundError when there is no such process."""
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
         status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
         cpu = (int(fields[11]) + int(fields[12])) / _TICKS  # utime and stime: proc(5)

@@ -1,4 +1,4 @@
-"""A client's WebSocket frames (RFC 6455 section 5), made in advance; no library has a say in it."""
+"""Encodes a client's WebSocket frames and decodes a server's (RFC 6455 section 5), without a library."""
 
 import os
 import struct
@@ -7,9 +7,9 @@ TEXT, CLOSE, PING, PONG = 0x81, 0x88, 0x89, 0x8A
 
 
 def masked(opcode: int, payload: bytes, mask: bytes | None = None) -> bytes:
-    """One whole frame. `opcode` is the first byte; `mask` is four bytes, by chance and not all zero if not given.
+    """Encodes one frame; `opcode` is its first byte, `mask` four bytes, random and not all zero if not given.
 
-    Masks matter: a receiver may have a short way for the mask of zeros, and Twilio's are none.
+    The mask matters: a receiver may take a shortcut for a mask of zeros, and Twilio's masks are not zero.
     """
     key = mask or os.urandom(3) + b"\x5a"
     size = len(payload)
@@ -19,7 +19,7 @@ def masked(opcode: int, payload: bytes, mask: bytes | None = None) -> bytes:
 
 
 def unmasked(inbox: bytearray) -> tuple[int, bytes] | None:
-    """Takes one whole frame of the server's off `inbox`: its first byte and its payload; None if there is none."""
+    """Takes one whole frame of the server off `inbox`: its first byte and its payload; None if there is none."""
     if len(inbox) < 2:
         return None
     size, header = inbox[1] & 0x7F, 2
