@@ -1,4 +1,4 @@
-"""The application's handler, which is loaded and told of a call; and what speaks for it."""
+"""Checks of the application's handler and of the TTS engine that speaks for it."""
 
 import json
 import subprocess
@@ -36,7 +36,7 @@ Health = Mapping[str, Any]
 
 
 def application_checks(scene: RunContext) -> list[Check]:
-    """What can be tried without a server."""
+    """Makes the checks that need no server."""
     return [
         Check(LOADS, "the application's handler can be loaded", lambda: _loads(scene), (READ,)),
         Check("speech.speaks", "the TTS engine speaks", lambda: _speaks(scene), (READ,), seconds=40.0),
@@ -44,7 +44,7 @@ def application_checks(scene: RunContext) -> list[Check]:
 
 
 def handler_check(scene: RunContext) -> Check:
-    """After the call."""
+    """Makes the check of the handler after the call."""
     return Check("handler.told", "the handler was told of the call", lambda: _told(scene), (LOADS, STAYS))
 
 
@@ -143,7 +143,7 @@ def _how_it_went(health: Health, has_asked: bool) -> Found:
 
 
 async def _health_when_told(scene: RunContext) -> Health | None:
-    """The handlers' counts; of a server of one's own, when its only call was told to the end."""
+    """Reads the handlers' counts; for a started server, once its call was told to the end or time is up."""
     give_up = scene.monotonic() + _TELL_SECONDS
     while True:
         health = await health_of(scene, "handler")
@@ -153,7 +153,7 @@ async def _health_when_told(scene: RunContext) -> Health | None:
 
 
 async def health_of(scene: RunContext, part: str) -> Health | None:
-    """A part of the server's health check; None where it has no such part."""
+    """Reads a part of the server's health check; None where it has no such part."""
     try:
         reply = await ask(scene.reactor, scene.url + twiml.HEALTH, scene.host)
         found: Health = json.loads(reply.body)[part]

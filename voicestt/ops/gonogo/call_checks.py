@@ -1,4 +1,4 @@
-"""One call, from the webhook to the last final, and what was seen of it."""
+"""Checks of one call, from the webhook to the last final."""
 
 from voicestt.emulators.twilio.clip import BadClip
 from voicestt.ops.demo.judgement import (
@@ -44,7 +44,7 @@ ELSEWHERE = "`voicestt gonogo` without arguments proves it with the same setting
 
 
 def call_checks(scene: RunContext, heard: HeardCall) -> list[Check]:
-    """The call, and one check for each thing that can be wrong with it; `heard` is filled by them."""
+    """Makes the check that places the call and one for each possible fault of it; they fill `heard`."""
     return [
         Check(RECORDING, "there is a recording to call with", lambda: _recording(scene, heard), (READ,)),
         Check(

@@ -1,4 +1,4 @@
-"""`voicestt gonogo`: GO or NO-GO, and why."""
+"""The command `voicestt gonogo`: says GO or NO-GO, and why."""
 
 import os
 import shutil
@@ -99,7 +99,7 @@ def _examine(
 
 
 def lines(findings: Sequence[Finding], width: int, colour: bool) -> list[str]:
-    """The end, for people: the table, what its words mean, and the verdict as the last line."""
+    """Formats the end of a run for people: the table, its legend, and the verdict as the last line."""
     verdict = report.verdict(findings)
     shown = click.style(verdict, fg="green" if verdict == "GO" else "red", bold=True) if colour else verdict
     rest = [finding for finding in findings if finding.outcome in {CheckOutcome.UNSEEN, CheckOutcome.SKIPPED}]
@@ -111,5 +111,5 @@ def _width() -> int:
 
 
 def _wants_colour(environ: Mapping[str, str], is_terminal: bool) -> bool:
-    """https://no-color.org: any value of NO_COLOR but the empty one switches colours off."""
+    """Tells whether to colour the output; any NO_COLOR but the empty one forbids it (https://no-color.org)."""
     return is_terminal and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"

@@ -1,4 +1,4 @@
-"""Names that are fine for trying things out and that no live telephone number may depend on."""
+"""Host names for development that no live telephone number may depend on."""
 
 import ipaddress
 
@@ -58,7 +58,7 @@ _ENDINGS = {
 
 
 def why_not_public(public_host: str) -> str | None:
-    """Why a live number must not depend on `public_host` (a host, with or without a port); None where it may.
+    """Says why a live number must not depend on `public_host` (port allowed); None where it may.
 
     Sources: RFC 2606 and RFC 6761 (reserved names), and the services' documentation of the names they hand out.
     """

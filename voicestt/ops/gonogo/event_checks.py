@@ -1,4 +1,4 @@
-"""What an application gets of the call that was made: its events in the journal, and live."""
+"""Checks of the call's events: in the journal and live."""
 
 from collections.abc import Sequence
 
@@ -30,13 +30,13 @@ _MISTAKE = "A mistake of the server: do not go live, report it."
 
 
 def feed_check(scene: RunContext, heard: HeardCall, listener: "EventListener") -> Check:
-    """Before the call: who may listen to its events. Who may, does from now on."""
+    """Makes the check before the call of access to the live events; it also opens the listener's feed."""
     title = "live events are for who has the token"
     return Check(OPENS, title, lambda: _opens(scene, heard, listener), (READ, ANSWERS), seconds=40.0)
 
 
 def event_checks(scene: RunContext, heard: HeardCall, listener: "EventListener") -> list[Check]:
-    """After the call."""
+    """Makes the checks of the events after the call."""
     told = "its events come live, all and in order"
     return [
         Check(
@@ -51,7 +51,7 @@ def event_checks(scene: RunContext, heard: HeardCall, listener: "EventListener")
 
 
 class EventListener:
-    """Whoever listens; nobody, before there is a server that lets them."""
+    """Holds the live feed of the call's events; None until the feed check opened it."""
 
     def __init__(self) -> None:
         self.feed: LiveFeed | None = None

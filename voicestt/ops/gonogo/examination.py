@@ -1,4 +1,4 @@
-"""Checks run one after the other; each waits for those it needs, has a time limit, and ends in words."""
+"""Runs checks one after the other; each waits for those that it needs and has a time limit."""
 
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ Run = Callable[[], Coroutine[Any, Any, Found]]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Something to be tried.
+    """One check of a run.
 
-    `title` says in words what is true when it is `ok`. `needs` are the keys of checks before it without which it
-    means nothing: it is then skipped, and only the cause is a failure. `twilio` is the number that Twilio's
-    Debugger shows where it fails on a live call. `seconds` is how long it may take.
+    `title` says in words what is true when it is `ok`. `needs` are the keys of earlier checks without which it
+    means nothing: if one of them is not `ok` it is skipped, so that only the cause is a failure. `twilio` is the
+    number that Twilio's Debugger shows where it fails on a live call. `seconds` is its time limit.
     """
 
     key: str

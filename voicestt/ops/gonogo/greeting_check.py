@@ -1,4 +1,4 @@
-"""What the caller hears first: the greeting, at once and whole."""
+"""Checks that the caller hears the greeting first, at once and whole."""
 
 from dataclasses import dataclass
 
@@ -23,14 +23,14 @@ _AS_LONG = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The greeting, mu-law; an `exact` one is the same, byte for byte, each time that it is made."""
+    """The expected greeting, mu-law; an `exact` one is the same, byte for byte, each time that it is made."""
 
     audio: bytes
     exact: bool = True
 
 
 def greeting_check(scene: RunContext, heard: HeardCall) -> Check:
-    """After the call."""
+    """Makes the check of the greeting after the call."""
     return Check("call.greeting", "the caller is greeted at once", lambda: _greeted(scene, heard), (STAYS,))
 
 
@@ -42,7 +42,7 @@ async def _greeted(scene: RunContext, heard: HeardCall) -> Found:
 
 
 def _wanted(settings: Settings) -> Wanted | None:
-    """The greeting as the server makes it; None where that cannot be done here: a file may be elsewhere."""
+    """Makes the greeting as the server does; None where this machine cannot: a file may be elsewhere."""
     spoken: list[str] = []
 
     def speak(text: str) -> bytes:
@@ -58,7 +58,7 @@ def _wanted(settings: Settings) -> Wanted | None:
 
 
 def judged(report: CallReport, wanted: Wanted | None, latest: float) -> Found:
-    """Whether the caller of `report` heard what was `wanted` (None: nobody knows), within `latest` seconds."""
+    """Judges whether the caller heard the `wanted` greeting (None: unknown) within `latest` seconds."""
     if wanted is not None and not wanted.audio:
         return ok("GREETING=off")
     if report.first_heard_at is None or report.first_frame_at is None:

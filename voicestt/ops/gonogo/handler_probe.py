@@ -1,4 +1,4 @@
-"""Loads a handler as the server does, and says what came of it: python -m voicestt.ops.gonogo.handler_probe PATH.
+"""Loads a handler as the server does and reports on it: python -m voicestt.ops.gonogo.handler_probe PATH.
 
 A process of its own: an application's module may do anything while it is imported, and may not come to an end. It
 runs in the working folder, where the server finds modules too. The last line of its output is JSON: `methods` and
@@ -14,7 +14,7 @@ from voicestt.handler.protocol import methods_of
 
 
 def look_at(path: str) -> dict[str, object]:
-    """What is to be said of the handler that `path` names."""
+    """Loads the handler at `path` and lists its methods and misspelt ones, or its problem."""
     try:
         handler = load_handler(path)
     except BadHandler as problem:

@@ -1,4 +1,4 @@
-"""The journal that JOURNAL_URL names: whether a server can write it. No row is written and no table changed."""
+"""Checks that a server can write the journal of JOURNAL_URL. No row is written and no table changed."""
 
 import os
 import shutil
@@ -36,7 +36,7 @@ _OFF = "What is told while a receiver is away, or the server is started afresh, 
 
 
 def journal_check(scene: RunContext) -> Check:
-    """Without a server."""
+    """Makes the check of the journal, which needs no server."""
     return Check("journal.opens", "the journal can be written", lambda: _opens(scene), (READ,), seconds=40.0)
 
 
@@ -45,7 +45,7 @@ async def _opens(scene: RunContext) -> Found:
     if url == "off":
         return ok("JOURNAL_URL=off", _OFF)
     try:
-        # Nothing is connected to yet: it says what it cannot be.
+        # This connects to nothing, and raises BadJournal for a URL that cannot be used.
         Database(url).close()
         file = file_of(url)
         if scene.where is Where.PUBLIC:
@@ -62,7 +62,7 @@ async def _opens(scene: RunContext) -> Found:
 
 
 def _forgetful(scene: RunContext, file: Path | None) -> str:
-    """A warning where the disk that a file is on is emptied at each restart."""
+    """Warns where the file's disk is emptied at each restart; "" elsewhere."""
     if file is None or not ("DYNO" in scene.environ or scene.host.endswith(_HEROKU)):
         return ""
     return (
@@ -80,7 +80,7 @@ def _sqlite(url: str, file: Path) -> Found:
         advice = f"The server's user must be allowed to write {file} and its folder: correct that, or JOURNAL_URL."
         return failed("it cannot be written", advice)
     free = shutil.disk_usage(folder).free
-    # To open a file that is not there would make it.
+    # Opening a missing file would create it.
     tables = _tables_of(url) if file.exists() and file.stat().st_size else Tables.NONE
     return _with_room(tables, free)
 

@@ -1,4 +1,4 @@
-"""What a journal has of one call, read beside the server that writes it; nothing is made, changed or written."""
+"""Reads one call from a journal beside the server that writes it; nothing is made, changed or written."""
 
 from pathlib import Path
 
@@ -11,20 +11,20 @@ from voicestt.journal.tables import events, sessions
 
 
 def file_of(journal_url: str) -> Path | None:
-    """The file of an SQLite journal; None for another database."""
+    """Finds the file of an SQLite journal; None for another database."""
     url = make_url(journal_url)
     return Path(url.database or "").absolute() if url.drivername == "sqlite" else None
 
 
 def events_of(journal_url: str, call_sid: str) -> list[bytes]:
-    """The events of a call as JSON, in the order of the journal. It blocks.
+    """Reads the events of a call as JSON, in the order of the journal; blocks.
 
     Raises:
         BadJournal: where the journal cannot be read.
     """
     file = file_of(journal_url)
     if file is not None and not file.is_file():
-        # To open it would make it.
+        # Opening it would create it.
         raise BadJournal(f"there is no file {file}")
     # By the session: there is no index of the CallSids of events, and a journal in use has many.
     its_sessions = select(sessions.c.session).where(sessions.c.call_sid == call_sid)

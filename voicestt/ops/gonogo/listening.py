@@ -1,4 +1,4 @@
-"""A call that is made to be listened to: what was said, how it went, and the words that came of it."""
+"""Places a call and collects its recording, its report and its recognised words."""
 
 import json
 from dataclasses import dataclass, field
@@ -19,9 +19,9 @@ OPTIONS = CallOptions(status_callbacks=False)  # they are a check of their own
 
 @dataclass(slots=True)
 class HeardCall:
-    """A call, which `control` names before it is made: what was said, how it went, and its words.
+    """A call with its recording, report and recognised words; `control` names it before it is made.
 
-    These are what EVENTS_FILE has of it; a server in use has written much there before.
+    The words come from the lines that EVENTS_FILE gets after `watch`: older lines are of other calls.
     """
 
     recording: Recording | None = None
@@ -33,11 +33,11 @@ class HeardCall:
 
     @property
     def call_sid(self) -> str:
-        """Of the call that is made, or will be."""
+        """The CallSid of the call, known before it is made."""
         return self.control.call_sid
 
     def watch(self, path: Path | None) -> None:
-        """What is written to `path` from now on can be of the call."""
+        """Starts reading at the end of `path`: older lines are of other calls."""
         self._file, self._before = path, _size(path)
 
     def look(self) -> None:
@@ -48,31 +48,31 @@ class HeardCall:
 
     @property
     def partials(self) -> list[RecordedEvent]:
-        """In order."""
+        """The partials of the call, in order."""
         return [event for event in self.events if not event.is_final]
 
     @property
     def finals(self) -> list[RecordedEvent]:
-        """In order."""
+        """The finals of the call, in order."""
         return [event for event in self.events if event.is_final]
 
     @property
     def words(self) -> str:
-        """Of all finals."""
+        """The words of all finals of the call."""
         return " ".join(event.text.strip() for event in self.finals)
 
     def after(self, moment: float | None, events: list[RecordedEvent], at: int) -> float | None:
-        """Seconds from `moment` to one of `events`."""
+        """Computes the seconds from `moment` to one of `events`; None without either."""
         return events[at].at - moment if events and moment is not None else None
 
     @property
     def first_partial(self) -> float | None:
-        """Seconds after the voice began."""
+        """The seconds from the start of the voice to the first partial."""
         return self.after(self.report.voice_began_at if self.report else None, self.partials, 0)
 
     @property
     def last_final(self) -> float | None:
-        """Seconds after the voice ended."""
+        """The seconds from the end of the voice to the last final."""
         return self.after(self.report.voice_ended_at if self.report else None, self.finals, -1)
 
 
@@ -100,14 +100,17 @@ async def call_and_listen(
 
 
 def broken(report: CallReport) -> Problem | None:
-    """What ended the call before its time; a goodbye that came late after all of it is not that, and neither is
-    the application's handler, which may hang up."""
+    """Finds the problem that ended the call before its time; None without one.
+
+    A goodbye that came late after all of the call is none, and neither is the application's handler, which may
+    hang up.
+    """
     usual = {_LATE_GOODBYE, *([_HUNG_UP] if handler_hung_up(report) else [])}
     return next((problem for problem in report.problems if problem.code not in usual), None)
 
 
 def handler_hung_up(report: CallReport) -> bool:
-    """Whether the application ended the call: Twilio does not end one that it does not know, so the server did."""
+    """Tells by the server's close reason whether the application ended the call."""
     return report.close_reason == HUNG_UP
 
 
@@ -116,7 +119,7 @@ def _size(path: Path | None) -> int:
 
 
 def _events_after(path: Path, start: int) -> list[RecordedEvent]:
-    """The partials and finals behind so many bytes of EVENTS_FILE."""
+    """Reads the partials and finals after byte `start` of EVENTS_FILE."""
     try:
         with path.open("rb") as file:
             file.seek(start)

@@ -1,4 +1,4 @@
-"""Somebody who listens at `GET /events` while a call is made: what an application there is told of it, live."""
+"""Listens at `GET /events` during a call, as an application does."""
 
 import http.client
 import socket
@@ -24,7 +24,7 @@ _DATA = b"data:"
 
 
 class LiveFeed:
-    """A listener to the events of one call at the server `url`, for the public `host`.
+    """Listens to the events of one call at the server `url`, for the public `host`.
 
     `told` has their JSON in the order in which they came; a thread adds to it until `stop`.
     """
@@ -42,14 +42,14 @@ class LiveFeed:
         self.told: list[bytes] = []
 
     async def open(self) -> Reply:
-        """The beginning of the answer; with 200 the listening begins. Raises `NoAnswer`."""
+        """Asks for the events and returns the answer's head; with 200 the listening begins. Raises `NoAnswer`."""
         answer = await in_thread(self._reactor, self._ask)
         if answer.status == 200:
             self._reading = Deferred.fromCoroutine(in_thread(self._reactor, lambda: self._listen(answer)))
         return Reply(answer.status, {name.lower(): value for name, value in answer.getheaders()})
 
     def stop(self) -> "Deferred[None]":
-        """Goes away; fires when nothing of it is left."""
+        """Disconnects; fires when the thread has ended."""
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
@@ -64,7 +64,7 @@ class LiveFeed:
     def _ask(self) -> http.client.HTTPResponse:
         try:
             self._connection.connect()
-            # The connection forgets it where the answer is to be its last.
+            # The connection drops its socket when the answer is to be its last.
             self._socket = self._connection.sock
             self._connection.request("GET", self._path, None, self._headers)
             self._answer = answer = self._connection.getresponse()
@@ -75,7 +75,7 @@ class LiveFeed:
 
     def _listen(self, answer: http.client.HTTPResponse) -> None:
         assert self._socket is not None  # noqa: S101 - there is an answer
-        # Whoever looks at what came sees what is missing, however it ended.
+        # However the stream ends, the checks of `told` find missing events.
         with suppress(OSError, http.client.HTTPException, ValueError):
             self._socket.settimeout(_SILENCE_SECONDS)
             self._take_events(answer)

@@ -1,4 +1,4 @@
-"""The way to the server: it starts, or its name and its certificate are good; and it answers."""
+"""Checks of the way to the server: its start, or its name and certificate, and its answer."""
 
 import json
 import socket
@@ -26,7 +26,7 @@ _START_SECONDS = 130.0
 
 
 def network_checks(scene: RunContext) -> list[Check]:
-    """The way there, for the kind of server that is examined."""
+    """Makes the checks for the kind of server that is examined."""
     start = Check(_STARTS, "the server starts", lambda: _start(scene), (READ,), seconds=_START_SECONDS)
     name = Check(_DNS, "PUBLIC_HOST has an address", lambda: _dns(scene), (READ,), 11200)
     tls = Check(_TLS, "its TLS certificate is good", lambda: _tls(scene), (READ, _DNS), 31910)

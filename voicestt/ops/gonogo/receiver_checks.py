@@ -1,4 +1,4 @@
-"""Who is told of calls elsewhere: the webhook's receiver and Redis. Nobody is sent an event by these checks."""
+"""Checks of the receivers of events, webhooks and Redis. No event is sent by these checks."""
 
 import socket
 import time
@@ -34,7 +34,7 @@ _OF_EACH_CALL = ("call_started", "call_ended")
 
 
 def receiver_checks(scene: RunContext) -> list[Check]:
-    """Without a server."""
+    """Makes the checks that need no server."""
     return [
         Check("webhook.reached", "the webhook's receiver can be reached", lambda: _webhook(scene), (READ,)),
         Check("redis.answers", "Redis takes streams", lambda: redis_found(scene), (READ,)),
@@ -42,7 +42,7 @@ def receiver_checks(scene: RunContext) -> list[Check]:
 
 
 def delivery_check(scene: RunContext) -> Check:
-    """After the call, of a server that delivers."""
+    """Makes the check of deliveries after the call; it needs a server that delivers."""
     return Check("delivery.arrives", "events arrive where they are delivered", lambda: _arrives(scene), (STAYS,))
 
 
@@ -78,7 +78,7 @@ async def _reached(scene: RunContext, url: str) -> Found:
 
 
 def unencrypted(endpoint: str) -> str:
-    """A warning of http to HOST:PORT; "" where it stays on this machine."""
+    """Warns of http to HOST:PORT; "" where it stays on this machine."""
     return "" if is_loopback(endpoint) else "http is not encrypted, and callers' words go by it: use https."
 
 
@@ -110,7 +110,7 @@ async def _arrives(scene: RunContext) -> Found:
 
 
 async def _health_when_delivered(scene: RunContext, name: str) -> Health | None:
-    """How a destination stands when something has arrived there, or failed."""
+    """Waits until a delivery to the destination arrived or it is down, and reads its health."""
     give_up = scene.monotonic() + _DELIVERY_SECONDS
     while True:
         health = await health_of(scene, name)

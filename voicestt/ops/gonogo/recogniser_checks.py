@@ -1,4 +1,4 @@
-"""Google, asked by this process with the key, model and language that the server will use: a silent stream."""
+"""Checks Google with a silent stream, with the key, model and language of the server's settings."""
 
 import time
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ _KEY_REFUSED = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED"})
 
 @dataclass(slots=True)
 class _StreamOutcome:
-    """What came of the stream, once it was asked for; `model` is the one it ended up with."""
+    """The outcome of the silent stream: its error, its duration and the model it ended up with."""
 
     error: RecogniserError | None = None
     seconds: float = 0.0
@@ -46,7 +46,7 @@ class _StreamOutcome:
 
 
 class _Ear:
-    """Waits for the end of a stream; silence has no words."""
+    """A listener that waits for the end of a stream and ignores results: silence has no words."""
 
     def __init__(self) -> None:
         self.end: Deferred[RecogniserError | None] = Deferred()
@@ -60,7 +60,7 @@ class _Ear:
 
 
 def recogniser_checks(scene: RunContext) -> list[Check]:
-    """Reached, the key taken, the pair of model and language taken, the clock right."""
+    """Makes the checks of the recogniser: reachable, key accepted, model and language accepted, clock right."""
     answer = _StreamOutcome()
     return [
         Check(REACHED, "the recogniser can be reached", lambda: _reached(scene, answer), (READ, KEY)),
@@ -122,7 +122,7 @@ async def _pair(scene: RunContext, answer: _StreamOutcome) -> Found:
 
 
 async def _ask_google(scene: RunContext) -> tuple[RecogniserError | None, str]:
-    """How a stream of half a second of silence ends, and the model that it ended up with."""
+    """Streams half a second of silence and returns its error and the model that it ended up with."""
     settings = scene.settings
     pool = ThreadPool(1, 1, name="gonogo")
     pool.start()
@@ -152,7 +152,7 @@ async def _silent_stream(google: GoogleRecogniser) -> RecogniserError | None:
 
 
 async def _clock(scene: RunContext) -> Found:
-    """The server's clock beside Google's, by the Date of their answers; one of this machine has this clock."""
+    """Compares the server's clock with Google's, by the Date of their answers; a local server has this clock."""
     settings = scene.settings
     if settings.engine == "embedded" or settings.insecure:
         return unseen("not checked: no token is signed")
@@ -176,7 +176,7 @@ async def _date_of(scene: RunContext, url: str, host: str) -> float:
 
 
 def date_in(reply: Reply | Any) -> float:
-    """The answer's own time, seconds since 1970; raises ValueError where it has none."""
+    """Reads the answer's Date, in seconds since 1970; raises ValueError where it has none."""
     headers: Mapping[str, str] = reply.headers
     try:
         return parsedate_to_datetime(headers["date"]).timestamp()

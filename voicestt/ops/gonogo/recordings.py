@@ -1,8 +1,8 @@
-"""What is said in a call that is made to see what becomes of it: somebody's recording, or sound made here.
+"""Finds the recording for a test call: a recorded voice, or sound made here.
 
-Nothing is shipped: a recogniser that knows voices is called with `--clip` or with Debian's pocketsphinx-testdata
-where it is installed; a stand-in for Google, and a server that only has to hold the call, with
-`google_local.coded`.
+No recording is shipped: a recogniser that knows voices is called with `--clip` or with Debian's
+pocketsphinx-testdata where it is installed; a stand-in for Google, and a server that only has to hold the call,
+with coded audio (`voicestt.emulators.google.coded`).
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ _NUMBER = 7_531
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Mu-law audio, a `name` for people, and the words in it where they are known."""
+    """Mu-law audio, a `name` for people, and its words where they are known."""
 
     audio: bytes
     name: str
@@ -32,18 +32,18 @@ class Recording:
 
 
 def coded_speech(seconds: float, stretches: Sequence[tuple[float, float]]) -> bytes:
-    """Mu-law audio that is loud within `stretches` (seconds); each piece of it bears its own place in the call."""
+    """Makes mu-law audio, loud within `stretches` (seconds), that carries its own position in the call."""
     loud = [(int(start * _RATE), int(end * _RATE)) for start, end in stretches]
     return mulaw.encode(np.frombuffer(coded.clip(_NUMBER, int(seconds * _RATE), loud), "<i2"))
 
 
 def sound() -> Recording:
-    """Three seconds with something loud in them: no words, but enough for a line to carry."""
+    """Makes three seconds with something loud in them: no words, but enough for a line to carry."""
     return Recording(coded_speech(_LENGTH, [_SPEECH]), "three seconds of coded sound")
 
 
 def find_recording(settings: Settings, clip: Path | None, text: str | None) -> Recording | None:
-    """What to say to the recogniser of `settings`; None where it knows voices and there is none to be had.
+    """Finds the audio to send to the recogniser of `settings`; None where it needs a voice and none is found.
 
     Raises:
         BadClip: when `clip` cannot be read.
@@ -56,12 +56,12 @@ def find_recording(settings: Settings, clip: Path | None, text: str | None) -> R
 
 
 def is_stand_in(settings: Settings) -> bool:
-    """Whether the recogniser is a local service in Google's place: nobody knows what it hears."""
+    """Tells whether the recogniser is a local service in Google's place, whose words are unknown."""
     return settings.insecure and settings.engine != "embedded"
 
 
 def _packaged(language: str) -> Recording | None:
-    """The longest recording of pocketsphinx-testdata, if it is installed and `language` is its own."""
+    """Finds the longest recording of pocketsphinx-testdata, if it is installed and `language` is English."""
     if not language.lower().startswith("en"):
         return None
     try:

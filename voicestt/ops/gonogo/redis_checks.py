@@ -1,4 +1,4 @@
-"""Redis, Sentinel's or a cluster of it, by what it says of itself. It is sent no event by these checks."""
+"""Checks Redis, alone, behind Sentinel or a cluster, by its own INFO. No event is sent by these checks."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -30,7 +30,7 @@ _OLDEST_REDIS = 5
 
 
 async def redis_found(scene: RunContext) -> Found:
-    """Whether the Redis of the settings, or each of its servers that keeps streams, takes events."""
+    """Checks that the Redis of the settings, or each of its servers that keeps streams, takes events."""
     settings = scene.settings
     url = settings.redis_url
     if url is None:
@@ -62,7 +62,7 @@ def _ask_redis(url: str, shards: int, replicas: int) -> Found:
 
 
 def _each(servers: Servers, streams: Sequence[str]) -> Sequence[tuple[Any, str]]:
-    """Each server that keeps streams, with the first of them."""
+    """Lists each server that keeps streams, with the first of them."""
     found: dict[Any, str] = {}
     for stream in streams:
         found.setdefault(servers.of(stream), stream)
@@ -80,7 +80,7 @@ def _ask_server(server: Any, stream: str, replicas: int) -> Found:
 
 
 def _worst(founds: Sequence[Found]) -> Found:
-    """The one that a person should know of, of those of several servers."""
+    """Picks the finding of several servers that matters most: a failure, else one with advice."""
     worst = next((found for found in founds if found.outcome is CheckOutcome.FAILED), None)
     worst = worst or next((found for found in founds if found.advice), founds[0])
     several = f"{len(founds)} servers with streams: " * (len(founds) > 1)
@@ -88,7 +88,7 @@ def _worst(founds: Sequence[Found]) -> Found:
 
 
 def _about(client: Any) -> dict[str, Any]:
-    """What INFO says; nothing, where a user may not ask for it."""
+    """Reads INFO; empty where the user may not ask for it."""
     from redis import ResponseError  # noqa: PLC0415 - an extra
 
     try:
@@ -99,7 +99,7 @@ def _about(client: Any) -> dict[str, Any]:
 
 
 def judged_redis(about: dict[str, Any], replicas: int = 0) -> Found:
-    """Whether the Redis that says this of itself (INFO) can keep streams, and has so many replicas."""
+    """Judges by INFO whether Redis can keep streams and has `replicas` replicas."""
     version = str(about.get("redis_version", ""))
     policy = str(about.get("maxmemory_policy", ""))
     if not version:

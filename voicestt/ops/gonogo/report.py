@@ -1,4 +1,4 @@
-"""What a check found, what all of them come to, and how that is shown: values and text, nothing else.
+"""The results of checks, the verdict on them, and their display: values and text only.
 
 Four outcomes. Only two of them allow GO:
 
@@ -28,7 +28,7 @@ _HEADINGS = ("check", "result", "figure", "what to do")
 
 
 class CheckOutcome(enum.Enum):
-    """How a check ended; the values are what is shown."""
+    """The outcome of a check; the values are shown."""
 
     OK = "ok"
     UNSEEN = "not seen"
@@ -37,13 +37,13 @@ class CheckOutcome(enum.Enum):
 
     @property
     def allows_go(self) -> bool:
-        """Whether it speaks against going live."""
+        """True when a check with this outcome does not forbid going live."""
         return self in {CheckOutcome.OK, CheckOutcome.UNSEEN}
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A check's own result: what was measured or seen (`figure`), and `advice` for whoever reads it at night.
+    """A check's own result: the measured or seen `figure`, and `advice` for whoever reads it at night.
 
     `twilio` is the number that Twilio's Debugger would show, where the check knows better than its own usual one.
     """
@@ -55,22 +55,22 @@ class Found:
 
 
 def ok(figure: str = "", advice: str = "") -> Found:
-    """As it must be."""
+    """Makes the result of a passed check."""
     return Found(CheckOutcome.OK, figure, advice)
 
 
 def failed(figure: str, advice: str, twilio: int | None = None) -> Found:
-    """Not as it must be: what was seen, and the cause and cure."""
+    """Makes the result of a failed check: the observed figure, and the cause and cure."""
     return Found(CheckOutcome.FAILED, figure, advice, twilio)
 
 
 def skipped(figure: str, advice: str) -> Found:
-    """Could not be tried, and must be."""
+    """Makes the result of a check that must pass and could not be tried."""
     return Found(CheckOutcome.SKIPPED, figure, advice)
 
 
 def unseen(figure: str, advice: str = "") -> Found:
-    """Cannot be seen from here; another run sees it, or there is nothing to see."""
+    """Makes the result of a check that this run cannot see: another run sees it, or there is nothing to see."""
     return Found(CheckOutcome.UNSEEN, figure, advice)
 
 
@@ -97,29 +97,29 @@ class Finding:
 
 
 def against(findings: Sequence[Finding]) -> list[Finding]:
-    """Those that speak against going live."""
+    """Lists the findings that forbid going live."""
     return [finding for finding in findings if not finding.outcome.allows_go]
 
 
 def verdict(findings: Sequence[Finding]) -> str:
-    """`GO`, or `NO-GO: n of m`: so many of so many checks failed or were skipped. No checks are no GO."""
+    """Computes `GO`, or `NO-GO: n of m` when n of m checks failed or were skipped. No checks are no GO."""
     wrong = against(findings)
     return "GO" if findings and not wrong else f"NO-GO: {len(wrong)} of {len(findings)}"
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
-    """0 for GO, 1 for NO-GO."""
+    """Returns 0 for GO, 1 for NO-GO."""
     return 0 if verdict(findings) == "GO" else 1
 
 
 def progress_line(finding: Finding) -> str:
-    """One finding as it comes."""
+    """Formats one finding as it comes."""
     figure = f" ({finding.figure})" if finding.figure else ""
     return f"{finding.outcome.value:>8}  {finding.check}{figure}"
 
 
 def table(findings: Sequence[Finding], width: int) -> list[str]:
-    """All findings in lines of at most `width` columns (as far as words allow), the advice wrapped beside them.
+    """Formats all findings in lines of at most `width` columns (as words allow), with the advice beside them.
 
     Where too little room is left beside them the advice stands below its check.
     """
@@ -149,7 +149,7 @@ def _below(advice: str, width: int) -> list[str]:
 
 
 def as_json(findings: Sequence[Finding]) -> str:
-    """The same for machines: `verdict` (GO, NO-GO), `against`, `of`, and `checks` with every field of each."""
+    """Formats the findings as JSON: `verdict` (GO, NO-GO), `against`, `of`, and `checks` with every field."""
     wrong = against(findings)
     return json.dumps(
         {

@@ -1,4 +1,4 @@
-"""All checks of a run, in their order."""
+"""Runs all checks in their order."""
 
 from collections.abc import Callable
 
@@ -21,7 +21,7 @@ from voicestt.ops.gonogo.webhook_checks import webhook_checks
 
 
 def all_checks(scene: RunContext) -> list[Check]:
-    """From what is known without running anything to what needs all of it."""
+    """Makes all checks, from those that run nothing to those that need everything."""
     heard, listener = HeardCall(), EventListener()
     return [
         *settings_checks(scene),
@@ -44,7 +44,7 @@ def all_checks(scene: RunContext) -> list[Check]:
 
 
 async def run(scene: RunContext, tell: Callable[[Finding], None]) -> tuple[Finding, ...]:
-    """Every finding; whatever was started is ended, whatever happens."""
+    """Runs all checks and returns every finding; whatever was started is ended in any case."""
     try:
         return await examine(scene.reactor, all_checks(scene), tell)
     finally:

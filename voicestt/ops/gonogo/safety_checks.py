@@ -1,4 +1,4 @@
-"""The safety net, tried on servers of its own with these settings: flag off, flag turned, streaming failing.
+"""Checks of the safety net on servers of its own: flag off, flag turned, streaming failing.
 
 Where every single word is counted, a scripted service stands in for Google: it hears each piece of the audio
 exactly once or not at all, and says so. The single request with the flag off goes to the recogniser of the
@@ -55,7 +55,7 @@ Act = Callable[[StartedServer], Coroutine[Any, Any, None]]
 
 
 def safety_checks(scene: RunContext, heard: HeardCall, *needs: str) -> list[Check]:
-    """Three, each on a server of its own; `heard` holds the recording of the first call."""
+    """Makes three checks, each on a server of its own; `heard` holds the recording of the first call."""
     both = _Both(scene)
     needed = (READ, *needs)
     return [
@@ -72,7 +72,7 @@ def safety_checks(scene: RunContext, heard: HeardCall, *needs: str) -> list[Chec
 
 
 class _Both:
-    """The two with a stand-in, at the same time: they count words, not milliseconds."""
+    """Runs the two checks with a stand-in at the same time: they count words, not milliseconds."""
 
     def __init__(self, scene: RunContext) -> None:
         self._scene = scene
@@ -135,7 +135,7 @@ async def _with_stand_in(scene: RunContext, name: str, faults: str, act: Act) ->
 
 _STAND_IN = {"GCP_STT_INSECURE": "true", "STT_ENGINE": "google", "ENABLE_STREAMING_STT": "true"}
 _SAYS_NOTHING = {"HANDLER": "", "GREETING": "off", "TTS_ENGINE": "off"}
-"""What an application and a voice do was seen in the first call: here words are counted."""
+"""Variables that silence the application and the voice: the first call tried them, here words are counted."""
 
 
 def _server(scene: RunContext, name: str, variables: Mapping[str, str]) -> StartedServer:

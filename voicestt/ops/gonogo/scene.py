@@ -1,4 +1,4 @@
-"""What all checks of one run share: where the server is, what it should be, and what was found on the way."""
+"""The state that all checks of one run share: the server, its settings and the results so far."""
 
 import enum
 import time
@@ -16,7 +16,7 @@ from voicestt.ops.gonogo.started import StartedServer
 
 
 class Where(enum.Enum):
-    """Which server is examined: one that is started for it, a running one of this machine, or the deployment."""
+    """The kind of examined server: one started for the run, a running one on this machine, or the deployment."""
 
     STARTED = "a server started for this"
     AGAINST = "a running server of this machine"
@@ -25,7 +25,7 @@ class Where(enum.Enum):
 
 @dataclass(slots=True)
 class RunContext:
-    """One run. `environ` holds all variables, `folder` takes what is written on the way, `address` is --against's.
+    """One run: `environ` has all variables, `folder` takes its files, `address` is --against's.
 
     `settings` and `server` are there once their checks have passed; whoever uses them needs those checks.
     """
@@ -55,7 +55,7 @@ class RunContext:
 
     @property
     def url(self) -> str:
-        """Where the server is reached from here."""
+        """The server's address from here."""
         if self.where is Where.PUBLIC:
             return f"https://{self.host}"
         address = f"127.0.0.1:{self.server.port}" if self.server else self.address
@@ -63,23 +63,23 @@ class RunContext:
 
     @property
     def target(self) -> ServerTarget:
-        """The server as callers call it, and the name that is signed over."""
+        """The server's address for callers, and the public name that is signed over."""
         return ServerTarget(self.url, self.host, next(iter(self.settings.twilio_auth_tokens), None))
 
     @property
     def events_file(self) -> Path | None:
-        """Where the server's partials and finals can be read; None where that is not on this machine."""
+        """The server's file of partials and finals; None where it is not on this machine."""
         if self.server is not None:
             return self.server.events_file
         path = self.settings.events_file
         return Path(path) if path and self.where is Where.AGAINST else None
 
     async def rest(self, seconds: float) -> None:
-        """Waits."""
+        """Waits for `seconds`."""
         await deferLater(self.reactor, seconds)
 
     async def until(self, is_so: Callable[[], bool], seconds: float) -> bool:
-        """Waits until `is_so`, at most for so long; whether it is."""
+        """Waits until `is_so`, at most for `seconds`; returns whether it is."""
         give_up = self.monotonic() + seconds
         while not is_so():
             if self.monotonic() > give_up:
@@ -88,6 +88,6 @@ class RunContext:
         return True
 
     async def clear_up(self) -> None:
-        """Ends whatever was started, the last first."""
+        """Ends everything that was started, the last first."""
         while self.leftovers:
             await self.leftovers.pop()()

@@ -1,4 +1,4 @@
-"""What a server's log says went wrong, and whose mistake it was."""
+"""Finds the failures in a server's log and attributes them to the handler or the server."""
 
 import re
 import sysconfig
@@ -22,8 +22,10 @@ _INSTALLED = tuple(sysconfig.get_path(name) for name in ("purelib", "platlib"))
 
 @dataclass(frozen=True, slots=True)
 class Stumble:
-    """A traceback in a log: the `words` of the line that it belongs to, and the exception, the `problem`, in one
-    line. One that we did not write ourselves `is_raw`: an application's own, or a thread's; it began in `file`."""
+    """A traceback in a log: its exception in one line, the `problem`, and the `words` of the line before it.
+
+    One that we did not write ourselves `is_raw`: an application's own, or a thread's; it began in `file`.
+    """
 
     words: str
     problem: str
@@ -32,27 +34,27 @@ class Stumble:
 
     @property
     def is_the_handlers(self) -> bool:
-        """Whether the server says that it is its application's."""
+        """True when the server reports it as the handler's failure."""
         return self.words.startswith(_HANDLERS)
 
     @property
     def is_ours(self) -> bool:
-        """Whether it is the server's."""
+        """True when it is the server's own failure."""
         return self.file.startswith(_OURS) if self.is_raw else not self.is_the_handlers
 
     @property
     def asked_twilio(self) -> bool:
-        """Whether it is only that Twilio did not do what a handler asked for."""
+        """True when Twilio only refused a handler's request."""
         return self.problem.startswith(_REFUSED)
 
 
 def handler_failures(messages: Sequence[str]) -> list[Stumble]:
-    """Those of the application's handler that the server tells of."""
+    """Lists the failures of the application's handler that the server reports."""
     return [stumble for stumble in _stumbles_in(messages) if stumble.is_the_handlers]
 
 
 def own_failures(messages: Sequence[str]) -> list[Stumble]:
-    """Those of the server itself."""
+    """Lists the failures of the server itself."""
     return [stumble for stumble in _stumbles_in(messages) if stumble.is_ours]
 
 
@@ -72,7 +74,7 @@ def _is_indented(line: str) -> bool:
 
 
 def _file_of(frames: Sequence[str]) -> str:
-    """Whose code it began in: the first file that is not Python's own."""
+    """Finds the file in which a traceback began: the first that is not Python's own."""
     files = [found[1] for line in frames if (found := _FILE.match(line))]
     whose = (file for file in files if file.startswith(_INSTALLED) or not file.startswith(_NOBODYS))
     return next(whose, "")

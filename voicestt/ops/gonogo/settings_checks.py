@@ -1,4 +1,4 @@
-"""The variables of this environment, and whether the server that runs has the same."""
+"""Checks of this environment's variables, and that the running server has the same."""
 
 import json
 import secrets
@@ -36,7 +36,7 @@ _OF_THE_PLACE = frozenset({"PORT"})
 
 
 def settings_checks(scene: RunContext) -> list[Check]:
-    """What can be said before anything runs."""
+    """Makes the checks that need nothing to run."""
     return [
         Check(READ, "every variable can be used", lambda: _read(scene)),
         Check(
@@ -52,7 +52,7 @@ def settings_checks(scene: RunContext) -> list[Check]:
 
 
 def same_settings_check(scene: RunContext, *needs: str) -> Check:
-    """What can be said once the server answers."""
+    """Makes the check that the server, once it answers, has the same settings."""
     title = "the server runs with these very settings"
     return Check(SAME, title, lambda: _same(scene), needs=(READ, SIGNED, *needs))
 
@@ -105,7 +105,7 @@ async def _key(scene: RunContext) -> Found:
 
 
 def _load(settings: Settings) -> tuple[str, str | None]:
-    """The kind and the project of the key. Blocks: the machine's metadata server may be asked."""
+    """Loads the key and returns its kind and project. Blocks: the machine's metadata server may be asked."""
     key = settings.credentials
     if key is not None:
         load_key(key)

@@ -1,4 +1,4 @@
-"""The media WebSocket's handshake, with exactly the headers that Twilio sends."""
+"""Checks of the media WebSocket's handshake, with exactly the headers that Twilio sends."""
 
 import re
 from urllib.parse import urlsplit
@@ -25,7 +25,7 @@ _STATUS = re.compile(r"answered with '([^']+)'")
 
 
 def socket_checks(scene: RunContext) -> list[Check]:
-    """What answers at the path, and how it shakes hands."""
+    """Makes the checks of the path and of its WebSocket handshake."""
     url = twiml.media_url
     opens = (NO_PAGE, OPENS)
     return [
@@ -49,7 +49,7 @@ def socket_checks(scene: RunContext) -> list[Check]:
 
 
 async def _no_page(scene: RunContext) -> Found:
-    """A plain GET at the path, with a slash and a query too: a page's catch-all route would answer one of them."""
+    """Checks that no web page answers a plain GET at the path, also with a slash or a query added."""
     for path in (twiml.MEDIA, twiml.MEDIA + "/", twiml.MEDIA + "?page=1"):
         try:
             reply = await ask(scene.reactor, scene.url + path, scene.host)
@@ -117,7 +117,7 @@ def _signature(scene: RunContext, ending: str) -> dict[str, str]:
 
 
 async def _shake_hands(scene: RunContext, headers: dict[str, str], offer: bool = False) -> str | None:
-    """The subprotocol that the server selected; raises `CallRefused`."""
+    """Shakes hands and returns the subprotocol that the server selected; raises `CallRefused`."""
     url = twiml.media_url(scene.host)
     events = SocketEvents(_nothing, _gone)
     reached = scene.target.reached_at(url)
@@ -137,7 +137,7 @@ def _gone(_closed: Closed) -> None:
 
 
 def _short(refused: CallRefused) -> str:
-    """The status line where one came."""
+    """Shortens a refusal to the status line where one came."""
     status = _STATUS.search(refused.problem.words)
     return status[1] if status else refused.problem.words[:80]
 

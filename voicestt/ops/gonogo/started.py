@@ -1,7 +1,7 @@
-"""A server of one's own, `twistd voicestt` as a process: its log, its events, and its end.
+"""Starts `twistd voicestt` as a process for checks: its log, its events, and its end.
 
-What is tried on it reaches nobody: it keeps its journal in its own folder, delivers to nobody, and asks an address
-where nobody listens for what its handler wants of Twilio's REST API.
+Its calls reach nobody: it keeps its journal in its own folder, delivers no event, and sends its handler's requests
+to Twilio's REST API to an address where nobody listens.
 """
 
 import re
@@ -24,13 +24,13 @@ _PREFIX = re.compile(r"^\d{4}-\S+ \[(?P<system>[^\]]*)\] (?P<message>.*)$")
 
 
 class ServerNotStarted(Exception):
-    """The server did not start; the words carry its last lines."""
+    """The server did not start; the message carries its last lines."""
 
 
 class StartedServer:
-    """One server on a free port of 127.0.0.1 with the variables of `environ`; its files lie in `folder`.
+    """A server on a free port of 127.0.0.1 with the variables of `environ`; its files lie in `folder`.
 
-    `environ` is all there is: a file that VOICESTT_ENV_FILE names has been read into it.
+    `environ` is complete: the file that VOICESTT_ENV_FILE names has been read into it.
     """
 
     def __init__(self, reactor: Any, folder: Path, environ: Mapping[str, str]) -> None:
@@ -46,27 +46,27 @@ class StartedServer:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port that the server listens on."""
         return self._services.server_port
 
     @property
     def events_file(self) -> Path:
-        """Its partials and finals."""
+        """The server's file of partials and finals."""
         return self._services.events_file
 
     @property
     def control_socket(self) -> Path:
-        """Where it takes `voicestt flag`: in its own folder, so that an operator's never finds it."""
+        """The control socket for `voicestt flag`: in its own folder, so that an operator's never finds it."""
         return self._services.folder / "control.socket"
 
     @property
     def journal_url(self) -> str:
-        """Its journal, in its own folder."""
+        """The server's journal, in its own folder."""
         return f"sqlite:///{self._services.journal_file}"
 
     @property
     def environ(self) -> dict[str, str]:
-        """Its variables: those that lead out of its folder are not the machine's."""
+        """The server's variables; those that lead out of its folder are replaced or left out."""
         kept = {name: value for name, value in self._environ.items() if name not in _NOT_ITS_OWN}
         return kept | {
             "EVENTS_FILE": str(self.events_file),
@@ -77,7 +77,7 @@ class StartedServer:
         }
 
     async def start(self) -> None:
-        """Returns when it listens; raises `ServerNotStarted`."""
+        """Starts the server and waits until it listens; raises `ServerNotStarted`."""
         self._started = True
         self._process.start(self._reactor, self._services.server_command(), self.environ)
         try:
@@ -88,11 +88,11 @@ class StartedServer:
             raise ServerNotStarted(f"it does not listen after {_START_SECONDS:.0f} s") from late
 
     def stop(self) -> "Deferred[None]":
-        """Fires when it is gone."""
+        """Stops the server; fires when it has ended."""
         return Deferred.fromCoroutine(self._stop())
 
     def messages(self, system: str | None = None) -> list[str]:
-        """The log's messages so far, of one call (its CallSid) or all."""
+        """Lists the log's messages so far, of one call (its CallSid) or all."""
         return [message for whose, message in self._lines if system in {None, whose}]
 
     async def _stop(self) -> None:

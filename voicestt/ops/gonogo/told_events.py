@@ -1,4 +1,4 @@
-"""Whether the events of a call are all there, in order, and hold what they should: judged, and nothing else."""
+"""Judges the events of a call: complete, in order, with the right content."""
 
 from collections.abc import Sequence
 
@@ -16,12 +16,12 @@ _WITHOUT_NUMBERS = frozenset({"numbers", "all"})
 
 
 def are_over(payloads: Sequence[bytes]) -> bool:
-    """Whether the last event there is ends the call."""
+    """Tells whether the last event ends the call."""
     return bool(payloads) and b'"call_ended"' in payloads[-1]
 
 
 def fault_in(payloads: Sequence[bytes]) -> str:
-    """What is wrong with a call's events (JSON texts, in the order in which they came); "" where nothing is."""
+    """Describes the fault of a call's events (JSON texts, in the order in which they came); "" without one."""
     try:
         told = [events.decode(payload) for payload in payloads]
     except BadEvent as problem:
@@ -32,12 +32,12 @@ def fault_in(payloads: Sequence[bytes]) -> str:
 
 
 def finals_in(payloads: Sequence[bytes]) -> list[str]:
-    """The texts of the finals; events only."""
+    """Lists the texts of the finals; `payloads` must be valid events."""
     return [event.text for event in map(events.decode, payloads) if isinstance(event, Final)]
 
 
 def fault_in_privacy(payloads: Sequence[bytes], redact: str) -> str:
-    """What is there although JOURNAL_REDACT (`redact`) keeps it out; "" where nothing is. Events only."""
+    """Describes content that JOURNAL_REDACT (`redact`) should keep out; "" without any. Valid events only."""
     told = [events.decode(payload) for payload in payloads]
     started = [event for event in told if isinstance(event, CallStarted)]
     if redact in _WITHOUT_TEXTS and any(finals_in(payloads)):
@@ -48,12 +48,12 @@ def fault_in_privacy(payloads: Sequence[bytes], redact: str) -> str:
 
 
 def keeps_texts(redact: str) -> bool:
-    """Whether the journal has what was said."""
+    """Tells whether the journal keeps the transcripts."""
     return redact not in _WITHOUT_TEXTS
 
 
 def figure_of(payloads: Sequence[bytes]) -> str:
-    """How many of what."""
+    """Counts the events and the finals, in words."""
     finals = len(finals_in(payloads))
     return f"{len(payloads)} events, {finals} final{'s' * (finals != 1)}"
 

@@ -1,4 +1,4 @@
-"""One HTTP request and everything of its answer, as it came: headers in particular, which tell of proxies.
+"""One HTTP request and its whole answer, unchanged: its headers show the proxies.
 
 The standard library's client in a thread: it shows Content-Length as it was sent, follows nothing and repairs
 nothing.
@@ -16,7 +16,7 @@ from urllib.parse import urlencode, urlsplit
 from twisted.internet.threads import deferToThreadPool
 
 ANSWER_SECONDS = 15.0
-"""Twilio waits so long for an answer."""
+"""The seconds that Twilio waits for an answer."""
 
 _LARGEST_ANSWER = 1_000_000
 _DAY = 86_400
@@ -26,12 +26,12 @@ _T = TypeVar("_T")
 
 
 class NoAnswer(Exception):
-    """Nothing that is HTTP came back; the words say why."""
+    """No HTTP answer came; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back: header names in lower case, `seconds` from the first byte sent to the last one received."""
+    """An HTTP answer: header names in lower case, `seconds` from the first byte sent to the last one received."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -45,14 +45,14 @@ class Reply:
 
     @property
     def is_page(self) -> bool:
-        """Whether it is something that a browser would show."""
+        """True for HTML, which a browser would show."""
         return self.media_type == "text/html" or self.body.lstrip()[:15].lower().startswith(
             (b"<!doctype", b"<html")
         )
 
 
 async def in_thread(reactor: Any, blocking: Callable[[], _T]) -> _T:
-    """What `blocking` returns or raises, from a thread of the reactor's pool."""
+    """Runs `blocking` in a thread of the reactor's pool and returns or raises as it does."""
     result: _T = await deferToThreadPool(reactor, reactor.getThreadPool(), blocking)
     return result
 
@@ -64,7 +64,7 @@ async def ask(
     form: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Reply:
-    """The answer to a GET of `url`, or to a POST of `form`, for the public `host`; raises `NoAnswer`."""
+    """Sends a GET of `url`, or a POST of `form`, for the public `host`; raises `NoAnswer`."""
     return await in_thread(reactor, lambda: _ask(url, host, form, headers or {}))
 
 
@@ -91,7 +91,7 @@ def _ask(url: str, host: str, form: Mapping[str, str] | None, headers: Mapping[s
 
 
 def connection_to(url: str) -> http.client.HTTPConnection:
-    """A connection for requests to `url`, not yet opened."""
+    """Makes a connection for requests to `url`, not yet opened."""
     parts = urlsplit(url)
     if parts.scheme == "https":
         context = ssl.create_default_context()
@@ -100,7 +100,7 @@ def connection_to(url: str) -> http.client.HTTPConnection:
 
 
 def certificate_of(host: str, port: int, seconds: float = ANSWER_SECONDS) -> Any:
-    """The certificate shown there, as `getpeercert` gives it; blocks, and raises what `ssl` does for a bad one."""
+    """Reads a server's certificate as `getpeercert` gives it; blocks, and raises as `ssl` does for a bad one."""
     context = ssl.create_default_context()
     with (
         socket.create_connection((host, port), timeout=seconds) as plain,
@@ -110,12 +110,12 @@ def certificate_of(host: str, port: int, seconds: float = ANSWER_SECONDS) -> Any
 
 
 def days_left(certificate: Any, now: float) -> float:
-    """For how many days a certificate (as `getpeercert` gives it) is good after `now` (seconds since 1970)."""
+    """Counts the days that a certificate (as `getpeercert` gives it) is valid after `now` (seconds since 1970)."""
     return (ssl.cert_time_to_seconds(certificate["notAfter"]) - now) / _DAY
 
 
 def words_of(problem: Exception, seconds: float = ANSWER_SECONDS) -> str:
-    """Why a connection failed that had so many `seconds`, in few words."""
+    """Says in few words why a connection with a time limit of `seconds` failed."""
     if isinstance(problem, ssl.SSLCertVerificationError):
         return f"the certificate is not valid: {problem.verify_message}"
     if isinstance(problem, TimeoutError):

@@ -1,4 +1,4 @@
-"""Twilio's two webhooks: the TwiML, byte for byte, and the status callback; signed, unsigned, wrongly signed."""
+"""Checks of Twilio's two webhooks: the TwiML, byte for byte, the status callback, and their signatures."""
 
 import time
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ Form = Mapping[str, str]
 
 
 def webhook_checks(scene: RunContext) -> list[Check]:
-    """Both webhooks."""
+    """Makes the checks of both webhooks."""
     here, guarded = (READ, ANSWERS), (READ, ANSWERS, SIGNED)
     return [
         Check(ANSWERED, "the webhook takes a signed call", lambda: _answered(scene), here, 11200),
@@ -38,7 +38,7 @@ def webhook_checks(scene: RunContext) -> list[Check]:
 
 
 async def _post(scene: RunContext, path: str, form: Form, headers: Mapping[str, str] | None = None) -> Reply:
-    """A form at `path`, signed as the account would unless `headers` are given."""
+    """Posts a form to `path`, signed as the account would unless `headers` are given."""
     signed = signed_headers(
         next(iter(scene.settings.twilio_auth_tokens), None), twiml.webhook_url(scene.host, path), form
     )
@@ -78,7 +78,7 @@ async def _document(scene: RunContext) -> Found:
 
 
 def judged_document(body: bytes, host: str) -> Found:
-    """Whether `body` is the TwiML for `host`, and where it first is not."""
+    """Judges whether `body` is the TwiML for `host`, and finds the first difference."""
     wanted = twiml.connect_stream(host)
     if body == wanted:
         return ok(f"{len(body)} bytes, {twiml.media_url(host)}")
@@ -112,7 +112,7 @@ async def _refused(scene: RunContext, token: str | None) -> Found:
 
 
 async def _status(scene: RunContext) -> Found:
-    """Some callbacks of a call that does not exist, one after the other."""
+    """Posts some status callbacks of a call that does not exist, one after the other."""
     sids, times = Sids(), []
     for number in range(_CALLBACKS):
         event = "stream-stopped" if number % 2 else "stream-started"
