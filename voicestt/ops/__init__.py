@@ -1,1 +1,1 @@
-"""What an operator types: go/no-go, load, demo, journal, flag, settings and schema."""
+"""The operator's commands: go/no-go, load, demo, journal, flag, settings and schema."""

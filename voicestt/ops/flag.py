@@ -1,4 +1,4 @@
-"""`voicestt flag`: turns ENABLE_STREAMING_STT in a running server, through its control socket."""
+"""The command `voicestt flag`: turns ENABLE_STREAMING_STT in a running server, through its control socket."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def flag(state: str, path: Path | None) -> None:
 
 
 def ask(path: Path, word: str) -> dict[str, Any]:
-    """The server's answer to one word of the protocol in `voicestt.server.control.socket`.
+    """Sends one word of the protocol in `voicestt.server.control.socket` and returns the server's answer.
 
     Raises:
         click.ClickException: in words, where there is no server or it does not answer.

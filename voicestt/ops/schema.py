@@ -1,4 +1,4 @@
-"""`voicestt events-schema`: what the events look like, for those who receive them."""
+"""The command `voicestt events-schema`: prints the schema of the events, for receivers."""
 
 import json
 
@@ -8,7 +8,7 @@ from voicestt.events import json_schema
 
 
 def schema_text() -> str:
-    """The text of `voicestt/events.schema.json`."""
+    """Formats the text of `voicestt/events.schema.json`."""
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""`voicestt settings`: the tables of everything that can be set, as docs/settings.md has them."""
+"""The command `voicestt settings`: prints the tables of all settings, as in docs/settings.md."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -105,7 +105,7 @@ def settings() -> None:
 
 
 def markdown_tables() -> str:
-    """A heading and a table for each group, made from the settings' own code."""
+    """Makes a heading and a table for each group from the settings' definitions."""
     by_name = {variable.name: variable for variable in variables()}
     return "\n\n".join(
         f"## {group}\n\n{_table([by_name[name] for name in names])}" for group, names in GROUPS.items()
