@@ -82,7 +82,7 @@ class SQLite:
         give_up = time.monotonic() + _BEGIN_SECONDS
         while True:
             try:
-                # A change of the whole file waits for no lock: one of two processes that start together is refused.
+                # A change of the whole file waits for no lock: of two that start together one is refused.
                 with engine.connect() as connection:
                     cursor = connection.connection.cursor()
                     # This has no effect on a file that has tables.
