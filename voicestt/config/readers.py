@@ -45,10 +45,7 @@ _MOST_SECRETS = 2
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """An environment variable.
-
-    `default` is as it would be typed (None: not set), `meaning` the text of the README's table.
-    """
+    """An environment variable, its default as it would be typed (None: not set), and its meaning."""
 
     name: str
     default: str | None
@@ -113,10 +110,9 @@ def matching(pattern: re.Pattern[str], what: str) -> Callable[[str], str]:
 
 
 def public_host(text: str) -> str:
-    """Reads a host, with its port if one is given.
+    """Reads a host and its port, if given, of "host", "https://host/" or "wss://host/ws/twilio-media".
 
-    "host", "https://host/" and "wss://host/ws/twilio-media" are understood. Twilio signs the host as it was typed
-    in its console, so capitals are kept.
+    Twilio signs the host as it was typed in its console, so capitals are kept.
     """
     host, _, path = text.split("://", 1)[-1].partition("/")
     if path.strip("/") and not path.startswith(_OUR_PATHS):
@@ -141,10 +137,7 @@ def is_sip(text: str) -> bool:
 
 
 def busy(text: str) -> str:
-    """Reads the treatment of a refused caller: "503", a number, a SIP address or a text to be said.
-
-    A number is returned without blanks.
-    """
+    """Reads BUSY: "503", a number or SIP address without blanks, or a text that is said to a refused caller."""
     # What was typed is not repeated: it may be a telephone number.
     if text == "503":
         return text
@@ -189,10 +182,7 @@ def several(text: str) -> tuple[str, ...]:
 
 
 def some_of(*words: str) -> Callable[[str], tuple[str, ...]]:
-    """Returns a reader of some of `words`, separated by commas.
-
-    They come in the order of `words`, each once.
-    """
+    """Returns a reader of some of `words`, separated by commas; they come in the order of `words`, each once."""
 
     def read(text: str) -> tuple[str, ...]:
         given = {part.lower(): part for part in several(text)}
@@ -223,20 +213,14 @@ def url(text: str) -> str:
 
 
 class Receiver(NamedTuple):
-    """A receiver of events by POST.
-
-    `name` is the destination's, the same for as long as the address is.
-    """
+    """A receiver of events by POST; `name` is the destination's, the same for as long as the address is."""
 
     name: str
     url: str
 
 
 def receivers(text: str) -> tuple[Receiver, ...]:
-    """Reads addresses of receivers, separated by blanks or commas.
-
-    `#NAME` behind one, which is not sent, gives it a name.
-    """
+    """Reads receivers' addresses, separated by blanks or commas; `#NAME` behind one, not sent, names it."""
     addresses = [url(each) for each in _BETWEEN_ADDRESSES.split(text) if each] or [url(text)]
     found = tuple(Receiver(_name_of(each, is_first=not place), each) for place, each in enumerate(addresses))
     names = [each.name for each in found]
@@ -247,10 +231,9 @@ def receivers(text: str) -> tuple[Receiver, ...]:
 
 
 def _name_of(address: str, *, is_first: bool) -> str:
-    """Returns the destination's name of a receiver: its #NAME, or a hash of its address.
+    """Returns a receiver's name: its #NAME, `webhook` for the first, else a hash of host and path.
 
-    The first one without a #NAME is just `webhook`. The query is left out, as a token in it may change, and the
-    address is hashed, as /healthz shows names to anybody.
+    /healthz shows names to anybody. The query is left out, as a token in it may change.
     """
     parts = urlsplit(address)
     if parts.fragment:

@@ -44,17 +44,11 @@ class _MessagePart(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Connected(_Message, frozen=True, tag="connected"):
-    """The first message, `connected`.
-
-    Its version has been "0.2.0" and "1.0.0" and says nothing.
-    """
+    """The `connected` message, the first one; its version has been "0.2.0" and "1.0.0" and says nothing."""
 
 
 class MediaFormat(msgspec.Struct, frozen=True):
-    """The format of the audio.
-
-    Twilio knows one: `audio/x-mulaw`, 8,000 Hz, one channel.
-    """
+    """The format of the audio; Twilio knows one: `audio/x-mulaw`, 8,000 Hz, one channel."""
 
     encoding: str = ENCODING
     sample_rate: float = mulaw.BYTES_PER_SECOND
@@ -67,10 +61,7 @@ class MediaFormat(msgspec.Struct, frozen=True):
 
 
 class StartDetails(msgspec.Struct, frozen=True):
-    """The call and the audio format of a `start` message.
-
-    All but the call's SID may be missing; `odd` are fields that came, of another type.
-    """
+    """The details of a `start`: all but the CallSid may be missing; `odd` are fields of a wrong type."""
 
     call_sid: str
     stream_sid: str = ""
@@ -81,10 +72,7 @@ class StartDetails(msgspec.Struct, frozen=True):
 
 
 class Start(msgspec.Struct, frozen=True):
-    """The `start` message, sent once at the beginning of the stream.
-
-    Without it a call is deaf, so it is read field by field (`_start`).
-    """
+    """The `start` message, sent once; without it a call is deaf, so it is read field by field (`_start`)."""
 
     start: StartDetails
 
@@ -208,10 +196,7 @@ def _start(message: dict[str, Any]) -> StartDetails:
 
 
 class _Fields:
-    """Reads the fields of a JSON object.
-
-    `odd` are the names of those that are there and are not what they should be.
-    """
+    """Reads the fields of a JSON object; `odd` are the names of fields of a wrong type."""
 
     def __init__(self, fields: Mapping[str, Any], place: str = "") -> None:
         self._fields = fields

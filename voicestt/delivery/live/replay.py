@@ -61,7 +61,7 @@ class Replay:
         self._arrive()
 
     def published(self, records: Sequence[Record]) -> None:
-        """Takes events that are published now, and keeps them until the replay has come to them."""
+        """Takes events that are published now: kept during the replay, passed on after it."""
         if self._is_there:
             self._pass(records)
             return
