@@ -1,12 +1,12 @@
-"""What an application is told of its calls: one vocabulary, version 1, the same for every way it is delivered.
+"""The events of a call, version 1: one vocabulary, the same for every way of delivery.
 
 Each event is a JSON object. `type` says what happened, `version` is 1, `timestamp` is when (RFC 3339, UTC),
 `call_sid` and `stream_sid` are Twilio's. `session` names one media stream of one call and is never used again;
 `sequence` counts its events 1, 2, 3 without a gap, and `id` is made of the two, so that a receiver who was told
 something twice can see that it was, and in which order things happened. Times in an event are seconds in the
 call's own time: since its audio began, counted in audio, and by Twilio's timestamps where frames are missing.
-Fields may be added to a version, and are to be ignored by who does not know them; none is taken away or changes
-its meaning.
+Fields may be added to a version, and are to be ignored by receivers that do not know them; none is taken away or
+changes its meaning.
 
 The JSON Schema is `voicestt/events.schema.json`, made of this file by `voicestt events-schema`; a test compares.
 """
@@ -28,7 +28,7 @@ class _EventPart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
-    """What every event has."""
+    """The fields common to all events."""
 
     id: Annotated[str, Meta(description="SESSION-SEQUENCE, the sequence with six digits or more.")]
     session: str
@@ -49,7 +49,7 @@ class CallStarted(Event, frozen=True, kw_only=True, tag="call_started"):
 
 
 class Partial(Event, frozen=True, kw_only=True, tag="partial"):
-    """What the caller seems to be saying: the next partial or the final of the same utterance replaces it."""
+    """An interim transcript, replaced by the next partial or the final of the same utterance."""
 
     utterance: Sequence1
     text: str
@@ -57,7 +57,7 @@ class Partial(Event, frozen=True, kw_only=True, tag="partial"):
 
 
 class Word(_EventPart, frozen=True, kw_only=True):
-    """One word of a final."""
+    """One word of a final, with its times."""
 
     text: str
     start: Seconds
@@ -65,7 +65,7 @@ class Word(_EventPart, frozen=True, kw_only=True):
 
 
 class Final(Event, frozen=True, kw_only=True, tag="final"):
-    """What the caller said. What is null was not given by the recogniser."""
+    """The final transcript of an utterance. Fields that are null were not given by the recogniser."""
 
     utterance: Sequence1
     text: str
@@ -77,7 +77,7 @@ class Final(Event, frozen=True, kw_only=True, tag="final"):
 
 
 class UtteranceEnd(Event, frozen=True, kw_only=True, tag="utterance_end"):
-    """The caller's turn is over: silence for `silence` seconds since `end`, after the final of `utterance`."""
+    """The caller's turn is over: `silence` seconds of silence since `end`, after the final of `utterance`."""
 
     utterance: Sequence1
     end: Seconds
@@ -91,40 +91,40 @@ class Dtmf(Event, frozen=True, kw_only=True, tag="dtmf"):
 
 
 class Mark(Event, frozen=True, kw_only=True, tag="mark"):
-    """What was said to the caller before this mark has been played, or was cleared."""
+    """The audio sent to the caller before this mark has been played, or was cleared."""
 
     name: str
     cleared: bool = False
 
 
 class Degraded(Event, frozen=True, kw_only=True, tag="degraded"):
-    """One request per utterance from here on: no partials. `seconds` of audio are recognised again."""
+    """No more partials: each utterance is recognised as a whole. `seconds` of audio are recognised again."""
 
     why: str
     seconds: Seconds = 0.0
 
 
 class Recovered(Event, frozen=True, kw_only=True, tag="recovered"):
-    """Speech is streamed again."""
+    """Streaming works again for this call, and partials come again."""
 
     why: str
 
 
 class Interrupted(Event, frozen=True, kw_only=True, tag="interrupted"):
-    """The recogniser is away: no words for now. `seconds` of audio wait, and what is said from here on is kept."""
+    """The recogniser is away: no transcripts for now. `seconds` of audio wait, and further audio is kept."""
 
     why: str
     seconds: Seconds = 0.0
 
 
 class Resumed(Event, frozen=True, kw_only=True, tag="resumed"):
-    """The recogniser is back: partials come again, and the finals of what was kept."""
+    """The recogniser is back: partials come again, and the finals of the audio that was kept."""
 
     why: str
 
 
 class Unrecognised(Event, frozen=True, kw_only=True, tag="unrecognised"):
-    """Nobody could say what the words of `seconds` of audio are; `start` and `end` are null where not known."""
+    """The words of `seconds` of audio could not be recognised. `start` and `end` are null if not known."""
 
     why: str
     seconds: Seconds = 0.0
@@ -133,8 +133,10 @@ class Unrecognised(Event, frozen=True, kw_only=True, tag="unrecognised"):
 
 
 class Audio(_EventPart, frozen=True, kw_only=True):
-    """What became of the call's audio, in bytes of mu-law (8,000 a second):
-    received = recognised + passed_over + given_up + uncovered."""
+    """The call's audio by its outcome, in bytes of mu-law (8,000 a second).
+
+    received = recognised + passed_over + given_up + uncovered.
+    """
 
     received: int = 0
     recognised: int = 0
@@ -145,7 +147,7 @@ class Audio(_EventPart, frozen=True, kw_only=True):
 
 
 class Latency(_EventPart, frozen=True, kw_only=True):
-    """Milliseconds; null where nothing was measured."""
+    """Latencies in milliseconds; null if none was measured."""
 
     count: int = 0
     p50: float | None = None
@@ -155,7 +157,7 @@ class Latency(_EventPart, frozen=True, kw_only=True):
 
 
 class CallEnded(Event, frozen=True, kw_only=True, tag="call_ended"):
-    """The call is over, and every word that there will be has been told.
+    """The call is over, and all of its transcripts have been reported.
 
     `recovered` marks a call whose server was killed: another closed it, and only `reason` is known. Latencies are
     those of `GET /healthz`. `google_seconds` of audio were sent to Google.
@@ -201,12 +203,12 @@ class BadEvent(ValueError):
 
 
 def encode(event: Event) -> bytes:
-    """The event as JSON."""
+    """Encodes an event as JSON."""
     return _encoder.encode(event)
 
 
 def decode(data: bytes | str) -> AnyEvent:
-    """The event in a JSON text; fields that are not known are left out.
+    """Decodes an event from JSON; unknown fields are left out.
 
     Raises:
         BadEvent: for whatever is none.
@@ -218,17 +220,20 @@ def decode(data: bytes | str) -> AnyEvent:
 
 
 def type_of(event: Event) -> str:
-    """Its `type`, as in the JSON."""
+    """Returns the `type` of an event, as in the JSON."""
     return str(event.__struct_config__.tag)
 
 
 def event_id(session: str, sequence: int) -> str:
-    """The `id`: as texts, those of one session are in the order of their sequence up to a million."""
+    """Returns the `id` of an event.
+
+    As texts, those of one session are in the order of their sequence up to a million.
+    """
     return f"{session}-{sequence:06d}"
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of every event of this version."""
+    """Returns the JSON Schema (2020-12) of all events of this version."""
     (schema,), components = msgspec.json.schema_components([AnyEvent], ref_template="#/$defs/{name}")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -1,1 +1,1 @@
-"""What can be set, read and checked."""
+"""The configuration: environment variables, their readers and checks."""

@@ -1,4 +1,4 @@
-"""Google's key as people hand it over: a path, the JSON itself, or that in base64. Nothing here prints it."""
+"""Google credentials given as a path, as JSON or as JSON in base64; nothing here prints them."""
 
 import base64
 import binascii
@@ -16,7 +16,10 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A key of Google's: its kind ("service_account", …), its project if it names one, and the secret itself."""
+    """A Google key.
+
+    `kind` is its type ("service_account", …), `project` its project if it names one, `info` the secret itself.
+    """
 
     kind: str
     project: str | None
@@ -24,7 +27,7 @@ class Credentials:
 
 
 def read_credentials(text: str) -> Credentials:
-    """The key in `text`, or in the file that `text` names.
+    """Reads the key in `text`, or in the file that `text` names.
 
     Raises:
         ValueError: in words that hold nothing of the key.

@@ -1,4 +1,4 @@
-"""Whether two servers have the same settings, without either of them saying what they are.
+"""Digests of settings, by which two servers are compared without either revealing its values.
 
 `voicestt gonogo --public` asks the deployment for one digest of each variable and compares it with its own. No
 value leaves the server, and an outsider can make nothing of the digests:
@@ -36,9 +36,10 @@ Answer = Mapping[str, object]
 
 
 def digest_answers(settings: Settings, is_streaming: Callable[[], bool]) -> Callable[[str], Answer] | None:
-    """What answers a nonce with a salt and the digests of `settings`; None where there is no key for them.
+    """Returns a function that answers a nonce with a salt and the digests of `settings`.
 
-    `is_streaming` says how ENABLE_STREAMING_STT stands now: it can be turned while the server runs.
+    None where there is no key for them. `is_streaming` returns the current ENABLE_STREAMING_STT: it can be turned
+    while the server runs.
     """
     if not settings.twilio_auth_tokens or not settings.twilio_validate:
         return None
@@ -53,7 +54,10 @@ def digest_answers(settings: Settings, is_streaming: Callable[[], bool]) -> Call
 
 
 def digests(settings: Settings, token: str, nonce: str, salt: str) -> dict[str, str]:
-    """The digest of each variable's meaning: a key as a path and the same in base64 are equal, " ON" is `true`."""
+    """Returns the digest of each variable's parsed value.
+
+    A key as a path and the same in base64 are equal, and so are " ON" and `true`.
+    """
     context = f"voicestt settings {len(nonce)} {nonce} {salt}".encode()
     key = hashlib.scrypt(token.encode(), salt=context, n=_SCRYPT_ROUNDS, r=8, p=1, dklen=32)
     found = {}
@@ -65,7 +69,7 @@ def digests(settings: Settings, token: str, nonce: str, salt: str) -> dict[str, 
 
 
 def differing(settings: Settings, token: str, nonce: str, answer: Answer) -> list[str]:
-    """The variables of which `answer` has another digest than `settings`, or none, or that only it has.
+    """Returns the variables whose digests differ between `settings` and `answer`, or are in only one of them.
 
     Raises:
         ValueError: when it is no such answer.

@@ -1,4 +1,4 @@
-"""The variables of a server: the environment's, and those of a file, which can be read again while it runs.
+"""The variables of a server, from its environment and from a file that can be read again while it runs.
 
 At the start the environment wins over the file. A running process's environment cannot change, so when the file is
 read again its ENABLE_STREAMING_STT wins, and is the only one that takes effect: all others need a restart.
@@ -17,7 +17,10 @@ FLAG = "ENABLE_STREAMING_STT"
 
 @dataclass(frozen=True, slots=True)
 class ReadAgain:
-    """What the file says now: the flag (None where it says nothing), and what a restart would run with."""
+    """The result of reading the file again.
+
+    `is_on` is the flag in the file (None if it is not there), `at_restart` the settings after a restart.
+    """
 
     path: str
     is_on: bool | None
@@ -25,7 +28,10 @@ class ReadAgain:
 
 
 class EnvironmentFile:
-    """`path` (None: no file) under `environ` under `overrides`, which are the command line's."""
+    """The file at `path` (None: no file) and the variables that win over it.
+
+    `environ` wins over the file, and `overrides`, the command line's, over both.
+    """
 
     def __init__(self, path: str | None, environ: Mapping[str, str], overrides: Mapping[str, str]) -> None:
         self._path = path
@@ -33,7 +39,7 @@ class EnvironmentFile:
         self._overrides = overrides
 
     def variables(self) -> dict[str, str]:
-        """Everything that is set.
+        """Returns all variables that are set.
 
         Raises:
             BadSettings: where the file cannot be read.
@@ -41,7 +47,7 @@ class EnvironmentFile:
         return self._over(self._read())
 
     def read_again(self) -> ReadAgain:
-        """The file as it is now, checked as it is at the start.
+        """Reads the file as it is now, and checks it as at the start.
 
         Raises:
             BadSettings: where there is no file, it cannot be read, or something in it cannot be used.

@@ -1,4 +1,4 @@
-"""One environment variable, and how its text is read: every reader says in words what is wrong."""
+"""Readers of environment variables, each of which raises a ValueError that says in words what is wrong."""
 
 import ipaddress
 import re
@@ -18,7 +18,7 @@ _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:([0-9]{1,5}))?", re.IGNORECASE | re.ASCII)
 _PORTS = range(1, 65_536)
-_OUR_PATHS = ("webhook/", "ws/")  # pasted with the host, they say nothing new
+_OUR_PATHS = ("webhook/", "ws/")  # may be pasted with the host, and are ignored
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 WORD = re.compile(r"[a-z0-9_.-]+", re.IGNORECASE)
 PLACE = re.compile(r"[a-z][a-z0-9-]*")
@@ -35,7 +35,7 @@ _BETWEEN_DIGITS = re.compile(r"[\s().-]")
 _LONGEST_SENTENCE = 500
 
 WEBHOOK = "webhook"
-"""The name of the first receiver, and what those of the others begin with."""
+"""Name of the first receiver, and prefix of the names of the others."""
 
 _BETWEEN_ADDRESSES = re.compile(r"[\s,]+(?=https?://)|[\s,]+$", re.IGNORECASE)
 _RECEIVER_NAME = re.compile(r"[A-Za-z0-9._-]{1,40}")
@@ -45,7 +45,7 @@ _MOST_SECRETS = 2
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """One environment variable: its default as it would be typed (None: not set), and what it means."""
+    """An environment variable, its default as it would be typed (None: not set), and its meaning."""
 
     name: str
     default: str | None
@@ -55,7 +55,7 @@ class Variable:
 
 
 def flag(text: str) -> bool:
-    """ "true" or "false", in any of the usual words."""
+    """Reads "true" or "false", or another usual word for it."""
     word = text.lower()
     if word in _TRUE | _FALSE:
         return word in _TRUE
@@ -63,17 +63,17 @@ def flag(text: str) -> bool:
 
 
 def number(low: float, high: float) -> Callable[[str], int]:
-    """A reader of whole numbers from `low` to `high`."""
+    """Returns a reader of whole numbers from `low` to `high`."""
     return between(low, high, int, "a whole number")
 
 
 def seconds(low: float, high: float) -> Callable[[str], float]:
-    """A reader of seconds from `low` to `high`."""
+    """Returns a reader of seconds from `low` to `high`."""
     return between(low, high, float, "a number of seconds")
 
 
 def between(low: float, high: float, kind: Callable[[str], N], what: str) -> Callable[[str], N]:
-    """A reader of numbers from `low` to `high`; `what` they are, in words."""
+    """Returns a reader of numbers from `low` to `high`; `what` names them in the error."""
 
     def read(text: str) -> N:
         try:
@@ -88,7 +88,7 @@ def between(low: float, high: float, kind: Callable[[str], N], what: str) -> Cal
 
 
 def one_of(*words: str) -> Callable[[str], str]:
-    """A reader of one of `words`."""
+    """Returns a reader of one of `words`."""
 
     def read(text: str) -> str:
         if text.lower() in words:
@@ -99,7 +99,7 @@ def one_of(*words: str) -> Callable[[str], str]:
 
 
 def matching(pattern: re.Pattern[str], what: str) -> Callable[[str], str]:
-    """A reader of what `pattern` matches whole; `what` that is, in words."""
+    """Returns a reader of texts that `pattern` matches whole; `what` names them in the error."""
 
     def read(text: str) -> str:
         if pattern.fullmatch(text):
@@ -110,7 +110,7 @@ def matching(pattern: re.Pattern[str], what: str) -> Callable[[str], str]:
 
 
 def public_host(text: str) -> str:
-    """The host as it was typed, with its port if one was given, of "host", "https://host/" or "wss://host/ws/twilio-media".
+    """Reads a host and its port, if given, of "host", "https://host/" or "wss://host/ws/twilio-media".
 
     Twilio signs the host as it was typed in its console, so capitals are kept.
     """
@@ -127,17 +127,17 @@ def public_host(text: str) -> str:
 
 
 def is_number(text: str) -> bool:
-    """Whether it is a telephone number as E.164 has it: "+" and up to 15 digits."""
+    """True if the text is a telephone number as E.164 has it: "+" and up to 15 digits."""
     return _E164.fullmatch(text) is not None
 
 
 def is_sip(text: str) -> bool:
-    """Whether it is a SIP address that Twilio dials, of at most 255 letters."""
+    """True if the text is a SIP address that Twilio dials, of at most 255 letters."""
     return len(text) <= _LONGEST_SIP and _SIP.fullmatch(text) is not None
 
 
 def busy(text: str) -> str:
-    """What a refused caller gets: "503", a number or SIP address without blanks, or a text that is said."""
+    """Reads BUSY: "503", a number or SIP address without blanks, or a text that is said to a refused caller."""
     # What was typed is not repeated: it may be a telephone number.
     if text == "503":
         return text
@@ -156,7 +156,7 @@ def busy(text: str) -> str:
 
 
 def endpoint(text: str) -> str:
-    """HOST:PORT."""
+    """Reads HOST:PORT."""
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or int(port) not in _PORTS:
         raise ValueError("is not HOST:PORT")
@@ -164,7 +164,7 @@ def endpoint(text: str) -> str:
 
 
 def networks(text: str) -> tuple[Network, ...]:
-    """Addresses and networks (`10.0.0.0/8`), separated by commas; none of them in an empty text."""
+    """Reads addresses and networks (`10.0.0.0/8`), separated by commas; an empty text has none."""
     try:
         return tuple(ipaddress.ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
     except ValueError:
@@ -172,17 +172,17 @@ def networks(text: str) -> tuple[Network, ...]:
 
 
 def secret(text: str) -> str:
-    """Any text."""
+    """Reads any text."""
     return text
 
 
 def several(text: str) -> tuple[str, ...]:
-    """The parts of `text` between commas, without blanks, those that are not empty."""
+    """Splits a text at commas, without blanks and empty parts."""
     return tuple(part for each in text.split(",") if (part := each.strip()))
 
 
 def some_of(*words: str) -> Callable[[str], tuple[str, ...]]:
-    """A reader of some of `words`, separated by commas; they come in the order of `words`, each once."""
+    """Returns a reader of some of `words`, separated by commas; they come in the order of `words`, each once."""
 
     def read(text: str) -> tuple[str, ...]:
         given = {part.lower(): part for part in several(text)}
@@ -196,14 +196,14 @@ def some_of(*words: str) -> Callable[[str], tuple[str, ...]]:
 
 
 def header_secret(text: str) -> str:
-    """A text that an HTTP header can carry."""
+    """Reads a text that an HTTP header can carry."""
     if text.isascii() and text.isprintable():
         return text
     raise ValueError("holds something that an HTTP header cannot carry")
 
 
 def url(text: str) -> str:
-    """An address of http or https, without a name or password in it."""
+    """Reads an address of http or https, without a name or password in it."""
     # What was pasted is not repeated: it may hold a password.
     if not _is_address(text, "http", "https") or not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError("is not an address such as https://example.com/path")
@@ -213,14 +213,14 @@ def url(text: str) -> str:
 
 
 class Receiver(NamedTuple):
-    """Somebody that events are POSTed to. `name` is the destination's, the same for as long as the address is."""
+    """A receiver of events by POST; `name` is the destination's, the same for as long as the address is."""
 
     name: str
     url: str
 
 
 def receivers(text: str) -> tuple[Receiver, ...]:
-    """Addresses, separated by blanks or commas. `#NAME` behind one, which is not sent, gives it a name."""
+    """Reads receivers' addresses, separated by blanks or commas; `#NAME` behind one, not sent, names it."""
     addresses = [url(each) for each in _BETWEEN_ADDRESSES.split(text) if each] or [url(text)]
     found = tuple(Receiver(_name_of(each, is_first=not place), each) for place, each in enumerate(addresses))
     names = [each.name for each in found]
@@ -231,7 +231,10 @@ def receivers(text: str) -> tuple[Receiver, ...]:
 
 
 def _name_of(address: str, *, is_first: bool) -> str:
-    """Without the query, in which a token may change, and the host in clear: /healthz shows names to anybody."""
+    """Returns a receiver's name: its #NAME, `webhook` for the first, else a hash of host and path.
+
+    /healthz shows names to anybody. The query is left out, as a token in it may change.
+    """
     parts = urlsplit(address)
     if parts.fragment:
         if not _RECEIVER_NAME.fullmatch(parts.fragment):
@@ -244,7 +247,7 @@ def _name_of(address: str, *, is_first: bool) -> str:
 
 
 def webhook_secret(text: str) -> bytes:
-    """The key in a secret as Standard Webhooks writes it: `whsec_` and 24 to 64 bytes in base64."""
+    """Reads the key of a secret as Standard Webhooks writes it: `whsec_` and 24 to 64 bytes in base64."""
     try:
         key = b64decode(text.removeprefix(_WEBHOOK_SECRET), validate=True)
     except ValueError:
@@ -255,7 +258,7 @@ def webhook_secret(text: str) -> bytes:
 
 
 def webhook_secrets(text: str) -> tuple[bytes, ...]:
-    """The keys of one secret, or of two with a comma between."""
+    """Reads the keys of one secret, or of two with a comma between."""
     secrets = [each.strip() for each in text.split(",")]
     if len(secrets) > _MOST_SECRETS:
         raise ValueError("holds more than two secrets: the new one and the old one are enough")
@@ -263,7 +266,7 @@ def webhook_secrets(text: str) -> tuple[bytes, ...]:
 
 
 def journal_url(text: str) -> str:
-    """A database's URL as SQLAlchemy has it, or "off"; Heroku's `postgres://` is understood."""
+    """Reads a database's URL as SQLAlchemy has it, or "off"; Heroku's `postgres://` is understood."""
     if text.lower() == "off":
         return "off"
     scheme, separator, rest = text.partition("://")
@@ -275,7 +278,7 @@ def journal_url(text: str) -> str:
 
 
 def redis_url(text: str) -> str:
-    """A Redis by URL: a server, what Sentinel names, or a cluster; see `voicestt.config.redis_address`."""
+    """Reads the URL of a Redis server, Sentinel or cluster, see `voicestt.config.redis_address`."""
     redis_address(text)
     return text
 
@@ -289,12 +292,12 @@ def _is_address(text: str, *schemes: str) -> bool:
 
 
 def is_loopback(endpoint: str) -> bool:
-    """Whether HOST:PORT is on this machine."""
+    """True if HOST:PORT is on this machine."""
     return is_loopback_host(endpoint.rpartition(":")[0].strip("[]"))
 
 
 def is_loopback_host(host: str) -> bool:
-    """Whether a name or an address, in brackets or without, is this machine's own."""
+    """True if a name or an address, in brackets or without, is this machine's own."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:

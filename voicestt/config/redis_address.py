@@ -1,4 +1,4 @@
-"""Where Redis is, by URL: one server, the primary that Sentinel names, or a Redis Cluster.
+"""Addresses of Redis as URLs: one server, the primary that Sentinel names, or a Redis Cluster.
 
     redis://[USER:PASSWORD@]HOST[:PORT][/NUMBER][?OPTIONS]
     redis+sentinel://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…]/SERVICE[/NUMBER][?OPTIONS]
@@ -29,7 +29,7 @@ _OF_SENTINEL: Final = {"sentinel_username": "username", "sentinel_password": "pa
 
 @dataclass(frozen=True, slots=True)
 class RedisAddress:
-    """One of the three kinds.
+    """The address of a server, of Sentinels or of a cluster.
 
     `hosts` are the server, the Sentinels or some of the cluster's nodes. `url` is a server's as the library takes
     it, with the first of the hosts; `sentinel` is how one logs in to the Sentinels; `secrets` are shown nowhere.
@@ -44,7 +44,7 @@ class RedisAddress:
 
     @property
     def place(self) -> str:
-        """It for people, as the beginning of a sentence, without a secret."""
+        """The address in words for people, as the beginning of a sentence, without a secret."""
         hosts = ", ".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.hosts)
         if self.kind == "sentinel":
             return f"Redis {self.service} (Sentinel at {hosts})"
@@ -52,7 +52,7 @@ class RedisAddress:
 
 
 def redis_address(text: str) -> RedisAddress:
-    """What a REDIS_URL says.
+    """Parses a REDIS_URL.
 
     Raises:
         ValueError: if it is none; the words have nothing of it.
@@ -92,7 +92,7 @@ def _hosts(text: str, kind: Kind) -> Iterator[Host]:
 
 
 def _service(kind: Kind, path: str) -> tuple[str, str]:
-    """The service's name, and the path of a server's URL."""
+    """Returns the service's name, and the path of a server's URL."""
     if kind == "server":
         return "", path
     if kind == "cluster":

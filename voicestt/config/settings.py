@@ -1,4 +1,4 @@
-"""Everything that can be set, read from the environment: one table, and every problem named at once."""
+"""The settings, read from the environment: one table, and all problems reported at once."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -32,7 +32,7 @@ def _from(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The settings of one server, checked. Secrets are never in its repr."""
+    """The checked settings of one server; secrets are never in the repr."""
 
     public_host: str = _from(
         "PUBLIC_HOST",
@@ -513,17 +513,17 @@ class Settings:
 
     @property
     def twilio_auth_tokens(self) -> tuple[str, ...]:
-        """The auth tokens that are accepted, the one that Twilio's REST API is asked with first."""
+        """The accepted auth tokens; the first is used for Twilio's REST API."""
         return read.several(self.twilio_auth_token or "")
 
     @property
     def google_project(self) -> str | None:
-        """The project that Google is asked for: that of GCP_PROJECT, or the key's own."""
+        """The Google project of requests: GCP_PROJECT, or the key's own."""
         return self.project or (self.credentials.project if self.credentials else None)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
-        """The settings in `environ`; an empty variable counts as not set.
+        """Reads the settings in `environ`; an empty variable counts as not set.
 
         Raises:
             BadSettings: with one sentence for each variable that cannot be used.
@@ -542,12 +542,12 @@ class Settings:
 
 
 def variables() -> list[Variable]:
-    """Every variable, in the order of the code."""
+    """Returns all variables, in the order of the code."""
     return [variable for _, variable in _fields()]
 
 
 def differences(one: Settings, other: Settings) -> list[str]:
-    """The names of the variables in which the two differ, in the order of the table."""
+    """Returns the names of the variables that differ between two settings, in the order of the code."""
     return [variable.name for name, variable in _fields() if getattr(one, name) != getattr(other, name)]
 
 
@@ -598,7 +598,7 @@ def _events_disagreements(values: Mapping[str, object]) -> Iterator[str]:
 
 def _missing_project(values: Mapping[str, object]) -> Iterator[str]:
     to_google = values.get("engine") == "google" and values.get("insecure") is False
-    # Where another variable is wrong, its value is not here: that is said first.
+    # If another variable is wrong, its value is missing here: that error is reported first.
     if values.get("api") != "v2" or not to_google or not {"project", "credentials"} <= values.keys():
         return
     key = values["credentials"]

@@ -1,1 +1,1 @@
-"""From the journal outwards: a webhook, Redis Streams, and pages that listen."""
+"""Delivery of events from the journal: to webhooks, to Redis Streams and to live listeners."""

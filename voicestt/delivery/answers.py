@@ -1,4 +1,4 @@
-"""The beginning of what a receiver answered, as it can be kept and shown."""
+"""The beginning of a receiver's answer, made fit to be stored and shown."""
 
 import codecs
 import re
@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 from voicestt.runtime.escaping import escaped
 
 LONGEST: Final = 200
-"""Bytes of an answer that are shown."""
+"""Largest number of bytes of an answer that are shown."""
 
 _SHORTEST_SECRET: Final = 4
 _SHORTEST_SEGMENT: Final = 10  # shorter ones are words such as "events"
@@ -16,7 +16,10 @@ _HIDDEN: Final = "…"
 
 
 class Answers:
-    """Shows the answers of the receiver at `url`, whose path and query may be secret; errors often repeat them."""
+    """Formats the answers of the receiver at `url`, without secrets.
+
+    The path and the query of `url` may be secret, and error pages often repeat them.
+    """
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -27,7 +30,10 @@ class Answers:
         self._secrets = sorted(secrets.union(segments), key=len, reverse=True)
 
     def shown(self, body: bytes) -> str:
-        """The first `LONGEST` bytes of a body, as text without the address's secrets and control characters."""
+        """Returns the first `LONGEST` bytes of a body as text.
+
+        Control characters and the URL's secrets are left out.
+        """
         text = _text(body)
         for secret in self._secrets:
             text = text.replace(secret, _HIDDEN)
@@ -38,7 +44,7 @@ class Answers:
 
 
 def without_host(words: str, host: str | None) -> str:
-    """An error's words without the name of the host: anybody may see the last error in /healthz."""
+    """Removes the host's name from an error's words, as anybody may see the last error in /healthz."""
     return re.sub(rf"(?<![\w.-]){re.escape(host)}(?![\w-])", _HIDDEN, words) if host else words
 
 

@@ -1,4 +1,4 @@
-"""How long to wait before something that failed is tried again."""
+"""Backoff: the pauses between attempts."""
 
 from collections.abc import Callable
 from typing import Final
@@ -14,18 +14,19 @@ Chance = Callable[[], float]
 
 
 def pause(failed: int, chance: Chance) -> float:
-    """Seconds after `failed` failures before this one: half a second, doubling up to a minute.
+    """Returns the pause before the next attempt, in seconds: half a second, doubling up to a minute.
 
-    Between half of that and the whole: what failed together is not tried again together.
+    `failed` counts the failures before this one. The pause is between half of that and the whole: what failed
+    together is not tried again together.
     """
     most = min(MOST_SECONDS, FIRST_SECONDS * 2.0 ** min(failed, _DOUBLINGS))
     return _between_half_and(most, chance)
 
 
 def pause_after_refusal(refused: int, chance: Chance) -> float:
-    """Seconds after `refused` refusals before this one: two seconds, four times as many each time, up to a minute.
+    """Returns the pause after a refusal, in seconds: two seconds, times four each time, up to a minute.
 
-    So five attempts take a minute and a half at most.
+    `refused` counts the refusals before this one. So five attempts take a minute and a half at most.
     """
     most = min(MOST_SECONDS, _REFUSED_SECONDS * 4.0 ** min(refused, _REFUSED_STEPS))
     return _between_half_and(most, chance)

@@ -1,9 +1,9 @@
-"""Whether a receiver as a whole is down, from what became of the events that were taken there.
+"""Circuit breaker: decides from the outcomes of events whether a receiver as a whole is down.
 
 One failing event proves nothing about the others: its own call is held back, and no more. Two things do prove it:
 a failure that has nothing to do with the event (no connection), and three calls in a row whose events failed at
-their first attempt. Then one request at a time goes out as a probe, and the first that arrives ends the outage.
-A refusal (see `DeliveryFailed`) proves that the receiver works. One that says it is gone is asked no more.
+their first attempt. Then one request at a time goes out as a probe, and the first that arrives ends the outage. A
+refusal (see `DeliveryFailed`) proves that the receiver works. One that says it is gone is asked no more.
 """
 
 from typing import Final
@@ -16,7 +16,10 @@ ENOUGH_CALLS: Final = 3
 
 
 class DeliveryCircuitBreaker:
-    """Up or down. `is_down` is at once; `is_proven` is when a probe has failed too, which is worth telling."""
+    """The state of a receiver: up or down.
+
+    `is_down` is set at once; `is_proven` when a probe has failed too, which is worth a line in the log.
+    """
 
     def __init__(self, chance: Chance) -> None:
         self._chance = chance
@@ -30,19 +33,22 @@ class DeliveryCircuitBreaker:
 
     @property
     def is_proven(self) -> bool:
-        """Whether it was down for a probe, too."""
+        """True if the receiver is down and a probe has failed, too."""
         return self.is_down and self._probes > 0
 
     def may_probe(self, now: float) -> bool:
-        """Whether one event may be tried, though it is down."""
+        """True if one event may be tried although the receiver is down."""
         return now >= self.due - ROUNDING
 
     def lasts(self, now: float) -> float:
-        """For how many seconds it has been down."""
+        """The duration of the outage in seconds, 0 if there is none."""
         return now - self._since if self.is_down else 0.0
 
     def ended(self) -> None:
-        """An event has arrived, or was refused. One that is stopped stays so."""
+        """Ends the outage, after an event has arrived or was refused.
+
+        A breaker that was stopped stays so.
+        """
         if self.is_stopped:
             return
         self._in_doubt.clear()
@@ -50,13 +56,16 @@ class DeliveryCircuitBreaker:
         self.is_down = False
 
     def stop(self, now: float) -> None:
-        """The receiver wants no event any more."""
+        """Opens the breaker for good: the receiver has said that it wants no event any more."""
         if not self.is_down:
             self._since = now
         self.is_down = self.is_stopped = True
 
     def failed(self, now: float, failed: DeliveryFailed, session: str, *, is_first: bool, is_probe: bool) -> None:
-        """An event of `session` did not arrive; `is_first`: at the first attempt."""
+        """Records that an event of `session` did not arrive.
+
+        `is_first`: at its first attempt.
+        """
         if self.is_down:
             self._still_down(now, failed, is_probe=is_probe)
             return

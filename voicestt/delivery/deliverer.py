@@ -1,4 +1,4 @@
-"""Events from the journal to one destination: at least once, in order within a call, whatever the receiver does.
+"""Delivery of events from the journal to one destination, at least once and in order within a call.
 
 The journal is read when something was written and there is room for it, and else twice a minute: what another
 process left may become ours without anybody saying so. A deliverer that cannot keep up, or whose receiver is down,
@@ -35,7 +35,7 @@ READ_AT_ONCE: Final = 64
 _READ_OF_EACH: Final = 8
 _MOST_READ: Final = 2_000
 MOST_HELD: Final = 5_000
-"""Calls whose event failed. Beyond so many no others are read: the journal has to leave out each one of them."""
+"""Largest number of held calls. Beyond it no others are read, as the journal's query must leave out each one."""
 
 IDLE_SECONDS: Final = 30.0
 _MOST_UNTOLD: Final = 1_000
@@ -45,10 +45,11 @@ _CLOSE_SECONDS: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class DeliveryFigures:
-    """Counts since the start. `waiting` are those in hand, `in_flight` those of them that are on their way.
+    """The figures of a deliverer since its start.
 
-    `rate` is how many a second arrived in the last minute. `last_error` is escaped and without a secret, and
-    `last_error_at` is in seconds since 1970.
+    `waiting` are the events in memory, `in_flight` those of them that are on their way. `rate` is the number of
+    arrivals a second in the last minute. `last_error` is escaped and without a secret, and `last_error_at` is in
+    seconds since 1970.
     """
 
     delivered: int
@@ -63,7 +64,7 @@ class DeliveryFigures:
 
 
 class Deliverer:
-    """Takes what is pending in `outbox` for `destination` there, by a `carrier` of its own.
+    """Delivers the pending events of `outbox` to `destination`, by a `carrier` of its own.
 
     `patience` is for how many seconds an event is tried, None: for ever. `now` is in seconds since 1970.
     `is_strict`: a call waits for an event that is refused for so long, too; else it goes on after a few attempts.
@@ -104,7 +105,7 @@ class Deliverer:
 
     @property
     def figures(self) -> DeliveryFigures:
-        """How it stands."""
+        """The current figures, for health checks and metrics."""
         settling, away = self._settling, self._traffic.events_away
         error, at = settling.last_error or (None, None)
         return DeliveryFigures(
@@ -120,7 +121,7 @@ class Deliverer:
         )
 
     def start(self) -> None:
-        """Begins, with what was left over.
+        """Starts the delivery, beginning with the events that were left over.
 
         Raises:
             CannotDeliver: if it can never work as it is set up.
@@ -130,20 +131,29 @@ class Deliverer:
         self.wake()
 
     def wake(self) -> None:
-        """Something was written into the journal, or may have been. It costs next to nothing."""
+        """Notes that there may be new events in the journal, and looks for them soon.
+
+        It costs next to nothing.
+        """
         self._reading.written()
         if self._is_running:
             self._idle.set(IDLE_SECONDS, self.wake)
             self._look_soon()
 
     def read_again(self) -> None:
-        """What is pending was changed by hand: what was read before and is not under way does not count."""
+        """Discards the events that were read and are not under way, and reads the journal again.
+
+        It is called when deliveries were changed by hand.
+        """
         self._hand.forget()
         self._reading.forget()
         self.wake()
 
     async def stop(self) -> None:
-        """Begins nothing more; waits two seconds at most for what is under way. The rest is for the next start."""
+        """Stops the delivery, and waits two seconds at most for what is under way.
+
+        The rest is delivered after the next start.
+        """
         self._is_running = False
         for timer in (self._soon, self._later, self._idle):
             timer.cancel()
@@ -172,7 +182,7 @@ class Deliverer:
             self._soon.set(0, self._look)
 
     def _look(self) -> None:
-        """Does what can be done now, and sets a timer for what can be done later though nothing happens."""
+        """Sends what may go now, reads more events, and sets a timer for what is due later."""
         if self._outage.is_stopped:
             self._later.cancel()
             return
@@ -209,7 +219,7 @@ class Deliverer:
             return None
         if not self._outage.is_down:
             return self._reading.due
-        # Beside a probe it is read anyway.
+        # A probe that is under way or can go reads the journal anyway.
         return None if self._hand.can_go or self._under_way else max(self._outage.due, self._reading.due)
 
     def _send(self, trip: Trip) -> None:

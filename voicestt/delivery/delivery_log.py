@@ -1,4 +1,4 @@
-"""What the log says of a destination: once for each thing that a person should know."""
+"""Log messages about a destination, each once for each thing that a person should know."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ _ATTEMPTS_BEFORE_A_LINE: Final = 2
 
 
 class DeliveryLog:
-    """Says it when a receiver goes down and when it works again, when it refuses, and what was given up."""
+    """Logs the outages, refusals and given up events of one receiver."""
 
     _log = Logger()
 
@@ -26,7 +26,7 @@ class DeliveryLog:
         self._is_gone = False
 
     def down(self, why: str) -> None:
-        """Nothing arrives there."""
+        """Logs that the receiver is down."""
         if not self._is_down:
             self._is_down = True
             self._log.error(
@@ -38,13 +38,16 @@ class DeliveryLog:
             )
 
     def works(self, arrived: int) -> None:
-        """So many have arrived, which the journal does not know yet."""
+        """Logs that the receiver works again, if it was down.
+
+        `arrived` counts the events whose arrival the journal does not know yet.
+        """
         if self._is_down:
             self._is_down = False
             Deferred.fromCoroutine(self._count_and_say(arrived))
 
     def gone(self, why: str) -> None:
-        """It wants no event any more."""
+        """Logs that the receiver wants no event any more."""
         if not self._is_gone:
             self._is_gone = True
             self._log.error(
@@ -56,7 +59,7 @@ class DeliveryLog:
             )
 
     def dead_lettered(self, pending: Pending, why: str) -> None:
-        """It was refused a few times and is not tried again."""
+        """Logs that an event was refused a few times and is dead-lettered."""
         self._log.error(
             "🔴 {place} refused an event ({kind}) {attempts} times: {why}. It is dead-lettered (kept in the "
             "journal, not sent again), and the later events of its call go on. What to do: see why in the "
@@ -69,7 +72,7 @@ class DeliveryLog:
         )
 
     def refused(self, pending: Pending, failure: DeliveryFailed) -> None:
-        """One event failed, where others may arrive."""
+        """Logs an event that keeps failing while others may arrive, the first of several."""
         if not self._is_refusing and not self._is_down and pending.attempts >= _ATTEMPTS_BEFORE_A_LINE:
             self._is_refusing = True
             self._log.warn(
@@ -83,13 +86,13 @@ class DeliveryLog:
             )
 
     def nothing_held(self) -> None:
-        """No call waits for an event that failed."""
+        """Logs that no call waits for a failed event any more, if any did."""
         if self._is_refusing:
             self._is_refusing = False
             self._log.info("{place} holds back no call's events any more", place=self._carrier.place)
 
     def laid_aside(self, count: int, hours: float, why: str) -> None:
-        """These are not tried again."""
+        """Logs that events are not tried again because they are too old."""
         self._log.error(
             "🔴 {place}: {count} events were laid aside, as they had not arrived in {hours:g} h: {why}. They are "
             "kept in the journal, and what follows them goes on. What to do: `voicestt deliveries` shows them.",

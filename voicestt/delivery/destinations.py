@@ -1,4 +1,4 @@
-"""Where events go, by the settings."""
+"""The destinations of events, made from the settings."""
 
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -18,12 +18,12 @@ _log = Logger()
 
 
 def is_name(destination: str) -> bool:
-    """Whether a destination may have this name."""
+    """True if a destination may have this name."""
     return destination in (WEBHOOK, REDIS) or destination.startswith(f"{WEBHOOK}:")
 
 
 def destinations_of(settings: Settings) -> list[Destination]:
-    """Every destination that is set. The journal keeps events for these."""
+    """Returns all configured destinations, for which the journal keeps events."""
     types = settings.events_webhook_types
     partials = settings.events_webhook_partials or "partial" in types
     destinations = [
@@ -36,7 +36,7 @@ def destinations_of(settings: Settings) -> list[Destination]:
 
 
 def deliverers_of(reactor: Any, settings: Settings, outbox: Outbox) -> list[Deliverer]:
-    """A deliverer for each of the `destinations_of` the settings, in their order, none of them started."""
+    """Creates a deliverer for each of the `destinations_of` the settings, in their order, none of them started."""
     receivers = {receiver.name: receiver for receiver in settings.events_webhooks or ()}
     if len(receivers) > 1:
         _log.info("Events go to several webhooks: {names}.", names=", ".join(map(_shown, receivers.values())))

@@ -1,4 +1,4 @@
-"""What may go to the receiver at this moment, and when more may."""
+"""Dispatcher of parcels: decides which may go to the receiver now, and when the next may."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +9,15 @@ from voicestt.delivery.in_flight import ROUNDING, InFlight
 from voicestt.journal.port import Pending
 
 AGAIN_SECONDS: Final = 0.5
-"""After an event that failed once more, no other that failed is tried for so long."""
+"""Pause between retries of held calls, after one that failed again."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trip:
-    """A parcel on its way. `is_probe`: to a receiver that is down; `is_again`: of a call that was held."""
+    """A parcel of events on its way to the receiver.
+
+    `is_probe`: to a receiver that is down; `is_again`: of a call that was held.
+    """
 
     parcel: Sequence[Pending]
     is_probe: bool = False
@@ -22,7 +25,7 @@ class Trip:
 
 
 class Dispatcher:
-    """Lets `at_once` parcels of `most` events go at a time; one alone while the receiver is down.
+    """Lets at most `at_once` parcels of `most` events go at a time, and one alone while the receiver is down.
 
     `of_one`: a parcel is of one session, and what failed goes again alone.
     """
@@ -41,25 +44,25 @@ class Dispatcher:
 
     @property
     def events_away(self) -> int:
-        """How many events are on their way."""
+        """The number of events that are on their way."""
         return sum(len(trip.parcel) for trip in self._away)
 
     @property
     def wants_more(self) -> bool:
-        """Whether more lanes than there are could go."""
+        """True if more lanes could go than there are."""
         return self._hand.fresh < (1 if self._outage.is_down else self._at_once)
 
     @property
     def wants_current(self) -> bool:
-        """Whether calls that go on could go at once, whatever else waits here."""
+        """True if more lanes of current calls could go at once, whatever else waits here."""
         return not self._outage.is_down and self._hand.fresh_current < self._at_once
 
     def may_probe(self, now: float) -> bool:
-        """Whether the receiver is down, and is to be asked now."""
+        """True if the receiver is down and a probe is due."""
         return self._outage.is_down and not self._away and self._outage.may_probe(now)
 
     def next_trip(self, now: float) -> Trip | None:
-        """What is to go now; None: nothing."""
+        """Returns the parcel to send now, or None."""
         if self._outage.is_down:
             trip = self._probe() if self.may_probe(now) else None
         elif len(self._away) < self._at_once:
@@ -72,14 +75,17 @@ class Dispatcher:
         return trip
 
     def came_back(self, trip: Trip, now: float, *, has_failed: bool) -> None:
-        """It is settled."""
+        """Records the end of a trip.
+
+        `has_failed`: an event of it did not arrive.
+        """
         self._away.remove(trip)
         if trip.is_again and has_failed:
             self._again_due = now + AGAIN_SECONDS
 
     @property
     def due(self) -> float | None:
-        """When more may go though nothing comes back and nothing is read; None: never."""
+        """The time from which more may go, without anything coming back or being read; None: never."""
         if self._outage.is_down:
             return self._outage.due if self._hand.can_go and not self._away else None
         due = self._hand.next_due

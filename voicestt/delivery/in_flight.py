@@ -20,7 +20,10 @@ ROUNDING: Final = 1e-6
 
 
 class _SessionQueue:
-    """One session's events. `stamp` says when they were read; `is_stale`: what is away was forgotten since."""
+    """The lane of one session: its events in order.
+
+    `stamp` says when they were read; `is_stale`: what is away was forgotten since.
+    """
 
     __slots__ = ("is_away", "is_current", "is_stale", "session", "stamp", "untold", "waiting")
 
@@ -38,7 +41,10 @@ class _SessionQueue:
 
 
 class InFlight:
-    """Which events may go now, and which must wait. `let_go` gets the stamp of each lane that is done."""
+    """Tracks the lanes of all sessions in hand, by whether their events may go now or must wait.
+
+    `let_go` is called with the stamp of each lane that is done.
+    """
 
     def __init__(self, let_go: Callable[[int], object]) -> None:
         self._let_go = let_go
@@ -51,41 +57,41 @@ class InFlight:
 
     @property
     def sessions(self) -> Collection[str]:
-        """Whose events are here."""
+        """The sessions whose events are in hand."""
         return list(self._lanes)
 
     @property
     def fresh(self) -> int:
-        """How many lanes may go."""
+        """The number of lanes that may go."""
         return len(self._current) + len(self._left_over)
 
     @property
     def fresh_current(self) -> int:
-        """How many lanes of calls that go on may go."""
+        """The number of lanes of current calls that may go."""
         return len(self._current)
 
     @property
     def held(self) -> int:
-        """How many lanes wait for their time."""
+        """The number of lanes that wait for their time."""
         return len(self._held)
 
     @property
     def can_go(self) -> bool:
-        """Whether there are events that are neither away nor settled."""
+        """True if there are lanes that may go, now or when their time comes."""
         return bool(self.fresh or self._held)
 
     @property
     def events(self) -> int:
-        """How many events are here that have not arrived, those that are away not counted."""
+        """The number of events in hand that are neither away nor settled."""
         return sum(len(lane.waiting) for lane in self._lanes.values())
 
     @property
     def next_due(self) -> float | None:
-        """When the first of the held lanes may go; None where none is held."""
+        """The time at which the first of the held lanes may go; None if none is held."""
         return self._held[0][0] if self._held else None
 
     def take(self, found: Sequence[Pending], stamp: int) -> None:
-        """These were read, of sessions that were not in hand."""
+        """Adds events that were read, of sessions that were not in hand."""
         for pending in found:
             session = pending.record.session
             lane = self._lanes.get(session)
@@ -95,9 +101,9 @@ class InFlight:
             lane.waiting.append(pending)
 
     def parcel(self, most: int, *, of_one: bool = False) -> list[Pending]:
-        """The next `most` events that may go, of as many lanes as it takes, by number. They are away now.
+        """Takes the next `most` events that may go, of as many lanes as needed, sorted by number.
 
-        Calls that go on and what is left over take turns. `of_one`: all of one lane.
+        They are away then. Current calls and what is left over take turns. `of_one`: all of one lane.
         """
         if of_one:
             return _send_off(self._next_lane(), most) if self.fresh else []
@@ -110,7 +116,10 @@ class InFlight:
         return sorted(parcel, key=lambda pending: pending.record.number)
 
     def held_parcel(self, most: int, now: float | None = None) -> list[Pending]:
-        """At most `most` events of the held lane that is due first; with `now`, only if it is due by then."""
+        """Takes at most `most` events of the held lane that is due first.
+
+        With `now`, only if it is due by then.
+        """
         if not self._held or (now is not None and self._held[0][0] > now + ROUNDING):
             return []
         return _send_off(heappop(self._held)[2], most)
@@ -118,8 +127,10 @@ class InFlight:
     def came_back(
         self, session: str, arrived: int, failed: Sequence[Pending] = (), due: float | None = None
     ) -> None:
-        """What was away of a session is back: `arrived` are to be told to the journal, `failed` go again before
-        the others; not before `due`, if it is given.
+        """Records the outcome of a session's events that were away.
+
+        `arrived` counts those that are to be told to the journal; `failed` go again before the others, and not
+        before `due`, if it is given.
         """
         lane = self._lanes[session]
         lane.is_away = False
@@ -135,17 +146,20 @@ class InFlight:
             self._hold(lane, due)
 
     def told(self, session: str) -> None:
-        """The journal knows what became of one more of its events."""
+        """Records that the journal knows the outcome of one more event of the session."""
         lane = self._lanes[session]
         lane.untold -= 1
         self._release(lane)
 
     def all_due(self, now: float) -> None:
-        """The held lanes may go."""
+        """Lets all held lanes go at once."""
         self._held = sorted((min(due, now), order, lane) for due, order, lane in self._held)
 
     def drop(self, written_before: float) -> list[Pending]:
-        """Takes out the events that are older, but of those that are away; the journal is to be told of each."""
+        """Removes and returns events written before a time, but for lanes with events away.
+
+        The journal is to be told of each.
+        """
         dropped: list[Pending] = []
         for lane in self._lanes.values():
             while not lane.is_away and lane.waiting and lane.waiting[0].written_at < written_before:
@@ -157,7 +171,7 @@ class InFlight:
         return dropped
 
     def forget(self) -> None:
-        """Nothing of what waits here counts any more; what is under way ends, and does not wait again."""
+        """Discards all events that wait; those under way are finished, and do not wait again if they fail."""
         self._current.clear()
         self._left_over.clear()
         self._held.clear()

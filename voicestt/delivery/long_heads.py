@@ -1,4 +1,4 @@
-"""Answers of HTTP with heads that Twisted's client does not take: what counts is their first line.
+"""A filter that shortens long heads of HTTP answers, which Twisted's client does not take, to their first line.
 
 Its parser gives up at a line of more than 16,384 bytes (`LineReceiver.MAX_LENGTH`) with nothing but a lost
 connection, as if nobody had answered, and takes heads of any number of lines. So a head is looked at before: one
@@ -23,12 +23,18 @@ _BEGINNING: Final = b"HTTP/"
 
 
 def with_short_heads(factory: Any) -> Any:
-    """A factory of connections around those of `factory`, a client's, which are their `wrappedProtocol`."""
+    """Wraps a client's factory, so that long heads are shortened.
+
+    The client's own protocol is the `wrappedProtocol` of a connection.
+    """
     return _Factory(factory)  # type: ignore[no-untyped-call]
 
 
 class _ShortHeads(ProtocolWrapper):
-    """Holds back an answer's head until it is whole. What comes after a request was written begins an answer."""
+    """Holds back an answer's head until it is complete, and then passes it on or shortens it.
+
+    The first bytes after a request begin an answer.
+    """
 
     def __init__(self, factory: Any, protocol: Any) -> None:
         super().__init__(factory, protocol)
@@ -37,17 +43,17 @@ class _ShortHeads(ProtocolWrapper):
         self._is_over = False
 
     def write(self, data: bytes) -> None:
-        """A part of a request."""
+        """Writes a part of a request."""
         self._look(data)
         super().write(data)  # type: ignore[no-untyped-call]
 
     def writeSequence(self, data: Sequence[bytes]) -> None:  # noqa: N802
-        """Likewise."""
+        """Writes several parts of a request."""
         self._look(data[0] if data else b"")
         super().writeSequence(data)  # type: ignore[no-untyped-call]
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
-        """A part of an answer."""
+        """Receives a part of an answer."""
         if self._is_over:
             return
         if self._head is None:
@@ -58,7 +64,7 @@ class _ShortHeads(ProtocolWrapper):
             pass
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
-        """What was held back goes first."""
+        """Passes on the bytes that were held back, and then the loss of the connection."""
         head, self._head = self._head, None
         if head and not self._is_over:
             self._client.dataReceived(head)
@@ -69,7 +75,7 @@ class _ShortHeads(ProtocolWrapper):
             self._head = b""
 
     def _has_passed_on_one(self) -> bool:
-        """Whether another head may follow the one that was passed on."""
+        """Passes on a head if it is complete; True if another may follow it, as after a 100 (Continue)."""
         head = self._head
         assert head is not None  # noqa: S101 - it was asked for
         end = _END.search(head, 0, LONGEST_HEAD)

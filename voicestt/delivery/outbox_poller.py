@@ -1,4 +1,4 @@
-"""When the journal is read for a destination: if there may be something, and not all the time."""
+"""Reads the journal for a destination, when there may be new events and not all the time."""
 
 from collections.abc import Callable, Collection
 from typing import Final
@@ -12,13 +12,16 @@ from voicestt.journal.port import Outbox, Pending
 from voicestt.runtime.clock import Clock
 
 EVERY_SECONDS: Final = 0.05
-"""Between the beginnings of two readings: what is written in the meantime is read in one go."""
+"""Shortest time between the beginnings of two readings: what is written meanwhile is read together."""
 
 _NEVER_READ_ALL: Final = -1
 
 
 class OutboxPoller:
-    """Reads at most `most` events at a time, one reading at once. `found` gets them with their stamp."""
+    """Reads at most `most` events at a time, one reading at once.
+
+    `found` is called with the events and their stamp.
+    """
 
     _log = Logger()
 
@@ -47,35 +50,41 @@ class OutboxPoller:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether there may be something that is not in hand, and nobody is looking."""
+        """True if there may be events that are not in hand, and no reading is under way."""
         return self._is_wanted and self._under_way is None
 
     @property
     def is_current_wanted(self) -> bool:
-        """Whether something was written that may be of a call that goes on, and nobody is looking."""
+        """True if there may be new events of current calls, and no reading is under way."""
         return self._is_current_wanted and self._under_way is None
 
     def is_due(self, now: float) -> bool:
-        """Whether the last reading is long enough ago."""
+        """True if the last reading is long enough ago."""
         return now >= self.due - ROUNDING
 
     def written(self) -> None:
-        """Something was written, or may have been."""
+        """Notes that events were written, or may have been."""
         self._written += 1
         self._is_wanted = self._is_current_wanted = True
 
     def let_go(self, stamp: int) -> None:
-        """A session is not in hand any more. It was not read since `stamp`: more of it may be there."""
+        """Notes that a session is not in hand any more.
+
+        If events were written since `stamp`, when it was read, more of it may be in the journal.
+        """
         if stamp < self._written:
             self._is_wanted = self._is_current_wanted = True
 
     def forget(self) -> None:
-        """What is being read may have changed since: it is read again."""
+        """Discards the result of a reading under way, and asks for another."""
         self._forgotten += 1
         self.written()
 
     def read(self, busy: Collection[str], *, with_left_over: bool = True) -> None:
-        """Begins to read, whatever is not of the sessions in `busy`; or that of calls that go on only."""
+        """Begins to read events of sessions that are not in `busy`.
+
+        Only those of current calls if not `with_left_over`.
+        """
         self._is_current_wanted = False
         self._is_wanted = self._is_wanted and not with_left_over
         self.due = self._clock.seconds() + EVERY_SECONDS
@@ -85,7 +94,7 @@ class OutboxPoller:
             self._under_way = None
 
     def stop(self) -> None:
-        """Lets go of a reading that is under way."""
+        """Cancels a reading that is under way."""
         self._is_wanted = self._is_current_wanted = False
         if self._under_way is not None:
             self._under_way.cancel()
@@ -107,7 +116,7 @@ class OutboxPoller:
         self._under_way = None
         if forgotten != self._forgotten:
             found = []
-        # Of a session only some were read: when they are settled there may be more.
+        # Only some events of a session were read: when they are settled there may be more.
         self._found(found, _NEVER_READ_ALL)
 
     def _complain(self, problem: Exception) -> None:

@@ -1,4 +1,4 @@
-"""Twisted's HTTP client, without two lines in the log for each connection, and for answers with any head."""
+"""Twisted's HTTP client without its two log lines for each connection, and with a tolerance for long heads."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from voicestt.delivery.long_heads import with_short_heads
 
 
 def quiet_agent(reactor: Any, pool: HTTPConnectionPool, connect_seconds: float) -> Agent:
-    """An Agent that connects within `connect_seconds`, for HTTPS to whom the machine trusts."""
+    """Creates an Agent that connects within `connect_seconds`; with HTTPS it trusts the machine's certificates."""
     agent: Agent = Agent.usingEndpointFactory(reactor, _Endpoints(reactor, connect_seconds), pool)
     return agent
 
@@ -26,7 +26,7 @@ class _Endpoints:
         self._seconds = seconds
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:  # noqa: N802
-        """Where a URI leads."""
+        """Creates the endpoint of a URI."""
         endpoint: Any = HostnameEndpoint(self._reactor, uri.host, uri.port, timeout=self._seconds)
         if uri.scheme == b"https":
             endpoint = wrapClientTLS(self._policy.creatorForNetloc(uri.host, uri.port), endpoint)
@@ -35,13 +35,13 @@ class _Endpoints:
 
 @implementer(IStreamClientEndpoint)
 class _Quiet:
-    """Connects without the factory's "Starting factory" and "Stopping factory"."""
+    """An endpoint that connects without the lines "Starting factory" and "Stopping factory"."""
 
     def __init__(self, endpoint: IStreamClientEndpoint) -> None:
         self._endpoint = endpoint
 
     def connect(self, factory: Any) -> Deferred[IProtocol]:
-        """As the endpoint does."""
+        """Connects as the endpoint does, with a quiet factory."""
         factory.noisy = False
         connected: Deferred[Any] = self._endpoint.connect(with_short_heads(factory))
         return connected.addCallback(lambda wrapper: wrapper.wrappedProtocol)

@@ -1,4 +1,4 @@
-"""How many events a second arrive, over the last minute."""
+"""The rate of arriving events over the last minute."""
 
 from collections import deque
 from typing import Final
@@ -7,13 +7,16 @@ SECONDS: Final = 60
 
 
 class Rate:
-    """Counts by the second. `now` is in seconds on any clock; one that jumps spoils a minute's figure at most."""
+    """Counts events by the second.
+
+    `now` is in seconds on any clock; one that jumps spoils a minute's figure at most.
+    """
 
     def __init__(self) -> None:
         self._counts: deque[tuple[int, int]] = deque()
 
     def add(self, count: int, now: float) -> None:
-        """So many arrived."""
+        """Counts `count` arrived events."""
         second = int(now)
         if self._counts and self._counts[-1][0] == second:
             count += self._counts.pop()[1]
@@ -21,7 +24,7 @@ class Rate:
         self._forget(second)
 
     def per_second(self, now: float) -> float:
-        """The mean of the last minute."""
+        """Returns the mean number of events a second over the last minute."""
         self._forget(int(now))
         return round(sum(count for _, count in self._counts) / SECONDS, 2)
 

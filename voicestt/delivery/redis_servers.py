@@ -1,6 +1,6 @@
-"""The servers behind a REDIS_URL: one, the primary that Sentinel names, or those of a Redis Cluster.
+"""The servers behind a REDIS_URL: one server, the primary that Sentinel names, or the nodes of a Redis Cluster.
 
-Everything here blocks. A client tries once: who uses it tries again, and knows what for.
+Everything here blocks. A client tries once: its user decides about the next attempt.
 """
 
 import re
@@ -13,33 +13,39 @@ from voicestt.config.redis_address import RedisAddress
 STREAM: Final = "voicestt:events:"
 _LONGEST_PROBLEM: Final = 200
 _SENTINEL_CLIENTS: Final = re.compile(r"(No master found for '[^']*') : .* - (\S+)")
-# A cluster and Sentinels name others than the address does.
+# A cluster and Sentinels name hosts that are not in the address.
 _WHERE: Final = re.compile(r"(?<=connecting to )\S+(?=:\d)|(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?!\w)")
 
 
 class Servers(Protocol):
-    """Servers by the streams that they keep."""
+    """Finds the server that keeps a stream."""
 
     def of(self, stream: str) -> Any:
-        """The client of the server that keeps `stream`: always the same one while that does not change."""
+        """Returns the client of the server that keeps `stream`, the same one until that changes."""
         ...
 
     def drop_connections(self) -> bool:
-        """After a failure: looks anew for who keeps what. True where other streams may be taken all the same."""
+        """Drops the connections after a failure, and looks again for the servers of the streams.
+
+        True if other streams may be written all the same.
+        """
         ...
 
     def close(self) -> None:
-        """Ends all connections."""
+        """Closes all connections."""
         ...
 
 
 def stream_name(shard: int, *, in_cluster: bool = False) -> str:
-    """The stream of a shard. In a cluster the number is its hash tag: keys that go with it are where it is."""
+    """Returns the name of a shard's stream.
+
+    In a cluster the number is its hash tag: keys with the same tag are on the same server.
+    """
     return f"{STREAM}{{{shard}}}" if in_cluster else f"{STREAM}{shard}"
 
 
 def open_servers(address: RedisAddress, connect_seconds: float, answer_seconds: float) -> Servers:
-    """It connects when it is asked for something.
+    """Creates the clients for an address; they connect at their first use.
 
     Raises:
         ImportError: where the library is not installed.
@@ -62,7 +68,7 @@ def open_servers(address: RedisAddress, connect_seconds: float, answer_seconds: 
 
 
 def redis_failures() -> tuple[type[Exception], ...]:
-    """What a server that fails, is gone, or refuses raises."""
+    """The exceptions raised when a server fails, cannot be reached, or refuses."""
     from redis import RedisError  # noqa: PLC0415 - an extra
     from redis.exceptions import RedisClusterException  # noqa: PLC0415
 
@@ -70,7 +76,7 @@ def redis_failures() -> tuple[type[Exception], ...]:
 
 
 def words_of(problem: Exception, address: RedisAddress) -> str:
-    """A failure in words, without a secret, without where a server is, and without what a caller said."""
+    """Describes a failure in words, without a secret, a server's address or what a caller said."""
     # The library puts the command before the error, and a command holds what a caller said.
     said = " ".join(str(problem).rpartition(" caused error: ")[2].split())
     said = _SENTINEL_CLIENTS.sub(r"\1: \2", said)
@@ -83,7 +89,7 @@ def words_of(problem: Exception, address: RedisAddress) -> str:
 
 
 class _One:
-    """One client for all streams, and what is to be closed with it."""
+    """One client for all streams, and the functions that close it."""
 
     def __init__(self, client: Any, *closes: Callable[[], None]) -> None:
         self._client = client
@@ -93,7 +99,7 @@ class _One:
         return self._client
 
     def drop_connections(self) -> bool:
-        """Connects anew: this may be a primary no more, and another has its name."""
+        """Drops the connections: this server may be a primary no more, and another may have its name."""
         self._client.connection_pool.disconnect()
         return False
 
@@ -126,7 +132,7 @@ def _sentinels_primary(address: RedisAddress, limits: dict[str, Any]) -> Servers
 
 
 class _Cluster:
-    """A client for each primary; asked for anew who keeps what after each failure."""
+    """The clients of a cluster's primaries; the map of slots is read again after each failure."""
 
     def __init__(self, address: RedisAddress, limits: dict[str, Any]) -> None:
         self._address = address
@@ -145,7 +151,7 @@ class _Cluster:
         try:
             self._client.nodes_manager.initialize()
         except redis_failures():
-            # None of those that it knew is there: it begins again with those of the address.
+            # None of the known nodes answers: begin again with those of the address.
             self.close()
             return False
         return True
@@ -159,7 +165,7 @@ class _Cluster:
         from redis.cluster import ClusterNode, RedisCluster  # noqa: PLC0415 - an extra
 
         nodes = [ClusterNode(host, port) for host, port in self._address.hosts[1:]]
-        # A part of the cluster that is gone holds nothing else up.
+        # A part of the cluster that is gone does not hold up the others.
         return RedisCluster.from_url(
             self._address.url, startup_nodes=nodes, retry=_once(), require_full_coverage=False, **self._limits
         )

@@ -38,16 +38,16 @@ WATCH_SECONDS: Final = 60.0
 
 
 def stream_of(call_sid: str, shards: int, *, in_cluster: bool = False) -> str:
-    """The stream that all events of a call are in."""
+    """Returns the name of the stream that holds all events of a call."""
     return stream_name(crc32(call_sid.encode()) % shards, in_cluster=in_cluster)
 
 
 class NotReplicated(Exception):
-    """The primary has the events, and not enough of its replicas have confirmed that they have them too."""
+    """The primary has the events, but too few of its replicas have confirmed that they have them too."""
 
 
 class RedisStreams:
-    """A Carrier to the Redis at `url`; each of the `shards` streams keeps about `maxlen` events.
+    """An EventSender to the Redis at `url`; each of the `shards` streams keeps about `maxlen` events.
 
     An event has arrived when as many as `replicas` of the primary's replicas have it too. At the start, and every
     `watch_seconds` while events arrive, Redis is asked what threatens them there.
@@ -88,7 +88,7 @@ class RedisStreams:
         self._look_due = 0.0
 
     def start(self) -> None:
-        """Connects, without waiting for it.
+        """Starts the thread, and connects without waiting for it.
 
         Raises:
             CannotDeliver: where the library is missing, or REDIS_URL has what it does not know.
@@ -98,15 +98,16 @@ class RedisStreams:
         self._look(self._servers)
 
     async def stop(self) -> None:
-        """Ends the connections and the thread."""
+        """Closes the connections and ends the thread."""
         if self._servers is not None:
             # Not waited for by itself: who gives up waiting has said what is to be done all the same.
             self._worker.do(self._servers.close)
         await self._worker.stop()
 
     async def carry(self, records: Sequence[Record]) -> Sequence[Outcome]:
-        """Adds the events in one transaction, or one for each stream in a cluster, see
-        `voicestt.delivery.sender.Carrier`.
+        """Adds the events in one transaction, or in a cluster one for each stream.
+
+        See `voicestt.delivery.sender.EventSender`.
         """
         servers = self._servers
         assert servers is not None  # noqa: S101 - it was started
@@ -116,7 +117,10 @@ class RedisStreams:
         return outcomes
 
     def _look(self, servers: Servers) -> None:
-        """Not waited for: what comes next in the thread waits for it."""
+        """Asks Redis about lags and memory, without waiting for the answer.
+
+        The next work of the thread waits for it.
+        """
         self._look_due = time.monotonic() + self._watch_seconds
         looking = self._worker.do(lambda: self._asks(servers))
         looking.addCallback(self._watch.saw)
@@ -136,7 +140,7 @@ class RedisStreams:
         return outcomes
 
     def _transactions(self, records: Sequence[Record]) -> Iterable[Sequence[int]]:
-        """Which of them go together: a transaction of a cluster is of one stream."""
+        """Groups the records' places into transactions: one in all, or in a cluster one for each stream."""
         if not self._in_cluster:
             return [range(len(records))]
         streams: dict[str, list[int]] = {}
@@ -182,7 +186,7 @@ class RedisStreams:
             )
 
     def _dropped(self, servers: Servers, problem: Exception) -> DeliveryFailed:
-        """What a failure is, its connections being dropped."""
+        """Drops the connections after a failure, and returns the outcome of its events."""
         from redis.exceptions import ClusterDownError  # noqa: PLC0415 - an extra
 
         self._answering.clear()

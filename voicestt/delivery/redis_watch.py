@@ -1,4 +1,4 @@
-"""What threatens events in Redis although it takes them: groups that are too slow, and an eviction policy.
+"""A watch on dangers to events in Redis: slow consumer groups, and an eviction policy.
 
 A stream forgets its oldest events beyond REDIS_MAXLEN, read or not. A Redis whose policy is not `noeviction`
 throws things away when its memory is full. Both are said once when they begin and once when they are over. Where a
@@ -26,10 +26,10 @@ _COUNTED: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class GroupLag:
-    """How far a consumer group is behind in a stream.
+    """The lag of a consumer group in a stream.
 
-    `behind` counts entries, None where nobody knows; `lost` of them are gone. `share` is how much of REDIS_MAXLEN
-    it is behind, as far as it is known.
+    `behind` counts entries, None where it is unknown; `lost` of them are gone. `share` is the lag as a part of
+    REDIS_MAXLEN, as far as it is known.
     """
 
     group: str
@@ -41,14 +41,17 @@ class GroupLag:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the servers say; `memory` is of INFO, one for each server that may be asked."""
+    """The servers' answers about memory and lags.
+
+    `memory` is of INFO, one for each server that may be asked.
+    """
 
     memory: Sequence[Mapping[str, Any]]
     lags: Sequence[GroupLag]
 
 
 def eviction_risk(memory: Mapping[str, Any]) -> str:
-    """What a Redis that says this of its memory (INFO) may throw away; "" where it throws nothing away."""
+    """Describes what a Redis with this INFO about its memory may evict; "" if it evicts nothing."""
     policy = str(memory.get("maxmemory_policy", ""))
     if memory.get("maxmemory") == 0:
         return ""
@@ -60,16 +63,16 @@ def eviction_risk(memory: Mapping[str, Any]) -> str:
 
 
 class RedisLook:
-    """Asks the servers of `streams`; it blocks."""
+    """Asks the servers of `streams` about memory and lags; it blocks."""
 
     def __init__(self, streams: Sequence[str], maxlen: int) -> None:
         self._streams = streams
         self._maxlen = maxlen
-        # What each group was never given, and seems to be behind for.
+        # Entries that each group will never be given, which count in its lag all the same.
         self._skipped: dict[tuple[str, str], int] = {}
 
     def __call__(self, servers: Servers) -> Seen | None:
-        """What they say; None where one of them does not answer."""
+        """Returns the servers' answers; None if one of them does not answer."""
         by_server: dict[Any, list[str]] = {}
         memory: list[Mapping[str, Any]] = []
         lags: list[GroupLag] = []
@@ -120,7 +123,7 @@ class RedisLook:
 
 
 def _following(server: Any, stream: str, last: str) -> int:
-    """How many entries there are behind one, counted up to `_COUNTED`."""
+    """Counts the entries behind one, up to `_COUNTED`."""
     from redis import ResponseError  # noqa: PLC0415 - an extra
 
     try:
@@ -130,7 +133,7 @@ def _following(server: Any, stream: str, last: str) -> int:
 
 
 def _unread(about: Mapping[str, Any], group: Mapping[str, Any]) -> int | None:
-    """How many entries were added that a group was not given; None where nobody counts."""
+    """Counts the entries that a group was not given; None if the server does not know."""
     added, read = about.get("entries-added"), group.get("entries-read")
     lag: int | None = group.get("lag")
     return lag if added is None or read is None else int(added - read)
@@ -145,7 +148,7 @@ def _text(value: Any) -> str:
 
 
 class RedisWatch:
-    """Says what is `Seen`, when it has changed."""
+    """Logs dangers to events in Redis, when they begin and when they end."""
 
     _log = Logger()
 
@@ -157,7 +160,7 @@ class RedisWatch:
         self._losing: set[tuple[str, str]] = set()
 
     def saw(self, seen: Seen | None) -> None:
-        """This is how it is now; None: it is not known."""
+        """Compares what was seen now with what was logged before; None: the servers did not answer."""
         if seen is None:
             return
         if seen.memory:

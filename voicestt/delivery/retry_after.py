@@ -1,17 +1,17 @@
-"""When a receiver wants to be asked again."""
+"""The header Retry-After of a receiver's answer."""
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
 LONGEST_SECONDS: Final = 300.0
-"""Whatever a receiver says: it may be wrong about itself, and events wait."""
+"""Longest pause, whatever a receiver asks for: it may be mistaken, and events wait."""
 
 _LONGEST_TEXT: Final = 100
 
 
 def seconds_after(header: str | None, now: float) -> float:
-    """The seconds that a Retry-After asks for, at most five minutes; 0 where it asks for none that is understood.
+    """Returns the seconds that a Retry-After asks for, five minutes at most; 0 if it cannot be understood.
 
     `now` is in seconds since 1970. Source: RFC 9110, section 10.2.3: a number of seconds, or a date of HTTP.
     """

@@ -1,4 +1,4 @@
-"""The port of whoever takes events somewhere, and what it says of each of them."""
+"""The port of a sender of events to a destination, and the outcomes that it reports."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ from voicestt.journal.port import Record
 
 
 class CannotDeliver(Exception):
-    """Nothing can be delivered as it is set up: the words say why, and what to do."""
+    """Delivery cannot work with these settings; the words say why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryFailed:
-    """An event has not arrived, or nobody knows whether it has. `why` is in words, without a secret.
+    """The outcome of an event that has not arrived, or may not have.
 
-    `is_whole`: nothing can arrive there, whichever event it is. `after`: seconds in which the receiver does not
-    want to be asked again. `is_refusal`: the receiver works, and does not want this event. `is_gone`: it wants no
-    event any more. `status` and `answer`: see `Arrived`.
+    `why` is in words, without a secret. `is_whole`: nothing can arrive there, whichever event it is. `after`:
+    seconds in which the receiver does not want to be asked again. `is_refusal`: the receiver works, and does not
+    want this event. `is_gone`: it wants no event any more. `status` and `answer`: see `Arrived`.
     """
 
     why: str
@@ -31,53 +31,56 @@ class DeliveryFailed:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """An event has arrived. `status` is what HTTP answered, `answer` the beginning of the answer, escaped."""
+    """The outcome of an event that has arrived.
+
+    `status` is the HTTP status, `answer` the beginning of the answer, escaped.
+    """
 
     status: int
     answer: str = ""
 
 
 Outcome = DeliveryFailed | Arrived | None
-"""None: it has arrived, and nothing was answered."""
+"""Outcome of one event; None: it has arrived, without an answer."""
 
 
 class EventSender(Protocol):
-    """Takes events to one destination. It is used in the reactor's thread and never blocks it."""
+    """Sends events to one destination, from the reactor's thread and without ever blocking it."""
 
     @property
     def place(self) -> str:
-        """The destination for people: the beginning of a sentence, without a secret."""
+        """The destination in words for people: the beginning of a sentence, without a secret."""
         ...
 
     @property
     def advice(self) -> str:
-        """What to do when it is down, in whole sentences."""
+        """Advice for an outage of the destination, in whole sentences."""
         ...
 
     @property
     def at_once(self) -> int:
-        """How many parcels may be under way at a time."""
+        """The largest number of parcels under way at a time."""
         ...
 
     @property
     def most(self) -> int:
-        """How many events there are in a parcel at most."""
+        """The largest number of events in a parcel."""
         ...
 
     @property
     def of_one(self) -> bool:
-        """Whether all of a parcel are of one session. What failed is tried again alone then."""
+        """True if all events of a parcel are of one session; what failed is tried again alone then."""
         ...
 
     def start(self) -> None:
-        """Before anything is carried.
+        """Gets ready; called before the first `carry`.
 
         Raises:
             CannotDeliver: if this can never work.
         """
 
     async def carry(self, records: Sequence[Record]) -> Sequence[Outcome]:
-        """Carries `records` in this order; what became of each.
+        """Sends `records` in this order, and returns the outcome of each.
 
         Where one has failed, those of its session behind it have failed too. It ends in bounded time; cancelled,
         it ends at once, and what it says of events that have not arrived does not matter.
@@ -85,4 +88,4 @@ class EventSender(Protocol):
         ...
 
     async def stop(self) -> None:
-        """Ends what is under way; at most for as long as it is waited for."""
+        """Ends what is under way; the caller may cancel it."""

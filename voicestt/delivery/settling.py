@@ -1,4 +1,4 @@
-"""What follows from how a parcel fared: what waits, what goes again and when, and what is given up."""
+"""Handling of the outcomes of delivery attempts: acknowledge, retry or give up."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -17,20 +17,21 @@ from voicestt.runtime.clock import Clock
 from voicestt.runtime.escaping import escaped
 
 FEWEST_ATTEMPTS: Final = 5
-"""An event is not given up before: after days without power it is old at its first attempt."""
+"""Fewest attempts before an event is given up: after days without power it is old at its first attempt."""
 
 REFUSALS: Final = 5
-"""Attempts at an event that is refused, where its call is not to wait for it."""
+"""Attempts after which a refused event is dead-lettered, unless `is_strict`."""
 
 _LONGEST_ERROR: Final = 200
 _Results = list[tuple[Pending, Outcome]]
 
 
 class Completer:
-    """Settles parcels that came back, and counts. `last_error` is what failed last, in words, and when.
+    """Handles the outcomes of parcels, and counts them.
 
-    `patience` is for how many seconds an event is tried, None: for ever; `now` is in seconds since 1970.
-    `is_strict`: a refused event is tried for so long too; else it is dead-lettered after `REFUSALS` attempts.
+    `last_error` is the last failure, in words, and its time. `patience` is for how many seconds an event is tried,
+    None: for ever; `now` is in seconds since 1970. `is_strict`: a refused event is tried for so long too; else it
+    is dead-lettered after `REFUSALS` attempts.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Completer:
         self.laid_aside = 0
 
     def settle(self, parcel: Sequence[Pending], outcomes: Sequence[Outcome], *, is_probe: bool) -> None:
-        """`outcomes` is what became of the events of `parcel`, one by one."""
+        """Handles the outcomes of a parcel; there is one for each of its events."""
         lanes = _by_session(parcel, outcomes)
         is_whole = any(isinstance(outcome, DeliveryFailed) and outcome.is_whole for outcome in outcomes)
         for place, (session, results) in enumerate(lanes.items()):
@@ -80,7 +81,7 @@ class Completer:
         self.give_up()
 
     def give_up(self) -> None:
-        """Where the receiver is down for as long as an event is tried, all that are so old are laid aside."""
+        """Lays aside all events in hand older than `patience`, if the receiver has been down for that long."""
         if self._patience is None or self._outage.is_stopped:
             return
         if self._outage.lasts(self._clock.seconds()) < self._patience:
@@ -107,7 +108,10 @@ class Completer:
         self._hand.came_back(session, len(results) - len(again), again, due)
 
     def _failed(self, pending: Pending, failure: DeliveryFailed, *, is_probe: bool) -> float | None:
-        """When its lane may go again; None where that is a matter of the receiver."""
+        """Records a failed event, and returns the time from which its lane may go again.
+
+        None if that depends on the receiver as a whole.
+        """
         now = self._clock.seconds()
         self.failed += 1
         self._why = failure.why
@@ -125,14 +129,17 @@ class Completer:
         return now + max(failure.after, pause(pending.attempts, self._chance))
 
     def _refused(self, pending: Pending, failure: DeliveryFailed, now: float) -> float:
-        """It answers, so it is not down, whatever it was before."""
+        """Records a refusal, and returns the time of the next attempt.
+
+        The receiver answers, so it is not down, whatever it was before.
+        """
         self._works(0)
         if self._is_strict:
             return now + max(failure.after, pause(pending.attempts, self._chance))
         return now + max(failure.after, pause_after_refusal(pending.attempts, self._chance))
 
     def _arrival(self, pending: Pending, arrived: Arrived | None) -> Attempt | None:
-        """What is remembered: nothing of a partial that arrived at once, of which there are many."""
+        """Returns the attempt to be stored; None for partials that arrived at once, as there are too many."""
         if arrived is None or (pending.record.type == "partial" and not pending.attempts):
             return None
         return Attempt(pending.record.number, self._now(), None, arrived.status, arrived.answer)
@@ -166,7 +173,7 @@ class Completer:
 
     @property
     def rate(self) -> float:
-        """How many a second arrived in the last minute."""
+        """The number of events a second that arrived in the last minute."""
         return self._rate.per_second(self._clock.seconds())
 
     def _arrived(self, count: int) -> None:

@@ -1,4 +1,4 @@
-"""What became of events, told to the journal in order and as fast as it takes it, while events go on."""
+"""Reports of outcomes to the journal, in order and as fast as it takes them, while delivery goes on."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -27,9 +27,10 @@ class _Note:
 
 
 class CompletionReporter:
-    """`told` gets the session of each event that is settled, once the journal knows.
+    """Reports the outcomes of events to the journal, and repeats what it could not take.
 
-    A journal that fails is told again: what it was not told would be delivered twice.
+    `told` is called with the session of each event that is settled, once the journal knows. An outcome that the
+    journal was not told would mean a second delivery.
     """
 
     _log = Logger()
@@ -46,23 +47,23 @@ class CompletionReporter:
         return len(self._notes)
 
     def arrived(self, pending: Pending, attempt: Attempt | None = None) -> None:
-        """It has arrived, by this attempt if that is to be remembered."""
+        """Reports an arrived event, with its attempt if that is to be remembered."""
         self._add("arrived", pending, "", attempt)
 
     def failed(self, pending: Pending, why: str, attempt: Attempt) -> None:
-        """It will be tried again."""
+        """Reports an event that will be tried again."""
         self._add("failed", pending, why, attempt)
 
     def laid_aside(self, pending: Pending, why: str, attempt: Attempt | None = None) -> None:
-        """It will not be tried again."""
+        """Reports an event that will not be tried again."""
         self._add("laid aside", pending, why, attempt)
 
     def finished(self) -> "Deferred[None]":
-        """Fires when everything has been told."""
+        """Returns a Deferred that fires when everything has been reported."""
         return self._working or succeed(None)
 
     def stop(self) -> None:
-        """Tells no more."""
+        """Stops reporting, whatever is left."""
         working, self._working = self._working, None
         if working is not None:
             working.addErrback(lambda failure: failure.trap(CancelledError) and None)
@@ -72,7 +73,7 @@ class CompletionReporter:
         record = pending.record
         self._notes.append(_Note(what, record.session, record.number, why, () if attempt is None else (attempt,)))
         if self._working is None:
-            # Later, so that what arrives in the same turn is told in one go.
+            # Later, so that outcomes of the same turn are reported together.
             self._working = deferLater(self._clock, 0).addCallback(self._start)
 
     def _start(self, _: object) -> "Deferred[None]":

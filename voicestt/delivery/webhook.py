@@ -48,9 +48,10 @@ _NO_CONNECTION: Final = (ConnectError, DNSLookupError, UserError, SSLError, TlsE
 
 
 class Webhook:
-    """A Carrier to the receiver at `url`, an address of http or https. Each of the `keys` signs. `name` is shown.
+    """An EventSender to the receiver at `url`, an address of http or https.
 
-    2xx is an arrival, whatever the answer's body; anything else is none. Redirects are not followed.
+    Each of the `keys` signs. `name` is shown. 2xx is an arrival, whatever the answer's body; anything else is
+    none. Redirects are not followed.
     """
 
     advice: Final = (
@@ -92,21 +93,21 @@ class Webhook:
         self._agent = quiet_agent(reactor, self._connections, CONNECT_SECONDS)
 
     def start(self) -> None:
-        """Nothing is needed before the first event."""
+        """Does nothing: connections are made when there are events."""
 
     async def stop(self) -> None:
-        """Ends the connections that wait for more."""
+        """Closes idle connections."""
         await self._connections.closeCachedConnections()
 
     async def carry(self, records: Sequence[Record]) -> list[Outcome]:
-        """Posts events of one session, see `voicestt.delivery.sender.Carrier`."""
+        """Posts events of one session, see `voicestt.delivery.sender.EventSender`."""
         return await self._carry_batches(_batches(records, self.most))
 
     async def _carry_batches(self, batches: Iterable[Sequence[Record]]) -> list[Outcome]:
         outcomes: list[Outcome] = []
         for batch in batches:
             if outcomes and isinstance(outcomes[-1], DeliveryFailed):
-                # What comes behind it would overtake.
+                # Later events would overtake the failed one.
                 outcomes += [outcomes[-1]] * len(batch)
             else:
                 outcomes += await self._carry_batch(batch)
@@ -132,7 +133,7 @@ class Webhook:
                 time_out.cancel()
 
     def _failed(self, problem: Exception) -> DeliveryFailed:
-        """In words what Twisted's client has to say; some of its kinds hold others."""
+        """Returns the outcome of an exception that Twisted's client raised; some of its kinds wrap others."""
         reasons = getattr(problem, "reasons", None)
         cause = reasons[0].value if reasons else problem
         said = without_host(str(cause), self._host)
@@ -166,7 +167,7 @@ class Webhook:
 
 
 def _batches(records: Sequence[Record], most: int) -> Iterator[Sequence[Record]]:
-    """In their order, at most `most` at a time, and so many that a body stays of a bearable length."""
+    """Splits records into batches of at most `most`, in their order, whose bodies are of limited length."""
     start = size = 0
     for place, record in enumerate(records):
         if place - start == most or (place > start and size + len(record.payload) > _LONGEST_BATCH):

@@ -1,4 +1,4 @@
-"""One thread for what blocks, one piece of work after the other."""
+"""A thread for blocking work, done one piece after the other."""
 
 import threading
 from collections.abc import Callable
@@ -14,7 +14,10 @@ _Job = tuple[Callable[[], Any], "Deferred[Any]"]
 
 
 class WorkerThread:
-    """A thread from `start` to `stop`. It is a daemon: work that does not end keeps no process alive."""
+    """A worker thread that runs from `start` to `stop`.
+
+    It is a daemon: work that does not end keeps no process alive.
+    """
 
     def __init__(self, reactor: Any, name: str) -> None:
         self._reactor = reactor
@@ -27,13 +30,16 @@ class WorkerThread:
         self._thread.start()
 
     def do(self, work: Callable[[], T]) -> "Deferred[T]":
-        """What `work` returns or raises in the thread. Cancelling stops the waiting, not the work."""
+        """Runs `work` in the thread; the Deferred fires with its result.
+
+        Cancelling stops the waiting, not the work.
+        """
         done: Deferred[T] = Deferred()
         self._jobs.put((work, done))
         return done
 
     def stop(self) -> "Deferred[None]":
-        """Fires when what was to be done is done and the thread has ended."""
+        """Ends the thread when its queued work is done; the Deferred fires then."""
         if self._thread.ident is None:
             return succeed(None)
         self._jobs.put(None)

@@ -1,1 +1,1 @@
-"""The journal: every event is in a database before it is delivered anywhere."""
+"""The journal: a database that holds every event before it is delivered anywhere."""

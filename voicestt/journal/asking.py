@@ -1,4 +1,7 @@
-"""The thread that reads the journal: what is in it can be read, and delivered, while nothing can be written."""
+"""The thread that reads the journal.
+
+It has a connection of its own, so the journal can be read and delivered from while nothing can be written.
+"""
 
 import threading
 from collections import deque
@@ -19,9 +22,10 @@ _LONGEST_SECONDS = 5.0
 
 
 class AskingThread:
-    """Answers one question after the other; where the database cannot be read it asks again, ever less often.
+    """Answers read queries one after the other, and retries with growing pauses while the database cannot be read.
 
-    `tell` is called in this thread with who waits and the answer, or a Failure where the question is to blame.
+    `tell` is called in this thread with the caller's Deferred and the answer, or a Failure if the query itself is
+    to blame.
     """
 
     def __init__(self, database: Database, tell: Callable[[Deferred[Any], object], object]) -> None:
@@ -34,21 +38,21 @@ class AskingThread:
         self._thread = threading.Thread(target=self._run, name="journal's reader", daemon=True)
 
     def start(self) -> None:
-        """Nothing may be asked before the tables are there."""
+        """Starts the thread; the tables must exist before the first query."""
         self._thread.start()
 
     def ask(self, ask: Ask, done: Deferred[Any]) -> None:
-        """Answers it soon, after what was asked before."""
+        """Queues a query; `done` fires with its answer after the queries before it."""
         self._asks.append((ask, done))
         self._bell.set()
 
     def stop(self) -> None:
-        """Answers no more. It does not wait for the thread."""
+        """Stops answering, without waiting for the thread to end."""
         self._closing.set()
         self._bell.set()
 
     def join(self, seconds: float) -> None:
-        """Waits for the thread, after `stop`."""
+        """Waits up to `seconds` for the thread to end, after `stop`."""
         if self._thread.ident is not None:
             self._thread.join(seconds)
 

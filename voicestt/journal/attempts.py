@@ -1,4 +1,7 @@
-"""What became of attempts at deliveries: the statements. They are in the transaction of what they belong to."""
+"""SQL statements that record delivery attempts.
+
+They run in the transaction of the delivery results that they belong to.
+"""
 
 from collections.abc import Sequence
 
@@ -10,13 +13,13 @@ from voicestt.journal.port import Attempt
 from voicestt.journal.tables import attempts
 
 MOST_KEPT = 10
-"""Attempts of an event at a destination. Older ones are forgotten."""
+"""Largest number of attempts kept for an event and a destination; older ones are deleted."""
 
 _LONGEST_ERROR = 1_000
 
 _encode = msgspec.json.Encoder().encode
 _COLUMNS = "number, destination, at, status, error, answer"
-# As one JSON text, see `voicestt.journal.database`. Nothing is written of an event that was deleted meanwhile.
+# As one JSON text, see `voicestt.journal.database`. An event that was deleted meanwhile gets no attempts.
 _INSERT = {
     "sqlite": text(f"""
         INSERT INTO voicestt_attempts ({_COLUMNS})
@@ -50,7 +53,7 @@ _prune = delete(attempts).where(
 
 
 def write(connection: Connection, made: Sequence[tuple[str, Attempt]]) -> None:
-    """Writes down attempts, each with its destination, and forgets what is beyond the last `MOST_KEPT`."""
+    """Inserts attempts, each with its destination, and deletes all but the last `MOST_KEPT` of an event."""
     if not made:
         return
     rows = [(each.number, to, each.at, each.status, _error(each), clean_text(each.answer)) for to, each in made]

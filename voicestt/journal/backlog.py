@@ -1,7 +1,8 @@
-"""Which sessions have something to deliver: in memory, so that nobody's backlog is walked to find a live word.
+"""The sessions that have pending events for a destination, kept in memory.
 
-The order of events is promised within a session only. So what is read next is chosen by session: half of it of
-the calls that are going on, the newest first, and half of what is left over, as it was found.
+So a live call's words are found without walking through the backlog in the database. The order of events is
+promised within a session only, so the next events to read are chosen by session: half of them of the calls that
+are going on, the newest first, and half of the sessions that are left over, in the order in which they were found.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -9,15 +10,18 @@ from dataclasses import dataclass
 from typing import Final
 
 CURRENT_SECONDS: Final = 60.0
-"""A call whose last event was written so long ago is no live one any more: what it still has is backlog."""
+"""Age of a call's last event from which the call is not live any more, and its events are backlog."""
 
 AT_ONCE: Final = 64
-"""Sessions that are asked for in one query."""
+"""Largest number of sessions read in one query."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Sessions to read. `stamps`: what was known of each when it was chosen."""
+    """The sessions chosen to be read next.
+
+    `stamps` has the version of each session's entry at the moment of the choice.
+    """
 
     current: Sequence[str]
     left_over: Sequence[str]
@@ -25,12 +29,15 @@ class Choice:
 
     @property
     def sessions(self) -> list[str]:
-        """All of them."""
+        """All chosen sessions: the current ones, then the left over ones."""
         return [*self.current, *self.left_over]
 
 
 class Backlog:
-    """The sessions with pending events of one destination. `waiting` counts the events, about."""
+    """Tracks the sessions that have pending events for one destination.
+
+    `waiting` is the approximate number of these events.
+    """
 
     def __init__(self) -> None:
         self.waiting = 0
@@ -44,7 +51,10 @@ class Backlog:
         return len(self._stamps)
 
     def wrote(self, sessions: Iterable[str], now: float) -> None:
-        """An event of each was written just now."""
+        """Records events that were written just now, by their sessions.
+
+        A session is named once for each of its events.
+        """
         for session in sessions:
             self.waiting += 1
             self._touch(session)
@@ -52,18 +62,18 @@ class Backlog:
             self._current[session] = now
 
     def found(self, sessions: Iterable[str]) -> None:
-        """These have events from before."""
+        """Records sessions that were found in the database with pending events from before."""
         for session in sessions:
             self._touch(session)
             if session not in self._current:
                 self._left_over[session] = None
 
     def delivered(self, count: int) -> None:
-        """So many fewer wait."""
+        """Subtracts `count` delivered events from `waiting`."""
         self.waiting = max(0, self.waiting - count)
 
     def choose(self, now: float, busy: Collection[str], *, with_left_over: bool) -> Choice:
-        """The sessions to read next, none of the `busy` ones."""
+        """Chooses the sessions to read next, leaving out the `busy` ones."""
         self._age(now)
         current = _first(reversed(self._current), busy, AT_ONCE)
         left_over: list[str] = []
@@ -73,7 +83,10 @@ class Backlog:
         return Choice(current, left_over, [self._stamps[session] for session in (*current, *left_over)])
 
     def read(self, choice: Choice, found: Collection[str]) -> None:
-        """Of those that were chosen, only the sessions in `found` had something."""
+        """Removes the chosen sessions that had no pending events when they were read.
+
+        `found` are those that had some. A session that was touched after the choice stays.
+        """
         for session, stamp in zip(choice.sessions, choice.stamps, strict=True):
             if session not in found and self._stamps.get(session) == stamp:
                 del self._stamps[session]

@@ -1,4 +1,4 @@
-"""A note that deliveries were changed by hand, for the servers that run: they read again what they have read."""
+"""A counter in the database of deliveries changed by hand: running servers see it and read the outbox again."""
 
 from sqlalchemy import Connection, select, text
 
@@ -13,10 +13,10 @@ _noted = select(changes.c.number).where(changes.c.name == _NAME)
 
 
 def note(connection: Connection) -> None:
-    """Writes it down, in the transaction of the change."""
+    """Increments the counter, in the transaction of the change."""
     connection.execute(_note)
 
 
 def noted(connection: Connection) -> int:
-    """How often it was."""
+    """Returns the counter, 0 if no delivery was ever changed by hand."""
     return connection.execute(_noted).scalar() or 0

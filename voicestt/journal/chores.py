@@ -1,7 +1,7 @@
-"""What is done besides writing: the lease, a look after those who are gone and what they left, and what is old.
+"""The journal's maintenance thread: it renews the lease, takes over from dead servers and deletes old events.
 
-It has a thread and a connection of its own, and little patience: what fails here is tried again later, ever less
-often, and is no outage of the journal. Nothing that is said waits for it.
+It has a thread and a connection of its own, and little patience: a chore that fails is tried again later, ever
+less often, and is no outage of the journal. No event waits for it.
 """
 
 import threading
@@ -19,19 +19,20 @@ from voicestt.journal.recovery import Recovery
 from voicestt.journal.retention import Retention
 
 HURRY_SECONDS = 3.0
-"""A chore's transaction ends within, or fails."""
+"""Time limit of a chore's transaction."""
 
 _LONGEST_SECONDS = 60.0
 _QUIET_FAILURES = 2
-"""So many in a row are nobody's business: a lock that another held, a connection that was cut."""
+"""Failures in a row that are not logged: another process held a lock, or a connection was cut."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds between one and the next: batches, renewals of the lease, looks after others, rounds of deleting.
+    """Intervals of the journal's threads, in seconds.
 
-    Others are judged by their age only when our own lease was renewed for `settled` without a gap: after an outage
-    of the database everybody looks old.
+    `batch` is the pause between two batches, `renew` between renewals of the lease, `look` between looks for dead
+    servers and `delete` between rounds of deleting. Others are judged by their age only when our own lease was
+    renewed for `settled` without a gap: after an outage of the database everybody looks old.
     """
 
     batch: float = 0.05
@@ -42,9 +43,10 @@ class Pace:
 
 
 class Maintenance:
-    """A thread from `start` to `stop`.
+    """Runs the chores in a thread, from `start` to `stop`.
 
-    `changed` is called in it when deliveries were changed by hand; `figures` gives how they stand, as JSON.
+    `changed` is called in it when deliveries were changed by hand; `figures` returns the state of the deliveries,
+    as JSON.
     """
 
     _log = Logger()
@@ -67,7 +69,7 @@ class Maintenance:
         self._pace = pace
         self._changed = changed
         self._figures = figures
-        self._changes = 0  # so it is read again once after the start, where that was ever done: it may be just now
+        self._changes = 0  # so it is read once after the start, if anything was ever changed: perhaps just now
         self._seconds = seconds
         self._renewed_at = self._settling_since = seconds()
         self._failures: dict[Callable[[], float], int] = {}
@@ -76,15 +78,15 @@ class Maintenance:
         self._thread = threading.Thread(target=self._run, name="journal's chores", daemon=True)
 
     def start(self) -> None:
-        """The tables and the lease are there."""
+        """Starts the thread; the tables and the lease must exist."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Begins nothing more. It does not wait for the thread."""
+        """Stops after the current chore, without waiting for the thread to end."""
         self._closing.set()
 
     def join(self, seconds: float) -> None:
-        """Waits for the thread, after `stop`."""
+        """Waits up to `seconds` for the thread to end, after `stop`."""
         if self._thread.ident is not None:
             self._thread.join(seconds)
 
@@ -137,7 +139,7 @@ class Maintenance:
         return self._pace.renew
 
     def _see(self, noted: int) -> None:
-        """Where deliveries were changed by hand: what was read before is old, and there may be others."""
+        """Reports deliveries that were changed by hand, and schedules a look for sessions to adopt."""
         if noted != self._changes:
             self._changed()
             self._due[self._look] = self._seconds()
@@ -147,7 +149,7 @@ class Maintenance:
         began = self._seconds()
         by_age = began - self._settling_since >= self._pace.settled
         for _ in self._recovery.look(by_age=by_age):
-            # Between two bunches others may write, for half of the time at least, and the lease is kept.
+            # Between two bunches others get half of the time at least to write, and the lease is renewed.
             took = min(self._seconds() - began, _LONGEST_BETWEEN)
             if self._closing.wait(max(took, min(self._pace.batch, _BETWEEN_SECONDS))):
                 break

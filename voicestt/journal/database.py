@@ -1,4 +1,4 @@
-"""The database behind JOURNAL_URL: how each of the two kinds is opened, and what they say differently.
+"""The database behind JOURNAL_URL: one interface over SQLite and PostgreSQL.
 
 A batch of rows goes to the database as one JSON text in one statement, and not as a statement for each row: each
 statement gives the interpreter's lock away and waits for it again, up to 5 ms beside a reactor that is busy
@@ -25,7 +25,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 class _Dialect(Protocol):
-    """What is different between databases. `name` says which one it is, without a password."""
+    """The operations that differ between SQLite and PostgreSQL.
+
+    `name` identifies the database, without a password.
+    """
 
     name: str
 
@@ -52,8 +55,10 @@ class _Dialect(Protocol):
 
 
 class Database:
-    """One database, for one thread. `name` says which, in words without a secret; `spill` is where events wait
-    that it cannot take.
+    """One database, used by one thread.
+
+    `name` identifies it in words without a secret; `spill` is the place of the files for events that it cannot
+    take.
 
     Raises:
         BadJournal: for a URL that names none, or whose library is missing.
@@ -68,22 +73,25 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that is committed at the end, and alone where it has to be."""
+        """Opens a write transaction, which is committed when the block ends without an exception.
+
+        In SQLite it is the only writer.
+        """
         with self._engine.begin() as connection:
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection that only reads: it waits for no writer."""
+        """Opens a connection that only reads, and so waits for no writer."""
         with self._engine.connect() as connection:
             yield connection.execution_options(**{READS: True})
 
     def is_there(self) -> bool:
-        """Whether there is something to look into: who only looks makes no file."""
+        """True if there is a database to read from; a command that only reads must not create the file."""
         return self._dialect.is_there()
 
     def make_ready(self) -> None:
-        """Once, before its first use.
+        """Prepares the database, once before its first use.
 
         Raises:
             BadJournal: where it cannot be used.
@@ -91,29 +99,32 @@ class Database:
         self._dialect.make_ready(self._engine)
 
     def hurry(self, connection: Connection, seconds: float) -> None:
-        """What this transaction does ends in `seconds`, or fails: nobody shall wait for it."""
+        """Limits the statements of this transaction to `seconds`, where the database can do that.
+
+        So nobody waits long for it.
+        """
         self._dialect.hurry(connection, seconds)
 
     def lock_schema(self, connection: Connection) -> None:
-        """Until the transaction ends no other process changes the tables."""
+        """Keeps other processes from changing the tables until the transaction ends."""
         self._dialect.lock_schema(connection)
 
     def now(self, connection: Connection) -> float:
-        """The time that all who use this database go by, in seconds since 1970."""
+        """The current time by the clock shared by all users of this database, in seconds since 1970."""
         return self._dialect.now(connection)
 
     def numbers(self, connection: Connection, count: int) -> Sequence[int]:
-        """The next `count` numbers for events, ascending."""
+        """Reserves the next `count` event numbers, in ascending order."""
         return self._dialect.numbers(connection, count)
 
     def shrink(self, connection: Connection) -> bool:
-        """Gives a little of what deleting left back to the disk; whether there may be more."""
+        """Gives some of the space freed by deletions back to the disk; True if there may be more."""
         return self._dialect.shrink(connection)
 
     def insert(
         self, connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]
     ) -> None:
-        """Inserts `rows`; what has no place because it is there already is left out, except of events."""
+        """Inserts `rows`; rows that exist already are skipped, except of events, where they are an error."""
         key = (table.name, tuple(columns))
         if key not in self._insertions:
             clash = "" if table is events else " ON CONFLICT DO NOTHING"
@@ -121,7 +132,7 @@ class Database:
         connection.execute(self._insertions[key], {"rows": _encode(rows).decode()})
 
     def close(self) -> None:
-        """Ends the connections; the next use opens new ones."""
+        """Closes the connections; the next use opens new ones."""
         self._engine.dispose()
 
 

@@ -1,4 +1,4 @@
-"""Readers whose mistakes stop nobody."""
+"""A wrapper around the journal's readers that logs their exceptions."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from voicestt.journal.port import Readers, Written
 
 
 class Guarded:
-    """The Readers, and what they raise goes to the log."""
+    """Calls the readers, and logs what they raise instead of letting it stop the calls."""
 
     _log = Logger()
 
@@ -16,14 +16,14 @@ class Guarded:
         self._readers = readers
 
     def written(self, entries: Sequence[Written]) -> None:
-        """These are in the database."""
+        """Tells the readers of entries that are in the database."""
         try:
             self._readers.written(entries)
         except Exception:  # noqa: BLE001 - a reader's mistake must not stop the calls
             self._log.failure("A reader of the journal failed; its other readers may not have been told either.")
 
     def late(self, facts: Sequence[object]) -> None:
-        """These wait."""
+        """Tells the readers of facts whose events have waited too long for the database."""
         try:
             self._readers.late(facts)
         except Exception:  # noqa: BLE001 - likewise

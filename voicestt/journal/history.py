@@ -1,8 +1,8 @@
-"""What was written, a page at a time: the statements.
+"""SQL statements that read past events, a page at a time.
 
-Numbers are given to events before they are committed. With several writers a smaller number may be committed
-after a larger one, and whoever has read past it would never be given it: a page ends before the first number that
-may still be under way.
+Numbers are given to events before they are committed. With several writers a smaller number may be committed after
+a larger one, and whoever has read past it would never be given it: a page ends before the first number that may
+still be under way.
 """
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, select
@@ -19,7 +19,7 @@ _record_columns = (
 )
 _in_range = (events.c.number > bindparam("after")) & (events.c.number <= bindparam("through"))
 _of_types = events.c.type.in_(bindparam("types", expanding=True))
-# Read whole and by its own index: PostgreSQL, told of a limit, would walk through all events for a call's first.
+# Materialised, and read by its own index: with a limit PostgreSQL would scan all events for the first of a call.
 _of_calls = (
     select(events.c.number, events.c.type)
     .where(events.c.call_sid.in_(bindparam("calls", expanding=True)), _in_range)
@@ -29,7 +29,10 @@ _of_calls = (
 
 
 def since(connection: Connection, whole: StoredPayloads, number: int, limit: int, wanted: Filter) -> Page:
-    """The first `limit` wanted events after `number`, of those that are settled."""
+    """Returns the first `limit` wanted events after `number`, up to the last settled one.
+
+    An event is settled when no smaller number can be committed any more.
+    """
     last, through = _settled[connection.dialect.name](connection)
     values: dict[str, object] = {"after": number, "through": through}
     if wanted.calls:
@@ -54,5 +57,5 @@ def _asked(wanted: Filter) -> Select[tuple[int, str, int, str, str, str]]:
 def _types(wanted: Filter) -> list[ColumnElement[bool]]:
     if wanted.types is None:
         return []
-    # Most events are partials: the index of all others is only used where it is said that they are not wanted.
+    # Most events are partials: the index of the others is only used if the condition excludes partials.
     return [_of_types] if "partial" in wanted.types else [_of_types, is_no_partial]

@@ -1,4 +1,4 @@
-"""The journal: events into the database and back out of it, without the reactor ever waiting for it."""
+"""The journal: writes events into the database and reads them back, without ever blocking the reactor."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -37,22 +37,23 @@ from voicestt.journal.undelivered import Undelivered
 from voicestt.journal.waiting import Entry, WriteQueue
 
 CLOSE_SECONDS = 10.0
-"""How long `close` waits for the database."""
+"""Time limit of `close`."""
 
 OPEN_SECONDS = 1.5
-"""How long `open` waits for it. Calls are taken then; what they say waits in memory."""
+"""Time limit of `open`. After it calls are accepted, and their events wait in memory."""
 
 MARK_SECONDS = 1.0
-"""Delivery goes on where it cannot be written down within."""
+"""Time after which delivery goes on although its results are not written yet."""
 
 
 class Journal:
     """Writes events for `destinations`, and tells `readers` of them when they are in the database.
 
-    The others are JOURNAL_URL, JOURNAL_DAYS, JOURNAL_REDACT and JOURNAL_SPILL_DIR. What `redact` keeps out of the
-    database is in the records nevertheless, for as long as this process lives and an event is not delivered
-    everywhere. `changed` is called when deliveries were changed by hand: what was pending before need not be any
-    more. `figures` says how each destination's deliveries stand, for the commands that look into the journal.
+    The other parameters are JOURNAL_URL, JOURNAL_DAYS, JOURNAL_REDACT and JOURNAL_SPILL_DIR. What `redact` keeps
+    out of the database is in the records nevertheless, for as long as this process lives and an event is not
+    delivered everywhere. `changed` is called when deliveries were changed by hand: what was pending before need
+    not be any more. `figures` returns the state of each destination's deliveries, for the commands that look into
+    the journal.
     """
 
     _log = Logger()
@@ -88,7 +89,7 @@ class Journal:
 
     @property
     def state(self) -> JournalState:
-        """How it stands."""
+        """The journal's current state, for health checks and metrics."""
         threads, waiting = self._threads, self._waiting
         why, since = (None, None) if threads is None else (threads.outage.why, threads.outage.since)
         if why is None and (threads is None or not threads.has_begun):
@@ -97,11 +98,11 @@ class Journal:
         return JournalState(why is None, len(waiting), waiting.bytes, waiting.dropped, since, why, in_file)
 
     def standing(self, destination: str) -> Standing:
-        """How the deliveries to it stand: what was counted last, and what was written and delivered since."""
+        """The state of the deliveries to a destination: the last count, adjusted by what followed."""
         return self._undelivered.standing(destination)
 
     async def open(self) -> None:
-        """Makes the database ready, and begins to write and to look after what others left.
+        """Opens the database and starts the journal's threads.
 
         A database that cannot be used at present, or takes long, is not waited for: that is an outage.
 
@@ -133,7 +134,7 @@ class Journal:
         _fire(began, problem)
 
     def put(self, event: Event | None, fact: object) -> None:
-        """Writes `event` soon, see `voicestt.journal.port.Writer`."""
+        """Queues `event` to be written, see `voicestt.journal.port.Writer`."""
         entry = Entry(event, fact, self._reactor.seconds())
         if self._threads is None or self._is_closed:
             self._put_too_late(entry)
@@ -146,7 +147,7 @@ class Journal:
     async def pending(
         self, destination: str, limit: int, busy: Collection[str] = (), *, with_left_over: bool = True
     ) -> list[Pending]:
-        """See `voicestt.journal.port.Outbox`. Waits where the database cannot be read.
+        """Returns pending events, see `voicestt.journal.port.Outbox`; waits while the database cannot be read.
 
         Raises:
             JournalClosed: where the journal is closed before there is an answer. The same holds for the others.
@@ -155,37 +156,48 @@ class Journal:
         return await self._undelivered.pending(destination, limit, busy, with_left_over=with_left_over)
 
     async def delivered(self, destination: str, numbers: Sequence[int], attempts: Sequence[Attempt] = ()) -> None:
-        """See `voicestt.journal.port.Outbox`; returns when it is written down, or cannot be at present."""
+        """Records delivered events, see `voicestt.journal.port.Outbox`.
+
+        Returns when the record is written, or after `MARK_SECONDS` while the database cannot be written.
+        """
         self._undelivered.delivered(destination, len(numbers))
         await self._mark(Delivered(destination, tuple(numbers), self._redacted(attempts)), numbers)
 
     async def failed(self, destination: str, number: int, why: str, attempts: Sequence[Attempt] = ()) -> None:
-        """See `voicestt.journal.port.Outbox`."""
+        """Records a failed attempt, see `voicestt.journal.port.Outbox`."""
         mark = Failed(destination, number, why, is_hopeless=False, attempts=self._redacted(attempts))
         await self._mark(mark, ())
 
     async def lay_aside(self, destination: str, number: int, why: str, attempts: Sequence[Attempt] = ()) -> None:
-        """See `voicestt.journal.port.Outbox`."""
+        """Records an event as undeliverable, see `voicestt.journal.port.Outbox`."""
         self._undelivered.delivered(destination, 1)
         mark = Failed(destination, number, why, is_hopeless=True, attempts=self._redacted(attempts))
         await self._mark(mark, (number,))
 
     def _redacted(self, attempts: Sequence[Attempt]) -> tuple[Attempt, ...]:
-        """A receiver may answer with what it was sent."""
+        """Removes the receivers' answers from attempts, unless JOURNAL_REDACT is "none".
+
+        A receiver may answer with the event it was sent.
+        """
         if self._wishes.redact == "none":
             return tuple(attempts)
         return tuple(replace(attempt, answer="") for attempt in attempts)
 
     async def since(self, number: int, limit: int, wanted: Filter = EVERYTHING) -> Page:
-        """See `voicestt.journal.port.History`. Those of other processes are among them, where there are any."""
+        """Returns past events, see `voicestt.journal.port.History`.
+
+        In a shared database, events written by other processes are among them.
+        """
         found: Page = await self._ask(
             lambda connection: history.since(connection, self._whole, number, limit, wanted)
         )
         return found
 
     async def close(self) -> None:
-        """Writes what waits, for at most `CLOSE_SECONDS`; nothing where it is not open. `put` comes to an end
-        before."""
+        """Writes the queued events, for at most `CLOSE_SECONDS`, and ends the threads.
+
+        No event may be `put` after it. It does nothing if the journal is not open.
+        """
         threads = self._threads
         if threads is None or self._is_closed:
             return
@@ -213,7 +225,10 @@ class Journal:
         )
 
     def _figures_then(self) -> str | None:
-        """In the chores' thread: how it stood when it was asked before; the reactor's looks for the next time."""
+        """Returns the figures that the reactor's thread prepared before, and asks it to prepare the next.
+
+        Called in the maintenance thread, which must not read the reactor's objects.
+        """
         self._reactor.callFromThread(self._note_figures)
         return self._figures_now
 
@@ -287,13 +302,13 @@ class Journal:
     def _written(self, entry: Entry, record: Record | None) -> Written:
         entry.is_over = True
         if record is None and entry.event is not None and not entry.was_late:
-            # It is kept out of the journal: nobody shall take it for written.
+            # The journal refused it: no reader may take it for written.
             entry.was_late = True
             self._readers.late([entry.fact])
         return Written(record, entry.fact, entry.was_late)
 
     def _complain(self, gone: Sequence[Entry]) -> None:
-        # Not within `put`: whoever put is not ready to be told.
+        # Not within `put`: its caller is not ready for a callback.
         self._reactor.callLater(0, self._tell_of, gone)
 
     def _tell_of(self, gone: Sequence[Entry]) -> None:

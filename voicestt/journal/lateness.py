@@ -1,4 +1,4 @@
-"""Who waits for the database too long is told without it."""
+"""A timer that reports events which wait too long to be written to the database."""
 
 from collections import deque
 from collections.abc import Callable
@@ -14,7 +14,7 @@ _EVERY_SECONDS = 0.25
 
 
 class LateFacts:
-    """Looks after entries; `late` is told the facts of those that wait for `LATE_SECONDS`, each once, in order."""
+    """Watches entries, and reports the facts of those that wait for `LATE_SECONDS`, each once, in order."""
 
     def __init__(self, clock: Any, late: Callable[[list[object]], object]) -> None:
         self._clock = clock
@@ -25,33 +25,33 @@ class LateFacts:
         self._looking.clock = clock
 
     def start(self) -> None:
-        """Looks several times a second."""
+        """Starts to look for late entries, every `_EVERY_SECONDS`."""
         self._looking.start(_EVERY_SECONDS, now=False)
 
     def stop(self) -> None:
-        """Looks no more; nothing where it never did."""
+        """Stops looking, if it was started."""
         if self._looking.running:
             self._looking.stop()
 
     def watch(self, entry: Entry) -> None:
-        """It begins to wait."""
+        """Adds an entry that begins to wait."""
         self._entries.append(entry)
 
     def look(self) -> None:
-        """Tells of those that are late by now."""
+        """Reports the entries that are late by now."""
         self._tell(self._clock.seconds() - LATE_SECONDS)
 
     def tell_all(self) -> None:
-        """Tells of all that wait, late or not."""
+        """Reports all waiting entries, late or not."""
         self._tell(self._clock.seconds())
 
     def forget(self) -> None:
-        """Lets go of all that are over, and not only of the first ones: in an outage they may be many."""
+        """Drops all finished entries, also those behind unfinished ones: in an outage they may be many."""
         self._late_ones = deque(entry for entry in self._late_ones if not entry.is_over)
         self._entries = deque(entry for entry in self._entries if not entry.is_over)
 
     def waiting(self) -> list[Entry]:
-        """All that are not over, in order."""
+        """The entries that are not finished, in order."""
         return [entry for entry in chain(self._late_ones, self._entries) if not entry.is_over]
 
     def _tell(self, until: float) -> None:

@@ -1,7 +1,8 @@
-"""Who writes into a journal, and whether it still runs: what a killed process left, another takes over.
+"""Leases of the processes that write into a journal, by which a dead process is found and its work taken over.
 
-No clocks of two processes are compared, for one may jump: a lease's age is how long its `seen_at`, whatever it
-says, has not changed, by the clock of whoever looks. And a process that is there on this host is alive.
+The clocks of two processes are never compared, as one may jump: a lease's age is the time for which its `seen_at`,
+whatever its value, has not changed, by the clock of the process that looks. A process that runs on this host
+counts as alive.
 """
 
 import os
@@ -18,14 +19,15 @@ from sqlalchemy import Connection, delete, insert, select, update
 from voicestt.journal.tables import instances
 
 GONE_SECONDS = 60.0
-"""An instance on another host whose row did not change for so long is gone."""
+"""Time without a change of its row after which an instance on another host is gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process on a host: `started` tells it from an earlier one of the same number, "" where nobody knows.
+    """A process on a host.
 
-    `host` is one boot of one machine, seen from within one container: elsewhere the number is another process's.
+    `started` tells it from an earlier one of the same number, "" where that is unknown. `host` is one boot of one
+    machine, seen from within one container: elsewhere the number is another process's.
     """
 
     host: str
@@ -34,15 +36,15 @@ class Process:
 
 
 def this_process() -> Process:
-    """The one that runs this."""
+    """Identifies the current process."""
     parts = (socket.gethostname(), _text("/proc/sys/kernel/random/boot_id"), _link("/proc/self/ns/pid"))
     return Process(" ".join(filter(None, parts)), os.getpid(), _started(os.getpid()))
 
 
 def is_running(process: Process, here: Process) -> bool:
-    """Whether `process`, which is on this host, runs."""
+    """True if `process`, which must be on this host, is running."""
     if process.pid == here.pid:
-        # Where nobody knows when a process started, one of our own number was an earlier one.
+        # If start times are unknown, a process with our own number was an earlier one.
         return bool(here.started) and process.started == here.started
     try:
         os.kill(process.pid, 0)
@@ -55,7 +57,7 @@ def is_running(process: Process, here: Process) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A row of the table."""
+    """A row of the table of instances: another process and its lease."""
 
     id: str
     process: Process
@@ -64,7 +66,7 @@ class Instance:
 
 
 class Lease:
-    """This journal's own row, and a look at those of others."""
+    """This process's own lease, and a view of the leases of others."""
 
     def __init__(self, process: Process, seconds: Callable[[], float] = time.monotonic) -> None:
         self.id = uuid.uuid4().hex
@@ -73,14 +75,17 @@ class Lease:
         self._changed: dict[str, tuple[float, float]] = {}  # what `seen_at` was, and since when, by our own clock
 
     def begin(self, connection: Connection, now: float) -> None:
-        """Writes the row."""
+        """Inserts the row of this lease."""
         here = self._process
         row = {"id": self.id, "host": here.host, "pid": here.pid, "started": here.started, "seen_at": now}
         connection.execute(insert(instances), row)
 
     def renew(self, connection: Connection, now: float, figures: str | None = None) -> bool:
-        """Says that we live, and how our deliveries stand. False: another took us for dead, and has our calls'
-        deliveries now."""
+        """Renews the lease, with the current figures of our deliveries.
+
+        False if the row was gone: another process took us for dead, and delivers our calls' events now. A new row
+        is inserted then.
+        """
         mine = update(instances).where(instances.c.id == self.id)
         if connection.execute(mine.values(seen_at=now, figures=figures)).rowcount:
             return True
@@ -88,12 +93,12 @@ class Lease:
         return False
 
     def end(self, connection: Connection, now: float) -> None:
-        """Says that we are through: whoever comes may take over what is left."""
+        """Marks the lease as ended, so that any other process may take over what is left."""
         mine = update(instances).where(instances.c.id == self.id)
         connection.execute(mine.values(ended_at=now, figures=None))
 
     def others(self, connection: Connection) -> list[Instance]:
-        """Everybody else."""
+        """Reads the leases of all other processes, and notes which have changed."""
         rows = connection.execute(select(instances).where(instances.c.id != self.id))
         found = [_instance(row) for row in rows]
         now = self._seconds()
@@ -105,7 +110,10 @@ class Lease:
         return found
 
     def is_gone(self, other: Instance, *, by_age: bool) -> bool:
-        """Whether one of `others` will never write again. `by_age`: whose row does not change counts as gone."""
+        """True if one of `others` will never write again.
+
+        `by_age`: a process on another host whose row has not changed for `GONE_SECONDS` counts as gone.
+        """
         if other.has_ended:
             return True
         here = self._process
@@ -116,8 +124,8 @@ class Lease:
 
     @staticmethod
     def take_over(connection: Connection, other: Instance) -> bool:
-        """Whether we, and nobody else, are the one who takes over what the other left."""
-        # Who was not gone after all has been seen since.
+        """Deletes the other's lease; True if this process, and nobody else, is the one that takes over from it."""
+        # An instance that was not gone after all has changed its `seen_at`.
         this = (instances.c.id == other.id) & (instances.c.seen_at == other.seen_at)
         return bool(connection.execute(delete(instances).where(this)).rowcount)
 

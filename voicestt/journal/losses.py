@@ -1,4 +1,4 @@
-"""What the log says of events that will never be in the journal."""
+"""Log messages about events that will never be in the journal."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from voicestt.journal.waiting import Entry
 
 
 class Losses:
-    """Says how many of which kind are lost, and why."""
+    """Logs how many events of each kind are lost, and why."""
 
     _log = Logger()
 
     def given_up(self, gone: Sequence[Entry]) -> None:
-        """Too many waited."""
+        """Logs events that were dropped because too many waited."""
         self._log.error(
             "🔴 The journal cannot be written for so long that too many events wait: {count} of them are given up "
             "({kinds}), and will neither be in it nor delivered. Handlers were told of them.",
@@ -24,14 +24,14 @@ class Losses:
         )
 
     def too_late(self, entry: Entry) -> None:
-        """It was put after the journal's end."""
+        """Logs an event that was put while the journal was closed."""
         self._log.error(
             "The journal is closed: an event ({kind}) is not written.",
             kind="none" if entry.event is None else type_of(entry.event),
         )
 
     def at_the_end(self, lost: Sequence[Entry]) -> None:
-        """They waited when the server ended."""
+        """Logs events that still waited when the server ended."""
         self._log.error(
             "🔴 The journal could not be written before the server ended: {count} events are lost ({kinds}).",
             count=len(lost),

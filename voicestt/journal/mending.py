@@ -1,4 +1,7 @@
-"""An event that the database refuses must not stop the others: what fails together is written one by one."""
+"""Quarantine for events that the database refuses: a batch that fails is written event by event.
+
+So one bad event does not stop the others.
+"""
 
 import time
 from collections.abc import Callable
@@ -16,7 +19,7 @@ _QUIET_SECONDS = 10.0
 
 
 class Quarantine:
-    """Writes single events, and keeps out what cannot be written."""
+    """Writes single events, and skips those that the database refuses."""
 
     _log = Logger()
 
@@ -30,7 +33,7 @@ class Quarantine:
         self.kept_out = 0
 
     def write(self, event: Event) -> Record | None:
-        """The event's record; None where it is kept out, which is said in the log.
+        """Writes the event and returns its record; None if it is refused, which is logged.
 
         Raises:
             Exception: where the database is to blame, and not the event.
@@ -52,8 +55,11 @@ class Quarantine:
         return draft.records[0]
 
     def _write_again(self, event: Event) -> Record | None:
-        """Its place is taken: by itself, where the word that it was committed got lost; or by the end that another
-        process wrote, which took this one for dead."""
+        """Resolves a clash of sequence numbers, and writes the event if it is not in the journal yet.
+
+        The place may be taken by the event itself, whose commit was not confirmed, or by the end of the call that
+        another process wrote because it took this one for dead.
+        """
         with self._database.writing() as connection:
             found = self._writer.find(connection, event)
             if found is not None:

@@ -1,4 +1,7 @@
-"""JOURNAL_URL=off: readers are told at once, and nothing survives the process."""
+"""The substitute for a journal with JOURNAL_URL=off, where no event survives the process.
+
+Readers are told of events at once.
+"""
 
 from collections import deque
 from collections.abc import Sequence
@@ -23,7 +26,10 @@ KEPT = 1_000
 
 
 class NoJournal:
-    """A Journal's `open`, `put`, `since` and `close` without a database: the last `KEPT` events are remembered."""
+    """A journal in memory that remembers the last `KEPT` events.
+
+    It has `open`, `put`, `since` and `close` as a Journal has them.
+    """
 
     _log = Logger()
 
@@ -35,21 +41,21 @@ class NoJournal:
         self._last: deque[Record] = deque(maxlen=KEPT)
 
     async def open(self) -> None:
-        """Nothing."""
+        """Does nothing: there is no database to open."""
 
     def put(self, event: Event | None, fact: object) -> None:
-        """Tells the readers in the reactor's next turn, all that was put in this one together."""
+        """Tells the readers of the event in the reactor's next turn, together with all others put in this one."""
         if not self._group:
             self._reactor.callLater(0, self._tell)
         self._group.append(Written(None if event is None else self._record(event), fact))
 
     async def since(self, number: int, limit: int, wanted: Filter = EVERYTHING) -> Page:
-        """The first `limit` wanted events after `number`, of those that are remembered."""
+        """Returns the first `limit` wanted events after `number`, of those that are remembered."""
         found = (record for record in self._last if record.number > number and wanted.lets_through(record))
         return Page(list(islice(found, limit)), self._number, self._number)
 
     async def close(self) -> None:
-        """Tells what was put in this turn."""
+        """Tells the readers of the events that were put in this turn."""
         self._tell()
 
     def _record(self, event: Event) -> Record | None:

@@ -1,4 +1,4 @@
-"""The database cannot be written: said once when it begins and once when it is over, and tried ever less often."""
+"""Outages of the database: logged once when they begin and once when they end, with growing pauses in between."""
 
 import time
 from collections.abc import Callable
@@ -20,9 +20,10 @@ _IN_A_FILE = "in a file beside it, and the next server that can write the journa
 
 
 class JournalOutage:
-    """Whether it lasts, and how long to wait. `name` is the database, `waiting` what waits for it.
+    """Tracks an outage of the database `name`, and the pause before the next attempt.
 
-    Other threads may look at `why` and `since` (seconds since 1970): None, as long as it can be written.
+    `waiting` is the queue of events to be written. Other threads may read `why` and `since` (seconds since 1970);
+    both are None as long as the database can be written.
     """
 
     _log = Logger()
@@ -39,11 +40,11 @@ class JournalOutage:
 
     @property
     def lasts(self) -> bool:
-        """Whether the last attempt failed."""
+        """True if the last attempt failed."""
         return self._began is not None
 
     def failed(self, problem: Exception) -> float:
-        """An attempt failed; gives the seconds until the next one."""
+        """Records a failed attempt, and returns the seconds until the next one."""
         self.why = str(problem) if isinstance(problem, BadJournal) else words_of(problem)
         if self._began is None:
             self._began = self._seconds()
@@ -62,7 +63,7 @@ class JournalOutage:
         return pause
 
     def worked(self) -> None:
-        """An attempt succeeded."""
+        """Records a successful attempt, which ends an outage."""
         if self._began is None:
             return
         self._log.warn(

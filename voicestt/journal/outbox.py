@@ -1,4 +1,4 @@
-"""What is still to be delivered: the statements."""
+"""SQL statements of the outbox: the events that are still to be delivered."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
@@ -38,9 +38,9 @@ _record_columns = (
     *(events.c.type, events.c.call_sid, events.c.payload),
 )
 _COLUMNS = ", ".join(f"e.{name}" for name in ("number", "session", "sequence", "type", "call_sid", "payload"))
-# By session, through the index: neither what others have to deliver nor what is delivered already is walked. Many
-# sessions in one statement, as a JSON array: each statement gives the interpreter's lock away. In PostgreSQL the
-# owner is looked up by session: its statistics do not know a new one, and it would begin with all it has.
+# By session, through the index: neither the events of other sessions nor delivered ones are scanned. Many sessions
+# in one statement, as a JSON array: each statement gives the interpreter's lock away. In PostgreSQL the owner is
+# looked up by session: its statistics do not know a new owner, and it would begin with all sessions of that owner.
 _PENDING = {
     "sqlite": f"""
         SELECT {_COLUMNS}, e.written_at, o.attempts
@@ -73,7 +73,7 @@ _NOT_SETTLED = {
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """These have arrived at the destination."""
+    """Events that have arrived at a destination."""
 
     destination: str
     numbers: Sequence[int]
@@ -82,7 +82,10 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An attempt failed; where it `is_hopeless` there will be no other."""
+    """A failed attempt to deliver an event.
+
+    `is_hopeless`: no other attempt will be made.
+    """
 
     destination: str
     number: int
@@ -95,7 +98,7 @@ Mark = Delivered | Failed
 
 
 def apply(connection: Connection, marks: Sequence[Mark], now: float) -> None:
-    """Writes down what became of deliveries; of what is not in the outbox nothing."""
+    """Writes the results of deliveries into the outbox; events that are not in it are ignored."""
     delivered: dict[str, list[int]] = defaultdict(list)
     for mark in marks:
         if isinstance(mark, Delivered):
@@ -109,7 +112,7 @@ def apply(connection: Connection, marks: Sequence[Mark], now: float) -> None:
 
 
 def forget(whole: StoredPayloads, marks: Sequence[Mark]) -> None:
-    """After `apply` was committed: what is delivered needs no memory."""
+    """Releases the stored payloads of delivered events, after the transaction of `apply` was committed."""
     for mark in marks:
         if isinstance(mark, Delivered):
             whole.done(mark.destination, list(mark.numbers))
@@ -124,7 +127,10 @@ def pending(
     most: int,
     settled: Collection[int] = (),
 ) -> list[Pending]:
-    """The first `most` of each of the `sessions` that are of `owner`, in their order, but for those `settled`."""
+    """Reads the first `most` pending events of each of `sessions`, if `owner` is its owner.
+
+    The `settled` events are left out. They come in the order of `sessions`, and by number within a session.
+    """
     values = {
         "destination": destination,
         "owner": owner,
@@ -140,7 +146,10 @@ def pending(
 
 @cache
 def statement_of(dialect: str, *, is_settled: bool) -> TextClause:
-    """What `pending` asks; `is_settled`: some are to be left out."""
+    """The statement of `pending` for a dialect.
+
+    `is_settled`: it leaves out the events in `:settled`.
+    """
     statement = _PENDING[dialect]
     for alias in "io":
         condition = _NOT_SETTLED[dialect].format(alias) if is_settled else ""

@@ -1,4 +1,4 @@
-"""Events as the texts that the journal holds."""
+"""Payloads of events: their JSON texts, as the journal stores and delivers them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def payload_of(event: Event) -> bytes:
-    """The event as JSON. What is no character (half of a surrogate pair) becomes U+FFFD.
+    """Encodes the event as JSON; half of a surrogate pair, which is no character, becomes U+FFFD.
 
     Raises:
         Exception: for what no JSON can hold.
@@ -26,15 +26,17 @@ def payload_of(event: Event) -> bytes:
 
 
 def clean(name: str) -> str:
-    """A CallSid or the like, as every database takes it: no NUL, nothing that is no character, and of bounded
-    length, because it comes from outside and is in an index."""
+    """Makes a CallSid or another identifier fit for an index of any database.
+
+    It comes from outside, so NUL and half characters are replaced, and its length is limited.
+    """
     if name.isascii() and len(name) <= _LONGEST_NAME and "\0" not in name:
         return name
     return clean_text(name)[:_LONGEST_NAME]
 
 
 def clean_text(text: str) -> str:
-    """A text of any length, as every database takes it."""
+    """Makes a text of any length fit for any database: NUL and half characters are replaced."""
     return _whole_characters(text).replace("\0", "\ufffd")
 
 
@@ -53,15 +55,17 @@ def _whole_characters(text: str) -> str:
 
 
 class StoredPayloads:
-    """The whole payloads of events that are in the journal without their numbers or texts, until all destinations
-    have them; the oldest go first where there are too many."""
+    """Keeps the whole payloads of events that are in the journal with numbers or texts redacted.
+
+    Each is kept until all its destinations have it; the oldest are dropped when there are too many.
+    """
 
     def __init__(self, most: int = _MOST_WHOLE) -> None:
         self._most = most
         self._kept: dict[int, tuple[bytes, set[str]]] = {}
 
     def keep(self, number: int, payload: bytes, destinations: list[str]) -> None:
-        """Until each of `destinations` is done with it."""
+        """Keeps a payload until each of `destinations` is done with it."""
         if not destinations:
             return
         self._kept[number] = (payload, set(destinations))
@@ -69,12 +73,12 @@ class StoredPayloads:
             del self._kept[next(iter(self._kept))]
 
     def get(self, number: int, otherwise: str) -> bytes:
-        """The whole payload, or what the journal has."""
+        """The whole payload, or `otherwise`, the redacted one of the journal."""
         kept = self._kept.get(number)
         return otherwise.encode() if kept is None else kept[0]
 
     def done(self, destination: str, numbers: list[int]) -> None:
-        """The destination wants these no more."""
+        """Releases payloads that the destination does not need any more."""
         for number in numbers:
             if number not in self._kept:
                 continue

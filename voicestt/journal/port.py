@@ -1,4 +1,4 @@
-"""What the journal gives to others: values, and ports for whoever writes into it and delivers from it.
+"""The journal's values and ports, for the code that writes into it and delivers from it.
 
 Everything is called in the reactor's thread and returns at once or is awaited; the database is asked in a thread
 of the journal's own.
@@ -13,9 +13,10 @@ from voicestt.events import Event
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """An event in the journal. `number` is its place in it: it ascends in the order that a process writes in.
+    """An event in the journal.
 
-    `payload` is the event as JSON, as it is to be delivered.
+    `number` is its place in the journal: it ascends in the order that a process writes in. `payload` is the event
+    as JSON, as it is to be delivered.
     """
 
     number: int
@@ -28,9 +29,10 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """An event that is still to be delivered. `written_at` is in seconds since 1970; `attempts` failed so far.
+    """An event that is still to be delivered.
 
-    `is_current`: its call goes on, or ended just now; what is not is left over from an outage or another process.
+    `written_at` is in seconds since 1970; `attempts` failed so far. `is_current`: its call goes on, or ended just
+    now; what is not is left over from an outage or another process.
     """
 
     record: Record
@@ -41,7 +43,7 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was put, and its record (None where there was no event to write).
+    """The fact that was put with an event, and the event's record (None if there was no event to write).
 
     `was_late`: `late` was told of it before, because the database took too long.
     """
@@ -52,28 +54,37 @@ class Written:
 
 
 class Readers(Protocol):
-    """Who is told of what is in the journal, in the order in which it was put."""
+    """Receives the journal's entries, in the order in which they were put."""
 
     def written(self, entries: Sequence[Written]) -> None:
-        """These are in the database. None: nothing new is, but more may be pending than before."""
+        """Receives entries that are in the database.
+
+        An empty sequence: no entry is new, but more may be pending than before.
+        """
         ...
 
     def late(self, facts: Sequence[object]) -> None:
-        """These have waited for two seconds, because the database cannot be written; they are not lost yet."""
+        """Receives facts whose events have waited for two seconds, because the database cannot be written.
+
+        They are not lost yet.
+        """
         ...
 
 
 class Writer(Protocol):
-    """Where events go."""
+    """Takes events to be written."""
 
     def put(self, event: Event | None, fact: object) -> None:
-        """Writes `event` soon; `fact` comes back with it. None: nothing is written, but the order is kept."""
+        """Queues `event` to be written; `fact` is passed to the readers with it.
+
+        An `event` of None writes no row, but keeps its place in the order.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Somewhere that events are delivered to, by a name that stays the same over restarts.
+    """A place that events are delivered to, by a name that stays the same over restarts.
 
     `partials`: partials too. `types` are the other events' types, None for all.
     """
@@ -83,7 +94,7 @@ class Destination:
     types: frozenset[str] | None = None
 
     def wants(self, kind: str) -> bool:
-        """Whether events of this type are delivered there."""
+        """True if events of this type are delivered there."""
         if kind == "partial":
             return self.partials
         return self.types is None or kind in self.types
@@ -105,12 +116,12 @@ class Attempt:
 
 
 class Outbox(Protocol):
-    """What is still to be delivered, of the calls that this process answers for. It survives the process."""
+    """The events still to be delivered, of the calls that this process answers for; they survive the process."""
 
     async def pending(
         self, destination: str, limit: int, busy: Collection[str] = (), *, with_left_over: bool = True
     ) -> list[Pending]:
-        """About `limit` that are pending, but none of the sessions in `busy`; fewer only where there are fewer.
+        """Returns about `limit` pending events, fewer only if there are fewer, and none of the sessions in `busy`.
 
         Those of a session come in its order, some of many sessions rather than all of a few: half of them of calls
         that go on, the newest first, and half of what is left over. Only the former if not `with_left_over`.
@@ -118,27 +129,30 @@ class Outbox(Protocol):
         ...
 
     async def delivered(self, destination: str, numbers: Sequence[int], attempts: Sequence[Attempt] = ()) -> None:
-        """These have arrived. `attempts` are to be remembered."""
+        """Records that events have arrived, with the `attempts` that are to be remembered."""
         ...
 
     async def failed(self, destination: str, number: int, why: str, attempts: Sequence[Attempt] = ()) -> None:
-        """One more attempt failed; it stays pending. `why` is in words, without a secret."""
+        """Records a failed attempt; the event stays pending.
+
+        `why` is in words, without a secret.
+        """
         ...
 
     async def lay_aside(self, destination: str, number: int, why: str, attempts: Sequence[Attempt] = ()) -> None:
-        """It cannot be delivered: it is pending no more, and `voicestt deliveries` shows it."""
+        """Records an event as undeliverable: it is pending no more, and `voicestt deliveries` shows it."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which events: those of `calls` (CallSids, none for all) and of `types` (None for all)."""
+    """Selects events by `calls` (CallSids, empty for all) and by `types` (None for all)."""
 
     calls: frozenset[str] = frozenset()
     types: frozenset[str] | None = None
 
     def lets_through(self, record: Record) -> bool:
-        """Whether `record` is one of them."""
+        """True if `record` is selected."""
         is_of_type = self.types is None or record.type in self.types
         return is_of_type and (not self.calls or record.call_sid in self.calls)
 
@@ -148,9 +162,10 @@ EVERYTHING = Filter()
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Events of the past, in order. No event up to the number `through` can still come into the journal.
+    """Past events, in order.
 
-    `last` is the largest number that was given to an event by then: what is between both may be under way.
+    No event up to the number `through` can still come into the journal. `last` is the largest number that was
+    given to an event by then: what is between both may be under way.
     """
 
     records: Sequence[Record]
@@ -159,8 +174,11 @@ class Page:
 
 
 class History(Protocol):
-    """What was written."""
+    """The events of the past."""
 
     async def since(self, number: int, limit: int, wanted: Filter = EVERYTHING) -> Page:
-        """The first `limit` wanted events after `number`, of those that are settled."""
+        """Returns the first `limit` wanted events after `number`, up to the last settled one.
+
+        An event is settled when no smaller number can be committed any more.
+        """
         ...

@@ -1,4 +1,4 @@
-"""The journal in a PostgreSQL, also behind PgBouncer in transaction mode.
+"""The journal in a PostgreSQL database, also behind PgBouncer in transaction mode.
 
 There each transaction may be in another of the pool's sessions. So nothing is set that lasts for longer than a
 transaction, no lock is held for longer, and no statement is prepared.
@@ -22,7 +22,7 @@ _CONNECT_SECONDS = 5
 
 _LIMITS = text(
     "SELECT set_config('statement_timeout', :statement, true), set_config('lock_timeout', :lock, true), "
-    # The other end of the line: locks of a machine that is gone without a word are let go, too.
+    # On the server's side: locks of a client that vanished are released, too.
     "set_config('idle_in_transaction_session_timeout', '10s', true)"
 )
 _USUAL_LIMITS = {"statement": "10s", "lock": "5s"}
@@ -50,7 +50,7 @@ _UNDER_WAY = text(
 
 
 def settled(connection: Connection) -> tuple[int, int]:
-    """The largest number that was given to an event, and the one up to which none is under way any more."""
+    """Returns the largest number given to an event, and the one up to which no transaction is open any more."""
     # In this order: whoever had a number of up to `last` held a lock before, and holds it still or has ended.
     last = int(connection.execute(_LAST_NUMBER).scalar_one())
     befores = [last - _difference(last, low) for low in connection.execute(_UNDER_WAY).scalars()]
@@ -58,7 +58,7 @@ def settled(connection: Connection) -> tuple[int, int]:
 
 
 class PostgreSQL:
-    """What `voicestt.journal.database` needs to know of PostgreSQL."""
+    """PostgreSQL's part of `voicestt.journal.database`."""
 
     def __init__(self, url: URL) -> None:
         self._url = url
@@ -67,13 +67,13 @@ class PostgreSQL:
 
     @property
     def spill(self) -> Place:
-        """In the working folder, under a name that no other database's has."""
+        """The place of the spill files: the working folder, under a name that no other database's files have."""
         which = f"{self._url.host}:{self._url.port}/{self._url.database}?{self._url.query.get('host')}"
         return Place(Path.cwd(), f"voicestt-journal-{hashlib.sha256(which.encode()).hexdigest()[:8]}")
 
     def engine(self) -> Engine:
-        """Its connections, one at a time."""
-        # A machine that is gone without a word must be noticed: the operating system's own patience is 15 minutes.
+        """Creates an engine that opens one connection at a time."""
+        # A server that vanished must be noticed: the operating system's own time-out is 15 minutes.
         patience: dict[str, Any] = {
             "connect_timeout": _CONNECT_SECONDS,
             "keepalives_idle": 10,
@@ -98,11 +98,15 @@ class PostgreSQL:
         return engine
 
     def is_there(self) -> bool:
-        """Nobody knows before it is asked."""
+        """True: that can only be known by connecting."""
         return True
 
     def make_ready(self, engine: Engine) -> None:
-        """Raises BadJournal where it cannot be used."""
+        """Checks that the database has the encoding UTF8.
+
+        Raises:
+            BadJournal: where it has another one.
+        """
         with engine.connect() as connection:
             encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
         if encoding != "UTF8":
@@ -112,22 +116,22 @@ class PostgreSQL:
             )
 
     def hurry(self, connection: Connection, seconds: float) -> None:
-        """In this transaction no statement takes longer, and none waits for a lock for more than a third of it."""
+        """Limits each statement of this transaction to `seconds`, and each wait for a lock to a third of that."""
         milliseconds = seconds * 1000
         limits = {"statement": f"{milliseconds:.0f}ms", "lock": f"{milliseconds / 3:.0f}ms"}
         connection.execute(_LIMITS, limits)
 
     def lock_schema(self, connection: Connection) -> None:
-        """Waits for another that changes the tables."""
+        """Takes the lock for changing the tables, after waiting for another process that holds it."""
         connection.execute(_LIMITS, {"statement": "0", "lock": "60s"})
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
 
     def now(self, connection: Connection) -> float:
-        """The server's time: the clocks of those who use it may differ."""
+        """The database server's time, as the clocks of its clients may differ."""
         return float(connection.execute(_CLOCK).scalar_one())
 
     def numbers(self, connection: Connection, count: int) -> Sequence[int]:
-        """The next numbers; those of two processes interleave."""
+        """Reserves the next numbers; those of two processes may interleave."""
         return connection.execute(_NEXT_NUMBERS, {"count": count}).scalars().all()
 
     def insertion(self, table: Table, columns: Sequence[str]) -> str:
@@ -142,7 +146,7 @@ class PostgreSQL:
         )
 
     def shrink(self, _connection: Connection) -> bool:
-        """Nothing: PostgreSQL's autovacuum sees to it."""
+        """Does nothing, as PostgreSQL's autovacuum does it."""
         return False
 
     @staticmethod
@@ -151,5 +155,5 @@ class PostgreSQL:
 
 
 def _difference(last: int, low: int) -> int:
-    # How much larger `last` is than the number near it of which only the low bits are known.
+    # The difference between `last` and a number near it, of which only the low bits are known.
     return (last - low + _LOW // 2) % _LOW - _LOW // 2

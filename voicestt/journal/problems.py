@@ -1,4 +1,4 @@
-"""What can be wrong with a database, in words: without a password, a phone number or a text that was said."""
+"""Database errors in words, without a password, a phone number or a text that was said."""
 
 from sqlalchemy.exc import (
     DataError,
@@ -11,7 +11,7 @@ from sqlalchemy.exc import (
 )
 
 _POISONED_STATES = ("22", "23", "54")
-"""SQLSTATE's classes: data, integrity, and what goes beyond a limit of the program."""
+"""SQLSTATE classes of errors in the data: data exception, integrity violation, program limit exceeded."""
 
 
 _LOOK = "look at the database's own log"
@@ -32,7 +32,7 @@ _ADVICE = {
     "refused": "start the database",
     "connection": "start the database, or mend the network to it",
 }
-"""By what the database says: the first that fits."""
+"""Advice by a word in the database's message; the first that occurs counts."""
 
 
 class BadJournal(ValueError):
@@ -40,11 +40,14 @@ class BadJournal(ValueError):
 
 
 class JournalUnavailable(BadJournal):
-    """It cannot be used at present, and nothing is wrong with JOURNAL_URL: a server keeps its events in memory."""
+    """The journal cannot be used at present, although JOURNAL_URL is right.
+
+    A server keeps its events in memory until it can.
+    """
 
 
 class NewerJournal(JournalUnavailable):
-    """A newer version of voicestt wrote it."""
+    """The journal was written by a newer version of voicestt."""
 
 
 class JournalClosed(Exception):
@@ -52,7 +55,7 @@ class JournalClosed(Exception):
 
 
 def is_poisoned(problem: Exception) -> bool:
-    """Whether what was to be written is to blame: it fails again, however often it is tried."""
+    """True if the data is to blame and not the database: the same write fails however often it is tried."""
     if not isinstance(problem, DBAPIError):
         # SQLAlchemy's own say that there is no connection, except for a value that it cannot hand on.
         others = SQLAlchemyError | OSError | MemoryError
@@ -64,7 +67,10 @@ def is_poisoned(problem: Exception) -> bool:
 
 
 def words_of(problem: BaseException) -> str:
-    """One line. Of what is wrong with an event's data only the kind is told: the database's words quote it."""
+    """Describes the problem in one line.
+
+    If an event's data is to blame, only the kind of error is told: the database's own words quote the data.
+    """
     if not isinstance(problem, DBAPIError) or problem.orig is None:
         return type(problem).__name__
     kind = type(problem.orig).__name__
@@ -74,7 +80,7 @@ def words_of(problem: BaseException) -> str:
 
 
 def advice_for(problem: BaseException) -> str:
-    """What to do about a database that cannot be used, by its words."""
+    """Advice for a database that cannot be used, chosen by the words of its error."""
     words = str(getattr(problem, "orig", None) or problem).lower()
     return next((advice for sign, advice in _ADVICE.items() if sign in words), _LOOK)
 

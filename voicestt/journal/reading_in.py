@@ -1,4 +1,4 @@
-"""Spill files into the journal: what could not be written into it at its time, before anything that is new."""
+"""Import of spill files into the journal, before any new event is written."""
 
 from collections.abc import Sequence
 
@@ -17,9 +17,9 @@ from voicestt.journal.writing import EventWriter
 
 
 class ReadingIn:
-    """Reads what this process spilled, by its own `writer`, and what processes left that are gone.
+    """Imports the spill files of this process, by its own `writer`, and those of processes that are gone.
 
-    The sessions of the latter are nobody's: whoever looks after the journal takes them over, and closes them.
+    The sessions of the latter have no owner: whoever looks after the journal takes them over, and closes them.
     """
 
     _log = Logger()
@@ -32,7 +32,7 @@ class ReadingIn:
         self._own: SpillFile | None = None
 
     def read(self) -> None:
-        """Reads all of them. What is in the journal already, because of an earlier attempt, is passed over.
+        """Imports all spill files; events that an earlier attempt has imported are skipped.
 
         Raises:
             Exception: where the database is to blame; then it is to be called again.
@@ -90,7 +90,7 @@ def _key_of(event: Event) -> tuple[str, int]:
 
 
 def _known(connection: Connection, bunch: Sequence[Event]) -> dict[tuple[str, int], bytes]:
-    """What the journal has by the names of these events."""
+    """Reads the payloads that the journal has for these events, by session and sequence number."""
     keys = [_key_of(event) for event in bunch]
     asked = select(events.c.session, events.c.sequence, events.c.payload).where(
         events.c.session.in_({session for session, _ in keys}),

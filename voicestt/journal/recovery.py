@@ -1,4 +1,4 @@
-"""What a process left that is gone: calls that never ended are closed as such, and its deliveries become ours.
+"""Recovery from dead servers: their unfinished calls are closed, and their deliveries become ours.
 
 A session is an orphan where its owner is none of the instances. Everything goes in bunches, each in a transaction
 of its own, so that nobody waits, and whoever is killed in between has left nothing that the next does not find.
@@ -30,7 +30,7 @@ _BUNCH = 200
 _SESSIONS_AT_ONCE = 500
 _ROWS_AT_ONCE = 2_000
 _WALK_SHARE = 20
-"""So many times as long as it took to walk through what waits, it is not done again, unless a server is gone."""
+"""Pause after a walk through the pending events, as a multiple of its duration; a dead server ends the pause."""
 
 _is_pending = outbox.c.laid_aside_at.is_(None)
 _is_orphan = or_(
@@ -65,8 +65,10 @@ _figures = select(
 
 
 class Recovery:
-    """Takes over from others. `ended` is given the ends that are to be written for their calls; `found` is given
-    a destination and sessions of ours that have something for it; `standing` how much waits.
+    """Takes over the sessions of processes that are gone.
+
+    `ended` is given the `CallEnded` events that are to be written for their calls; `found` a destination and
+    sessions of ours that have pending events for it; `standing` the number of pending events of each destination.
     """
 
     _log = Logger()
@@ -93,7 +95,7 @@ class Recovery:
         self._adopted = self._closed = 0
 
     def look(self, *, by_age: bool) -> Iterator[None]:
-        """Takes over from all who are gone; gives way after each bunch."""
+        """Takes over from all processes that are gone; yields after each bunch."""
         try:
             yield from self._look(by_age=by_age)
         finally:
@@ -113,12 +115,12 @@ class Recovery:
             for destination in self._destinations:
                 yield from self._walk(destination)
             self._name_others()
-            # Where much waits, it is not walked through all the time.
+            # A long backlog is not walked through all the time.
             self._walk_due = self._seconds() + _WALK_SHARE * (self._seconds() - began)
 
     def _take_over(self, other: Instance) -> None:
         self._walk_due = self._seconds()
-        # With its row gone, what it answered for is nobody's: whoever finds that goes on if we are killed.
+        # Without its row its sessions are orphans: if we are killed, any other process adopts them.
         with self._database.writing() as connection:
             self._database.hurry(connection, HURRY_SECONDS)
             self._lease.take_over(connection, other)
@@ -152,7 +154,7 @@ class Recovery:
         return claimed
 
     def _walk(self, destination: str) -> Iterator[None]:
-        """Through the sessions that have something for it: those of nobody become ours."""
+        """Reports our sessions that have pending events for the destination, and adopts orphans among them."""
         while self._fill_in(destination):
             yield
         after, waiting, first = "", 0, None
@@ -183,7 +185,7 @@ class Recovery:
         return True
 
     def _ours(self, some: Sequence[str]) -> set[str]:
-        """Those of `some` that are ours by now."""
+        """Returns those of `some` that are ours, after adopting the orphans among them."""
         with self._database.reading() as connection:
             known = set(connection.execute(select(instances.c.id)).scalars()) | {self._lease.id}
             asked = select(sessions.c.session, sessions.c.owner).where(sessions.c.session.in_(some))
@@ -194,7 +196,7 @@ class Recovery:
             with self._database.writing() as connection:
                 self._database.hurry(connection, HURRY_SECONDS)
                 adopted = self._claim(connection, orphans)
-                # Whose server went after we looked for those that have not ended.
+                # Their server died after we looked for unfinished sessions.
                 ends = [_end_of(connection, session) for session in adopted if session.ended_at is None]
             self._ended(ends)
             self._adopted += len(adopted)
@@ -215,7 +217,7 @@ class Recovery:
             )
 
     def _name_others(self) -> None:
-        """Destinations that are not set any more: what waits for them is said once, and left alone."""
+        """Logs once each destination that has pending events but is not configured any more."""
         name = ""
         while True:
             following = select(func.min(outbox.c.destination)).where(outbox.c.destination > name, _is_pending)

@@ -1,4 +1,4 @@
-"""JOURNAL_REDACT: what is kept out of the journal."""
+"""JOURNAL_REDACT: removes phone numbers or texts from events before they are stored."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -22,12 +22,15 @@ _DIGITS = range(7, 16)  # E.164 has at most 15
 
 
 def redaction(words: str) -> Redact:
-    """What "none", "numbers", "texts" or "all" keeps out of an event; its id and its times stay."""
+    """Returns the function that redacts events as "none", "numbers", "texts" or "all" says.
+
+    An event's id and times always stay.
+    """
     return {"none": _nothing, "numbers": _numbers, "texts": _texts, "all": _all}[words]
 
 
 def looks_like_a_number(value: object) -> bool:
-    """Whether it can be a phone number: rather one too many than one too few."""
+    """True if the value may be a phone number; in doubt it is taken for one."""
     text = str(value).strip() if isinstance(value, str | int) else ""
     digits = sum(character.isdecimal() for character in text.partition("@")[0])
     return digits in _DIGITS and _NUMBER.fullmatch(text) is not None

@@ -1,4 +1,4 @@
-"""What is old is deleted, a little at a time, so that nothing that is new waits for it.
+"""Deletion of old events, a little at a time, so that new ones need not wait.
 
 A clock that jumps ahead must not make old what is young: it is believed when it has stood by its time for a day.
 """
@@ -25,7 +25,7 @@ _JUMP_SECONDS = 3_600.0
 
 
 class Retention:
-    """Keeps `days` (0: all) of calls, and a day of their partials: the finals say what these came to."""
+    """Keeps calls for `days` (0: for ever), and their partials for a day, as the finals replace them."""
 
     _log = Logger()
 
@@ -37,7 +37,7 @@ class Retention:
         self._held_until = float("-inf")
 
     def step(self) -> bool:
-        """Deletes some of what is old; whether there may be more."""
+        """Deletes some of the old events; True if there may be more."""
         with self._database.writing() as connection:
             now = self._database.now(connection)
             if not self._is_believed(now):

@@ -1,4 +1,4 @@
-"""The version of the tables: a server brings its journal up to date when it opens it, one process at a time."""
+"""Migrations of the tables: a server upgrades its journal when it opens it, one process at a time."""
 
 import enum
 from pathlib import Path
@@ -23,7 +23,7 @@ _FOLDER = Path(__file__).parent / "migrations"
 
 
 class Tables(enum.Enum):
-    """How the tables that are there stand to this version's."""
+    """The state of a database's tables compared with this version's."""
 
     NONE = "no tables yet: the server makes them"
     OLDER = "of an older version: the server brings it up to date"
@@ -32,7 +32,7 @@ class Tables(enum.Enum):
 
 
 def bring_up_to_date(database: Database) -> None:
-    """Makes the tables, or changes those of an older version.
+    """Creates the tables, or upgrades those of an older version.
 
     Raises:
         BadJournal: where the database cannot be used as JOURNAL_URL names it.
@@ -51,7 +51,7 @@ def bring_up_to_date(database: Database) -> None:
 
 
 def check(database: Database, connection: Connection) -> None:
-    """For those who only look.
+    """Checks that the tables are of this version, for commands that only read.
 
     Raises:
         BadJournal: where the tables are of another version, or missing.
@@ -71,7 +71,7 @@ def check(database: Database, connection: Connection) -> None:
 
 
 def tables_in(connection: Connection, migrations: Path = _FOLDER) -> Tables:
-    """How the tables of a database stand to those that the `migrations` make, this version's."""
+    """Compares the tables of a database with this version's, which the `migrations` create."""
     version = _version(connection)
     scripts = ScriptDirectory(str(migrations))
     if version is None:

@@ -1,4 +1,4 @@
-"""The spill file: events that wait beside a journal whose tables a newer version of voicestt made.
+"""Spill files: events that wait beside a journal whose tables a newer version of voicestt made.
 
 Each process has a file of its own, mode 0600, with a line of JSON for each event, and holds a lock on it while it
 lives. The next server that can write the journal reads the files that nobody holds, and removes them.
@@ -24,34 +24,40 @@ from voicestt.journal.payloads import payload_of
 from voicestt.journal.redaction import Redact
 
 MOST_BYTES: Final = 256 * 1024 * 1024
-"""All spill files of one journal together. Partials are left out when half of it is used."""
+"""Largest size of all spill files of a journal together. Partials are left out when half of it is used."""
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
 _AT_ONCE = 500
 
 
 class SpillFull(OSError):
-    """No more fits into the spill files."""
+    """The spill files have reached their largest size."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the spill files of one journal are: `name` tells them from those of other journals."""
+    """The folder and the name of the spill files of one journal.
+
+    `name` tells them from those of other journals.
+    """
 
     folder: Path
     name: str
 
     def path(self, owner: str) -> Path:
-        """The file of one process."""
+        """The path of one process's file."""
         return self.folder / f"{self.name}.spill-{owner}.jsonl"
 
     def all(self) -> list[Path]:
-        """Those that are there, the oldest first."""
+        """The paths of all spill files of the journal, the oldest first."""
         return sorted(self.folder.glob(f"{glob.escape(self.name)}.spill-*.jsonl"))
 
 
 class Spill:
-    """This process's spill file; it is made when there is something for it. `count` events are in it."""
+    """This process's spill file, which is created at the first write.
+
+    `count` is the number of events in it, `left_out` that of the partials for which there was no room.
+    """
 
     def __init__(self, place: Place, redact: Redact, most: int = MOST_BYTES) -> None:
         self.count = 0
@@ -66,14 +72,14 @@ class Spill:
 
     @property
     def path(self) -> Path:
-        """Where it is."""
+        """The path of the file."""
         return self._place.path(self._owner)
 
     def write(self, events: Sequence[Event]) -> None:
-        """When it returns they are on the disk, but for partials where there is little room.
+        """Appends events to the file and syncs it to the disk; partials are left out where there is little room.
 
         Raises:
-            OSError: where they are not; none of them is then.
+            OSError: where they are not on the disk; none of them is then.
         """
         file = self._opened()
         kept = [event for event in events if self._has_room_for(event)]
@@ -92,7 +98,7 @@ class Spill:
         self.left_out += len(events) - len(kept)
 
     def own(self) -> "SpillFile | None":
-        """What was written, to be read, or None. What is written afterwards gets a new file."""
+        """Hands over the current file to be read, or None; later events go into a new file."""
         file, self._file = self._file, None
         if file is None:
             return None
@@ -102,14 +108,14 @@ class Spill:
         return found
 
     def left(self) -> Iterator["SpillFile"]:
-        """The files of processes that are gone."""
+        """Opens and yields the files of processes that are gone."""
         for path in self._place.all():
             file = _locked(path)
             if file is not None:
                 yield SpillFile(path, path.name.removesuffix(".jsonl").rpartition("-")[2], file)
 
     def close(self) -> None:
-        """Lets go of the file; it stays."""
+        """Closes the file, which stays on the disk."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -125,14 +131,17 @@ class Spill:
                 self._file = file
                 _sync_folder(self._place.folder)
             else:
-                # Somebody who reads what is left took it for such, and removes it.
+                # Another process took it for an abandoned file, and removes it.
                 os.close(file)
                 self._owner = _new_owner()
         return self._file
 
 
 class SpillFile:
-    """A spill file to be read, which nobody else does meanwhile. `owner` wrote it; `bad` lines were no events."""
+    """A spill file that is locked for reading.
+
+    `owner` is the process that wrote it; `bad` counts the lines that were no events.
+    """
 
     def __init__(self, path: Path, owner: str, file: int) -> None:
         self.path = path
@@ -142,11 +151,14 @@ class SpillFile:
 
     @property
     def unread(self) -> Path:
-        """Its name where it has bad lines and the others are read."""
+        """The file's new name, if it is kept because of bad lines."""
         return self.path.with_suffix(".unread")
 
     def bunches(self) -> Iterator[list[Event]]:
-        """Its events in their order. A last line without an end was never said to be on the disk."""
+        """Yields the file's events in their order, at most `_AT_ONCE` at a time.
+
+        A last line without a newline is skipped: its event was never reported as saved.
+        """
         self.bad = 0
         bunch: list[Event] = []
         with os.fdopen(os.dup(self._file), "rb") as lines:
@@ -162,14 +174,17 @@ class SpillFile:
             yield bunch
 
     def remove(self) -> None:
-        """Everything is in the journal. A file with bad lines is kept under another name, for somebody to look."""
+        """Deletes the file, after all its events were imported.
+
+        A file with bad lines is renamed instead, so that somebody can look at it.
+        """
         if self.bad:
             self.path.rename(self.unread)
         else:
             self.path.unlink()
 
     def close(self) -> None:
-        """Lets go of it."""
+        """Closes the file, which ends the lock."""
         os.close(self._file)
 
     def _read(self, line: bytes) -> Event | None:
@@ -188,7 +203,7 @@ def _new_owner() -> str:
 
 
 def _locked(path: Path) -> int | None:
-    """Open and locked; None where somebody else has it, or has just removed it."""
+    """Opens and locks a spill file; None if another process holds it, or has just removed it."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -200,7 +215,7 @@ def _locked(path: Path) -> int | None:
 
 
 def _lock(path: Path, file: int) -> bool:
-    """Locks the open file, where nobody else has done so or removed it from its path."""
+    """Locks an open file; False if another process holds it, or has removed it from its path."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return os.path.samestat(path.stat(), os.fstat(file))

@@ -1,4 +1,4 @@
-"""What waits goes to the spill file while a newer version made the journal's tables; it is said where it is."""
+"""Spilling of queued events, with its log messages, while a newer version made the journal's tables."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from voicestt.journal.spill import Spill
 
 
 class Spilling:
-    """Writes into `spill`, and says so in the log: once when it begins, and once for what goes wrong."""
+    """Writes events into `spill`, and logs once when that begins and once for each problem."""
 
     _log = Logger()
 
@@ -21,7 +21,7 @@ class Spilling:
         self._left_out = 0
 
     def write(self, events: Sequence[Event | None]) -> bool:
-        """Whether they are on the disk now; if not, none of them is."""
+        """Writes events to the disk; False if that failed and none of them is there."""
         good = [event for event in events if event is not None and self._is_json(event)]
         try:
             if good:
@@ -33,7 +33,7 @@ class Spilling:
         return True
 
     def close(self) -> None:
-        """The server ends: what is in the file waits for the next."""
+        """Closes the file at the server's end, and logs that its events wait for the next server."""
         if self._spill.count:
             self._log.error(
                 "{count} events wait in {path}. The next server that can write the journal takes them from there; "

@@ -28,13 +28,16 @@ _LAST_NUMBER = text(f"SELECT seq FROM sqlite_sequence WHERE name = '{events.name
 
 
 def settled(connection: Connection) -> tuple[int, int]:
-    """The largest number of an event, twice: one writes at a time, so nothing with a number is under way."""
+    """Returns the largest number of an event, twice.
+
+    Only one connection writes at a time, so no smaller number is under way.
+    """
     last = int(connection.execute(_LAST_NUMBER).scalar() or 0)
     return last, last
 
 
 class SQLite:
-    """What `voicestt.journal.database` needs to know of SQLite."""
+    """SQLite's part of `voicestt.journal.database`."""
 
     def __init__(self, url: URL) -> None:
         if not url.database or url.database == ":memory:" or url.database.startswith("file:") or url.query:
@@ -48,11 +51,11 @@ class SQLite:
 
     @property
     def spill(self) -> Place:
-        """Beside the file."""
+        """The place of the spill files: beside the database file."""
         return Place(self._path.parent, self._path.name)
 
     def engine(self) -> Engine:
-        """Its connections, one at a time."""
+        """Creates an engine that opens one connection at a time."""
         engine = create_engine(
             self._url,
             connect_args={"timeout": _BUSY_SECONDS, "isolation_level": None, "check_same_thread": False},
@@ -65,19 +68,24 @@ class SQLite:
         return engine
 
     def is_there(self) -> bool:
-        """Whether there is a file."""
+        """True if the file exists."""
         return self._path.is_file()
 
     def make_ready(self, engine: Engine) -> None:
-        """Raises BadJournal where it cannot be used."""
+        """Creates the file where it is missing, and sets its permanent options.
+
+        Raises:
+            BadJournal: where it cannot be used.
+            JournalUnavailable: where it cannot be used at present.
+        """
         self._check_path()
         give_up = time.monotonic() + _BEGIN_SECONDS
         while True:
             try:
-                # What changes the whole file waits for nobody: two that begin at once would refuse each other.
+                # A change of the whole file waits for no lock: of two that start together one is refused.
                 with engine.connect() as connection:
                     cursor = connection.connection.cursor()
-                    # Of a file that has tables it changes nothing.
+                    # This has no effect on a file that has tables.
                     cursor.execute("PRAGMA auto_vacuum = INCREMENTAL")
                     cursor.execute("PRAGMA journal_mode = WAL")
                     return
@@ -89,17 +97,17 @@ class SQLite:
                 raise BadJournal(self._refused(problem)) from None
 
     def hurry(self, _connection: Connection, _seconds: float) -> None:
-        """Nothing: what waits for a lock waits `_BUSY_SECONDS` at most."""
+        """Does nothing: any wait for a lock ends after `_BUSY_SECONDS`."""
 
     def lock_schema(self, connection: Connection) -> None:
-        """Nothing: who writes has it alone."""
+        """Does nothing: a write transaction excludes all others."""
 
     def now(self, _connection: Connection) -> float:
-        """The machine's time: all who use a file are on it."""
+        """This machine's time, as all users of a file are on the same machine."""
         return time.time()
 
     def numbers(self, connection: Connection, count: int) -> Sequence[int]:
-        """The next numbers; nobody else takes one before the transaction ends."""
+        """Returns the next numbers; nobody else takes one before the transaction ends."""
         last = connection.execute(_LAST_NUMBER).scalar() or 0
         return range(last + 1, last + 1 + count)
 
@@ -113,7 +121,7 @@ class SQLite:
         )
 
     def shrink(self, connection: Connection) -> bool:
-        """Gives some of the pages that are free back to the disk; whether there are more."""
+        """Gives some free pages back to the disk; True if there are more to give back."""
         free = int(connection.execute(text("PRAGMA freelist_count")).scalar_one())
         is_possible = connection.execute(text("PRAGMA auto_vacuum")).scalar_one() == _INCREMENTAL
         if not is_possible or free <= _SPARE_PAGES:

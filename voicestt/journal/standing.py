@@ -1,11 +1,15 @@
-"""How the deliveries to a destination and the journal itself stand, for whoever looks after the server."""
+"""State of the journal and of the deliveries to a destination, for health checks and commands."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What waits for a destination in the journal, of this process. `oldest_at`: seconds since 1970."""
+    """The state of this process's deliveries to one destination.
+
+    `waiting` and `laid_aside` count events; `oldest_at` is when the oldest that waits was written, in seconds
+    since 1970.
+    """
 
     waiting: int = 0
     oldest_at: float | None = None
@@ -14,10 +18,11 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class JournalState:
-    """`is_written`: what is put is in the database soon. If not: `since` when (seconds since 1970), and `why`.
+    """The state of the journal.
 
-    `waiting` events in memory take about `waiting_bytes`; `lost` had to go, because too many waited.
-    `in_file` wait in this process's spill file.
+    `is_written`: events get into the database. If not: `since` when (seconds since 1970), and `why`. `waiting`
+    events in memory take about `waiting_bytes`; `lost` had to go, because too many waited. `in_file` wait in this
+    process's spill file.
     """
 
     is_written: bool

@@ -1,4 +1,4 @@
-"""The journal's tables. They are made, and changed from version to version, by the migrations beside this file.
+"""The journal's tables, which the migrations beside this file create and upgrade.
 
 Times are seconds since 1970. The prefix keeps them apart from others' in a database that is shared.
 """
@@ -35,7 +35,7 @@ instances = Table(
     Column("figures", Text),
 )
 """The processes that write, each with its lease: `seen_at` is renewed while it lives, `ended_at` is set when it
-ends. Another, who takes over what it left, deletes the row. `figures` says how its deliveries stood at `seen_at`,
+ends. A process that takes over from it deletes the row. `figures` is the state of its deliveries at `seen_at`,
 as JSON: an object for each destination."""
 
 sessions = Table(
@@ -55,8 +55,8 @@ sessions = Table(
     Column("finals", Integer),
     Column("closed_by_recovery", Boolean, nullable=False),
 )
-"""Media streams of calls. `owner` is the instance that delivers its events (null: whoever comes); what is null
-from `ended_at` on is not known before the end."""
+"""Media streams of calls. `owner` is the instance that delivers its events (null: any may take it). The
+columns from `ended_at` on are null until the call ends."""
 
 events = Table(
     "voicestt_events",
@@ -89,8 +89,8 @@ outbox = Table(
     Column("laid_aside_at", Double),
     Column("session", Text, nullable=False, server_default=""),
 )
-"""What has not arrived. A row goes when it has. `session` is the event's, so that what a call still has to deliver
-is found at once; "" where an older version wrote the row: it is filled in by whoever looks after the journal."""
+"""Undelivered events; a row is deleted when its event has arrived. `session` is the event's, so that the pending
+events of a call are found at once; "" where an older version wrote the row: `Recovery` fills it in."""
 
 attempts = Table(
     "voicestt_attempts",
@@ -102,8 +102,8 @@ attempts = Table(
     Column("error", Text),
     Column("answer", Text, nullable=False),
 )
-"""What became of attempts at deliveries: those that failed, the last of each event, and the one that arrived
-(`error` is null). There is no foreign key, which would lock the event's row: who deletes events deletes these."""
+"""Delivery attempts: the last failed ones of each event, and the one that arrived (`error` is null). There is no
+foreign key, which would lock the event's row: whoever deletes events deletes these."""
 
 changes = Table(
     "voicestt_changes",
@@ -111,12 +111,12 @@ changes = Table(
     Column("name", Text, primary_key=True),
     Column("number", BigInteger, nullable=False),
 )
-"""What was changed by hand, and how often: servers that run see by it that what they read before is old."""
+"""Counters of changes by hand, by which running servers know that what they read before is outdated."""
 
 _is_partial = events.c.type == "partial"
 _is_open = sessions.c.ended_at.is_(None)
 is_no_partial = events.c.type != text("'partial'")
-"""As a condition that the index of these events is found by: a parameter would say nothing to a planner."""
+"""Condition with a literal, so that the planner finds the partial index: it would not with a parameter."""
 _is_pending = outbox.c.laid_aside_at.is_(None)
 _is_laid_aside = outbox.c.laid_aside_at.is_not(None)
 

@@ -1,9 +1,9 @@
-"""The journal's thread that writes: nothing but events, and what became of deliveries.
+"""The journal's writer thread, which writes events and the results of deliveries.
 
 It begins by making the database ready, however long that takes; what waits goes to a file meanwhile where a newer
-version of voicestt made the tables. A turn writes what waits in one transaction; then
-it sleeps for a moment, so that many events share a transaction. What fails stays, in order, and is tried again.
-What is asked, and what is done besides, has threads and connections of its own.
+version of voicestt made the tables. A turn writes what waits in one transaction; then it sleeps for a moment, so
+that many events share a transaction. What fails stays, in order, and is tried again. Reading and maintenance have
+threads and connections of their own.
 """
 
 import threading
@@ -40,7 +40,11 @@ _CLOSING_PAUSE = 0.2
 
 @dataclass(slots=True)
 class News:
-    """What the reactor's thread is told of a turn: entries with their records, and answers."""
+    """The results of a turn for the reactor's thread.
+
+    `written` has entries with their records, `answers` the Deferreds of recorded delivery results with None or a
+    Failure.
+    """
 
     written: list[tuple[Entry, Record | None]] = field(default_factory=list)
     answers: list[tuple[Deferred[Any], object]] = field(default_factory=list)
@@ -49,7 +53,7 @@ class News:
         return bool(self.written or self.answers)
 
     def take(self) -> "News":
-        """All of it; nothing stays."""
+        """Moves all results into a new object, and leaves this one empty."""
         taken = News(self.written, self.answers)
         self.written, self.answers = [], []
         return taken
@@ -57,7 +61,10 @@ class News:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the thread works with; `begin` makes the database ready, `end` is the last that is done."""
+    """The objects that the writer thread works with.
+
+    `begin` makes the database ready; `end` is the last call before the thread ends.
+    """
 
     database: Database
     waiting: WriteQueue
@@ -70,7 +77,10 @@ class Parts:
 
 
 class JournalThread:
-    """`tell` and the callbacks are called in this thread: they hand over to the reactor's."""
+    """Writes queued events and delivery results in batches, and keeps trying during an outage.
+
+    `tell` and the callbacks are called in this thread: they must hand over to the reactor's.
+    """
 
     _log = Logger()
 
@@ -92,32 +102,33 @@ class JournalThread:
         self._ended: Callable[[], object] = lambda: None
 
     def start(self, began: Callable[[Failure | None], object]) -> None:
-        """`began` is called when it has begun: with None, or with what is wrong with the settings.
+        """Starts the thread; `began` is called when the database is ready.
 
-        A database that cannot be used at present is waited for, and is an outage like any other.
+        It is called with None, or with a Failure if the settings are wrong. A database that cannot be used at
+        present is waited for, and is an outage like any other.
         """
         self._began = began
         self._thread.start()
 
     def stop(self, seconds: float, ended: Callable[[], object]) -> None:
-        """Writes what waits for at most so long; `ended` is called when it is through."""
+        """Writes the queued events for at most `seconds`, and then calls `ended`."""
         self._ended = ended
         self._give_up_at = time.monotonic() + seconds
         self._closing.set()
         self._bell.set()
 
     def join(self) -> None:
-        """Waits for the thread, after `ended`."""
+        """Waits for the thread to end, after `ended`, for a second at most."""
         self._thread.join(1.0)
 
     def put(self, entry: Entry) -> list[Entry]:
-        """Writes it soon; gives those that had to go for it."""
+        """Queues an entry to be written, and returns the entries that were dropped to make room."""
         gone = self._parts.waiting.put(entry)
         self._ring()
         return gone
 
     def mark(self, mark: Mark, done: Deferred[Any]) -> None:
-        """Writes it soon."""
+        """Queues a delivery result to be written; `done` is answered when it is."""
         self._marks.append((mark, done))
         self._ring()
 
@@ -154,7 +165,10 @@ class JournalThread:
         return True
 
     def _wait_to_begin(self, pause: float, *, is_newer: bool) -> None:
-        """Until it is tried again. What comes meanwhile goes to the spill file, where nothing else can be done."""
+        """Waits before the database is tried again.
+
+        If a newer version made the tables, queued events go to the spill file meanwhile.
+        """
         until = time.monotonic() + pause
         while is_newer and self._spill() and not self._closing.is_set():
             left = until - time.monotonic()
@@ -166,7 +180,7 @@ class JournalThread:
         self._rest(max(0.0, until - time.monotonic()))
 
     def _spill(self) -> bool:
-        """Whether everything that waits is in the spill file."""
+        """Moves all queued events into the spill file; False if that failed."""
         entries, waiting = self._entries, self._parts.waiting
         while entries or len(waiting):
             if not entries:
@@ -205,7 +219,10 @@ class JournalThread:
         return not self._has_work() or time.monotonic() > self._give_up_at
 
     def _write(self) -> bool:
-        """Whether the database was asked: who only keeps the order needs none."""
+        """Writes a batch; False if the database was not needed.
+
+        Entries without an event only keep the order, and are reported without it.
+        """
         if not self._entries:
             self._entries.extend(self._parts.waiting.take(_MOST_AT_ONCE))
         marks = list(self._marks)

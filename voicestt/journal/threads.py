@@ -1,4 +1,7 @@
-"""A journal's three threads, each with its own connection: one writes, one reads, one looks after the rest."""
+"""The journal's three threads, one each to write, to read and for maintenance.
+
+Each has its own connection.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -36,8 +39,10 @@ _LAST_CHORE_SECONDS = 2.5
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What a journal is asked to be: `days` is JOURNAL_DAYS, `redact` JOURNAL_REDACT and `spill_dir`
-    JOURNAL_SPILL_DIR."""
+    """The configuration of a journal.
+
+    `days` is JOURNAL_DAYS, `redact` JOURNAL_REDACT and `spill_dir` JOURNAL_SPILL_DIR.
+    """
 
     url: str
     destinations: Sequence[Destination]
@@ -49,7 +54,10 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True)
 class Callbacks:
-    """What the threads tell, each in the thread it happens in: they hand over to the reactor's."""
+    """The callbacks of the threads.
+
+    Each is called in the thread in which something happens, and must hand over to the reactor's.
+    """
 
     hear: Callable[[News], object]
     answered: Callable[[Deferred[Any], object], object]
@@ -61,7 +69,9 @@ class Callbacks:
 
 
 class Threads:
-    """They are made when the journal is opened, and not before: a daemon forks in between.
+    """Creates and controls the journal's threads.
+
+    Create it when the journal is opened and not before, as a daemon forks in between.
 
     Raises:
         BadJournal: for a URL that names no database, or whose library is missing.
@@ -93,26 +103,29 @@ class Threads:
 
     @property
     def has_begun(self) -> bool:
-        """Whether the database was made ready."""
+        """True once the database was made ready."""
         return self._writing.has_begun
 
     def start(self, began: Callable[[Failure | None], object]) -> None:
-        """Starts the one that writes, see `JournalThread.start`."""
+        """Starts the writer thread, see `JournalThread.start`."""
         self._writing.start(began)
 
     def start_others(self) -> None:
-        """When it has begun: before, there may be no tables."""
+        """Starts the reader and maintenance threads.
+
+        Called when the writer has begun: before that, there may be no tables.
+        """
         self._asking.start()
         self._chores.start()
 
     def stop(self, seconds: float, ended: Callable[[], object]) -> None:
-        """Writes what waits, for at most so long; `ended` is called when it is through."""
+        """Stops the threads; the writer writes the queued events for at most `seconds`, and then calls `ended`."""
         self._asking.stop()
         self._chores.stop()
         self._writing.stop(seconds, ended)
 
     def join(self) -> None:
-        """Waits for all, after `ended`."""
+        """Waits for all threads to end, after `ended`."""
         self._writing.join()
         self._asking.join(_JOIN_SECONDS)
         self._chores.join(_JOIN_SECONDS)

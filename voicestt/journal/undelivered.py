@@ -1,4 +1,4 @@
-"""What the destinations still have to get: which sessions to read next, how much waits, what arrived already."""
+"""Undelivered events of each destination, tracked in memory."""
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
@@ -15,13 +15,13 @@ from voicestt.runtime.clock import Clock
 
 _FEWEST_OF_A_SESSION = 4
 _MOST_SETTLED = 200_000
-"""Deliveries that could not be written down yet. Beyond so many, delivery waits for the database."""
+"""Largest number of results that wait to be written. Beyond it, delivery waits for the database."""
 
 
 class Undelivered:
-    """In memory, in the reactor's thread. `owner` is the instance whose sessions are read, once it is known.
+    """Tracks undelivered events and reads them from the outbox, in the reactor's thread.
 
-    `ask` answers a question to the database.
+    `owner` is the instance whose sessions are read, once it is known. `ask` runs a read query in the database.
     """
 
     def __init__(
@@ -41,32 +41,35 @@ class Undelivered:
         self._settled: dict[str, set[int]] = defaultdict(set)
 
     def standing(self, destination: str) -> Standing:
-        """What was counted last, and what was written and delivered since."""
+        """The state of a destination's deliveries: the last count, adjusted by the writes and deliveries since."""
         found = self._standings.get(destination, Standing())
         waiting = self._backlogs[destination].waiting
         return replace(found, waiting=waiting, oldest_at=found.oldest_at if waiting else None)
 
     def counted(self, destination: str, standing: Standing) -> None:
-        """So it stands by the database."""
+        """Records the state that was counted in the database."""
         self._standings[destination] = standing
         self._backlogs[destination].waiting = standing.waiting
 
     def found(self, destination: str, sessions: Iterable[str]) -> None:
-        """These have events from before."""
+        """Records sessions that have pending events from before."""
         self._backlogs[destination].found(sessions)
 
     def wrote(self, records: Sequence[Record]) -> None:
-        """These are in the database now."""
+        """Records events that are in the database now."""
         for destination in self._destinations:
             wanted = [each.session for each in records if destination.wants(each.type)]
             self._backlogs[destination.name].wrote(wanted, self._clock.seconds())
 
     def delivered(self, destination: str, count: int) -> None:
-        """So many fewer wait."""
+        """Subtracts `count` delivered events from those that wait."""
         self._backlogs[destination].delivered(count)
 
     def settle(self, destination: str, numbers: Collection[int]) -> bool:
-        """Remembers what became of these, which cannot be written down for the time being; not of too many."""
+        """Remembers settled events while the database cannot be written, so that they are not read again.
+
+        False if there are too many to remember.
+        """
         settled = self._settled[destination]
         has_room = len(settled) + len(numbers) <= _MOST_SETTLED
         if has_room:
@@ -74,13 +77,13 @@ class Undelivered:
         return has_room
 
     def settled_for_good(self, destination: str, numbers: Collection[int]) -> None:
-        """It is written down."""
+        """Forgets settled events, when the database has recorded them."""
         self._settled[destination].difference_update(numbers)
 
     async def pending(
         self, destination: str, limit: int, busy: Collection[str], *, with_left_over: bool
     ) -> list[Pending]:
-        """See `voicestt.journal.port.Outbox`."""
+        """Returns pending events, see `voicestt.journal.port.Outbox`."""
         backlog, skip, found = self._backlogs[destination], set(busy), list[Pending]()
         while len(found) < limit:
             choice = backlog.choose(self._clock.seconds(), skip, with_left_over=with_left_over)

@@ -1,4 +1,4 @@
-"""What waits to be written: handed from the reactor's thread to the journal's, and never without bound."""
+"""The bounded queue of events from the reactor's thread to the journal's writer thread."""
 
 import threading
 from collections import deque
@@ -16,7 +16,10 @@ _WORD_BYTES = 300
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """What was put at `at`, on the reactor's clock. `is_over`: it is written, or never will be."""
+    """An entry of the queue, with an event and its fact.
+
+    `at` is when it was put, on the reactor's clock. `is_over`: it is written, or never will be.
+    """
 
     event: Event | None
     fact: object
@@ -26,7 +29,7 @@ class Entry:
 
 
 def size_of(event: Event | None) -> int:
-    """About how many bytes of memory an event takes, with all that hangs on it."""
+    """Estimates the bytes of memory that an event takes, with all that it refers to."""
     if not isinstance(event, Final | Partial):
         return _EVENT_BYTES
     # Four bytes a character at most, in the event and in the fact, if these do not share it.
@@ -35,7 +38,10 @@ def size_of(event: Event | None) -> int:
 
 
 class WriteQueue:
-    """A queue of at most `most` entries and about `most_bytes`; `dropped` had to go."""
+    """A thread-safe queue of at most `most` entries and about `most_bytes`.
+
+    `dropped` counts the entries that had to make room for others.
+    """
 
     def __init__(self, most: int = MOST, most_bytes: int = MOST_BYTES) -> None:
         self.dropped = 0
@@ -49,7 +55,7 @@ class WriteQueue:
         return len(self._entries)
 
     def put(self, entry: Entry) -> list[Entry]:
-        """Takes it; gives those that had to go for it: partials first, then the oldest of the others."""
+        """Adds an entry, and returns those dropped for it: partials first, then the oldest of the others."""
         with self._lock:
             gone = self._make_room() if self._is_full else []
             self._entries.append(entry)
@@ -57,7 +63,7 @@ class WriteQueue:
         return gone
 
     def take(self, most: int) -> list[Entry]:
-        """The first `most`."""
+        """Removes and returns the first `most` entries."""
         with self._lock:
             entries = self._entries
             taken = [entries.popleft() for _ in range(min(most, len(entries)))]
@@ -69,7 +75,7 @@ class WriteQueue:
         return len(self._entries) >= self._most or self.bytes >= self._most_bytes
 
     def _make_room(self) -> list[Entry]:
-        # For many at once: looking through all of them for each would take the reactor's time.
+        # Room for many at once: a search through the whole queue for each entry would take the reactor's time.
         room = max(1, len(self._entries) // _ROOM_SHARE)
         gone = [entry for entry in self._entries if isinstance(entry.event, Partial)]
         kept = deque(entry for entry in self._entries if not isinstance(entry.event, Partial))

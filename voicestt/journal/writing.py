@@ -1,4 +1,7 @@
-"""Events into the tables, a batch in one transaction, each with a row in the outbox for whoever shall have it."""
+"""Inserts of events into the tables, a batch in one transaction.
+
+Each event gets a row in the outbox for each destination that wants it.
+"""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -43,7 +46,10 @@ _end_session = (
 
 @dataclass(slots=True)
 class Draft:
-    """What a transaction wrote, to be kept when it is committed; `records` are in the order of the entries."""
+    """The changes of a transaction that are to be kept in memory when it is committed.
+
+    `records` are in the order of the entries.
+    """
 
     records: list[Record | None] = field(default_factory=list)
     opened: set[str] = field(default_factory=set)
@@ -52,7 +58,7 @@ class Draft:
 
 
 class EventWriter:
-    """Writes events for `destinations`; `owner` is the instance that answers for their sessions."""
+    """Writes events for `destinations`; `owner` is the instance that delivers the events of their sessions."""
 
     def __init__(
         self,
@@ -72,11 +78,11 @@ class EventWriter:
         self._shifts: dict[str, int] = {}
 
     def for_owner(self, owner: str) -> "EventWriter":
-        """Another that does the same for the sessions of another instance."""
+        """Creates a writer that does the same for the sessions of another instance."""
         return EventWriter(self._database, owner, self._destinations, self._redact, self._whole)
 
     def write(self, connection: Connection, entries: Sequence[Event | None]) -> Draft:
-        """Writes them in this transaction; `keep` the draft when it is committed."""
+        """Writes events in this transaction; call `keep` with the draft when it is committed."""
         given = [event for event in entries if event is not None]
         if not given:
             return Draft([None] * len(entries))
@@ -95,7 +101,7 @@ class EventWriter:
         return draft
 
     def keep(self, draft: Draft) -> None:
-        """The draft is committed."""
+        """Applies a draft whose transaction was committed."""
         self._known |= draft.opened
         self._known -= draft.closed
         for session in draft.closed:
@@ -104,7 +110,7 @@ class EventWriter:
             self._whole.keep(number, payload, destinations)
 
     def find(self, connection: Connection, event: Event) -> Record | None:
-        """The event's record, where it is in the journal already."""
+        """Returns the event's record, if the journal has it already, else None."""
         event = self._shifted(event)
         mine = (events.c.session == clean(event.session)) & (events.c.sequence == event.sequence)
         found = connection.execute(select(events).where(mine)).one_or_none()
@@ -113,7 +119,10 @@ class EventWriter:
         return Record(found.number, found.session, found.sequence, found.type, found.call_sid, payload_of(event))
 
     def make_way(self, connection: Connection, event: Event) -> None:
-        """Another event has the sequence of this one: it, and what follows in its session, go behind."""
+        """Moves the event, and all that follow in its session, behind the sequence numbers that are taken.
+
+        Another event has its number.
+        """
         last = connection.execute(
             select(func.max(events.c.sequence)).where(events.c.session == clean(event.session))
         ).scalar()

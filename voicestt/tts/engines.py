@@ -1,4 +1,4 @@
-"""The settings, as who speaks."""
+"""The choice of the speech engine by the settings."""
 
 from collections.abc import Callable, Mapping
 
@@ -13,9 +13,10 @@ _ENGINES: Mapping[str, Callable[[Settings], Synthesiser]] = {"google": google_of
 
 
 def synthesiser_of(settings: Settings) -> Synthesiser | None:
-    """Who speaks; None where TTS_ENGINE is `off`. It blocks: espeak-ng is tried, Google's library is loaded.
+    """Creates the synthesiser of TTS_ENGINE; None if that is `off`.
 
-    Google itself is not asked: the server takes calls without it.
+    It blocks: espeak-ng is tried, Google's library is loaded. Google itself is not asked: the server takes calls
+    without it.
 
     Raises:
         SpeechError: when it cannot speak, with what to do.

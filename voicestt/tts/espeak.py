@@ -1,4 +1,4 @@
-"""espeak-ng, Debian's package of that name, as a process: a voice for a machine without accounts.
+"""Speech by espeak-ng, Debian's package of that name, as a process: a voice for a machine without accounts.
 
 A process for each text: a few milliseconds, and whatever befalls it (some voices crash it) befalls nobody else.
 The text goes in by stdin: a command line is seen by everybody on the machine.
@@ -25,14 +25,18 @@ _MOST_OUTPUT: Final = 600 * 22_050 * 2  # ten minutes, more than which Twilio do
 _TRY: Final = "1"
 _PHONEMES = re.compile(r"\[(?=\[)")  # of `[[`, after which it expects phonemes
 _LONGEST_COMPLAINT: Final = 500
-_ENVIRONMENT: Final = {"LC_ALL": "C.UTF-8"}  # nothing of our own, which holds secrets
+_ENVIRONMENT: Final = {"LC_ALL": "C.UTF-8"}  # not our own environment, which holds secrets
 # The codes that ISO 639 has withdrawn, which Google and Java still use.
 _ALIASES: Final = {"iw": "he", "in": "id", "ji": "yi"}
 
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """What a process left: its exit code (below 0: the signal that ended it), and how its complaint begins."""
+    """The result of a process.
+
+    `code` is its exit code (below 0: the signal that ended it), `wav` its output and `complaint` its first line of
+    stderr.
+    """
 
     code: int
     wav: bytes
@@ -40,26 +44,29 @@ class _Said:
 
 
 class Espeak:
-    """A Synthesiser. `voice` is a name or a language of `espeak-ng --voices`; `program` is espeak-ng's path."""
+    """A Synthesiser that runs espeak-ng.
+
+    `voice` is a name or a language of `espeak-ng --voices`; `program` is espeak-ng's path.
+    """
 
     def __init__(self, program: str, voice: str, seconds: float = SECONDS) -> None:
         self._command = (program, "-v", voice, "-b", "1", "--stdin", "--stdout")  # -b 1: UTF-8
         self._seconds = seconds
 
     def speak(self, text: str) -> bytes:
-        """`text` spoken.
+        """Speaks `text`.
 
         Raises:
             SpeechError: when the process fails, takes too long, or says more than ten minutes.
         """
         said = self._say(_PHONEMES.sub("[ ", text))
         if said.code:
-            # What espeak-ng complains of may repeat the text.
+            # espeak-ng's complaint may repeat the text.
             raise SpeechError(f"espeak-ng {_words(said.code)}; it may take {self._seconds:g} s")
         return telephone_audio(said.wav) if said.wav else b""
 
     def check(self) -> str:
-        """What is wrong, in words; nothing if the voice speaks."""
+        """Tries the voice, and returns the problem in words, "" if it speaks."""
         said = self._say(_TRY)
         if said.code or not said.wav:
             return said.complaint or _words(said.code)
@@ -84,7 +91,7 @@ class Espeak:
 
 
 def espeak_of(settings: Settings) -> Espeak:
-    """espeak-ng as the settings have it; it is tried.
+    """Creates an Espeak by the settings, and tries it.
 
     Raises:
         SpeechError: when it is not installed, or has no such voice.
@@ -105,7 +112,10 @@ def espeak_of(settings: Settings) -> Espeak:
 
 
 def voice_of(language: str) -> str:
-    """espeak-ng's name for a BCP-47 language: it knows the codes, in small letters, and regions by itself."""
+    """Returns espeak-ng's name for a BCP-47 language: the code in small letters, with its region.
+
+    Withdrawn codes are replaced.
+    """
     primary, separator, rest = language.lower().partition("-")
     return _ALIASES.get(primary, primary) + separator + rest
 
@@ -126,8 +136,10 @@ def _talk(process: subprocess.Popen[bytes], text: str) -> _Said:
 
 
 def _limit(pid: int) -> None:
-    """Bounds what a process may use, where the system can do that from outside: what must run before `exec` is
-    not safe beside threads. It has no text yet, so it has not begun."""
+    """Limits the process's time and memory, where the system can do that from outside.
+
+    Code that runs before `exec` is not safe beside threads. The process has no text yet, so it has not begun.
+    """
     limits = {
         resource.RLIMIT_CPU: _CPU_SECONDS,
         resource.RLIMIT_AS: _MOST_MEMORY,

@@ -1,4 +1,4 @@
-"""Google Cloud Text-to-Speech, by its official library (extra `google-tts`).
+"""Speech by Google Cloud Text-to-Speech, through its official library (extra `google-tts`).
 
 Source: Google's reference of `google.cloud.texttospeech.v1`, `AudioEncoding`: "Audio content returned as MULAW
 also contains a WAV header", which a caller would hear as a click.
@@ -35,7 +35,7 @@ _LARGEST_ANSWER: Final = 64_000_000
 _LONGEST_WORDS: Final = 300
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", _LARGEST_ANSWER),
-    # What sits between us and Google forgets an idle connection without a word, and a caller would wait for it.
+    # Middleboxes drop idle connections without a word, and a caller would wait for the time-out.
     ("grpc.client_idle_timeout_ms", 60_000),
 )
 _QUOTED = re.compile(r'"[^"]*"?')
@@ -48,16 +48,17 @@ _HINTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class SynthesisRequest:
-    """What Google is asked for: a BCP-47 language, and the name of a voice; None leaves that to Google."""
+    """The voice of requests to Google: a BCP-47 language, and a voice's name; None leaves that to Google."""
 
     language: str
     voice: str | None = None
 
 
 class GoogleSynthesiser:
-    """A Synthesiser: one request a text, `seconds` in all, and a second try where Google was not to be reached.
+    """A Synthesiser that asks Google, with one request a text.
 
-    `open_channel` is called with the first text, in the thread that asks: it may have to look for a key.
+    It takes `seconds` in all, with a second try if Google could not be reached. `open_channel` is called with the
+    first text, in the thread that asks: it may have to look for a key.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class GoogleSynthesiser:
         _check_library()
 
     def speak(self, text: str) -> bytes:
-        """`text` spoken.
+        """Speaks `text`.
 
         Raises:
             SpeechError: when Google refuses, does not answer in time, or answers with something else than speech.
@@ -124,7 +125,7 @@ class GoogleSynthesiser:
 
 
 def google_of(settings: Settings, seconds: float = SECONDS) -> GoogleSynthesiser:
-    """Google as the settings have it; nothing is asked of it yet.
+    """Creates a GoogleSynthesiser by the settings, without asking Google anything yet.
 
     Raises:
         SpeechError: when the library is missing, or the key cannot be loaded.

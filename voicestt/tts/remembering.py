@@ -1,4 +1,4 @@
-"""The last texts that were spoken: agents say the same sentences again and again."""
+"""A cache of spoken texts, as agents say the same sentences again and again."""
 
 from collections import OrderedDict
 from threading import Lock
@@ -10,7 +10,7 @@ MOST_BYTES: Final = 8_000_000  # about a quarter of an hour of audio
 
 
 class Remembering:
-    """A Synthesiser that asks the one behind it only for what it does not remember.
+    """A Synthesiser that remembers the audio of the one behind it.
 
     It keeps at most `most_bytes` of audio and text, and forgets first what was said longest ago.
     """
@@ -23,14 +23,14 @@ class Remembering:
         self._bytes = 0
 
     def speak(self, text: str) -> bytes:
-        """`text` spoken, as it was before if it was.
+        """Speaks `text`, from memory if it was spoken before.
 
         Raises:
             SpeechError: when it cannot be spoken; that is not remembered.
         """
         audio = self._recall(text)
         if audio is None:
-            # Without the lock: whoever says something else does not wait for this.
+            # Without the lock, so that other texts need not wait for this one.
             audio = self._behind.speak(text)
             self._remember(text, audio)
         return audio
@@ -52,4 +52,4 @@ class Remembering:
 
 
 def _size(text: str, audio: bytes) -> int:
-    return len(audio) + 4 * len(text)  # the most that Python takes for a letter
+    return len(audio) + 4 * len(text)  # the most bytes that Python takes for a letter

@@ -1,4 +1,4 @@
-"""Texts made fit to be spoken: nothing in them but words, and no more of them at once than an engine takes."""
+"""Preparation of texts for speech: they are cleaned, and cut into pieces that an engine takes."""
 
 import re
 import unicodedata
@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from voicestt.tts.port import SpeechError, Synthesiser
 
 LARGEST_PIECE = 5_000
-"""Bytes of UTF-8 in one request, as Google Cloud Text-to-Speech has it ("Quotas & limits")."""
+"""Most bytes of UTF-8 in one request to Google Cloud Text-to-Speech ("Quotas & limits")."""
 
 LARGEST_TEXT = 50_000
-"""Bytes of UTF-8 in all: more than ten minutes in any language, and Twilio drops what waits longer (31931)."""
+"""Most bytes of UTF-8 in a text: more than ten minutes of speech, beyond which Twilio drops audio (31931)."""
 
 _NOT_SPOKEN = frozenset({"Cc", "Cs"})  # control characters, and halves of characters, which no UTF-8 has
 # Full stops of many scripts; those of Chinese and Japanese have no space after them.
@@ -19,13 +19,13 @@ _WORD_END = re.compile(r"\S(?=\s)")
 
 
 def cleaned(text: str) -> str:
-    """`text` without control characters; a space between words, and a line's end, are one character each."""
+    """Removes control characters and half characters, and reduces blanks and line ends to one each."""
     lines = (" ".join(_spoken(line).split()) for line in text.splitlines())
     return "\n".join(line for line in lines if line)
 
 
 def pieces(text: str, largest: int = LARGEST_PIECE) -> Iterator[str]:
-    """`text`, cleaned, in pieces of at most `largest` bytes of UTF-8, cut after sentences or else between words.
+    """Cuts a cleaned text into pieces of at most `largest` bytes of UTF-8, after sentences or else between words.
 
     Raises:
         SpeechError: where no piece can be cut off.
@@ -39,13 +39,13 @@ def pieces(text: str, largest: int = LARGEST_PIECE) -> Iterator[str]:
 
 
 class InPieces:
-    """A Synthesiser that gives the one behind it nothing but clean, short texts, and joins the sound of them."""
+    """A Synthesiser that gives the one behind it clean, short texts, and joins their audio."""
 
     def __init__(self, behind: Synthesiser) -> None:
         self._behind = behind
 
     def speak(self, text: str) -> bytes:
-        """`text` spoken, up to `LARGEST_TEXT` bytes of it.
+        """Speaks `text`, of up to `LARGEST_TEXT` bytes.
 
         Raises:
             SpeechError: when it is longer, when it cannot be cut, or when a piece cannot be spoken.

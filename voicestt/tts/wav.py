@@ -1,16 +1,16 @@
-"""What engines answer with, as what the telephone line carries."""
+"""Conversion of an engine's WAV files into telephone audio."""
 
 from voicestt.audio.transcode import BadSound, to_mulaw
 from voicestt.tts.port import SpeechError
 
 
 def is_wav(content: bytes) -> bool:
-    """Whether `content` begins as a WAV file does."""
+    """True if `content` begins as a WAV file does."""
     return content[:4] == b"RIFF" and content[8:12] == b"WAVE"
 
 
 def telephone_audio(wav: bytes) -> bytes:
-    """The sound of a WAV file as mu-law, 8 kHz.
+    """Converts a WAV file to mu-law, 8 kHz, without a header.
 
     Raises:
         SpeechError: when it is none.

@@ -1,1 +1,1 @@
-"""Everything that speaks Twilio: messages of Media Streams, TwiML, signatures, the REST API."""
+"""Twilio's protocols: messages of Media Streams, TwiML, signatures, the REST API."""

@@ -1,4 +1,4 @@
-"""Twilio's wire format: the JSON messages of a media stream, read straight into typed values, and those we send.
+"""Twilio's wire format: the JSON messages of a media stream, parsed into typed values, and those we send.
 
 Source: Twilio's "Media Streams: WebSocket messages", and captures of real calls. Twilio writes its numbers as
 strings, promises neither a frame's length nor the first timestamp, and may add fields at any time. Towards Twilio
@@ -16,7 +16,7 @@ from voicestt.audio import mulaw
 
 ENCODING = "audio/x-mulaw"
 
-_DEEPEST = 8  # lists in lists: what is deeper in a parameter could not be written as JSON again
+_DEEPEST = 8  # levels of lists and objects in a parameter: deeper ones could not be written as JSON again
 
 
 class BadMessage(ValueError):
@@ -24,9 +24,9 @@ class BadMessage(ValueError):
 
 
 class BadStart(BadMessage):
-    """A `start` that does not say of which call it is; its SIDs as far as they could be read, "" otherwise.
+    """A `start` message without a CallSid.
 
-    They are as they came: where they are printed, they must be escaped.
+    Its SIDs are as they came, "" where they could not be read: where they are printed, they must be escaped.
     """
 
     def __init__(self, words: str, call_sid: str, stream_sid: str) -> None:
@@ -44,11 +44,11 @@ class _MessagePart(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Connected(_Message, frozen=True, tag="connected"):
-    """The first message; its version has been "0.2.0" and "1.0.0" and says nothing."""
+    """The `connected` message, the first one; its version has been "0.2.0" and "1.0.0" and says nothing."""
 
 
 class MediaFormat(msgspec.Struct, frozen=True):
-    """What the audio is. Twilio knows one format: `audio/x-mulaw`, 8,000 Hz, one channel."""
+    """The format of the audio; Twilio knows one: `audio/x-mulaw`, 8,000 Hz, one channel."""
 
     encoding: str = ENCODING
     sample_rate: float = mulaw.BYTES_PER_SECOND
@@ -56,12 +56,12 @@ class MediaFormat(msgspec.Struct, frozen=True):
 
     @property
     def is_mulaw(self) -> bool:
-        """Whether this is the one format there is."""
+        """True if this is the one format that Twilio knows."""
         return (self.encoding.lower(), self.sample_rate, self.channels) == (ENCODING, 8_000, 1)
 
 
 class StartDetails(msgspec.Struct, frozen=True):
-    """Whose audio it is. All but the call's SID may be missing; `odd` are fields that came, of another type."""
+    """The details of a `start`: all but the CallSid may be missing; `odd` are fields of a wrong type."""
 
     call_sid: str
     stream_sid: str = ""
@@ -72,13 +72,13 @@ class StartDetails(msgspec.Struct, frozen=True):
 
 
 class Start(msgspec.Struct, frozen=True):
-    """The stream begins. Sent once, and without it a call is deaf: it is read field by field (`_start`)."""
+    """The `start` message, sent once; without it a call is deaf, so it is read field by field (`_start`)."""
 
     start: StartDetails
 
 
 class MediaDetails(_MessagePart, frozen=True, gc=False):
-    """One frame: mu-law bytes (base64 on the wire), of the `inbound` track where nothing else is said.
+    """A frame of audio: mu-law bytes (base64 on the wire), of the `inbound` track if no other is named.
 
     `timestamp` is as it came: milliseconds, in a string. Few are looked at, so none is checked here. `track` is
     not checked either: one that is none must not make a call deaf.
@@ -90,46 +90,46 @@ class MediaDetails(_MessagePart, frozen=True, gc=False):
 
 
 class Media(_Message, frozen=True, tag="media", gc=False):
-    """A frame of audio, usually 160 bytes, but any length may come."""
+    """The `media` message with a frame of audio, usually 160 bytes, but any length may come."""
 
     media: MediaDetails
 
     @property
     def is_inbound(self) -> bool:
-        """Whether this is the caller speaking."""
+        """True if the audio is the caller's."""
         return self.media.track == "inbound" or not isinstance(self.media.track, str)
 
 
 class DtmfDetails(_MessagePart, frozen=True):
-    """A key of the telephone."""
+    """The telephone key of a `dtmf` message."""
 
     digit: str
 
 
 class DtmfMessage(_Message, frozen=True, tag="dtmf"):
-    """The caller pressed a key."""
+    """The `dtmf` message: the caller pressed a key."""
 
     dtmf: DtmfDetails
 
 
 class MarkDetails(_MessagePart, frozen=True):
-    """The name a mark was sent with."""
+    """The name of a mark."""
 
     name: str = ""
 
 
 class MarkMessage(_Message, frozen=True, tag="mark"):
-    """A mark of ours: what was sent before it has been played or cleared."""
+    """The `mark` message: the audio sent before our mark has been played or cleared."""
 
     mark: MarkDetails
 
 
 class Stop(_Message, frozen=True, tag="stop"):
-    """The stream is over. It may never come."""
+    """The `stop` message at the end of the stream, which may never come."""
 
 
 class Unknown(msgspec.Struct, frozen=True):
-    """A well-formed message of a kind we do not know."""
+    """A well-formed message of an unknown kind."""
 
     event: str
 
@@ -143,7 +143,7 @@ _KNOWN = frozenset({"connected", "media", "dtmf", "mark", "stop"})
 
 
 def parse(data: bytes) -> Message:
-    """The message in one WebSocket text frame.
+    """Parses the message in one WebSocket text frame.
 
     Raises:
         BadStart: for a `start` that does not say of which call it is.
@@ -175,7 +175,7 @@ def _start_or_unknown(data: bytes, problem: str) -> Start | Unknown:
 
 
 def _start(message: dict[str, Any]) -> StartDetails:
-    """What can be understood of a `start`; what is optional and no sense is made of has its default."""
+    """Reads the fields of a `start`; optional ones that are missing or make no sense get their defaults."""
     given = message.get("start")
     fields = _Fields(given if isinstance(given, dict) else {})
     call_sid = fields.text("callSid")
@@ -196,7 +196,7 @@ def _start(message: dict[str, Any]) -> StartDetails:
 
 
 class _Fields:
-    """The fields of a JSON object. `odd` are the names of those that are there and are not what they should be."""
+    """Reads the fields of a JSON object; `odd` are the names of fields of a wrong type."""
 
     def __init__(self, fields: Mapping[str, Any], place: str = "") -> None:
         self._fields = fields
@@ -204,7 +204,7 @@ class _Fields:
         self.odd: list[str] = []
 
     def text(self, name: str) -> str:
-        """A string; "" where it is none."""
+        """Returns a field as a string, "" if it is none."""
         value = self._fields.get(name)
         if isinstance(value, str):
             return _encodable(value)
@@ -212,7 +212,7 @@ class _Fields:
         return ""
 
     def number(self, name: str, default: float) -> float:
-        """A number, or a string that is one."""
+        """Returns a field that is a number or a string of one, else the default."""
         value = self._fields.get(name)
         try:
             number = float(value) if _is_scalar(value) else math.nan
@@ -224,7 +224,7 @@ class _Fields:
         return default
 
     def mapping(self, name: str) -> Mapping[str, Any]:
-        """An object; an empty one where it is none."""
+        """Returns a field that is an object, else an empty one."""
         value = self._fields.get(name)
         if isinstance(value, dict):
             return value
@@ -245,7 +245,7 @@ def _number(digits: str) -> float:
 
 
 def _writable(value: Any, depth: int = 0) -> Any:
-    """A JSON value as it can be written as JSON again, in UTF-8."""
+    """Returns a JSON value that can be written as JSON again, in UTF-8; what is too deep becomes null."""
     if isinstance(value, str):
         return _encodable(value)
     if depth >= _DEEPEST:
@@ -283,15 +283,15 @@ _encoder = msgspec.json.Encoder()
 
 
 def media_message(stream_sid: str, audio: bytes) -> bytes:
-    """Plays `audio` to the caller after what waits already: mu-law, 8 kHz, any length, no header."""
+    """Encodes a message that plays `audio` (mu-law, 8 kHz, any length, no header) after what waits already."""
     return _encoder.encode(_SaidMedia(stream_sid, _Payload(audio)))
 
 
 def mark_message(stream_sid: str, name: str) -> bytes:
-    """Twilio sends the mark back when all that was sent before it has been played, or was cleared."""
+    """Encodes a mark, which Twilio sends back when all audio before it has been played or cleared."""
     return _encoder.encode(_SaidMark(stream_sid, MarkDetails(name)))
 
 
 def clear_message(stream_sid: str) -> bytes:
-    """Empties Twilio's buffer, and makes it send back all pending marks."""
+    """Encodes a message that empties Twilio's buffer and makes it send back all pending marks."""
     return _encoder.encode(_SaidClear(stream_sid))

@@ -1,4 +1,4 @@
-"""Twilio's REST API, for the two things that cannot be done on a stream: to hang up, and to hand the call on.
+"""Twilio's REST API, used to hang up and to transfer a call, which a stream cannot do.
 
 Source: Twilio's "Call resource" (update: `Status`, `Twiml`) and "TwiML Voice: <Dial>".
 """
@@ -13,24 +13,24 @@ from twilio.twiml.voice_response import VoiceResponse  # type: ignore[import-unt
 from voicestt.config.readers import is_number, is_sip
 
 SECONDS: Final = 10.0
-"""So long is waited for a connection, and then for each part of the answer."""
+"""Time-out of a connection, and then of each part of the answer."""
 
 _SID = re.compile(r"[A-Za-z0-9]{1,64}")
 _NOT_IN_PROGRESS: Final = 21220
 _SILENT = logging.Logger("voicestt.twilio", logging.CRITICAL)
-"""twilio-python's own lines; a transfer's have the number."""
+"""Logger that drops twilio-python's own lines: those of a transfer hold the number."""
 
 
 class TwilioRefused(Exception):
-    """Twilio did not do it; the words say why and what to do, without a secret or a number."""
+    """A request to Twilio failed; the words say why and what to do, without a secret or a number."""
 
 
 class BadNumber(ValueError):
-    """Neither a phone number nor a SIP address; the words do not repeat it."""
+    """A text is neither a phone number nor a SIP address; the words do not repeat it."""
 
 
 def dial(destination: str) -> str:
-    """TwiML that calls `destination`: a number as E.164 has it ("+" and up to 15 digits), or a sip: address.
+    """Returns TwiML that dials `destination`: an E.164 number ("+" and up to 15 digits), or a SIP address.
 
     Raises:
         BadNumber: if it is neither.
@@ -49,9 +49,10 @@ def dial(destination: str) -> str:
 
 
 class TwilioCalls:
-    """Calls at Twilio, by the auth token of their account. Blocking; any thread may ask.
+    """A client for calls at Twilio, with the auth token of their account.
 
-    `url` is where the API is if elsewhere than at Twilio. twilio-python reads TWILIO_REGION and TWILIO_EDGE.
+    It blocks; any thread may use it. `url` is where the API is if elsewhere than at Twilio. twilio-python reads
+    TWILIO_REGION and TWILIO_EDGE.
     """
 
     def __init__(self, auth_token: str, url: str | None = None, seconds: float = SECONDS) -> None:
@@ -61,7 +62,7 @@ class TwilioCalls:
         self._of_thread = threading.local()
 
     def prepare(self) -> None:
-        """Imports what is dear to import (0.2 s), before a caller waits for it."""
+        """Imports twilio-python's client, which takes 0.2 s, before a caller waits for it."""
         self._call("AC0", "CA0")
 
     def hang_up(self, account_sid: str, call_sid: str) -> None:
@@ -73,7 +74,7 @@ class TwilioCalls:
         self._update(account_sid, call_sid, status="completed")
 
     def transfer(self, account_sid: str, call_sid: str, twiml: str) -> None:
-        """The call goes on with `twiml`; its stream is closed by Twilio.
+        """Continues the call with `twiml`; Twilio closes its stream.
 
         Raises:
             TwilioRefused: if that failed.
@@ -91,7 +92,7 @@ class TwilioCalls:
             raise TwilioRefused(_words(problem, self._seconds)) from None
 
     def _call(self, account_sid: str, call_sid: str) -> Any:
-        # Dear to import, and a server without a handler does without it.
+        # Slow to import, and a server without a handler does not need it.
         from twilio.rest import Client  # type: ignore[import-untyped]  # noqa: PLC0415
 
         client = Client(account_sid, self._auth_token, http_client=self._http_client())
@@ -100,7 +101,7 @@ class TwilioCalls:
         return client.api.v2010.account.calls(call_sid)
 
     def _http_client(self) -> Any:
-        """One for each thread: it keeps a connection, and is not made for several."""
+        """Returns this thread's HTTP client, which keeps a connection and is not safe for several threads."""
         from twilio.http import http_client  # type: ignore[import-untyped]  # noqa: PLC0415
 
         if not hasattr(self._of_thread, "client"):
@@ -116,7 +117,7 @@ _KNOWN: Final = {
 
 
 def _words(problem: Exception, seconds: float) -> str:
-    """What went wrong. Neither Twilio's message nor the address is shown: they may hold the number."""
+    """Describes the problem, without Twilio's message and the address, which may hold the number."""
     status, code = getattr(problem, "status", None), getattr(problem, "code", None)
     if isinstance(status, int):
         meaning = _KNOWN.get(status, "it did not accept the request" if status < 500 else "it has trouble itself")

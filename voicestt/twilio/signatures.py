@@ -1,4 +1,4 @@
-"""Whether a request is Twilio's: its signature over the URL that Twilio knows us by.
+"""Validation of Twilio's signatures over the URL that Twilio knows us by.
 
 Source: Twilio's "Webhooks security". The URL is built from PUBLIC_HOST, never from the Host header, which a proxy
 may have changed and anybody can write.
@@ -25,10 +25,10 @@ _ALGORITHMS = frozenset({HMAC_SHA1, HMAC_SHA256})
 
 
 class Headers(Protocol):
-    """Where a header is looked up, whatever its case."""
+    """A case-insensitive lookup of a request's headers."""
 
     def __call__(self, name: str, /) -> str | None:
-        """The header's value, None where it is missing."""
+        """Returns the header's value, None where it is missing."""
         ...
 
 
@@ -49,16 +49,16 @@ class _FormValues:
 
 
 class SignatureCheck:
-    """Checks signatures made with `token`, or with one of several, separated by commas (a rotation, subaccounts).
+    """Checks signatures made with `token`, or with one of several.
 
-    With None every request is taken for Twilio's.
+    They are separated by commas (a rotation, subaccounts). With None every request is taken for Twilio's.
     """
 
     def __init__(self, token: str | None) -> None:
         self._validators = None if token is None else [RequestValidator(each) for each in several(token)]
 
     def accepts(self, url: str, header: Headers, form: Mapping[str, Sequence[str]] | str | None = None) -> bool:
-        """Whether the signature is good for `url`, with or without a slash at its end, and `form`.
+        """True if the signature is good for `url`, with or without a slash at its end, and `form`.
 
         `form` is what a form POST carried, or the whole body of another POST.
         """
@@ -79,12 +79,12 @@ class SignatureCheck:
 
 
 def _names_the_body(url: str) -> bool:
-    """Whether the URL holds the hash of a body that is no form: only so is the body signed."""
+    """True if the URL holds the hash of a body that is no form; without it the body is not signed."""
     return "bodySHA256" in parse_qs(urlparse(url).query)
 
 
 def _candidates(url: str) -> Sequence[str]:
-    """The URL in each of the ways in which it may have been signed.
+    """Returns the URL in each of the ways in which it may have been signed.
 
     The host is signed as typed in Twilio's console; in a GET of a SIP caller's, `:` and `@` are signed bare.
     """

@@ -24,17 +24,17 @@ _DOCUMENT = """\
 
 
 def media_url(public_host: str) -> str:
-    """The URL Twilio opens the WebSocket at, and signs."""
+    """Returns the URL at which Twilio opens the WebSocket, and which it signs."""
     return f"wss://{public_host}{MEDIA}"
 
 
 def webhook_url(public_host: str, path: str) -> str:
-    """The URL Twilio posts to at `path`, and signs."""
+    """Returns the URL of `path` to which Twilio posts, and which it signs."""
     return f"https://{public_host}{path}"
 
 
 def connect_stream(public_host: str) -> bytes:
-    """The answer to an incoming call: `<Connect><Stream>`, byte for byte the same for every call.
+    """Returns the answer to an incoming call: `<Connect><Stream>`, byte for byte the same for every call.
 
     Source: Twilio's "TwiML Voice: <Stream>". Nothing may stand before `<?xml` (Twilio's error 12100).
     """

@@ -1,1 +1,1 @@
-"""Events to those who listen now: server-sent events and WebSocket."""
+"""Live events for listeners, as server-sent events and by WebSocket."""

@@ -1,4 +1,4 @@
-"""Who may listen to the events as they happen: asked before anything else is done for a request."""
+"""Access to the live events, checked before anything else is done for a request."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -11,7 +11,7 @@ from voicestt.delivery.live.filter import BadQuestion, EventFilter, asked_of
 from voicestt.delivery.live.hub import MOST_LISTENERS, EventHub
 
 FOR_EVERY_PAGE: Final = {b"access-control-allow-origin": b"*", b"cache-control": b"no-store"}
-"""Headers of every answer: pages of all hosts may ask, since only the token opens, and nothing may keep it."""
+"""Headers of every answer: pages of any host may ask, as the token decides, and no cache may keep the answer."""
 
 TO_PREFLIGHT: Final = {
     **FOR_EVERY_PAGE,
@@ -25,7 +25,7 @@ _CHALLENGE = b'Bearer realm="voicestt"'
 
 
 class NotAdmitted(Exception):
-    """This request is answered with `code`, `headers` and these words."""
+    """A request that is to be answered with `code`, `headers` and these words."""
 
     def __init__(self, code: int, words: str, headers: Mapping[bytes, bytes] | None = None) -> None:
         super().__init__(words)
@@ -34,7 +34,10 @@ class NotAdmitted(Exception):
 
 
 class FeedAccess:
-    """Lets listeners in to `feed`; None where there is none. `refuse` counts who came without the token."""
+    """Admits listeners to `feed`, None if there is none.
+
+    `refuse` is called for requests without the right token, to count and log them.
+    """
 
     _log = Logger()
 
@@ -44,7 +47,7 @@ class FeedAccess:
         self._has_complained = False
 
     def admit(self, request: Request) -> tuple[EventHub, EventFilter]:
-        """Where to listen, and to what.
+        """Checks a request, and returns the feed and the filter that it asks for.
 
         Raises:
             NotAdmitted: when the request lacks the token, cannot be understood, or comes at a wrong time.
@@ -66,10 +69,10 @@ class FeedAccess:
         return feed, asked
 
     def open(self) -> EventHub:
-        """What may be listened to.
+        """Returns the feed.
 
         Raises:
-            NotAdmitted: when nothing may.
+            NotAdmitted: when there is none, or it has no token.
         """
         if self._feed is not None and self._feed.has_token:
             return self._feed

@@ -13,7 +13,7 @@ _MOST_FIELDS = 200
 
 
 def presented(authorization: str | None, query: str) -> str | None:
-    """The token that a request brings; that in the header counts where there are two.
+    """Returns the token of a request; the one in the header wins over the one in the query.
 
     Another kind of Authorization is not ours: a proxy in front may have asked for it.
     """
@@ -28,5 +28,5 @@ def presented(authorization: str | None, query: str) -> str | None:
 
 
 def is_same(token: str, brought: str | None) -> bool:
-    """Whether `brought` is `token`, in a time that does not tell how much of it is."""
+    """True if `brought` is `token`, compared in constant time."""
     return brought is not None and compare_digest(token.encode(), brought.encode("utf-8", "surrogatepass"))

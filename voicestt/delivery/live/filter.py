@@ -1,4 +1,4 @@
-"""What somebody who listens to the events as they happen wants of them: read from the request's query.
+"""The filter of a live listener, read from the request's query.
 
     call=CA…           events of this call only; may be given more than once
     types=final,…      events of these types only
@@ -25,29 +25,32 @@ _ALL_TYPES = frozenset(events.TYPES)
 
 
 class BadQuestion(ValueError):
-    """The query cannot be understood; the words say which part of it and what would be."""
+    """A query that cannot be understood; the words say which part of it, and what would be."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Which events. `calls` are CallSids, none for all; `after` is None for those from now on."""
+    """The events that a listener wants.
+
+    `calls` are CallSids, none for all; `after` is None for those from now on.
+    """
 
     after: int | None = None
     calls: frozenset[str] = frozenset()
     types: frozenset[str] = _ALL_TYPES
 
     def wants(self, record: Record) -> bool:
-        """Whether `record` is one of them."""
+        """True if `record` is wanted."""
         return self.filter.lets_through(record)
 
     @property
     def filter(self) -> Filter:
-        """As the journal is asked for them."""
+        """The same filter for the journal."""
         return Filter(self.calls, None if self.types == _ALL_TYPES else self.types)
 
 
 def asked_of(query: str, last_event_id: str | None = None) -> EventFilter:
-    """What `query` (as it stands behind the question mark) and the header Last-Event-ID ask for.
+    """Reads the filter from `query`, without its question mark, and the header Last-Event-ID.
 
     Raises:
         BadQuestion: where one of the parameters has a value that it cannot have.

@@ -1,4 +1,4 @@
-"""The events as they happen, for pages and tools that have the token: `GET /events` and `GET /ws/live`.
+"""The hub of live events, for pages and tools that have the token: `GET /events` and `GET /ws/live`.
 
 A listener that is slow waits for itself: what it has no room for is kept up to a bound, then it is sent away, and
 may come again and go on after the last event that it has. One that takes nothing of what waits for it for a minute
@@ -39,7 +39,10 @@ _WRITING_SECONDS: Final = 0.05
 
 
 class EventHub:
-    """All who listen. `history` is the journal's, None where there is none; without a `token` nobody may."""
+    """Publishes events to all listeners.
+
+    `history` is the journal's, None where there is none; without a `token` nobody may listen.
+    """
 
     _log = Logger()
 
@@ -58,35 +61,38 @@ class EventHub:
 
     @property
     def clock(self) -> IReactorTime:
-        """The time that the feed goes by."""
+        """The clock of the hub."""
         return self._clock
 
     @property
     def has_token(self) -> bool:
-        """Whether anybody may listen."""
+        """True if a token is set, so that anybody may listen."""
         return self._token is not None
 
     @property
     def is_full(self) -> bool:
-        """Whether nobody else may listen now."""
+        """True if no other listener may join now."""
         return len(self._takers) >= MOST_LISTENERS
 
     @property
     def counters(self) -> Mapping[str, int]:
-        """For the health check: `listeners` now, events `sent`, and `disconnected` ones that were too slow."""
+        """The figures for the health check.
+
+        `listeners` now, events `sent`, and listeners `disconnected` because they were too slow.
+        """
         return asdict(self._counters)
 
     def opens_to(self, brought: str | None) -> bool:
-        """Whether `brought` is the token."""
+        """True if `brought` is the token."""
         return self._token is not None and is_same(self._token, brought)
 
     def publish(self, records: Sequence[Record]) -> None:
-        """These have just been written into the journal, in this order."""
+        """Publishes records that were just written into the journal, in this order."""
         for take in list(self._takers.values()):
             take(records)
 
     def join(self, outlet: SubscriberConnection, asked: EventFilter) -> Subscriber:
-        """A listener at `outlet`; `leave` is to be called when its connection is lost."""
+        """Adds a listener at `outlet`; call `leave` when its connection is lost."""
         listener = Subscriber(outlet, asked.wants, self._counters, self._drop)
         self._takers[listener] = listener.offer
         self._count()
@@ -98,7 +104,7 @@ class EventHub:
         return listener
 
     def leave(self, listener: Subscriber) -> None:
-        """The connection of `listener` is gone."""
+        """Removes a listener whose connection is lost."""
         self._forget(listener)
         listener.gone()
         self._closing.discard(listener)
@@ -107,7 +113,7 @@ class EventHub:
             all_gone.callback(None)
 
     async def stop(self) -> None:
-        """Sends everybody away; returns when they are gone, and after two seconds in any case."""
+        """Disconnects all listeners; returns when they are gone, and after two seconds in any case."""
         self.is_stopping = True
         for listener in list(self._takers):
             self._send_away(listener, STOPPING)

@@ -1,4 +1,4 @@
-"""From an event of the past to those of now, out of the journal: without a gap, and without saying anything twice.
+"""Replay of past events from the journal up to now, without gaps or duplicates.
 
 An event is in the journal before it is published. So a listener is given page after page of the journal; what is
 published meanwhile, and is in none of them, follows the last one. Several processes may write into one journal,
@@ -21,11 +21,14 @@ Read = Callable[[int, int], Awaitable[Page]]
 
 
 class HeldBack(Exception):
-    """Another process has begun to write and does not come to an end."""
+    """Another process has an unfinished write transaction that does not come to an end."""
 
 
 class Replay:
-    """A listener on the way from the event `after` to now; what is published goes through here, then and later."""
+    """Brings a listener from the event `after` up to now.
+
+    Published events go through it, during the replay and after it.
+    """
 
     def __init__(self, listener: Subscriber, after: int) -> None:
         self._listener = listener
@@ -36,7 +39,9 @@ class Replay:
         self._seen: dict[int, None] = {}
 
     async def run(self, read: Read, pause: Callable[[], Awaitable[object]]) -> None:
-        """Catches up, as quickly as the listener takes it. Raises what `read` raises.
+        """Sends the past events, as quickly as the listener takes them.
+
+        What `read` raises is passed on.
 
         Raises:
             HeldBack: after `MOST_PAUSES`, each of which `pause` waits for.
@@ -56,7 +61,7 @@ class Replay:
         self._arrive()
 
     def published(self, records: Sequence[Record]) -> None:
-        """These happen now."""
+        """Takes events that are published now: kept during the replay, passed on after it."""
         if self._is_there:
             self._pass(records)
             return

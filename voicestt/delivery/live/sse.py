@@ -32,7 +32,7 @@ _KEEP_ALIVE: Final = b": keep-alive\n\n"
 
 
 class EventStream(Resource):
-    """What an admitted request ends at: it listens to `feed` until one of both goes."""
+    """The resource of an admitted request: a listener of `feed` until one of both ends."""
 
     isLeaf = True  # noqa: N815 - Twisted's
 
@@ -42,7 +42,7 @@ class EventStream(Resource):
         self._asked = asked
 
     def render(self, request: Request) -> int:
-        """Twisted asks for the answer."""
+        """Begins the answer, and adds its connection to the feed."""
         for name, value in _HEADERS.items():
             request.setHeader(name, value)
         if request.method == b"HEAD":
@@ -55,7 +55,7 @@ class EventStream(Resource):
 
 
 class _SseConnection:
-    """An Outlet: the answer to one request."""
+    """A SubscriberConnection over the answer to one request."""
 
     def __init__(self, clock: IReactorTime, request: Request) -> None:
         self._clock = clock
@@ -78,12 +78,12 @@ class _SseConnection:
         request.unregisterProducer()
         request.finish()
         channel.loseConnection()
-        # Who does not read this either is cut off.
+        # A client that does not read this either is cut off.
         self._clock.callLater(_PATIENCE_SECONDS, _cut_off, transport)
 
 
 def block(record: Record) -> bytes:
-    """An event as the stream has it."""
+    """Encodes an event as a block of the stream."""
     return b"id: %d\n" % record.number + _block(record.type.encode(), record.payload)
 
 

@@ -1,4 +1,4 @@
-"""Somebody who listens to the events as they happen: what waits for them, and whether there is room for it."""
+"""A live listener: the events that wait for it, and the room in its connection."""
 
 # ruff: noqa: N802 (camelCase is Twisted's)
 
@@ -20,7 +20,7 @@ _AT_ONCE: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class Farewell:
-    """Why a listener is sent away: a word for programs, the WebSocket's close code, and words for people."""
+    """The reason for a disconnection: a word for programs, the WebSocket's close code, and words for people."""
 
     event: str
     code: int
@@ -37,28 +37,28 @@ NO_HISTORY: Final = Farewell("unavailable", 1013, "The journal cannot be read no
 
 
 class SubscriberConnection(Protocol):
-    """A listener's connection. Nothing raises, also where it is lost already."""
+    """A listener's connection, whose methods never raise, even if it is lost."""
 
     def attach(self, producer: IPushProducer) -> None:
-        """From now on `producer` is told when there is no room, and when there is again."""
+        """Registers `producer`, which is told when there is no room and when there is again."""
         ...
 
     def send(self, records: Sequence[Record]) -> None:
-        """These events, in one write: each costs many times what the events in it do."""
+        """Sends events in one write, as a write costs many times what the events in it do."""
         ...
 
     def keep_alive(self) -> None:
-        """Something that means nothing, for whoever cuts silent connections."""
+        """Sends something without a meaning, for proxies that cut silent connections."""
         ...
 
     def close(self, farewell: Farewell) -> None:
-        """The end."""
+        """Closes the connection, with the reason."""
         ...
 
 
 @dataclass(slots=True)
 class Counters:
-    """Of all listeners: how many there are, events that were sent to them, and those who were too slow."""
+    """The counters of all listeners: how many there are, events sent to them, and those that were too slow."""
 
     listeners: int = 0
     sent: int = 0
@@ -67,9 +67,9 @@ class Counters:
 
 @implementer(IPushProducer)
 class Subscriber:
-    """Passes on to `outlet` what `wants` lets through; while there is no room for it, it waits here.
+    """Passes the wanted events on to `outlet`, and queues them while it has no room.
 
-    `too_slow` is called when more waits than may.
+    `too_slow` is called when more wait than may.
     """
 
     def __init__(
@@ -91,13 +91,13 @@ class Subscriber:
         self.is_open = True
 
     def offer(self, records: Sequence[Record]) -> None:
-        """These happen now; perhaps none of them is wanted."""
+        """Takes new events, of which any number may be wanted; too many in the queue end the listener."""
         self.offer_page(records)
         if len(self._waiting) > MOST_EVENTS or self._bytes > MOST_BYTES:
             self._too_slow(self)
 
     def offer_page(self, records: Sequence[Record]) -> None:
-        """These happened once: whoever offers them waits until they are sent, so that no bound is needed."""
+        """Takes past events, without a limit: whoever offers them waits until they are sent."""
         if self.is_open:
             wanted = [record for record in records if self._wants(record)]
             self._waiting.extend(wanted)
@@ -105,7 +105,7 @@ class Subscriber:
             self._send()
 
     def stuck_for(self, now: float) -> float:
-        """Seconds since it was first seen, by this, to have no room, and has had none ever since."""
+        """The seconds for which there was no room, counted from the first call of this method that saw it."""
         if self._has_room:
             return 0.0
         if self._stuck_since is None:
@@ -113,42 +113,42 @@ class Subscriber:
         return now - self._stuck_since
 
     def keep_alive(self) -> None:
-        """Says nothing, if there is room for it."""
+        """Sends a keep-alive, if there is room for it."""
         if self.is_open and self._has_room:
             self._outlet.keep_alive()
 
     def all_sent(self) -> "Deferred[None]":
-        """Fires when nothing waits any more, or nobody is there to wait for it."""
+        """Returns a Deferred that fires when the queue is empty or the listener is gone."""
         sent: Deferred[None] = Deferred()
         self._until_sent.append(sent)
         self._tell_if_all_sent()
         return sent
 
     def close(self, farewell: Farewell) -> None:
-        """Sends them away; what waits is not sent."""
+        """Disconnects the listener; queued events are not sent."""
         if self.is_open:
             self.gone()
             self._outlet.close(farewell)
 
     def gone(self) -> None:
-        """They are not there any more."""
+        """Discards the queue, as the listener is gone."""
         self.is_open = False
         self._waiting.clear()
         self._bytes = 0
         self._tell_if_all_sent()
 
     def pauseProducing(self) -> None:
-        """Twisted: there is no room in the connection."""
+        """Called by Twisted when there is no room in the connection."""
         self._has_room = False
 
     def resumeProducing(self) -> None:
-        """Twisted: there is again."""
+        """Called by Twisted when there is room again."""
         self._has_room = True
         self._stuck_since = None
         self._send()
 
     def stopProducing(self) -> None:
-        """Twisted: the connection is lost; whoever has it tells."""
+        """Called by Twisted when the connection is lost, which its owner reports."""
         self._has_room = False
 
     def _send(self) -> None:

@@ -1,4 +1,7 @@
-"""`GET /ws/live`: the events as they happen, each a text message of a WebSocket. What is said to us is ignored."""
+"""`GET /ws/live`: the events as they happen, each a text message of a WebSocket.
+
+Messages from the client are ignored.
+"""
 
 # ruff: noqa: N802, N803 (camelCase is Autobahn's)
 
@@ -23,7 +26,7 @@ _PATIENCE_SECONDS: Final = 10.0
 
 
 class LiveSocket(WebSocketServerProtocol):
-    """A listener's socket."""
+    """The WebSocket of a listener."""
 
     def __init__(self, feed: EventHub, asked: EventFilter) -> None:
         super().__init__()
@@ -32,20 +35,20 @@ class LiveSocket(WebSocketServerProtocol):
         self._listener: Subscriber | None = None
 
     def onOpen(self) -> None:
-        """Autobahn: the handshake is over."""
+        """Called by Autobahn when the handshake is over: joins the feed."""
         self._listener = self._feed.join(_WebSocketConnection(self), self._asked)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
-        """Autobahn: the client says something. There is nothing that it could say."""
+        """Called by Autobahn for a message from the client, which is ignored."""
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
-        """Autobahn: the socket is gone."""
+        """Called by Autobahn when the socket is closed: leaves the feed."""
         if self._listener is not None:
             self._feed.leave(self._listener)
 
 
 class _WebSocketConnection:
-    """An Outlet over Autobahn."""
+    """A SubscriberConnection over Autobahn."""
 
     def __init__(self, protocol: LiveSocket) -> None:
         self._protocol = protocol
@@ -66,7 +69,7 @@ class _WebSocketConnection:
         return frame
 
     def keep_alive(self) -> None:
-        """Autobahn sends pings, and ends a socket that does not answer them."""
+        """Does nothing: Autobahn sends pings, and ends a socket that does not answer them."""
 
     def close(self, farewell: Farewell) -> None:
         # sendClose refuses the codes that mean something to everybody (RFC 6455 section 7.4.1, and IANA).
@@ -74,7 +77,7 @@ class _WebSocketConnection:
 
 
 class LiveSocketFactory(WebSocketServerFactory):
-    """Makes the socket of one request."""
+    """Creates the socket of one request."""
 
     def __init__(self, feed: EventHub, asked: EventFilter) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -93,20 +96,23 @@ class LiveSocketFactory(WebSocketServerFactory):
         )
 
     def buildProtocol(self, _address: object) -> LiveSocket:
-        """Autobahn's resource asks for one."""
+        """Creates the socket, for Autobahn's resource."""
         protocol = LiveSocket(self._feed, self._asked)
         protocol.factory = self
         return protocol
 
 
 class LiveResource(WebSocketResource):
-    """What an admitted request ends at."""
+    """The resource of an admitted request for a WebSocket."""
 
     def __init__(self, feed: EventHub, asked: EventFilter) -> None:
         super().__init__(LiveSocketFactory(feed, asked))  # type: ignore[no-untyped-call]
 
     def render(self, request: Request) -> Any:
-        """Twisted asks for the answer. Autobahn reads the request again and may log it: the token is taken out."""
+        """Answers the request, after taking the token out of it.
+
+        Autobahn reads the request again and may log it.
+        """
         request.uri = twiml.LIVE.encode()
         forget_origin(request)
         request.requestHeaders.removeHeader(b"authorization")

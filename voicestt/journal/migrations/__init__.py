@@ -1,1 +1,1 @@
-"""How the journal's tables came to be: Alembic's, run by `voicestt.journal.schema`."""
+"""Alembic migrations of the journal's tables, run by `voicestt.journal.schema`."""

@@ -1,4 +1,4 @@
-"""What Alembic runs: the migrations, on the connection and in the transaction of who called it."""
+"""Alembic's environment: runs the migrations on the caller's connection, in its transaction."""
 
 from alembic import context
 

@@ -1,1 +1,4 @@
-"""One file for each version of the tables. What was released is never edited: a change is a new file."""
+"""Migrations, one file for each version of the tables.
+
+A released file is never edited: a change is a new file.
+"""

@@ -1,4 +1,4 @@
-"""The first tables."""
+"""Migration 0001: the first tables."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ _NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def upgrade() -> None:
-    """Makes them."""
+    """Creates the tables."""
     op.create_table(
         "voicestt_instances",
         sa.Column("id", sa.Text, primary_key=True),

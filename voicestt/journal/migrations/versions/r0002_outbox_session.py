@@ -1,4 +1,4 @@
-"""The outbox by session: what a call still has to deliver is found without walking what all the others have.
+"""Migration 0002: the outbox by session, to find a call's pending events without reading all others.
 
 It is quick however much waits: rows that are there already get their session later, by `Recovery`.
 """

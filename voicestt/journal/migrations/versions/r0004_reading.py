@@ -1,4 +1,4 @@
-"""Events of one call, and events but partials, are found without a look at all others."""
+"""Migration 0004: indexes to read the events of one call, and all events but partials."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Makes the indexes."""
+    """Creates the indexes."""
     op.create_index("voicestt_events_call", "voicestt_events", ["call_sid", "number"])
     is_no_partial = sa.text("type != 'partial'")
     op.create_index(

@@ -1,4 +1,4 @@
-"""What became of attempts at deliveries."""
+"""Migration 0005: the table of delivery attempts."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ _NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def upgrade() -> None:
-    """Makes the table."""
+    """Creates the table."""
     op.create_table(
         "voicestt_attempts",
         sa.Column("number", _NUMBER, primary_key=True, autoincrement=False),

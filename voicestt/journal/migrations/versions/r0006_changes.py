@@ -1,4 +1,4 @@
-"""How often deliveries were changed by hand."""
+"""Migration 0006: the table that counts changes of deliveries by hand."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0005"
 
 
 def upgrade() -> None:
-    """Makes the table."""
+    """Creates the table."""
     op.create_table(
         "voicestt_changes",
         sa.Column("name", sa.Text, primary_key=True),

@@ -1,4 +1,4 @@
-"""How the deliveries of each process stand."""
+"""Migration 0007: the column for the figures of each process's deliveries."""
 
 import sqlalchemy as sa
 from alembic import op
