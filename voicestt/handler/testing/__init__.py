@@ -1,4 +1,4 @@
-"""Plays calls to a handler, in a test: without sockets, without waiting, and with the server's own machinery.
+"""Simulated calls for tests of handlers: without sockets or waiting, on the server's own machinery.
 
     from voicestt.handler.testing import simulated_call
 
