@@ -22,7 +22,7 @@ _NO_TOKEN = "TWILIO_AUTH_TOKEN is not set, without which Twilio cannot be asked"
 
 
 class CallRestControl(Protocol):
-    """Twilio's control of calls, as `twilio_rest.TwilioCalls` has it. Blocking; any thread may call it."""
+    """Twilio's control of calls, implemented by `voicestt.twilio.rest.TwilioCalls`. Blocking; for any thread."""
 
     def prepare(self) -> None:
         """Do the slow preparations before a caller waits for them."""
