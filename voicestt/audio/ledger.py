@@ -160,9 +160,8 @@ class RetainedAudioLimit:
 class Ledger:
     """A call's ledger: keeps at most `most` bytes of audio that is not settled, and lets the oldest go first.
 
-    Whatever happens, every byte is in exactly one place of the account, in order, and what is kept is what is
-    between `start` and `received`. What is let go is given up there and then: `forgot` is told from where to
-    where.
+    Every byte is always in exactly one place of the account, in order; those from `start` to `received` are kept.
+    Bytes that are let go are given up at once: `forgot` is told their start and end.
     """
 
     def __init__(
@@ -330,7 +329,7 @@ class Ledger:
 class LedgerPart:
     """The part of a call's ledger from `start` on, while audio before it is still being recognised.
 
-    It is an AudioSource; what it settles is settled in the ledger when everything before it is (`merge`).
+    It is an AudioSource; its settlements reach the ledger when all audio before it is settled (`merge`).
     """
 
     def __init__(self, ledger: Ledger, start: int) -> None:

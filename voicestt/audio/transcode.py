@@ -1,9 +1,9 @@
 """Conversion of any audio to the telephone line's: mu-law, 8 kHz, mono.
 
 WAV files are read here, with numpy alone: PCM of 8, 16, 24 and 32 bits, floating point, mu-law and A-law, any rate
-and up to 64 channels. FLAC, Ogg, MP3 and others need soundfile, which the extra `embedded` brings. What the header
-says is checked before anything is decoded, for a hundred kilobytes of FLAC may hold hours; then it is decoded in
-blocks, so that no more than a few megabytes are held beside what was given and what becomes of it.
+and up to 64 channels. FLAC, Ogg, MP3 and others need soundfile, which the extra `embedded` brings. The header is
+checked before anything is decoded, for a hundred kilobytes of FLAC may hold hours; then the audio is decoded in
+blocks, so that no more than a few megabytes are held beside the input and the output.
 Source: Microsoft's "Multimedia Programming Interface and Data Specifications 1.0" and its WAVEFORMATEXTENSIBLE;
 ITU-T G.711 (11/88), table 1a, for A-law.
 """

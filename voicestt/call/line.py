@@ -2,8 +2,8 @@
 
 1. Everything happens in the reactor's thread, and nothing blocks.
 2. Audio is mu-law, 8 kHz, mono: one byte is 1/8000 s.
-3. What is said is played in order. Little of it is on its way at any time, so `clear` takes effect at once.
-4. On a line whose call is over nothing happens: `say` and `clear` do nothing, a mark is reached as cleared.
+3. Audio is played in the order of `say`. Little of it is on its way at any time, so `clear` takes effect at once.
+4. On a line whose call is over `say` and `clear` do nothing, and a mark is reached as cleared.
 """
 
 from collections.abc import Callable

@@ -2,8 +2,8 @@
 
     waiting --start--> listening --stop, lost socket, shutdown--> draining --last final, or time is up--> ended
 
-What the network may send at a wrong moment (media before start, a second start, anything after stop) is counted
-and ignored: it is never an error of the call. What only we could do wrongly raises Automat's NoTransition.
+A message of the network's at a wrong moment (media before start, a second start, anything after stop) is counted
+and ignored: it is never an error of the call. A mistake of this server's own raises Automat's NoTransition.
 
 Audio itself does not pass through the machine: five thousand frames a second for a hundred calls would pay for
 looking up the same transition each time. The machine sets where it goes, `CallParts.take`, when the state changes.

@@ -1,10 +1,10 @@
 """Detection of the end of the caller's turn: a final, and then silence for long enough.
 
-Google gives a final in the middle of a thought as well, at any breath. Who is to answer waits for the end of the
-turn instead: no word after the final, and no voice in the audio. What sounds like a voice and becomes no word, and
-a partial that never becomes a final, are waited for four times as long, no longer. Time is counted in audio, as
-everywhere; the clock is only asked where no audio comes, in a gap or on hold. Voices are looked for only between a
-final and the end of the turn.
+Google gives a final in the middle of a thought as well, at any breath. An application that answers waits for the
+end of the turn instead: no word after the final, and no voice in the audio. A sound like a voice that becomes no
+word, and a partial that never becomes a final, are waited for four times as long, no longer. Time is counted in
+audio, as everywhere; the clock is only asked if no audio comes, in a gap or on hold. Voices are looked for only
+between a final and the end of the turn.
 """
 
 from collections import deque

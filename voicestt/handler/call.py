@@ -92,8 +92,8 @@ class Call:
 
         `kind` is "mulaw" (8 kHz, mono, no header), "pcm16" (16-bit samples, little-endian, mono, no header, of
         `rate` Hz) or "file" (a WAV's content; other kinds of files with soundfile installed). Not given, it is a
-        file if it begins as a WAV does, "pcm16" if there is a `rate`, and "mulaw" otherwise. It is converted here
-        and now: what is long is better converted once, by `voicestt.audio.transcode.to_mulaw`, and kept.
+        file if it begins as a WAV does, "pcm16" if there is a `rate`, and "mulaw" otherwise. The audio is
+        converted here and now: convert long audio once, by `voicestt.audio.transcode.to_mulaw`, and keep it.
 
         Raises:
             BadSound: (a ValueError) if it is not what it is said to be.

@@ -28,8 +28,8 @@ def waiting_by(wait: Wait) -> Iterator[None]:
 class Outcome(Generic[Value]):
     """A result that comes later: `await` it in an `async def`, call `.result(timeout)` in a thread, or ignore it.
 
-    Whoever stops waiting stops nothing. It is told once, from any thread, by `tell` or `fail`; what is told later
-    is ignored.
+    To stop waiting for it stops nothing else. The result is set once, from any thread, by `tell` or `fail`; later
+    ones are ignored.
     """
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Outcome(Generic[Value]):
         Raises:
             TimeoutError: if it is not known by then.
             RuntimeError: in an `async def`, whose thread is that of every other call too.
-            Whatever went wrong.
+            The exception of `fail`: if there is no result.
         """
         if not self.is_known and _is_on_a_loop():
             raise RuntimeError("`await` it: in an `async def`, .result() would stop the handlers of all calls")

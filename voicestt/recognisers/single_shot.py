@@ -140,7 +140,7 @@ class SingleShotSession:
     def leave(self) -> int:
         """Take no more audio; return the position where another session takes over, which is not within a word.
 
-        What was asked for is still answered, then the end comes.
+        Requests under way are still answered, then the end comes.
         """
         self._finished = True
         self._drop_early()

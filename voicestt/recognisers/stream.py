@@ -35,8 +35,8 @@ class FeedOwner(Protocol):
 class StreamAttempt:
     """A stream that begins at position `start` of the call, and is sent all audio from there on, in order.
 
-    What was there before it is sent first, at the process's `pace`; live audio waits for its turn. `told` are the
-    finals that the call's streams have told. One that does not hurry takes its time to catch up.
+    The audio before the present is replayed first, at the process's `pace`; live audio waits for its turn. `told`
+    are the finals that the call's streams have told. A stream that does not hurry catches up slowly.
     """
 
     def __init__(

@@ -355,7 +355,7 @@ class EndlessSession:
     def _let_go_of_silence(self, state: Live | CatchingUp) -> None:
         """Let go of silence, and of audio a living stream gave no words for. No words may be under way.
 
-        What a stream was not given yet is kept: its time must not jump.
+        Audio that a stream was not given yet is kept: the stream's time must not jump.
         """
         given = state.feed.position
         if isinstance(state, CatchingUp):

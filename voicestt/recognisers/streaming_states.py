@@ -9,8 +9,8 @@
     Finishing    one that gives the last words    -                 the end                       -
     Over         none                             -                 -                             -
 
-What is kept is in the ledger of the call, and is sent first by the next stream. `is_speaking`: partials of the
-stream in charge have shown words that no final has yet.
+The ledger of the call keeps the audio, and the next stream sends it first. `is_speaking`: partials of the stream
+in charge have shown words that no final has yet.
 """
 
 from dataclasses import dataclass

@@ -10,7 +10,7 @@ _UNPRINTABLE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 def escaped(text: str, longest: int | None = None) -> str:
     r"""Escape control characters, line ends and bidi controls as `\x1b`, `\u202e`; letters are untouched.
 
-    What is longer than `longest` characters is cut, and ends in "…".
+    Text longer than `longest` characters is cut, and ends in "…".
     """
     if longest is not None and len(text) > longest:
         text = text[:longest] + "…"

@@ -21,7 +21,7 @@ CANCELLED_SECONDS: Final = 1.0
 class LoopThread:
     """A thread with an event loop, from `start` to `stop`; most methods are for the reactor's thread.
 
-    What is handed over within one turn of the reactor costs one wake-up.
+    All actions handed over within one turn of the reactor cost one wake-up.
     """
 
     _log = Logger()

@@ -64,8 +64,8 @@ class Percentiles:
 class Histogram:
     """Histogram of durations in seconds, up to a minute; buckets of 0.1 ms at first, then of 1 % at most.
 
-    Fewer than 256 are kept as they are. Of more, what is longer than a minute counts as a minute, and one size can
-    be counted 2 ** (8 * `counter_bytes`) - 1 times.
+    Fewer than 256 durations are kept as they are. Of more, a duration above a minute counts as a minute, and one
+    bucket can count up to 2 ** (8 * `counter_bytes`) - 1.
     """
 
     __slots__ = ("_counter_bytes", "_longest", "_sorted", "_waiting")

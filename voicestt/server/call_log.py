@@ -21,7 +21,7 @@ from voicestt.server.call_registry import CallRegistry
 class CallLog:
     """Log of the calls' events; each line has the CallSid, none a phone number.
 
-    It is told when an event is in the journal, so no final is shown in green that a killed server would lose.
+    An event is told when it is in the journal, so no final is shown in green that a killed server would lose.
     """
 
     _log = Logger()

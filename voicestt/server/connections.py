@@ -1,10 +1,10 @@
 """The connections that are not calls: counted in all and by address, so that strangers cannot shut callers out.
 
-Where there are too many, the one that has been of no use for the longest is cut off, and the new one is taken: a
+If there are too many, the one that has been of no use for the longest is cut off, and the new one is taken: a
 flood of idle connections pushes itself out, and a proxy that keeps connections open loses one it did not need.
 A socket whose handshake was signed is not cut off for others, nor counted with its address, for behind a proxy all
-callers come from one; it has a deadline of its own. Of those, one address has half of all at most: the rest of its
-own is taken too, and gives way.
+callers come from one; it has a deadline of its own. One address can have half of all connections protected so; its
+further ones are taken too, but can be cut off.
 """
 
 from collections import Counter, OrderedDict
@@ -55,7 +55,7 @@ class Visitor:
         self._visitors.move_to_end(self)
 
     def pin(self) -> None:
-        """Protect the connection, whose signature was good, from being cut off for others, if not too many are."""
+        """Protect the connection, whose signature was good, from being cut off; not too many of one address."""
         self._visitors.pin(self)
 
     def leave(self) -> None:

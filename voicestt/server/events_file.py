@@ -36,9 +36,10 @@ class EventsFile:
     `call` (CallSid), `kind` (the event's `type`), `text` (empty where nothing was said), `t` (CLOCK_MONOTONIC in
     seconds when the event was handed over) and `at` (wall time, seconds since 1970).
 
-    The file is opened once, mode 0600, for it holds what callers say, and again after `reopen`. What cannot be
-    written waits, MOST_WAITING bytes of it, and is tried again each second. While a write does not return, as on a
-    disk that hangs, MOST_UNTAKEN bytes wait for the thread. `lost` counts what could not wait.
+    The file is opened once, mode 0600, for it holds what callers say, and again after `reopen`. Lines that
+    cannot be written wait, up to MOST_WAITING bytes, and are tried again each second. While a write does not
+    return, as on a disk that hangs, up to MOST_UNTAKEN bytes wait for the thread. `lost` counts the events that
+    could not wait.
     """
 
     _log = Logger()

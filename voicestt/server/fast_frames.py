@@ -2,10 +2,10 @@
 
 Autobahn takes every frame through a dozen hooks that can cut it anywhere, which is most of what a call costs.
 Ninety-nine in a hundred of Twilio's frames are whole when they are read: those are unmasked and handed on here.
-Whatever else comes (control frames, fragments, half a frame, errors) is left to Autobahn, untouched.
+All other data (control frames, fragments, half a frame, errors) is left to Autobahn, untouched.
 
-A socket gets so many frames of the reactor's turn and no more: what is left waits, unread and uncopied, while
-others have theirs. Twilio sends fifty frames a second; who sends thousands waits for itself.
+A socket gets at most FRAMES_AT_ONCE frames of the reactor's turn: the rest waits, unread and uncopied, while other
+sockets have theirs. Twilio sends fifty frames a second; a client that sends thousands delays only itself.
 """
 
 from typing import Any

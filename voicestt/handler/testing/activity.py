@@ -22,7 +22,7 @@ _SHOWN_LINES = 6
 class Activity:
     """Counter of threads and hand-overs under way, and queue of the actions they hand to the test's thread.
 
-    Whoever passes work on begins the next piece before ending its own: at zero, nothing can begin but by the test.
+    A worker that passes work on begins the next piece before it ends its own: at zero only the test can begin any.
     """
 
     def __init__(self) -> None:

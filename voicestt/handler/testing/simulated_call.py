@@ -32,8 +32,8 @@ class SimulatedCall:
     """One call, from a test's side. Made by `simulated_call` or `SimulatedServer.call`.
 
     Methods that tell the handler something return when it has come to rest: when it waits for the next event, for
-    time to pass, or for what is being played. What it raises they raise, as `HandlerFailed`. No time passes but in
-    `advance` and `listen`.
+    time to pass, or for what is being played. They raise the handler's exceptions as `HandlerFailed`. Time
+    passes only in `advance` and `listen`.
     """
 
     def __init__(

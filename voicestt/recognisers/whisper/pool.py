@@ -1,7 +1,7 @@
 """Whisper on this machine: utterances are recognised in a bounded thread pool of its own.
 
-It is asked where Google failed, so it may be asked by every call at once: the pool is small, the others wait, and
-nothing of it exists before the first utterance comes.
+Whisper is asked where Google failed, so every call may ask it at once: the pool is small, the others wait, and no
+thread or model exists before the first utterance comes.
 """
 
 from collections.abc import Callable

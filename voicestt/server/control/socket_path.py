@@ -1,8 +1,9 @@
 """The path of a server's control socket, by which `voicestt flag` finds the one running server by itself.
 
-It is named after the server's process, in a folder that is its user's alone: `voicestt` in $XDG_RUNTIME_DIR, or
-`voicestt-UID` in the folder for temporary files where there is none. Whoever looks, looks in both: a service often
-runs without $XDG_RUNTIME_DIR, and a shell has it. No Twisted here: the command line does without.
+The socket is named after the server's process, in a folder that is its user's alone: `voicestt` in
+$XDG_RUNTIME_DIR, or `voicestt-UID` in the folder for temporary files if that is not set. The command line looks in
+both: a service often runs without $XDG_RUNTIME_DIR, and a shell has it. No Twisted here: the command line does
+without.
 """
 
 import os
