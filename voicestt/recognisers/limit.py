@@ -9,8 +9,8 @@ from voicestt.recognisers.single_shot import Recognise
 class ConcurrencyLimit:
     """A Recognise that asks `recognise` for at most `at_once` utterances at a time, in the order they came.
 
-    The others wait until the caller cancels the Deferred, which gives up the place. The audio kept for them is
-    bounded where the audio is (`voicestt.audio.ledger.RetainedAudioLimit`).
+    The others wait for their turn; cancelling the Deferred gives it up. The audio kept for them is bounded by
+    `voicestt.audio.ledger.RetainedAudioLimit`.
     """
 
     def __init__(self, recognise: Recognise, *, at_once: int) -> None:
