@@ -1,1 +1,1 @@
-"""Bytes of sound and their account: mu-law, voice activity, utterances, the ledger."""
+"""Audio and its account: mu-law, voice activity, utterances, the ledger."""

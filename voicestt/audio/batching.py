@@ -1,4 +1,4 @@
-"""Audio gathered into equal batches. It counts audio, not time: a batch is a number of bytes."""
+"""Batching of audio by size: a batch is a number of bytes, whatever the time they take."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ _NONE: Sequence[bytes] = ()
 
 
 class Batcher:
-    """Gathers mu-law of any lengths into batches of exactly `size` bytes; no byte is lost, doubled or moved."""
+    """Gathers mu-law of any length into batches of exactly `size` bytes; no byte is lost, doubled or moved."""
 
     def __init__(self, size: int) -> None:
         if size < 1:
@@ -17,17 +17,17 @@ class Batcher:
 
     @property
     def missing(self) -> int:
-        """How many bytes the next batch lacks."""
+        """The number of bytes that the next batch lacks."""
         return self._size - self._gathered
 
     def add(self, audio: bytes) -> Sequence[bytes]:
-        """The batches that `audio` completes, usually none."""
+        """Add audio; return the batches that it completes, usually none."""
         self._parts.append(audio)
         self._gathered += len(audio)
         return self._full() if self._gathered >= self._size else _NONE
 
     def flush(self) -> bytes:
-        """What is left, shorter than a batch and perhaps empty."""
+        """Return the rest, shorter than a batch and perhaps empty."""
         rest = b"".join(self._parts)
         self._parts = []
         self._gathered = 0

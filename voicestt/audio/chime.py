@@ -1,4 +1,4 @@
-"""The chime that a caller hears at once: two notes, made of nothing but sines.
+"""The chime that a caller hears at once: two notes, made of sines.
 
 `voicestt/audio/greeting.ulaw` is this, rendered: `python -m voicestt.audio.chime > voicestt/audio/greeting.ulaw`.
 A test compares.
@@ -27,7 +27,7 @@ Samples = npt.NDArray[np.float64]
 
 
 def chime() -> bytes:
-    """The chime as mu-law, 8 kHz: whole frames of 20 ms, the same bytes on every machine."""
+    """Make the chime as mu-law, 8 kHz: whole frames of 20 ms, the same bytes on every machine."""
     time = np.arange(round(SECONDS * mulaw.BYTES_PER_SECOND)) / mulaw.BYTES_PER_SECOND
     sound = np.sum([_note(time - begins, pitch) for begins, pitch in _NOTES], axis=0) * _rise(
         SECONDS - time, _FADE_SECONDS
@@ -37,7 +37,7 @@ def chime() -> bytes:
 
 
 def _note(time: Samples, pitch: float) -> Samples:
-    """Struck at 0, ringing on; silent before."""
+    """Make a note that is struck at 0 and rings on; silent before 0."""
     since = np.maximum(time, 0.0)
     tone = np.sum(
         [share * np.sin(2 * np.pi * pitch * number * since) for number, share in enumerate(_PARTIALS, 1)], axis=0
@@ -47,7 +47,7 @@ def _note(time: Samples, pitch: float) -> Samples:
 
 
 def _rise(time: Samples, length: float) -> Samples:
-    """From 0 at 0 to 1 at `length`, without a corner that could be heard as a click."""
+    """Make a ramp from 0 at 0 to 1 at `length`, without a corner that could be heard as a click."""
     return 0.5 - 0.5 * np.cos(np.pi * np.clip(time / length, 0.0, 1.0))
 
 

@@ -1,4 +1,4 @@
-"""Where an utterance starts and ends: voiced and unvoiced frames to segments of audio.
+"""Endpointing: the start and end of utterances, from voiced and unvoiced frames.
 
 Pure: audio is the only clock, and all positions are samples at 8 kHz since the stream's start. A segment
 opens when enough frames of a short window are voiced, reaches back by a pre-roll for the soft beginning of the
@@ -27,7 +27,7 @@ _LOOKS_FOR_GAPS = 10  # frames from one look to the next
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """When speech starts and ends, in milliseconds; each is understood in whole 20 ms frames.
+    """The rules for the start and end of speech, in milliseconds; each is understood in whole 20 ms frames.
 
     Speech starts when `voiced_ms` of the last `window_ms` are voiced, and its segment begins `pre_roll_ms`
     before the first of those voiced frames. It ends when nothing was voiced for `pause_ms`. It is cut when
@@ -56,7 +56,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """The utterance in samples [start, end) of the stream.
+    """An utterance: the samples [start, end) of the stream.
 
     The pause that ended it is part of it. `cut` says that its length ended it instead: speech went on, and the
     next segment, if anything voiced follows, starts exactly at `end`. `voiced_until` is the end of the last
@@ -70,7 +70,7 @@ class Segment:
 
 
 class Endpointer:
-    """Finds the segments of one stream. `is_voiced` judges one 20 ms frame (320 bytes of LINEAR16)."""
+    """Finder of the segments of one stream. `is_voiced` judges one 20 ms frame (320 bytes of LINEAR16)."""
 
     def __init__(self, is_voiced: Callable[[bytes], bool], rules: Rules | None = None) -> None:
         rules = rules or Rules()
@@ -91,7 +91,7 @@ class Endpointer:
 
     @property
     def position(self) -> int:
-        """How many samples were written."""
+        """The number of samples written."""
         return self._judged + len(self._partial_frame) // 2
 
     @property
@@ -101,7 +101,7 @@ class Endpointer:
 
     @property
     def detected_at(self) -> int:
-        """Where the running segment was known to be speech, later than where it starts; 0 before the first."""
+        """The sample at which the running segment was known to be speech, after its start; 0 before the first."""
         return self._detected_at
 
     @property
@@ -111,13 +111,13 @@ class Endpointer:
 
     @property
     def needed_from(self) -> int:
-        """The first sample that a segment still to be completed can contain: older audio may be forgotten."""
+        """The first sample that a segment not yet completed can contain: older audio may be forgotten."""
         if self._start is not None:
             return self._start
         return self._reach_back(self._judged - len(self._window) * SAMPLES_PER_FRAME)
 
     def write(self, pcm: bytes) -> list[Segment]:
-        """The segments that `pcm` completes: LINEAR16 little-endian, 8 kHz, mono, whole samples.
+        """Judge `pcm` (LINEAR16 little-endian, 8 kHz, mono, whole samples); return the segments it completes.
 
         Frames may be split over any number of writes; the segments are the same however they are.
         """
@@ -130,12 +130,12 @@ class Endpointer:
         return [segment for frame in frames if (segment := self._judge(frame)) is not None]
 
     def begin(self) -> None:
-        """Declare that speech is already going on, from the current position; nothing if a segment runs."""
+        """Declare that speech is going on from the current position; without effect while a segment runs."""
         if self._start is None:
             self._open(self.position)
 
     def cover(self, position: int) -> None:
-        """What is before `position` is recognised: a running segment goes on from there, if a voice does."""
+        """Mark the audio before `position` as recognised; a running segment goes on from there if a voice does."""
         self._last_end = max(self._last_end, position)
         if self._start is not None:
             self._start = max(self._start, position)
@@ -144,7 +144,7 @@ class Endpointer:
                 self._window.clear()
 
     def finish(self) -> Segment | None:
-        """The running segment, up to the last sample written; None if nobody was speaking."""
+        """Close and return the running segment, up to the last sample written; None if nobody was speaking."""
         return self._close(self.position, cut=False)
 
     def _judge(self, frame: bytes) -> Segment | None:
@@ -195,7 +195,7 @@ class Endpointer:
         return Segment(start, end, cut, min(self._last_voiced, end))
 
     def _frames_since_quietest(self) -> int:
-        """How long ago the middle of the quietest gap was, the latest of equals; 0 where nothing is quieter."""
+        """Count the frames since the middle of the quietest gap, the latest of equals; 0 if nothing is quieter."""
         loudness = list(self._loudness)
         gaps = [sum(loudness[at - _GAP_FRAMES : at]) for at in range(_GAP_FRAMES, len(loudness) + 1)]
         if not gaps or min(gaps) == gaps[-1]:
@@ -203,7 +203,7 @@ class Endpointer:
         return gaps[::-1].index(min(gaps)) + 1
 
     def _frames_since_gap(self) -> int | None:
-        """How long ago the middle of the latest clear gap was; None where there is none."""
+        """Count the frames since the middle of the latest clear gap; None if there is none."""
         loudness = np.array(self._loudness)
         quiet = loudness <= _CLEARLY_QUIETER * np.percentile(loudness, _LOUD_FRAMES)
         runs = np.convolve(quiet, np.ones(_CLEAR_GAP_FRAMES, dtype=int), "valid")
@@ -216,7 +216,7 @@ def _loudness_of(frame: bytes) -> float:
 
 
 def webrtc_voicing(mode: int) -> Callable[[bytes], bool]:
-    """A WebRTC voice activity detector for 20 ms frames at 8 kHz, with a memory: one for each stream.
+    """Make a WebRTC voice activity detector for 20 ms frames at 8 kHz; it has a memory: one for each stream.
 
     `mode` is 0 (most frames pass as voiced) to 3 (fewest).
     """

@@ -1,4 +1,4 @@
-"""What the caller hears at once, before anybody has said a word: made at the server's start, and kept."""
+"""The greeting, which a caller hears at once: made at the server's start, and kept."""
 
 import math
 from collections.abc import Callable
@@ -20,11 +20,11 @@ _MOST_BYTES = 100_000_000
 
 
 class BadGreeting(ValueError):
-    """The GREETING cannot be played. The words say why and what to do, and follow the variable's name."""
+    """The error of a GREETING that cannot be played; its text says why, and follows the variable's name."""
 
 
 def greeting_of(greeting: str, max_ms: int, speak: Callable[[str], bytes] | None) -> bytes:
-    """The greeting as mu-law, 8 kHz: `default` (the chime), `off`, an audio file's path, or a text to be spoken.
+    """Make the greeting in mu-law, 8 kHz: `default` (the chime), `off`, an audio file's path, or a text to speak.
 
     `greeting` is a path if a file is there, or if it looks like one: it ends as audio files do, or begins with
     `/`, `./` or `../`. `speak` gives a text as mu-law, None where nothing can speak; what it raises is passed on.

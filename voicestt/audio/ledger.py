@@ -1,4 +1,4 @@
-"""The account of a call's audio: what came, who got it, what became of it, and the rest, kept to be sent again.
+"""The ledger of a call's audio: its bytes, their recipients, their outcome, and those kept to be sent again.
 
 Pure; in bytes of mu-law since the call's start, so positions are times (1/8000 s).
 """
@@ -11,7 +11,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Uncovered:
-    """Audio that nothing has covered yet, and the position of its first byte."""
+    """Audio that no final has covered yet, and the position of its first byte."""
 
     start: int
     audio: bytes
@@ -19,7 +19,7 @@ class Uncovered:
 
 @dataclass(frozen=True, slots=True)
 class Handing:
-    """What one stream was given: bytes [start, end) of the call."""
+    """A range of audio given to one stream: bytes [start, end) of the call."""
 
     stream: int
     start: int
@@ -28,7 +28,7 @@ class Handing:
 
 @dataclass(frozen=True, slots=True)
 class AudioTotals:
-    """What became of a call's bytes: received = recognised + passed_over + given_up + uncovered, always.
+    """Totals of a call's bytes: received = recognised + passed_over + given_up + uncovered, always.
 
     `recognised` are covered by finals; in `passed_over` a recogniser found no words; `given_up` were kept too long
     without an answer, or nobody could recognise them; `uncovered` wait for an answer. `handed` counts every byte
@@ -47,12 +47,12 @@ class AudioTotals:
 
     @property
     def google_bytes(self) -> int:
-        """How much audio was sent to Google, which bills for it: in streams, and in requests of one utterance."""
+        """Bytes sent to Google, which bills for them: in streams, and in requests of one utterance."""
         return self.handed + self.requested
 
     @property
     def sent_again(self) -> int:
-        """How many bytes more were given to recognisers than came."""
+        """Bytes given to recognisers beyond those received."""
         return max(0, self.handed - self.received)
 
 
@@ -61,65 +61,65 @@ class AudioSource(Protocol):
 
     @property
     def most(self) -> int:
-        """How many bytes are kept at most."""
+        """The most bytes that are kept."""
         ...
 
     @property
     def start(self) -> int:
-        """The position of the first byte that nothing has covered."""
+        """The position of the first byte that is not settled."""
         ...
 
     @property
     def received(self) -> int:
-        """The position after the last byte that came."""
+        """The position after the last byte received."""
         ...
 
     @property
     def forgotten(self) -> int:
-        """The position up to which audio was let go; what a stream says of it comes too late."""
+        """The position up to which audio was let go; results for it come too late."""
         ...
 
     @property
     def kept(self) -> int:
-        """How many bytes nothing has covered yet."""
+        """The number of bytes not settled yet."""
         ...
 
     @property
     def streams(self) -> int:
-        """The highest number of a stream that was given something."""
+        """The highest number of a stream that was given audio."""
         ...
 
     def hand(self, stream: int, start: int, end: int) -> None:
-        """Bytes [start, end) were given to a stream, in order."""
+        """Note that bytes [start, end) were given to a stream, in order."""
         ...
 
     def request(self, length: int) -> None:
-        """An utterance of so many bytes was asked for in a request of its own."""
+        """Note that an utterance of `length` bytes was sent in a request of its own."""
         ...
 
     def cover(self, end: int) -> None:
-        """A final reaches up to `end`."""
+        """Settle the audio up to `end` as recognised: a final reaches so far."""
         ...
 
     def pass_over(self, end: int) -> None:
-        """There are no words up to `end`."""
+        """Settle the audio up to `end` as without words."""
         ...
 
     def give_up(self, end: int) -> None:
-        """Nobody could say what the words up to `end` are."""
+        """Settle the audio up to `end` as given up: its words could not be recognised."""
         ...
 
     def uncovered(self) -> Uncovered:
-        """What nothing has covered yet."""
+        """Return the audio that is not settled yet."""
         ...
 
     def read(self, start: int, most: int) -> bytes:
-        """At most `most` bytes from position `start` on."""
+        """Return at most `most` bytes from position `start` on."""
         ...
 
 
 class RetainedAudioLimit:
-    """A bound on what all ledgers of the process keep together, in bytes.
+    """A limit on the bytes that all ledgers of the process keep together.
 
     Beyond it the ledger that keeps most lets its oldest second go, and again, until it is enough.
     """
@@ -133,36 +133,35 @@ class RetainedAudioLimit:
 
     @property
     def kept(self) -> int:
-        """How many bytes all ledgers keep."""
+        """The number of bytes that all ledgers keep."""
         return self._kept
 
     def join(self, ledger: "Ledger") -> None:
-        """Count what `ledger` keeps."""
+        """Count the bytes that `ledger` keeps."""
         self._ledgers.add(ledger)
 
     def leave(self, ledger: "Ledger") -> None:
-        """The call is over."""
+        """Stop counting `ledger`, whose call is over."""
         if ledger in self._ledgers:
             self._ledgers.discard(ledger)
             self._kept -= ledger.kept
 
     def changed(self, by: int) -> None:
-        """A ledger that has joined keeps `by` bytes more."""
+        """Add `by` bytes to the count for a ledger that has joined."""
         self._kept += by
 
     def enforce(self) -> None:
-        """Let go of what is too much."""
+        """Let go of audio until the limit holds."""
         while self._kept > self._most:
             longest = max(self._ledgers, key=lambda ledger: ledger.kept)
             longest.let_go(longest.start + self._STEP)
 
 
 class Ledger:
-    """Keeps what nothing has covered, at most `most` bytes of it, the oldest let go first.
+    """A call's ledger: keeps at most `most` bytes of audio that is not settled, and lets the oldest go first.
 
-    Whatever happens, every byte is in exactly one place of the account, in order, and what is kept is what is
-    between `start` and `received`. What is let go is given up there and then: `forgot` is told from where to
-    where.
+    Every byte is always in exactly one place of the account, in order; those from `start` to `received` are kept.
+    Bytes that are let go are given up at once: `forgot` is told their start and end.
     """
 
     def __init__(
@@ -187,7 +186,7 @@ class Ledger:
 
     @property
     def most(self) -> int:
-        """How many bytes are kept at most."""
+        """The most bytes that are kept."""
         return self._most
 
     @property
@@ -197,27 +196,27 @@ class Ledger:
 
     @property
     def received(self) -> int:
-        """The position after the last byte that came."""
+        """The position after the last byte received."""
         return self._received
 
     @property
     def forgotten(self) -> int:
-        """The position up to which audio was let go; what a stream says of it comes too late."""
+        """The position up to which audio was let go; results for it come too late."""
         return self._let_go_to
 
     @property
     def kept(self) -> int:
-        """How many bytes are kept: what nothing has covered yet."""
+        """The number of bytes kept, which are not settled yet."""
         return self._received - self._start
 
     @property
     def streams(self) -> int:
-        """The highest number of a stream that was given something."""
+        """The highest number of a stream that was given audio."""
         return self._streams
 
     @property
     def account(self) -> AudioTotals:
-        """What became of everything so far."""
+        """Totals of the call's audio so far."""
         return AudioTotals(
             received=self._received,
             recognised=self._recognised,
@@ -231,11 +230,11 @@ class Ledger:
 
     @property
     def handings(self) -> tuple[Handing, ...]:
-        """What the last streams were given."""
+        """The ranges given to the last streams."""
         return tuple(self._handings)
 
     def receive(self, audio: bytes) -> None:
-        """More audio from the line."""
+        """Receive audio from the line; let the oldest go if too much is kept."""
         self._kept.append(audio)
         self._received += len(audio)
         self._count(len(audio))
@@ -246,7 +245,7 @@ class Ledger:
             self._retention.enforce()
 
     def let_go(self, end: int) -> None:
-        """Nobody can be given what is before `end` any more; `forgot` is told."""
+        """Give up the audio before `end`, which can no longer be sent to anybody, and tell `forgot`."""
         start = self._start
         self.give_up(end)
         if self._start > start:
@@ -254,13 +253,13 @@ class Ledger:
             self._forgot(start, self._start)
 
     def close(self) -> None:
-        """The call is over: what is kept counts no more."""
+        """Stop counting the kept audio in the process's limit, because the call is over."""
         if self._retention is not None:
             self._retention.leave(self)
             self._retention = None
 
     def hand(self, stream: int, start: int, end: int) -> None:
-        """Bytes [start, end) were given to a stream, in order."""
+        """Note that bytes [start, end) were given to a stream, in order."""
         last = self._handings[-1] if self._handings else None
         if last is not None and last.stream == stream and last.end == start:
             self._handings[-1] = Handing(stream, last.start, end)
@@ -270,27 +269,27 @@ class Ledger:
         self._streams = max(stream, self._streams)
 
     def request(self, length: int) -> None:
-        """An utterance of so many bytes was asked for in a request of its own."""
+        """Note that an utterance of `length` bytes was sent in a request of its own."""
         self._requested += length
 
     def cover(self, end: int) -> None:
-        """A final reaches up to `end`; what is before it need not be kept. Beyond what came counts as all."""
+        """Settle the audio up to `end` as recognised, and forget it; beyond the received audio means all."""
         self._recognised += self._settle(end)
 
     def pass_over(self, end: int) -> None:
-        """There are no words up to `end`: it is silent, or a recogniser has said so."""
+        """Settle the audio up to `end` as without words: it is silent, or a recogniser has said so."""
         self._passed_over += self._settle(end)
 
     def give_up(self, end: int) -> None:
-        """Nobody could say what the words up to `end` are."""
+        """Settle the audio up to `end` as given up: its words could not be recognised."""
         self._given_up += self._settle(end)
 
     def uncovered(self) -> Uncovered:
-        """What is kept."""
+        """Return the audio that is kept."""
         return Uncovered(self._start, b"".join(self._kept))
 
     def read(self, start: int, most: int) -> bytes:
-        """At most `most` of the bytes kept from position `start` on; `start` must not be forgotten yet."""
+        """Return at most `most` kept bytes from position `start` on, which must not be forgotten."""
         if start < self._start:
             raise ValueError(f"the bytes from {start} on are forgotten; kept are those from {self._start} on")
         wanted = []
@@ -305,7 +304,7 @@ class Ledger:
         return b"".join(wanted)[:most]
 
     def _settle(self, end: int) -> int:
-        """What is before `end` has its place in the account; how many bytes that concerns."""
+        """Settle and forget the audio before `end`; return the number of bytes newly settled."""
         before = self._settled
         self._settled = max(before, min(end, self._received))
         self._forget(self._settled)
@@ -328,9 +327,9 @@ class Ledger:
 
 
 class LedgerPart:
-    """The part of a call's ledger from `start` on, while something before it is still being recognised.
+    """The part of a call's ledger from `start` on, while audio before it is still being recognised.
 
-    It is an AudioSource; what it settles is settled in the ledger when everything before it is (`merge`).
+    It is an AudioSource; its settlements reach the ledger when all audio before it is settled (`merge`).
     """
 
     def __init__(self, ledger: Ledger, start: int) -> None:
@@ -340,64 +339,64 @@ class LedgerPart:
 
     @property
     def most(self) -> int:
-        """How many bytes are kept at most."""
+        """The most bytes that are kept."""
         return self._ledger.most
 
     @property
     def start(self) -> int:
-        """The position of the first byte that nothing has covered."""
+        """The position of the first byte that is not settled."""
         return max(self._start, self._ledger.start)
 
     @property
     def received(self) -> int:
-        """The position after the last byte that came."""
+        """The position after the last byte received."""
         return self._ledger.received
 
     @property
     def forgotten(self) -> int:
-        """The position up to which audio was let go; what a stream says of it comes too late."""
+        """The position up to which audio was let go; results for it come too late."""
         return self._ledger.forgotten
 
     @property
     def kept(self) -> int:
-        """How many bytes nothing has covered yet."""
+        """The number of bytes not settled yet."""
         return self.received - self.start
 
     @property
     def streams(self) -> int:
-        """The highest number of a stream that was given something."""
+        """The highest number of a stream that was given audio."""
         return self._ledger.streams
 
     def hand(self, stream: int, start: int, end: int) -> None:
-        """Bytes [start, end) were given to a stream, in order."""
+        """Note that bytes [start, end) were given to a stream, in order."""
         self._ledger.hand(stream, start, end)
 
     def request(self, length: int) -> None:
-        """An utterance of so many bytes was asked for in a request of its own."""
+        """Note that an utterance of `length` bytes was sent in a request of its own."""
         self._ledger.request(length)
 
     def cover(self, end: int) -> None:
-        """A final reaches up to `end`."""
+        """Settle the audio up to `end` as recognised: a final reaches so far."""
         self._settle(self._ledger.cover, end)
 
     def pass_over(self, end: int) -> None:
-        """There are no words up to `end`."""
+        """Settle the audio up to `end` as without words."""
         self._settle(self._ledger.pass_over, end)
 
     def give_up(self, end: int) -> None:
-        """Nobody could say what the words up to `end` are."""
+        """Settle the audio up to `end` as given up: its words could not be recognised."""
         self._settle(self._ledger.give_up, end)
 
     def uncovered(self) -> Uncovered:
-        """What nothing has covered yet."""
+        """Return the audio that is not settled yet."""
         return Uncovered(self.start, self._ledger.read(self.start, self.kept))
 
     def read(self, start: int, most: int) -> bytes:
-        """At most `most` bytes from position `start` on."""
+        """Return at most `most` bytes from position `start` on."""
         return self._ledger.read(start, most)
 
     def merge(self) -> None:
-        """Everything before it is settled: so is, from here on, what it settles."""
+        """Pass the part's settlements on to the ledger, now and from here on: all audio before it is settled."""
         settlements, self._settlements = self._settlements or [], None
         for settle, end in settlements:
             settle(end)

@@ -1,4 +1,4 @@
-"""G.711 mu-law: the telephone line's bytes to linear samples and back, by table.
+"""G.711 mu-law: conversion of the telephone line's bytes to linear samples and back, by table.
 
 One byte of mu-law is one sample at 8 kHz: 8,000 bytes are a second, 160 bytes the usual 20 ms frame.
 The values are those of ITU-T G.711 (11/88), table 2a, scaled to 16 bits as all telephony software does.
@@ -38,15 +38,15 @@ _ENCODING = _encoding_table()
 
 
 def decode(audio: bytes) -> bytes:
-    """LINEAR16 (little-endian, 8 kHz, mono) of mu-law `audio`: two bytes for each one, any length."""
+    """Decode mu-law to LINEAR16 (little-endian, 8 kHz, mono): two bytes for each one, any length."""
     return TABLE.take(np.frombuffer(audio, np.uint8)).tobytes()
 
 
 def encode(samples: npt.NDArray[np.int16]) -> bytes:
-    """Mu-law of int16 samples (8 kHz, mono), one byte each."""
+    """Encode int16 samples (8 kHz, mono) as mu-law, one byte each."""
     return _ENCODING.take(samples.astype(np.int32) + 32_768).tobytes()
 
 
 def seconds(audio_bytes: int) -> float:
-    """How long so many bytes of mu-law last."""
+    """Return the duration of `audio_bytes` bytes of mu-law in seconds."""
     return audio_bytes / BYTES_PER_SECOND

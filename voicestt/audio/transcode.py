@@ -1,9 +1,9 @@
-"""Audio of any kind becomes what a telephone line carries: mu-law, 8 kHz, mono.
+"""Conversion of any audio to the telephone line's: mu-law, 8 kHz, mono.
 
 WAV files are read here, with numpy alone: PCM of 8, 16, 24 and 32 bits, floating point, mu-law and A-law, any rate
-and up to 64 channels. FLAC, Ogg, MP3 and others need soundfile, which the extra `embedded` brings. What the header
-says is checked before anything is decoded, for a hundred kilobytes of FLAC may hold hours; then it is decoded in
-blocks, so that no more than a few megabytes are held beside what was given and what becomes of it.
+and up to 64 channels. FLAC, Ogg, MP3 and others need soundfile, which the extra `embedded` brings. The header is
+checked before anything is decoded, for a hundred kilobytes of FLAC may hold hours; then the audio is decoded in
+blocks, so that no more than a few megabytes are held beside the input and the output.
 Source: Microsoft's "Multimedia Programming Interface and Data Specifications 1.0" and its WAVEFORMATEXTENSIBLE;
 ITU-T G.711 (11/88), table 1a, for A-law.
 """
@@ -50,11 +50,11 @@ _MULAW = 7
 
 
 class BadSound(ValueError):
-    """What cannot be used as audio. The words begin with a verb, to be put behind the name of what was given."""
+    """The error of unusable audio; its text begins with a verb, to follow the name of the data."""
 
 
 class SoundTooLong(BadSound):
-    """Audio of `seconds`, which is more than was allowed."""
+    """The error of audio of `seconds`, which is more than was allowed."""
 
     def __init__(self, seconds: float, longest: float) -> None:
         super().__init__(f"lasts {seconds:.0f} s; {longest:.0f} s is the most")
@@ -64,7 +64,7 @@ class SoundTooLong(BadSound):
 def to_mulaw(
     data: bytes, kind: Kind = "file", rate: int = BYTES_PER_SECOND, longest: float = LONGEST_SECONDS
 ) -> bytes:
-    """`data` as mu-law, 8,000 bytes a second; empty where it holds no audio.
+    """Convert `data` to mu-law, 8,000 bytes a second; empty if it holds no audio.
 
     `kind` is "file" for the content of an audio file, "mulaw" for what the line carries already, and "pcm16" for
     headerless 16-bit samples (little-endian, mono) at `rate`. `longest` is in seconds.
@@ -96,7 +96,7 @@ def _check(moments: int, rate: int, channels: int, longest: float) -> None:
 
 
 def _encoded(blocks: Iterable[Samples], rate: int) -> bytes:
-    """Mu-law of mono samples that come in blocks."""
+    """Encode blocks of mono samples as mu-law, resampled to 8 kHz."""
     if rate == BYTES_PER_SECOND:
         return b"".join(map(_coarse, blocks))
     stream = soxr.ResampleStream(rate, BYTES_PER_SECOND, 1, dtype="float32")
@@ -109,7 +109,7 @@ def _coarse(samples: Samples) -> bytes:
 
 
 def _mixed(data: memoryview, read: Reader, size: int, channels: int) -> Iterator[Samples]:
-    """The channels' mean, in blocks; `size` is the bytes of a moment. Half a moment at the end is left out."""
+    """Mix the channels to their mean, in blocks; `size` is a moment's bytes. A partial moment is dropped."""
     step = max(1, _BLOCK // channels) * size
     for at in range(0, len(data) // size * size, step):
         block = data[at : at + step]
@@ -150,7 +150,7 @@ def _wav(content: bytes, longest: float) -> bytes:
 
 
 def _chunks(content: bytes) -> dict[bytes, memoryview]:
-    """The file's first two parts of the names that matter, without a copy, a truncated one as far as it goes.
+    """Find a WAV file's `fmt ` and `data` chunks, without a copy; a truncated one as far as it goes.
 
     Programs that write to a pipe lie of the audio's length: too much, or none at all in a file that has not even
     room for it.
@@ -179,7 +179,7 @@ def _layout(chunk: memoryview) -> _Layout:
 
 
 def _linear(data: memoryview | bytes, numbers: str) -> Samples:
-    """Signed whole numbers, full scale by their width."""
+    """Convert signed whole numbers to floats; full scale is given by their width."""
     whole = np.frombuffer(data, numbers)
     return whole.astype(np.float32) / np.float32(2 ** (8 * whole.itemsize - 1))
 
@@ -199,7 +199,7 @@ def _floating(numbers: str) -> Reader:
 
 
 def _tamed(samples: npt.NDArray[Any]) -> Samples:
-    """Within full scale, and numbers throughout."""
+    """Clip to full scale, and replace what is no number by 0."""
     tame: Samples = np.clip(np.nan_to_num(samples, nan=0.0), -1.0, 1.0).astype(np.float32)
     return tame
 
@@ -252,7 +252,7 @@ def _other(content: bytes, longest: float) -> bytes:
 
 
 class _InMemory(BytesIO):
-    """A file that stays where it is when it is asked for a place that cannot be, as broken headers do.
+    """File in memory that ignores a seek to an impossible place, which broken headers ask for.
 
     Raised in a callback of libsndfile it would be a traceback on the terminal, and nothing else.
     """
@@ -265,7 +265,7 @@ class _InMemory(BytesIO):
 
 
 def _decoded(file: Any) -> Iterator[Samples]:
-    """Mono samples of a `soundfile.SoundFile`, in blocks."""
+    """Decode a `soundfile.SoundFile` to mono samples, in blocks."""
     moments = max(1, _BLOCK // file.channels)
     while len(block := file.read(moments, dtype="float32", always_2d=True)):
         yield _one_line(_tamed(block))

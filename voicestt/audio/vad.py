@@ -1,4 +1,4 @@
-"""Whether there is a voice in a piece of audio, or in a call.
+"""Voice activity detection in a piece of audio, or in a whole call.
 
 webrtcvad judges 20 ms frames; its lenient mode hears a voice in much that is none, its strict mode misses some,
 and nearly everything of a talker at -50 dBFS. A fresh one takes its first frames for a voice whatever they are, so
@@ -19,7 +19,7 @@ _PRE_ROLL = mulaw.BYTES_PER_SECOND // 2
 
 
 class VoiceTrack:
-    """Where there may be a voice in a call's audio: each frame is judged once, in order, leniently."""
+    """Track of possible voice in a call's audio: each frame is judged once, in order, leniently."""
 
     def __init__(self, ledger: AudioSource) -> None:
         self._ledger = ledger
@@ -28,7 +28,7 @@ class VoiceTrack:
         self._voiced = bytearray()
 
     def silent_until(self, start: int) -> int:
-        """The position up to which there can be no word from `start` on: half a second before the next voice."""
+        """Return the position up to which there can be no word from `start` on: 0.5 s before the next voice."""
         self._follow()
         first = self._voiced.find(1, max(0, start - self._start) // _FRAME)
         if first < 0:
@@ -36,7 +36,7 @@ class VoiceTrack:
         return max(start, self._start + first * _FRAME - _PRE_ROLL)
 
     def seconds_of_speech(self, start: int, end: int) -> float:
-        """How much of the bytes [start, end) of the call may be a voice."""
+        """Return the seconds of the bytes [start, end) of the call that may be a voice."""
         self._follow()
         first, last = (max(0, position - self._start) // _FRAME for position in (start, end))
         return self._voiced.count(1, first, last) * mulaw.seconds(_FRAME)
@@ -60,7 +60,7 @@ class VoiceTrack:
 
 
 class VoiceEar:
-    """Hears where a voice certainly is, in audio that comes piece by piece from position `start` of a call on.
+    """Detector of certain voice in audio that comes piece by piece, from position `start` of a call on.
 
     It runs on from piece to piece: a fresh detector takes its first frames for a voice whatever they are.
     """
@@ -71,7 +71,7 @@ class VoiceEar:
         self._rest = b""
 
     def hear(self, audio: bytes) -> int:
-        """Where the last frame of the mu-law `audio` ends that is a voice: a position of the call; 0 for none."""
+        """Return the call's position where the last voiced frame of the mu-law `audio` ends; 0 for none."""
         audio = self._rest + audio
         whole = len(audio) // _FRAME * _FRAME
         self._rest = audio[whole:]
@@ -85,19 +85,19 @@ class VoiceEar:
 
 
 def silent_until(audio: bytes) -> int:
-    """How many bytes of mu-law `audio`, from its start, can hold no word: up to half a second before a voice."""
+    """Return the bytes of mu-law `audio`, from its start, that can hold no word: up to 0.5 s before a voice."""
     frames = enumerate(_voiced_frames(audio, _LENIENT))
     first = next((frame * _FRAME for frame, is_voiced in frames if is_voiced), len(audio))
     return max(0, first - _PRE_ROLL)
 
 
 def is_silent(audio: bytes) -> bool:
-    """Whether no frame of mu-law `audio` has a voice in it."""
+    """True if no frame of mu-law `audio` has a voice in it."""
     return not any(_voiced_frames(audio, _LENIENT))
 
 
 def seconds_of_speech(audio: bytes) -> float:
-    """How much of mu-law `audio` is certainly a voice."""
+    """Return the seconds of mu-law `audio` that are certainly a voice."""
     return sum(_voiced_frames(audio, _STRICT)) * mulaw.seconds(_FRAME)
 
 

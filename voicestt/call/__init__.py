@@ -1,1 +1,1 @@
-"""The life of a call, without a socket: its machine, its facts, its turns, what is said to the caller."""
+"""The life of a call, without a socket: its state machine, its facts, its turns, and the audio played to it."""

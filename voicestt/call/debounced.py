@@ -1,4 +1,4 @@
-"""An Audience in front of an Audience: partials at most every so often, finals at once."""
+"""A CallObserver before another: it passes partials on at most every so often, finals at once."""
 
 from voicestt.call.facts import (
     CallEnded,
@@ -11,7 +11,7 @@ from voicestt.runtime.clock import Clock, Timer
 
 
 class Debounced:
-    """One call's partials, thinned out.
+    """Debounce of one call's partials.
 
     At most one in `interval` seconds; the newest always gets through, a repeat never; none comes after its final.
     """
@@ -26,7 +26,7 @@ class Debounced:
         self._timer = Timer(clock)
 
     def tell(self, event: Event) -> None:
-        """Passes everything on, partials when their time has come."""
+        """Pass the event on; a partial waits for its time."""
         if isinstance(event, Partial):
             self._take(event)
             return

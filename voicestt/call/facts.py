@@ -1,4 +1,4 @@
-"""What happens in a call, as values, and the port of whoever wants to know."""
+"""The facts of a call, as values, and the port of their observers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from voicestt.runtime.metrics import Summary
 
 @dataclass(frozen=True, slots=True)
 class CallDescription:
-    """Which call it is. `caller` and `called` are phone numbers: they never reach a log."""
+    """The identity of a call. `caller` and `called` are phone numbers: they never reach a log."""
 
     call_sid: str
     stream_sid: str
@@ -22,14 +22,14 @@ class CallDescription:
 
 @dataclass(frozen=True, slots=True)
 class CallStarted:
-    """The caller's audio begins."""
+    """The start of the call: the caller's audio begins."""
 
     call: CallDescription
 
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """What the caller seems to be saying; a later partial, or the final of the same utterance, replaces it."""
+    """Words that the caller seems to be saying, until a later partial or the utterance's final replaces them."""
 
     call: CallDescription
     utterance: int
@@ -48,7 +48,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Final:
-    """What the caller said. Times are seconds, None where the recogniser gives no position.
+    """Words that the caller said. Times are seconds, None where the recogniser gives no position.
 
     `start` and `end` are in the call's own time; `delay` is from the arrival of the last audio of these words to
     this event. `words` are empty where they are not given; `recogniser` is "google-streaming", "google-recognize"
@@ -68,7 +68,7 @@ class Final:
 
 @dataclass(frozen=True, slots=True)
 class TurnEnded:
-    """The caller has been silent for `silence` seconds since the final of `utterance`: it is the other's turn.
+    """The end of the caller's turn: `silence` seconds without speech since the final of `utterance`.
 
     `end` is where the silence began, in seconds of the call's own time.
     """
@@ -81,7 +81,7 @@ class TurnEnded:
 
 @dataclass(frozen=True, slots=True)
 class KeyPressed:
-    """The caller pressed a key of the telephone: "0" to "9", "*", "#" or "A" to "D"."""
+    """A key that the caller pressed: "0" to "9", "*", "#" or "A" to "D"."""
 
     call: CallDescription
     digit: str
@@ -89,7 +89,7 @@ class KeyPressed:
 
 @dataclass(frozen=True, slots=True)
 class MarkReached:
-    """What was said to the caller before the mark `name` has been played, or was cleared."""
+    """A mark that was reached: all audio before the mark `name` has been played, or was cleared."""
 
     call: CallDescription
     name: str
@@ -98,7 +98,7 @@ class MarkReached:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryCounts:
-    """What reached the application: counts, delays in seconds, and incidents by their kind."""
+    """Counts of what reached the application, delays in seconds, and incidents by their kind."""
 
     partials: int = 0
     finals: int = 0
@@ -109,7 +109,7 @@ class DeliveryCounts:
 
 @dataclass(frozen=True, slots=True)
 class CallEnded:
-    """The call is over and every word that there will be has been told; `figures` are what the caller felt."""
+    """The end of the call: every word that there will be has been told; `figures` are its metrics."""
 
     call: CallDescription
     reason: str
@@ -124,7 +124,7 @@ class CallEnded:
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """Something befell the call's recognition; `voicestt.recognisers.port.Incident` has the kinds and meanings.
+    """An incident in the call's recognition; `voicestt.recognisers.port.Incident` has the kinds and meanings.
 
     `start` and `end` are seconds in the call's own time, None where it is about no stretch of the audio.
     """
@@ -141,8 +141,8 @@ Event = CallStarted | Partial | Final | TurnEnded | KeyPressed | MarkReached | H
 
 
 class CallObserver(Protocol):
-    """Who is told. Called in the reactor's thread, in order; it must not block and must not raise."""
+    """Observer of a call's facts, called in the reactor's thread, in order; must not block or raise."""
 
     def tell(self, event: Event) -> None:
-        """Something happened."""
+        """Take a fact of the call."""
         ...

@@ -1,4 +1,4 @@
-"""Several audiences as one."""
+"""Several observers of a call as one."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ class ObserverGroup:
         self._audiences = audiences
 
     def tell(self, event: Event) -> None:
-        """Tells all, in order."""
+        """Tell all observers, in order."""
         for audience in self._audiences:
             try:
                 audience.tell(event)

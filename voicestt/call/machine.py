@@ -1,9 +1,9 @@
-"""The life of one call, as a machine: who may do what when is the table at the end of this file.
+"""The state machine of one call; the table of its transitions is at the end of this file.
 
     waiting --start--> listening --stop, lost socket, shutdown--> draining --last final, or time is up--> ended
 
-What the network may send at a wrong moment (media before start, a second start, anything after stop) is counted
-and ignored: it is never an error of the call. What only we could do wrongly raises Automat's NoTransition.
+A message of the network's at a wrong moment (media before start, a second start, anything after stop) is counted
+and ignored: it is never an error of the call. A mistake of this server's own raises Automat's NoTransition.
 
 Audio itself does not pass through the machine: five thousand frames a second for a hundred calls would pay for
 looking up the same transition each time. The machine sets where it goes, `CallParts.take`, when the state changes.
@@ -51,46 +51,46 @@ _ARRIVALS_KEPT = 4_096  # batches: ten minutes at 150 ms, longer than any stream
 
 
 class CallInputs(Protocol):
-    """What can happen to a call."""
+    """The inputs of a call's state machine."""
 
     def started(self, call: CallDescription, /) -> None:
-        """Twilio's `start` came and is good: audio follows."""
+        """Start the call: Twilio's `start` came and is good, and audio follows."""
 
     def ignored(self, what: str, /) -> None:
-        """Something came that has no meaning to the call; it is counted under this name."""
+        """Count a message that has no meaning to the call, under the name `what`."""
 
     def key_pressed(self, digit: str, /) -> None:
-        """The caller pressed a key of the telephone."""
+        """Report a key that the caller pressed."""
 
     def mark_reached(self, name: str, cleared: bool, /) -> None:
-        """What was said to the caller before the mark has been played, or was cleared."""
+        """Report that a mark was reached: all audio before it was played, or was cleared."""
 
     def finish(self, reason: str, /) -> None:
-        """There will be no more audio: `stop`, a lost or silent socket, or the server's own end."""
+        """End the audio: `stop`, a lost or silent socket, or the server's own end."""
 
     def heard(self, result: Result, /) -> None:
-        """The recogniser has words."""
+        """Take words from the recogniser."""
 
     def happened(self, incident: Incident, /) -> None:
-        """The recogniser has something to tell that is not words."""
+        """Take an incident from the recogniser."""
 
     def recogniser_ended(self, error: RecogniserError | None, /) -> None:
-        """The recogniser is through; it never is before `finish`."""
+        """End the recognition; it never ends before `finish`."""
 
     def time_is_up(self) -> None:
-        """The last final was waited for long enough."""
+        """End the wait for the last final."""
 
 
 class TakesAudio(Protocol):
-    """Where frames go."""
+    """Receiver of frames."""
 
     def __call__(self, audio: bytes, timestamp: object = None, /) -> None:
-        """One frame, mu-law; `timestamp` is Twilio's, as it came."""
+        """Take one frame, mu-law; `timestamp` is Twilio's, as it came."""
 
 
 @dataclass(slots=True)
 class CallParts:
-    """What a call is made with. `over` is called once, when everything has been told.
+    """The parts that a call is made with. `over` is called once, when everything has been told.
 
     `take` is where a frame of the caller's audio goes (mu-law, any length; and Twilio's timestamp of it), by the
     state the call is in. `meter` measures the call. `turn_silence` in bytes ends the caller's turn, and a gap of
@@ -114,7 +114,7 @@ class CallParts:
         self.take = self._count_media
 
     def take_no_more(self) -> None:
-        """From here on audio is only counted."""
+        """Only count audio from here on."""
         self.take = self._count_media
 
     def _count_media(self, _audio: bytes, _timestamp: object = None, /) -> None:
@@ -122,7 +122,7 @@ class CallParts:
 
 
 class ActiveCall:
-    """A call between its start and its end: audio on its way in, words on their way out."""
+    """A call between its start and its end: passes audio to the recogniser, and words to the observer."""
 
     def __init__(self, inputs: CallInputs, parts: CallParts, call: CallDescription) -> None:
         self.call = call
@@ -143,21 +143,21 @@ class ActiveCall:
 
     @property
     def account(self) -> AudioTotals:
-        """What became of the caller's audio so far."""
+        """Totals of the caller's audio so far."""
         return self._session.account
 
     @property
     def frames(self) -> int:
-        """How many frames of audio came."""
+        """The number of frames received."""
         return self._frames
 
     @property
     def missing(self) -> int:
-        """How many bytes the next batch lacks."""
+        """The number of bytes that the next batch lacks."""
         return self._batcher.missing
 
     def take(self, audio: bytes, timestamp: object = None, /) -> None:
-        """Audio from the line; whole batches go on to the recogniser."""
+        """Take audio from the line, and pass whole batches to the recogniser."""
         self._frames += 1
         batches = self._batcher.add(audio)
         if batches:
@@ -167,7 +167,7 @@ class ActiveCall:
             self._tell_time(self._received - len(audio), timestamp)
 
     def take_after_gap(self, audio: bytes, timestamp: object = None, /) -> None:
-        """The first frame, or the first one after a gap."""
+        """Take the first frame, or the first one after a gap."""
         if not self._frames:
             self._began = self._parts.clock.seconds()
         self._parts.take = self.take
@@ -175,7 +175,7 @@ class ActiveCall:
         self.take(audio, timestamp)
 
     def look(self) -> None:
-        """Every LOOK_SECONDS: whether frames have stopped coming, without `stop`.
+        """Check whether frames have stopped coming without `stop`; called every LOOK_SECONDS.
 
         Then the carrier suppresses silence, or the line is on hold: the words so far become final now.
         """
@@ -188,18 +188,18 @@ class ActiveCall:
             self._parts.take = self.take_after_gap
 
     def finish(self, reason: str) -> None:
-        """Hands over the last short batch and half-closes."""
+        """Hand over the last short batch and half-close the recogniser's session."""
         self._reason = reason
         self._is_finishing = True
         self._hand_over_the_rest()
         self._session.finish()
 
     def give_up(self) -> None:
-        """Stops waiting for the recogniser, which tells what it has."""
+        """Stop waiting for the recogniser, which tells what it has."""
         self._session.give_up()
 
     def hear(self, result: Result) -> None:
-        """Tells the audience, and counts utterances: a final ends one."""
+        """Tell the observer words, and count utterances: a final ends one."""
         self._parts.meter.answered(result.stamps)
         text = result.text.strip()
         if not text:
@@ -216,7 +216,7 @@ class ActiveCall:
         self._turns.final(result.end)
 
     def end(self) -> None:
-        """Tells the audience the account of the call."""
+        """Tell the observer the end of the call, with its account."""
         self._turns.finish()
         account = self.account
         self._parts.audience.tell(
@@ -233,22 +233,22 @@ class ActiveCall:
         )
 
     def pass_on(self, incident: Incident) -> None:
-        """Tells the audience what happened to the recognition."""
+        """Tell the observer an incident in the recognition."""
         self._parts.meter.happened(incident.kind)
         start = None if incident.start is None else self._time.of_start(incident.start)
         end = None if incident.end is None else self._time.of_end(incident.end)
         self._parts.audience.tell(Happened(self.call, incident.kind, incident.why, incident.seconds, start, end))
 
     def press(self, digit: str) -> None:
-        """Tells the audience of a key."""
+        """Tell the observer a key."""
         self._parts.audience.tell(KeyPressed(self.call, digit))
 
     def reach(self, name: str, cleared: bool) -> None:
-        """Tells the audience of a mark."""
+        """Tell the observer a mark."""
         self._parts.audience.tell(MarkReached(self.call, name, cleared))
 
     def complain(self, why: str) -> None:
-        """The last words did not come."""
+        """Report the audio whose last words did not come as unrecognised."""
         account = self.account
         start = account.received - account.uncovered
         self.pass_on(Incident("unrecognised", why, mulaw.seconds(account.uncovered), start, account.received))
@@ -293,7 +293,7 @@ class ActiveCall:
 
 
 class _Hearing:
-    """The recogniser's side of the machine."""
+    """Adapter of the machine's inputs to the recogniser's listener."""
 
     def __init__(self, inputs: CallInputs) -> None:
         self._inputs = inputs
@@ -310,7 +310,7 @@ class _Hearing:
 
 @dataclass(slots=True)
 class Draining:
-    """Waiting for the last final, with a limit."""
+    """The wait for the last final, with a time limit."""
 
     conversation: ActiveCall
     limit: DelayedCall

@@ -1,4 +1,4 @@
-"""What is to be said to one caller, and when it leaves: little of it is ever on its way, so `clear` acts at once.
+"""Playout of audio to one caller: little of it is on its way at any time, so `clear` acts at once.
 
 Twilio plays what it gets in order, from a buffer of its own. Were everything sent at once, it would all lie there,
 and marks and silences would be a matter of round trips; were each 20 ms sent at their hour, every hiccup of the
@@ -29,18 +29,18 @@ _HAIR = 1e-6
 
 
 class PlayoutSink(Protocol):
-    """The way to Twilio; what it is told leaves at once, in order."""
+    """The way to Twilio, on which each message leaves at once, in order."""
 
     def media(self, audio: bytes) -> None:
-        """To be played after what was sent before."""
+        """Send audio to be played after what was sent before."""
         ...
 
     def mark(self, name: str) -> None:
-        """To be sent back when what was sent before has been played."""
+        """Send a mark, which comes back when what was sent before it has been played."""
         ...
 
     def clear(self) -> None:
-        """Nothing of what was sent and not played yet is to be played, and its marks are to be sent back."""
+        """Clear Twilio's buffer: drop what was sent and not played yet; its marks come back."""
         ...
 
 
@@ -51,7 +51,7 @@ class _PendingMark:
 
 
 class _Queue:
-    """Audio and the marks in it, in order; `bytes` of audio wait."""
+    """A queue of audio with marks in it, in order; `bytes` of audio wait."""
 
     def __init__(self) -> None:
         self.bytes = 0
@@ -69,20 +69,20 @@ class _Queue:
         self._items.append(mark)
 
     def next_mark(self) -> _PendingMark | None:
-        """Takes what is next if that is a mark."""
+        """Take and return the next item if it is a mark; None otherwise."""
         if self._items and isinstance(item := self._items[0], _PendingMark):
             self._items.popleft()
             return item
         return None
 
     def take(self, most: int) -> bytes:
-        """The audio before the next mark, `most` bytes of it or fewer."""
+        """Take and return the audio before the next mark, `most` bytes or fewer."""
         audio = b"".join(self._pieces(most))
         self.bytes -= len(audio)
         return audio
 
     def drop(self) -> list[_PendingMark]:
-        """Forgets everything; the marks that waited."""
+        """Drop everything; return the marks that waited."""
         marks = [item for item in self._items if isinstance(item, _PendingMark)]
         self._items.clear()
         self.bytes = 0
@@ -98,7 +98,7 @@ class _Queue:
 
 
 class Playout:
-    """What is said to one caller, from the first word to the end of the call.
+    """Playout of one caller's audio and marks, to the end of the call.
 
     Marks have names of our own on the wire, 1, 2, 3 and on: an application may give two of its marks one name, and
     Twilio returns those of before a `clear` after it.
@@ -122,7 +122,7 @@ class Playout:
         return mulaw.seconds(self._queue.bytes) + self._ahead
 
     def say(self, audio: bytes) -> None:
-        """Plays `audio` after what waits already.
+        """Play `audio` after what waits already.
 
         Raises:
             TooMuchAudio: if more than `MOST_WAITING_SECONDS` would wait; none of it will be played.
@@ -136,13 +136,13 @@ class Playout:
         self._send()
 
     def mark(self, reached: Callable[[bool], None]) -> None:
-        """`reached` is called once: False when all that was said before was played, True when it was cleared."""
+        """Set a mark; `reached` is called once: False if all said before was played, True if it was cleared."""
         self._marks += 1
         self._queue.add_mark(_PendingMark(str(self._marks), reached))
         self._send()
 
     def clear(self) -> None:
-        """Silence, at once, and every pending mark is reached as cleared.
+        """Fall silent at once; every pending mark is reached as cleared.
 
         That is so from now on, whatever Twilio still sends back: the marks that it has return for nothing.
         """
@@ -153,7 +153,7 @@ class Playout:
         _reach(marks)
 
     def returned(self, name: str) -> bool:
-        """Twilio sent a mark back. False if it is none that was sent and not returned yet."""
+        """Take a mark that Twilio sent back; False if it is none that was sent and not returned yet."""
         mark = self._sent.pop(name, None)
         if mark is not None:
             mark.reached(False)
@@ -164,26 +164,26 @@ class Playout:
         return False
 
     def hold(self) -> None:
-        """The network takes no more: everything but a `clear` waits."""
+        """Hold everything but a `clear`, because the network takes no more."""
         self._is_held = True
         self._timer.cancel()
 
     def resume(self) -> None:
-        """The network takes more again."""
+        """Send again, because the network takes more."""
         self._is_held = False
         self._send()
 
     def end(self) -> None:
-        """The call is over: nothing more is sent, and every pending mark is reached as cleared."""
+        """Send nothing more, because the call is over; every pending mark is reached as cleared."""
         _reach(self._forget())
 
     @property
     def _ahead(self) -> float:
-        """Seconds that were sent and are not played yet."""
+        """Seconds of audio that were sent and not played yet."""
         return max(0.0, self._silent_from - self._clock.seconds())
 
     def _send(self) -> None:
-        """Sends what may leave now, and comes again when more may."""
+        """Send what may leave now, and set a timer for the rest."""
         while self._queue and not self._is_held:
             mark = self._queue.next_mark()
             if mark is not None:

@@ -1,4 +1,4 @@
-"""An Audience in front of an Audience: counts what one call's application gets, and says so at the end."""
+"""A CallObserver before another: it counts a call's events, and adds the counts to the call's end."""
 
 from collections import Counter
 from dataclasses import replace
@@ -18,7 +18,7 @@ from voicestt.call.facts import (
 
 
 class DeliveryStats:
-    """Counts partials and finals, and keeps their delays, for one call."""
+    """Delivery statistics of one call: counts of partials and finals, delays, incidents."""
 
     def __init__(self, clock: IReactorTime, audience: CallObserver) -> None:
         self._clock = clock
@@ -31,7 +31,7 @@ class DeliveryStats:
         self._incidents: Counter[str] = Counter()
 
     def tell(self, event: Event) -> None:
-        """Counts, and passes on; the end of the call carries what was counted."""
+        """Count the event and pass it on; the end of the call carries the counts."""
         match event:
             case CallStarted():
                 self._began = self._clock.seconds()

@@ -1,10 +1,10 @@
-"""When the caller's turn is over: a final, and then silence for long enough.
+"""Detection of the end of the caller's turn: a final, and then silence for long enough.
 
-Google gives a final in the middle of a thought as well, at any breath. Who is to answer waits for the end of the
-turn instead: no word after the final, and no voice in the audio. What sounds like a voice and becomes no word, and
-a partial that never becomes a final, are waited for four times as long, no longer. Time is counted in audio, as
-everywhere; the clock is only asked where no audio comes, in a gap or on hold. Voices are looked for only between a
-final and the end of the turn.
+Google gives a final in the middle of a thought as well, at any breath. An application that answers waits for the
+end of the turn instead: no word after the final, and no voice in the audio. A sound like a voice that becomes no
+word, and a partial that never becomes a final, are waited for four times as long, no longer. Time is counted in
+audio, as everywhere; the clock is only asked if no audio comes, in a gap or on hold. Voices are looked for only
+between a final and the end of the turn.
 """
 
 from collections import deque
@@ -20,7 +20,7 @@ _WARM_UP = mulaw.BYTES_PER_SECOND // 2  # a fresh ear takes its first frames for
 
 
 class TurnWatch:
-    """Watches one call. `silence` is in bytes of mu-law; `over` is called with the position where it began."""
+    """Watch on one call. `silence` is in bytes of mu-law; `over` is called with the position where it began."""
 
     def __init__(self, clock: Clock, silence: int, over: Callable[[int], None]) -> None:
         self._clock = clock
@@ -43,14 +43,14 @@ class TurnWatch:
         return mulaw.seconds(self._received - self._quiet_since) + paused
 
     def pause(self, seconds: float) -> None:
-        """There has been no audio for so many seconds, and there is none: silence is counted by the clock."""
+        """Count silence by the clock, because no audio has come for `seconds`."""
         self._paused_at = self._clock.seconds() - seconds
         if self._is_pending:
             self._wait_for_audio()
             self._end_if_silent()
 
     def audio(self, batch: bytes) -> None:
-        """More audio of the call, mu-law."""
+        """Take more audio of the call, mu-law."""
         self._paused_at = None
         start = self._received
         self._received += len(batch)
@@ -62,12 +62,12 @@ class TurnWatch:
             self._end_if_silent()
 
     def partial(self) -> None:
-        """The caller goes on."""
+        """Note that the caller goes on."""
         self._goes_on = True
         self._words_at = self._quiet_since = self._received
 
     def final(self, end: int) -> None:
-        """Words that reach to position `end` (0 where that is not known) are final."""
+        """Note a final up to position `end` (0 if that is not known), and wait for silence after it."""
         self._is_pending = True
         self._goes_on = False
         self._words_at = self._received
@@ -77,7 +77,7 @@ class TurnWatch:
         self._end_if_silent()
 
     def finish(self) -> None:
-        """There will be no more audio, and no more words: whatever turn there was is over."""
+        """End the turn, if there is one: no more audio or words will come."""
         if self._is_pending:
             self._end()
 

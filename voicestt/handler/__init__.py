@@ -1,6 +1,6 @@
-"""The application's own code in this process, and what a call can do for it.
+"""The API for applications that run in this process: their handler, and its control of a call.
 
-What an application needs is here: `Handler` says how it is written, `Call` what it can do.
+An application needs no more than these names: `Handler` is the protocol of its class, `Call` the live call.
 """
 
 from voicestt.audio.transcode import BadSound

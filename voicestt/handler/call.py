@@ -1,4 +1,4 @@
-"""What an application's handler can do with its call."""
+"""A handler's access to its call: speaking, marks, hanging up, transfer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,14 +16,14 @@ from voicestt.handler.speaking import Played, Said, Speaking
 
 @dataclass(slots=True)
 class Snapshot:
-    """What the reactor's thread last saw of the call, for all threads."""
+    """The call's figures as the reactor's thread last saw them, for all threads."""
 
     account: AudioTotals = field(default_factory=AudioTotals)
 
 
 class Call:
-    """A live call, for its handler. Everything can be used from the handler's methods, its tasks and its threads;
-    nothing of it blocks. After the call nothing happens: what is said is not, and marks are reached as cleared.
+    """A live call, for its handler. All of it can be used from the handler's methods, tasks and threads, and
+    nothing of it blocks. After the call nothing happens: nothing is said, and marks are reached as cleared.
 
     Its repr shows no phone number: it may be logged.
     """
@@ -39,32 +39,32 @@ class Call:
 
     @property
     def call_sid(self) -> str:
-        """Twilio's name for the call."""
+        """Twilio's id of the call."""
         return self._started.call_sid
 
     @property
     def stream_sid(self) -> str:
-        """Twilio's name for the call's media stream."""
+        """Twilio's id of the call's media stream."""
         return self._started.stream_sid
 
     @property
     def account_sid(self) -> str:
-        """Whose call it is at Twilio."""
+        """Twilio's id of the account that the call belongs to."""
         return self._started.account_sid
 
     @property
     def session(self) -> str:
-        """Our name for the stream, never used again; event ids begin with it."""
+        """The server's own id of the stream, never used again; event ids begin with it."""
         return self._started.session
 
     @property
     def caller(self) -> str | None:
-        """Who calls, where the signed webhook said it. Do not log it."""
+        """The caller's number, if the signed webhook gave it. Do not log it."""
         return self._started.caller
 
     @property
     def called(self) -> str | None:
-        """Which number was called, where the signed webhook said it. Do not log it."""
+        """The number that was called, if the signed webhook gave it. Do not log it."""
         return self._started.called
 
     @property
@@ -74,26 +74,26 @@ class Call:
 
     @property
     def account(self) -> AudioTotals:
-        """What had become of the caller's audio when the newest event came that is no partial."""
+        """Totals of the caller's audio, as of the newest event other than a partial."""
         return self._seen.account
 
     @property
     def waiting(self) -> float:
-        """Seconds of audio that are still to be played; a text counts when its audio is made."""
+        """Seconds of audio still to be played; a text counts once its audio is made."""
         return self._speaking.waiting
 
     @property
     def is_speaking(self) -> bool:
-        """Whether the caller hears something, or is about to: a text that is being made counts."""
+        """True while the caller hears something or is about to; a text that is being made counts."""
         return self._speaking.is_speaking
 
     def say(self, audio: bytes, rate: int | None = None, kind: Kind | None = None) -> None:
-        """Plays `audio` after everything that was said before.
+        """Play `audio` after everything that was said before.
 
         `kind` is "mulaw" (8 kHz, mono, no header), "pcm16" (16-bit samples, little-endian, mono, no header, of
         `rate` Hz) or "file" (a WAV's content; other kinds of files with soundfile installed). Not given, it is a
-        file if it begins as a WAV does, "pcm16" if there is a `rate`, and "mulaw" otherwise. It is converted here
-        and now: what is long is better converted once, by `voicestt.audio.transcode.to_mulaw`, and kept.
+        file if it begins as a WAV does, "pcm16" if there is a `rate`, and "mulaw" otherwise. The audio is
+        converted here and now: convert long audio once, by `voicestt.audio.transcode.to_mulaw`, and keep it.
 
         Raises:
             BadSound: (a ValueError) if it is not what it is said to be.
@@ -102,8 +102,10 @@ class Call:
         self._speaking.say(telephone_audio(audio, rate, kind))
 
     def say_text(self, text: str) -> Outcome[Said]:
-        """Speaks `text` after everything that was said before. The outcome need not be waited for: "said" when its
-        audio is on its way (`mark` tells when it was heard), "cleared" if `clear` was first.
+        """Speak `text` after everything that was said before.
+
+        The outcome need not be awaited: "said" when the audio is on its way (`mark` tells when it was heard),
+        "cleared" if `clear` was first.
 
         Raises:
             voicestt.tts.port.SpeechError: if there is no TTS_ENGINE; the outcome fails with it, in words that are
@@ -113,15 +115,15 @@ class Call:
         return self._speaking.say_text(text)
 
     def clear(self) -> None:
-        """Silence at once, for a caller who interrupts: of what was said and not played yet nothing will be."""
+        """Fall silent at once, for a caller who interrupts: drop everything said and not yet played."""
         self._speaking.clear()
 
     def mark(self, name: str) -> Outcome[Played]:
-        """ "played" when everything that was said before it was, or "cleared"."""
+        """Set a mark: "played" once everything said before it was played, or "cleared"."""
         return self._speaking.mark(name)
 
     def hang_up(self) -> Outcome[HungUp]:
-        """Ends the call at once, by Twilio's REST API; to let it hear you out, await a mark first.
+        """End the call at once, by Twilio's REST API; to let the caller hear you out, await a mark first.
 
         "stream closed" where Twilio refused that, or TWILIO_AUTH_TOKEN is not set: then the stream is closed,
         which ends the call unless the TwiML goes on after `<Connect>`.
@@ -129,8 +131,9 @@ class Call:
         return self._leaving.hang_up()
 
     def transfer(self, number: str) -> Outcome[None]:
-        """Hands the caller on, by Twilio's REST API, to a number such as +972501234567 or a sip: address; the
-        stream ends by that. The outcome fails with TwilioRefused, and the call goes on.
+        """Transfer the caller, by Twilio's REST API, to a number such as +972501234567 or a sip: address.
+
+        The stream ends by that. If Twilio refuses, the outcome fails with TwilioRefused and the call goes on.
 
         Raises:
             BadNumber: (a ValueError) if it is neither.
@@ -139,7 +142,7 @@ class Call:
 
 
 def telephone_audio(audio: bytes, rate: int | None = None, kind: Kind | None = None) -> bytes:
-    """Mu-law of what `Call.say` takes.
+    """Convert the audio that `Call.say` takes to mu-law.
 
     Raises:
         BadSound: if it is not what it is said to be.

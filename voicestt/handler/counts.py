@@ -1,11 +1,11 @@
-"""What the handlers of all calls are counted by; `GET /healthz` shows it."""
+"""Counters of the handlers of all calls, shown by `GET /healthz`."""
 
 from dataclasses import dataclass
 
 
 @dataclass(slots=True)
 class Counts:
-    """Each is written by one thread only, so that none is lost.
+    """Counters of handlers; each is written by one thread only, so that no increment is lost.
 
     `calls` have a handler now, and `waiting` of their events wait; since the start, `failed` methods (and
     constructors) raised, `dropped` events were not told because too many waited, `hung_up` calls were ended for

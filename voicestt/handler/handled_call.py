@@ -1,4 +1,4 @@
-"""One call that has a handler: what the reactor's thread knows of it."""
+"""A call with a handler, as the reactor's thread sees it."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ from voicestt.handler.worker import Methods
 
 
 class HandledCall:
-    """Hands its events to the worker, and knows what to do when too many wait. For the reactor's thread.
+    """Queues a call's events for its worker, and handles an overflow of the queue. For the reactor's thread.
 
     `overflow` is "drop" or "hang_up". `wake` tells the worker that there is something to take, or nothing more.
     `over_since` is when the call's end was told.
@@ -51,11 +51,11 @@ class HandledCall:
 
     @property
     def waiting(self) -> int:
-        """How many events wait."""
+        """The number of events that wait."""
         return len(self._events)
 
     def tell(self, event: Event) -> None:
-        """Something happened in the call; a `CallEnded` is the last. It costs little, and never blocks."""
+        """Queue an event of the call, of which `CallEnded` is the last. Cheap, and never blocks."""
         if self.over_since is not None:
             return
         if isinstance(event, CallEnded):
@@ -72,7 +72,7 @@ class HandledCall:
                 self._full(event)
 
     def close(self) -> None:
-        """What waits is told, and nothing more; there need not have been a `CallEnded`."""
+        """Take no more events; those that wait are still told. There need not have been a `CallEnded`."""
         if self.over_since is None:
             self._end()
         self._events.close()

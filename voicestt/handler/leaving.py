@@ -1,4 +1,4 @@
-"""How a call is ended or handed on by the application: by Twilio's REST API, or by closing the stream."""
+"""Ending or transferring a call for the application: by Twilio's REST API, or by closing the stream."""
 
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
@@ -22,14 +22,14 @@ _NO_TOKEN = "TWILIO_AUTH_TOKEN is not set, without which Twilio cannot be asked"
 
 
 class CallRestControl(Protocol):
-    """Ends and hands on calls at Twilio, as `twilio_rest.TwilioCalls` does. Blocking; any thread may ask."""
+    """Twilio's control of calls, implemented by `voicestt.twilio.rest.TwilioCalls`. Blocking; for any thread."""
 
     def prepare(self) -> None:
-        """Does what takes long before a caller waits for it."""
+        """Do the slow preparations before a caller waits for them."""
         ...
 
     def hang_up(self, account_sid: str, call_sid: str) -> None:
-        """Ends the call; also if it has ended before.
+        """End the call; succeeds too if it has ended before.
 
         Raises:
             TwilioRefused: if that failed.
@@ -37,7 +37,7 @@ class CallRestControl(Protocol):
         ...
 
     def transfer(self, account_sid: str, call_sid: str, twiml: str) -> None:
-        """The call goes on with `twiml`.
+        """Continue the call with `twiml`.
 
         Raises:
             TwilioRefused: if that failed.
@@ -46,7 +46,7 @@ class CallRestControl(Protocol):
 
 
 class CallHandover:
-    """Of one call; asked from any thread. `cross` does something in the reactor's thread."""
+    """Hang-up and transfer of one call, for any thread. `cross` runs an action in the reactor's thread."""
 
     _log = Logger()
 
@@ -65,7 +65,7 @@ class CallHandover:
         self._cross = cross
 
     def hang_up(self) -> Outcome[HungUp]:
-        """Ends the call. Where Twilio does not do it the stream is closed, which ends it unless the TwiML goes on
+        """End the call; close its stream if Twilio does not end it, which is enough unless the TwiML goes on
         after `<Connect>`."""
         outcome: Outcome[HungUp] = Outcome()
         asked = self._ask(lambda twilio: partial(twilio.hang_up, self._call.account_sid, self._call.call_sid))
@@ -73,7 +73,7 @@ class CallHandover:
         return outcome
 
     def transfer(self, destination: str) -> Outcome[None]:
-        """Hands the caller on to `destination`.
+        """Transfer the caller to `destination`.
 
         Raises:
             BadNumber: if that is no destination. The outcome fails with TwilioRefused.

@@ -1,4 +1,4 @@
-"""From `package.module:Name` to the application's class, with every way to get it wrong in words."""
+"""Loading of the application's handler class from `package.module:Name`, with a clear message for each mistake."""
 
 import importlib
 import inspect
@@ -18,11 +18,11 @@ _NOT_THE_APPLICATIONS: Final = (
 
 
 class BadHandler(ValueError):
-    """The class cannot be used as a handler; the message says why, and where the mistake is."""
+    """The error of a class that cannot be a handler; the message says why, and where the mistake is."""
 
 
 def load_handler(path: str) -> type:
-    """The class that `path` names, as `package.module:Name`; `Name` may have dots.
+    """Load the class that `path` names, as `package.module:Name`; `Name` may have dots.
 
     The working folder must be importable, which twistd sees to.
 
@@ -40,14 +40,14 @@ def load_handler(path: str) -> type:
 
 
 def check_handler(handler: type, name: str) -> None:
-    """Raises BadHandler, with `name`, if the class could never be made or told anything."""
+    """Raise BadHandler, with `name`, if the class could never be made or be told of an event."""
     problems = list(_problems(handler))
     if problems:
         raise BadHandler(f"{name} cannot be used: " + "; ".join(problems))
 
 
 def misspelt(handler: type) -> list[str]:
-    """Its methods that look as if they were to be told something, but have a name that is none."""
+    """Return the names of methods that look like event methods but match no event."""
     known = set(METHODS.values())
     return sorted(name for name in dir(handler) if name.startswith("on_") and name not in known)
 
@@ -67,7 +67,7 @@ def _is_on_the_way(missing: str | None, name: str) -> bool:
 
 
 def _where(problem: BaseException) -> str:
-    """The last line of the application's own that was being run, as `file:line: `."""
+    """Return the last line of the application's own code in the traceback, as `file:line: `."""
     if isinstance(problem, SyntaxError) and problem.filename:
         return f"{problem.filename}:{problem.lineno}: "
     frames = traceback.extract_tb(problem.__traceback__)
@@ -120,7 +120,7 @@ def _takes_self(handler: type, name: str) -> bool:
 
 
 def _takes(function: Callable[..., object], count: int) -> bool:
-    """Whether it can be called with so many arguments; yes, where that cannot be known."""
+    """True if `function` can be called with `count` arguments, or if that cannot be known."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""What will be known later, for both kinds of handlers: awaited on the loop, waited for in a thread."""
+"""A result that comes later, for both kinds of handlers: awaited on the loop, or waited for in a thread."""
 
 import asyncio
 import threading
@@ -17,7 +17,7 @@ _of_thread = threading.local()
 
 @contextmanager
 def waiting_by(wait: Wait) -> Iterator[None]:
-    """In this thread `Outcome.result` waits by `wait`: in a test, whose time is not the machine's."""
+    """Make `Outcome.result` wait by `wait` in this thread, for a test with a time of its own."""
     _of_thread.wait = wait
     try:
         yield
@@ -26,10 +26,10 @@ def waiting_by(wait: Wait) -> Iterator[None]:
 
 
 class Outcome(Generic[Value]):
-    """`await` it in an `async def`, or ask `.result(timeout)` in a plain function; or let it be.
+    """A result that comes later: `await` it in an `async def`, call `.result(timeout)` in a thread, or ignore it.
 
-    Whoever stops waiting stops nothing. It is told once, from any thread, by `tell` or `fail`; what is told later
-    is ignored.
+    To stop waiting for it stops nothing else. The result is set once, from any thread, by `tell` or `fail`; later
+    ones are ignored.
     """
 
     def __init__(self) -> None:
@@ -45,16 +45,16 @@ class Outcome(Generic[Value]):
 
     @property
     def is_known(self) -> bool:
-        """Whether `result` returns at once."""
+        """True if `result` returns at once."""
         return self._future.done()
 
     def result(self, timeout: float | None = None) -> Value:
-        """Waits at most `timeout` seconds for it.
+        """Wait for the result, at most `timeout` seconds.
 
         Raises:
             TimeoutError: if it is not known by then.
             RuntimeError: in an `async def`, whose thread is that of every other call too.
-            Whatever went wrong.
+            The exception of `fail`: if there is no result.
         """
         if not self.is_known and _is_on_a_loop():
             raise RuntimeError("`await` it: in an `async def`, .result() would stop the handlers of all calls")
@@ -65,12 +65,12 @@ class Outcome(Generic[Value]):
         return self._future.result(0)
 
     def tell(self, value: Value) -> None:
-        """It is known."""
+        """Set the result."""
         with suppress(InvalidStateError):
             self._future.set_result(value)
 
     def fail(self, problem: Exception) -> None:
-        """It will not come."""
+        """Set the exception that `result` raises."""
         with suppress(InvalidStateError):
             self._future.set_exception(problem)
 

@@ -1,4 +1,4 @@
-"""What an application's handler is: a class whose methods are told what happens in one call.
+"""The protocol of an application's handler: a class whose methods are told of one call's events.
 
     class Hello:
         async def on_call_started(self, call: Call) -> None:
@@ -34,54 +34,54 @@ Told = Awaitable[None] | None
 
 
 class Handler(Protocol):
-    """Every method a handler can have. Subclassing it is good for type checkers, and not needed."""
+    """All methods that a handler can have. Subclassing it helps type checkers, and is not required."""
 
     def on_call_started(self, call: Call) -> Told:
-        """The caller's audio begins; who and where is in `call`."""
+        """Handle the call's start: the caller's audio begins; `call` has the ids and numbers."""
         return None
 
     def on_partial(self, call: Call, event: events.Partial) -> Told:
-        """What the caller seems to be saying, while it is said."""
+        """Handle a partial: words that the caller seems to be saying, while they are said."""
         return None
 
     def on_final(self, call: Call, event: events.Final) -> Told:
-        """What the caller said. A turn can have several of them."""
+        """Handle a final: words that the caller said. A turn can have several of them."""
         return None
 
     def on_utterance_end(self, call: Call, event: events.UtteranceEnd) -> Told:
-        """The caller has stopped talking (UTTERANCE_END_MS): it is your turn."""
+        """Handle the end of the caller's turn, after UTTERANCE_END_MS of silence: it is your turn."""
         return None
 
     def on_dtmf(self, call: Call, event: events.Dtmf) -> Told:
-        """The caller pressed a key."""
+        """Handle a key that the caller pressed."""
         return None
 
     def on_mark(self, call: Call, event: events.Mark) -> Told:
-        """What was said before `call.mark(name)` was played, or cleared."""
+        """Handle a mark: everything said before `call.mark(name)` was played, or cleared."""
         return None
 
     def on_degraded(self, call: Call, event: events.Degraded) -> Told:
-        """No partials from here on; finals go on."""
+        """Handle the loss of streaming: no partials from here on; finals go on."""
         return None
 
     def on_recovered(self, call: Call, event: events.Recovered) -> Told:
-        """Partials come again."""
+        """Handle the return of streaming: partials come again."""
         return None
 
     def on_interrupted(self, call: Call, event: events.Interrupted) -> Told:
-        """No words for now; what the caller says is kept."""
+        """Handle an outage of recognition: no words for now; the caller's audio is kept."""
         return None
 
     def on_resumed(self, call: Call, event: events.Resumed) -> Told:
-        """Partials come again, and the finals of what was kept."""
+        """Handle the end of an outage: partials come again, and the finals of the audio that was kept."""
         return None
 
     def on_unrecognised(self, call: Call, event: events.Unrecognised) -> Told:
-        """The words of some audio are lost: perhaps ask the caller to say it again."""
+        """Handle the loss of some audio's words: perhaps ask the caller to repeat them."""
         return None
 
     def on_call_ended(self, call: Call, event: events.CallEnded) -> Told:
-        """The call is over, and every word has been told."""
+        """Handle the call's end, after its last word was told."""
         return None
 
 
@@ -90,7 +90,7 @@ METHODS = {kind: f"on_{name}" for name, kind in events.TYPES.items()}
 
 
 def methods_of(handler: type) -> dict[type[events.Event], str]:
-    """What a class of the application's wants to be told, and by which of its methods."""
+    """Map each type of event that a handler's class wants to the name of its method."""
     return {kind: name for kind, name in METHODS.items() if _is_its_own(handler, name)}
 
 

@@ -1,4 +1,4 @@
-"""What happens in a call becomes the events that applications know: numbered, dated, and handed on.
+"""Publishing of a call's facts as the events that applications know: numbered, dated, and handed on.
 
 Each event goes to the journal, from which it is delivered, and to the application's handler in this process and to
 EVENTS_FILE, which need not wait for a database.
@@ -22,23 +22,23 @@ from voicestt.runtime.metrics import Percentiles
 
 
 class Hears(Protocol):
-    """Who is told of events: an application's handler of one call, or a file."""
+    """Receiver of events: an application's handler of one call, or a file."""
 
     def tell(self, event: Event) -> None:
-        """Hands the event over and returns at once."""
+        """Take the event over and return at once."""
         ...
 
 
 class HandlerSource(Protocol):
-    """Where handlers of calls come from."""
+    """Source of handlers, one for each call."""
 
     def begin(self, event: events.CallStarted, line: Line) -> Hears:
-        """A handler for the call that has just begun; it is told of `event` too."""
+        """Make a handler for the call that has just begun, and tell it `event`."""
         ...
 
 
 class Publishing:
-    """Makes the publisher of each call.
+    """Factory of each call's publisher.
 
     `handlers` is None where there is no application in this process; `file` is told of the events of all calls.
     """
@@ -56,12 +56,12 @@ class Publishing:
         self._now = now
 
     def of_call(self, line: Line) -> CallObserver:
-        """An Audience for the call on `line`."""
+        """Make the observer of the call on `line`."""
         return _CallPublisher(self._writer, self._handlers, line, self._now, self._file)
 
 
 class _CallPublisher:
-    """Numbers one call's events."""
+    """Publisher of one call's events, which it numbers."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class _CallPublisher:
         self._handler: Hears | None = None
 
     def tell(self, fact: facts.Event) -> None:
-        """Something happened; what only the log knows of keeps its place in the order."""
+        """Publish a fact of the call; one that is no event goes to the journal only, for the log, in its order."""
         event = self._event_of(fact)
         if event is not None and self._file is not None:
             self._file.tell(event)
@@ -108,12 +108,12 @@ class _CallPublisher:
 
 
 def new_session(now: float) -> str:
-    """A name for a media stream that is never used again; as texts, later ones are greater."""
+    """Make a unique id of a media stream; compared as texts, later ones are greater."""
     return f"{int(now * 1000):012x}{secrets.token_hex(8)}"
 
 
 def timestamp(now: float) -> str:
-    """Seconds since 1970 as RFC 3339 has them, in UTC."""
+    """Format seconds since 1970 as RFC 3339 in UTC."""
     return datetime.fromtimestamp(now, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
@@ -216,7 +216,7 @@ def _latency(spread: Percentiles) -> events.Latency:
 
 
 def _unit(value: float) -> float:
-    """Between 0 and 1, which a recogniser's rounding may miss."""
+    """Limit `value` to 0 to 1, which a recogniser's rounding may miss."""
     return min(1.0, max(0.0, value))
 
 

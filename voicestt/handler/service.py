@@ -1,4 +1,4 @@
-"""The handlers of all calls of this process: their loop, their threads, and how they end."""
+"""The handlers of all calls of this process: their loop, their threads, and their end."""
 
 import asyncio
 import inspect
@@ -35,8 +35,8 @@ ASKERS: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds: a method may run so long after its call's end (`stuck`), and all of them together when the server
-    stops (`stop`)."""
+    """Time limits in seconds: for one method after its call's end (`stuck`), and for all handlers together
+    when the server stops (`stop`)."""
 
     stuck: float = 60.0
     stop: float = 5.0
@@ -44,7 +44,7 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What handlers run on and are given; in a test, `voicestt.handler.testing`, some of it is made otherwise."""
+    """The factories of what handlers run on and are given; `voicestt.handler.testing` passes its own."""
 
     loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
     threads: Callable[[int, str], DaemonThreadPool] = DaemonThreadPool
@@ -59,13 +59,13 @@ class _Live:
     task: asyncio.Task[None] | None = None
 
     def cancel(self) -> None:
-        """In the loop's thread."""
+        """Cancel the task; in the loop's thread."""
         if self.task is not None:
             self.task.cancel()
 
 
 class Handlers:
-    """Makes a handler of `factory` for each call, and tells it what happens there; in the reactor's thread.
+    """Makes a handler of `factory` for each call, and tells it the call's events; in the reactor's thread.
 
     `queue`, `overflow` and `threads` are HANDLER_QUEUE, HANDLER_OVERFLOW and HANDLER_THREADS. `speak` gives a
     text's audio as mu-law, blocks, and raises SpeechError; with None nobody can speak. Without `twilio` calls are
@@ -109,12 +109,12 @@ class Handlers:
 
     @property
     def counts(self) -> Counts:
-        """How they are, now."""
+        """The present counters."""
         waiting = sum(live.handled.waiting for live in self._live)
         return replace(self._counts, calls=len(self._live), waiting=waiting)
 
     def start(self) -> None:
-        """Starts the loop's thread; the others begin when they are needed."""
+        """Start the loop's thread; the other threads start when they are needed."""
         self._loop.start()
         self._timer.set(LOOK_SECONDS, self._look)
         if self._twilio is not None:
@@ -122,7 +122,7 @@ class Handlers:
         self._announce()
 
     async def stop(self) -> None:
-        """The calls should be over: what waits is told, within `Patience.stop`; then the threads end."""
+        """Tell the events that wait, within `Patience.stop`, then end the threads. The calls should be over."""
         self._is_stopping = True
         self._timer.cancel()
         for live in self._live:
@@ -135,7 +135,7 @@ class Handlers:
             pool.stop()
 
     def begin(self, event: CallStarted, line: Line) -> HandledCall:
-        """A handler for the call that has just begun on `line`; it is told of `event`."""
+        """Make a handler for the call that has just begun on `line`, and tell it `event`."""
         live = self._new(event, line)
         if self._is_stopping:
             live.handled.close()
@@ -168,7 +168,7 @@ class Handlers:
         return _Live(event.call_sid, handled, worker)
 
     def _run(self, live: _Live) -> None:
-        """In the loop's thread."""
+        """Start the worker's task; in the loop's thread."""
         live.task = self._loop.spawn(live.worker.run(), live.call_sid)
         live.task.add_done_callback(lambda _: self._reactor.callFromThread(self._ended, live))
 

@@ -1,4 +1,4 @@
-"""What one caller is to hear, in the order in which the application asked for it, from whichever thread."""
+"""A call's queue of speech, marks and clears, in the order the application asked, from any thread."""
 
 from collections import deque
 from collections.abc import Callable
@@ -36,7 +36,7 @@ class _Audio:
         line.say(self.audio)
 
     def drop(self) -> None:
-        """Nobody waits for it."""
+        """Do nothing: audio has no outcome."""
 
 
 @dataclass(slots=True, eq=False)
@@ -84,14 +84,14 @@ class _Clear:
         line.clear()
 
     def drop(self) -> None:
-        """Nobody waits for it."""
+        """Do nothing: a clear has no outcome."""
 
 
 _Step = _Audio | _Text | _Mark | _Clear
 
 
 class Speaking:
-    """Steps wait here until those before them are on the line; a text's audio is made when its turn has come.
+    """A queue of steps that go to the line one after the other; a text's audio is made when its turn has come.
 
     `clear` throws away what waits here, at once, and comes before everything that is asked for after it: a text
     whose audio comes later than that is not said. `cross` does something in the reactor's thread, in order.
@@ -120,18 +120,18 @@ class Speaking:
 
     @property
     def waiting(self) -> float:
-        """Seconds of audio that are to be played; of texts, of those whose audio is made."""
+        """Seconds of audio still to be played; a text counts once its audio is made."""
         with self._lock:
             return self._waiting
 
     @property
     def is_speaking(self) -> bool:
-        """Whether anything is being said, or will be."""
+        """True while anything is being said or waits to be."""
         with self._lock:
             return self._waiting > 0 or any(isinstance(step, _Text) for step in self._steps)
 
     def say(self, audio: bytes) -> None:
-        """Mu-law, played after everything that was asked for before.
+        """Play mu-law `audio` after everything that was asked for before.
 
         Raises:
             TooMuchAudio: if more than ten minutes would wait.
@@ -139,7 +139,7 @@ class Speaking:
         self._add(_Audio(audio))
 
     def say_text(self, text: str) -> Outcome[Said]:
-        """Spoken, and played after everything that was asked for before; known when it is on the line.
+        """Speak `text` after everything that was asked for before; the outcome is known when it is on the line.
 
         Raises:
             SpeechError: if nobody can speak here. The outcome fails with one when this text cannot be spoken.
@@ -152,13 +152,13 @@ class Speaking:
         return step.outcome
 
     def mark(self, name: str) -> Outcome[Played]:
-        """Reached when everything that was asked for before was played, or cleared."""
+        """Set a mark, reached when everything that was asked for before was played, or cleared."""
         step = _Mark(name)
         self._add(step)
         return step.outcome
 
     def clear(self) -> None:
-        """Silence, at once."""
+        """Fall silent at once: drop the steps that wait, and clear the line."""
         with self._lock:
             dropped, self._steps = self._steps, deque()
             self._silent_from = 0.0
@@ -169,12 +169,12 @@ class Speaking:
         self._cross(self._advance)
 
     def note(self) -> None:
-        """Looks how much waits on the line, which others may say something on too."""
+        """Note the seconds that wait on the line, where others may speak too."""
         with self._lock:
             self._look()
 
     def close(self) -> None:
-        """The call is over: whatever waits is cleared, and whatever comes."""
+        """Drop the steps that wait and refuse new ones, because the call is over."""
         with self._lock:
             self._is_closed = True
             dropped, self._steps = self._steps, deque()
@@ -205,7 +205,7 @@ class Speaking:
             raise TooMuchAudio(f"more than {MOST_WAITING_SECONDS} s would wait: wait for a mark, or clear")
 
     def _advance(self) -> None:
-        """In the reactor's thread: does what can be done now."""
+        """Do every step that can be done now; in the reactor's thread."""
         while (step := self._next()) is not None:
             self._do(step)
             self._done(step)

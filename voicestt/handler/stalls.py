@@ -1,4 +1,4 @@
-"""Whether a handler blocks the loop that all handlers share, and where."""
+"""A watchdog of the handlers' loop: it finds a handler that blocks the loop, and where."""
 
 from collections.abc import Callable
 from types import FrameType
@@ -14,7 +14,7 @@ SAID_EVERY_SECONDS: Final = 60.0
 
 
 class LoopWatchdog:
-    """Asks the loop for a sign of life at each `look`, of which there is one a second, in the reactor's thread.
+    """Asks the loop for a sign of life at each `look`, one a second, from the reactor's thread.
 
     `file` is where the handler's class is written: of what the loop does the innermost line of it is shown.
     """
@@ -31,7 +31,7 @@ class LoopWatchdog:
         self._said: float | None = None
 
     def look(self) -> None:
-        """Whether the sign that was asked for the last time has come."""
+        """Check that the last sign of life has come, and ask for another."""
         if self._is_awaited:
             self._stalled()
             return

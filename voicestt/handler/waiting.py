@@ -1,4 +1,4 @@
-"""The events of one call that wait for its handler: in order, bounded, and of partials only the newest."""
+"""The queue of one call's events for its handler: in order, bounded, and with the newest partial only."""
 
 from collections import OrderedDict
 from enum import Enum, auto
@@ -16,7 +16,7 @@ NEVER_DROPPED = (Final, CallStarted, CallEnded)
 
 
 class Put(Enum):
-    """What became of an event."""
+    """The outcome of putting an event in the queue."""
 
     WAITS = auto()
     WAKES = auto()
@@ -50,11 +50,11 @@ class WaitingEvents:
 
     @property
     def is_closed(self) -> bool:
-        """Whether no more is taken."""
+        """True once no more events are accepted."""
         return self._is_closed
 
     def put(self, event: Event) -> Put:
-        """Appends `event`, if it may wait."""
+        """Append `event`, if there is room or it is never dropped."""
         with self._lock:
             if self._is_closed:
                 return Put.CLOSED
@@ -69,7 +69,7 @@ class WaitingEvents:
             return Put.WAKES if wakes else Put.WAITS
 
     def take(self) -> Event | None:
-        """The event that has waited longest. None: there is none, and the next that is put WAKES."""
+        """Take the event that has waited longest. None: there is none, and the next that is put WAKES."""
         with self._lock:
             if not self._events:
                 self._is_awaited = True
@@ -80,12 +80,12 @@ class WaitingEvents:
             return event
 
     def close(self) -> None:
-        """Takes no more; what waits can still be taken."""
+        """Accept no more events; those that wait can still be taken."""
         with self._lock:
             self._is_closed = True
 
     def forget(self) -> int:
-        """Takes no more, and forgets what waits; how many events that were."""
+        """Accept no more events and drop those that wait; return their number."""
         with self._lock:
             self._is_closed = True
             forgotten = len(self._events)

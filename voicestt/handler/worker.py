@@ -1,4 +1,4 @@
-"""Who tells one call's handler what happens: a task on the handlers' loop."""
+"""The task on the handlers' loop that tells one call's handler its events."""
 
 import asyncio
 import inspect
@@ -27,15 +27,15 @@ _OURS: Final = str(Path(__file__).parent)
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """With what the application is busy, and since when."""
+    """The method that the application is busy with, and since when."""
 
     method: str
     since: float
 
 
 class HandlerWorker:
-    """Makes the handler, takes `events` in order and tells it, one thing at a time; all in the loop's thread,
-    but for `give_up`.
+    """Makes the handler and tells it `events` in order, one at a time; all in the loop's thread, except
+    `give_up`.
 
     `busy` is what it waits for, None where that is the next event.
     """
@@ -65,20 +65,20 @@ class HandlerWorker:
         self.busy: Busy | None = None
 
     async def run(self) -> None:
-        """Until the call's end was told, or nothing is to come."""
+        """Run until the call's end was told, or no more events will come."""
         try:
             await self._tell_all()
         finally:
             self._events.forget()
 
     def wake(self) -> None:
-        """There is something to take, or nothing will come."""
+        """Look at the queue again: there is an event, or none will come."""
         self._something.set()
 
     def give_up(self) -> int:
-        """From the reactor's thread: nothing more is told, and the task is to be cancelled as well.
+        """Tell nothing more; from the reactor's thread. The caller cancels the task as well.
 
-        How many events waited.
+        Returns the number of events that waited.
         """
         self._is_given_up = True
         in_thread = self._in_thread
@@ -162,7 +162,7 @@ def _caught(function: Callable[[], Any]) -> tuple[Any, BaseException | None]:
 
 
 def _of_the_application(trace: TracebackType | None) -> TracebackType | None:
-    """The traceback from the application's first line on; all of it, where there is none."""
+    """Return the traceback from the application's first line on; all of it if there is no such line."""
     inner = trace
     while inner is not None and inner.tb_frame.f_code.co_filename.startswith(_OURS):
         inner = inner.tb_next

@@ -1,1 +1,1 @@
-"""How speech becomes text: recognisers behind the port of voicestt.recognisers.port."""
+"""Speech recognisers behind the port of voicestt.recognisers.port."""

@@ -1,4 +1,4 @@
-"""The safety net: streaming while it is switched on and works, otherwise the single shot with the same audio.
+"""Fallback between streaming recognition and one request for each utterance, over the same audio.
 
 This is the only place that opens recognisers for a call. It keeps the call's ledger, so what streaming has not
 covered goes to the single shot byte for byte, and the account at the end says what became of everything.
@@ -46,7 +46,7 @@ SWITCHED_OFF = "ENABLE_STREAMING_STT was switched off"
 
 
 class Fallback:
-    """A CallRecogniser over streaming and the single shot.
+    """A CallRecogniser that streams while it can, and sends single requests otherwise.
 
     `health` is the process's knowledge of the service. A call that fell back while that was good probes streaming
     every `recover_seconds` (0: never). `retain_bytes` of mu-law without an answer are kept, by all calls together
@@ -77,18 +77,18 @@ class Fallback:
         self.recover_seconds = recover_seconds
 
     def open(self, listener: CallListener) -> "FallbackSession":
-        """A session by the way that the flag says."""
+        """Open a session: streaming while the flag is on, otherwise single requests."""
         return FallbackSession(self, listener)
 
 
 @dataclass(slots=True)
 class Streaming:
-    """What is said now is streamed."""
+    """New audio is streamed."""
 
 
 @dataclass(slots=True)
 class OldWay:
-    """One request for each utterance. Streaming is asked for again by `recovery`, or when the service is back.
+    """One request for each utterance, until `recovery` probes streaming, the service is back or the flag is set.
 
     `is_interrupted`: the service is away for both ways, as far as is known.
     """
@@ -109,14 +109,14 @@ Way = Streaming | OldWay | Returning
 
 
 def _leave(way: Way) -> None:
-    """Nothing is waited for any more."""
+    """Cancel the waits that `way` has started."""
     if isinstance(way, OldWay):
         way.recovery.cancel()
         way.stop_waiting()
 
 
 class FallbackSession:
-    """One call's recognition, whichever way it goes."""
+    """One call's recognition session, whichever way its audio is recognised."""
 
     def __init__(self, parts: Fallback, listener: CallListener) -> None:
         self._parts = parts
@@ -136,37 +136,37 @@ class FallbackSession:
 
     @property
     def account(self) -> AudioTotals:
-        """What became of the call's audio so far."""
+        """Totals of the call's audio so far."""
         return self._ledger.account
 
     @property
     def backlog(self) -> int:
-        """Bytes that nothing has covered yet."""
+        """Bytes that no final has covered yet."""
         return self._ledger.kept
 
     def write(self, audio: bytes) -> None:
-        """More audio, to whoever recognises it now."""
+        """Take more audio and hand it to the lane that is live."""
         self._ledger.receive(audio)
         self._live.write(audio)
         self._return_if_quiet()
 
     def pause(self) -> None:
-        """No audio comes for now: the words so far become final."""
+        """Make the words so far final, because no audio comes for now."""
         self._live.pause()
         self._return_if_quiet()
 
     def finish(self) -> None:
-        """No more audio."""
+        """Take no more audio: the last finals come, then the end."""
         self._leave_behind()
         self._live.finish()
 
     def abort(self) -> None:
-        """Nobody listens any more."""
+        """Stop at once, without telling the listener anything more."""
         self._leave_behind()
         self._stop()
 
     def give_up(self) -> None:
-        """Time is up: what is known is told, with what is lost between; nothing is heard after it."""
+        """Stop because time is up: tell the finals that are known, and which audio between them is lost."""
         self._leave_behind()
         self._forgotten.tell()
         while len(self._lanes) > 1:
@@ -182,7 +182,7 @@ class FallbackSession:
     # -- what the lanes say
 
     def lane_heard(self, lane: Lane, result: Result) -> None:
-        """A final covers the audio up to its end; it waits for those before it, partials do not."""
+        """Handle a lane's result: pass partials on, hold a final back until the lanes before it are over."""
         if result.is_final:
             lane.part.cover(result.end)
             self._look_whether_degraded(lane)
@@ -192,11 +192,11 @@ class FallbackSession:
         self._listener.heard(result)
 
     def lane_happened(self, incident: Incident) -> None:
-        """From any way."""
+        """Pass an incident on to the call's listener."""
         self._listener.happened(incident)
 
     def lane_ended(self, lane: Lane, error: RecogniserError | None) -> None:
-        """Over as it should be, or the reason to fall back."""
+        """Handle a lane's end: advance after a normal one, fall back to single requests after an error."""
         if error is None:
             lane.is_over = True
             self._advance()
@@ -204,7 +204,7 @@ class FallbackSession:
             self._fall_back(str(error), probe_later=True)
 
     def _advance(self) -> None:
-        """Tell what waited for lanes that are over now."""
+        """Drop the lanes that are over, and tell the finals that were held back for them."""
         while self._lanes[0].is_over and len(self._lanes) > 1:
             self._lanes.popleft()
             first = self._lanes[0]
@@ -234,7 +234,7 @@ class FallbackSession:
         return self._lanes[-1]
 
     def _go(self, way: Way) -> Way:
-        """The way from now on; the old one, whose waiting is over, is returned."""
+        """Switch to `way`, cancel the waits of the old one, and return it."""
         old, self._way = self._way, way
         _leave(old)
         return old
@@ -258,7 +258,7 @@ class FallbackSession:
         way.stop_waiting = self._parts.health.wait(self._service_is_back, self._silent_for)
 
     def _look_whether_degraded(self, lane: Lane) -> None:
-        """The old way works, and streaming has not for long: that is no interruption any more."""
+        """Report "degraded" instead of "interrupted" once single requests answer in a long outage of streaming."""
         way, health = self._way, self._parts.health
         is_old_way = isinstance(way, OldWay) and way.is_interrupted and lane.is_single_shot
         if is_old_way and health.open_for >= _DEGRADED_AFTER:
@@ -298,7 +298,7 @@ class FallbackSession:
             self._probe_later(way)
 
     def _service_is_back(self) -> None:
-        """Stream again at once: what little was kept goes to the stream, much is left to requests beside it."""
+        """Stream again at once: replay a short backlog to the stream, leave a long one to requests beside it."""
         if self._live.part.kept > _REPLAYED_AT_MOST:
             self._return_beside()
         else:

@@ -1,4 +1,4 @@
-"""The finals of one stream, put where they belong, whatever the service says of their ends. Pure.
+"""Placement of one stream's finals in the call, whatever the service says of their ends. Pure.
 
 Google's finals are of consecutive portions of the audio, each with its end. Others like it give finals without an
 end or with one near zero, ends that go backwards, and the same final twice. Where an end cannot be right, a final
@@ -23,7 +23,7 @@ _REMEMBERED: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """A final that was told: its stream, the end that was said, the end believed (if any), how much was sent."""
+    """A final that was told: its stream, the end given, the end believed (if any), and the audio sent by then."""
 
     start: int
     text: str
@@ -39,16 +39,16 @@ class ToldFinals:
         self._told: deque[_Told] = deque(maxlen=_REMEMBERED)
 
     def add(self, told: _Told) -> None:
-        """One more."""
+        """Remember `told`; the oldest is forgotten when there are too many."""
         self._told.append(told)
 
     @property
     def last(self) -> _Told | None:
-        """The newest."""
+        """The newest final told, or None."""
         return self._told[-1] if self._told else None
 
     def of_stream(self, start: int, text: str) -> list[_Told]:
-        """Those of the stream that began at `start` with this text."""
+        """The finals with this text from the stream that began at `start`."""
         return [told for told in self._told if (told.start, told.text) == (start, text)]
 
 
@@ -66,7 +66,7 @@ class StreamFinals:
         self._interims = 0
 
     def partial(self, partial: Result, sent: int, sent_before: int) -> Result:
-        """A partial at its place, when the call up to `sent` was sent, and up to `sent_before` a second ago."""
+        """Place a partial, when the call up to `sent` was sent, and up to `sent_before` a second ago."""
         self._interims += 1
         own = self._start + partial.end
         if partial.end and self._final_to < own <= sent + _ROUNDING:
@@ -75,7 +75,7 @@ class StreamFinals:
         return replace(partial, end=max(self._final_to, sent_before))
 
     def final(self, final: Result, sent: int, sent_before: int) -> Result | None:
-        """A final at its place; None where it was told before. One without a text says that there are no words."""
+        """Place a final; None if it was told before. A final without a text says that there are no words."""
         believed = self._believed_end(final, sent)
         if final.text and self._is_told(final, believed, sent):
             return None
@@ -89,7 +89,7 @@ class StreamFinals:
         return placed
 
     def _believed_end(self, final: Result, sent: int) -> int | None:
-        """Where the service itself says that the final ends, or its last word; None if neither can be."""
+        """The end of the final as the service gives it, or of its last word; None if neither is plausible."""
         earliest = self._final_to + len(final.text.split()) * _SHORTEST_WORD
         places = [self._start + end for end in (final.end, *(word.end for word in final.words[-1:])) if end]
         return max((min(at, sent) for at in places if earliest <= at <= sent + _ROUNDING), default=None)
@@ -108,7 +108,7 @@ class StreamFinals:
         return self._is_heard_again(final, last, believed, sent)
 
     def _is_heard_again(self, final: Result, last: _Told, believed: int | None, sent: int) -> bool:
-        """Whether a stream that replaced another tells the other's last final once more."""
+        """True if this final of a replacement stream repeats the last final of the stream before it."""
         if self._final_to != self._start:
             return False
         if last.believed is None and believed is not None and believed <= last.sent:
@@ -117,5 +117,5 @@ class StreamFinals:
 
 
 def _said_end(final: Result) -> int:
-    """The end by the service's own account, in its own time; 0 where it says none."""
+    """The end that the service gives, in the stream's own time; 0 if it gives none."""
     return max(final.end, final.words[-1].end if final.words else 0)

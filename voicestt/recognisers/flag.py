@@ -1,10 +1,10 @@
-"""ENABLE_STREAMING_STT, which can be turned while calls are live."""
+"""The flag ENABLE_STREAMING_STT, which can be changed while calls are live."""
 
 from collections.abc import Callable
 
 
 class Flag:
-    """Whether speech is streamed; whoever watches it is told of each change."""
+    """The streaming flag, with watchers that are called after each change."""
 
     def __init__(self, is_on: bool) -> None:
         self._is_on = is_on
@@ -12,16 +12,16 @@ class Flag:
 
     @property
     def is_on(self) -> bool:
-        """Whether speech is streamed."""
+        """True while speech is to be streamed."""
         return self._is_on
 
     @property
     def watched_by(self) -> int:
-        """How many live calls will follow a change."""
+        """The number of watchers: the live calls that will follow a change."""
         return len(self._watchers)
 
     def turn(self, is_on: bool) -> bool:
-        """Sets it; whether that was a change. Live calls follow before this returns."""
+        """Set the flag; return True if that changed it. Live calls have followed when this returns."""
         if is_on == self._is_on:
             return False
         self._is_on = is_on
@@ -30,9 +30,9 @@ class Flag:
         return True
 
     def watch(self, watcher: Callable[[], None]) -> None:
-        """`watcher` is called after each change."""
+        """Call `watcher` after each change."""
         self._watchers.add(watcher)
 
     def forget(self, watcher: Callable[[], None]) -> None:
-        """It is not called any more."""
+        """Stop calling `watcher`."""
         self._watchers.discard(watcher)

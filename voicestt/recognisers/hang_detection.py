@@ -1,4 +1,4 @@
-"""Whether a stream that answers nothing is hung, or only has nothing to answer.
+"""Detection of a hung stream, as distinct from one that has nothing to answer.
 
 Google answers nothing to music, tones, noise and other sounds without words: silence alone is no sign of illness.
 A stream under suspicion, because there was something like a voice and no answer for longer than this service has
@@ -47,14 +47,14 @@ _LAST_WORD = mulaw.BYTES_PER_SECOND  # what is newer may be the beginning of a w
 
 
 class ServiceHabits:
-    """How late a service has been with its answers, learnt from all calls."""
+    """The lateness of a service's answers, learnt from all calls."""
 
     def __init__(self) -> None:
         self.lateness = 0.0
         self.is_known = False
 
     def answered_after(self, seconds: float) -> None:
-        """Speech was answered after so many seconds: quickly learnt where it is more, slowly where it is less."""
+        """Learn that speech was answered after `seconds`: a longer time at once, a shorter one slowly."""
         self.is_known = True
         seconds = min(seconds, _LONGEST_PATIENCE)
         self.lateness = max(seconds, 0.9 * self.lateness + 0.1 * seconds)
@@ -69,7 +69,7 @@ class _Verdict(Enum):
 
 
 class HangDetector:
-    """Watches the streams of one call. In about `silent` seconds a hung one is noticed."""
+    """Detector of hung streams for one call; it takes about `silent` seconds."""
 
     def __init__(
         self, clock: Clock, streaming: Recogniser, ledger: AudioSource, silent: float, habits: ServiceHabits
@@ -90,20 +90,20 @@ class HangDetector:
 
     @property
     def voices(self) -> VoiceTrack:
-        """Where in the call there may be a voice."""
+        """The places in the call where there may be a voice."""
         return self._voices
 
     @property
     def is_service_mute(self) -> bool:
-        """Whether the second stream hung as well: then it is the connection or the service, and not one stream."""
+        """True if the second stream hung as well: then the connection or the service is at fault."""
         return self._was_mute
 
     def wordless_until(self) -> int:
-        """The position up to which there is no word: silence, or what a living stream answered nothing to."""
+        """Return the position up to which there is no word: silence, or audio without words to a living stream."""
         return self._voices.silent_until(max(self._ledger.start, self._wordless_to))
 
     def answered(self, feed: StreamAttempt, now: float) -> None:
-        """The stream in charge gave an answer: it lives."""
+        """Note an answer of the stream in charge: it is alive."""
         if self._speech >= _SPEECH_FOR_A_SUSPICION and not self._false_alarms and not feed.is_behind:
             self._habits.answered_after(now - self._since)
         self._habits.is_known = True
@@ -113,14 +113,14 @@ class HangDetector:
         self._begin(feed)
 
     def stop(self) -> None:
-        """The stream in charge is replaced or closed: nothing is compared with it any more."""
+        """Drop the comparison, because the stream in charge is replaced or closed."""
         comparison, self._comparison = self._comparison, None
         self._about = None
         if comparison is not None:
             comparison.drop()
 
     def trouble_with(self, feed: StreamAttempt, *, speaking: bool, may_compare: bool) -> RecogniserError | None:
-        """What is wrong with the stream in charge, if anything; `speaking`: words are under way."""
+        """Return the fault found in the stream in charge, or None; `speaking`: words are under way."""
         if self._about is not feed:
             self._begin(feed)
         now = self._clock.seconds()
@@ -195,7 +195,7 @@ class HangDetector:
 
 
 class _Comparison:
-    """A second stream for a few seconds of audio, and what it made of them."""
+    """A comparison: a second stream is given a few seconds of audio, and its answer is judged."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The process's one picture of whether a recognition service works: a circuit breaker, fed by every call.
+"""Health of a recognition service for the whole process: a circuit breaker, fed by every call.
 
 closed: the service is used. The first failure makes it suspect: if something that begins after it fails too, the
 breaker opens, and if nothing has answered within half a second, a probe is sent whose failure opens it as well.
@@ -29,24 +29,24 @@ SendProbe = Callable[[Answer], object]
 
 
 class Health(Protocol):
-    """A service's health, as those that use the service need it."""
+    """A service's health, as its users see it."""
 
     @property
     def is_open(self) -> bool:
-        """Whether the service is known not to work, and must not be asked."""
+        """True while the service is known to fail, and must not be asked."""
         ...
 
     @property
     def reason(self) -> str:
-        """The error that opened the breaker, in words."""
+        """The error that opened the breaker."""
         ...
 
     def failed(self, error: RecogniserError, began: float) -> None:
-        """Something that began at `began` (the clock's seconds) failed."""
+        """Note the failure of a stream or request that began at `began` (the clock's seconds)."""
         ...
 
     def succeeded(self, began: float) -> None:
-        """Something that began at `began` was answered."""
+        """Note the answer to a stream or request that began at `began`."""
         ...
 
     def doubt(self, reason: str) -> None:
@@ -54,27 +54,27 @@ class Health(Protocol):
         ...
 
     def slot(self) -> float:
-        """Reserve a place for one more stream; how many seconds it has to wait for it."""
+        """Reserve a slot for one more stream; return the seconds to wait for it."""
         ...
 
 
 class AlwaysHealthy:
-    """A Health without knowledge: every call decides for itself."""
+    """A Health that never opens: every call decides for itself."""
 
     is_open = False
     reason = ""
 
     def failed(self, error: RecogniserError, began: float) -> None:
-        """Ignored."""
+        """Ignore it."""
 
     def succeeded(self, began: float) -> None:
-        """Ignored."""
+        """Ignore it."""
 
     def doubt(self, reason: str) -> None:
-        """Ignored."""
+        """Ignore it."""
 
     def slot(self) -> float:
-        """No wait."""
+        """Return no wait."""
         return 0.0
 
 
@@ -85,7 +85,7 @@ class _Waiting:
 
 
 class CircuitBreaker:
-    """The health of one service, `name`.
+    """Circuit breaker of one service, `name`.
 
     `send_probe` asks the service for something small and answers whether that went well, at once or later.
     `remake` is called when the breaker opens and before each probe that follows: connections are made anew.
@@ -121,7 +121,7 @@ class CircuitBreaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether the service is known not to work, and must not be asked."""
+        """True while the service is known to fail, and must not be asked."""
         return self._opened_at is not None
 
     @property
@@ -131,7 +131,7 @@ class CircuitBreaker:
 
     @property
     def reason(self) -> str:
-        """The error that opened the breaker, in words."""
+        """The error that opened the breaker."""
         return self._reason
 
     @property
@@ -140,7 +140,7 @@ class CircuitBreaker:
         return len(self._waiting)
 
     def failed(self, error: RecogniserError, began: float) -> None:
-        """Something that began at `began` (the clock's seconds) failed."""
+        """Note the failure of a stream or request that began at `began` (the clock's seconds)."""
         if error.status not in _OUTAGE or self.is_open:
             return
         now = self._clock.seconds()
@@ -153,7 +153,7 @@ class CircuitBreaker:
             self._open()
 
     def succeeded(self, began: float) -> None:
-        """Something that began at `began` was answered; what began before the trouble says nothing about it."""
+        """Note the answer to what began at `began`; if that was before the trouble, it proves nothing."""
         if self._opened_at is not None and began >= self._opened_at:
             self._close()
         elif self._suspect_since is not None and began >= self._suspect_since:
@@ -172,11 +172,11 @@ class CircuitBreaker:
             self._ask()
 
     def watch(self, changed: Callable[[], object]) -> None:
-        """`changed` is called after the breaker has opened or closed."""
+        """Call `changed` after the breaker has opened or closed."""
         self._watchers.add(changed)
 
     def forget(self, changed: Callable[[], object]) -> None:
-        """It is not called any more."""
+        """Stop calling `changed`."""
         self._watchers.discard(changed)
 
     def wait(self, come_back: Callable[[], object], silent_for: Callable[[], float]) -> Callable[[], None]:
@@ -196,14 +196,14 @@ class CircuitBreaker:
         return end
 
     def slot(self) -> float:
-        """Reserve a place for one more stream; how many seconds it has to wait for it."""
+        """Reserve a slot for one more stream; return the seconds to wait for it."""
         now = self._clock.seconds()
         at = max(now, self._next_slot)
         self._next_slot = at + 1 / RETURNS_PER_SECOND
         return at - now
 
     def stop(self) -> None:
-        """Ends every wait and probe."""
+        """End every wait and probe."""
         self._probe += 1
         self._waiting.clear()
         self._watchers.clear()
@@ -242,7 +242,7 @@ class CircuitBreaker:
     # -- probes
 
     def _ask(self) -> None:
-        """Send a probe; while the breaker is open, another follows whether this one was answered or not."""
+        """Send a probe; while the breaker is open another follows, whether or not this one was answered."""
         if self.is_open:
             self._remake()
             self._next_probe.set(self._probe_seconds * (0.5 + self._jitter() / 2), self._ask)

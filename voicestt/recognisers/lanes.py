@@ -1,4 +1,4 @@
-"""The stretches of a call that are recognised one beside the other, and what is lost between them."""
+"""Lanes: stretches of a call that are recognised in parallel, and the audio lost between them."""
 
 from typing import Final, Protocol
 
@@ -18,23 +18,23 @@ _TOLD_EVERY: Final = 10 * mulaw.BYTES_PER_SECOND
 
 
 class LaneOwner(Protocol):
-    """Who listens to lanes."""
+    """Listener of lanes."""
 
     def lane_heard(self, lane: "Lane", result: Result) -> None:
-        """A result, in the call's own time."""
+        """Take a result, in the call's own time."""
         ...
 
     def lane_happened(self, incident: Incident) -> None:
-        """Something befell a lane."""
+        """Take an incident of a lane."""
         ...
 
     def lane_ended(self, lane: "Lane", error: RecogniserError | None) -> None:
-        """A lane is over, or cannot go on."""
+        """Take a lane's end: None if it is over, otherwise the error that stops it."""
         ...
 
 
 class Lane:
-    """A stretch of the call and the way that it is recognised; its finals wait for the lanes before it."""
+    """A stretch of the call and its recognition session; its finals wait for the lanes before it."""
 
     session: "EndlessSession | OffsetSingleShot"
 
@@ -47,44 +47,44 @@ class Lane:
 
     @property
     def is_single_shot(self) -> bool:
-        """Whether it is recognised the old way."""
+        """True if single requests recognise it."""
         return isinstance(self.session, OffsetSingleShot)
 
     def write(self, audio: bytes) -> None:
-        """Audio that the ledger has just received."""
+        """Take audio that the ledger has just received."""
         self.session.write(audio)
 
     def pause(self) -> None:
-        """No audio comes for now."""
+        """Make the words so far final, because no audio comes for now."""
         self.session.pause()
 
     def finish(self) -> None:
-        """No more audio."""
+        """Take no more audio: the last finals come, then the end."""
         self.session.finish()
 
     def abort(self) -> None:
-        """Nobody listens any more."""
+        """Stop at once, without telling the owner anything more."""
         self.session.abort()
 
     def let_go(self, end: int) -> int:
-        """What is before `end` is lost; returns where the loss ends."""
+        """Give up the audio before `end`; return the position where the loss ends."""
         return self.session.let_go(end) if isinstance(self.session, OffsetSingleShot) else end
 
     def heard(self, result: Result) -> None:
-        """From its session, in the call's own time."""
+        """Pass a result of its session on to the owner."""
         self._owner.lane_heard(self, result)
 
     def happened(self, incident: Incident) -> None:
-        """From its session."""
+        """Pass an incident of its session on to the owner."""
         self._owner.lane_happened(incident)
 
     def ended(self, error: RecogniserError | None) -> None:
-        """From its session."""
+        """Pass the end of its session on to the owner."""
         self._owner.lane_ended(self, error)
 
 
 class OffsetSingleShot:
-    """A single shot that begins where its lane does, and keeps the account of it.
+    """A single-shot session that begins at its lane's start, and keeps the account of the lane's audio.
 
     `in_speech`: what is there already is recognised in any case: a stream may have been in the middle of it.
     """
@@ -104,7 +104,7 @@ class OffsetSingleShot:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nobody is speaking and every utterance has been answered."""
+        """True if nobody is speaking and every utterance has been answered."""
         return self._session.is_quiet
 
     @property
@@ -113,44 +113,44 @@ class OffsetSingleShot:
         return self._session.silent_for
 
     def write(self, audio: bytes) -> None:
-        """Audio that the ledger has just received."""
+        """Take audio that the ledger has just received."""
         self._session.write(audio)
         self._lane.part.pass_over(self._start + self._session.settled)
         self._count_requests()
 
     def pause(self) -> None:
-        """No audio comes for now: the utterance so far is asked for."""
+        """Ask for the utterance so far, because no audio comes for now."""
         self._session.pause()
         self._lane.part.pass_over(self._start + self._session.settled)
         self._count_requests()
 
     def finish(self) -> None:
-        """No more audio."""
+        """Take no more audio: the last finals come, then the end."""
         self._session.finish()
         self._count_requests()
 
     def leave(self) -> int:
-        """No more audio comes; the position from which on another takes it."""
+        """Take no more audio; return the position from which another lane takes over."""
         return self._start + self._session.leave()
 
     def let_go(self, end: int) -> int:
-        """What is before `end` is lost; returns where the loss ends."""
+        """Give up the audio before `end`; return the position where the loss ends."""
         return max(end, self._start + self._session.let_go(max(0, end - self._start)))
 
     def abort(self) -> None:
-        """Nobody listens any more."""
+        """Stop at once, without telling the lane anything more."""
         self._session.abort()
 
     def heard(self, result: Result) -> None:
-        """An utterance's final."""
+        """Pass an utterance's final on, at its place in the call."""
         self._lane.heard(moved(result, self._start, self._start + result.end, self._start))
 
     def ended(self, error: RecogniserError | None) -> None:
-        """After `finish`."""
+        """Pass the end of the session on."""
         self._lane.ended(error)
 
     def lost(self, end: int, error: RecogniserError, seconds: float) -> None:
-        """An utterance that nobody could recognise."""
+        """Account for an utterance that no service could recognise, and report it."""
         position = self._start + end
         self._lane.part.give_up(position)
         start = position - round(seconds * mulaw.BYTES_PER_SECOND)
@@ -163,14 +163,14 @@ class OffsetSingleShot:
 
 
 class ForgottenAudio:
-    """Audio that could not be kept, told a stretch at a time and not a batch at a time."""
+    """Audio that could not be kept, reported in stretches of 10 s rather than batch by batch."""
 
     def __init__(self, listener: CallListener) -> None:
         self._listener = listener
         self._start = self._end = 0
 
     def add(self, start: int, end: int) -> None:
-        """Bytes [start, end) are lost."""
+        """Add the lost bytes [start, end)."""
         if start > self._end:
             self.tell()
         if self._end == self._start:
@@ -180,7 +180,7 @@ class ForgottenAudio:
             self.tell()
 
     def tell(self) -> None:
-        """Whoever listens is told what was added since the last time."""
+        """Report the bytes that were added since the last report."""
         start, end, self._start = self._start, self._end, self._end
         if end > start:
             why = "nobody could be asked for so long that the audio could not be kept (STT_RETAIN_SECONDS)"

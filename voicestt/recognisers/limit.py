@@ -1,4 +1,4 @@
-"""A bound around what recognises utterances: so many at once, and the others wait."""
+"""A limit on concurrent recognitions of utterances; the others wait."""
 
 from twisted.internet.defer import Deferred, DeferredSemaphore
 
@@ -9,8 +9,8 @@ from voicestt.recognisers.single_shot import Recognise
 class ConcurrencyLimit:
     """A Recognise that asks `recognise` for at most `at_once` utterances at a time, in the order they came.
 
-    The others wait as long as whoever asked does: cancelling the Deferred gives up the place. What is kept for
-    them is bounded where the audio is (`voicestt.audio.ledger.Retention`).
+    The others wait for their turn; cancelling the Deferred gives it up. The audio kept for them is bounded by
+    `voicestt.audio.ledger.RetainedAudioLimit`.
     """
 
     def __init__(self, recognise: Recognise, *, at_once: int) -> None:
@@ -21,11 +21,11 @@ class ConcurrencyLimit:
         self._idle: Deferred[None] | None = None
 
     def __call__(self, audio: bytes) -> "Deferred[Result | None]":
-        """One utterance in mu-law; fails with RecogniserError."""
+        """Recognise one utterance in mu-law; fails with RecogniserError."""
         return Deferred.fromCoroutine(self._take(audio))
 
     async def stop(self) -> None:
-        """What waits fails, and what comes; returns when what is under way has ended."""
+        """Fail the utterances that wait and those still to come; return when the ones under way have ended."""
         self._stopping = True
         if self._taken:
             self._idle = Deferred()

@@ -1,4 +1,4 @@
-"""One utterance's request, asked again until somebody answers: nothing is given up while it can still be had."""
+"""A request for one utterance, repeated until a service answers or all have refused it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _QUOTA_BACKOFF = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service that can be asked for an utterance, and its health."""
+    """A service that recognises utterances, and its health."""
 
     recognise: Recognise
     health: CircuitBreaker
@@ -42,7 +42,7 @@ class Persistent:
         self._again = DeferredSemaphore(AT_ONCE)
 
     def __call__(self, audio: bytes) -> "Deferred[Result | None]":
-        """One utterance in mu-law."""
+        """Recognise one utterance in mu-law."""
         return Deferred.fromCoroutine(self._ask(audio))
 
     async def _ask(self, audio: bytes) -> Result | None:
@@ -62,7 +62,7 @@ class Persistent:
         raise _as_one(refusals)
 
     async def _ask_one(self, service: Service, audio: bytes, *, is_again: bool) -> Result | None:
-        """Ask until it answers, refuses for good, or is known not to work."""
+        """Ask one service until it answers, refuses for good, or its breaker opens."""
         attempts = 0
         while True:
             try:
@@ -100,7 +100,7 @@ class Persistent:
         return service
 
     def _until_that_may_change(self, services: Sequence[Service]) -> "Deferred[None]":
-        """Fires after a breaker has closed, or when the first service has been away for long enough."""
+        """Return a Deferred that fires when a breaker has closed or the first service was away long enough."""
         changed: Deferred[None] = Deferred(lambda _: end())
         wait = max(0.0, PREFERENCE_SECONDS - services[0].health.open_for)
         timer = Timer(self._clock)
@@ -128,7 +128,7 @@ class Persistent:
 
 
 def _unless_it_opens(service: Service, audio: bytes) -> "Deferred[Result | None]":
-    """The service's answer; UNAVAILABLE as soon as its breaker opens."""
+    """Return the service's answer; fail with UNAVAILABLE as soon as its breaker opens."""
     asked = service.recognise(audio)
     answer: Deferred[Result | None] = Deferred(lambda _: leave())
 

@@ -1,4 +1,4 @@
-"""The port to whatever turns audio into words, and its rules.
+"""The port of speech recognisers, and its rules.
 
 A recogniser is opened for a call and gives a session; the session is written to, and speaks to its listener.
 
@@ -66,7 +66,7 @@ _FATAL = frozenset(
 
 
 class RecogniserError(Exception):
-    """A recogniser stopped by itself. `status` is gRPC's word for it ("UNAVAILABLE"), `words` say the rest."""
+    """A recogniser's failure. `status` is gRPC's name for it ("UNAVAILABLE"), `words` give the details."""
 
     def __init__(self, status: str, words: str) -> None:
         super().__init__(f"{status}: {words}")
@@ -75,13 +75,13 @@ class RecogniserError(Exception):
 
     @property
     def is_fatal(self) -> bool:
-        """Whether trying again is of no use."""
+        """True if another attempt is useless."""
         return self.status in _FATAL
 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Something that happened to a call's recognition and that is not words.
+    """An event in a call's recognition other than words.
 
     `kind` is "restarted" (a stream failed and was replaced), "rotated" (a stream was replaced before its limit),
     "degraded" (streaming does not work, the old way does: one request per utterance from here on), "recovered"
@@ -98,76 +98,76 @@ class Incident:
 
 
 class ResultListener(Protocol):
-    """Who takes a session's results."""
+    """Listener of a session's results."""
 
     def heard(self, result: Result) -> None:
-        """A partial or a final."""
+        """Take a partial or a final."""
         ...
 
     def ended(self, error: RecogniserError | None) -> None:
-        """The session is over: None after `finish`, otherwise what went wrong."""
+        """Take the session's end: None after `finish`, otherwise the error."""
         ...
 
 
 class CallListener(ResultListener, Protocol):
-    """Who takes a call's results."""
+    """Listener of a call's results and incidents."""
 
     def happened(self, incident: Incident) -> None:
-        """Not words, but something that whoever runs this wants to know."""
+        """Take an incident, which the operator wants to know of."""
         ...
 
 
 @runtime_checkable
 class Session(Protocol):
-    """One stream of audio on its way to becoming words."""
+    """One stream of audio that is being recognised."""
 
     @property
     def backlog(self) -> int:
-        """Bytes of audio that were written and could not be sent yet."""
+        """Bytes of audio that were written and not sent yet."""
         ...
 
     def write(self, audio: bytes) -> None:
-        """More audio, mu-law, any length."""
+        """Take more audio: mu-law, any length."""
         ...
 
     def finish(self) -> None:
-        """No more audio: the last finals come, then the end."""
+        """Take no more audio: the last finals come, then the end."""
         ...
 
     def abort(self) -> None:
-        """Nobody listens any more."""
+        """Stop at once, without telling the listener anything more."""
         ...
 
 
 class Recogniser(Protocol):
-    """Something that opens sessions."""
+    """A factory of sessions."""
 
     def open(self, listener: ResultListener) -> Session:
-        """A new session; whatever it needs is opened with the first audio."""
+        """Open a session; its connection is opened with the first audio."""
         ...
 
 
 @runtime_checkable
 class CallSession(Session, Protocol):
-    """A call's audio on its way to becoming words, whatever fails underneath."""
+    """One call's recognition, which goes on whatever fails underneath."""
 
     @property
     def account(self) -> AudioTotals:
-        """What became of the call's audio so far."""
+        """Totals of the call's audio so far."""
         ...
 
     def pause(self) -> None:
-        """No audio comes for now, not even silence: the words so far become final. `write` may follow."""
+        """Make the words so far final: no audio comes for now, not even silence. `write` may follow."""
         ...
 
     def give_up(self) -> None:
-        """Time is up: what is known is told, with what is lost between; nothing is heard after it."""
+        """Stop because time is up: tell the finals that are known, and which audio between them is lost."""
         ...
 
 
 class CallRecogniser(Protocol):
-    """Something that opens sessions for whole calls."""
+    """A factory of sessions for whole calls."""
 
     def open(self, listener: CallListener) -> CallSession:
-        """A session for a call."""
+        """Open a session for a call."""
         ...

@@ -1,4 +1,4 @@
-"""A final's positions, from the time of a stream or an utterance into that of what it is part of."""
+"""Conversion of a final's positions from a stream's or utterance's time to that of the whole."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ from voicestt.recognisers.port import RecognisedWord, Result
 
 
 def moved(final: Result, by: int, end: int, earliest: int) -> Result:
-    """`final`, whose own time began at position `by`: it ends at `end`, and starts at `earliest` at the earliest.
+    """Shift `final`, whose own time began at position `by`, to end at `end` and start at `earliest` or later.
 
     Its words lie between the two, whatever the recogniser said of them.
     """

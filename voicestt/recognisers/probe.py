@@ -1,4 +1,4 @@
-"""Whether streaming works: a short silent stream, asked for by however many calls at once."""
+"""A probe of streaming: a short silent stream, shared by all calls that ask meanwhile."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ Answer = Callable[[bool], None]
 
 
 class Probe:
-    """Opens a stream, gives it a fifth of a second of silence and closes it: healthy if that ends well."""
+    """Opens a stream, sends a fifth of a second of silence and closes it: healthy if that ends well."""
 
     def __init__(self, clock: Clock, streaming: Recogniser) -> None:
         self._streaming = streaming
@@ -27,7 +27,7 @@ class Probe:
         self._session: Session | None = None
 
     def ask(self, answer: Answer) -> None:
-        """Calls `answer` when it is known; those who ask meanwhile share one stream."""
+        """Call `answer` with the outcome; those who ask meanwhile share one stream."""
         self._waiting.append(answer)
         if self._session is None:
             self._session = self._streaming.open(self)
@@ -36,14 +36,14 @@ class Probe:
             self._timer.set(_PATIENCE, self._too_late)
 
     def heard(self, _result: Result) -> None:
-        """Silence has no words."""
+        """Ignore the result: silence has no words."""
 
     def ended(self, error: RecogniserError | None) -> None:
-        """From the stream."""
+        """Answer by the stream's end."""
         self._answer(error is None)
 
     def stop(self) -> None:
-        """Nobody waits any more."""
+        """Abort the probe without an answer."""
         self._waiting.clear()
         if self._session is not None:
             self._session.abort()

@@ -1,4 +1,4 @@
-"""Taking off the punctuation that a recogniser added, where the settings do not want it.
+"""Removal of the punctuation that a recogniser added, where the settings do not want it.
 
 Google has one punctuation flag for a whole stream; "none in partials, but in finals" is made here.
 """
@@ -11,11 +11,11 @@ _MARKS = re.compile(r"[.,?!;:…،؟。，？！]+(?=\s|$)")
 
 
 def without_punctuation(text: str) -> str:
-    """`text` without marks after words; the words themselves and the spaces stay as they are."""
+    """Remove the marks after words; the words themselves and the spaces stay as they are."""
     return _MARKS.sub("", text)
 
 
 def visible(text: str) -> str:
-    """`text`, or nothing where it is only spaces, direction marks, joiners and control characters."""
+    """Return `text`, or "" if it holds only spaces, direction marks, joiners and control characters."""
     seen = any(unicodedata.category(letter)[0] not in "CZ" for letter in text)
     return text if seen else ""

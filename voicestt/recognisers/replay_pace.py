@@ -1,4 +1,4 @@
-"""The pace at which streams are given audio again, for the whole process. Pure.
+"""The pace of replays to streams, for the whole process. Pure.
 
 Google wants audio "approximately at real time" and publishes no figure. So replays begin fast, because the next
 words of a live call wait for them, and slow down for good when Google objects.
@@ -19,7 +19,7 @@ SLOW: Final = 3
 
 
 class ReplayPace:
-    """How fast audio is sent again: 10 times real time, and 3 times once a stream was refused for its pace."""
+    """The replay speed: 10 times real time, and 3 times once a stream was refused for its pace."""
 
     _log = Logger()
 
@@ -28,15 +28,15 @@ class ReplayPace:
 
     @property
     def speed(self) -> int:
-        """Times real time."""
+        """The speed as a multiple of real time."""
         return self._speed
 
     def step(self, *, hurries: bool) -> int:
-        """Bytes of mu-law in one step of REPLAY_STEP_SECONDS; where nobody waits for words, at the slow speed."""
+        """Return the bytes of mu-law in one step of REPLAY_STEP_SECONDS; slow unless the replay `hurries`."""
         return int(REPLAY_STEP_SECONDS * (self._speed if hurries else SLOW) * mulaw.BYTES_PER_SECOND)
 
     def failed(self, error: RecogniserError) -> None:
-        """A stream ended with this: slower from here on if its pace was, or may have been, the reason."""
+        """Slow down for good if `error`, which ended a stream, is or may be about its pace."""
         is_about_pace = error.status == "RESOURCE_EXHAUSTED" or "too fast" in error.words.lower()
         if self._speed == SLOW or not is_about_pace:
             return

@@ -1,4 +1,4 @@
-"""The health of everything that can be asked for words: Google's streams, Google's requests, and Whisper."""
+"""Health of all recognition services: Google's streams, Google's requests, and Whisper."""
 
 from typing import Protocol
 
@@ -22,7 +22,7 @@ class GoogleService(Recogniser, Protocol):
     """Google, by streams and by requests."""
 
     def recognise(self, audio: bytes) -> "Deferred[Result | None]":
-        """One utterance in one request."""
+        """Recognise one utterance by one request."""
         ...
 
     def remake_channels(self) -> None:
@@ -31,7 +31,7 @@ class GoogleService(Recogniser, Protocol):
 
 
 class ServicesHealth:
-    """A breaker for each way to words.
+    """A circuit breaker for each way of recognition: streams, requests, Whisper.
 
     Streams and requests go to the same service: when one way fails, the other is not used until a probe has shown
     that it works. So an outage of both costs no call a time-out, and where one way works it is known at once.
@@ -50,11 +50,11 @@ class ServicesHealth:
 
     @property
     def services(self) -> tuple[Service, ...]:
-        """Those that recognise single utterances, in the order of preference."""
+        """The services that recognise single utterances, in order of preference."""
         return Service(self._google.recognise, self.requests), Service(self._whisper, self.whisper)
 
     def stop(self) -> None:
-        """Ends every wait and probe."""
+        """End every wait and probe."""
         for breaker in (self.streaming, self.requests, self.whisper):
             breaker.stop()
 

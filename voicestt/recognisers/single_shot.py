@@ -1,4 +1,4 @@
-"""The old way, and the safety net: each utterance, found by voice activity, is recognised in one request."""
+"""Recognition without streaming: each utterance, found by voice activity, is recognised by one request."""
 
 from collections import deque
 from collections.abc import Callable
@@ -30,26 +30,26 @@ _MOST_LENIENT = 0  # of webrtcvad's modes: a silent request costs a cent, a lost
 
 
 class SingleShotListener(ResultListener, Protocol):
-    """Who takes a single shot's finals, and hears of utterances that could not be recognised."""
+    """Listener of a single shot's finals, and of utterances that could not be recognised."""
 
     def lost(self, end: int, error: RecogniserError, seconds: float) -> None:
-        """Nobody could recognise the utterance of `seconds` that ends at position `end`."""
+        """Take the loss of the utterance of `seconds` that ends at position `end`."""
         ...
 
 
 class SingleShot:
-    """A Recogniser that has finals only. `recognise` takes one utterance; `later` acts after this turn."""
+    """A Recogniser that gives finals only. `recognise` takes one utterance; `later` acts after this turn."""
 
     def __init__(self, recognise: Recognise, later: Later) -> None:
         self._recognise = recognise
         self._later = later
 
     def open(self, listener: SingleShotListener) -> "SingleShotSession":
-        """A session that waits for speech."""
+        """Open a session that waits for speech."""
         return SingleShotSession(listener, self._recognise, self._later)
 
     def resume(self, listener: SingleShotListener, audio: bytes) -> "SingleShotSession":
-        """A session that takes over in the middle of things: `audio` is an utterance under way."""
+        """Open a session in the middle of an utterance, of which `audio` is the part so far."""
         session = SingleShotSession(listener, self._recognise, self._later)
         session.begin()
         session.write(audio)
@@ -57,7 +57,7 @@ class SingleShot:
 
 
 class SingleShotSession:
-    """Cuts the audio into utterances and gives their finals in order, however the answers come in."""
+    """A session that cuts audio into utterances and gives their finals in order, however the answers come in."""
 
     _log = Logger()
 
@@ -82,18 +82,18 @@ class SingleShotSession:
 
     @property
     def backlog(self) -> int:
-        """Bytes that wait for an answer."""
+        """Bytes that wait for an answer or for the end of an utterance."""
         return self._endpointer.position - self.settled
 
     @property
     def settled(self) -> int:
-        """The position before which everything was answered, or was silent."""
+        """The position before which all audio was answered or silent."""
         needed = self._needed_from
         return min(self._answers[0].segment.start, needed) if self._answers else needed
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nobody is speaking, as far as is known, and every utterance has been answered."""
+        """True if nobody is speaking, as far as is known, and every utterance has been answered."""
         return not self._answers and self._owed_since is None and self._endpointer.speaking_since is None
 
     @property
@@ -104,12 +104,12 @@ class SingleShotSession:
         return mulaw.seconds(self._endpointer.position - self._endpointer.last_voiced)
 
     def begin(self) -> None:
-        """Speech is already going on: the audio from here to the next pause is recognised in any case."""
+        """Begin in the middle of speech: the audio from here to the next pause is recognised in any case."""
         self._owed_since = self._endpointer.position
         self._endpointer.begin()
 
     def write(self, audio: bytes) -> None:
-        """More audio, mu-law."""
+        """Take more audio, mu-law."""
         self._audio += audio
         for segment in self._endpointer.write(mulaw.decode(audio)):
             self._ask(segment)
@@ -118,7 +118,7 @@ class SingleShotSession:
         self._forget()
 
     def pause(self) -> None:
-        """No audio comes for now: the utterance so far is asked for, and goes on behind its last word.
+        """Ask for the utterance so far, because no audio comes for now; it goes on behind its last word.
 
         It may have been cut within a word, by a network that stood still: should it end before it is answered, it
         is asked for as a whole.
@@ -131,16 +131,16 @@ class SingleShotSession:
             self._early = self._asked(segment)
 
     def finish(self) -> None:
-        """The utterance that is going on is recognised too; the end comes after the last answer."""
+        """Take no more audio: the utterance under way is recognised too; the end comes after the last answer."""
         self._finished = True
         self._ask_for_the_last()
         self._drop_early()
         self._later(self._deliver)
 
     def leave(self) -> int:
-        """No more audio comes: the position from which on another has to take it, which is not within a word.
+        """Take no more audio; return the position where another session takes over, which is not within a word.
 
-        What was asked for is still answered, then the end comes.
+        Requests under way are still answered, then the end comes.
         """
         self._finished = True
         self._drop_early()
@@ -148,7 +148,7 @@ class SingleShotSession:
         return self._needed_from
 
     def let_go(self, end: int) -> int:
-        """The audio before `end` is not kept any more: nothing is told of it.
+        """Forget the audio before `end`, and tell nothing of it.
 
         Returns where what is lost ends: an utterance is lost as a whole.
         """
@@ -162,7 +162,7 @@ class SingleShotSession:
         return end
 
     def abort(self) -> None:
-        """Answers still to come are thrown away, and not waited for."""
+        """Stop at once: answers still to come are thrown away."""
         self._listener = None
         self._drop_early()
         answers, self._answers = list(self._answers), deque()
@@ -201,7 +201,7 @@ class SingleShotSession:
             early.drop()
 
     def _tell_early(self, early: "_PendingUtterance") -> None:
-        """What is behind its last word may be the beginning of another, and is asked for with what follows."""
+        """Tell the final of an utterance asked for in a pause; audio after its last word is asked for again."""
         self._early = None
         if early.error is not None:
             return
@@ -262,12 +262,12 @@ class SingleShotSession:
 
 
 def _placed(final: Result, segment: Segment) -> Result:
-    """The final of an utterance, in the session's time; without words it starts where the utterance does."""
+    """Place an utterance's final in the session's time; without words it starts where the utterance does."""
     return moved(replace(final, start=final.start or 0), segment.start, segment.end, segment.start)
 
 
 class _PendingUtterance:
-    """An utterance's place in the order."""
+    """An utterance and its answer, which wait for their turn."""
 
     def __init__(self, segment: Segment) -> None:
         self.segment = segment
@@ -277,6 +277,6 @@ class _PendingUtterance:
         self.asked: Deferred[Any] | None = None
 
     def drop(self) -> None:
-        """Nobody waits for it any more."""
+        """Cancel its request."""
         if self.asked is not None:
             self.asked.cancel()

@@ -1,4 +1,4 @@
-"""One stream of an endless conversation: which part of the call it owns, and how its audio gets there."""
+"""One stream of an endless session: the part of the call it owns, and the sending of its audio."""
 
 from collections import deque
 from typing import Protocol
@@ -17,26 +17,26 @@ from voicestt.runtime.clock import Clock, Timer
 
 
 class FeedOwner(Protocol):
-    """Who listens to feeds."""
+    """Owner of stream attempts, which is told their results and ends."""
 
     def feed_heard(self, feed: "StreamAttempt", result: Result) -> None:
-        """A result, its positions in the call's own time."""
+        """Take a result; its positions are in the call's own time."""
         ...
 
     def feed_ended(self, feed: "StreamAttempt", error: RecogniserError | None) -> None:
-        """The stream is over."""
+        """Take the stream's end."""
         ...
 
     def feed_caught_up(self, feed: "StreamAttempt") -> None:
-        """All that there is has been sent; from here on the feed is live."""
+        """Note that the stream has caught up: all audio has been sent, and it is live from here on."""
         ...
 
 
 class StreamAttempt:
-    """A stream that begins at position `start` of the call, and is given everything from there on, in order.
+    """A stream that begins at position `start` of the call, and is sent all audio from there on, in order.
 
-    What was there before it is sent first, at the process's `pace`; live audio waits for its turn. `told` are the
-    finals that the call's streams have told. One that does not hurry takes its time to catch up.
+    The audio before the present is replayed first, at the process's `pace`; live audio waits for its turn. `told`
+    are the finals that the call's streams have told. A stream that does not hurry catches up slowly.
     """
 
     def __init__(
@@ -74,26 +74,26 @@ class StreamAttempt:
 
     @property
     def position(self) -> int:
-        """The position up to which the stream has been given the call."""
+        """The position up to which the call has been sent."""
         return self._cursor
 
     @property
     def is_behind(self) -> bool:
-        """Whether audio is still being sent again."""
+        """True while audio is being replayed."""
         return self._timer.is_set
 
     @property
     def age(self) -> float:
-        """Seconds since it was opened, or of its audio if that is more."""
+        """Seconds since the stream was opened, or the duration of its audio if that is more."""
         return max(self._clock.seconds() - self.opened_at, mulaw.seconds(self._cursor - self.start))
 
     def write(self, audio: bytes) -> None:
-        """Live audio, which the ledger has already."""
+        """Send live audio, which the ledger has already; while the stream is behind, the replay gets to it."""
         if not self.is_behind:
             self._send(audio)
 
     def finish(self) -> None:
-        """No more audio; what is still to be sent again goes first."""
+        """Take no more audio; what is still to be replayed goes first."""
         self._finishing = True
         if not self.is_behind:
             self._session.finish()
@@ -104,12 +104,12 @@ class StreamAttempt:
         return self._session.backlog
 
     def hand_over(self, owner: FeedOwner) -> None:
-        """From here on `owner` is told, and nobody else: what this stream says is not remembered as told."""
+        """Tell `owner` and nobody else from here on; this stream's finals are no longer remembered as told."""
         self._owner = owner
         self._finals = StreamFinals(self.start, ToldFinals())
 
     def drop(self) -> None:
-        """Nobody listens any more, and the stream is cancelled, once."""
+        """Cancel the stream, once, and tell nobody anything more."""
         self._owner = None
         self._timer.cancel()
         if not self._is_dropped:
@@ -117,7 +117,7 @@ class StreamAttempt:
             self._session.abort()
 
     def heard(self, result: Result) -> None:
-        """From the stream: its own time becomes the call's. What was told before, or is no words, is left out."""
+        """Convert a result to the call's time and pass it on, unless it is a repeated final or has no words."""
         self.answered_at = self._clock.seconds()
         self.answered_to = self._cursor
         if self._owner is None:
@@ -132,7 +132,7 @@ class StreamAttempt:
             self._owner.feed_heard(self, placed)
 
     def ended(self, error: RecogniserError | None) -> None:
-        """From the stream; one that ends well before it was finished has not heard everything."""
+        """Take the recogniser's end; a normal end before `finish` is an error, because audio was not heard."""
         if error is None and (not self._finishing or self.is_behind):
             error = RecogniserError("OK", "the recogniser closed the stream before it was finished")
         if error is not None:
@@ -143,7 +143,7 @@ class StreamAttempt:
             owner.feed_ended(self, error)
 
     def _sent_before_latency(self) -> int:
-        """What had been sent so long ago that a final which comes now can be about it."""
+        """Return the position sent by LATENCY_SECONDS ago: a final that comes now can be about no later audio."""
         latest = self._clock.seconds() - LATENCY_SECONDS
         while self._sent and self._sent[0][0] <= latest:
             self._sent_before = self._sent.popleft()[1]
@@ -176,7 +176,7 @@ class StreamAttempt:
 
 
 class DrainingStream:
-    """A stream that is not in charge any more: closed as it should be, and cancelled if that takes too long."""
+    """A replaced stream: closed normally, and cancelled if that takes too long."""
 
     def __init__(self, clock: Clock, feed: StreamAttempt, patience: float) -> None:
         self._timer = Timer(clock)
@@ -186,11 +186,11 @@ class DrainingStream:
         feed.finish()
 
     def feed_heard(self, feed: StreamAttempt, result: Result) -> None:
-        """Its successor owns what this is about, and has been given the same audio."""
+        """Ignore it: the successor has been given the same audio and owns its words."""
 
     def feed_caught_up(self, feed: StreamAttempt) -> None:
-        """Of no interest."""
+        """Ignore it."""
 
     def feed_ended(self, _feed: StreamAttempt, _error: RecogniserError | None) -> None:
-        """As it should be."""
+        """Stop the timer: the stream has ended in time."""
         self._timer.cancel()

@@ -1,4 +1,4 @@
-"""When a stream is replaced, and how many failures of a call's streams are borne."""
+"""Limits on a stream's age and silences, and on the failures of a call's streams."""
 
 from collections import deque
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from voicestt.runtime.clock import Clock
 
 @dataclass(frozen=True, slots=True)
 class StreamLimits:
-    """When a stream is replaced, in seconds; all but `hold` and `silent` are about the stream's own life.
+    """Limits on a stream, in seconds; all but `hold` and `silent` are about the stream's own life.
 
     soft: replaced at the next final or silence; hard: replaced in any case; hold: closed when no audio comes;
     silent: speech, no answer, and a second stream that shows the fault to be the stream's; queue: audio that waits
@@ -32,7 +32,7 @@ class StreamLimits:
 
 
 class RestartBudget:
-    """Counts the failures of one call's streams, and says how long to wait before the next stream."""
+    """Counter of one call's stream failures, with the back-off before the next stream."""
 
     def __init__(self, clock: Clock, limits: StreamLimits, jitter: Callable[[], float]) -> None:
         self._clock = clock
@@ -41,12 +41,12 @@ class RestartBudget:
         self._failures: deque[float] = deque(maxlen=limits.restarts + 1)
 
     def spend(self) -> bool:
-        """Counts a failure; whether it is borne: no more than `restarts` within `window` seconds are."""
+        """Count a failure; return True if it is borne: at most `restarts` within `window` seconds are."""
         self._failures.append(self._clock.seconds())
         return self._recent() <= self._limits.restarts
 
     def backoff(self) -> float:
-        """Seconds to wait after the last failure: none after a single one, then twice as long each time."""
+        """Return the seconds to wait after the last failure: none after one, then twice as long each time."""
         earlier = self._recent() - 1
         if earlier <= 0:
             return 0.0

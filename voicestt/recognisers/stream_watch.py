@@ -1,4 +1,4 @@
-"""Says what is wrong with the stream in charge, and when it has to be half-closed for its words."""
+"""A watch on the stream in charge: its faults, and the time to half-close it for its words."""
 
 from voicestt.audio import mulaw
 from voicestt.audio.ledger import AudioSource
@@ -15,7 +15,7 @@ _BETWEEN_WORDS = mulaw.BYTES_PER_SECOND // 5
 
 
 class StreamWatch:
-    """Looks at one call's stream in charge; `is_speaking`: words are under way."""
+    """Watch on one call's stream in charge; `is_speaking`: words are under way."""
 
     def __init__(self, clock: Clock, limits: StreamLimits, ledger: AudioSource, hangs: HangDetector) -> None:
         self._clock = clock
@@ -24,7 +24,7 @@ class StreamWatch:
         self._hangs = hangs
 
     def trouble_with(self, feed: StreamAttempt, *, is_speaking: bool, may_compare: bool) -> RecogniserError | None:
-        """What is wrong with the stream, if anything; `may_compare`: a second stream may be opened to find out."""
+        """Return the stream's fault, or None; `may_compare`: a second stream may be opened to find out."""
         if feed.start < self._ledger.forgotten:
             return RecogniserError("OUT_OF_RANGE", "audio was kept too long before it was recognised")
         if feed.backlog > self._limits.queue * mulaw.BYTES_PER_SECOND:
@@ -33,7 +33,7 @@ class StreamWatch:
         return self._hangs.trouble_with(feed, speaking=is_speaking, may_compare=may_compare)
 
     def must_be_half_closed(self, feed: StreamAttempt, *, is_speaking: bool) -> bool:
-        """Whether the stream must give its words now: on hold, or after a monologue.
+        """True if the stream must give its words now: on hold, or after a monologue.
 
         One that is behind is half-closed when it has caught up: its last final is waited for from then on.
         """
@@ -42,7 +42,7 @@ class StreamWatch:
         return is_speaking and not feed.is_behind and self._is_nearly_full()
 
     def has_open_words(self, feed: StreamAttempt, *, is_speaking: bool) -> bool:
-        """Whether there are words, or may be, that are not final. One that is behind is looked at later."""
+        """True if there are, or may be, words without a final; False while the stream is behind."""
         ledger = self._ledger
         voices = self._hangs.voices
         return not feed.is_behind and (
@@ -50,7 +50,7 @@ class StreamWatch:
         )
 
     def _is_nearly_full(self) -> bool:
-        """Whether a final must be had, between two words, before audio that could be needed again is let go."""
+        """True if a final is needed, best between two words, before audio that could be needed again is let go."""
         kept = self._ledger.kept
         most = min(_OF_RETENTION * self._ledger.most, self._limits.monologue * mulaw.BYTES_PER_SECOND)
         if kept < _FILLED * most:

@@ -1,4 +1,4 @@
-"""A stream without an end, made of streams that have one: nothing is lost and nothing is heard twice at a seam.
+"""Endless streaming over streams of limited length, without a lost or a doubled word at the seams.
 
 Google ends a stream after 305 s, and may fail at any time. The rule that keeps every word single is ownership: the
 stream in charge owns the call from the end of the last final on, and only the stream in charge is listened to. A
@@ -30,7 +30,7 @@ _ALWAYS_HEALTHY = AlwaysHealthy()
 
 
 class Endless:
-    """Opens endless sessions over `streaming`, but no stream while the breaker of its `health` is open."""
+    """Factory of endless sessions over `streaming`; none opens a stream while the breaker of `health` is open."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Endless:
         self._habits = ServiceHabits()
 
     def open(self, listener: CallListener, ledger: AudioSource) -> EndlessSession:
-        """A session that reads `ledger`; whoever opens it receives into the ledger and covers it by the finals."""
+        """Open a session that reads `ledger`; the caller receives into the ledger and covers it by the finals."""
         hangs = HangDetector(self._clock, self._streaming, ledger, self._limits.silent, self._habits)
         parts = (self._clock, self._streaming, self._limits, self._jitter)
         return EndlessSession(*parts, listener, ledger, self._pace, hangs, self._health)

@@ -1,4 +1,4 @@
-"""One call's endless session: its streams follow each other, by the table in `endless_states`."""
+"""One call's endless session: streams follow each other by the state table in `streaming_states`."""
 
 from collections.abc import Callable
 
@@ -38,7 +38,7 @@ _PATIENCE_WITH_SUCCESSOR = 1.0  # caught up, but silent: the speech it was given
 
 
 class EndlessSession:
-    """One call's streams. Results are in the call's own time. `endless_states` has its table."""
+    """One call's streams. Results are in the call's own time; `streaming_states` has the table of states."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class EndlessSession:
         self._is_paused = False
 
     def write(self, audio: bytes) -> None:
-        """Audio that the ledger has just received."""
+        """Send audio that the ledger has just received."""
         self._is_paused = False
         match self._state:
             case Live(feed=feed):
@@ -85,12 +85,12 @@ class EndlessSession:
                 pass  # the ledger keeps it
 
     def pause(self) -> None:
-        """No audio comes for now: the words so far become final, which no silence will make them."""
+        """Make the words so far final: no audio comes for now, so no silence will do it."""
         self._is_paused = True
         self._half_close_in_pause()
 
     def finish(self) -> None:
-        """No more audio: the last finals come, then the end."""
+        """Take no more audio: the last finals come, then the end."""
         self._hangs.stop()
         self._look.cancel()
         drain = self._timer(self._limits.drain, self._last_final_is_late)
@@ -111,12 +111,12 @@ class EndlessSession:
                 drain.cancel()
 
     def abort(self) -> None:
-        """Nobody listens any more."""
+        """Stop at once, without telling the listener anything more."""
         self._listener = None
         self._stop_everything()
 
     def feed_heard(self, feed: StreamAttempt, result: Result) -> None:
-        """A result of one of the streams: the one in charge is listened to, and a successor that answers is it."""
+        """Handle a stream's result: pass on that of the one in charge; a successor that answers takes charge."""
         if feed.start < self._ledger.forgotten:
             return  # its loss has been told; the next look replaces the stream
         self._health.succeeded(feed.opened_at)
@@ -129,7 +129,7 @@ class EndlessSession:
                 self._hear(feed, result)
 
     def feed_ended(self, feed: StreamAttempt, error: RecogniserError | None) -> None:
-        """A stream is over, as it was asked to be or by itself."""
+        """Handle the end of a stream, whether it was asked for or not."""
         match self._state:
             case CatchingUp(successor=successor) as state if feed is successor:
                 # The one in charge goes on; another successor is tried until it cannot.
@@ -142,7 +142,7 @@ class EndlessSession:
                 self._ended_in_charge(state, error)
 
     def feed_caught_up(self, feed: StreamAttempt) -> None:
-        """A stream is live; a successor is given a moment to answer, and then takes charge without."""
+        """Handle a stream that is live: a successor is given a moment to answer, then takes charge anyway."""
         match self._state:
             case CatchingUp(successor=successor) as state if feed is successor:
                 ledger = self._ledger
@@ -169,7 +169,7 @@ class EndlessSession:
             self._look.set(_LOOK_SECONDS, self._look_around)
 
     def _feed_in_charge(self) -> StreamAttempt | None:
-        """A new stream from the end of what is known on; None, and the end, where the service is away."""
+        """Open a stream from the end of the recognised audio; None, and the end, if the service is away."""
         if self._health.is_open:
             self._end(RecogniserError("UNAVAILABLE", self._health.reason))
             return None
@@ -229,7 +229,7 @@ class EndlessSession:
         self._state = Live(state.successor, state.is_speaking)
 
     def _without_successor(self) -> State:
-        """The state, in which no successor catches up any more."""
+        """Drop the successor that is catching up, if any; return the state."""
         state = self._state
         if isinstance(state, CatchingUp):
             state.patience.cancel()
@@ -272,7 +272,7 @@ class EndlessSession:
         self._tell("restarted", str(error))
 
     def _is_borne(self, error: RecogniserError) -> bool:
-        """Whether the session goes on after the failure; if not, it is over."""
+        """Return True if the session goes on after the failure; otherwise end it."""
         if self._health.is_open:  # the service does not work: that is not this call's budget's
             self._end(error)
             return False
@@ -353,9 +353,9 @@ class EndlessSession:
         return age >= self._limits.hard or (age >= self._limits.soft and not state.is_speaking)
 
     def _let_go_of_silence(self, state: Live | CatchingUp) -> None:
-        """Without words under way, silence need not be kept, nor what a living stream has answered with silence.
+        """Let go of silence, and of audio a living stream gave no words for. No words may be under way.
 
-        What a stream was not given yet is kept: its time must not jump.
+        Audio that a stream was not given yet is kept: the stream's time must not jump.
         """
         given = state.feed.position
         if isinstance(state, CatchingUp):
@@ -370,7 +370,7 @@ class EndlessSession:
             self._half_close()
 
     def _has_open_words(self, state: Live | CatchingUp) -> bool:
-        """Whether there are words, or may be, that no audio will end."""
+        """True if audio has paused while there are, or may be, words without a final."""
         return self._is_paused and self._watch.has_open_words(state.feed, is_speaking=state.is_speaking)
 
     def _half_close(self) -> None:

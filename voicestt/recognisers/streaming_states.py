@@ -1,4 +1,4 @@
-"""The states of an endless session, and the data that each of them has.
+"""The states of an endless session, each with its data.
 
     state        its streams                      audio             the stream in charge ends     no more audio
     Silent       none                             opens one         -                             for last words
@@ -9,8 +9,8 @@
     Finishing    one that gives the last words    -                 the end                       -
     Over         none                             -                 -                             -
 
-What is kept is in the ledger of the call, and is sent first by the next stream. `is_speaking`: partials of the
-stream in charge have shown words that no final has yet.
+The ledger of the call keeps the audio, and the next stream sends it first. `is_speaking`: partials of the stream
+in charge have shown words that no final has yet.
 """
 
 from dataclasses import dataclass
@@ -21,19 +21,19 @@ from voicestt.runtime.clock import Timer
 
 @dataclass(slots=True)
 class Silent:
-    """No stream: nothing was said yet, or nobody is speaking. The next audio opens one."""
+    """No stream, because nobody has spoken yet or nobody is speaking. The next audio opens one."""
 
 
 @dataclass(slots=True)
 class Opening:
-    """A stream is opened when `timer` fires: after a failure, or when the service can be asked again."""
+    """Waiting to open a stream when `timer` fires: after a failure, or when the service can be asked again."""
 
     timer: Timer
 
 
 @dataclass(slots=True)
 class Live:
-    """One stream, which is in charge."""
+    """One stream, in charge."""
 
     feed: StreamAttempt
     is_speaking: bool = False
@@ -41,7 +41,7 @@ class Live:
 
 @dataclass(slots=True)
 class CatchingUp:
-    """A stream in charge, and its successor, which takes charge when it answers or `patience` fires."""
+    """A stream in charge and its successor, which takes charge when it answers or `patience` fires."""
 
     feed: StreamAttempt
     is_speaking: bool
@@ -51,7 +51,7 @@ class CatchingUp:
 
 @dataclass(slots=True)
 class HalfClosed:
-    """The stream was told that no more audio comes; its last words are waited for until `drain` fires."""
+    """A half-closed stream, whose last words are awaited until `drain` fires."""
 
     feed: StreamAttempt
     is_speaking: bool
@@ -60,7 +60,7 @@ class HalfClosed:
 
 @dataclass(slots=True)
 class Finishing:
-    """The call is over, and its last words are waited for until `drain` fires.
+    """The call is over, and its last words are awaited until `drain` fires.
 
     `feed` is None until `opening` has fired: there was no stream, and some audio that none had been given.
     `was_half_closed`: audio may have come since the stream was half-closed, which none was given yet.
@@ -75,14 +75,14 @@ class Finishing:
 
 @dataclass(slots=True)
 class Over:
-    """The end was told, or nobody listens any more."""
+    """The end was told, or the session was aborted."""
 
 
 State = Silent | Opening | Live | CatchingUp | HalfClosed | Finishing | Over
 
 
 def left(state: State) -> None:
-    """Leaves `state` for good: its timers are cancelled, and nobody listens to its streams any more."""
+    """Leave `state` for good: cancel its timers and drop its streams."""
     match state:
         case Opening(timer=timer):
             timer.cancel()

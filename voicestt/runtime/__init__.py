@@ -1,1 +1,1 @@
-"""Time, threads and measurement; nothing here knows a telephone."""
+"""Time, threads and measurement, without any knowledge of telephony."""

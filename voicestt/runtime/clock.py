@@ -1,4 +1,4 @@
-"""Time as a parameter: what Twisted's reactors and its test clock both are."""
+"""Time as a parameter: the interface that Twisted's reactors and its test clock share."""
 
 import time
 from collections.abc import Callable
@@ -6,24 +6,24 @@ from typing import Any, Protocol
 
 
 class DelayedCall(Protocol):
-    """Something that will be done later."""
+    """A call that is scheduled."""
 
     def cancel(self) -> None:
-        """It will not. It must not have been done yet."""
+        """Cancel the call, which must not have been done yet."""
 
 
 class Clock(Protocol):
-    """Seconds from any start, that never go back, and a way to be called later."""
+    """A clock with seconds from any start, which never go back, and delayed calls."""
 
     def seconds(self) -> float:
-        """Now."""
+        """Return the present time in seconds."""
 
     def callLater(self, delay: float, callable: Callable[[], object], /) -> DelayedCall:  # noqa: N802, A002
-        """Does something after `delay` seconds."""
+        """Schedule a call after `delay` seconds."""
 
 
 class Timer:
-    """One thing that may be waited for; setting it again forgets the earlier wait."""
+    """A timer for one action; setting it again cancels the earlier action."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -31,11 +31,11 @@ class Timer:
 
     @property
     def is_set(self) -> bool:
-        """Whether something is waited for."""
+        """True while an action is scheduled."""
         return self._waiting is not None
 
     def set(self, delay: float, action: Callable[[], object]) -> None:
-        """Does `action` after `delay` seconds, and nothing of what was waited for before."""
+        """Run `action` after `delay` seconds, in place of any action scheduled before."""
         self.cancel()
 
         def act() -> None:
@@ -45,14 +45,14 @@ class Timer:
         self._waiting = self._clock.callLater(delay, act)
 
     def cancel(self) -> None:
-        """Nothing is waited for any more."""
+        """Cancel the scheduled action, if any."""
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             waiting.cancel()
 
 
 class Unchanged:
-    """At how many looks in a row something had not changed.
+    """Counter of the looks in a row at which a value had not changed.
 
     Looks are counted, not seconds: when the process was stopped for a while, what came meanwhile is read first.
     """
@@ -62,25 +62,25 @@ class Unchanged:
         self._looks = 0
 
     def look(self, value: int) -> int:
-        """It is `value` now."""
+        """Note that the value is `value` now; return the count of looks since it changed."""
         self._looks = self._looks + 1 if value == self._seen else 0
         self._seen = value
         return self._looks
 
 
 class SteadySeconds:
-    """Counts on from `start` by the monotonic clock, which nobody sets."""
+    """A clock that counts on from `start` by the monotonic clock, which nobody sets."""
 
     def __init__(self, start: float) -> None:
         self._shift = start - time.monotonic()
 
     def __call__(self) -> float:
-        """Now."""
+        """Return the present time in seconds."""
         return time.monotonic() + self._shift
 
 
 def use_monotonic_time(reactor: Any) -> None:
-    """Gives `reactor` a monotonic clock, which goes on from where its own one is: what is scheduled stays right.
+    """Give `reactor` a monotonic clock that goes on from its present time, so scheduled calls stay right.
 
     Twisted's own choice is the wall clock (`twisted.python.runtime.seconds`): set back by an hour, by NTP or on a
     machine that was suspended, nothing that is due would happen for an hour.

@@ -1,4 +1,4 @@
-"""Text from outside as it can be printed: no character of it may move the cursor or turn the line around."""
+"""Escaping of text from outside for print: no character of it may move the cursor or turn the line around."""
 
 import unicodedata
 from typing import Final
@@ -8,9 +8,9 @@ _UNPRINTABLE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 def escaped(text: str, longest: int | None = None) -> str:
-    r"""`text` with its control characters, line ends and bidi controls as `\x1b`, `\u202e`; letters are untouched.
+    r"""Escape control characters, line ends and bidi controls as `\x1b`, `\u202e`; letters are untouched.
 
-    What is longer than `longest` characters is cut, and ends in "…".
+    Text longer than `longest` characters is cut, and ends in "…".
     """
     if longest is not None and len(text) > longest:
         text = text[:longest] + "…"
@@ -20,7 +20,7 @@ def escaped(text: str, longest: int | None = None) -> str:
 
 
 def escaped_in_json(document: str) -> str:
-    """A JSON document that means the same, with such characters escaped as JSON has it; line ends are kept."""
+    """Escape such characters in a JSON document as JSON does, keeping its meaning and its line ends."""
     return "".join(f"\\u{ord(each):04x}" if each != "\n" and _moves(each) else each for each in document)
 
 

@@ -1,4 +1,4 @@
-"""Google's key as google-auth wants it, for speech in both directions."""
+"""Google credentials in the form of google-auth, for speech in both directions."""
 
 import warnings
 
@@ -12,7 +12,7 @@ _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
 
 def load_key(key: Credentials) -> GoogleCredentials:
-    """The key as google-auth wants it; nothing is asked of Google yet.
+    """Convert the key to google-auth's credentials; nothing is asked of Google yet.
 
     Raises:
         BadSettings: when the key cannot be loaded; the words hold nothing of it.
@@ -30,7 +30,7 @@ def load_key(key: Credentials) -> GoogleCredentials:
 
 
 def default_key() -> GoogleCredentials:
-    """The key of this machine; blocks, since its metadata server may be asked.
+    """Find this machine's credentials; blocks, since its metadata server may be asked.
 
     Raises:
         google.auth.exceptions.DefaultCredentialsError: when it has none.

@@ -11,11 +11,11 @@ from zope.interface import implementer
 
 
 class TooLong(Exception):
-    """The answer is longer than it may be; the words say how long that is."""
+    """The error of an answer longer than the limit, which its text gives."""
 
 
 def read_body(response: IResponse, longest: int) -> Deferred[bytes]:
-    """The body of an answer, at most `longest` bytes of it. Cancelling closes the connection.
+    """Read an answer's body, at most `longest` bytes. Cancelling closes the connection.
 
     An answer that ends with its connection, without having said its length, is taken for whole. Fails with
     TooLong, or with what broke the connection.
@@ -24,7 +24,7 @@ def read_body(response: IResponse, longest: int) -> Deferred[bytes]:
 
 
 class _Collected(Protocol):
-    """Takes an answer's body."""
+    """Collects an answer's body."""
 
     def __init__(self, longest: int) -> None:
         self._longest = longest
@@ -55,7 +55,7 @@ class _Collected(Protocol):
 
 
 class Beginning(Protocol):
-    """Takes an answer's body and keeps its first `most` bytes as `kept`.
+    """Reads an answer's body and keeps its first `most` bytes as `kept`.
 
     `over` fires when the body is at its end, whatever that is: more than `longest` bytes close the connection, and
     so does cancelling.
@@ -69,7 +69,7 @@ class Beginning(Protocol):
         response.deliverBody(self)
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
-        """Some of it."""
+        """Take a part of the body."""
         self.kept += data[: self._most - len(self.kept)]
         self._left -= len(data)
         if self._left < 0:
@@ -77,7 +77,7 @@ class Beginning(Protocol):
             self._close()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
-        """Its end."""
+        """Take the end of the body."""
         self._end()
 
     def _end(self) -> None:
@@ -91,22 +91,22 @@ class Beginning(Protocol):
 
 @implementer(IBodyProducer)
 class WholeBody:
-    """A request's body that is there already."""
+    """A request's body that is complete in memory."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
         self.length = len(body)
 
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:  # noqa: N802
-        """Writes it all."""
+        """Write the whole body."""
         consumer.write(self._body)
         return succeed(None)
 
     def pauseProducing(self) -> None:  # noqa: N802
-        """Everything was written at once."""
+        """Do nothing: everything was written at once."""
 
     def resumeProducing(self) -> None:  # noqa: N802
-        """Likewise."""
+        """Do nothing: everything was written at once."""
 
     def stopProducing(self) -> None:  # noqa: N802
-        """Likewise."""
+        """Do nothing: everything was written at once."""

@@ -1,4 +1,4 @@
-"""The one thread that the handlers of all calls live in: an event loop, and the reactor's way to it."""
+"""The thread of all handlers: an event loop, and the reactor's way to it."""
 
 import asyncio
 import sys
@@ -19,9 +19,9 @@ CANCELLED_SECONDS: Final = 1.0
 
 
 class LoopThread:
-    """From `start` to `stop`; where nothing else is said its methods are for the reactor's thread.
+    """A thread with an event loop, from `start` to `stop`; most methods are for the reactor's thread.
 
-    What is handed over within one turn of the reactor costs one wake-up.
+    All actions handed over within one turn of the reactor cost one wake-up.
     """
 
     _log = Logger()
@@ -39,16 +39,16 @@ class LoopThread:
 
     @cached_property
     def _loop(self) -> asyncio.AbstractEventLoop:
-        """Made when it is needed: what is never started has nothing to close."""
+        """The event loop, made when it is first needed: a thread that is never started has nothing to close."""
         return self._make()
 
     def start(self) -> None:
-        """Starts the thread."""
+        """Start the thread."""
         self._loop.set_exception_handler(self._complain)
         self._thread.start()
 
     def stop(self) -> "Deferred[None]":
-        """Cancels what still runs, and fires when the thread has ended; never, if a handler blocks it."""
+        """Cancel what still runs; fires when the thread has ended, which is never if a handler blocks it."""
         if self._thread.ident is None:
             return succeed(None)
         self._is_stopping = True
@@ -56,19 +56,19 @@ class LoopThread:
         return self._ended
 
     def hand(self, action: Action) -> None:
-        """Does `action` in the loop's thread, after those handed over before."""
+        """Run `action` in the loop's thread, after those handed over before."""
         # At the end of the reactor's turn: by then what other calls were told waits as well.
         self._to_loop.hand(action)
 
     def spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """In the loop's thread: runs it beside the others."""
+        """Run `coroutine` as a task beside the others; for the loop's thread."""
         task = self._loop.create_task(coroutine, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
     def frame(self) -> FrameType | None:
-        """What the thread is doing; None if it has ended."""
+        """Return the frame that the thread is executing; None if it has ended."""
         return sys._current_frames().get(self._thread.ident or 0)
 
     def _soon(self, action: Action) -> None:

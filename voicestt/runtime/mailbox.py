@@ -1,4 +1,4 @@
-"""From one thread to another, in groups: the other side is woken once, however much is handed over by then."""
+"""A mailbox between two threads, which wakes the other side once for all that is handed over by then."""
 
 from collections import deque
 from collections.abc import Callable
@@ -9,7 +9,7 @@ Action = Callable[[], object]
 
 
 class Mailbox:
-    """Actions handed to another thread, in order; `wake` is called only where the other side sleeps."""
+    """Actions handed to another thread, in order; `wake` is called only if the other side sleeps."""
 
     _log = Logger()
 
@@ -19,7 +19,7 @@ class Mailbox:
         self._woken = False
 
     def hand(self, action: Action) -> None:
-        """Does `action` soon, in the other thread."""
+        """Run `action` soon, in the other thread."""
         self._waiting.append(action)
         if not self._woken:
             self._woken = True

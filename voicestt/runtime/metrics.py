@@ -1,4 +1,4 @@
-"""What a caller feels, measured while it happens, by histograms and counters: of one call, and of the process.
+"""Metrics of the delays a caller feels, of one call and of the process: histograms and counters.
 
 Pure: time comes from a function that is given. All times are seconds, all bytes mu-law. Measuring costs a few
 microseconds for each batch and for each answer of the recogniser, and nothing for each frame.
@@ -30,7 +30,7 @@ _NORM_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Percentiles:
-    """How durations are spread, in seconds: percentiles by nearest rank, and the longest; all 0.0 of none.
+    """Percentiles of durations in seconds, by nearest rank, and the longest; all 0.0 if there are none.
 
     A percentile is within 1 % of the truth, or within 0.1 ms where that is more; `longest` is exact.
     """
@@ -43,7 +43,7 @@ class Percentiles:
 
     @property
     def words(self) -> str:
-        """For the log."""
+        """The percentiles in words, for the log."""
         if not self.count:
             return "none"
         quantiles = zip(("p50", "p95", "p99", "longest"), self._quantiles, strict=True)
@@ -51,7 +51,7 @@ class Percentiles:
 
     @property
     def milliseconds(self) -> dict[str, float | int | None]:
-        """For JSON: `count`, and `p50`, `p95`, `p99` and `max` in ms, null where there are none."""
+        """The percentiles for JSON: `count`, and `p50`, `p95`, `p99` and `max` in ms, null if there are none."""
         names = ("p50", "p95", "p99", "max")
         values = [round(seconds * 1000, 1) if self.count else None for seconds in self._quantiles]
         return {"count": self.count, **dict(zip(names, values, strict=True))}
@@ -62,10 +62,10 @@ class Percentiles:
 
 
 class Histogram:
-    """Durations in seconds, counted by their size: steps of 0.1 ms to start with, of 1 % at most, up to a minute.
+    """Histogram of durations in seconds, up to a minute; buckets of 0.1 ms at first, then of 1 % at most.
 
-    Fewer than 256 are kept as they are. Of more, what is longer than a minute counts as a minute, and one size can
-    be counted 2 ** (8 * `counter_bytes`) - 1 times.
+    Fewer than 256 durations are kept as they are. Of more, a duration above a minute counts as a minute, and one
+    bucket can count up to 2 ** (8 * `counter_bytes`) - 1.
     """
 
     __slots__ = ("_counter_bytes", "_longest", "_sorted", "_waiting")
@@ -77,20 +77,20 @@ class Histogram:
         self._longest = 0.0
 
     def record(self, seconds: float) -> None:
-        """One more, 0.0 or longer."""
+        """Record a duration of 0.0 or longer."""
         self._waiting.append(seconds)
         if len(self._waiting) >= _TOGETHER:
             self._sort_in()
 
     def extend(self, values: Iterable[float]) -> None:
-        """Some more."""
+        """Record several durations."""
         self._waiting.extend(values)
         if len(self._waiting) >= _TOGETHER:
             self._sort_in()
 
     @property
     def spread(self) -> Percentiles:
-        """Of all so far."""
+        """The percentiles of all durations recorded so far."""
         if self._sorted is None:
             return _spread_of(sorted(self._waiting))
         self._sort_in()
@@ -117,7 +117,7 @@ def _spread_of(ordered: Sequence[float]) -> Percentiles:
 
 
 class Punctuality:
-    """Says of a frame whether it came late: more than 100 ms later than Twilio's own timestamp lets expect.
+    """Detector of late frames: more than 100 ms later than Twilio's own timestamps lead one to expect.
 
     Twilio's timestamps are milliseconds from a beginning of their own, so a frame is held against the promptest of
     the last one to two minutes: against the first alone, a stream whose first frame was held up would never be
@@ -131,8 +131,9 @@ class Punctuality:
         self._turn = -inf
 
     def is_late(self, now: float, timestamp: object) -> bool:
-        """Whether the frame that came at `now` is late. `timestamp` is as it came, a string of digits as a rule;
-        what is no number says nothing."""
+        """True if the frame that came at `now` is late; False if `timestamp` is no number.
+
+        `timestamp` is as it came, a string of digits as a rule."""
         try:
             offset = now - int(timestamp) / 1000  # type: ignore[call-overload]
         except (TypeError, ValueError, OverflowError):
@@ -146,7 +147,7 @@ class Punctuality:
 
 @dataclass(frozen=True, slots=True)
 class Stamps:
-    """Of one response of the recogniser, taken in the thread that carries the stream; one object for a response.
+    """Time stamps of one response of the recogniser, taken in the stream's thread; all its results share them.
 
     `received` is `time.monotonic()` when the response had been read; `hand_off` is the seconds that the newest
     batch before it took from its arrival in the process to gRPC; `hand_offs` are those of every batch since the
@@ -160,11 +161,11 @@ class Stamps:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What was measured, of one call or of all of a process.
+    """Summary of the metrics of one call, or of all calls of a process.
 
     added: what the server adds to a partial. That is the way of the newest batch before it, from the arrival of
         the batch's last byte in the process (its frame has been read and parsed) to the hand-off to gRPC, and the
-        way of the response, from when the session thread has it to the delivery to the audience, or to the
+        way of the response, from when the session thread has it to the delivery to the observer, or to the
         debounce if that takes it. The recogniser's own time, the filling of a batch and the debounce's wait are
         not in it; nor is what waits before the process reads it: `late_frames` and `lag` show that.
     final: from the arrival of a final's last audio to its delivery, with the recogniser's time.
@@ -190,7 +191,7 @@ class Summary:
 
     @property
     def json(self) -> dict[str, object]:
-        """Durations in ms, counts and bytes; no text that came from a call."""
+        """The summary for JSON: durations in ms, counts and bytes; no text that came from a call."""
         return {
             "added_partial_delay_ms": self.added.milliseconds,
             "final_delay_ms": self.final.milliseconds,
@@ -206,7 +207,7 @@ class Summary:
 
 
 class ProcessMetrics:
-    """What is measured, as it comes."""
+    """Metrics of the process or of one call, as they are measured."""
 
     __slots__ = ("added", "final", "hand_off", "incidents", "lag", "late_frames", "replayed", "retained")
 
@@ -222,7 +223,7 @@ class ProcessMetrics:
 
     @property
     def summary(self) -> Summary:
-        """Of all so far."""
+        """The summary of all that was measured so far."""
         return Summary(
             added=self.added.spread,
             final=self.final.spread,
@@ -238,7 +239,7 @@ class ProcessMetrics:
 
 
 class CallMetrics:
-    """Measures one call, for itself and for the `whole`; `now` is the clock that `Stamps` are of."""
+    """Measures one call, for itself and for the `whole`; `now` is the clock of the `Stamps`."""
 
     __slots__ = ("_all", "_last", "_now", "_own", "_punctuality")
 
@@ -250,7 +251,7 @@ class CallMetrics:
         self._last: Stamps | None = None
 
     def batch(self, timestamp: object, retained: int) -> None:
-        """A frame with Twilio's `timestamp` completed a batch; so many bytes are `retained` now."""
+        """Note a frame with Twilio's `timestamp` that completed a batch, and the bytes `retained` now."""
         if self._punctuality.is_late(self._now(), timestamp):
             for figures in self._all:
                 figures.late_frames += 1
@@ -259,7 +260,7 @@ class CallMetrics:
                 figures.retained = max(figures.retained, retained)
 
     def answered(self, stamps: Stamps | None) -> None:
-        """A result came; the results of one response share their stamps."""
+        """Note a result; the results of one response share their stamps, and count once."""
         if stamps is None or stamps is self._last:
             return
         self._last = stamps
@@ -267,7 +268,7 @@ class CallMetrics:
             figures.hand_off.extend(stamps.hand_offs)
 
     def delivered_partial(self, stamps: Stamps | None) -> None:
-        """A partial is being handed to the audience."""
+        """Note that a partial is being delivered to the observer."""
         if stamps is None:
             return
         added = stamps.hand_off + self._now() - stamps.received
@@ -275,18 +276,18 @@ class CallMetrics:
             figures.added.record(added)
 
     def delivered_final(self, delay: float | None) -> None:
-        """A final is being handed to the audience, so long after its last audio came."""
+        """Note that a final is being delivered to the observer, `delay` seconds after its last audio came."""
         if delay is not None:
             for figures in self._all:
                 figures.final.record(delay)
 
     def happened(self, kind: str) -> None:
-        """An incident, see `voicestt.recognisers.port.Incident`."""
+        """Count an incident, see `voicestt.recognisers.port.Incident`."""
         for figures in self._all:
             figures.incidents[kind] += 1
 
     def end(self, replayed: int) -> Summary:
-        """The call is over, and `replayed` bytes of it were sent again: its figures."""
+        """End the call, of which `replayed` bytes were sent again, and return its summary."""
         for figures in self._all:
             figures.replayed += replayed
         return self._own.summary

@@ -1,4 +1,4 @@
-"""Where a page is from that opens a WebSocket: of no interest where a signature or a token is asked for."""
+"""Removal of a WebSocket's Origin header, which does not matter where a signature or a token is asked for."""
 
 from twisted.web.http import Request
 
@@ -6,7 +6,7 @@ _HEADERS = ("origin", "sec-websocket-origin")  # RFC 6455, and the draft before 
 
 
 def forget_origin(request: Request) -> None:
-    """Takes the origin out of a request that was admitted already.
+    """Remove the origin from a request that was admitted already.
 
     Autobahn would refuse some: `null`, which browsers send for a page from a file or a sandboxed frame, `file://`,
     and what has no host in it.

@@ -18,7 +18,7 @@ from voicestt.runtime.mailbox import Action, Mailbox
 
 
 class SessionThread:
-    """One thread of `pool` with an event loop, from `start` to `stop`."""
+    """A thread of `pool` with an event loop, from `start` to `stop`."""
 
     _log = Logger()
 
@@ -35,33 +35,33 @@ class SessionThread:
         self._done: Deferred[None] | None = None
 
     def start(self) -> None:
-        """Takes a thread of the pool."""
+        """Take a thread of the pool, and run the loop in it."""
         self._done = deferToThreadPool(self._reactor, self._pool, self._run)
         self._done.addErrback(lambda failure: self._log.failure("A session thread died.", failure))
 
     def stop(self) -> Deferred[None]:
-        """Ends what still runs in the thread, and fires when the thread is given back."""
+        """End what still runs in the thread; fires when the thread is given back."""
         assert self._done is not None  # noqa: S101 - stop comes after start
         self.do(self._stopping.set)
         return self._done
 
     def do(self, action: Action) -> None:
-        """From the reactor's thread: does `action` in this one."""
+        """Run `action` in this thread; for the reactor's thread."""
         self._to_loop.hand(action)
 
     def hand_back(self, action: Action) -> None:
-        """From this thread: does `action` in the reactor's."""
+        """Run `action` in the reactor's thread; for this thread."""
         self._to_reactor.hand(action)
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """In this thread: runs `coroutine` beside the others; it is cancelled when the thread ends."""
+        """Run `coroutine` beside the others, cancelled when the thread ends; for this thread."""
         task = self._loop.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
     def at_end(self, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """In this thread: awaits `close` before the thread ends."""
+        """Await `close` in this thread, before it ends."""
         self._closers.append(close)
 
     def _run(self) -> None:

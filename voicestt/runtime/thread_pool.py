@@ -1,4 +1,4 @@
-"""A bounded pool for what blocks. Its threads never keep the process from ending, whatever they wait for."""
+"""A bounded pool for blocking functions. Its threads never keep the process from ending."""
 
 from collections import deque
 from collections.abc import Callable
@@ -25,19 +25,19 @@ class _Job:
 
 
 class Work(Protocol):
-    """Counts the functions of a pool that wait or run; a test knows by it when there is nothing to wait for."""
+    """Counter of a pool's functions that wait or run; a test knows by it when there is nothing to wait for."""
 
     def begin(self) -> None:
-        """One more is to be done."""
+        """Count one more function."""
         ...
 
     def end(self) -> None:
-        """One is done and whoever waited for it was told, or it will never be, or it was given up."""
+        """Count a function as done: its outcome was told, or it was cancelled or given up."""
         ...
 
 
 class DaemonThreadPool:
-    """At most `most` functions at once, in the order they came, in threads that are made when they are needed.
+    """Runs at most `most` functions at once, in the order they came, in threads made when they are needed.
 
     The standard library's pool is joined when the interpreter ends: one function that never returns would keep
     the server from stopping. These threads are daemons, and one that is given up is replaced.
@@ -55,12 +55,12 @@ class DaemonThreadPool:
 
     @property
     def alive(self) -> int:
-        """How many threads there are, those that were given up not among them."""
+        """The number of threads, without those that were given up."""
         with self._changed:
             return self._alive
 
     def run(self, function: Callable[[], Value]) -> "Future[Value]":
-        """What `function` returns or raises; after `stop` it is cancelled."""
+        """Run `function` in a thread; return the future of its outcome, which is cancelled after `stop`."""
         job = _Job(function)
         with self._changed:
             if self._stopped:
@@ -72,7 +72,7 @@ class DaemonThreadPool:
         return job.future
 
     def give_up(self, future: "Future[Any]") -> None:
-        """Nobody waits for it any more: it is not begun, or its thread counts no longer."""
+        """Give up on a function: it is not begun, or its thread counts no longer."""
         with self._changed:
             if future.cancel() or future.done():
                 return
@@ -82,7 +82,7 @@ class DaemonThreadPool:
             self._engage()
 
     def stop(self) -> None:
-        """Takes no more; what has not begun is cancelled. Threads end with what they do; nobody waits for them."""
+        """Take no more functions and cancel those not begun. Nobody waits for the ones that run."""
         with self._changed:
             self._stopped = True
             waiting = list(self._jobs)

@@ -1,1 +1,1 @@
-"""How the world reaches us: HTTP, the WebSocket, the live calls, and their wiring."""
+"""The server: HTTP, the WebSocket, the live calls, and their wiring."""

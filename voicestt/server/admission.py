@@ -1,4 +1,4 @@
-"""Decides whether a new call is taken: overload is for the calls that come, not for those that are live."""
+"""Admission of new calls: under overload new calls are refused, and live ones go on."""
 
 from collections import deque
 from statistics import median_low
@@ -15,7 +15,7 @@ _FALLEN: Final = 0.5
 
 
 class ReactorLateness:
-    """Whether the reactor has been late by more than `most` seconds for three seconds: by the median of the looks.
+    """Detector of a late reactor: a median lag of more than `most` seconds for three seconds.
 
     One long pause is not overload, nor is one punctual look in a busy stretch an end of it.
     """
@@ -27,7 +27,7 @@ class ReactorLateness:
         self.lag = 0.0
 
     def look(self, now: float, lag: float) -> None:
-        """The reactor looked at its clock at `now`, so many seconds later than it had meant to."""
+        """Note that the reactor looked at its clock at `now`, `lag` seconds later than it was due."""
         self._looks.append((now, lag))
         while len(self._looks) > 1 and self._looks[1][0] <= now - LATE_SECONDS:
             self._looks.popleft()
@@ -39,7 +39,7 @@ class ReactorLateness:
 
 
 class Admission:
-    """Takes or refuses new calls, counts those that were refused, and says so once a minute, with the cause.
+    """Takes or refuses new calls, counts the refused ones, and logs them once a minute with the cause.
 
     `most` live calls are taken (None: any number), and none while the reactor is late by more than `most_lag`
     seconds (0.0: whatever the lag). A call that was taken counts from its webhook on, for ten seconds, until its
@@ -60,11 +60,11 @@ class Admission:
         self.refused = 0
 
     def note_lag(self, seconds: float) -> None:
-        """The reactor was late by so much."""
+        """Note that the reactor was late by `seconds`."""
         self._lateness.look(self._clock.seconds(), seconds)
 
     def why_not(self, live: int) -> str | None:
-        """Why a new call is refused now, where `live` are; None if it is taken."""
+        """Return the reason to refuse a new call while `live` are live; None if it is taken."""
         self._forget_those_that_did_not_come()
         if self._most is not None and live + len(self._on_their_way) >= self._most:
             return f"{live} calls are live and {len(self._on_their_way)} on their way, and MAX_CALLS={self._most}"
@@ -74,7 +74,7 @@ class Admission:
         return None
 
     def takes(self, call_sid: str, live: int) -> bool:
-        """Whether a webhook's call is taken; one that is on its way already is. A refused one is counted."""
+        """True if a webhook's call is taken; one that is on its way already is. A refused one is counted."""
         cause = self.why_not(live)
         if cause is not None and call_sid not in self._on_their_way:
             self._refuse(cause)
@@ -84,18 +84,18 @@ class Admission:
         return True
 
     def takes_unannounced(self, live: int) -> bool:
-        """Whether a socket's call is taken that no webhook of ours announced. A refused one is counted."""
+        """True if a socket's call that no webhook announced is taken. A refused one is counted."""
         cause = self.why_not(live)
         if cause is not None:
             self._refuse(cause)
         return cause is None
 
     def arrived(self, call_sid: str) -> None:
-        """The call's socket is here: it counts as live from now on."""
+        """Note that the call's socket is here: it counts as live from now on."""
         self._on_their_way.pop(call_sid, None)
 
     def stop(self) -> None:
-        """Says what is left to say."""
+        """Log the refusals that were not logged yet."""
         if self._telling is not None and self._telling.active():
             self._telling.cancel()
         self._telling = None

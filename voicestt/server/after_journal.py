@@ -1,4 +1,4 @@
-"""Who is told when an event is in the journal: the log, the pages that listen, and what delivers from there.
+"""The readers of the journal: an event that is written goes to the log, the listening pages and the deliveries.
 
 A final that the log shows in green is in the database; where the database cannot be written for a while, the log
 shows words all the same, and says that they are not safe yet.
@@ -12,7 +12,7 @@ from voicestt.server.call_log import CallLog
 
 
 class PersistedEvents:
-    """Readers of the journal. `published` takes what applications are to get from there.
+    """Readers of the journal. `published` takes the records for applications.
 
     A fact that can be called is, when everything before it has been written, shown and published.
     """

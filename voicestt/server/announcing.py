@@ -1,4 +1,4 @@
-"""What is said of the settings when the server starts."""
+"""The announcement of the settings in the log, when the server starts."""
 
 from twisted.logger import Logger
 
@@ -9,7 +9,7 @@ _log = Logger()
 
 
 def announce(settings: Settings) -> None:
-    """Lines of the log that begin with [CFG], and loud ones for what somebody may not have meant."""
+    """Log the settings in lines that begin with [CFG], and warn of those that may be a mistake."""
     choice = choice_of(settings)
     _log.info("[CFG] ENABLE_STREAMING_STT={flag}", flag=settings.enable_streaming_stt)
     _log.info(

@@ -1,4 +1,4 @@
-"""HTTP as strangers get it: bounded in size, in time and in number, before anything is parsed or remembered.
+"""HTTP for strangers: bounded in size, time and number, before anything is parsed or remembered.
 
 Twisted reads a body of any size, and parses a form before a resource is asked; a request may take for ever. Here a
 body has at most 64 KiB, whatever the path; a head and its body have ten seconds in all; nothing but the query is
@@ -40,11 +40,11 @@ class BoundedRequest(Request):
     content: BytesIO
 
     def gotLength(self, length: int | None) -> None:
-        """Twisted would make a file for a body of unknown length: a descriptor for each stranger."""
+        """Keep the body in memory: for one of unknown length Twisted would make a file, and use a descriptor."""
         self.content = BytesIO()
 
     def handleContentChunk(self, data: bytes) -> None:
-        """A part of the body; one too many ends the connection."""
+        """Take a part of the body; one that exceeds the limit ends the connection."""
         if self.channel.is_over:
             return
         if self.content.tell() + len(data) > LARGEST_BODY:
@@ -53,12 +53,12 @@ class BoundedRequest(Request):
             self.content.write(data)
 
     def getRequestHostname(self) -> bytes:
-        """The router needs a name, and looks at it closely; ours never depends on what the client wrote."""
+        """Return a fixed name: the router needs one, and answers here never depend on the client's."""
         return b"localhost"
 
 
 class BoundedChannel(HTTPChannel):
-    """A connection of somebody who speaks HTTP, or something else."""
+    """A stranger's connection, which speaks HTTP or something else."""
 
     visitor: Visitor | None = None
     is_over = False
@@ -70,12 +70,12 @@ class BoundedChannel(HTTPChannel):
     _requests_at_once = 0
 
     def connectionMade(self) -> None:
-        """Twisted: from now on the time runs."""
+        """Start the time limit of the first request."""
         super().connectionMade()
         self._arm(REQUEST_SECONDS)
 
     def dataReceived(self, data: bytes) -> None:
-        """Twisted: bytes, of which only so many may make a request."""
+        """Take bytes from the network, within the limit of one request."""
         if self.is_over:
             return
         self._requests_at_once = 0
@@ -88,7 +88,7 @@ class BoundedChannel(HTTPChannel):
             self.refuse(*_TOO_LARGE)
 
     def lineReceived(self, line: bytes) -> None:
-        """Twisted: a line of the head; nothing after the one that was refused."""
+        """Take a line of the head; nothing after a refused one."""
         if self.is_over:
             return
         if self._deadline is None:
@@ -96,16 +96,16 @@ class BoundedChannel(HTTPChannel):
         super().lineReceived(line)
 
     def rawDataReceived(self, data: bytes) -> None:
-        """Twisted: a part of a body, or what comes while an answer is made."""
+        """Take a part of a body, or bytes that come while an answer is made."""
         if not self.is_over:
             super().rawDataReceived(data)
 
     def lineLengthExceeded(self, line: bytes) -> None:
-        """Twisted: a line without an end."""
+        """Refuse a line that is too long."""
         self.refuse(*_BAD)
 
     def headerReceived(self, line: bytes) -> bool:
-        """Twisted: a header; a length that is too great, or that nobody could mean, ends the connection."""
+        """Take a header; a Content-Length that is too great or absurd ends the connection."""
         name, _, value = line.partition(b":")
         digits = value.strip(b" \t")
         is_length = name.lower() == b"content-length" and digits.isdigit()
@@ -115,7 +115,7 @@ class BoundedChannel(HTTPChannel):
         return bool(super().headerReceived(line))
 
     def checkPersistence(self, request: Any, version: bytes) -> bool:
-        """Twisted: whether there may be another request; not where they come faster than they are answered."""
+        """Return True if another request may follow; not where requests come faster than they are answered."""
         self._requests_at_once += 1
         if self._requests_at_once >= MOST_AT_ONCE:
             request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
@@ -123,7 +123,7 @@ class BoundedChannel(HTTPChannel):
         return bool(super().checkPersistence(request, version))
 
     def allContentReceived(self) -> None:
-        """Twisted: the request is whole, and so is its time."""
+        """End the time limit, because the request is complete, and answer it."""
         if self.is_over:
             return
         self._disarm()
@@ -134,12 +134,12 @@ class BoundedChannel(HTTPChannel):
         super().allContentReceived()
 
     def requestDone(self, request: Any) -> None:
-        """Twisted: the answer is written; another request may follow."""
+        """Note that the answer is written; another request may follow."""
         self._is_answering = False
         super().requestDone(request)
 
     def refuse(self, status: bytes, words: bytes) -> None:
-        """Answers without a request, and closes."""
+        """Answer without a request, and close the connection."""
         self.transport.write(
             b"HTTP/1.1 %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n"
             b"Connection: close\r\n\r\n%s" % (status, len(words), words)
@@ -147,31 +147,31 @@ class BoundedChannel(HTTPChannel):
         self.loseConnection()
 
     def loseConnection(self) -> None:
-        """Twisted: closes, and cuts off whoever does not let it close."""
+        """Close the connection, and cut it off if the other side does not let it close."""
         self.is_over = True
         self.setTimeout(None)
         self._arm(_CLOSING_SECONDS)
         super().loseConnection()
 
     def timeoutConnection(self) -> None:
-        """Twisted: a connection that was kept for another request was not used; it makes no line in the log."""
+        """Close a kept connection that was not used again, without a line in the log."""
         self.loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Twisted: it is gone."""
+        """Release the connection's timer and its place among the visitors."""
         self._disarm()
         if self.visitor is not None:
             self.visitor.leave()
         super().connectionLost(reason)
 
     def hand_over(self) -> Visitor | None:
-        """Another protocol takes the transport, and the place among the connections with it."""
+        """Give up the transport to another protocol, with its place among the connections."""
         self._disarm()
         visitor, self.visitor = self.visitor, None
         return visitor
 
     def cut(self) -> None:
-        """Drops the connection at once."""
+        """Drop the connection at once."""
         self.is_over = True
         if self.transport is not None:
             self.transport.abortConnection()
@@ -187,7 +187,7 @@ class BoundedChannel(HTTPChannel):
 
 
 class BoundedSite(Site):
-    """Serves `resource` to `visitors`; `turned_away` is told the address of a connection there was no room for.
+    """Serves `resource` to `visitors`; `turned_away` is told the address of a connection that had no room.
 
     Without an access log: what a webhook brought is logged in words, and a GET's query could hold a number.
     """
@@ -210,7 +210,7 @@ class BoundedSite(Site):
         self._turned_away = turned_away
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        """Twisted: a connection was made. None: there is no room for it, and it is closed at once."""
+        """Make the channel of a new connection; None, which closes it at once, if there is no room."""
         channel = super().buildProtocol(addr)
         address = str(getattr(addr, "host", UNKNOWN))
         channel.visitor = self._visitors.admit(address, channel.cut)
@@ -220,14 +220,14 @@ class BoundedSite(Site):
         return channel
 
     def acceptableProtocols(self) -> list[bytes]:
-        """Twisted would offer HTTP/2 where its library is installed, to which no bound here applies."""
+        """Offer HTTP/1.1 only: Twisted may offer HTTP/2, to which no bound here applies."""
         return [b"http/1.1"]
 
     def log(self, request: object) -> None:
-        """Nothing."""
+        """Write no access log."""
 
 
 def visitor_of(request: Any) -> Visitor | None:
-    """The place that a request's connection has among those that are not calls."""
+    """Return the request's place among the connections that are not calls; None if it has none."""
     visitor: Visitor | None = getattr(request.channel, "visitor", None)
     return visitor

@@ -1,4 +1,4 @@
-"""What a webhook answers for a call that is not taken."""
+"""A webhook's answer to a call that is not taken."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from voicestt.twilio.rest import dial
 
 @dataclass(frozen=True, slots=True)
 class BusyAnswer:
-    """Status, content type and body of the answer."""
+    """A prepared HTTP answer: status, content type and body."""
 
     code: int
     content_type: str
@@ -23,7 +23,7 @@ UNAVAILABLE = BusyAnswer(503, "text/plain; charset=utf-8", b"The server is busy:
 
 
 def busy_answer(settings: Settings) -> BusyAnswer:
-    """The answer that BUSY asks for: 503, words that Twilio says, or a number that Twilio dials.
+    """Make the answer that BUSY asks for: 503, words that Twilio says, or a number that Twilio dials.
 
     At 503 Twilio asks what the number has as "Primary handler fails". Source: Twilio's "TwiML Voice: <Say>",
     "<Dial>".

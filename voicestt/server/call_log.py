@@ -1,4 +1,4 @@
-"""The log as an Audience: the lines that a call is followed by."""
+"""A CallObserver that writes a call's events to the log."""
 
 from statistics import median
 
@@ -19,9 +19,9 @@ from voicestt.server.call_registry import CallRegistry
 
 
 class CallLog:
-    """Writes what happens in calls; each line bears the CallSid, none a phone number.
+    """Log of the calls' events; each line has the CallSid, none a phone number.
 
-    It is told when an event is in the journal, so no final is shown in green that a killed server would lose.
+    An event is told when it is in the journal, so no final is shown in green that a killed server would lose.
     """
 
     _log = Logger()
@@ -30,7 +30,7 @@ class CallLog:
         self._book = book
 
     def tell(self, event: Event) -> None:
-        """One line."""
+        """Log the event in one line."""
         system = event.call.call_sid
         match event:
             case CallStarted():
@@ -46,7 +46,7 @@ class CallLog:
                 self._log.info("Call ended: {summary}", summary=_summary(event, statuses), log_system=system)
 
     def tell_unwritten(self, event: Event) -> None:
-        """One line for what has been waiting for the journal for too long; the journal says why."""
+        """Log an event that has waited too long for the journal, which says why."""
         if isinstance(event, Final):
             self._log.warn(
                 "⚪ Final, not in the journal yet: {text}",
@@ -117,7 +117,7 @@ def _summary(event: CallEnded, statuses: list[str]) -> str:
 
 
 def _measured(figures: Summary) -> list[str]:
-    """What the call's beginning does not say yet."""
+    """List the call's measured figures, without those that are zero."""
     parts = []
     if figures.added.count:
         parts.append(f"added delay {figures.added.words}")

@@ -1,4 +1,4 @@
-"""What the webhooks said of calls, kept until the call's socket needs it: announcements and stream statuses."""
+"""The webhooks' knowledge of calls, kept until the call's socket needs it: announcements and stream statuses."""
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ _MOST = 10_000
 
 @dataclass(slots=True)
 class CallRecord:
-    """One call as the webhooks know it. The numbers never reach a log."""
+    """A call as the webhooks know it. Its numbers never reach a log."""
 
     announced: bool = False
     is_used_up: bool = False
@@ -32,7 +32,7 @@ class CallRegistry:
     def announce(
         self, call_sid: str, caller: str | None, called: str | None, account_sid: str | None = None
     ) -> None:
-        """A webhook said that this call is coming, or that it comes back: it may have a socket (again)."""
+        """Note a webhook's announcement that the call is coming, or coming back: it may have a socket (again)."""
         record = self._touch(call_sid)
         record.announced = True
         record.is_used_up = False
@@ -41,16 +41,16 @@ class CallRegistry:
         record.called = called
 
     def note_status(self, call_sid: str, status: str) -> None:
-        """A status callback, before, during or after the call's socket."""
+        """Note a status callback, which may come before, during or after the call's socket."""
         self._touch(call_sid).statuses.append(status)
 
     def find(self, call_sid: str) -> CallRecord:
-        """What is known of a call; an empty record where nothing is."""
+        """Return the call's record, or an empty one."""
         self._forget_old()
         return self._records.get(call_sid) or CallRecord()
 
     def use_up(self, call_sid: str) -> None:
-        """The announced call has its socket: nobody else gets one for the same announcement."""
+        """Mark the announcement as used by the call's socket: no other socket may use it."""
         record = self._records.get(call_sid)
         if record is not None:
             record.is_used_up = True

@@ -1,4 +1,4 @@
-"""Every live call: made here, watched for silence, and stopped in order."""
+"""The live calls: made here, watched for silence, and stopped in order."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -34,13 +34,13 @@ _IS_SID = re.compile(r"[!-~]{1,64}")  # Twilio's are 34 letters and digits; bare
 
 
 class Refused(Exception):
-    """This call is not taken; the text says why."""
+    """The error of a call that is not taken; the text says why."""
 
 
 class Calls:
-    """The live calls of one server. `figures` are what was measured of all that there were.
+    """The live calls of one server. `figures` are the metrics of all its calls.
 
-    `greeting` is what each caller hears at once, mu-law. `audience_of` makes, of a call's line, an audience for
+    `greeting` is what each caller hears at once, mu-law. `audience_of` makes, of a call's line, an observer for
     this call alone, which is told what `audience` is told, after it.
     """
 
@@ -80,12 +80,12 @@ class Calls:
         return len(self._live)
 
     def start(self) -> None:
-        """Begins to watch for gaps, and for sockets that are dead or on hold for too long."""
+        """Start to watch for gaps, and for sockets that are dead or on hold for too long."""
         self._watch.start(self._look_seconds, now=False)
         self._gaps.start(LOOK_SECONDS, now=False)
 
     def stop(self) -> "Deferred[None]":
-        """Ends every call, and fires when each has told its last words (which has a time limit of its own)."""
+        """End every call; fires when each has told its last words, which has a time limit of its own."""
         self.is_stopping = True
         for watch in (self._watch, self._gaps):
             if watch.running:
@@ -100,7 +100,7 @@ class Calls:
         return ended
 
     def new(self, hang_up: Callable[[str], None], send: Callable[[bytes], object]) -> LiveCall:
-        """A call for a socket that has just been opened.
+        """Make a call for a socket that has just been opened.
 
         `hang_up` closes that socket, saying why; `send` sends a text message on it, as long as it is open.
         """
@@ -122,16 +122,16 @@ class Calls:
         return call
 
     def takes(self, call_sid: str) -> bool:
-        """Whether a call that a webhook announces is taken. One that is live already is: it comes back."""
+        """True if a call that a webhook announces is taken. One that is live already is: it comes back."""
         return bool(self._streams_of(call_sid)) or self.admission.takes(call_sid, len(self._live))
 
     @property
     def why_busy(self) -> str | None:
-        """Why new calls are refused now; None if they are taken."""
+        """The reason to refuse new calls now; None if they are taken."""
         return self.admission.why_not(len(self._live))
 
     def describe(self, start: Start) -> CallDescription:
-        """The call of Twilio's `start`, with what the webhook said of it.
+        """Describe the call of Twilio's `start`, with the webhook's knowledge of it.
 
         Raises:
             Refused: when it is not one that can be taken.
@@ -152,7 +152,7 @@ class Calls:
         )
 
     def begin(self, call: LiveCall, start: Start) -> None:
-        """Twilio's first `start` came on the socket of `call`; the announcement of its CallSid is used up.
+        """Begin `call` at Twilio's first `start` on its socket; the announcement of its CallSid is used up.
 
         Raises:
             Refused: when it is not one that can be taken.
@@ -173,7 +173,7 @@ class Calls:
         return [each for each in self._live if each.is_stream_of(call_sid)]
 
     def _must_have_room(self) -> None:
-        """For a socket of somebody's own TwiML: no webhook of ours has refused its call."""
+        """Raise Refused if there is no room for a call that no webhook of this server announced."""
         if not self.admission.takes_unannounced(len(self._live) - 1):  # its own socket is among them
             raise Refused("the server is busy, and no webhook of its own announced this call")
 
@@ -220,7 +220,7 @@ class Calls:
 
     @property
     def ping_seconds(self) -> float:
-        """How often a socket is pinged, so that a pong comes before it would be taken for dead."""
+        """The seconds between pings of a socket: short enough that a pong comes before it is taken for dead."""
         return max(_SHORTEST_PING, min(_LONGEST_PING, self._settings.idle_seconds * 2 / 3))
 
     @property

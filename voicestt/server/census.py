@@ -1,4 +1,4 @@
-"""An Audience that knows how many calls are live, and which way each is recognised."""
+"""A CallObserver that counts the live calls, and how many of them are streamed."""
 
 from voicestt.call.facts import (
     CallDescription,
@@ -11,7 +11,7 @@ from voicestt.recognisers.fallback import Flag
 
 
 class ActiveCalls:
-    """Counts live calls. One begins the way that the flag says; incidents say when that changes."""
+    """Counter of live calls. A call begins as the flag says; incidents change the way it is recognised."""
 
     def __init__(self, flag: Flag) -> None:
         self._flag = flag
@@ -19,21 +19,21 @@ class ActiveCalls:
 
     @property
     def live(self) -> int:
-        """Calls that began and have not told their last words."""
+        """The number of calls that have begun and not told their end."""
         return len(self._streaming)
 
     @property
     def streaming(self) -> int:
-        """Those whose speech is streamed."""
+        """The number of live calls that are streamed."""
         return sum(self._streaming.values())
 
     @property
     def single_shot(self) -> int:
-        """Those with one request for each utterance."""
+        """The number of live calls recognised by one request for each utterance."""
         return self.live - self.streaming
 
     def tell(self, event: Event) -> None:
-        """Counts."""
+        """Count a call's start, end, or change of recognition."""
         match event:
             case CallStarted(call=call):
                 self._streaming[_key(call)] = self._flag.is_on

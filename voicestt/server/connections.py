@@ -1,10 +1,10 @@
-"""The connections that are not calls: counted, in all and by address, so that strangers cannot shut callers out.
+"""The connections that are not calls: counted in all and by address, so that strangers cannot shut callers out.
 
-Where there are too many, the one that has been of no use for the longest is cut off, and the new one is taken: a
+If there are too many, the one that has been of no use for the longest is cut off, and the new one is taken: a
 flood of idle connections pushes itself out, and a proxy that keeps connections open loses one it did not need.
 A socket whose handshake was signed is not cut off for others, nor counted with its address, for behind a proxy all
-callers come from one; it has a deadline of its own. Of those, one address has half of all at most: the rest of its
-own is taken too, and gives way.
+callers come from one; it has a deadline of its own. One address can have half of all connections protected so; its
+further ones are taken too, but can be cut off.
 """
 
 from collections import Counter, OrderedDict
@@ -24,7 +24,7 @@ _LONGEST_FORWARDED: Final = 1_000
 
 
 def place(address: str) -> str:
-    """What all addresses of one owner have in common: of IPv6 the network of 64 bits, the least that is given."""
+    """Return the part of an address that all addresses of one owner share: for IPv6 the /64 network."""
     parsed = _parsed(address)
     if isinstance(parsed, IPv6Address):
         return str(ip_network((int(parsed) >> 64 << 64, 64)))
@@ -51,20 +51,20 @@ class Visitor:
         self.is_pinned = False
 
     def moved(self) -> None:
-        """It was of use just now."""
+        """Note that the connection was of use just now."""
         self._visitors.move_to_end(self)
 
     def pin(self) -> None:
-        """It has shown a good signature: it is not cut off to make room for others, if not too many have."""
+        """Protect the connection, whose signature was good, from being cut off; not too many of one address."""
         self._visitors.pin(self)
 
     def leave(self) -> None:
-        """It is gone, or a call, or somebody who has shown a token; once or several times."""
+        """Stop counting it: it is gone, or a call, or its owner has shown a token. May be called again."""
         self._visitors.forget(self)
 
 
 class Visitors:
-    """At most `most` connections, and `most_of_address` of one address that is none of `proxies`.
+    """Limits: at most `most` connections, and `most_of_address` of one address that is none of `proxies`.
 
     An address is its `place`. Pinned ones count among all, and not with their address.
     """
@@ -83,7 +83,7 @@ class Visitors:
         return len(self._all)
 
     def admit(self, address: str, cut: Callable[[], object]) -> Visitor | None:
-        """A new connection; None where there is no room, and nobody who could be cut off for it."""
+        """Admit a new connection; None if there is no room and none can be cut off for it."""
         visitor = Visitor(self, address, cut)
         of_place = self._by_place.get(visitor.place, OrderedDict())
         if len(of_place) >= self._most_of_address and not self.is_proxy(address):
@@ -95,12 +95,12 @@ class Visitors:
         return visitor
 
     def is_proxy(self, address: str) -> bool:
-        """Whether `address` is one of TRUSTED_PROXIES."""
+        """True if `address` is one of TRUSTED_PROXIES."""
         parsed = _parsed(address)
         return parsed is not None and any(parsed in network for network in self._proxies)
 
     def client(self, address: str, forwarded: str | None) -> str:
-        """Who is asking: `address`, or where that is a trusted proxy's, whom it says that it asks for.
+        """Return the client's address: `address`, or the client that a trusted proxy at `address` names.
 
         `forwarded` is the header X-Forwarded-For: each proxy adds at the end whom it was asked by, so the last one
         that is no proxy of ours is believed, and nothing before it.
@@ -116,14 +116,14 @@ class Visitors:
         return asking
 
     def move_to_end(self, visitor: Visitor) -> None:
-        """For `Visitor.moved`."""
+        """Move the visitor to the end of the queue to be cut off, for `Visitor.moved`."""
         if visitor in self._all:
             self._all.move_to_end(visitor)
             if not visitor.is_pinned:
                 self._by_place[visitor.place].move_to_end(visitor)
 
     def pin(self, visitor: Visitor) -> None:
-        """For `Visitor.pin`."""
+        """Protect the visitor, for `Visitor.pin`."""
         has_room = self._pinned[visitor.place] < self._most_pinned
         if has_room and visitor in self._all and not visitor.is_pinned:
             self._leave_place(visitor)
@@ -131,7 +131,7 @@ class Visitors:
             visitor.is_pinned = True
 
     def forget(self, visitor: Visitor) -> None:
-        """For `Visitor.leave`."""
+        """Stop counting the visitor, for `Visitor.leave`."""
         if self._all.pop(visitor, self) is None:
             if visitor.is_pinned:
                 self._pinned -= Counter([visitor.place])
@@ -155,6 +155,6 @@ class Visitors:
 
 
 def visitors_of(settings: Settings, descriptors: int) -> Visitors:
-    """The bounds that are set; half of the process's `descriptors` are left to calls and the journal."""
+    """Make the limits of the settings; half of the process's `descriptors` are left to calls and the journal."""
     most = min(settings.max_connections, max(1, descriptors // 2))
     return Visitors(most, settings.max_connections_per_address, settings.trusted_proxies)

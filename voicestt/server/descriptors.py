@@ -1,4 +1,4 @@
-"""How many files and sockets the process may have open: as many as the system lets it."""
+"""The limit on the process's open files and sockets, raised as far as the system allows."""
 
 import resource
 import sys
@@ -9,7 +9,7 @@ _log = Logger()
 
 
 def raise_descriptors() -> int:
-    """Raises the soft limit to the hard one, says so, and returns what holds now."""
+    """Raise the soft limit to the hard one, log it, and return the limit that holds now."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         try:

@@ -1,4 +1,4 @@
-"""STT_ENGINE=embedded: the Google-compatible service inside this process: the path is the very same one."""
+"""STT_ENGINE=embedded: the Google-compatible service inside this process, reached as Google is."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from voicestt.emulators.google.service import LocalGoogle
 
 
 class EmbeddedGoogle:
-    """The local service with Whisper behind it, loaded for `language`; `model` is a user's own directory."""
+    """The local service over Whisper, loaded for `language`; `model` is a directory of the user's own."""
 
     _log = Logger()
 
@@ -23,17 +23,17 @@ class EmbeddedGoogle:
         self._service: LocalGoogle | None = None
 
     def start(self) -> "Deferred[str]":
-        """Loads the recogniser and listens; fires with HOST:PORT. Fails with words that say what to install."""
+        """Load the recogniser and listen; fires with HOST:PORT. Fails with words that say what to install."""
         starting: Deferred[Any] = deferToThread(self._load)
         return starting
 
     def engine(self) -> Engine:
-        """The recogniser, which is loaded once `start` has fired."""
+        """Return the recogniser, which is loaded once `start` has fired."""
         assert self._engine is not None  # noqa: S101 - calls come after start
         return self._engine
 
     def stop(self) -> None:
-        """Ends the service and its threads."""
+        """Stop the service and its threads."""
         if self._service is not None:
             self._service.stop()
         if self._engine is not None:

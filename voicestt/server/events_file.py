@@ -36,9 +36,10 @@ class EventsFile:
     `call` (CallSid), `kind` (the event's `type`), `text` (empty where nothing was said), `t` (CLOCK_MONOTONIC in
     seconds when the event was handed over) and `at` (wall time, seconds since 1970).
 
-    The file is opened once, mode 0600, for it holds what callers say, and again after `reopen`. What cannot be
-    written waits, MOST_WAITING bytes of it, and is tried again each second. While a write does not return, as on a
-    disk that hangs, MOST_UNTAKEN bytes wait for the thread. `lost` counts what could not wait.
+    The file is opened once, mode 0600, for it holds what callers say, and again after `reopen`. Lines that
+    cannot be written wait, up to MOST_WAITING bytes, and are tried again each second. While a write does not
+    return, as on a disk that hangs, up to MOST_UNTAKEN bytes wait for the thread. `lost` counts the events that
+    could not wait.
     """
 
     _log = Logger()
@@ -62,15 +63,15 @@ class EventsFile:
 
     @property
     def lost(self) -> int:
-        """How many events are in no file and wait no more."""
+        """The number of events that were lost: not in any file, and no longer waiting."""
         return self._dropped + self._refused
 
     def start(self) -> None:
-        """Starts the writing thread."""
+        """Start the writing thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Writes what is waiting, at most for two seconds; nothing where it was not started."""
+        """Write the lines that wait, for two seconds at most; without effect if it was not started."""
         self._lines.put(_END)
         if self._thread.is_alive():
             self._thread.join(_STOP_SECONDS)
@@ -83,11 +84,11 @@ class EventsFile:
             )
 
     def reopen(self) -> None:
-        """The file may have been renamed: the next line goes to a new one at the path."""
+        """Write the next line to a new file at the path, because the old one may have been renamed."""
         self._is_renamed = True
 
     def tell(self, event: Event) -> None:
-        """Hands the event to the thread."""
+        """Hand the event to the thread."""
         self._give(_line_of(event, time.monotonic(), time.time()))
 
     def _give(self, line: bytes) -> None:
@@ -129,7 +130,7 @@ class EventsFile:
         self._close()
 
     def _next_lines(self) -> list[bytes | None]:
-        """What has come; empty after a second in which nothing did, where something waits to be tried again."""
+        """Wait for lines and take all of them; empty after a second if lines wait to be tried again."""
         try:
             lines = [self._lines.get(timeout=_AGAIN_SECONDS if self._waiting else None)]
         except Empty:
@@ -166,7 +167,7 @@ class EventsFile:
             self._problem = ""
 
     def _written(self, count: int) -> None:
-        """So many bytes are in the file; of a line that is there in part, the rest is still to come."""
+        """Drop `count` bytes that are in the file; the rest of a line written in part stays."""
         self._waiting_bytes -= count
         while count:
             first = self._waiting.popleft()

@@ -1,11 +1,11 @@
-"""The short way for the frames that a call is made of: whole, masked, unfragmented text.
+"""A fast path for the usual frames of a call: whole, masked, unfragmented text.
 
 Autobahn takes every frame through a dozen hooks that can cut it anywhere, which is most of what a call costs.
 Ninety-nine in a hundred of Twilio's frames are whole when they are read: those are unmasked and handed on here.
-Whatever else comes (control frames, fragments, half a frame, errors) is left to Autobahn, untouched.
+All other data (control frames, fragments, half a frame, errors) is left to Autobahn, untouched.
 
-A socket gets so many frames of the reactor's turn and no more: what is left waits, unread and uncopied, while
-others have theirs. Twilio sends fifty frames a second; who sends thousands waits for itself.
+A socket gets at most FRAMES_AT_ONCE frames of the reactor's turn: the rest waits, unread and uncopied, while other
+sockets have theirs. Twilio sends fifty frames a second; a client that sends thousands delays only itself.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ FRAMES_PER_SECOND = 1_000  # in a flood: twenty times what a call sends
 
 
 class FastFrameProtocol(WebSocketServerProtocol):
-    """A WebSocketServerProtocol that is quick with whole text frames. No extension may be negotiated."""
+    """A WebSocketServerProtocol with a fast path for whole text frames. No extension may be negotiated."""
 
     current_frame: Any
     maxFramePayloadSize: int  # noqa: N815
@@ -29,11 +29,11 @@ class FastFrameProtocol(WebSocketServerProtocol):
     _is_held = False
 
     def hold(self, seconds: float) -> None:
-        """Too many frames came at once: `go_on` is to be called after so long, and nothing is read until then."""
+        """Pause reading, because too many frames came at once, and call `go_on` after `seconds`."""
         raise NotImplementedError
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
-        """From the transport; Autobahn's own way of it formats a debug line for each read."""
+        """Take data from the transport, without the debug line that Autobahn formats for each read."""
         if self._is_held:
             self.data += data
         elif self.state == self.STATE_OPEN:
@@ -44,14 +44,14 @@ class FastFrameProtocol(WebSocketServerProtocol):
             super().dataReceived(data)
 
     def go_on(self) -> None:
-        """Takes up where `hold` left off."""
+        """Go on with the data that waited since `hold`."""
         self._is_held = False
         self._frames_left = FRAMES_AT_ONCE
         if self.state != self.STATE_CLOSED:
             self.consumeData()
 
     def take_the_rest(self) -> None:
-        """The connection is lost: what waits of it is taken now, as far as a call can have sent it."""
+        """Take the data that waits on a lost connection, as far as a call can have sent it."""
         self._is_held = False
         self._frames_left = FRAMES_PER_SECOND
         if self.state == self.STATE_OPEN:
@@ -59,7 +59,7 @@ class FastFrameProtocol(WebSocketServerProtocol):
         self._is_held = True  # and nothing more
 
     def processData(self) -> bool:  # noqa: N802
-        """Takes one frame from the buffered data; True where there may be another."""
+        """Take one frame from the buffered data; True if there may be another."""
         if self._frames_left <= 0:
             if not self._is_held:
                 self._is_held = True
@@ -91,7 +91,7 @@ class FastFrameProtocol(WebSocketServerProtocol):
 
 
 def unmasked(payload: bytes, mask: bytes) -> bytes:
-    """`payload` XOR the four bytes of `mask` over and over (RFC 6455 section 5.3): one long number, not a loop."""
+    """XOR `payload` with the repeated four bytes of `mask` (RFC 6455 section 5.3): one long number, no loop."""
     length = len(payload)
     repeated = (mask * (length // 4 + 1))[:length]
     return (int.from_bytes(payload, "little") ^ int.from_bytes(repeated, "little")).to_bytes(length, "little")

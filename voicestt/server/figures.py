@@ -1,4 +1,4 @@
-"""The process's figures: how late its reactor is, and a line in the log from time to time."""
+"""The process's metrics: measuring the reactor's lag, and a line in the log from time to time."""
 
 import time
 from collections.abc import Callable
@@ -16,7 +16,7 @@ TELL_SECONDS: Final = 600.0
 
 
 class FigureWatch:
-    """Measures the reactor's lag, and writes the figures of `calls` to the log: every ten minutes while calls are
+    """Measures the reactor's lag, and logs the metrics of `calls`: every ten minutes while calls are
     live, and at the end if there were any. `now` is a clock that nobody sets.
     """
 
@@ -30,12 +30,12 @@ class FigureWatch:
         self._due = 0.0
 
     def start(self) -> None:
-        """Begins to look."""
+        """Start to measure and to log."""
         self._look_later()
         self._tell_later()
 
     def stop(self) -> None:
-        """Looks no more, and writes the last line."""
+        """Stop measuring, and write the last line."""
         self._look.cancel()
         self._tell.cancel()
         if self._calls.taken:
@@ -69,7 +69,7 @@ class FigureWatch:
 
 
 def words(summary: Summary) -> str:
-    """A summary for the log, in one line."""
+    """Format a summary for the log, in one line."""
     parts = [
         f"added delay {summary.added.words}",
         f"final delay {summary.final.words}",

@@ -1,4 +1,4 @@
-"""A live call: its machine, its socket and its line."""
+"""A live call: its state machine, its socket and its line."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from voicestt.server.media_line import MediaLine
 
 
 class LiveCall:
-    """A call, its socket and its line. `activity` is counted up with each sign of life, pongs too."""
+    """A call, its socket and its line. `activity` counts the signs of life, pongs too."""
 
     def __init__(
         self, inputs: CallInputs, parts: CallParts, hang_up: Callable[[str], None], line: MediaLine
@@ -29,7 +29,7 @@ class LiveCall:
         line.belong_to(self)
 
     def begin(self, call: CallDescription) -> None:
-        """Twilio's `start` came and is good. The greeting leaves before anybody else can speak."""
+        """Start the call after a good `start` of Twilio's. The greeting leaves before anybody else can speak."""
         self.stream_sid = call.stream_sid
         self._call_sid = call.call_sid
         self.line.open(call.stream_sid)
@@ -37,52 +37,52 @@ class LiveCall:
 
     @property
     def has_started(self) -> bool:
-        """Whether Twilio's `start` came and was good."""
+        """True once a good `start` of Twilio's has come."""
         return bool(self._call_sid)
 
     def is_stream_of(self, call_sid: str) -> bool:
-        """Whether this is a live stream of that call: one that has its socket still."""
+        """True if this is a live stream of that call, one that still has its socket."""
         return self._call_sid == call_sid and not self._has_finished
 
     def media(self, audio: bytes, timestamp: object = None) -> None:
-        """A frame of the caller's audio, mu-law, any length, and Twilio's timestamp of it."""
+        """Take a frame of the caller's audio: mu-law, any length, with Twilio's timestamp."""
         self._parts.take(audio, timestamp)
 
     @property
     def missing(self) -> int:
-        """How many bytes of audio must come before anything is done with them; 0 where that is not known."""
+        """The bytes of audio that must come before any is processed; 0 if that is not known."""
         conversation = self._parts.conversation
         return 0 if conversation is None else conversation.missing
 
     @property
     def account(self) -> AudioTotals:
-        """What became of the caller's audio so far."""
+        """Totals of the caller's audio so far."""
         conversation = self._parts.conversation
         return AudioTotals() if conversation is None else conversation.account
 
     def look_for_gap(self) -> None:
-        """Every LOOK_SECONDS: whether frames have stopped coming."""
+        """Check whether frames have stopped coming; called every LOOK_SECONDS."""
         if self._parts.conversation is not None:
             self._parts.conversation.look()
 
     def mark_reached(self, name: str, cleared: bool) -> None:
-        """A mark of the application's was played, or was cleared."""
+        """Report that a mark of the application's was played, or was cleared."""
         self.inputs.mark_reached(name, cleared)
 
     def end(self, reason: str) -> None:
-        """Closes the socket; what the caller said until it is closed is still taken, then the last words come."""
+        """Close the socket; the caller's words until it is closed are still taken, then the last finals come."""
         self._reason = self._reason or reason
         self.line.close()
         self._hang_up(reason)
 
     def finish(self, how: str) -> None:
-        """There will be no more audio, in either direction."""
+        """End the call's audio, in both directions."""
         self._has_finished = True
         self.line.close()
         self.inputs.finish(self._reason or how)
 
     def look(self) -> tuple[int, int]:
-        """At how many looks in a row there was no sign of life, and no audio."""
+        """Count the looks in a row without a sign of life, and those without audio."""
         conversation = self._parts.conversation
         frames = 0 if conversation is None else conversation.frames
         return self._silence.look(self.activity), self._hold.look(frames)

@@ -1,4 +1,4 @@
-"""Twilio's sockets: which connection becomes one, and with which limits."""
+"""Twilio's sockets: made from connections to the media path, with their limits."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ class MediaStreamFactory(WebSocketServerFactory):
         )
 
     def buildProtocol(self, _address: object) -> MediaStreamProtocol:  # noqa: N802
-        """A socket of its own for each call."""
+        """Make a call's own socket."""
         visitor, self.visitor = self.visitor, None
         protocol = MediaStreamProtocol(self._clock, self._calls, self._resting, visitor)
         protocol.factory = self
@@ -49,14 +49,14 @@ class MediaStreamFactory(WebSocketServerFactory):
 
 
 class MediaResource(WebSocketResource):
-    """What a request for the media path ends at: its connection becomes a socket, and keeps its place."""
+    """The resource of the media path: turns the connection into a socket, which keeps its place."""
 
     def __init__(self, factory: MediaStreamFactory) -> None:
         super().__init__(factory)  # type: ignore[no-untyped-call]
         self._sockets = factory
 
     def render(self, request: Request) -> Any:
-        """Twisted asks for the answer."""
+        """Answer the request: start the WebSocket's handshake on its connection."""
         forget_origin(request)
         channel = request.channel
         self._sockets.visitor = channel.hand_over() if isinstance(channel, BoundedChannel) else None
@@ -64,5 +64,5 @@ class MediaResource(WebSocketResource):
 
 
 def media_resource(clock: IReactorTime, calls: Calls) -> WebSocketResource:
-    """The resource that a request for the media path ends at."""
+    """Make the resource of the media path."""
     return MediaResource(MediaStreamFactory(clock, calls))

@@ -1,4 +1,4 @@
-"""A live call's line: what is said goes to Twilio over the call's own socket, and only while the call lives."""
+"""A live call's line: audio for the caller goes to Twilio over the call's own socket, while the call lives."""
 
 # ruff: noqa: N802 (camelCase is Twisted's)
 
@@ -19,20 +19,20 @@ class SpokenTo(Protocol):
 
     @property
     def account(self) -> AudioTotals:
-        """What became of the caller's audio so far."""
+        """Totals of the caller's audio so far."""
         ...
 
     def mark_reached(self, name: str, cleared: bool) -> None:
-        """A mark of the application's was played, or was cleared."""
+        """Report that a mark of the application's was played, or was cleared."""
         ...
 
     def end(self, reason: str) -> None:
-        """Closes the socket."""
+        """Close the socket."""
         ...
 
 
 class _MediaSink:
-    """A playout's outlet: messages of one stream."""
+    """A playout's way to Twilio: messages of one stream."""
 
     def __init__(self, send: Callable[[bytes], object], stream_sid: str) -> None:
         self._send = send
@@ -50,7 +50,7 @@ class _MediaSink:
 
 @implementer(IPushProducer)
 class MediaLine:
-    """A `voicestt.call.line.Line` over a socket; and, for its transport, what produces the data it carries.
+    """A `voicestt.call.line.Line` over a socket; for the transport it is the producer of its data.
 
     `send` sends one text message, in any state of the socket. `greeting` is mu-law, and said before all else.
     """
@@ -67,28 +67,28 @@ class MediaLine:
         self._has_complained = False
 
     def belong_to(self, call: SpokenTo) -> None:
-        """The call is made after its line."""
+        """Set the line's call, which is made after it."""
         self._call = call
 
     # -- the line, for the application
 
     @property
     def is_open(self) -> bool:
-        """Whether anything can still be said: from Twilio's `start` to the end of the call."""
+        """True from Twilio's `start` to the end of the call."""
         return self._playout is not None
 
     @property
     def waiting(self) -> float:
-        """Seconds of audio that were said and have not been played yet, as far as our own clock knows."""
+        """Seconds of audio that were said and not played yet, as far as our own clock knows."""
         return 0.0 if self._playout is None else self._playout.waiting
 
     @property
     def account(self) -> AudioTotals:
-        """What became of the caller's audio so far."""
+        """Totals of the caller's audio so far."""
         return AudioTotals() if self._call is None else self._call.account
 
     def say(self, audio: bytes) -> None:
-        """Plays `audio`, any length, after what waits already.
+        """Play `audio`, any length, after what waits already.
 
         Raises:
             TooMuchAudio: if more than `MOST_WAITING_SECONDS` would wait.
@@ -97,12 +97,12 @@ class MediaLine:
             self._playout.say(audio)
 
     def clear(self) -> None:
-        """Silence, at once: nothing of what waits is played, and pending marks are reached as cleared."""
+        """Fall silent at once: drop the audio that waits; pending marks are reached as cleared."""
         if self._playout is not None:
             self._playout.clear()
 
     def mark(self, name: str, reached: Callable[[bool], None]) -> None:
-        """`reached` is called once: False when all that was said before was played, True when it was cleared."""
+        """Set a mark; `reached` is called once: False if all said before was played, True if it was cleared."""
 
         def tell(cleared: bool) -> None:
             self._reached(name, reached, cleared)
@@ -113,42 +113,42 @@ class MediaLine:
             self._playout.mark(tell)
 
     def end(self, reason: str) -> None:
-        """Closes the stream; Twilio goes on with what follows `<Connect>` in the TwiML."""
+        """Close the stream; Twilio goes on with what follows `<Connect>` in the TwiML."""
         if self._call is not None and not self._is_over:
             self._call.end(reason)
 
     # -- the socket's side
 
     def open(self, stream_sid: str) -> None:
-        """Twilio's `start` came: the caller hears the greeting. Once in a call; nothing happens afterwards."""
+        """Open the line at Twilio's `start`, and play the greeting. Once in a call; later calls have no effect."""
         if self._playout is None and not self._is_over:
             self._playout = Playout(self._clock, _MediaSink(self._send, stream_sid))
             self._playout.say(self._greeting)
 
     def returned(self, mark: str) -> bool:
-        """Twilio sent a mark back. False if it is none of ours."""
+        """Take a mark that Twilio sent back; False if it is none of ours."""
         return self._is_over or (self._playout is not None and self._playout.returned(mark))
 
     def close(self) -> None:
-        """The call is over, or was never one: nothing more is sent, and pending marks are reached as cleared."""
+        """Close the line, because the call is over or was never one; pending marks are reached as cleared."""
         self._is_over = True
         playout, self._playout = self._playout, None
         if playout is not None:
             playout.end()
 
     def pauseProducing(self) -> None:
-        """The transport's buffer is full: whoever is at the other end does not read."""
+        """Hold the audio: the transport's buffer is full, because the other end does not read."""
         if self._playout is not None:
             self._playout.hold()
             self._complain()
 
     def resumeProducing(self) -> None:
-        """The transport's buffer is empty."""
+        """Send audio again: the transport's buffer is empty."""
         if self._playout is not None:
             self._playout.resume()
 
     def stopProducing(self) -> None:
-        """The transport is gone; the socket tells of it."""
+        """Do nothing: the socket tells that the transport is gone."""
 
     def _reached(self, name: str, reached: Callable[[bool], None], cleared: bool) -> None:
         if self._call is not None:

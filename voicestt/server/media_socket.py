@@ -1,4 +1,4 @@
-"""Twilio's socket: Autobahn's callbacks turned into inputs of a call. It decides nothing."""
+"""Twilio's socket: turns Autobahn's callbacks into inputs of a call. It decides nothing."""
 
 from autobahn.websocket.types import ConnectionRequest
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
@@ -40,7 +40,7 @@ _LONGEST_REASON = 120  # bytes, by RFC 6455 section 5.5
 
 
 class MediaStreamProtocol(FastFrameProtocol):
-    """One call's socket."""
+    """The socket of one call."""
 
     _log = Logger()
 
@@ -61,11 +61,11 @@ class MediaStreamProtocol(FastFrameProtocol):
         self._closing: IDelayedCall | None = None
 
     def onConnect(self, request: ConnectionRequest) -> str | None:  # noqa: N802
-        """Selects the subprotocol if it was offered: Twilio itself offers none, and gets none."""
+        """Select the subprotocol if it was offered: Twilio itself offers none, and gets none."""
         return SUBPROTOCOL if SUBPROTOCOL in request.protocols else None
 
     def onOpen(self) -> None:  # noqa: N802
-        """A call, or somebody who says so."""
+        """Make a call for the new socket, and limit the time until its `start`."""
         transport = IPushProducer(self.transport, None)
         self._producer = None if transport is None else PausedReads(transport)
         self._log.info("📞 WebSocket connected: {path}", path=twiml.MEDIA)
@@ -76,19 +76,19 @@ class MediaStreamProtocol(FastFrameProtocol):
         self._starting = self._clock.callLater(START_SECONDS, self._never_started, self._call)
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
-        """From the transport; then it rests until there can be enough for a batch."""
+        """Take data from the transport, then pause reading until there can be enough for a batch."""
         super().dataReceived(data)
         if self._producer is not None and self._call is not None:
             self._resting.rest(self._producer.because("resting"), self._call.missing)
 
     def hold(self, seconds: float) -> None:
-        """More frames came at once than any call has; the rest waits, and nothing is read."""
+        """Pause reading for `seconds`: more frames came at once than any call has."""
         if self._producer is not None:
             self._producer.because("held").pauseProducing()
         self._holding = self._clock.callLater(seconds, self._hold_no_more)
 
     def onPing(self, payload: bytes) -> None:  # noqa: N802
-        """A ping is answered, unless answers are not read: then only the last one is, when there is room again.
+        """Answer a ping; while answers are not read, keep only the last one and answer it when there is room.
 
         Source: RFC 6455 section 5.5.3. The caller's audio is read all the while.
         """
@@ -98,12 +98,12 @@ class MediaStreamProtocol(FastFrameProtocol):
             self._answer_ping(payload)
 
     def onPong(self, payload: bytes) -> None:  # noqa: N802
-        """The socket lives: also on hold, when no audio comes."""
+        """Count a sign of life: pongs come also on hold, when no audio does."""
         if self._call is not None:
             self._call.activity += 1
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
-        """From the transport: it is gone, with a handshake or without."""
+        """Release timers and places, because the connection is gone, with or without a handshake."""
         if self._is_held:
             self.take_the_rest()
         for timer in (self._starting, self._holding):
@@ -114,7 +114,7 @@ class MediaStreamProtocol(FastFrameProtocol):
         super().connectionLost(reason)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803
-        """One message of Twilio's; whatever cannot be understood is counted, and the call goes on."""
+        """Take one message of Twilio's; one that cannot be understood is counted, and the call goes on."""
         call = self._call
         if call is None:
             return
@@ -132,7 +132,7 @@ class MediaStreamProtocol(FastFrameProtocol):
             self._take(call, message)
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:  # noqa: N802, N803
-        """The socket is gone, with a `stop` before it or without."""
+        """End the call, because the socket is gone, with or without a `stop` before."""
         if self._closing is not None and self._closing.active():
             self._closing.cancel()
         call, self._call = self._call, None
@@ -215,7 +215,7 @@ class MediaStreamProtocol(FastFrameProtocol):
             call.end(f"the socket did not say `start` within {START_SECONDS:g} s")
 
     def _leave_visitors(self) -> None:
-        """It is a call, or nothing any more: it is not one of the connections that are no calls."""
+        """Leave the count of connections that are not calls: it is a call now, or gone."""
         if self._visitor is not None:
             self._visitor.leave()
 

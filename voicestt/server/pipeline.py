@@ -1,4 +1,4 @@
-"""What words leave the server by, and who speaks to callers: made, started and stopped here.
+"""The event pipeline: journal, handlers, deliveries and the live feed, made, started and stopped here.
 
 The journal comes first: the log, the pages that listen and the deliveries get what is in it. The application's
 handler in this process is told at once.
@@ -39,7 +39,7 @@ _LOOK_SECONDS = 0.05
 
 
 class EventPipeline:
-    """`greeting` is what callers hear at once, mu-law; it is there when `start` has returned."""
+    """All ways of events out of the server, and the `greeting` (mu-law), which is there after `start`."""
 
     def __init__(self, reactor: Any, settings: Settings, log: CallLog, file: EventsFile | None = None) -> None:
         self._file = file
@@ -55,7 +55,7 @@ class EventPipeline:
 
     @property
     def health(self) -> Mapping[str, object]:
-        """Counts, for the health check."""
+        """Counts for the health check."""
         health: dict[str, object] = {each.destination.name: self._health_of(each) for each in self._deliverers}
         if isinstance(self._journal, Journal):
             health["journal"] = asdict(self._journal.state)
@@ -64,7 +64,7 @@ class EventPipeline:
         return health
 
     def _health_of(self, deliverer: Deliverer) -> dict[str, object]:
-        """`waiting` is what the journal has for it, about; `in_hand` is what of that was read."""
+        """Collect a deliverer's counts: `waiting` is the journal's backlog, `in_hand` the part already read."""
         figures = asdict(deliverer.figures)
         at = figures.pop("last_error_at")
         figures["last_error_seconds"] = None if at is None else round(time.time() - at, 1)
@@ -81,11 +81,11 @@ class EventPipeline:
         }
 
     def audience_of(self, line: Line) -> CallObserver:
-        """Who is told of the call on `line`."""
+        """Make the observer of the call on `line`."""
         return self._publishing.of_call(line)
 
     async def start(self) -> None:
-        """Everything is checked before the first call comes.
+        """Check and start everything, before the first call comes.
 
         Raises:
             SpeechError, BadGreeting, BadHandler, BadJournal, CannotDeliver: in words, with what to do.
@@ -106,7 +106,7 @@ class EventPipeline:
         self._publishing = Publishing(self._journal, handlers, file=self._file)
 
     async def stop(self) -> None:
-        """The calls are over: what they told goes where it belongs, as far as that does not take too long."""
+        """Send the ended calls' events on their way, within a time limit, and stop everything."""
         if self._handlers is not None:
             await self._handlers.stop()
         if self._is_open:
@@ -171,7 +171,7 @@ class EventPipeline:
         await written
 
     async def _last_deliveries(self) -> None:
-        """A host that starts afresh forgets its disk: who can be reached is told the last words before the end."""
+        """Wait for the last deliveries, within a time limit: a host that starts afresh forgets its disk."""
         give_up = self._reactor.seconds() + _LAST_DELIVERIES_SECONDS
         for deliverer in self._deliverers:
             while self._reactor.seconds() < give_up and not deliverer.figures.is_down:

@@ -1,4 +1,4 @@
-"""Sockets that are not read while nothing can come of it: the reactor wakes up for batches, not for frames.
+"""Coalesced reads: sockets are not read until a batch can be full, so the reactor wakes once for many frames.
 
 A call's audio is handed on 150 ms at a time, but comes in fifty frames a second; reading each as it comes wakes
 the reactor seven times for one batch, which is more than half of what a call costs. After a batch has gone the
@@ -20,36 +20,36 @@ _MARGIN = 0.01  # before the batch can be full; the grid's rounding up adds as m
 
 
 class Reads(Protocol):
-    """What can be kept from reading for a while."""
+    """A transport whose reading can be paused."""
 
     def pauseProducing(self) -> None:  # noqa: N802
-        """Nothing more is read."""
+        """Stop reading."""
         ...
 
     def resumeProducing(self) -> None:  # noqa: N802
-        """It is read again."""
+        """Read again."""
         ...
 
 
 class PausedReads:
-    """A transport that is read only where there is no reason not to."""
+    """A transport that is read only while there is no reason to pause."""
 
     def __init__(self, transport: IPushProducer) -> None:
         self._transport = transport
         self._reasons: set[str] = set()
 
     def because(self, reason: str) -> Reads:
-        """Pauses, and resumes, for `reason` alone."""
+        """Return a pause and resume for `reason` alone."""
         return _Because(self, reason)
 
     def pause(self, reason: str) -> None:
-        """From now on there is this reason."""
+        """Add a reason to pause."""
         if not self._reasons:
             self._transport.pauseProducing()
         self._reasons.add(reason)
 
     def resume(self, reason: str) -> None:
-        """There is this reason no more."""
+        """Remove a reason to pause; read again after the last."""
         if reason in self._reasons:
             self._reasons.discard(reason)
             if not self._reasons:
@@ -76,7 +76,7 @@ class ReadCoalescer:
         self._waking: dict[int, list[Callable[[], object]]] = {}
 
     def rest(self, transport: Reads, missing: int) -> None:
-        """Reads no more from `transport` until about when `missing` bytes of mu-law can have come."""
+        """Pause `transport` until about when `missing` bytes of mu-law can have come."""
         seconds = min(mulaw.seconds(missing) - _MARGIN, _LONGEST)
         if seconds <= 0:
             return

@@ -1,4 +1,4 @@
-"""What was refused, counted by kind and address and said once a minute: strangers cannot fill the log."""
+"""Log of refusals, counted by kind and address and written once a minute: strangers cannot fill the log."""
 
 from collections import Counter
 from typing import Final
@@ -17,7 +17,7 @@ _OTHERS: Final = "others"
 
 
 class Refusals:
-    """The first refusal of a kind is said at once, in words; those that follow are counted.
+    """Logs the first refusal of a kind at once, in words; those that follow are counted.
 
     They are counted by `place`: who has one address of IPv6 has 2**64 of them.
     """
@@ -31,7 +31,7 @@ class Refusals:
         self.total = 0
 
     def count(self, kind: str, address: str, hint: str) -> None:
-        """Somebody at `address` was refused. `kind` is a sentence's beginning; `hint` says what it means."""
+        """Count a refusal of `address`. `kind` is the beginning of a sentence; `hint` explains it."""
         self.total += 1
         counts = self._counts.get(kind)
         if counts is None:
@@ -45,7 +45,7 @@ class Refusals:
         counts[counted if known else _OTHERS] += 1
 
     def stop(self) -> None:
-        """Says what is left to say."""
+        """Log the counts that were not logged yet."""
         self._say_counts()
         if self._saying is not None and self._saying.active():
             self._saying.cancel()

@@ -1,4 +1,4 @@
-"""Whether a socket's transport has room: a caller who reads nothing must not make the server keep much."""
+"""The room in a socket's transport: a caller who reads nothing must not make the server keep much."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from zope.interface import implementer
 
 @implementer(IPushProducer)
 class Room:
-    """Whether the transport has room: told to the line, and asked before a ping is answered."""
+    """Tracks the transport's room, tells the line of it, and delays a ping's answer until there is some."""
 
     def __init__(
         self, line: IPushProducer | None = None, answer: Callable[[bytes], object] = lambda _payload: None
@@ -19,13 +19,13 @@ class Room:
         self.ping: bytes | None = None
 
     def pauseProducing(self) -> None:  # noqa: N802
-        """The transport's buffer is full."""
+        """Note that the transport's buffer is full, and pause the line."""
         self.is_full = True
         if self._line is not None:
             self._line.pauseProducing()
 
     def resumeProducing(self) -> None:  # noqa: N802
-        """There is room again: the ping that waits is answered."""
+        """Note that there is room again: answer the ping that waits, and resume the line."""
         self.is_full = False
         ping, self.ping = self.ping, None
         if ping is not None:
@@ -34,6 +34,6 @@ class Room:
             self._line.resumeProducing()
 
     def stopProducing(self) -> None:  # noqa: N802
-        """The transport is gone."""
+        """Tell the line that the transport is gone."""
         if self._line is not None:
             self._line.stopProducing()

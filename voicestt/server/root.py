@@ -1,4 +1,4 @@
-"""What stands before the router: requests that Klein could only answer with a traceback in the log."""
+"""The root resource before the router: answers malformed requests, which Klein could only fail on."""
 
 import re
 from urllib.parse import unquote_to_bytes
@@ -14,7 +14,7 @@ _HOST = re.compile(rb"[A-Za-z0-9._~-]{1,255}(:[0-9]{0,5})?|\[[0-9A-Fa-f:.]{2,45}
 
 
 class Root(Resource):
-    """Hands on to `router` what is a request: scanners send targets and hosts that are none."""
+    """Passes well-formed requests to `router`: scanners send targets and hosts that are not."""
 
     isLeaf = True  # noqa: N815 - Twisted's
 
@@ -23,7 +23,7 @@ class Root(Resource):
         self._router = router
 
     def render(self, request: Request) -> bytes | int:
-        """Twisted asks for the answer."""
+        """Answer the request, by the router if it is well-formed."""
         if not _TARGET.fullmatch(request.uri) or not _is_host(request):
             return _answer(request, BAD_REQUEST, _BAD)
         if not _is_text(unquote_to_bytes(request.path)):

@@ -1,4 +1,4 @@
-"""The one router: Twilio's webhooks, the health check, and the WebSocket's path."""
+"""The router: Twilio's webhooks, the health check, the events, and the WebSocket's path."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +38,7 @@ Form = Mapping[str, Sequence[str]]
 
 
 class Routes:
-    """Every path of the server; `media` is the resource that the WebSocket's path ends at.
+    """All paths of the server; `media` is the resource of the WebSocket's path.
 
     `feed` is what may be listened to with a token; `more_health` gives the health check more keys.
     """
@@ -76,7 +76,7 @@ class Routes:
     @app.route(twiml.INCOMING_CALL, methods=["GET", "POST"])
     @app.route(twiml.INCOMING_CALL + "/", methods=["GET", "POST"])
     def incoming_call(self, request: Request) -> bytes:
-        """Sends the call's audio to us, and remembers who calls whom; answers as BUSY says if it is not taken."""
+        """Connect the call's audio to this server and note its numbers; answer as BUSY says if it is not taken."""
         form = self._signed_form(request, "https")
         if form is None:
             return _refusal(request)
@@ -92,7 +92,7 @@ class Routes:
     @app.route(twiml.STREAM_STATUS, methods=["GET", "POST"])
     @app.route(twiml.STREAM_STATUS + "/", methods=["GET", "POST"])
     def stream_status(self, request: Request) -> bytes:
-        """What Twilio says of a stream."""
+        """Note a stream's status, which Twilio reports."""
         form = self._signed_form(request, "https")
         if form is None:
             return _refusal(request)
@@ -103,7 +103,7 @@ class Routes:
     @app.route(twiml.MEDIA)
     @app.route(twiml.MEDIA + "/")
     def media(self, request: Request) -> bytes | IResource:
-        """The WebSocket, for those who ask for one."""
+        """Open the media WebSocket, if the request asks for one and is signed."""
         if not _asks_for_websocket(request):
             return _upgrade_required(request)
         if not self._signatures.accepts(self._url(request, "wss"), _headers(request)):
@@ -119,7 +119,7 @@ class Routes:
     @app.route(twiml.HEALTH, methods=["GET"])
     @app.route(twiml.HEALTH + "/", methods=["GET"])
     def health(self, request: Request) -> bytes:
-        """For a platform's health check; `figures` are durations and counts (`voicestt.runtime.metrics`)."""
+        """Answer a platform's health check; `figures` are durations and counts (`voicestt.runtime.metrics`)."""
         health = {
             "status": "stopping" if self._calls.is_stopping else "ok",
             "version": voicestt.__version__,
@@ -136,7 +136,7 @@ class Routes:
 
     @app.route(digests.PATH, methods=["POST"])
     def settings_digests(self, request: Request) -> bytes:
-        """For `voicestt gonogo --public`: a digest of each setting, keyed and salted (`config.digests`)."""
+        """Answer `voicestt gonogo --public`: a digest of each setting, keyed and salted (`config.digests`)."""
         form = self._signed_form(request, "https")
         if form is None or self._digest_answers is None:
             return _text(request, FORBIDDEN, "The signature is missing or wrong.")
@@ -146,7 +146,7 @@ class Routes:
     @app.route(twiml.EVENTS, methods=["GET", "OPTIONS"])
     @app.route(twiml.EVENTS + "/", methods=["GET", "OPTIONS"])
     def events(self, request: Request) -> bytes | IResource:
-        """The events as they happen, as server-sent events, for those who have the token."""
+        """Stream the events live, as server-sent events, to those who have the token."""
         try:
             if request.method == b"OPTIONS":
                 return self._preflight(request)
@@ -159,7 +159,7 @@ class Routes:
     @app.route(twiml.LIVE, methods=["GET"])
     @app.route(twiml.LIVE + "/", methods=["GET"])
     def live(self, request: Request) -> bytes | IResource:
-        """The events as they happen, by WebSocket, for those who have the token."""
+        """Stream the events live, by WebSocket, to those who have the token."""
         try:
             feed, asked = self._door.admit(request)
         except NotAdmitted as refusal:
@@ -171,11 +171,11 @@ class Routes:
 
     @app.handle_errors(HTTPException)
     def not_found(self, request: IRequest, failure: Failure) -> bytes:
-        """A path or a method that there is none of."""
+        """Answer a path or a method that does not exist."""
         return _text(cast(Request, request), getattr(failure.value, "code", NOT_FOUND), "There is nothing here.")
 
     def _signed_form(self, request: Request, scheme: str) -> Form | None:
-        """The form of a signed request; None if the signature is not Twilio's."""
+        """Return the form of a signed request; None if the signature is not Twilio's."""
         body = b"" if request.content is None else request.content.read()
         is_form = (request.getHeader(b"content-type") or b"").split(b";")[0].strip().lower() == _FORM
         text = body.decode("utf-8", "replace")
@@ -217,7 +217,7 @@ _HINT = (
 
 
 def _headers(request: Request) -> Headers:
-    """Looks up a header of `request`; Twisted's own way raises where a stranger's bytes are no UTF-8."""
+    """Make a header look-up for `request`; Twisted's own raises if a stranger's bytes are not UTF-8."""
 
     def header(name: str, /) -> str | None:
         value = request.getHeader(name.encode())
@@ -250,7 +250,7 @@ def _refusal(request: Request) -> bytes:
 
 
 def _no_stranger(request: Request) -> None:
-    """Who has shown a token does not count among the connections of strangers."""
+    """Stop counting the connection as a stranger's: its owner has shown a token."""
     visitor = visitor_of(request)
     if visitor is not None:
         visitor.leave()

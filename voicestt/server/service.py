@@ -1,4 +1,4 @@
-"""The composition root: settings in, one service out that starts and stops everything in its order."""
+"""The composition root: makes one service of the settings, which starts and stops everything in order."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -94,17 +94,17 @@ class VoiceService(Service):
 
     @property
     def addresses(self) -> list[Any]:
-        """Where the server listens."""
+        """The addresses that the server listens on."""
         return [port.getHost() for port in self._ports]
 
     def startService(self) -> None:  # noqa: N802
-        """Sockets and threads begin here: a daemonising twistd forks between making and starting."""
+        """Start sockets and threads, which cannot be made before: a daemonising twistd forks before it starts."""
         super().startService()  # type: ignore[no-untyped-call]
         self._hangup.install()
         self._starting = Deferred.fromCoroutine(self._start()).addErrback(self._could_not_start)
 
     def stopService(self) -> "Deferred[None]":  # noqa: N802
-        """Fires when the last thread has ended."""
+        """Stop everything; fires when the last thread has ended."""
         super().stopService()  # type: ignore[no-untyped-call]
         stopped: Deferred[None] = Deferred()
         # What is still being started can be stopped only when it is.

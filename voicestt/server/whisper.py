@@ -1,4 +1,4 @@
-"""Which Whisper stands behind the single shot: an HTTP endpoint, or the engine of the `embedded` extra."""
+"""The choice of Whisper behind the single shot: an HTTP endpoint, or the engine of the `embedded` extra."""
 
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -30,12 +30,12 @@ class LastResort(Protocol):
         ...
 
     def stop(self) -> Coroutine[Any, Any, None]:
-        """Returns when its threads or connections have ended."""
+        """Stop; returns when its threads or connections have ended."""
         ...
 
 
 def last_resort(reactor: Any, settings: Settings, load: Callable[[], Engine] | None = None) -> LastResort:
-    """The Whisper of `settings`; nothing of it is loaded yet. `load` gives an engine that is there already."""
+    """Make the Whisper of `settings`, not loaded yet. `load` gives an engine that is there already."""
     # Whisper always punctuates: where finals are wanted without, it is taken off.
     clean = unchanged if settings.punctuation_final else without_punctuation
     language = whisper_language(settings.language)
@@ -48,7 +48,7 @@ def last_resort(reactor: Any, settings: Settings, load: Callable[[], Engine] | N
 
 
 def understanding(find: Callable[[], Engine], language: str, clean: Clean = unchanged) -> Understand:
-    """A blocking recogniser of utterances in mu-law over an engine, whose models it loads.
+    """Make a blocking recogniser of utterances in mu-law over an engine, whose models it loads.
 
     Raises:
         RecogniserError: FAILED_PRECONDITION, when it cannot be loaded: the words say what to install.

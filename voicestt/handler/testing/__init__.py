@@ -1,4 +1,4 @@
-"""Plays calls to a handler, in a test: without sockets, without waiting, and with the server's own machinery.
+"""Simulated calls for tests of handlers: without sockets or waiting, on the server's own machinery.
 
     from voicestt.handler.testing import simulated_call
 
@@ -9,12 +9,12 @@
 
 1. A `SimulatedCall` is told what happens: `partial`, `final`, `utterance_end`, `dtmf`, … `end`. Each returns when
    the handler has come to rest, whether its methods are plain functions or `async def`.
-2. What the handler asked of its call is in `actions`, in order; `said` are the texts, `audio` the mu-law of `say`,
-   and `heard` is what came out at the caller's ear.
-3. No time passes but by `advance` and `listen`: of what is played, of marks, of `asyncio.sleep` and timeouts, and
-   of `Outcome.result(seconds)`. `time.sleep` and `time.time` are the machine's.
-4. What the handler raises is raised in the test as `HandlerFailed`, with its traceback; one that never returns, as
-   `HandlerHangs`. At the end of the `with` the call is ended, and the handler must return.
+2. `actions` has the handler's requests to its call, in order; `said` are the texts, `audio` the mu-law of `say`,
+   and `heard` is the audio that the caller heard.
+3. Time passes only in `advance` and `listen`: for playing audio, marks, `asyncio.sleep`, timeouts and
+   `Outcome.result(seconds)`. `time.sleep` and `time.time` are the machine's.
+4. An exception of the handler is raised in the test as `HandlerFailed`, with its traceback; a handler that never
+   returns raises `HandlerHangs`. At the end of the `with` the call is ended, and the handler must return.
 5. `SimulatedServer` is for several calls at once, which share a loop as they do in the server.
 
 It needs no pytest, no plugin and no reactor; it is for use in one thread.

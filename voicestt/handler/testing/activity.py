@@ -1,4 +1,4 @@
-"""Knows whether anything is still being done in other threads: a test goes on when nothing is."""
+"""Tracking of the work in other threads: a test goes on when there is none."""
 
 import sys
 import threading
@@ -20,9 +20,9 @@ _SHOWN_LINES = 6
 
 
 class Activity:
-    """Counts the threads and hand-overs that are under way, and keeps what they hand to the test's thread.
+    """Counter of threads and hand-overs under way, and queue of the actions they hand to the test's thread.
 
-    Whoever passes work on begins the next piece before ending its own: at zero, nothing can begin but by the test.
+    A worker that passes work on begins the next piece before it ends its own: at zero only the test can begin any.
     """
 
     def __init__(self) -> None:
@@ -32,24 +32,24 @@ class Activity:
         self._threads: set[int] = set()
 
     def begin(self) -> None:
-        """One more thing is under way."""
+        """Count one more piece of work under way."""
         with self._changed:
             self._count += 1
 
     def end(self) -> None:
-        """One thing is done."""
+        """Count one piece of work as done."""
         with self._changed:
             self._count -= 1
             self._changed.notify_all()
 
     def hand(self, action: Action) -> None:
-        """Does `action` soon, in the test's thread."""
+        """Queue `action` for the test's thread."""
         with self._changed:
             self._handed.append(action)
             self._changed.notify_all()
 
     def take(self, deadline: float) -> Action | None:
-        """What was handed over first; None if there is nothing and nothing is under way.
+        """Take the oldest action handed over; None if there is none and no work is under way.
 
         Raises:
             HandlerHangs: if neither is so by `deadline`, a `time.monotonic()`.
@@ -60,13 +60,13 @@ class Activity:
             return self._handed.popleft() if self._handed else None
 
     def wait(self, seconds: float) -> None:
-        """Waits a moment, or until something changes."""
+        """Wait `seconds`, or until something changes."""
         with self._changed:
             self._changed.wait(seconds)
 
     @contextmanager
     def in_thread(self) -> Iterator[None]:
-        """This thread does some of it: if it never ends, this is where to look."""
+        """Mark this thread as working, so that a hang shows its stack."""
         thread = threading.get_ident()
         self._threads.add(thread)
         try:
@@ -84,34 +84,34 @@ class Activity:
 
 
 class SimulatedReactor:
-    """What handlers need of Twisted's reactor: the test's thread takes its turns, and the test sets its clock."""
+    """Stand-in for Twisted's reactor: the test's thread runs its turns, and the test sets its clock."""
 
     def __init__(self, activity: Activity) -> None:
         self.clock = Clock()
         self._activity = activity
 
     def seconds(self) -> float:
-        """Now, in the test's time."""
+        """Return the test's time."""
         return self.clock.seconds()
 
     def callFromThread(self, action: Callable[..., object], *arguments: object) -> None:  # noqa: N802
-        """Does it in the test's thread."""
+        """Run `action` in the test's thread."""
         self._activity.hand(lambda: action(*arguments))
 
     def callLater(self, delay: float, action: Callable[..., object], *arguments: object) -> Any:  # noqa: N802
-        """Does it when the test's time has come so far."""
+        """Run `action` when `delay` seconds of the test's time have passed."""
         return self.clock.callLater(delay, action, *arguments)
 
 
 class PatientWait:
-    """How a plain function waits for an `Outcome`: in the test's time, while the test can go on."""
+    """The wait of a plain function for an `Outcome`: in the test's time, while the test can go on."""
 
     def __init__(self, activity: Activity, reactor: SimulatedReactor) -> None:
         self._activity = activity
         self._reactor = reactor
 
     def __call__(self, future: "Future[Any]", timeout: float | None) -> None:
-        """Returns when `future` is known, or after `timeout` seconds of the test's time."""
+        """Return when `future` is known, or after `timeout` seconds of the test's time."""
         woken, lock = threading.Event(), threading.Lock()
 
         def wake() -> None:

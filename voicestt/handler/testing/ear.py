@@ -1,4 +1,4 @@
-"""The caller's ear: a call's line, whose audio is played in a test's time."""
+"""The caller's ear: a call's line, whose audio is played in the test's time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ ROUND_TRIP_SECONDS: Final = 0.1
 
 
 class SpokenText(bytes):
-    """A text's audio, mu-law; `text` is what it says."""
+    """A text's audio, mu-law, with the `text` it says."""
 
     text: str
 
     def __new__(cls, audio: bytes, text: str) -> "SpokenText":
-        """The audio of `text`."""
+        """Make the audio of `text`."""
         made = super().__new__(cls, audio)
         made.text = text
         return made
@@ -27,7 +27,7 @@ class SpokenText(bytes):
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What came out at the caller's ear: `seconds` of a text, or of audio, whose `text` is empty.
+    """Audio that the caller heard: `seconds` of a text, or of other audio, whose `text` is empty.
 
     `is_whole` if it was heard to its end; it is not while it is being played, or where it was cleared.
     """
@@ -54,7 +54,7 @@ class _Playing:
 
 
 class _TwiliosBuffer:
-    """A playout's outlet as Twilio is one: it plays what it gets, and returns marks when they were reached."""
+    """Twilio's end of a playout: plays the audio it gets, and returns marks when they are reached."""
 
     def __init__(self, clock: Clock, returned: Callable[[str], object]) -> None:
         self._clock = clock
@@ -64,7 +64,7 @@ class _TwiliosBuffer:
 
     @property
     def has_marks(self) -> bool:
-        """Whether any is to be returned."""
+        """True while a mark is still to be returned."""
         return bool(self._marks)
 
     def media(self, audio: bytes) -> None:
@@ -86,7 +86,7 @@ class _TwiliosBuffer:
 
 
 class EarLine:
-    """A `voicestt.call.line.Line`, over the playout that the server has.
+    """A `voicestt.call.line.Line` over the server's own playout.
 
     `reached` is told of each mark, by its name and whether it was cleared; `end_call` of the reason that the
     stream is to be closed for.
@@ -105,7 +105,7 @@ class EarLine:
 
     @property
     def is_open(self) -> bool:
-        """Whether anything can still be said."""
+        """True until the call is over."""
         return self._playout is not None
 
     @property
@@ -115,17 +115,17 @@ class EarLine:
 
     @property
     def is_silent(self) -> bool:
-        """Whether nothing is being played, and no mark is under way."""
+        """True if nothing is being played and no mark is under way."""
         return self._playout is None or (not self._playout.waiting and not self._buffer.has_marks)
 
     @property
     def heard(self) -> list[Heard]:
-        """What has come out so far, in order."""
+        """The audio heard so far, in order."""
         now = self._clock.seconds()
         return [one.heard(now) for one in self._playing if one.begins < min(now, one.ends)]
 
     def say(self, audio: bytes) -> None:
-        """Plays `audio` after what waits already."""
+        """Play `audio` after what waits already."""
         if self._playout is None:
             return
         begins = self._clock.seconds() + self._playout.waiting
@@ -134,13 +134,13 @@ class EarLine:
         self._playing.append(_Playing(text, begins, begins + mulaw.seconds(len(audio))))
 
     def clear(self) -> None:
-        """Silence, at once."""
+        """Fall silent at once: drop everything not yet played."""
         self._cut()
         if self._playout is not None:
             self._playout.clear()
 
     def mark(self, name: str, reached: Callable[[bool], None]) -> None:
-        """`reached` is called once: False when all that was said before was played, True when it was cleared."""
+        """Set a mark; `reached` is called once: False if all said before was played, True if it was cleared."""
 
         def tell(cleared: bool) -> None:
             self._reached(name, cleared)
@@ -152,11 +152,11 @@ class EarLine:
             self._playout.mark(tell)
 
     def end(self, reason: str) -> None:
-        """Closes the stream."""
+        """Close the stream."""
         self._end_call(reason)
 
     def close(self) -> None:
-        """The call is over: nothing more is played, and pending marks are reached as cleared."""
+        """End the line: nothing more is played, and pending marks are reached as cleared."""
         self._cut()
         playout, self._playout = self._playout, None
         if playout is not None:

@@ -1,4 +1,4 @@
-"""An asyncio loop in a test's time, that says when it has nothing to do."""
+"""An asyncio loop in the test's time, which tells when it is idle."""
 
 import asyncio
 import heapq
@@ -16,7 +16,7 @@ Values = TypeVarTuple("Values")
 
 
 class _Selector(selectors.DefaultSelector):
-    """Whoever selects without a limit of zero has nothing to do, until something comes from outside."""
+    """Selector that counts the loop as idle while it waits for events."""
 
     def __init__(self, activity: Activity) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class _Selector(selectors.DefaultSelector):
 
 
 class SimulatedLoop(asyncio.SelectorEventLoop):
-    """`seconds` is the time; whoever changes it calls `wake`. `tasks` counts those that were made."""
+    """Event loop in the time `seconds`; whoever changes the time calls `wake`. `tasks` counts the tasks made."""
 
     def __init__(self, activity: Activity, seconds: Callable[[], float]) -> None:
         self._activity = activity
@@ -57,21 +57,21 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         super().__init__(_Selector(activity))
 
     def time(self) -> float:
-        """Now, in the test's time."""
+        """Return the test's time."""
         return self._seconds_of_test()
 
     def run_forever(self) -> None:
-        """Runs until it is stopped; a handler that blocks it is found by its thread."""
+        """Run until stopped; the thread is marked, so that a handler that blocks it is found."""
         with self._activity.in_thread():
             super().run_forever()
 
     def wake(self) -> None:
-        """The time has changed."""
+        """Wake the loop, because the time has changed."""
         with suppress(RuntimeError):  # it is closed
             self.call_soon_threadsafe(lambda: None)
 
     def next_due(self) -> float | None:
-        """When something is to be done next; it may have been cancelled."""
+        """Return the time when the next timer is due, which may have been cancelled; None without one."""
         with self._due_lock:
             while self._due and self._due[0] <= self.time():
                 heapq.heappop(self._due)
@@ -84,7 +84,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         *arguments: *Values,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
-        """Sets a timer, and notes when it is due."""
+        """Set a timer, and note when it is due."""
         with self._due_lock:
             heapq.heappush(self._due, when)
         return super().call_at(when, callback, *arguments, context=context)
@@ -95,7 +95,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         *arguments: *Values,
         context: Context | None = None,
     ) -> asyncio.Handle:
-        """Hands a callback over; it is under way until the loop has called it."""
+        """Hand over a callback, which counts as work under way until the loop has called it."""
         self._activity.begin()
         try:
             return super().call_soon_threadsafe(callback, *arguments, context=context)
@@ -111,13 +111,13 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
     def run_in_executor(
         self, executor: Any, function: Callable[[Unpack[Values]], Value], *arguments: *Values
     ) -> "asyncio.Future[Value]":
-        """Runs it in a thread, for `asyncio.to_thread` too; it is under way until the loop has its result."""
+        """Run `function` in a thread, for `asyncio.to_thread` too; under way until the loop has the result."""
         future = super().run_in_executor(executor, function, *arguments)
         self._activity.begin()
         future.add_done_callback(lambda _: self._activity.end())
         return future
 
     def create_task(self, *arguments: Any, **options: Any) -> "asyncio.Task[Any]":
-        """Starts a task, and counts it."""
+        """Start a task, and count it."""
         self.tasks += 1
         return super().create_task(*arguments, **options)

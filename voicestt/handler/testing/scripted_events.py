@@ -1,4 +1,4 @@
-"""The events of one call, numbered as the server numbers them."""
+"""Maker of one call's events, numbered as the server numbers them."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -9,7 +9,7 @@ Made = TypeVar("Made", bound=events.Event)
 
 
 class ScriptedEvents:
-    """Makes them, one after the other. An utterance has the partials before its final, and that final."""
+    """Makes a call's events, one after the other; an utterance consists of its partials and then its final."""
 
     def __init__(self, call_sid: str = "CA1", *, stream_sid: str = "MZ1", session: str = "s1") -> None:
         self.call_sid = call_sid
@@ -24,7 +24,7 @@ class ScriptedEvents:
         parameters: Mapping[str, Any] | None = None,
         account_sid: str = "AC1",
     ) -> events.CallStarted:
-        """The call begins."""
+        """Make the event of the call's start."""
         return self.make(
             events.CallStarted,
             account_sid=account_sid,
@@ -34,7 +34,7 @@ class ScriptedEvents:
         )
 
     def make(self, kind: type[Made], **values: Any) -> Made:
-        """An event of any type, with its own fields."""
+        """Make an event of any type, with its own fields."""
         self.sequence += 1
         return kind(
             id=events.event_id(self._session, self.sequence),

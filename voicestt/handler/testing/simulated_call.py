@@ -1,4 +1,4 @@
-"""A call that a test plays to a handler: what happens in it goes in, what the handler says and does comes out."""
+"""A call that a test plays to a handler: events go in, the handler's speech and actions come out."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -32,8 +32,8 @@ class SimulatedCall:
     """One call, from a test's side. Made by `simulated_call` or `SimulatedServer.call`.
 
     Methods that tell the handler something return when it has come to rest: when it waits for the next event, for
-    time to pass, or for what is being played. What it raises they raise, as `HandlerFailed`. No time passes but in
-    `advance` and `listen`.
+    time to pass, or for what is being played. They raise the handler's exceptions as `HandlerFailed`. Time
+    passes only in `advance` and `listen`.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class SimulatedCall:
 
     @property
     def call_sid(self) -> str:
-        """Twilio's name for the call."""
+        """Twilio's id of the call."""
         return self._script.call_sid
 
     @property
@@ -73,65 +73,65 @@ class SimulatedCall:
 
     @property
     def heard(self) -> list[Heard]:
-        """What the caller has heard by now, in order; without what was cleared before it was played."""
+        """The audio that the caller has heard by now, in order; without what was cleared before it was played."""
         return self._line.heard
 
     @property
     def is_over(self) -> bool:
-        """Whether the call has ended: by `end`, or because the handler hung up or handed it on."""
+        """True if the call has ended: by `end`, or because the handler hung up or transferred it."""
         return self.ended is not None
 
     # -- what happens in it
 
     def partial(self, text: str, stability: float = 0.0) -> None:
-        """The caller seems to be saying `text`."""
+        """Play a partial: the caller seems to be saying `text`."""
         self.send(events.Partial, utterance=self._utterance, text=text, stability=stability)
 
     def final(self, text: str, **fields: Any) -> None:
-        """The caller said `text`. `fields` are others of `voicestt.events.Final`, such as `confidence`."""
+        """Play a final: the caller said `text`. `fields` are more of `voicestt.events.Final`: `confidence` etc."""
         utterance, self._utterance = self._utterance, self._utterance + 1
         self.send(events.Final, utterance=utterance, text=text, **fields)
 
     def utterance_end(self, silence: float = 0.7) -> None:
-        """The caller has stopped talking `silence` seconds ago."""
+        """Play the end of the caller's turn, `silence` seconds after the last word."""
         end = max(0.0, self._stage.reactor.seconds() - self._began - silence)
         self.send(events.UtteranceEnd, utterance=max(1, self._utterance - 1), end=end, silence=silence)
 
     def caller_says(self, text: str) -> None:
-        """A whole turn: a partial, the final and the utterance's end."""
+        """Play a whole turn: a partial, the final and the utterance's end."""
         self.partial(text)
         self.final(text)
         self.utterance_end()
 
     def dtmf(self, keys: str) -> None:
-        """The caller presses keys, one after the other."""
+        """Press keys, one after the other."""
         if not keys or not KEYS.issuperset(keys):
             raise ValueError(f"{keys!r} are not keys of a telephone, which has 0 to 9, *, #, and A to D")
         for key in keys:
             self.send(events.Dtmf, digit=key)
 
     def degraded(self, why: str = "the stream failed", seconds: float = 0.0) -> None:
-        """No partials from here on."""
+        """Play the loss of streaming: no partials from here on."""
         self.send(events.Degraded, why=why, seconds=seconds)
 
     def recovered(self, why: str = "streamed again") -> None:
-        """Partials come again."""
+        """Play the return of streaming: partials come again."""
         self.send(events.Recovered, why=why)
 
     def interrupted(self, why: str = "the recogniser is away", seconds: float = 0.0) -> None:
-        """No words for now."""
+        """Play an outage of recognition: no words for now."""
         self.send(events.Interrupted, why=why, seconds=seconds)
 
     def resumed(self, why: str = "the recogniser is back") -> None:
-        """Words come again."""
+        """Play the end of an outage: words come again."""
         self.send(events.Resumed, why=why)
 
     def unrecognised(self, why: str = "nobody could recognise it", seconds: float = 0.0) -> None:
-        """The words of some audio are lost."""
+        """Play the loss of some audio's words."""
         self.send(events.Unrecognised, why=why, seconds=seconds)
 
     def send(self, kind: type[events.Event], **fields: Any) -> None:
-        """An event of any type, with its own fields.
+        """Play an event of any type, with its own fields.
 
         Raises:
             CallIsOver: if the call has ended.
@@ -142,7 +142,7 @@ class SimulatedCall:
         self._stage.settle()
 
     def end(self, reason: str = "stop") -> None:
-        """The caller hangs up; nothing where the call is over."""
+        """Hang up as the caller; without effect if the call is over."""
         if not self.is_over:
             self._close_stream(reason)
             self._stage.settle()
@@ -150,38 +150,38 @@ class SimulatedCall:
     # -- time
 
     def advance(self, seconds: float) -> None:
-        """Lets `seconds` of the test's time pass: audio is played, marks are reached, handlers' timers are due."""
+        """Let `seconds` of the test's time pass: audio is played, marks are reached, handlers' timers are due."""
         self._stage.advance(seconds)
 
     def listen(self) -> None:
-        """The caller listens, ten minutes at most, until nothing is to be heard and all marks are reached."""
+        """Let time pass, ten minutes at most, until all audio is played and all marks are reached."""
         self._stage.advance(MOST_WAITING_SECONDS + 1, to=lambda: self._line.is_silent)
         if not self._line.is_silent:
             raise AssertionError("after ten minutes there is still something to hear, or a mark: use advance()")
 
     def until(self, condition: Callable[[], bool], seconds: float = 10.0) -> None:
-        """Waits in real time, for what comes from outside: a connection of the handler's, its own thread."""
+        """Wait in real time for something from outside: a connection of the handler's, its own thread."""
         self._stage.until(condition, seconds)
 
     # -- the server's side
 
     def begin(self) -> None:
-        """The call starts; once."""
+        """Start the call; once."""
         self._handled = self._begin(self._started, self._line)
         self._stage.settle()
 
     def call_for_handler(
         self, started: events.CallStarted, speaking: Speaking, leaving: CallHandover, seen: Snapshot
     ) -> Call:
-        """What the handler is given: a `Call` that writes down what it is asked for."""
+        """Make the handler's `Call`, which records what it is asked for."""
         return _RecordedCall(started, speaking, leaving, seen, self)
 
     def leave(self, reason: str) -> None:
-        """From any thread: Twilio has ended the call, or handed it on."""
+        """Close the stream, as Twilio does when it ends or transfers the call; from any thread."""
         self._stage.reactor.callFromThread(self._close_stream, reason)
 
     def record(self, action: Action) -> None:
-        """From any thread: the handler asked for it; after the call nothing happens."""
+        """Record an action of the handler, unless the call is over; from any thread."""
         if not self.is_over:
             self.actions.append(action)
 

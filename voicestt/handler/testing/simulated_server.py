@@ -1,4 +1,4 @@
-"""The server without its sockets: handlers as it runs them, and the calls that a test plays to them."""
+"""The server without its sockets: handlers run as in production, and a test plays calls to them."""
 
 import gc
 from collections.abc import Callable, Iterator, Mapping
@@ -32,7 +32,7 @@ AFTERWARDS_SECONDS: Final = 3_600.0
 
 
 class _Reader:
-    """A Synthesiser whose speech is silence, as long as the text."""
+    """A Synthesiser that gives silence, in proportion to the text's length."""
 
     def speak(self, text: str) -> bytes:
         return mulaw.SILENCE * round(len(text) * SECONDS_PER_LETTER * mulaw.BYTES_PER_SECOND)
@@ -44,7 +44,7 @@ pretend_to_speak: Callable[[str], bytes] = InPieces(_Reader()).speak
 
 class SimulatedServer:
     """Runs the handlers of several calls, each an instance of `handler`, on one loop and in threads, as the server
-    does. It is a context manager: at its end calls that live are ended, and whatever is wrong fails the test.
+    does. It is a context manager: its end ends the calls that are live, and any failure fails the test.
 
     `speak` gives a text's audio as mu-law, or raises SpeechError; None is TTS_ENGINE=off. `queue`, `overflow` and
     `threads` are HANDLER_QUEUE, HANDLER_OVERFLOW and HANDLER_THREADS. `greeting` is mu-law that each caller hears
@@ -89,7 +89,7 @@ class SimulatedServer:
         parameters: Mapping[str, Any] | None = None,
         call_sid: str | None = None,
     ) -> SimulatedCall:
-        """A call begins; its handler is told.
+        """Begin a call and tell its handler.
 
         `caller` and `called` are what the webhook said, None where there was none; `parameters` are the TwiML's.
         """
@@ -106,11 +106,11 @@ class SimulatedServer:
         return call
 
     def advance(self, seconds: float) -> None:
-        """Lets `seconds` of the test's time pass, for all calls."""
+        """Let `seconds` of the test's time pass, for all calls."""
         self._stage.advance(seconds)
 
     def close(self) -> None:
-        """Ends the calls that live, waits for their handlers, and stops.
+        """End the calls that are live, wait for their handlers, and stop.
 
         Raises:
             HandlerFailed: if a handler raised something that was not raised yet.
@@ -167,19 +167,19 @@ def simulated_call(
     parameters: Mapping[str, Any] | None = None,
     **server: Any,
 ) -> Iterator[SimulatedCall]:
-    """One call that `handler` answers, until the end of the `with`; `server` are options of `SimulatedServer`."""
+    """Play one call that `handler` answers, to the end of the `with`; `server` are `SimulatedServer`'s options."""
     with SimulatedServer(handler, **server) as simulated:
         yield simulated.call(caller=caller, called=called, parameters=parameters)
 
 
 class _SimulatedTwilio:
-    """Twilio's REST API: does as it is asked at once, or refuses in the words that the call has for it."""
+    """Stand-in for Twilio's REST API: obeys at once, or refuses with the call's `twilio_refuses`."""
 
     def __init__(self, calls: Mapping[str, SimulatedCall]) -> None:
         self._calls = calls
 
     def prepare(self) -> None:
-        """Nothing takes long."""
+        """Do nothing: no request is slow here."""
 
     def hang_up(self, _account_sid: str, call_sid: str) -> None:
         self._leave(call_sid)

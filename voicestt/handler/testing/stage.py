@@ -1,4 +1,4 @@
-"""Where simulated calls are played: the test's thread is the reactor's, and the test moves the time."""
+"""The stage of simulated calls: the test's thread is the reactor's, and the test moves the time."""
 
 import time
 from collections import deque
@@ -44,7 +44,7 @@ class _Pool(DaemonThreadPool):
 
 @implementer(ILogObserver)
 class Stage:
-    """Makes the loop and the threads of handlers, and knows when they have nothing more to do.
+    """Makes the handlers' loop and threads, and finds when they have nothing more to do.
 
     `patience` are real seconds: a handler that computes, or blocks, for longer hangs.
     """
@@ -62,7 +62,7 @@ class Stage:
         globalLogPublisher.addObserver(self)
 
     def __call__(self, event: Any) -> None:
-        """From the log, in any thread: whatever goes wrong with a handler is said there."""
+        """Collect the handlers' warnings and failures from the log, in any thread."""
         if not str(event.get("log_namespace", "")).startswith(_HANDLERS):
             return
         if event["log_level"] is LogLevel.warn:
@@ -72,25 +72,25 @@ class Stage:
             self._failures.append(_problem(formatEvent(event), failure))
 
     def make_loop(self) -> SimulatedLoop:
-        """The handlers' loop."""
+        """Make the handlers' loop."""
         self._loop = SimulatedLoop(self._activity, self.reactor.seconds)
         return self._loop
 
     def make_threads(self, most: int, name: str) -> DaemonThreadPool:
-        """A pool of the handlers'."""
+        """Make a thread pool for handlers."""
         return _Pool(most, name, self._activity, self._wait)
 
     @property
     def tasks(self) -> int:
-        """How many tasks there were on the loop."""
+        """The number of tasks made on the loop."""
         return 0 if self._loop is None else self._loop.tasks
 
     def when_quiet(self, action: Action) -> None:
-        """Does `action` when nothing else is left to be done at this time."""
+        """Run `action` when nothing else is left to be done at this time."""
         self._when_quiet.append(action)
 
     def settle(self) -> None:
-        """Returns when nothing more will happen before the test does something.
+        """Return when nothing more will happen before the test does something.
 
         Raises:
             HandlerFailed: if a handler raised something.
@@ -100,7 +100,7 @@ class Stage:
         self.raise_failure()
 
     def advance(self, seconds: float, *, to: Callable[[], bool] = lambda: False, raises: bool = True) -> None:
-        """Lets time go on, from one thing that is due to the next, until `to` is so.
+        """Move time on, from one thing that is due to the next, for `seconds` or until `to` is true.
 
         Unless it `raises`, what handlers raise is kept for `raise_failure`.
         """
@@ -112,7 +112,7 @@ class Stage:
             settle()
 
     def until(self, condition: Callable[[], bool], seconds: float) -> None:
-        """Waits in real time, for what the handler waits for from outside."""
+        """Wait in real time, until `condition` is true or `seconds` have passed, for something from outside."""
         deadline = time.monotonic() + seconds
         self.settle()
         while not condition():
@@ -122,7 +122,7 @@ class Stage:
             self.settle()
 
     def run_out(self, done: "Deferred[Any]") -> None:
-        """Lets time go on until `done` has fired, whatever is blocked."""
+        """Move time on until `done` has fired, whatever is blocked."""
         moment = _MOMENT if self._hangs else self._patience
         fired: list[object] = []
         done.addBoth(fired.append)
@@ -137,12 +137,12 @@ class Stage:
                 self._go_on(_STOP_STEP)
 
     def leave(self) -> None:
-        """Looks at the log no more, and plays nothing."""
+        """Stop watching the log; nothing can be played from here on."""
         self._has_stopped = True
         globalLogPublisher.removeObserver(self)
 
     def raise_failure(self) -> None:
-        """Raises what a handler raised first, and forgets it."""
+        """Raise the handlers' oldest failure, if any, and forget it."""
         if self._failures:
             raise self._failures.popleft()
 
@@ -154,7 +154,7 @@ class Stage:
             pass
 
     def _turn(self, deadline: float) -> bool:
-        """Whether there was anything to do."""
+        """Do one action in the test's thread; return False if there was none."""
         self.reactor.clock.advance(0)
         try:
             action = self._activity.take(deadline)

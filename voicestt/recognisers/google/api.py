@@ -1,4 +1,4 @@
-"""What differs between Google's API v1 and v2: names, messages, and where in them is what."""
+"""The differences between Google's API v1 and v2: method names, messages, and the places of their fields."""
 
 from typing import Any, Protocol
 
@@ -6,13 +6,13 @@ Metadata = tuple[tuple[str, str], ...]
 
 
 def serialised(message: Any) -> bytes:
-    """A raw protobuf message as bytes."""
+    """Serialise a raw protobuf message."""
     data: bytes = message.SerializeToString()
     return data
 
 
 def field_of(message: Any, name: str) -> Any:
-    """A message inside a raw protobuf message, or None where it is not set."""
+    """Return a message field of a raw protobuf message, or None if it is not set."""
     return getattr(message, name) if message.HasField(name) else None
 
 
@@ -21,56 +21,56 @@ class ApiVersion(Protocol):
 
     @property
     def stream_method(self) -> str:
-        """gRPC's path of StreamingRecognize."""
+        """The gRPC path of StreamingRecognize."""
         ...
 
     @property
     def recognise_method(self) -> str:
-        """gRPC's path of Recognize."""
+        """The gRPC path of Recognize."""
         ...
 
     @property
     def metadata(self) -> Metadata:
-        """What goes with each call."""
+        """The gRPC metadata of each call."""
         ...
 
     @property
     def spare_model(self) -> str:
-        """The model that is tried where the one that was asked for is refused."""
+        """The model to fall back to when Google refuses the one that was asked for."""
         ...
 
     def config(self, language: str, model: str, *, punctuation: bool, word_times: bool) -> Any:
-        """A RecognitionConfig."""
+        """Make a RecognitionConfig."""
         ...
 
     def opening(self, config: Any) -> bytes:
-        """A stream's first message; partials are asked for."""
+        """Make a stream's first message, which asks for partials."""
         ...
 
     def audio(self, pcm: bytes) -> bytes:
-        """Every other message of a stream."""
+        """Make a message with audio: every message of a stream but the first."""
         ...
 
     def utterance(self, config: Any, pcm: bytes) -> bytes:
-        """The request of Recognize."""
+        """Make a RecognizeRequest."""
         ...
 
     def response(self, message: bytes) -> Any:
-        """A StreamingRecognizeResponse."""
+        """Parse a StreamingRecognizeResponse."""
         ...
 
     def answer(self, message: bytes) -> Any:
-        """A RecognizeResponse."""
+        """Parse a RecognizeResponse."""
         ...
 
     def end_of(self, portion: Any) -> Any:
-        """The Duration from the stream's start to the end of a StreamingRecognitionResult."""
+        """Return the Duration from the stream's start to the end of a StreamingRecognitionResult."""
         ...
 
     def times_of(self, word: Any) -> tuple[Any, Any]:
-        """The Durations from the audio's start to a WordInfo's start and its end; None for one that it lacks."""
+        """Return the Durations from the audio's start to a word's start and end; None for one that it lacks."""
         ...
 
     def trouble_in(self, response: Any) -> Any:
-        """The google.rpc.Status inside a StreamingRecognizeResponse, or None."""
+        """Return the google.rpc.Status inside a StreamingRecognizeResponse, or None."""
         ...

@@ -1,4 +1,4 @@
-"""Connections to Google, shared by streams.
+"""A pool of gRPC channels to Google, shared by streams.
 
 Channels with the same target and arguments share one TCP connection, and with it the server's limit of about 100
 streams; each channel here has an argument of its own and carries fewer.
@@ -37,7 +37,7 @@ _KEEPALIVE = (
 
 @dataclass(frozen=True, slots=True)
 class GoogleTarget:
-    """Where Google is: `endpoint` is HOST:PORT, None for Google's own; `insecure` is plaintext, without a key."""
+    """Google's address: `endpoint` is HOST:PORT, None for Google's own; `insecure` is plaintext, without a key."""
 
     endpoint: str | None = None
     insecure: bool = False
@@ -45,7 +45,7 @@ class GoogleTarget:
 
 
 class _Pooled:
-    """A channel, how many streams it carries, and when anything came on it."""
+    """A channel, the number of its streams, and the time of the last message on it."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self.channel = channel
@@ -66,7 +66,7 @@ class ChannelPool:
 
     @asynccontextmanager
     async def lease(self) -> AsyncIterator[grpc.aio.Channel]:
-        """A channel with room for one more stream.
+        """Lend a channel with room for one more stream.
 
         Raises:
             google.auth.exceptions.GoogleAuthError: when there is no key.
@@ -84,13 +84,13 @@ class ChannelPool:
                 await pooled.channel.close()
 
     def heard(self, channel: grpc.aio.Channel) -> None:
-        """Something came on `channel`: its connection lives."""
+        """Note a message on `channel`: its connection works."""
         for pooled in self._pooled:
             if pooled.channel is channel:
                 pooled.heard_at = time.monotonic()
 
     def given_up(self, channel: grpc.aio.Channel, began: float) -> None:
-        """A call that `began` then (monotonic seconds) is given up on `channel` without an answer.
+        """Note that a call, begun at `began` (monotonic seconds), was given up on `channel` without an answer.
 
         If nothing came for anybody meanwhile, the connection may be dead, which gRPC notices late: no other call
         is given to it, and it is closed with its last one.
@@ -101,7 +101,7 @@ class ChannelPool:
                 pooled.is_trusted = False
 
     def distrust_all(self) -> None:
-        """Give no more calls to the channels that there are; each is closed with its last one."""
+        """Give no more calls to the present channels; each is closed with its last call."""
         for pooled in self._pooled:
             pooled.is_trusted = False
         idle = [pooled for pooled in self._pooled if not pooled.streams]
@@ -112,7 +112,7 @@ class ChannelPool:
             closing.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
-        """Closes every channel."""
+        """Close every channel."""
         for pooled in self._pooled:
             await pooled.channel.close()
         self._pooled.clear()

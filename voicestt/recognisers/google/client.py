@@ -53,15 +53,15 @@ class GoogleRecogniser:
 
     @property
     def asked(self) -> RecognitionRequest:
-        """What the next request asks for."""
+        """The configuration of the next request, without what Google has refused."""
         return self._wishes.asked
 
     def open(self, listener: ResultListener) -> "GoogleSession":
-        """A stream; it is opened with the first audio, because Google ends one that stays silent for 10 s."""
+        """Open a stream; the call starts with the first audio, because Google ends one that is silent for 10 s."""
         return GoogleSession(listener, next(self._lines), self)
 
     def recognise(self, audio: bytes) -> "Deferred[Result | None]":
-        """One utterance (mu-law, up to 60 s) in one request: its final, or None if nothing was understood.
+        """Recognise one utterance (mu-law, up to 60 s) by one request; None if nothing was understood.
 
         Fails with RecogniserError.
         """
@@ -71,7 +71,7 @@ class GoogleRecogniser:
         return answer
 
     def remake_channels(self) -> None:
-        """Open new connections from here on: those that there are may lead nowhere."""
+        """Open new connections from here on: the present ones may be dead."""
         for line in self._all_lines:
             line.thread.do(line.channels.distrust_all)
 
@@ -92,11 +92,11 @@ class GoogleSession:
 
     @property
     def backlog(self) -> int:
-        """Bytes that gRPC has not taken yet: Google reads too slowly, or not at all."""
+        """Bytes that gRPC has not taken yet, because Google reads too slowly or not at all."""
         return self._written - self._stream.sent
 
     def write(self, audio: bytes) -> None:
-        """Hands a batch to the session thread."""
+        """Hand a batch to the session thread."""
         arrived = time.monotonic()
         self._written += len(audio)
         stream = self._stream
@@ -104,23 +104,23 @@ class GoogleSession:
         self._thread.do(lambda: stream.write(audio, arrived))
 
     def finish(self) -> None:
-        """Half-closes: Google finalises what is pending."""
+        """Half-close the stream: Google finalises what is pending."""
         self._thread.do(self._stream.finish)  # before it is opened: without audio nothing needs to be
         self._ensure_open()
 
     def abort(self) -> None:
-        """Cancels the stream."""
+        """Cancel the stream."""
         self._listener = None
         self._thread.do(self._stream.cancel)
 
     def heard(self, results: Sequence[Result]) -> None:
-        """From the session thread, by hand-back."""
+        """Pass results on to the listener; called by the session thread's hand-back."""
         for result in results:
             if self._listener is not None:
                 self._listener.heard(result)
 
     def ended(self, error: RecogniserError | None) -> None:
-        """From the session thread, by hand-back."""
+        """Tell the listener the end; called by the session thread's hand-back."""
         listener, self._listener = self._listener, None
         if listener is not None:
             listener.ended(error)
@@ -170,7 +170,7 @@ class _GrpcStream:
             self._line.channels.given_up(self._channel, self._began)
 
     async def run(self) -> None:
-        """The whole life of the stream; the session is told its end, whatever it was."""
+        """Run the stream from its opening to its end, and tell the session how it ended."""
         error: RecogniserError | None = RecogniserError("UNKNOWN", "a mistake of this server's, see the log")
         try:
             await self._converse()
@@ -247,7 +247,7 @@ class _GrpcStream:
 
 
 def _settled(coroutine: Any) -> Any:
-    """What `coroutine` gives, which has nothing left to wait for."""
+    """Return the value of `coroutine`, which must complete without waiting."""
     try:
         coroutine.send(None)
     except StopIteration as done:

@@ -1,4 +1,4 @@
-"""What Google is asked for, and how its answers are wanted."""
+"""The configuration of a recognition request to Google, and the clean-up of its answers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ from voicestt.recognisers.punctuation import without_punctuation
 
 @dataclass(frozen=True, slots=True)
 class RecognitionRequest:
-    """What Google is asked for: its own language code and model, where punctuation is wanted, by which API, and
-    whether with the words of finals and their times.
+    """The configuration of a request: Google's language code and model, punctuation, API version, and
+    whether the words of finals are wanted with their times.
     """
 
     language: str
@@ -31,27 +31,27 @@ class RecognitionRequest:
 
     @property
     def punctuation(self) -> bool:
-        """Google has one flag for both."""
+        """True if either kind of result is to have punctuation: Google has one flag for both."""
         return self.punctuation_interim or self.punctuation_final
 
     @property
     def clean_partial(self) -> Clean:
-        """What is done to a partial's text."""
+        """The clean-up of a partial's text."""
         return unchanged if self.punctuation_interim or not self.punctuation else without_punctuation
 
     @property
     def clean_final(self) -> Clean:
-        """What is done to a final's text."""
+        """The clean-up of a final's text."""
         return unchanged if self.punctuation_final or not self.punctuation else without_punctuation
 
     def config(self) -> Any:
-        """A raw RecognitionConfig: LINEAR16, 8 kHz, mono."""
+        """Make a raw RecognitionConfig: LINEAR16, 8 kHz, mono."""
         return self.api.config(self.language, self.model, punctuation=self.punctuation, word_times=self.word_times)
 
     def results_of(self, response: Any) -> Sequence[Result]:
-        """See `google_answers.results_of`."""
+        """See `responses.results_of`."""
         return results_of(response, self.clean_partial, self.clean_final, self.api)
 
     def utterance_of(self, response: Any) -> Result | None:
-        """See `google_answers.utterance_of`."""
+        """See `responses.utterance_of`."""
         return utterance_of(response, self.clean_final, self.api)

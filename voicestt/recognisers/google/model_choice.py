@@ -1,4 +1,4 @@
-"""What Google is asked for: the language by Google's own code, and a model that Google has for it.
+"""The choice of a language code and a model that Google accepts together.
 
 Google refuses `phone_call`, `latest_*` and others with Hebrew ("The phone_call model is currently not supported
 for language : iw-IL"), and it answers so to the first request of a call: the choice is made before. v2 has other
@@ -16,7 +16,7 @@ _V2_NAMES = {"phone_call": "telephony", "default": "long", "video": "long", "com
 
 @dataclass(frozen=True, slots=True)
 class ModelChoice:
-    """`language` and `model` as Google is asked for them, and `asked_model` as the settings had it."""
+    """The `language` and `model` that Google is asked for, and the `asked_model` of the settings."""
 
     language: str
     model: str
@@ -24,12 +24,12 @@ class ModelChoice:
 
     @property
     def changed(self) -> bool:
-        """Whether the model is another than the one asked for."""
+        """True if the model differs from the one in the settings."""
         return self.model != self.asked_model
 
 
 def choose_model(asked_model: str, asked_language: str, api: str = "v1") -> ModelChoice:
-    """The pair Google's `api` ("v1" or "v2") takes for the pair asked for."""
+    """Choose the language and model that Google's `api` ("v1" or "v2") accepts for those asked for."""
     language = _GOOGLE_LANGUAGE.get(asked_language.lower(), asked_language)
     model = _v2_model(asked_model, language) if api == "v2" else _v1_model(asked_model, language)
     return ModelChoice(language, model, asked_model)

@@ -1,4 +1,4 @@
-"""What every call asks Google for. What it refuses and can be done without is given up once, for all of them."""
+"""Negotiation of features with Google: one that it refuses and calls can do without is given up for all calls."""
 
 import re
 from dataclasses import replace
@@ -13,7 +13,7 @@ _OF_WORD_TIMES = re.compile(r"word.?(time|level)|time.?(offset|stamp)|unsupporte
 
 
 class FeatureNegotiation:
-    """`asked` is what is asked for from here on; word times are given up before a model is."""
+    """The configuration `asked` from here on; word times are given up before a model is."""
 
     _log = Logger()
 
@@ -21,8 +21,9 @@ class FeatureNegotiation:
         self.asked = asked
 
     def consider(self, error: RecogniserError, asked: RecognitionRequest) -> RecogniserError:
-        """`error` of a request that was `asked`; a refusal that led to something being given up is another error,
-        one that another attempt can mend.
+        """Drop the feature that Google's `error` refuses, if any; `asked` is the configuration that was refused.
+
+        Returns `error`, or ABORTED, which another attempt can mend, if a feature was given up.
         """
         if error.status != "INVALID_ARGUMENT":
             return error

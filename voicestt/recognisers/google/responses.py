@@ -1,4 +1,4 @@
-"""What Google says, as results: one response can hold a final, and the beginning of what comes after it.
+"""Conversion of Google's responses to results: one response can hold a final and the start of the next utterance.
 
 Source: cloud_speech.proto of google/cloud/speech/v1 and v2, StreamingRecognizeResponse: `results` are consecutive
 portions of the audio, at most one final first, then interims, which belong together and are shown joined.
@@ -27,7 +27,7 @@ _LONGEST_WORDS = 300
 
 
 def unchanged(text: str) -> str:
-    """The text as it is."""
+    """Return the text as it is."""
     return text
 
 
@@ -37,7 +37,7 @@ def results_of(
     clean_final: Clean = unchanged,
     api: ApiVersion = GOOGLE_V1,
 ) -> list[Result]:
-    """The results in a raw StreamingRecognizeResponse, in order: finals, then one partial of all interims.
+    """Convert a raw StreamingRecognizeResponse to results, in order: finals, then one partial of all interims.
 
     Raises:
         RecogniserError: for an error inside the response, which gRPC does not raise.
@@ -54,7 +54,7 @@ def results_of(
 
 
 def utterance_of(response: Any, clean_final: Clean = unchanged, api: ApiVersion = GOOGLE_V1) -> Result | None:
-    """The final in a raw RecognizeResponse, whose results are portions of it; None if nothing was understood."""
+    """Convert a raw RecognizeResponse, whose results are portions of one final; None if nothing was understood."""
     portions = [portion for portion in response.results if portion.alternatives]
     text = "".join(portion.alternatives[0].transcript for portion in portions).strip()
     if not visible(text):
@@ -65,12 +65,12 @@ def utterance_of(response: Any, clean_final: Clean = unchanged, api: ApiVersion 
 
 
 def error_of(problem: grpc.RpcError) -> RecogniserError:
-    """A call that failed, by gRPC's word for it and the server's own words."""
+    """Convert a failed call to a RecogniserError with gRPC's status name and the server's own words."""
     return error_from(problem.code(), problem.details())
 
 
 def error_from(code: grpc.StatusCode, details: str | None) -> RecogniserError:
-    """The same of a call's status."""
+    """Convert a call's status to a RecogniserError."""
     return RecogniserError(code.name, (details or "no details")[:_LONGEST_WORDS])
 
 

@@ -1,4 +1,4 @@
-"""The settings, as what Google is asked for and where it is."""
+"""Google's configuration and address, from the settings."""
 
 from voicestt.config.settings import Settings
 from voicestt.recognisers.google.api import ApiVersion
@@ -12,19 +12,19 @@ _NO_PROJECT = "local"  # a local service asks for one and does not look at it
 
 
 def choice_of(settings: Settings) -> ModelChoice:
-    """The language and the model that the API has for those in the settings."""
+    """Choose the language and the model that Google's API has for those in the settings."""
     return choose_model(settings.model, settings.language, settings.api)
 
 
 def asked_of(settings: Settings) -> RecognitionRequest:
-    """What Google is asked for."""
+    """Make the recognition configuration of the settings."""
     choice = choice_of(settings)
     punctuation = settings.punctuation_interim, settings.punctuation_final
     return RecognitionRequest(choice.language, choice.model, *punctuation, _api(settings))
 
 
 def target_of(settings: Settings) -> GoogleTarget:
-    """Where Google is: a location of v2 other than `global` has a host of its own."""
+    """Make Google's address of the settings: each location of v2 other than `global` has a host of its own."""
     endpoint = settings.endpoint
     if endpoint is None and settings.api == "v2" and settings.location != "global":
         endpoint = f"{settings.location}-speech.googleapis.com:443"
@@ -32,7 +32,7 @@ def target_of(settings: Settings) -> GoogleTarget:
 
 
 def is_elsewhere(settings: Settings) -> bool:
-    """Whether the model is one of those that Google does not have in the location `global`."""
+    """True if the model is one that Google does not offer in the location `global`."""
     to_google = settings.engine == "google" and settings.endpoint is None
     of_v2 = settings.api == "v2" and settings.location == "global"
     return to_google and of_v2 and choice_of(settings).model.startswith("chirp")

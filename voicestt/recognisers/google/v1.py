@@ -20,7 +20,7 @@ _LINEAR16 = int(types.RecognitionConfig.AudioEncoding.LINEAR16)
 
 @dataclass(frozen=True, slots=True)
 class ApiV1:
-    """See Dialect: a request names no project, and an error may lie inside a response."""
+    """See ApiVersion: a request names no project, and an error may lie inside a response."""
 
     stream_method: str = f"{_SERVICE}StreamingRecognize"
     recognise_method: str = f"{_SERVICE}Recognize"
@@ -28,7 +28,7 @@ class ApiV1:
     spare_model: str = "default"
 
     def config(self, language: str, model: str, *, punctuation: bool, word_times: bool) -> Any:
-        """See Dialect."""
+        """See ApiVersion."""
         return _Config(
             encoding=_LINEAR16,
             sample_rate_hertz=mulaw.BYTES_PER_SECOND,
@@ -39,36 +39,36 @@ class ApiV1:
         )
 
     def opening(self, config: Any) -> bytes:
-        """See Dialect."""
+        """See ApiVersion."""
         stream_config = _StreamConfig(config=config, interim_results=True)
         return serialised(_Request(streaming_config=stream_config))
 
     def audio(self, pcm: bytes) -> bytes:
-        """See Dialect."""
+        """See ApiVersion."""
         return serialised(_Request(audio_content=pcm))
 
     def utterance(self, config: Any, pcm: bytes) -> bytes:
-        """See Dialect."""
+        """See ApiVersion."""
         return serialised(_Utterance(config=config, audio={"content": pcm}))
 
     def response(self, message: bytes) -> Any:
-        """See Dialect."""
+        """See ApiVersion."""
         return _Response.FromString(message)
 
     def answer(self, message: bytes) -> Any:
-        """See Dialect."""
+        """See ApiVersion."""
         return _Answer.FromString(message)
 
     def end_of(self, portion: Any) -> Any:
-        """See Dialect."""
+        """See ApiVersion."""
         return portion.result_end_time
 
     def times_of(self, word: Any) -> tuple[Any, Any]:
-        """See Dialect."""
+        """See ApiVersion."""
         return field_of(word, "start_time"), field_of(word, "end_time")
 
     def trouble_in(self, response: Any) -> Any:
-        """See Dialect."""
+        """See ApiVersion."""
         return response.error if response.error.code else None
 
 

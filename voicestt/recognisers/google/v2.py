@@ -21,7 +21,7 @@ _LINEAR16 = int(types.ExplicitDecodingConfig.AudioEncoding.LINEAR16)
 
 @dataclass(frozen=True, slots=True)
 class ApiV2:
-    """See Dialect: each request names a recogniser of a project in a location; `_` is the one without settings."""
+    """See ApiVersion: each request names a project's recogniser in a location; `_` is the one without settings."""
 
     project: str
     location: str = "global"
@@ -31,16 +31,16 @@ class ApiV2:
 
     @property
     def recogniser(self) -> str:
-        """The recogniser's name."""
+        """The recogniser's resource name."""
         return f"projects/{self.project}/locations/{self.location}/recognizers/_"
 
     @property
     def metadata(self) -> Metadata:
-        """See Dialect: Google's front end finds the way by it."""
+        """See ApiVersion: Google's front end routes the call by it."""
         return (routing_header.to_grpc_metadata([("recognizer", self.recogniser)]),)
 
     def config(self, language: str, model: str, *, punctuation: bool, word_times: bool) -> Any:
-        """See Dialect."""
+        """See ApiVersion."""
         return _Config(
             explicit_decoding_config={
                 "encoding": _LINEAR16,
@@ -53,34 +53,34 @@ class ApiV2:
         )
 
     def opening(self, config: Any) -> bytes:
-        """See Dialect."""
+        """See ApiVersion."""
         stream_config = _StreamConfig(config=config, streaming_features={"interim_results": True})
         return serialised(_Request(recognizer=self.recogniser, streaming_config=stream_config))
 
     def audio(self, pcm: bytes) -> bytes:
-        """See Dialect."""
+        """See ApiVersion."""
         return serialised(_Request(audio=pcm))
 
     def utterance(self, config: Any, pcm: bytes) -> bytes:
-        """See Dialect."""
+        """See ApiVersion."""
         return serialised(_Utterance(recognizer=self.recogniser, config=config, content=pcm))
 
     def response(self, message: bytes) -> Any:
-        """See Dialect."""
+        """See ApiVersion."""
         return _Response.FromString(message)
 
     def answer(self, message: bytes) -> Any:
-        """See Dialect."""
+        """See ApiVersion."""
         return _Answer.FromString(message)
 
     def end_of(self, portion: Any) -> Any:
-        """See Dialect."""
+        """See ApiVersion."""
         return portion.result_end_offset
 
     def times_of(self, word: Any) -> tuple[Any, Any]:
-        """See Dialect."""
+        """See ApiVersion."""
         return field_of(word, "start_offset"), field_of(word, "end_offset")
 
     def trouble_in(self, _response: Any) -> Any:
-        """See Dialect: v2 has none."""
+        """See ApiVersion: v2 has none."""
         return None

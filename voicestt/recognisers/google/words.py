@@ -1,4 +1,4 @@
-"""The words of a final one by one, with their places in the audio, where Google gives them and they can be right.
+"""Conversion of a final's words and their times, where Google gives them and they are plausible.
 
 Source: cloud_speech.proto of google/cloud/speech/v1 and v2, WordInfo: "This is an experimental feature and the
 accuracy of the time offset can vary." Some models and languages give no words, or words without times.
@@ -14,7 +14,7 @@ from voicestt.recognisers.punctuation import visible
 
 
 def words_of(infos: Iterable[Any], clean: Callable[[str], str], api: ApiVersion) -> tuple[RecognisedWord, ...]:
-    """The words of raw `infos` (WordInfo), each text as `clean` makes it, at positions in bytes of mu-law.
+    """Convert raw `infos` (WordInfo) to words cleaned by `clean`, at positions in bytes of mu-law.
 
     None at all where a word has no time or the times run backwards: no words are better than wrong ones. Words of
     which `clean` leaves nothing are left out.
@@ -33,7 +33,7 @@ def words_of(infos: Iterable[Any], clean: Callable[[str], str], api: ApiVersion)
 
 
 def position(duration: Any) -> int:
-    """A raw protobuf Duration in bytes of mu-law."""
+    """Convert a raw protobuf Duration to bytes of mu-law."""
     return int(
         duration.seconds * mulaw.BYTES_PER_SECOND + duration.nanos * mulaw.BYTES_PER_SECOND // 1_000_000_000
     )

@@ -1,1 +1,1 @@
-"""Whisper behind Google: of this machine, or by HTTP."""
+"""Whisper behind Google: on this machine, or by HTTP."""

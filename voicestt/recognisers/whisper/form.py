@@ -1,4 +1,4 @@
-"""The multipart form that an OpenAI-compatible endpoint takes: a recording, and what is wanted of it."""
+"""The multipart form of an OpenAI-compatible endpoint: a recording and its options."""
 
 import io
 import secrets
@@ -11,14 +11,14 @@ from voicestt.audio import mulaw
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The body of a POST, and the value of its Content-Type."""
+    """The body of a POST and the value of its Content-Type."""
 
     content_type: str
     body: bytes
 
 
 def form_of(audio: bytes, fields: Mapping[str, str]) -> Form:
-    """`audio` (mu-law) as the field `file`, the other fields, and `response_format`; values have no line ends."""
+    """Encode `audio` (mu-law) as `file`, with `fields` and `response_format`; values have no line ends."""
     boundary = f"voicestt-{secrets.token_hex(16)}"
     parts = [
         _part(boundary, f'name="{name}"', value.encode())
@@ -30,7 +30,7 @@ def form_of(audio: bytes, fields: Mapping[str, str]) -> Form:
 
 
 def wav_of(audio: bytes) -> bytes:
-    """A WAV file, LINEAR16, 8 kHz, mono, of mu-law `audio`."""
+    """Make a WAV file (LINEAR16, 8 kHz, mono) of mu-law `audio`."""
     file = io.BytesIO()
     with wave.open(file, "wb") as writer:
         writer.setnchannels(1)

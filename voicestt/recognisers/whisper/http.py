@@ -1,4 +1,4 @@
-"""Whisper elsewhere: an OpenAI-compatible HTTP endpoint, asked one utterance at a time.
+"""Whisper by HTTP: an OpenAI-compatible endpoint, which takes one utterance in each request.
 
 Source: OpenAI's API reference, `POST /v1/audio/transcriptions`: a multipart form with `file`, `model`, `language`
 and `response_format`, answered by `{"text": …}`. whisper.cpp, faster-whisper-server, vLLM and others speak it too.
@@ -36,7 +36,7 @@ _STATUS: Final = {401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FO
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where to ask and for what: the whole address of the POST, two letters of language, a secret key or none."""
+    """A Whisper endpoint: the whole URL of the POST, a language of two letters, and a secret key or none."""
 
     url: str
     language: str
@@ -45,7 +45,7 @@ class Endpoint:
 
     @property
     def place(self) -> str:
-        """The address for people: without path and query, which may hold a secret."""
+        """The address without path and query, which may hold a secret; for the log."""
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
@@ -75,11 +75,11 @@ class WhisperHttp:
         self._turns = ConcurrencyLimit(lambda audio: Deferred.fromCoroutine(self._ask(audio)), at_once=CONNECTIONS)
 
     def __call__(self, audio: bytes) -> "Deferred[Result | None]":
-        """One utterance (mu-law): its final, or None if nothing was understood. Fails with RecogniserError."""
+        """Recognise one utterance (mu-law); None if nothing was understood. Fails with RecogniserError."""
         return self._turns(audio)
 
     async def stop(self) -> None:
-        """What waits or is under way fails; returns when the connections have ended."""
+        """Fail the utterances that wait or are under way; return when the connections have ended."""
         stopping = Deferred.fromCoroutine(self._turns.stop())
         for asking in list(self._under_way):
             asking.cancel()
@@ -158,7 +158,7 @@ def _words(problem: Exception) -> str:
 
 
 def _is_broken_off(problem: Exception) -> bool:
-    """Whether the connection ended before the answer did, and not because it was given up here."""
+    """True if the connection ended before the answer did, and not because it was given up here."""
     causes = [reason.value for reason in getattr(problem, "reasons", [])] or [problem]
     if any(isinstance(cause, CancelledError) for cause in causes):
         return False

@@ -1,7 +1,7 @@
-"""Whisper behind the single shot: an utterance in, its words out, in a bounded pool of threads of its own.
+"""Whisper on this machine: utterances are recognised in a bounded thread pool of its own.
 
-It is asked where Google failed, so it may be asked by every call at once: the pool is small, the others wait, and
-nothing of it exists before the first utterance comes.
+Whisper is asked where Google failed, so every call may ask it at once: the pool is small, the others wait, and no
+thread or model exists before the first utterance comes.
 """
 
 from collections.abc import Callable
@@ -47,14 +47,14 @@ class Whisper:
         self._turns = ConcurrencyLimit(self._in_pool, at_once=threads)
 
     def __call__(self, audio: bytes) -> "Deferred[Result | None]":
-        """One utterance (mu-law, any length): its final, or None if nothing was understood.
+        """Recognise one utterance (mu-law, any length): its final, or None if nothing was understood.
 
         Fails with RecogniserError.
         """
         return self._turns(audio)
 
     async def stop(self) -> None:
-        """What waits fails; returns when what is under way has ended, and the threads."""
+        """Fail the utterances that wait; return when those under way and the threads have ended."""
         await self._turns.stop()
         if self._pool.started:
             self._pool.stop()

@@ -1,1 +1,1 @@
-"""What is changed while the server runs: the flag, its socket, SIGHUP."""
+"""Control of a running server: the flag, its socket, SIGHUP."""

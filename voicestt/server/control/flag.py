@@ -1,4 +1,4 @@
-"""ENABLE_STREAMING_STT turned in a running server: one line in the log for each change, saying who was moved."""
+"""Switching ENABLE_STREAMING_STT in a running server, with a line in the log that counts the calls moved."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from voicestt.server.census import ActiveCalls
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How the server stands: the flag, how many calls are live, and how many of them go which way."""
+    """The server's state: the flag, the live calls, and how many are recognised each way."""
 
     is_on: bool
     live: int
@@ -19,7 +19,7 @@ class State:
 
 
 class FlagSwitch:
-    """Turns the flag, whoever asks. Live calls have followed, or know that they will, before `turn` returns."""
+    """Sets the flag for whoever asks. Live calls have followed, or know that they will, when `turn` returns."""
 
     _log = Logger()
 
@@ -29,12 +29,12 @@ class FlagSwitch:
 
     @property
     def state(self) -> State:
-        """As it is now."""
+        """The present state."""
         census = self._census
         return State(self._flag.is_on, census.live, census.streaming, census.single_shot)
 
     def turn(self, is_on: bool, by: str) -> str:
-        """Turns it on or off; `by` says who wants it. What came of it, in words, as it stands in the log."""
+        """Set the flag for `by`; return the outcome in words, as it stands in the log."""
         before = self.state
         changed = self._flag.turn(is_on)
         words = f"ENABLE_STREAMING_STT={is_on} ({by}): {self._what_came_of_it(before, changed=changed)}"

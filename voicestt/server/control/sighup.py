@@ -1,4 +1,4 @@
-"""SIGHUP: the environment file is read again, and the flag in it takes effect while calls are live."""
+"""SIGHUP: reads the environment file again, and applies its flag while calls are live."""
 
 import signal
 import threading
@@ -13,7 +13,7 @@ from voicestt.server.control.flag import FlagSwitch
 
 
 class Hangup:
-    """Turns the flag as the file says. `running` is what the server was started with.
+    """Handler of SIGHUP, which sets the flag to the file's. `running` are the settings at the server's start.
 
     Other variables are only looked at: those that have changed are named in the log, never their values.
     """
@@ -36,12 +36,12 @@ class Hangup:
         self._before: Any = None
 
     def install(self) -> None:
-        """Takes SIGHUP, in the main thread only: elsewhere no signal can be taken."""
+        """Install the handler, in the main thread only: elsewhere no signal can be handled."""
         if threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGHUP, self._signalled)
 
     def remove(self) -> None:
-        """Gives SIGHUP back to whoever had it."""
+        """Restore the handler that was there before."""
         before, self._before = self._before, None
         if before is not None:
             signal.signal(signal.SIGHUP, before)
@@ -51,7 +51,7 @@ class Hangup:
         self._reactor.callFromThread(self.read_again)
 
     def read_again(self) -> None:
-        """Does what SIGHUP asks for; whatever is wrong with the file is said, and nothing changes."""
+        """Reopen files and apply the flag of the file; if the file is bad, log it and change nothing."""
         self._reopen()
         try:
             found = self._read_again()

@@ -44,7 +44,7 @@ _WORDS = "say one of: show, on, off"
 
 
 class Control(Protocol):
-    """One question and its answer."""
+    """One connection of the control socket: a question and its answer."""
 
     transport: Any
     _log = Logger()
@@ -57,17 +57,17 @@ class Control(Protocol):
         self._answered = False
 
     def connectionMade(self) -> None:
-        """Twisted: somebody is there."""
+        """Start the time limit for the question."""
         self._open_ones.add(self)
         self._patience.set(PATIENCE_SECONDS, self._heard_nothing)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Twisted: nobody is there any more."""
+        """Stop the time limit: the connection is gone."""
         self._open_ones.discard(self)
         self._patience.cancel()
 
     def dataReceived(self, data: bytes) -> None:
-        """Twisted: the question, or a part of it."""
+        """Take a question, or a part of it."""
         if self._answered:
             return
         line, newline, _ = (self._received + data).partition(b"\n")
@@ -79,7 +79,7 @@ class Control(Protocol):
             self._received = line
 
     def drop(self) -> None:
-        """Ends the connection at once."""
+        """Drop the connection at once."""
         self.transport.abortConnection()
 
     def _heard_nothing(self) -> None:
@@ -134,7 +134,7 @@ class _Controls(Factory):
 
 
 class _Port(unix.Port):
-    """Removes its file only while it is its own: Twisted removes whatever is there, and hangs where nothing is.
+    """Port that removes its socket file only if it is still its own; Twisted removes any, and hangs if it is gone.
 
     It can be gone: folders for temporary files are cleaned.
     """
@@ -146,13 +146,13 @@ class _Port(unix.Port):
         self._inode: tuple[int, int] | None = None
 
     def createInternetSocket(self) -> socket.socket:
-        """Twisted: a socket to be bound."""
+        """Make a socket to be bound, and keep it."""
         made: socket.socket = super().createInternetSocket()  # type: ignore[no-untyped-call]
         self._made = made
         return made
 
     def startListening(self) -> None:
-        """Twisted: begin. A socket that cannot be bound is closed, which Twisted leaves to chance."""
+        """Start to listen. A socket that cannot be bound is closed, which Twisted leaves to chance."""
         try:
             super().startListening()  # type: ignore[no-untyped-call]
         except CannotListenError:
@@ -161,7 +161,7 @@ class _Port(unix.Port):
         self._inode = _inode(self._path)
 
     def connectionLost(self, reason: Failure) -> None:
-        """Twisted: it was closed."""
+        """Remove the socket's file, because the port is closed."""
         if self._inode is not None and _inode(self._path) == self._inode:
             with suppress(OSError):
                 self._path.unlink()
@@ -177,7 +177,7 @@ def _inode(path: Path) -> tuple[int, int] | None:
 
 
 class ControlSocket:
-    """Listens at `path` (VOICESTT_SOCKET), or where `voicestt flag` looks by itself."""
+    """The control socket at `path` (VOICESTT_SOCKET), or where `voicestt flag` looks without one."""
 
     _log = Logger()
 
@@ -188,7 +188,7 @@ class ControlSocket:
         self._port: _Port | None = None
 
     def start(self) -> None:
-        """Begins to listen; where that cannot be, the log says what it means."""
+        """Start to listen; if that fails, log what it means."""
         try:
             path = Path(self._asked_for) if self._asked_for else new_path(os.environ)
             self._listen(path)
@@ -204,7 +204,7 @@ class ControlSocket:
             self._log.info("`voicestt flag` reaches this server at {path}", path=path)
 
     async def stop(self) -> None:
-        """Nobody is answered any more, and the socket's file is gone."""
+        """Stop listening, remove the socket's file, and drop the open connections."""
         port, self._port = self._port, None
         if port is not None:
             stopped: Any = port.stopListening()  # type: ignore[no-untyped-call]

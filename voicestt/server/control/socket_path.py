@@ -1,8 +1,9 @@
-"""Where a server's control socket lies, so that `voicestt flag` finds the one running server without arguments.
+"""The path of a server's control socket, by which `voicestt flag` finds the one running server by itself.
 
-It is named after the server's process, in a folder that is its user's alone: `voicestt` in $XDG_RUNTIME_DIR, or
-`voicestt-UID` in the folder for temporary files where there is none. Whoever looks, looks in both: a service often
-runs without $XDG_RUNTIME_DIR, and a shell has it. No Twisted here: the command line does without.
+The socket is named after the server's process, in a folder that is its user's alone: `voicestt` in
+$XDG_RUNTIME_DIR, or `voicestt-UID` in the folder for temporary files if that is not set. The command line looks in
+both: a service often runs without $XDG_RUNTIME_DIR, and a shell has it. No Twisted here: the command line does
+without.
 """
 
 import os
@@ -16,18 +17,18 @@ _SUFFIX = ".socket"
 
 
 class NoFolder(OSError):
-    """There is no folder that a socket can lie in safely; the words say why."""
+    """The error of having no folder that is safe for a socket; the text says why."""
 
 
 def folders(environ: Mapping[str, str]) -> list[Path]:
-    """Where sockets may lie, the best place first."""
+    """Return the folders for sockets, the best first."""
     runtime = environ.get("XDG_RUNTIME_DIR")
     own = [Path(runtime) / "voicestt"] if runtime else []
     return [*own, Path(tempfile.gettempdir()) / f"voicestt-{os.getuid()}"]
 
 
 def new_path(environ: Mapping[str, str]) -> Path:
-    """Where this process's socket is to lie; makes the folder, and clears away what dead servers left in it.
+    """Return the path of this process's socket; make its folder, and remove sockets that dead servers left there.
 
     Raises:
         NoFolder: where no folder can be made, or it is open to others.
@@ -45,13 +46,13 @@ def new_path(environ: Mapping[str, str]) -> Path:
 
 
 def live_sockets(environ: Mapping[str, str]) -> list[Path]:
-    """The sockets of this user's running servers, in those folders that are this user's alone."""
+    """Return the sockets of this user's running servers, from the folders that only this user can write."""
     found = [path for folder in folders(environ) if _is_private(folder) for path in folder.glob(f"*{_SUFFIX}")]
     return sorted(path for path in found if is_live(path))
 
 
 def is_live(path: Path) -> bool:
-    """Whether a process listens on the Unix socket `path`. Never waits."""
+    """True if a process listens on the Unix socket `path`. Never waits."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
@@ -64,7 +65,7 @@ def is_live(path: Path) -> bool:
 
 
 def make_way(path: Path) -> None:
-    """Removes the socket of a dead server at `path`, if there is one.
+    """Remove the socket of a dead server at `path`, if there is one.
 
     Raises:
         OSError: where something is that is not a dead server's, or that cannot be removed.
@@ -102,7 +103,7 @@ def _clear(folder: Path) -> None:
 
 
 def _is_running(pid: str) -> bool:
-    """Whether there is such a process: its socket may be bound, and not yet listened on."""
+    """True if the process exists: its socket may be bound, and not yet listened on."""
     try:
         os.kill(int(pid), 0)
     except PermissionError:
