@@ -21,6 +21,7 @@ BYTES_PER_FRAME = 320
 _GAP_FRAMES = 3  # what is quiet between two words lasts about so long
 _CLEAR_GAP_FRAMES = 8  # longer than the closure of a t or a k within a word, which lasts 50 to 100 ms
 _CLEARLY_QUIETER = 0.35  # 9 dB below the loud frames
+_AS_QUIET = 1.1  # times as loud as the quietest place, and it is as quiet
 _LOUD_FRAMES = 90  # the percentile of the frames' loudness
 _LOOKS_FOR_GAPS = 10  # frames from one look to the next
 
@@ -32,7 +33,7 @@ class Rules:
     Speech starts when `voiced_ms` of the last `window_ms` are voiced, and its segment begins `pre_roll_ms`
     before the first of those voiced frames. It ends when nothing was voiced for `pause_ms`. It is cut when
     its segment lasts `longest_ms`, where its last `cut_within_ms` are quietest; and from `early_ms` on (0: never),
-    within the same time, in the middle of the latest 160 ms that are 9 dB quieter than the speech around them.
+    within the same time, in the quietest 160 ms, if they are 9 dB quieter than the speech around them.
     """
 
     voiced_ms: int = 100
@@ -203,12 +204,18 @@ class Endpointer:
         return gaps[::-1].index(min(gaps)) + 1
 
     def _frames_since_gap(self) -> int | None:
-        """Count the frames since the middle of the latest clear gap; None if there is none."""
+        """Return how long ago the middle of the quietest clear gap was, the latest of equals; None without one."""
         loudness = np.array(self._loudness)
         quiet = loudness <= _CLEARLY_QUIETER * np.percentile(loudness, _LOUD_FRAMES)
-        runs = np.convolve(quiet, np.ones(_CLEAR_GAP_FRAMES, dtype=int), "valid")
-        gaps = np.flatnonzero(runs == _CLEAR_GAP_FRAMES)
-        return None if not len(gaps) else int(len(loudness) - gaps[-1]) - _CLEAR_GAP_FRAMES // 2
+        window = np.ones(_CLEAR_GAP_FRAMES)
+        is_gap = np.convolve(quiet, window, "valid") == _CLEAR_GAP_FRAMES
+        if not is_gap.any():
+            return None
+        sums = np.convolve(loudness, window, "valid")
+        # A soft beginning of a word is quieter than the speech around it too: the quietest place is none.
+        places = np.flatnonzero(is_gap & (sums <= _AS_QUIET * sums[is_gap].min()))
+        latest = places[np.flatnonzero(np.diff(places, prepend=-2) > 1)[-1] :]  # as one unbroken stretch
+        return int(len(loudness) - latest[len(latest) // 2]) - _CLEAR_GAP_FRAMES // 2
 
 
 def _loudness_of(frame: bytes) -> float:
