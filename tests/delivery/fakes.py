@@ -50,7 +50,7 @@ class MemoryOutbox:
         self._failures: dict[str, Counter[int]] = defaultdict(Counter)
         self._entries: list[Pending] = []
         self._sequences: Counter[str] = Counter()
-        self.laid_aside: dict[int, str] = {}
+        self.dead_lettered: dict[int, str] = {}
         self.told: list[Sequence[int]] = []
         self.whys: list[str] = []
         self.attempts_made: list[Attempt] = []
@@ -103,11 +103,11 @@ class MemoryOutbox:
         self._failures[destination][number] += 1
         self.whys.append(why)
 
-    async def lay_aside(self, destination: str, number: int, why: str, attempts: Sequence[Attempt] = ()) -> None:
-        await self.answers("lay_aside")
+    async def dead_letter(self, destination: str, number: int, why: str, attempts: Sequence[Attempt] = ()) -> None:
+        await self.answers("dead_letter")
         self.attempts_made += attempts
         self._settle(destination, [number])
-        self.laid_aside[number] = why
+        self.dead_lettered[number] = why
 
     def attempts(self, number: int, destination: str = HOOK.name) -> int:
         """How many attempts are known to have failed."""

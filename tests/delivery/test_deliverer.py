@@ -420,35 +420,35 @@ def test_a_receiver_that_refuses_everything_is_asked_little_however_many_calls_w
     assert len(bench.outbox.left()) == 300
 
 
-def test_what_is_refused_for_too_long_is_laid_aside_and_the_next_goes_on(bench: Bench, logged: Logged) -> None:
+def test_what_is_refused_for_too_long_is_dead_lettered_and_the_next_goes_on(bench: Bench, logged: Logged) -> None:
     first, second = bench.outbox.write("a", 2)
     bench.carrier.fares = lambda record: REFUSED if record.number == first.number else None
     bench.start()
     bench.turn(23.9 * HOUR)
-    assert not bench.outbox.laid_aside
+    assert not bench.outbox.dead_lettered
     bench.turn(0.2 * HOUR)
-    assert bench.outbox.laid_aside == {first.number: "it answered 404 Not Found"}
+    assert bench.outbox.dead_lettered == {first.number: "it answered 404 Not Found"}
     assert bench.carrier.ids[-1] == event_id("a", second.sequence)
     assert bench.outbox.left() == []
-    assert bench.deliverer.figures.laid_aside == 1
-    (line,) = logged.matching("laid aside")
+    assert bench.deliverer.figures.dead_lettered == 1
+    (line,) = logged.matching("dead-lettered")
     assert "1 events" in line
     assert "24 h" in line
     assert "`voicestt deliveries`" in line
 
 
-def test_an_old_event_is_not_laid_aside_at_its_first_attempts(bench: Bench) -> None:
+def test_an_old_event_is_not_dead_lettered_at_its_first_attempts(bench: Bench) -> None:
     bench.outbox.write("a")
     bench.clock.advance(48 * HOUR)
     bench.carrier.fares = every(REFUSED)
     bench.start()
     bench.turn(7)
-    assert not bench.outbox.laid_aside
+    assert not bench.outbox.dead_lettered
     bench.turn(60)
-    assert list(bench.outbox.laid_aside) == [1]
+    assert list(bench.outbox.dead_lettered) == [1]
 
 
-def test_when_nothing_arrived_for_so_long_all_old_events_are_laid_aside(bench: Bench, logged: Logged) -> None:
+def test_when_nothing_arrived_for_so_long_all_old_events_are_dead_lettered(bench: Bench, logged: Logged) -> None:
     bench.carrier.fares = every(NOBODY)
     bench.start()
     for number in range(500):
@@ -457,24 +457,24 @@ def test_when_nothing_arrived_for_so_long_all_old_events_are_laid_aside(bench: B
     for number in range(50):
         bench.write(f"later{number}")
     bench.turn(11.9 * HOUR)
-    assert not bench.outbox.laid_aside
+    assert not bench.outbox.dead_lettered
     bench.turn(0.2 * HOUR)
-    assert len(bench.outbox.laid_aside) == 500
+    assert len(bench.outbox.dead_lettered) == 500
     assert len(bench.outbox.left()) == 50
-    assert bench.deliverer.figures.laid_aside == 500
+    assert bench.deliverer.figures.dead_lettered == 500
     bench.carrier.fares = every(None)
     bench.turn(100)
     assert bench.outbox.left() == []
-    assert len(logged.matching("laid aside")) < 20
+    assert len(logged.matching("dead-lettered")) < 20
 
 
-def test_without_patience_nothing_is_laid_aside(clock: Clock) -> None:
+def test_without_patience_nothing_is_dead_lettered(clock: Clock) -> None:
     bench = Bench(clock, patience=None)
     bench.carrier.fares = every(NOBODY)
     bench.start()
     bench.write("a")
     bench.turn(100 * HOUR)
-    assert not bench.outbox.laid_aside
+    assert not bench.outbox.dead_lettered
     bench.carrier.fares = every(None)
     bench.turn(61)
     assert bench.outbox.left() == []
@@ -810,7 +810,7 @@ def test_whatever_fails_all_arrives_and_the_first_arrivals_of_a_call_are_in_orde
             bench.deliverer.read_again()
     bench.turn(2 * HOUR)
     assert bench.outbox.left() == []
-    assert not bench.outbox.laid_aside
+    assert not bench.outbox.dead_lettered
     written = Counter(session for session, count, _ in writes for _ in range(count))
     assert weather.first == {session: list(range(1, count + 1)) for session, count in written.items()}
     assert bench.deliverer.figures.waiting == 0
@@ -828,10 +828,10 @@ def test_a_refused_event_is_dead_lettered_within_two_minutes_and_its_call_goes_o
     bench.carrier.fares = lambda record: NO if record.number == first.number else None
     bench.start()
     bench.turn(120)
-    assert bench.outbox.laid_aside == {first.number: NO.why}
+    assert bench.outbox.dead_lettered == {first.number: NO.why}
     assert bench.carrier.ids == [event_id("a", 1)] * REFUSALS + [event_id("a", second.sequence)]
     assert bench.outbox.left() == []
-    assert bench.deliverer.figures.laid_aside == 1
+    assert bench.deliverer.figures.dead_lettered == 1
     (line,) = logged.matching("It is dead-lettered")
     assert "422" in line
     assert "`voicestt deliveries" in line
@@ -917,7 +917,7 @@ def test_strictly_a_call_waits_for_its_refused_event(clock: Clock) -> None:
     bench.carrier.fares = lambda record: NO if record.number == first.number else None
     bench.start()
     bench.turn(23.9 * HOUR)
-    assert not bench.outbox.laid_aside
+    assert not bench.outbox.dead_lettered
     assert set(bench.carrier.ids) == {"a-000001"}
     bench.turn(0.2 * HOUR)
     assert bench.outbox.left() == []
@@ -938,7 +938,7 @@ def test_a_receiver_that_is_gone_is_sent_nothing_until_the_next_start(bench: Ben
     assert bench.is_down()
     assert len(bench.carrier.carried) == 2
     assert len(bench.outbox.left()) == 11
-    assert not bench.outbox.laid_aside
+    assert not bench.outbox.dead_lettered
     assert len(logged.matching("gone for good")) == 1
     bench.carrier.fares = every(None)
     bench.restart()

@@ -158,7 +158,7 @@ async def test_in_batches_one_bad_event_is_dead_lettered_and_all_others_arrive_i
         async with delivering(webhook(receiver.url, EVENTS_WEBHOOK_BATCH="8"), tmp_path) as made:
             made.put(call.started(), *(call.final() for _ in range(18)), call.ended())
             await eventually(lambda: made.deliverers[0].figures.delivered == 19)
-            assert made.deliverers[0].figures.laid_aside == 1
+            assert made.deliverers[0].figures.dead_lettered == 1
     told = [StandardWebhook(KEY).verify(body, headers) for headers, body in receiver.posts]
     taken = [each["sequence"] for body in told for each in body if bad.decode() not in {one["id"] for one in body}]
     assert taken == [*range(1, 5), *range(6, 21)]
@@ -229,7 +229,7 @@ async def test_what_a_stopped_server_had_not_delivered_the_next_delivers(tmp_pat
 
 
 @on_reactor
-async def test_what_is_refused_for_too_long_is_laid_aside_in_the_journal(tmp_path: Path) -> None:
+async def test_what_is_refused_for_too_long_is_dead_lettered_in_the_journal(tmp_path: Path) -> None:
     refused, taken = Call("CA1"), Call("CA2")
 
     def is_refused(request: Any) -> bool:
@@ -241,7 +241,7 @@ async def test_what_is_refused_for_too_long_is_laid_aside_in_the_journal(tmp_pat
         settings = webhook(receiver.url, EVENTS_WEBHOOK_HOURS="0.001", EVENTS_WEBHOOK_ORDER="strict")
         async with delivering(settings, tmp_path) as made:
             made.put(refused.started(), taken.started())
-            await eventually(lambda: made.deliverers[0].figures.laid_aside == 1)
+            await eventually(lambda: made.deliverers[0].figures.dead_lettered == 1)
             made.put(taken.final("one"))
             await eventually(lambda: made.deliverers[0].figures.delivered == 2)
             await made.deliverers[0].stop()

@@ -37,7 +37,7 @@ def test_after_an_hour_everything_arrives_within_a_minute_and_live_words_do_not_
     # Eleven in the first minutes, and then one a minute.
     assert len(bench.carrier.carried) < 80
     assert len(bench.outbox.left()) == 180
-    assert not bench.outbox.laid_aside
+    assert not bench.outbox.dead_lettered
     before = len(bench.carrier.carried)
     bench.carrier.fares = every(None)
     bench.write(CALL, 3)
@@ -48,17 +48,17 @@ def test_after_an_hour_everything_arrives_within_a_minute_and_live_words_do_not_
     assert len(places) == 3
 
 
-def test_after_a_day_what_is_older_was_laid_aside_and_what_is_younger_arrives(
+def test_after_a_day_what_is_older_was_dead_lettered_and_what_is_younger_arrives(
     clock: Clock, logged: Logged
 ) -> None:
     bench = Bench(clock)
     bench.start()
     away(bench, 30, calls_an_hour=20)
-    # Laid aside is what was 24 hours old at a request since: all but the last hours', and nothing younger.
-    assert len(bench.outbox.laid_aside) in range(6 * 60 - 10, 6 * 60 + 1)
-    assert logged.matching("were laid aside, as they had not arrived in 24 h")
+    # Dead-lettered is what was 24 hours old at a request since: all but the last hours', and nothing younger.
+    assert len(bench.outbox.dead_lettered) in range(6 * 60 - 10, 6 * 60 + 1)
+    assert logged.matching("are dead-lettered, as they had not arrived in 24 h")
     left = len(bench.outbox.left())
-    assert left + len(bench.outbox.laid_aside) == 30 * 60
+    assert left + len(bench.outbox.dead_lettered) == 30 * 60
     arrived: list[Record] = []
 
     def fares(record: Record) -> None:
@@ -70,11 +70,11 @@ def test_after_a_day_what_is_older_was_laid_aside_and_what_is_younger_arrives(
     assert len(arrived) == left
 
 
-def test_for_redis_nothing_is_laid_aside_after_a_month(clock: Clock) -> None:
+def test_for_redis_nothing_is_dead_lettered_after_a_month(clock: Clock) -> None:
     bench = Bench(clock, patience=None)
     bench.start()
     away(bench, 24 * 31, calls_an_hour=1)
-    assert not bench.outbox.laid_aside
+    assert not bench.outbox.dead_lettered
     bench.carrier.fares = every(None)
     bench.turn(120)
     assert bench.outbox.left() == []

@@ -118,17 +118,18 @@ class TestJournal:
         assert [each.record.call_sid for each in await opened.pending(busy=busy)] == ["CA2"]
 
     @on_reactor
-    async def test_what_fails_stays_and_counts_and_what_is_laid_aside_does_not(self, journals: Journals) -> None:
+    async def test_what_fails_stays_and_counts_and_a_dead_letter_does_not(self, journals: Journals) -> None:
         opened, call = await journals.open(WEBHOOK), Call()
         first, second = [record.number for record in await opened.write(call.started(), call.final())]
         await opened.journal.failed("webhook", first, "503 Service Unavailable")
         await opened.journal.failed("webhook", first, "timed out \0\ud800")
         assert [each.attempts for each in await opened.pending()] == [2, 0]
-        await opened.journal.lay_aside("webhook", first, "410 Gone")
+        await opened.journal.dead_letter("webhook", first, "410 Gone")
         assert numbers(await opened.pending()) == [second]
-        (row,) = journals.do("SELECT attempts, last_error, laid_aside_at FROM voicestt_outbox WHERE attempts > 0")
+        failed = "SELECT attempts, last_error, dead_lettered_at FROM voicestt_outbox WHERE attempts > 0"
+        (row,) = journals.do(failed)
         assert (row.attempts, row.last_error) == (3, "410 Gone")
-        assert row.laid_aside_at is not None
+        assert row.dead_lettered_at is not None
 
     @on_reactor
     async def test_what_is_not_in_the_outbox_can_be_told_of(self, journals: Journals) -> None:
@@ -136,7 +137,7 @@ class TestJournal:
         await opened.journal.delivered("webhook", [4_711])
         await opened.journal.delivered("webhook", [])
         await opened.journal.failed("webhook", 4_711, "gone")
-        await opened.journal.lay_aside("nowhere", 4_711, "gone")
+        await opened.journal.dead_letter("nowhere", 4_711, "gone")
         assert await opened.pending() == []
 
     @on_reactor

@@ -125,7 +125,7 @@ async def test_the_commands_see_how_it_stands_and_what_they_change_is_taken_note
         (webhook,) = run_json("deliveries")["destinations"]
         await outlets.stop()
     assert webhook["last_error"].startswith("it answered 500")
-    assert (webhook["pending"], webhook["laid_aside"]) == (0, 1)
+    assert (webhook["pending"], webhook["dead_lettered"]) == (0, 1)
 
 
 @on_reactor
@@ -142,7 +142,7 @@ async def test_each_destination_is_counted(tmp_path: Path) -> None:
     webhook, journal = health["webhook"], health["journal"]
     assert isinstance(webhook, dict)
     assert set(webhook) == {
-        *("delivered", "failed_attempts", "laid_aside", "waiting", "in_hand", "in_flight", "is_down"),
+        *("delivered", "failed_attempts", "dead_lettered", "waiting", "in_hand", "in_flight", "is_down"),
         *("oldest_seconds", "dead_lettered", "rate", "last_error", "last_error_seconds"),
     }
     assert isinstance(journal, dict)

@@ -449,7 +449,7 @@ class Settings:
         "EVENTS_WEBHOOK_HOURS",
         "24",
         read.between(0.001, 720, float, "a number of hours"),
-        "An event that fails for so long is laid aside: `voicestt deliveries` shows it.",
+        "An event that fails for so long is dead-lettered: `voicestt deliveries` shows it.",
     )
     events_webhook_order: str = _from(
         "EVENTS_WEBHOOK_ORDER",

@@ -54,7 +54,7 @@ class DeliveryFigures:
 
     delivered: int
     failed_attempts: int
-    laid_aside: int
+    dead_lettered: int
     waiting: int
     in_flight: int
     is_down: bool
@@ -111,7 +111,7 @@ class Deliverer:
         return DeliveryFigures(
             delivered=settling.delivered,
             failed_attempts=settling.failed,
-            laid_aside=settling.laid_aside,
+            dead_lettered=settling.dead_lettered,
             waiting=self._hand.events + away,
             in_flight=away,
             is_down=self._outage.is_down,

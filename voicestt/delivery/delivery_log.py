@@ -91,11 +91,12 @@ class DeliveryLog:
             self._is_refusing = False
             self._log.info("{place} holds back no call's events any more", place=self._carrier.place)
 
-    def laid_aside(self, count: int, hours: float, why: str) -> None:
+    def expired(self, count: int, hours: float, why: str) -> None:
         """Logs that events are not tried again because they are too old."""
         self._log.error(
-            "🔴 {place}: {count} events were laid aside, as they had not arrived in {hours:g} h: {why}. They are "
-            "kept in the journal, and what follows them goes on. What to do: `voicestt deliveries` shows them.",
+            "🔴 {place}: {count} events are dead-lettered, as they had not arrived in {hours:g} h: {why}. They "
+            "are kept in the journal, and what follows them goes on. What to do: `voicestt deliveries` shows "
+            "them.",
             place=self._carrier.place,
             count=count,
             hours=hours,

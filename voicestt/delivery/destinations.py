@@ -78,5 +78,5 @@ def _to_redis(reactor: Any, settings: Settings, outbox: Outbox, destination: Des
         maxlen=settings.redis_maxlen,
         replicas=settings.redis_replicas,
     )
-    # Redis has nothing against one event and not another: none is laid aside for its being down.
+    # Redis has nothing against one event and not another: none is dead-lettered for its being down.
     return Deliverer(reactor, outbox, destination, redis)

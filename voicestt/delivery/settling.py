@@ -61,7 +61,7 @@ class Completer:
         self.last_error: tuple[str, float] | None = None
         self.delivered = 0
         self.failed = 0
-        self.laid_aside = 0
+        self.dead_lettered = 0
 
     def settle(self, parcel: Sequence[Pending], outcomes: Sequence[Outcome], *, is_probe: bool) -> None:
         """Handles the outcomes of a parcel; there is one for each of its events."""
@@ -81,14 +81,14 @@ class Completer:
         self.give_up()
 
     def give_up(self) -> None:
-        """Lays aside all events in hand older than `patience`, if the receiver has been down for that long."""
+        """Dead-letters all events in hand older than `patience`, if the receiver has been down for that long."""
         if self._patience is None or self._outage.is_stopped:
             return
         if self._outage.lasts(self._clock.seconds()) < self._patience:
             return
         dropped = self._hand.drop(self._now() - self._patience)
         for pending in dropped:
-            self._telling.laid_aside(pending, self._why)
+            self._telling.dead_lettered(pending, self._why)
         self._gave_up(len(dropped))
 
     def _settle_lane(self, session: str, results: _Results, *, is_tried: bool, is_probe: bool) -> None:
@@ -148,12 +148,12 @@ class Completer:
         tried = replace(pending, attempts=pending.attempts + 1)
         attempt = Attempt(pending.record.number, self._now(), failure.why, failure.status, failure.answer)
         if failure.is_refusal and not self._is_strict and tried.attempts >= REFUSALS:
-            self._telling.laid_aside(tried, failure.why, attempt)
-            self.laid_aside += 1
+            self._telling.dead_lettered(tried, failure.why, attempt)
+            self.dead_lettered += 1
             self._say.dead_lettered(tried, failure.why)
             return []
         if self._is_given_up(tried):
-            self._telling.laid_aside(tried, failure.why, attempt)
+            self._telling.dead_lettered(tried, failure.why, attempt)
             self._gave_up(1)
             return []
         self._telling.failed(tried, failure.why, attempt)
@@ -168,8 +168,8 @@ class Completer:
 
     def _gave_up(self, count: int) -> None:
         if count and self._patience is not None:
-            self.laid_aside += count
-            self._say.laid_aside(count, self._patience / 3600, self._why)
+            self.dead_lettered += count
+            self._say.expired(count, self._patience / 3600, self._why)
 
     @property
     def rate(self) -> float:

@@ -14,7 +14,7 @@ from voicestt.delivery.backoff import MOST_SECONDS
 from voicestt.journal.port import Attempt, Outbox, Pending
 
 _AT_ONCE: Final = 500
-_What = Literal["arrived", "failed", "laid aside"]
+_What = Literal["arrived", "failed", "dead-lettered"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,9 @@ class CompletionReporter:
         """Reports an event that will be tried again."""
         self._add("failed", pending, why, attempt)
 
-    def laid_aside(self, pending: Pending, why: str, attempt: Attempt | None = None) -> None:
+    def dead_lettered(self, pending: Pending, why: str, attempt: Attempt | None = None) -> None:
         """Reports an event that will not be tried again."""
-        self._add("laid aside", pending, why, attempt)
+        self._add("dead-lettered", pending, why, attempt)
 
     def finished(self) -> "Deferred[None]":
         """Returns a Deferred that fires when everything has been reported."""
@@ -107,7 +107,7 @@ class CompletionReporter:
         elif first.what == "failed":
             await self._outbox.failed(self._destination, first.number, first.why, first.attempts)
         else:
-            await self._outbox.lay_aside(self._destination, first.number, first.why, first.attempts)
+            await self._outbox.dead_letter(self._destination, first.number, first.why, first.attempts)
 
     def _settle(self, notes: Sequence[_Note]) -> None:
         for note in notes:

@@ -168,7 +168,7 @@ class Journal:
         mark = Failed(destination, number, why, is_hopeless=False, attempts=self._redacted(attempts))
         await self._mark(mark, ())
 
-    async def lay_aside(self, destination: str, number: int, why: str, attempts: Sequence[Attempt] = ()) -> None:
+    async def dead_letter(self, destination: str, number: int, why: str, attempts: Sequence[Attempt] = ()) -> None:
         """Records an event as undeliverable, see `voicestt.journal.port.Outbox`."""
         self._undelivered.delivered(destination, 1)
         mark = Failed(destination, number, why, is_hopeless=True, attempts=self._redacted(attempts))

@@ -24,10 +24,10 @@ _fail = (
     .where(_this)
     .values(attempts=outbox.c.attempts + 1, last_error=bindparam("why"), failed_at=bindparam("at"))
 )
-_lay_aside = (
+_dead_letter = (
     update(outbox)
     .where(_this)
-    .values(last_error=bindparam("why"), failed_at=bindparam("at"), laid_aside_at=bindparam("at"))
+    .values(last_error=bindparam("why"), failed_at=bindparam("at"), dead_lettered_at=bindparam("at"))
 )
 _deliver = delete(outbox).where(
     outbox.c.destination == bindparam("of_destination"),
@@ -47,11 +47,11 @@ _PENDING = {
         FROM json_each(:sessions) AS given
         CROSS JOIN voicestt_sessions AS s ON s.session = given.value AND s.owner = :owner
         CROSS JOIN voicestt_outbox AS o INDEXED BY voicestt_outbox_of_session
-            ON o.destination = :destination AND o.session = s.session AND o.laid_aside_at IS NULL
+            ON o.destination = :destination AND o.session = s.session AND o.dead_lettered_at IS NULL
         CROSS JOIN voicestt_events AS e ON e.number = o.number
         WHERE o.number <= coalesce((
             SELECT i.number FROM voicestt_outbox AS i INDEXED BY voicestt_outbox_of_session
-            WHERE i.destination = :destination AND i.session = s.session AND i.laid_aside_at IS NULL /*i*/
+            WHERE i.destination = :destination AND i.session = s.session AND i.dead_lettered_at IS NULL /*i*/
             ORDER BY i.number LIMIT 1 OFFSET :most - 1
         ), 9223372036854775807) /*o*/""",  # noqa: S608 - our own names
     "postgresql": f"""
@@ -59,7 +59,7 @@ _PENDING = {
         FROM json_array_elements_text(CAST(:sessions AS json)) AS given(value)
         CROSS JOIN LATERAL (
             SELECT i.number, i.attempts FROM voicestt_outbox AS i
-            WHERE i.destination = :destination AND i.session = given.value AND i.laid_aside_at IS NULL /*i*/
+            WHERE i.destination = :destination AND i.session = given.value AND i.dead_lettered_at IS NULL /*i*/
             ORDER BY i.number LIMIT :most
         ) AS o
         JOIN voicestt_events AS e ON e.number = o.number
@@ -172,7 +172,7 @@ def _apply_failure(connection: Connection, mark: Failed, now: float) -> None:
     }
     connection.execute(_fail, values)
     if mark.is_hopeless:
-        connection.execute(_lay_aside, values)
+        connection.execute(_dead_letter, values)
 
 
 def _pieces(numbers: Sequence[int]) -> Iterator[Sequence[int]]:

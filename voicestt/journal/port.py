@@ -139,7 +139,7 @@ class Outbox(Protocol):
         """
         ...
 
-    async def lay_aside(self, destination: str, number: int, why: str, attempts: Sequence[Attempt] = ()) -> None:
+    async def dead_letter(self, destination: str, number: int, why: str, attempts: Sequence[Attempt] = ()) -> None:
         """Records an event as undeliverable: it is pending no more, and `voicestt deliveries` shows it."""
         ...
 

@@ -32,7 +32,7 @@ _ROWS_AT_ONCE = 2_000
 _WALK_SHARE = 20
 """Pause after a walk through the pending events, as a multiple of its duration; a dead server ends the pause."""
 
-_is_pending = outbox.c.laid_aside_at.is_(None)
+_is_pending = outbox.c.dead_lettered_at.is_(None)
 _is_orphan = or_(
     sessions.c.owner.is_(None),
     (sessions.c.owner != bindparam("me")) & sessions.c.owner.not_in(select(instances.c.id)),
@@ -205,15 +205,15 @@ class Recovery:
         return mine | {session.session for session in adopted}
 
     def _count(self, destination: str, waiting: int, first: int | None) -> Standing:
-        laid_aside = select(func.count()).where(
-            outbox.c.destination == destination, outbox.c.laid_aside_at.is_not(None)
+        dead_lettered = select(func.count()).where(
+            outbox.c.destination == destination, outbox.c.dead_lettered_at.is_not(None)
         )
         oldest = select(events.c.written_at).where(events.c.number == first)
         with self._database.reading() as connection:
             return Standing(
                 waiting=waiting,
                 oldest_at=None if first is None else connection.execute(oldest).scalar(),
-                laid_aside=connection.execute(laid_aside).scalar_one(),
+                dead_lettered=connection.execute(dead_lettered).scalar_one(),
             )
 
     def _name_others(self) -> None:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 class Standing:
     """The state of this process's deliveries to one destination.
 
-    `waiting` and `laid_aside` count events; `oldest_at` is when the oldest that waits was written, in seconds
+    `waiting` and `dead_lettered` count events; `oldest_at` is when the oldest that waits was written, in seconds
     since 1970.
     """
 
     waiting: int = 0
     oldest_at: float | None = None
-    laid_aside: int = 0
+    dead_lettered: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ outbox = Table(
     Column("attempts", Integer, nullable=False),
     Column("last_error", Text),
     Column("failed_at", Double),
-    Column("laid_aside_at", Double),
+    Column("dead_lettered_at", Double),
     Column("session", Text, nullable=False, server_default=""),
 )
 """Undelivered events; a row is deleted when its event has arrived. `session` is the event's, so that the pending
@@ -117,8 +117,8 @@ _is_partial = events.c.type == "partial"
 _is_open = sessions.c.ended_at.is_(None)
 is_no_partial = events.c.type != text("'partial'")
 """Condition with a literal, so that the planner finds the partial index: it would not with a parameter."""
-_is_pending = outbox.c.laid_aside_at.is_(None)
-_is_laid_aside = outbox.c.laid_aside_at.is_not(None)
+_is_pending = outbox.c.dead_lettered_at.is_(None)
+_is_dead_lettered = outbox.c.dead_lettered_at.is_not(None)
 
 Index("voicestt_sessions_call", sessions.c.call_sid)
 Index("voicestt_sessions_owner", sessions.c.owner)
@@ -153,9 +153,9 @@ Index(
     postgresql_where=_is_pending,
 )
 Index(
-    "voicestt_outbox_laid_aside",
+    "voicestt_outbox_dead_lettered",
     outbox.c.destination,
     outbox.c.number,
-    sqlite_where=_is_laid_aside,
-    postgresql_where=_is_laid_aside,
+    sqlite_where=_is_dead_lettered,
+    postgresql_where=_is_dead_lettered,
 )

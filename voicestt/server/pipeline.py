@@ -77,7 +77,7 @@ class EventPipeline:
             "in_hand": figures["waiting"],
             "waiting": standing.waiting,
             "oldest_seconds": oldest,
-            "dead_lettered": standing.laid_aside,
+            "dead_lettered": standing.dead_lettered,
         }
 
     def audience_of(self, line: Line) -> CallObserver:

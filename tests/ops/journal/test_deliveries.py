@@ -31,7 +31,7 @@ def mark(desk: Desk, *marks: Any) -> None:
 
 @pytest.fixture
 def call(desk: Desk) -> Call:
-    """Its start is laid aside at the webhook, its final fails there, and Redis has all but the last."""
+    """Its start is dead-lettered at the webhook, its final fails there, and Redis has all but the last."""
     call = Call()
     records = desk.write(call.started(), call.final(), call.ended())
     first, second, _last = [record.number for record in records if record is not None]
@@ -81,7 +81,7 @@ async def test_how_the_deliveries_of_a_running_server_stand_is_shown(desk: Desk)
         "destination": "webhook",
         "pending": 1,
         "failing": 0,
-        "laid_aside": 0,
+        "dead_lettered": 0,
         "in_flight": 4,
         "rate": 3.0,
         "last_error": "it answered 500\\x1b",
@@ -110,7 +110,7 @@ def test_each_destination_and_what_fails_is_shown(call: Call) -> None:
         "call_started",
         "CA1",
         "1",
-        *["laid", "aside", "410", "Gone"],
+        *["dead-lettered", "410", "Gone"],
     ]
     assert failing.split() == [
         event_id(call.session, 2),
@@ -126,7 +126,7 @@ def test_each_destination_and_what_fails_is_shown(call: Call) -> None:
 
 
 def test_only_what_is_tried_no_more(call: Call) -> None:
-    found = run_json("deliveries", "--laid-aside")["deliveries"]
+    found = run_json("deliveries", "--dead-lettered")["deliveries"]
     assert [each.pop("written_at") is not None for each in found] == [True]
     assert found == [
         {
@@ -136,7 +136,7 @@ def test_only_what_is_tried_no_more(call: Call) -> None:
             "call_sid": "CA1",
             "attempts": 1,
             "failed_at": "2026-11-23T07:01:40.000Z",
-            "laid_aside_at": "2026-11-23T07:01:40.000Z",
+            "dead_lettered_at": "2026-11-23T07:01:40.000Z",
             "last_error": "410 Gone",
         }
     ]
@@ -144,15 +144,15 @@ def test_only_what_is_tried_no_more(call: Call) -> None:
 
 def test_one_event_is_tried_again(desk: Desk, call: Call) -> None:
     assert run("deliveries", "--retry", event_id(call.session, 1)) == "Deliveries that are tried again: 1.\n"
-    assert run_json("deliveries", "--laid-aside")["deliveries"] == []
+    assert run_json("deliveries", "--dead-lettered")["deliveries"] == []
     assert [record.sequence for record in desk.take_out("webhook", "nobody")] == []
     (row,) = do(desk, "SELECT owner FROM voicestt_sessions")
     assert row.owner is None  # "me" is no server that runs: whoever is, takes it over
 
 
-def test_what_is_not_laid_aside_is_not_tried_again(call: Call) -> None:
-    assert "is not laid aside" in refused("deliveries", "--retry", event_id(call.session, 2))
-    assert "is not laid aside" in refused("deliveries", "--retry", "another-000001")
+def test_what_is_not_dead_lettered_is_not_tried_again(call: Call) -> None:
+    assert "is not dead-lettered" in refused("deliveries", "--retry", event_id(call.session, 2))
+    assert "is not dead-lettered" in refused("deliveries", "--retry", "another-000001")
     for name in ("", "x", "x-y", f"{call.session}-{'9' * 30}"):
         assert "is no event's id" in refused("deliveries", "--retry", name)
     assert "exclude each other" in refused("deliveries", "--retry", "x-1", "--retry-all")
@@ -160,7 +160,7 @@ def test_what_is_not_laid_aside_is_not_tried_again(call: Call) -> None:
 
 def test_everything_is_tried_again(desk: Desk, call: Call) -> None:
     assert run("deliveries", "--retry-all") == "Deliveries that are tried again: 1.\n"
-    assert refused("deliveries", "--retry-all") == "Error: Nothing is laid aside.\n"
+    assert refused("deliveries", "--retry-all") == "Error: Nothing is dead-lettered.\n"
 
 
 @pytest.mark.usefixtures("desk")
@@ -177,7 +177,7 @@ async def test_a_running_server_delivers_what_is_tried_again(desk: Desk) -> None
     journals = Journals(desk.url)
     opened, call = await journals.open(WEBHOOK), Call()
     first, second = [record.number for record in await opened.write(call.started(), call.ended())]
-    await opened.journal.lay_aside("webhook", first, "410 Gone")
+    await opened.journal.dead_letter("webhook", first, "410 Gone")
     assert numbers(await opened.pending()) == [second]
     run("deliveries", "--retry-all")
     assert numbers(await opened.pending()) == [first, second]
@@ -253,25 +253,25 @@ def test_what_waits_of_a_call_or_a_type_is_shown() -> None:
 
 def waiting(destination: str = "webhook") -> list[str]:
     found = run_json("deliveries", "--to", destination, "--since", "2020-01-01")["deliveries"]
-    return [each["type"] + (" (laid aside)" if each["laid_aside_at"] else "") for each in found]
+    return [each["type"] + (" (dead-lettered)" if each["dead_lettered_at"] else "") for each in found]
 
 
 @pytest.mark.usefixtures("call")
 def test_what_waits_is_skipped_and_may_be_retried() -> None:
     assert run("deliveries", "--skip", "--call", "CA1", "--type", "final") == (
-        "Deliveries that are skipped: 1. They are laid aside, and --retry sends them after all.\n"
+        "Deliveries that are skipped: 1. They are dead-lettered, and --retry sends them after all.\n"
     )
-    assert waiting() == ["call_started (laid aside)", "final (laid aside)", "call_ended"]
-    (aside,) = run_json("deliveries", "--laid-aside", "--type", "final")["deliveries"]
+    assert waiting() == ["call_started (dead-lettered)", "final (dead-lettered)", "call_ended"]
+    (aside,) = run_json("deliveries", "--dead-lettered", "--type", "final")["deliveries"]
     assert aside["last_error"] == "skipped by hand"
     assert "Nothing of that waits" in refused("deliveries", "--skip", "--type", "final")
     assert run("deliveries", "--retry", "--type", "final") == "Deliveries that are tried again: 1.\n"
-    assert waiting() == ["call_started (laid aside)", "final", "call_ended"]
+    assert waiting() == ["call_started (dead-lettered)", "final", "call_ended"]
 
 
 @pytest.mark.usefixtures("call")
-def test_what_waits_or_was_laid_aside_is_discarded() -> None:
-    assert run("deliveries", "--discard", "--laid-aside", "--all") == (
+def test_what_waits_or_was_dead_lettered_is_discarded() -> None:
+    assert run("deliveries", "--discard", "--dead-lettered", "--all") == (
         "Deliveries that are discarded: 1. The events themselves stay in the journal.\n"
     )
     assert waiting() == ["final", "call_ended"]
@@ -289,7 +289,7 @@ def test_what_arrived_is_replayed(desk: Desk, call: Call) -> None:
     )
     assert waiting("redis") == ["call_started", "final", "call_ended"]
     run("deliveries", "--replay", event_id(call.session, 3))
-    assert waiting() == ["call_started (laid aside)", "call_ended"]
+    assert waiting() == ["call_started (dead-lettered)", "call_ended"]
     assert "No such event" in refused("deliveries", "--replay", event_id(call.session, 1))
     assert "No such event" in refused("deliveries", "--replay", "--before", "1h")
     assert "There is no destination 'elsewhere'" in refused("deliveries", "--replay", "--all", "--to", "elsewhere")

@@ -51,7 +51,7 @@ async def test_what_is_skipped_while_it_fails_is_tried_no_more_and_its_call_goes
             await eventually(lambda: receiver.ids.count(first) >= 2)
             assert "that are skipped: 1." in await command("--skip", first)
             await eventually(lambda: second in receiver.ids)
-            assert [each["id"] for each in run_json("deliveries", "--laid-aside")["deliveries"]] == [first]
+            assert [each["id"] for each in run_json("deliveries", "--dead-lettered")["deliveries"]] == [first]
             receiver.answer = status(204)
             before = len(receiver.ids)
             await command("--retry", first)

@@ -22,7 +22,7 @@ from voicestt.ops.journal.words import json_text
 _ACTIONS = ("retry", "skip", "discard", "replay", "attempts")
 _DONE = {
     "retry": "Deliveries that are tried again: {count}.",
-    "skip": "Deliveries that are skipped: {count}. They are laid aside, and --retry sends them after all.",
+    "skip": "Deliveries that are skipped: {count}. They are dead-lettered, and --retry sends them after all.",
     "discard": "Deliveries that are discarded: {count}. The events themselves stay in the journal.",
     "replay": "Deliveries that are made once more: {count}. Each has the id that it had before.",
 }
@@ -33,13 +33,13 @@ def _action(name: str, meaning: str) -> Callable[[Callable[..., None]], Callable
 
 
 @click.command(short_help="What has not arrived, and what never will.")
-@click.option("--laid-aside", is_flag=True, help="Only what is tried no more.")
+@click.option("--dead-lettered", is_flag=True, help="Only what is tried no more.")
 @selecting
 @_action("attempts", "What became of each attempt: time, status, answer.")
-@_action("retry", "Try again what was laid aside.")
-@click.option("--retry-all", is_flag=True, help="Try everything again that was laid aside.")
-@_action("skip", "Lay aside what waits: its call goes on without it.")
-@_action("discard", "Give up what waits or was laid aside, for good.")
+@_action("retry", "Try again what is dead-lettered.")
+@click.option("--retry-all", is_flag=True, help="Try everything again that is dead-lettered.")
+@_action("skip", "Dead-letter what waits: its call goes on without it.")
+@_action("discard", "Give up what waits or is dead-lettered, for good.")
 @_action(
     "replay", "Deliver once more what has arrived, to `webhook` or where --to says; partials if --type says so."
 )
@@ -51,8 +51,8 @@ def _action(name: str, meaning: str) -> Callable[[Callable[..., None]], Callable
     "--purge", metavar="DESTINATION", help="Drop whatever waits for a destination that is not set any more."
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def deliveries(laid_aside: bool, retry_all: bool, purge: str | None, as_json: bool, **given: Any) -> None:
-    """List, for each destination, what is pending and what was laid aside, with attempts and the last error.
+def deliveries(dead_lettered: bool, retry_all: bool, purge: str | None, as_json: bool, **given: Any) -> None:
+    """List, for each destination, what is pending and what is dead-lettered, with attempts and the last error.
 
     --call, --type, --since, --before and --to choose what is listed, and what --retry, --skip, --discard and
     --replay are about; or give these an event's ID. How many it was is said; how many it would be, with --dry-run.
@@ -70,11 +70,11 @@ def deliveries(laid_aside: bool, retry_all: bool, purge: str | None, as_json: bo
         if purge is not None:
             click.echo(_purged(database, purge))
         elif action in _DONE:
-            click.echo(_changed(database, selection, action, laid_aside=laid_aside, is_dry=given["dry_run"]))
+            click.echo(_changed(database, selection, action, dead_lettered=dead_lettered, is_dry=given["dry_run"]))
         elif action == "attempts":
             _show_attempts(database, selection, as_json)
         else:
-            _list(database, selection, laid_aside, as_json)
+            _list(database, selection, dead_lettered, as_json)
 
 
 def _the_action(given: dict[str, Any], *, retry_all: bool, purge: str | None) -> str | None:
@@ -85,7 +85,7 @@ def _the_action(given: dict[str, Any], *, retry_all: bool, purge: str | None) ->
     return actions[0] if actions else None
 
 
-def _changed(database: Database, selection: Selection, action: str, *, laid_aside: bool, is_dry: bool) -> str:
+def _changed(database: Database, selection: Selection, action: str, *, dead_lettered: bool, is_dry: bool) -> str:
     redelivery = Redelivery(database, selection, is_dry=is_dry)
     match action:
         case "retry":
@@ -93,7 +93,7 @@ def _changed(database: Database, selection: Selection, action: str, *, laid_asid
         case "skip":
             count = redelivery.skip()
         case "discard":
-            count = redelivery.discard(laid_aside_only=laid_aside)
+            count = redelivery.discard(dead_lettered_only=dead_lettered)
         case _:
             destination = _known(selection.destination or WEBHOOK)
             redelivery = Redelivery(database, _wanted_by(destination, selection), is_dry=is_dry)
@@ -123,10 +123,10 @@ def _wanted_by(destination: str, selection: Selection) -> Selection:
 def _nothing(selection: Selection, action: str) -> str:
     if action == "retry":
         if selection.event is None:
-            return "Nothing is laid aside."
-        return f"{selection.event!r} is not laid aside. `voicestt deliveries --laid-aside` lists what is."
+            return "Nothing is dead-lettered."
+        return f"{selection.event!r} is not dead-lettered. `voicestt deliveries --dead-lettered` lists what is."
     if action == "replay":
-        return "No such event is in the journal that is not pending there already, or laid aside."
+        return "No such event is in the journal that is not pending there already, or dead-lettered."
     return "Nothing of that waits. `voicestt deliveries` lists what there is."
 
 
@@ -150,10 +150,10 @@ def _show_attempts(database: Database, selection: Selection, as_json: bool) -> N
         click.echo(line)
 
 
-def _list(database: Database, selection: Selection, laid_aside: bool, as_json: bool) -> None:
+def _list(database: Database, selection: Selection, dead_lettered: bool, as_json: bool) -> None:
     with database.reading() as connection:
         summary = summary_of(connection, database.now(connection))
-        rows = rows_of(connection, selection, laid_aside)
+        rows = rows_of(connection, selection, dead_lettered)
     if as_json:
         click.echo(json_text({"destinations": summary, "deliveries": rows}))
         return

@@ -25,7 +25,7 @@ _HEAD = (
     *("DESTINATION", "PENDING", "OLDEST", "FAILING", "LAID ASIDE"),
     *("IN FLIGHT", "PER SECOND", "LAST ERROR"),
 )
-_was_laid_aside = outbox.c.laid_aside_at.is_not(None)
+_was_dead_lettered = outbox.c.dead_lettered_at.is_not(None)
 
 
 def summary_of(connection: Connection, now: float) -> list[dict[str, Any]]:
@@ -36,13 +36,13 @@ def summary_of(connection: Connection, now: float) -> list[dict[str, Any]]:
     outstanding, running = _outstanding(connection), _running(connection, now)
     found = []
     for name in sorted(outstanding | running.keys()):
-        one = outstanding.get(name) or {"pending": 0, "failing": 0, "laid_aside": 0, "oldest": None}
+        one = outstanding.get(name) or {"pending": 0, "failing": 0, "dead_lettered": 0, "oldest": None}
         errors = [each for each in (_last_error(connection, name), *running[name]) if each.get("last_error_at")]
         last = max(errors, key=lambda each: float(each["last_error_at"]), default={})
         found.append(
             {
                 "destination": name,
-                **{key: one[key] for key in ("pending", "failing", "laid_aside")},
+                **{key: one[key] for key in ("pending", "failing", "dead_lettered")},
                 "oldest": iso(one["oldest"]),
                 "oldest_seconds": None if one["oldest"] is None else round(max(0.0, now - one["oldest"]), 1),
                 "in_flight": sum(each.get("in_flight", 0) for each in running[name]),
@@ -58,10 +58,10 @@ def _outstanding(connection: Connection) -> dict[str, dict[str, Any]]:
     rows = connection.execute(
         select(
             outbox.c.destination,
-            func.count().filter(~_was_laid_aside).label("pending"),
-            func.count().filter(~_was_laid_aside, outbox.c.attempts > 0).label("failing"),
-            func.count().filter(_was_laid_aside).label("laid_aside"),
-            func.min(events.c.written_at).filter(~_was_laid_aside).label("oldest"),
+            func.count().filter(~_was_dead_lettered).label("pending"),
+            func.count().filter(~_was_dead_lettered, outbox.c.attempts > 0).label("failing"),
+            func.count().filter(_was_dead_lettered).label("dead_lettered"),
+            func.min(events.c.written_at).filter(~_was_dead_lettered).label("oldest"),
         )
         .join_from(outbox, events, outbox.c.number == events.c.number)
         .group_by(outbox.c.destination)
@@ -87,11 +87,11 @@ def _last_error(connection: Connection, destination: str) -> dict[str, Any]:
     return {} if row is None or row.last_error is None else row._asdict()
 
 
-def rows_of(connection: Connection, selection: Selection, laid_aside: bool) -> list[dict[str, Any]]:
+def rows_of(connection: Connection, selection: Selection, dead_lettered: bool) -> list[dict[str, Any]]:
     """Reads the first deliveries of `selection`; without one, those that fail or were dead-lettered."""
     # Deliveries that merely wait are counted in the summary, and listed only when selected.
     others = true() if selection else outbox.c.attempts > 0
-    shown = _was_laid_aside if laid_aside else or_(_was_laid_aside, others)
+    shown = _was_dead_lettered if dead_lettered else or_(_was_dead_lettered, others)
     rows = connection.execute(
         select(outbox, events.c.sequence, events.c.type, events.c.call_sid, events.c.written_at)
         .add_columns(events.c.session.label("of_session"))
@@ -112,14 +112,14 @@ def _shown(row: Any) -> dict[str, Any]:
         "written_at": iso(row.written_at),
         "attempts": row.attempts,
         "failed_at": iso(row.failed_at),
-        "laid_aside_at": iso(row.laid_aside_at),
+        "dead_lettered_at": iso(row.dead_lettered_at),
         "last_error": row.last_error,
     }
 
 
 def show(summary: list[dict[str, Any]], rows: list[dict[str, Any]]) -> Iterator[str]:
     """Formats the summary and the deliveries as lines of text."""
-    if not any(one["pending"] or one["laid_aside"] for one in summary):
+    if not any(one["pending"] or one["dead_lettered"] for one in summary):
         yield "Everything has arrived."
     if summary:
         yield from table(_HEAD, [_summary_cells(one) for one in summary])
@@ -133,11 +133,11 @@ def show(summary: list[dict[str, Any]], rows: list[dict[str, Any]]) -> Iterator[
 
 def _summary_cells(one: dict[str, Any]) -> list[str]:
     oldest = "" if one["oldest_seconds"] is None else length(one["oldest_seconds"])
-    counts = [str(one[key]) for key in ("failing", "laid_aside", "in_flight", "rate")]
+    counts = [str(one[key]) for key in ("failing", "dead_lettered", "in_flight", "rate")]
     return [plain(one["destination"]), str(one["pending"]), oldest, *counts, plain(one["last_error"] or "")]
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
-    state = "laid aside" if row["laid_aside_at"] else ""
+    state = "dead-lettered" if row["dead_lettered_at"] else ""
     names = [plain(row[key]) for key in ("id", "destination", "type", "call_sid")]
     return [*names, str(row["attempts"]), state, plain(row["last_error"] or "")]

@@ -26,7 +26,7 @@ SKIPPED = "skipped by hand"
 
 _AT_ONCE = 500
 _PAUSE_SECONDS = 0.02
-_is_laid_aside = outbox.c.laid_aside_at.is_not(None)
+_is_dead_lettered = outbox.c.dead_lettered_at.is_not(None)
 
 _Rows = Sequence[Any]
 
@@ -41,15 +41,15 @@ class Redelivery:
 
     def retry(self) -> int:
         """Makes dead-lettered deliveries pending again, at their place in their call's order."""
-        return self._change(self._rows(_is_laid_aside), outbox, _retry)
+        return self._change(self._rows(_is_dead_lettered), outbox, _retry)
 
     def skip(self) -> int:
         """Dead-letters pending deliveries, so that their calls go on."""
-        return self._change(self._rows(~_is_laid_aside), outbox, partial(_skip, now=time.time()))
+        return self._change(self._rows(~_is_dead_lettered), outbox, partial(_skip, now=time.time()))
 
-    def discard(self, *, laid_aside_only: bool = False) -> int:
+    def discard(self, *, dead_lettered_only: bool = False) -> int:
         """Deletes pending and dead-lettered deliveries; they are never delivered."""
-        return self._change(self._rows(*[_is_laid_aside] * laid_aside_only), outbox, _discard)
+        return self._change(self._rows(*[_is_dead_lettered] * dead_lettered_only), outbox, _discard)
 
     def replay(self, destination: str) -> int:
         """Delivers events again that are neither pending nor dead-lettered there; partials only where named."""
@@ -93,13 +93,13 @@ class Redelivery:
 
 
 def _retry(connection: Connection, rows: _Rows) -> None:
-    again = update(outbox).values(laid_aside_at=None, failed_at=None, attempts=0)
+    again = update(outbox).values(dead_lettered_at=None, failed_at=None, attempts=0)
     _of_each_destination(connection, rows, again)
     _let_somebody_have(connection, rows)
 
 
 def _skip(connection: Connection, rows: _Rows, *, now: float) -> None:
-    _of_each_destination(connection, rows, update(outbox).values(laid_aside_at=now, last_error=SKIPPED))
+    _of_each_destination(connection, rows, update(outbox).values(dead_lettered_at=now, last_error=SKIPPED))
 
 
 def _discard(connection: Connection, rows: _Rows) -> None:
