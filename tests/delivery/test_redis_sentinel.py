@@ -6,6 +6,7 @@ from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
+from redis.exceptions import ResponseError
 from twisted.internet.defer import Deferred
 
 from tests.conftest import Logged
@@ -26,7 +27,7 @@ from tests.delivery.test_redis_worker import (
     until,
 )
 from tests.recognisers.on_reactor import on_reactor, reactor, soon
-from tests.redis_server import RedisServer, free_port
+from tests.redis_server import PATIENCE, RedisServer, free_port
 from tests.redis_topologies import (
     SERVICE,
     Guarded,
@@ -59,7 +60,16 @@ def hang(servers: Guarded) -> None:
 
 
 def replace(servers: Guarded) -> None:
-    servers.ask("SENTINEL", "FAILOVER", SERVICE)
+    give_up = time.monotonic() + PATIENCE
+    while True:
+        try:
+            servers.ask("SENTINEL", "FAILOVER", SERVICE)
+        except ResponseError:  # on a busy machine no replica has answered the Sentinel lately
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.2)
+        else:
+            return
 
 
 # On its command Sentinel tells the old primary last: for a second that and a replica of it take events in vain.
