@@ -10,7 +10,6 @@ a server and a time to end at; others are added to `ATTACKS`.
 
 import argparse
 import http.client
-import json
 import multiprocessing
 import re
 import socket
@@ -25,6 +24,7 @@ from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tests.bench.health import health
 from voicestt.emulators.twilio import webhook_forms
 from voicestt.emulators.twilio.signatures import signature
 from voicestt.emulators.twilio.twilio_messages import Sids
@@ -131,17 +131,6 @@ def asks_health(server: Server) -> bool:
         return bool(health(server))
     except (OSError, ValueError, http.client.HTTPException):
         return False
-
-
-def health(server: Server) -> dict[str, object]:
-    """What GET /healthz says."""
-    connection = http.client.HTTPConnection(urlsplit(server.target.url).netloc, timeout=15)
-    try:
-        connection.request("GET", "/healthz")
-        told: dict[str, object] = json.loads(connection.getresponse().read())
-        return told
-    finally:
-        connection.close()
 
 
 def media_socket(server: Server) -> socket.socket:
@@ -290,7 +279,7 @@ def one(name: str, calls: int, seconds: float) -> tuple[tuple[str, ...], bool]:
         with attacking(name, server, seconds) as told:
             figures = load(server, calls, seconds)
         got = "nothing" if told.empty() else told.get()
-        lag = health(server)["figures"]["reactor_lag_ms"]["max"]  # type: ignore[index]
+        lag = health(server)["figures"]["reactor_lag_ms"]["max"]
         log = (Path(folder) / "server.log").read_text("utf-8", "replace")
         held = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{server.pid}/status").read_text())
     delay = "-" if figures.delays is None else str(figures.delays)

@@ -14,8 +14,6 @@ reactor, and what the live calls lost. The callers share the machine's cores wit
 """
 
 import argparse
-import http.client
-import json
 import multiprocessing
 import sys
 import tempfile
@@ -24,11 +22,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.context import ForkContext
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tests.bench.health import health
 from voicestt.emulators.twilio import webhook_forms
 from voicestt.emulators.twilio.problems import CallRefused
 from voicestt.emulators.twilio.twilio_messages import Sids
@@ -155,17 +152,6 @@ def by_groups(server: Server, count: int, seconds: float) -> Group:
     for each in told:
         group.add(each.get())
     return group
-
-
-def health(server: Server) -> dict[str, Any]:
-    """What GET /healthz says."""
-    connection = http.client.HTTPConnection(urlsplit(server.target.url).netloc, timeout=30)
-    try:
-        connection.request("GET", "/healthz")
-        told: dict[str, Any] = json.loads(connection.getresponse().read())
-        return told
-    finally:
-        connection.close()
 
 
 def live_calls(server: Server) -> int:

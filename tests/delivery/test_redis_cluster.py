@@ -2,12 +2,10 @@
 
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 from redis.cluster import RedisCluster
-from twisted.internet.defer import Deferred
 
 from tests.conftest import Logged
 from tests.delivery.fakes import MemoryOutbox, record
@@ -18,25 +16,14 @@ from tests.delivery.test_redis_worker import (
     SHARDS,
     Workers,
     by_call,
+    delivering,
     until,
 )
-from tests.recognisers.on_reactor import on_reactor, reactor, soon
+from tests.recognisers.on_reactor import on_reactor
 from tests.redis_server import free_port
 from tests.redis_topologies import Cluster, cluster
-from voicestt.delivery.deliverer import Deliverer
 from voicestt.delivery.redis_streams import RedisStreams, stream_of
 from voicestt.delivery.sender import DeliveryFailed
-
-
-@asynccontextmanager
-async def delivering(url: str, outbox: MemoryOutbox) -> AsyncIterator[Deliverer]:
-    carrier = RedisStreams(reactor, url, shards=SHARDS, maxlen=100_000, answer_seconds=1.0)
-    deliverer = Deliverer(reactor, outbox, ALL, carrier)
-    deliverer.start()
-    try:
-        yield deliverer
-    finally:
-        await soon(Deferred.fromCoroutine(deliverer.stop()))
 
 
 def entries(servers: Cluster) -> dict[str, list[str]]:
@@ -138,7 +125,7 @@ async def test_the_example_workers_share_the_streams_of_a_cluster(tmp_path: Path
     with cluster(tmp_path, with_replica=True) as servers, ExitStack() as stack:
         workers = Workers(servers.url, tmp_path)
         stack.callback(workers.stop)
-        async with delivering(servers.url, outbox) as deliverer:
+        async with delivering(servers.url, outbox, answer_seconds=1.0) as deliverer:
             workers.start("one")
             workers.start("two")
             write(outbox, deliverer)
@@ -181,7 +168,7 @@ def move(servers: Cluster, key: str) -> None:
 async def test_a_replica_takes_over_and_has_every_event_in_order(tmp_path: Path, logged: Logged) -> None:
     outbox = MemoryOutbox(time.time, [ALL])
     with cluster(tmp_path, with_replica=True) as servers:
-        async with delivering(servers.url, outbox) as deliverer:
+        async with delivering(servers.url, outbox, answer_seconds=1.0) as deliverer:
             write(outbox, deliverer)
             await until(lambda: not outbox.left(ALL.name))
             servers.primaries[0].kill()

@@ -58,7 +58,7 @@ async def test_killed_started_hanging_full_and_without_replicas_it_gets_everythi
     redis: RedisServer, logged: Logged
 ) -> None:
     outbox = MemoryOutbox(time.time, [ALL])
-    async with delivering(redis, outbox) as deliverer:
+    async with delivering(redis.url, outbox) as deliverer:
         write(outbox, deliverer)
         await until(lambda: deliverer.figures.delivered > 100)
         redis.kill()
@@ -90,7 +90,7 @@ async def test_killed_started_hanging_full_and_without_replicas_it_gets_everythi
 @on_reactor
 async def test_stopping_with_a_redis_that_hangs_takes_two_seconds_at_most(redis: RedisServer) -> None:
     outbox = MemoryOutbox(time.time, [ALL])
-    async with delivering(redis, outbox) as deliverer:
+    async with delivering(redis.url, outbox) as deliverer:
         write(outbox, deliverer, 1)
         await until(lambda: not outbox.left(ALL.name))
         redis.pause()
@@ -99,6 +99,6 @@ async def test_stopping_with_a_redis_that_hangs_takes_two_seconds_at_most(redis:
         start = time.monotonic()
     assert time.monotonic() - start < 5
     redis.resume()
-    async with delivering(redis, outbox):
+    async with delivering(redis.url, outbox):
         await until(lambda: not outbox.left(ALL.name))
     assert first_arrivals(redis) == expected(2)

@@ -1,13 +1,12 @@
 """The deliverer, and a primary that dies, hangs or is replaced under it: Sentinel names another."""
 
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from redis.exceptions import ResponseError
-from twisted.internet.defer import Deferred
 
 from tests.conftest import Logged
 from tests.delivery.fakes import MemoryOutbox, record
@@ -21,12 +20,12 @@ from tests.delivery.test_redis_delivery import (
 from tests.delivery.test_redis_streams import carry, failure, streams
 from tests.delivery.test_redis_worker import (
     ALL,
-    SHARDS,
     Workers,
     by_call,
+    delivering,
     until,
 )
-from tests.recognisers.on_reactor import on_reactor, reactor, soon
+from tests.recognisers.on_reactor import on_reactor
 from tests.redis_server import PATIENCE, RedisServer, free_port
 from tests.redis_topologies import (
     SERVICE,
@@ -34,21 +33,9 @@ from tests.redis_topologies import (
     guarded,
     sentinel,
 )
-from voicestt.delivery.deliverer import Deliverer
 from voicestt.delivery.redis_streams import RedisStreams
 
 Ends = Callable[[Guarded], object]
-
-
-@asynccontextmanager
-async def delivering(url: str, outbox: MemoryOutbox, replicas: int) -> AsyncIterator[Deliverer]:
-    carrier = RedisStreams(reactor, url, shards=SHARDS, maxlen=100_000, replicas=replicas, answer_seconds=1.0)
-    deliverer = Deliverer(reactor, outbox, ALL, carrier)
-    deliverer.start()
-    try:
-        yield deliverer
-    finally:
-        await soon(Deferred.fromCoroutine(deliverer.stop()))
 
 
 def kill(servers: Guarded) -> None:
@@ -81,7 +68,7 @@ async def test_under_load_the_next_primary_has_every_event_in_order(
 ) -> None:
     outbox = MemoryOutbox(time.time, [ALL])
     with guarded(tmp_path, replicas=2) as servers:
-        async with delivering(servers.url(), outbox, replicas) as deliverer:
+        async with delivering(servers.url(), outbox, replicas=replicas, answer_seconds=1.0) as deliverer:
             write(outbox, deliverer, 20)
             await until(lambda: deliverer.figures.delivered > 100)
             end(servers)
@@ -98,7 +85,7 @@ async def test_under_load_the_next_primary_has_every_event_in_order(
 async def test_with_one_replica_the_calls_go_on_at_the_new_primary(tmp_path: Path, logged: Logged) -> None:
     outbox = MemoryOutbox(time.time, [ALL])
     with guarded(tmp_path) as servers:
-        async with delivering(servers.url(), outbox, 0) as deliverer:
+        async with delivering(servers.url(), outbox, replicas=0, answer_seconds=1.0) as deliverer:
             write(outbox, deliverer)
             await until(lambda: not outbox.left(ALL.name))
             await until(lambda: first_arrivals(servers.replicas[0]) == expected(10))
@@ -116,7 +103,7 @@ async def test_the_example_worker_goes_on_at_the_new_primary(tmp_path: Path) -> 
     with guarded(tmp_path, replicas=2) as servers, ExitStack() as stack:
         workers = Workers(servers.url(), tmp_path)
         stack.callback(workers.stop)
-        async with delivering(servers.url(), outbox, 1) as deliverer:
+        async with delivering(servers.url(), outbox, replicas=1, answer_seconds=1.0) as deliverer:
             workers.start("one")
             write(outbox, deliverer, 20)
             await until(lambda: len(workers.done("one")) > 100)

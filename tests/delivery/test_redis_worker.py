@@ -36,8 +36,12 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 @asynccontextmanager
-async def delivering(server: RedisServer, outbox: MemoryOutbox) -> AsyncIterator[Deliverer]:
-    carrier = RedisStreams(reactor, server.url, shards=SHARDS, maxlen=100_000, answer_seconds=0.5)
+async def delivering(
+    url: str, outbox: MemoryOutbox, *, answer_seconds: float = 0.5, replicas: int = 0
+) -> AsyncIterator[Deliverer]:
+    carrier = RedisStreams(
+        reactor, url, shards=SHARDS, maxlen=100_000, replicas=replicas, answer_seconds=answer_seconds
+    )
     deliverer = Deliverer(reactor, outbox, ALL, carrier)
     deliverer.start()
     try:
@@ -121,7 +125,7 @@ def expected(count: int) -> dict[str, list[str]]:
 @on_reactor
 async def test_two_workers_share_the_calls_and_do_each_in_order(redis: RedisServer, workers: Workers) -> None:
     outbox = MemoryOutbox(time.time, [ALL])
-    async with delivering(redis, outbox) as deliverer:
+    async with delivering(redis.url, outbox) as deliverer:
         # Longer than a busy machine keeps one waiting: a lease that ran out is the other's, and rightly so.
         workers.start("one", lease=10.0)
         workers.start("two", lease=10.0)
@@ -142,7 +146,7 @@ async def test_a_killed_worker_is_replaced_and_what_it_had_not_finished_is_done_
     redis: RedisServer, workers: Workers
 ) -> None:
     outbox = MemoryOutbox(time.time, [ALL])
-    async with delivering(redis, outbox) as deliverer:
+    async with delivering(redis.url, outbox) as deliverer:
         workers.start("one")
         workers.start("two")
         await until(lambda: set(leases(redis)) == {"one", "two"})
@@ -164,7 +168,7 @@ async def test_redis_is_killed_and_workers_and_deliverer_go_on(
     redis: RedisServer, workers: Workers, logged: Logged
 ) -> None:
     outbox = MemoryOutbox(time.time, [ALL])
-    async with delivering(redis, outbox) as deliverer:
+    async with delivering(redis.url, outbox) as deliverer:
         workers.start("one")
         write(outbox, deliverer, 20)
         await until(lambda: len(workers.done("one")) > 50)
@@ -184,7 +188,7 @@ async def test_what_voicestt_sends_twice_is_done_once(
     redis: RedisServer, workers: Workers, logged: Logged
 ) -> None:
     outbox = MemoryOutbox(time.time, [ALL])
-    async with delivering(redis, outbox) as deliverer:
+    async with delivering(redis.url, outbox) as deliverer:
         write(outbox, deliverer, 1)
         await until(lambda: not outbox.left(ALL.name))
         redis.pause()
@@ -242,7 +246,7 @@ async def test_a_worker_does_everything_once_and_in_order_although_redis_fails(
 ) -> None:
     breaks, heals, words = FAULTS[fault]
     outbox = MemoryOutbox(time.time, [ALL])
-    async with delivering(redis, outbox) as deliverer:
+    async with delivering(redis.url, outbox) as deliverer:
         workers.start("one")
         write(outbox, deliverer, 50)
         await until(lambda: len(workers.done("one")) > 100)
@@ -264,7 +268,7 @@ async def test_a_worker_goes_on_with_what_comes_after_a_stream_was_deleted(
     redis: RedisServer, workers: Workers
 ) -> None:
     outbox = MemoryOutbox(time.time, [ALL])
-    async with delivering(redis, outbox) as deliverer:
+    async with delivering(redis.url, outbox) as deliverer:
         workers.start("one")
         for count in (10, 20):
             write(outbox, deliverer, 10)
@@ -283,7 +287,7 @@ async def test_of_each_session_only_its_last_event_is_remembered_and_for_a_day(
     redis: RedisServer, workers: Workers
 ) -> None:
     outbox = MemoryOutbox(time.time, [ALL])
-    async with delivering(redis, outbox) as deliverer:
+    async with delivering(redis.url, outbox) as deliverer:
         write(outbox, deliverer, 30)
         workers.start("one")
         await until(lambda: set(workers.done("one")) == all_of(30))

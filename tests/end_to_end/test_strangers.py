@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.bench import abuse
+from tests.bench.health import health
 from voicestt.ops.load.processes import Server, own_server
 from voicestt.ops.load.run import load
 
@@ -39,7 +40,7 @@ def test_great_bodies_are_413_at_once_and_cost_live_calls_nothing(tmp_path: Path
         figures = load(server, 3, SECONDS + 1.0)
         got = attacking.result()
         grown = held(server, "VmHWM") - before
-        lag = abuse.health(server)["figures"]["reactor_lag_ms"]["max"]  # type: ignore[index]
+        lag = health(server)["figures"]["reactor_lag_ms"]["max"]
     assert figures.faults == ()
     assert len(got) >= 2 * len(ATTACKS)
     sent = [float(each.split()[-2]) for each in got]

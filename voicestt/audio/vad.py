@@ -7,7 +7,7 @@ times the cost (7 ms of CPU for a second of a call; the whole call costs 2.3): w
 itself is asked instead, see `recognisers.hang_detection`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from voicestt.audio import mulaw
 from voicestt.audio.endpointing import BYTES_PER_FRAME, webrtc_voicing
@@ -48,10 +48,7 @@ class VoiceTrack:
             self._voiced.clear()
         whole = (ledger.received - self._end) // _FRAME * _FRAME
         if whole:
-            pcm = mulaw.decode(ledger.read(self._end, whole))
-            self._voiced += bytes(
-                self._is_voiced(pcm[at : at + BYTES_PER_FRAME]) for at in range(0, len(pcm), BYTES_PER_FRAME)
-            )
+            self._voiced += bytes(_judged(self._is_voiced, ledger.read(self._end, whole)))
             self._end += whole
         old = (ledger.start - self._start) // _FRAME
         if old > 0:
@@ -75,11 +72,10 @@ class VoiceEar:
         audio = self._rest + audio
         whole = len(audio) // _FRAME * _FRAME
         self._rest = audio[whole:]
-        pcm = mulaw.decode(audio[:whole])
         last = 0
-        for frame in range(whole // _FRAME):
-            if self._is_voiced(pcm[frame * BYTES_PER_FRAME : (frame + 1) * BYTES_PER_FRAME]):
-                last = self._at + (frame + 1) * _FRAME
+        for number, is_voiced in enumerate(_judged(self._is_voiced, audio[:whole]), 1):
+            if is_voiced:
+                last = self._at + number * _FRAME
         self._at += whole
         return last
 
@@ -102,7 +98,11 @@ def seconds_of_speech(audio: bytes) -> float:
 
 
 def _voiced_frames(audio: bytes, mode: int) -> Iterator[bool]:
-    is_voiced = webrtc_voicing(mode)
+    return _judged(webrtc_voicing(mode), audio)
+
+
+def _judged(is_voiced: Callable[[bytes], bool], audio: bytes) -> Iterator[bool]:
+    """Judge each whole frame of mu-law `audio`, in order."""
     pcm = mulaw.decode(audio)
     whole = len(pcm) - len(pcm) % BYTES_PER_FRAME
     return (is_voiced(pcm[at : at + BYTES_PER_FRAME]) for at in range(0, whole, BYTES_PER_FRAME))

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 
 from voicestt.events import Event, type_of
 from voicestt.journal.guarded import Guarded
-from voicestt.journal.payloads import payload_of
+from voicestt.journal.payloads import payload_or_none
 from voicestt.journal.port import (
     EVERYTHING,
     Filter,
@@ -59,15 +59,8 @@ class NoJournal:
         self._tell()
 
     def _record(self, event: Event) -> Record | None:
-        try:
-            payload = payload_of(event)
-        except Exception as problem:  # noqa: BLE001 - an application's parameters may hold anything
-            self._log.error(
-                "An event ({kind}) of call {call!r} can be no JSON ({problem}): only handlers are told of it.",
-                kind=type_of(event),
-                call=event.call_sid,
-                problem=type(problem).__name__,
-            )
+        payload = payload_or_none(event)
+        if payload is None:
             return None
         self._number += 1
         record = Record(self._number, event.session, event.sequence, type_of(event), event.call_sid, payload)

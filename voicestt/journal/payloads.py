@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from twisted.logger import Logger
 
-from voicestt.events import Event, encode
+from voicestt.events import Event, encode, type_of
 
 _MOST_WHOLE = 50_000
 _LONGEST_NAME = 256
 
 _encode = msgspec.json.Encoder().encode
+_log = Logger()
 
 
 def payload_of(event: Event) -> bytes:
@@ -23,6 +25,20 @@ def payload_of(event: Event) -> bytes:
         return encode(event)
     except UnicodeEncodeError:
         return _encode(_characters_only(msgspec.to_builtins(event)))
+
+
+def payload_or_none(event: Event) -> bytes | None:
+    """Encodes the event as JSON; returns None, and says so in the log, for what no JSON can hold."""
+    try:
+        return payload_of(event)
+    except Exception as problem:  # noqa: BLE001 - an application's parameters may hold anything
+        _log.error(
+            "An event ({kind}) of call {call!r} can be no JSON ({problem}): only handlers are told of it.",
+            kind=type_of(event),
+            call=event.call_sid,
+            problem=type(problem).__name__,
+        )
+        return None
 
 
 def clean(name: str) -> str:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from twisted.logger import Logger
 
-from voicestt.events import Event, type_of
-from voicestt.journal.payloads import payload_of
+from voicestt.events import Event
+from voicestt.journal.payloads import payload_or_none
 from voicestt.journal.spill import Spill
 
 
@@ -22,7 +22,7 @@ class Spilling:
 
     def write(self, events: Sequence[Event | None]) -> bool:
         """Writes events to the disk; False if that failed and none of them is there."""
-        good = [event for event in events if event is not None and self._is_json(event)]
+        good = [event for event in events if event is not None and payload_or_none(event) is not None]
         try:
             if good:
                 self._spill.write(good)
@@ -66,16 +66,3 @@ class Spilling:
                 path=str(self._spill.path),
                 problem=problem,
             )
-
-    def _is_json(self, event: Event) -> bool:
-        try:
-            payload_of(event)
-        except Exception as problem:  # noqa: BLE001 - an application's parameters may hold anything
-            self._log.error(
-                "An event ({kind}) of call {call!r} can be no JSON ({problem}): only handlers are told of it.",
-                kind=type_of(event),
-                call=event.call_sid,
-                problem=type(problem).__name__,
-            )
-            return False
-        return True

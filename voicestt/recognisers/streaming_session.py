@@ -133,8 +133,7 @@ class EndlessSession:
         match self._state:
             case CatchingUp(successor=successor) as state if feed is successor:
                 # The one in charge goes on; another successor is tried until it cannot.
-                state.patience.cancel()
-                self._state = Live(state.feed, state.is_speaking)
+                self._go_on_with(state.feed, state)
                 self._no_successor_before = self._clock.seconds() + self._limits.longest_backoff
                 if error is not None:
                     self._health.failed(error, feed.opened_at)
@@ -220,20 +219,20 @@ class EndlessSession:
         state = self._state
         if isinstance(state, CatchingUp):
             old = state.feed
-            self._take_charge(state)
+            self._go_on_with(state.successor, state)
             DrainingStream(self._clock, old, self._limits.drain)
             self._tell("rotated", f"stream {old.number} was replaced after {old.age:.0f} s")
 
-    def _take_charge(self, state: CatchingUp) -> None:
+    def _go_on_with(self, feed: StreamAttempt, state: CatchingUp) -> None:
+        """Leave only `feed`, one of the two streams, in charge."""
         state.patience.cancel()
-        self._state = Live(state.successor, state.is_speaking)
+        self._state = Live(feed, state.is_speaking)
 
     def _without_successor(self) -> State:
         """Drop the successor that is catching up, if any; return the state."""
         state = self._state
         if isinstance(state, CatchingUp):
-            state.patience.cancel()
-            self._state = Live(state.feed, state.is_speaking)
+            self._go_on_with(state.feed, state)
             state.successor.drop()
         return self._state
 
@@ -266,7 +265,7 @@ class EndlessSession:
         if not self._is_borne(error):
             return
         if isinstance(state, CatchingUp):
-            self._take_charge(state)
+            self._go_on_with(state.successor, state)
         else:
             self._open_in(max(self._budget.backoff(), self._health.slot()))
         self._tell("restarted", str(error))

@@ -4,8 +4,9 @@ from collections import deque
 from statistics import median_low
 from typing import Final
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
+
+from voicestt.runtime.clock import Clock, Timer
 
 LATE_SECONDS: Final = 3.0
 ON_ITS_WAY_SECONDS: Final = 10.0
@@ -48,13 +49,13 @@ class Admission:
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime, most: int | None, most_lag: float) -> None:
+    def __init__(self, clock: Clock, most: int | None, most_lag: float) -> None:
         self._clock = clock
         self._most = most
         self._most_lag = most_lag
         self._lateness = ReactorLateness(most_lag)
         self._on_their_way: dict[str, float] = {}
-        self._telling: IDelayedCall | None = None
+        self._telling = Timer(clock)
         self._untold = 0
         self._cause = ""
         self.refused = 0
@@ -96,29 +97,27 @@ class Admission:
 
     def stop(self) -> None:
         """Log the refusals that were not logged yet."""
-        if self._telling is not None and self._telling.active():
-            self._telling.cancel()
-        self._telling = None
+        self._telling.cancel()
         self._tell()
 
     def _refuse(self, cause: str) -> None:
         self.refused += 1
         self._cause = cause
-        if self._telling is None:
+        if not self._telling.is_set:
             self._log.warn(
                 "⚠️ A new call was refused: {cause}. Live calls go on as they are; the caller gets what BUSY says. "
                 "Further ones are counted and said once a minute. What to do: start another process beside this "
                 "one, or raise the limit if the figures of the live calls allow it (/healthz).",
                 cause=cause,
             )
-            self._telling = self._clock.callLater(MINUTE, self._minute_over)
+            self._telling.set(MINUTE, self._minute_over)
         else:
             self._untold += 1
 
     def _minute_over(self) -> None:
-        is_over = not self._untold
-        self._tell()
-        self._telling = None if is_over else self._clock.callLater(MINUTE, self._minute_over)
+        if self._untold:
+            self._tell()
+            self._telling.set(MINUTE, self._minute_over)
 
     def _tell(self) -> None:
         if self._untold:
