@@ -101,7 +101,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def audience() -> Collected:
+def observer() -> Collected:
     return Collected()
 
 

@@ -44,14 +44,14 @@ class Line:
     """A call with everything around it."""
 
     clock: Clock = field(default_factory=Clock)
-    audience: Collected = field(default_factory=Collected)
+    observer: Collected = field(default_factory=Collected)
     recogniser: ScriptedRecogniser = field(default_factory=ScriptedRecogniser)
     times_over: int = 0
     parts: CallParts = field(init=False)
     call: CallInputs = field(init=False)
 
     def __post_init__(self) -> None:
-        self.parts = CallParts(self.clock, self.audience, self.recogniser, BATCH, DRAIN, self._count_over)
+        self.parts = CallParts(self.clock, self.observer, self.recogniser, BATCH, DRAIN, self._count_over)
         self.call = new_call(self.parts)
 
     def _count_over(self) -> None:
@@ -67,11 +67,11 @@ class Line:
 
     @property
     def turns(self) -> list[TurnEnded]:
-        return [event for event in self.audience.events if isinstance(event, TurnEnded)]
+        return [event for event in self.observer.events if isinstance(event, TurnEnded)]
 
     @property
     def happened(self) -> list[Happened]:
-        return [event for event in self.audience.events if isinstance(event, Happened)]
+        return [event for event in self.observer.events if isinstance(event, Happened)]
 
     def begin(self, frames: int = 0) -> "Line":
         self.call.started(CALL)
@@ -95,7 +95,7 @@ def test_the_story_of_a_call(line: Line) -> None:
     line.session.final("תודה רבה")
     line.session.account = account = AudioTotals(received=3_200, recognised=1_600, passed_over=1_600, handed=3_200)
     line.session.end()
-    assert line.audience.events[:-1] == [
+    assert line.observer.events[:-1] == [
         CallStarted(CALL),
         Partial(CALL, 1, "שלום", 0.5),
         Final(CALL, 1, "שלום לך", 0.9, end=0.2, delay=0.0),
@@ -105,7 +105,7 @@ def test_the_story_of_a_call(line: Line) -> None:
         TurnEnded(CALL, 2, end=0.4, silence=0.0),
     ]
     figures = Summary(final=Percentiles(1), fallbacks=1)
-    assert line.audience.end == CallEnded(CALL, "stop", 0.4, 20, 3_200, {}, account, figures=figures)
+    assert line.observer.end == CallEnded(CALL, "stop", 0.4, 20, 3_200, {}, account, figures=figures)
     assert line.times_over == 1
     assert line.clock.getDelayedCalls() == []
 
@@ -131,7 +131,7 @@ def test_the_words_of_a_final_are_in_the_call_s_own_time(line: Line) -> None:
     line.begin(frames=20)
     words = (recogniser.RecognisedWord("שלום", 800, 1_600), recogniser.RecognisedWord("לך", 1_600, 2_400))
     line.call.heard(Result("שלום לך", True, 2_400, start=800, words=words, source="google-streaming"))
-    (final,) = (event for event in line.audience.events if isinstance(event, Final))
+    (final,) = (event for event in line.observer.events if isinstance(event, Final))
     assert (final.start, final.end, final.recogniser) == (0.1, 0.3, "google-streaming")
     assert final.words == (Word("שלום", 0.1, 0.2), Word("לך", 0.2, 0.3))
 
@@ -144,8 +144,8 @@ def still(line: Line, seconds: float) -> None:
 
 
 def look(line: Line) -> None:
-    assert line.parts.conversation is not None
-    line.parts.conversation.look()
+    assert line.parts.active_call is not None
+    line.parts.active_call.look()
 
 
 def test_in_a_gap_the_last_short_batch_leaves_and_the_words_become_final_within_a_second(line: Line) -> None:
@@ -156,7 +156,7 @@ def test_in_a_gap_the_last_short_batch_leaves_and_the_words_become_final_within_
     still(line, 0.3)
     assert (line.session.audio, line.session.pauses) == (FRAME * 20, 1)
     line.session.final("שלום", end=3_200)
-    (final,) = (event for event in line.audience.events if isinstance(event, Final))
+    (final,) = (event for event in line.observer.events if isinstance(event, Final))
     assert final.delay == pytest.approx(0.8, abs=0.11)
     (turn,) = line.turns
     assert (turn.end, turn.silence >= 0.7) == (0.4, True)
@@ -182,12 +182,12 @@ def test_words_after_a_gap_are_where_twilio_s_timestamps_say(line: Line) -> None
         line.parts.take(FRAME, str(5_452 + frame * 20))
     words = (recogniser.RecognisedWord("a", 1_600, 3_200), recogniser.RecognisedWord("b", 3_200, 4_800))
     line.call.heard(Result("a b", True, 4_800, start=1_600, words=words))
-    (final,) = (event for event in line.audience.events if isinstance(event, Final))
+    (final,) = (event for event in line.observer.events if isinstance(event, Final))
     assert (final.start, final.end) == (0.2, 5.6)
     assert final.words == (Word("a", 0.2, 0.4), Word("b", 5.4, 5.6))
     line.call.finish("stop")
     line.session.end()
-    assert (line.audience.end.seconds, line.audience.end.audio_bytes) == (5.8, 40 * 160)
+    assert (line.observer.end.seconds, line.observer.end.audio_bytes) == (5.8, 40 * 160)
 
 
 def test_frames_that_come_late_all_at_once_are_no_gap_in_time(line: Line) -> None:
@@ -199,7 +199,7 @@ def test_frames_that_come_late_all_at_once_are_no_gap_in_time(line: Line) -> Non
     for frame in range(20, 120):
         line.parts.take(FRAME, str(52 + frame * 20))
     line.call.heard(Result("a", True, 19_200, start=3_200))
-    (final,) = (event for event in line.audience.events if isinstance(event, Final))
+    (final,) = (event for event in line.observer.events if isinstance(event, Final))
     assert (final.start, final.end) == (0.4, 2.4)
     line.call.finish("stop")
     assert line.session.audio == FRAME * 120
@@ -232,7 +232,7 @@ def test_keys_and_marks_are_told_while_the_call_lives(line: Line) -> None:
     line.call.finish("stop")
     line.call.key_pressed("1")
     line.call.mark_reached("goodbye", True)
-    assert line.audience.events[1:] == [
+    assert line.observer.events[1:] == [
         KeyPressed(CALL, "#"),
         MarkReached(CALL, "hello"),
         MarkReached(CALL, "goodbye", cleared=True),
@@ -264,13 +264,13 @@ def test_whatever_the_frames_every_byte_arrives_once(frames: list[bytes]) -> Non
     line.call.finish("stop")
     line.session.end()
     assert line.session.audio == b"".join(frames)
-    assert (line.audience.end.frames, line.audience.end.audio_bytes) == (len(frames), sum(map(len, frames)))
+    assert (line.observer.end.frames, line.observer.end.audio_bytes) == (len(frames), sum(map(len, frames)))
 
 
 def test_a_call_that_never_began_is_over_at_once_and_opens_nothing(line: Line) -> None:
     line.call.finish("the socket was lost")
     assert line.times_over == 1
-    assert line.audience.events == []
+    assert line.observer.events == []
     assert line.recogniser.sessions == []
 
 
@@ -283,7 +283,7 @@ def test_the_last_final_is_waited_for_but_not_for_ever(line: Line) -> None:
     line.clock.advance(0.2)
     assert line.times_over == 1
     assert line.session.is_aborted
-    assert line.audience.end.reason == "stop"
+    assert line.observer.end.reason == "stop"
     assert line.happened == [
         Happened(CALL, "unrecognised", "no last final within 8 s of the call's end", 0.02, 0.0, 0.02),
     ]
@@ -325,7 +325,7 @@ def test_words_that_are_none_are_not_told(line: Line, text: str) -> None:
     line.session.partial(text)
     line.session.final(text)
     line.session.final(" x ")
-    assert line.audience.events[1:] == [Final(CALL, 1, "x")]
+    assert line.observer.events[1:] == [Final(CALL, 1, "x")]
 
 
 def test_the_delay_is_from_the_arrival_of_the_last_audio_of_the_words(line: Line) -> None:
@@ -338,7 +338,7 @@ def test_the_delay_is_from_the_arrival_of_the_last_audio_of_the_words(line: Line
     line.session.final("second", end=BATCH + 1)
     line.session.final("beyond what was sent", end=4 * BATCH + 1)
     line.session.final("unknown", end=0)
-    finals = [event for event in line.audience.events if isinstance(event, Final)]
+    finals = [event for event in line.observer.events if isinstance(event, Final)]
     assert [final.end for final in finals] == [0.15, 1_201 / 8_000, 4_801 / 8_000, None]
     assert [final.delay for final in finals] == [pytest.approx(0.84), pytest.approx(0.7), None, None]
 
@@ -355,7 +355,7 @@ def test_what_comes_at_a_wrong_moment_is_counted(line: Line) -> None:
     line.session.end()
     line.parts.take(FRAME)
     assert line.ignored == {"media out of turn": 3, "binary messages": 2, "start out of turn": 2}
-    assert line.audience.end.ignored == {"media out of turn": 2, "binary messages": 2, "start out of turn": 2}
+    assert line.observer.end.ignored == {"media out of turn": 2, "binary messages": 2, "start out of turn": 2}
     assert line.session.audio == FRAME
 
 
@@ -424,7 +424,7 @@ def test_every_input_in_every_state(state: str, name: str) -> None:
     line.call.finish("at last")
     line.clock.advance(DRAIN)
     assert line.times_over == 1
-    assert len([event for event in line.audience.events if isinstance(event, CallEnded)]) <= 1
+    assert len([event for event in line.observer.events if isinstance(event, CallEnded)]) <= 1
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -444,4 +444,4 @@ def test_words_are_heard_while_the_call_listens_or_drains(state: Callable[[], Li
     line = state()
     if state is not waiting:
         line.call.heard(WORDS)
-    assert line.audience.finals == (["שלום"] if state in (listening, draining) else [])
+    assert line.observer.finals == (["שלום"] if state in (listening, draining) else [])

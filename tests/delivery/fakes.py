@@ -1,4 +1,4 @@
-"""An outbox in memory with the journal's rules, and a carrier that fares as the test says."""
+"""An outbox in memory with the journal's rules, and a sender whose outcomes the test decides."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
@@ -147,7 +147,7 @@ class Parcel:
         self.outcomes.callback([failure] * len(self.records))
 
 
-class HandCarrier:
+class ManualSender:
     """Each parcel fares as the test says, when it says so; or as `fares` says, at once."""
 
     place = "The webhook at https://hook.example.com"

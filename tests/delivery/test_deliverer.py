@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 
 from tests.conftest import Logged
-from tests.delivery.fakes import HOOK, HandCarrier, MemoryOutbox
+from tests.delivery.fakes import HOOK, ManualSender, MemoryOutbox
 from voicestt.delivery.deliverer import MOST_HELD, Deliverer
 from voicestt.delivery.sender import (
     Arrived,
@@ -31,7 +31,7 @@ NOBODY = DeliveryFailed("no connection: Connection refused", is_whole=True)
 
 
 class Bench:
-    """A deliverer on a clock, between an outbox in memory and a carrier in the test's hand."""
+    """A deliverer on a clock, between an outbox in memory and a sender that the test steers."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Bench:
         self.is_strict = is_strict
         self.clock = clock
         self.outbox = MemoryOutbox(clock.seconds)
-        self.carrier = HandCarrier(at_once, most, of_one=of_one)
+        self.sender = ManualSender(at_once, most, of_one=of_one)
         self.patience = patience
         self.deliverer = self.another()
 
@@ -55,7 +55,7 @@ class Bench:
             self.clock,
             self.outbox,
             HOOK,
-            self.carrier,
+            self.sender,
             patience=self.patience,
             chance=lambda: 1.0,
             now=self.clock.seconds,
@@ -109,11 +109,11 @@ def every(failure: Outcome) -> Callable[[Record], Outcome]:
 
 
 def test_what_was_written_arrives_and_the_journal_is_told(bench: Bench) -> None:
-    bench.carrier.fares = every(None)
+    bench.sender.fares = every(None)
     bench.start()
     bench.write("a", 3)
     bench.turn(1)
-    assert bench.carrier.ids == ["a-000001", "a-000002", "a-000003"]
+    assert bench.sender.ids == ["a-000001", "a-000002", "a-000003"]
     assert bench.outbox.left() == []
     assert bench.deliverer.figures.delivered == 3
     assert bench.deliverer.figures.waiting == 0
@@ -121,7 +121,7 @@ def test_what_was_written_arrives_and_the_journal_is_told(bench: Bench) -> None:
 
 def test_what_was_left_over_is_delivered_at_the_start(bench: Bench) -> None:
     bench.outbox.write("a", 2)
-    bench.carrier.fares = every(None)
+    bench.sender.fares = every(None)
     bench.start()
     bench.turn(1)
     assert bench.outbox.left() == []
@@ -132,12 +132,12 @@ def test_events_of_a_call_go_one_after_the_other_and_eight_calls_at_once(bench: 
     for session in "abcdefghij":
         bench.write(session, 2)
     bench.turn()
-    assert [parcel.ids for parcel in bench.carrier.under_way] == [[f"{session}-000001"] for session in "abcdefgh"]
-    bench.carrier.under_way[0].arrives()
+    assert [parcel.ids for parcel in bench.sender.under_way] == [[f"{session}-000001"] for session in "abcdefgh"]
+    bench.sender.under_way[0].arrives()
     bench.turn()
-    assert bench.carrier.under_way[-1].ids == ["i-000001"]
-    while bench.carrier.under_way:
-        bench.carrier.under_way[0].arrives()
+    assert bench.sender.under_way[-1].ids == ["i-000001"]
+    while bench.sender.under_way:
+        bench.sender.under_way[0].arrives()
         bench.turn()
     assert bench.outbox.left() == []
 
@@ -148,17 +148,17 @@ def test_what_is_written_while_its_call_is_under_way_is_found_when_that_is_over(
     bench.turn(1)
     bench.write("a")
     bench.turn(1)
-    (first,) = bench.carrier.under_way
+    (first,) = bench.sender.under_way
     first.arrives()
     bench.turn(1)
-    (second,) = bench.carrier.under_way
+    (second,) = bench.sender.under_way
     assert second.ids == ["a-000002"]
 
 
 def test_a_call_with_more_events_than_are_read_at_once_is_delivered_whole(bench: Bench) -> None:
     bench.outbox.write("a", 1_000)
     bench.outbox.write("b", 200)
-    bench.carrier.fares = every(None)
+    bench.sender.fares = every(None)
     bench.start()
     bench.turn(10)
     assert bench.outbox.left() == []
@@ -168,16 +168,16 @@ def test_many_events_are_told_to_the_journal_in_few_requests(clock: Clock) -> No
     bench = Bench(clock, at_once=1, most=200)
     bench.outbox.write("a", 150)
     bench.outbox.write("b", 150)
-    bench.carrier.fares = every(None)
+    bench.sender.fares = every(None)
     bench.start()
     bench.turn(1)
     assert bench.outbox.left() == []
-    assert [len(parcel.records) for parcel in bench.carrier.carried] == [200, 100]
+    assert [len(parcel.records) for parcel in bench.sender.carried] == [200, 100]
     assert len(bench.outbox.told) == 2
 
 
 def test_where_nothing_was_written_it_is_read_twice_a_minute(bench: Bench) -> None:
-    bench.carrier.fares = every(None)
+    bench.sender.fares = every(None)
     bench.start()
     bench.turn(HOUR)
     assert bench.outbox.reads == 121
@@ -188,7 +188,7 @@ def test_where_nothing_was_written_it_is_read_twice_a_minute(bench: Bench) -> No
 
 
 def test_what_becomes_ours_without_a_word_is_delivered(bench: Bench) -> None:
-    bench.carrier.fares = every(None)
+    bench.sender.fares = every(None)
     bench.start()
     bench.turn(HOUR)
     bench.outbox.write("of a process that is gone")
@@ -197,7 +197,7 @@ def test_what_becomes_ours_without_a_word_is_delivered(bench: Bench) -> None:
 
 
 def test_many_wake_ups_are_few_readings(bench: Bench) -> None:
-    bench.carrier.fares = every(None)
+    bench.sender.fares = every(None)
     bench.start()
     for _ in range(1_000):
         bench.write("a")
@@ -208,7 +208,7 @@ def test_many_wake_ups_are_few_readings(bench: Bench) -> None:
 
 
 def test_an_event_that_is_refused_holds_back_its_own_call_only(bench: Bench, logged: Logged) -> None:
-    bench.carrier.fares = lambda record: REFUSED if record.session == "a" else None
+    bench.sender.fares = lambda record: REFUSED if record.session == "a" else None
     bench.start()
     for _ in range(20):
         bench.write("a")
@@ -216,7 +216,7 @@ def test_an_event_that_is_refused_holds_back_its_own_call_only(bench: Bench, log
         bench.turn(1)
     bench.turn(300)
     assert {each.session for each in bench.outbox.left()} == {"a"}
-    tried = [each for each in bench.carrier.ids if each.startswith("a")]
+    tried = [each for each in bench.sender.ids if each.startswith("a")]
     assert set(tried) == {"a-000001"}
     # After 0.5, 1, 2, 4 … s, and then once a minute.
     assert 10 <= len(tried) <= 13
@@ -225,7 +225,7 @@ def test_an_event_that_is_refused_holds_back_its_own_call_only(bench: Bench, log
     assert not bench.is_down()
     (line,) = logged.matching("does not take an event")
     assert "it answered 404 Not Found" in line
-    bench.carrier.fares = every(None)
+    bench.sender.fares = every(None)
     bench.turn(61)
     assert bench.outbox.left() == []
     assert len(logged.matching("holds back no call's events any more")) == 1
@@ -238,7 +238,7 @@ def test_the_pauses_double_up_to_a_minute(bench: Bench) -> None:
         times.append(bench.clock.seconds())
         return REFUSED
 
-    bench.carrier.fares = fares
+    bench.sender.fares = fares
     bench.start()
     bench.write("a")
     bench.turn(300)
@@ -247,17 +247,17 @@ def test_the_pauses_double_up_to_a_minute(bench: Bench) -> None:
 
 
 def test_a_pause_that_the_receiver_asks_for_is_kept(bench: Bench) -> None:
-    bench.carrier.fares = every(DeliveryFailed("it answered 429", after=100.0))
+    bench.sender.fares = every(DeliveryFailed("it answered 429", after=100.0))
     bench.start()
     bench.write("a")
     bench.turn(99)
-    assert len(bench.carrier.carried) == 1
+    assert len(bench.sender.carried) == 1
     bench.turn(2)
-    assert len(bench.carrier.carried) == 2
+    assert len(bench.sender.carried) == 2
 
 
 def test_a_receiver_that_is_not_there_is_asked_by_one_request_at_a_time(bench: Bench, logged: Logged) -> None:
-    bench.carrier.fares = every(NOBODY)
+    bench.sender.fares = every(NOBODY)
     bench.start()
     for number in range(100):
         bench.write(f"call{number}")
@@ -265,7 +265,7 @@ def test_a_receiver_that_is_not_there_is_asked_by_one_request_at_a_time(bench: B
         bench.turn(3)
     assert bench.is_down()
     # Eight at the start, the pauses up to a minute, then one a minute; and as little reading.
-    assert len(bench.carrier.carried) < 16
+    assert len(bench.sender.carried) < 16
     assert bench.outbox.reads < 16
     (line,) = logged.matching("is down")
     assert line.startswith(
@@ -273,7 +273,7 @@ def test_a_receiver_that_is_not_there_is_asked_by_one_request_at_a_time(bench: B
     )
     assert "none is lost" in line
     assert "What to do: Start it." in line
-    bench.carrier.fares = every(None)
+    bench.sender.fares = every(None)
     bench.turn(70)
     assert bench.outbox.left() == []
     assert not bench.is_down()
@@ -282,7 +282,7 @@ def test_a_receiver_that_is_not_there_is_asked_by_one_request_at_a_time(bench: B
 
 
 def test_when_it_works_again_what_was_held_does_not_wait_for_its_own_time(bench: Bench) -> None:
-    bench.carrier.fares = every(BROKEN)
+    bench.sender.fares = every(BROKEN)
     bench.start()
     bench.write("a")
     bench.turn(500)
@@ -290,14 +290,14 @@ def test_when_it_works_again_what_was_held_does_not_wait_for_its_own_time(bench:
         bench.write(session)
     bench.turn(1)
     assert bench.is_down()
-    bench.carrier.fares = every(None)
+    bench.sender.fares = every(None)
     bench.turn(5)
     assert bench.outbox.left() == []
 
 
 def test_a_parcel_that_could_not_be_taken_is_one_attempt_of_its_first_event(clock: Clock) -> None:
     bench = Bench(clock, at_once=1, most=200)
-    bench.carrier.fares = every(NOBODY)
+    bench.sender.fares = every(NOBODY)
     bench.outbox.write("a", 3)
     bench.outbox.write("b", 3)
     bench.start()
@@ -311,18 +311,18 @@ def test_a_batch_is_of_one_call_and_what_failed_goes_again_alone(clock: Clock) -
     for session, count in (("a", 4), ("b", 2), ("c", 1)):
         bench.outbox.write(session, count)
     bench.start()
-    assert [parcel.ids for parcel in bench.carrier.under_way] == [
+    assert [parcel.ids for parcel in bench.sender.under_way] == [
         [event_id("a", sequence) for sequence in (1, 2, 3)],
         [event_id("b", sequence) for sequence in (1, 2)],
     ]
-    bench.carrier.under_way[0].fails(BROKEN)
+    bench.sender.under_way[0].fails(BROKEN)
     bench.turn(0.3)
-    assert bench.carrier.under_way[-1].ids == [event_id("c", 1)]
-    bench.carrier.fares = every(None)
-    for parcel in list(bench.carrier.under_way):
+    assert bench.sender.under_way[-1].ids == [event_id("c", 1)]
+    bench.sender.fares = every(None)
+    for parcel in list(bench.sender.under_way):
         parcel.arrives()
     bench.turn(5)
-    assert [parcel.ids for parcel in bench.carrier.carried[3:]] == [
+    assert [parcel.ids for parcel in bench.sender.carried[3:]] == [
         [event_id("a", 1)],
         [event_id("a", sequence) for sequence in (2, 3, 4)],
     ]
@@ -331,11 +331,11 @@ def test_a_batch_is_of_one_call_and_what_failed_goes_again_alone(clock: Clock) -
 
 
 def test_a_short_gap_is_not_told(bench: Bench, logged: Logged) -> None:
-    bench.carrier.fares = every(NOBODY)
+    bench.sender.fares = every(NOBODY)
     bench.start()
     bench.write("a")
     bench.turn()
-    bench.carrier.fares = every(None)
+    bench.sender.fares = every(None)
     bench.turn(1)
     assert bench.outbox.left() == []
     assert not logged.matching("The webhook")
@@ -346,20 +346,20 @@ def test_the_probe_is_alone_and_its_failure_makes_the_pause_longer(bench: Bench)
     for session in "abc":
         bench.write(session)
     bench.turn()
-    for parcel in list(bench.carrier.under_way):
+    for parcel in list(bench.sender.under_way):
         parcel.fails(NOBODY)
     bench.turn(0.5)
-    (probe,) = bench.carrier.under_way
+    (probe,) = bench.sender.under_way
     bench.turn(10)
-    assert bench.carrier.under_way == [probe]
+    assert bench.sender.under_way == [probe]
     probe.fails(NOBODY)
     bench.turn(0.9)
-    assert bench.carrier.under_way == []
+    assert bench.sender.under_way == []
     bench.turn(0.2)
-    (probe,) = bench.carrier.under_way
+    (probe,) = bench.sender.under_way
     probe.arrives()
     bench.turn()
-    assert len(bench.carrier.under_way) == 2
+    assert len(bench.sender.under_way) == 2
 
 
 def test_an_event_that_arrives_late_ends_the_outage(bench: Bench) -> None:
@@ -367,18 +367,18 @@ def test_an_event_that_arrives_late_ends_the_outage(bench: Bench) -> None:
     bench.write("a")
     bench.write("b")
     bench.turn()
-    first, second = list(bench.carrier.under_way)
+    first, second = list(bench.sender.under_way)
     first.fails(NOBODY)
     bench.turn()
     assert bench.is_down()
     second.arrives()
     bench.turn()
     assert not bench.is_down()
-    assert len(bench.carrier.under_way) == 1
+    assert len(bench.sender.under_way) == 1
 
 
 def test_three_calls_in_a_row_that_fail_prove_the_receiver_to_be_down(bench: Bench) -> None:
-    bench.carrier.fares = every(BROKEN)
+    bench.sender.fares = every(BROKEN)
     bench.start()
     for number in range(2):
         bench.write(f"call{number}")
@@ -390,12 +390,12 @@ def test_three_calls_in_a_row_that_fail_prove_the_receiver_to_be_down(bench: Ben
     for number in range(100):
         bench.write(f"more{number}")
     bench.turn(600)
-    assert len(bench.carrier.carried) < 25
+    assert len(bench.sender.carried) < 25
 
 
 def test_an_event_that_breaks_the_receiver_does_not_hold_back_others_when_it_is_down(bench: Bench) -> None:
     bad = {"a", "b", "c", "d"}
-    bench.carrier.fares = lambda record: BROKEN if record.session in bad else None
+    bench.sender.fares = lambda record: BROKEN if record.session in bad else None
     bench.start()
     for session in "abcdefgh":
         bench.outbox.write(session, 3)
@@ -407,28 +407,28 @@ def test_an_event_that_breaks_the_receiver_does_not_hold_back_others_when_it_is_
 
 def test_a_receiver_that_refuses_everything_is_asked_little_however_many_calls_wait(bench: Bench) -> None:
     # Accepted in between, so that it is never down; but most of what comes is refused.
-    bench.carrier.fares = lambda record: None if record.session.startswith("good") else REFUSED
+    bench.sender.fares = lambda record: None if record.session.startswith("good") else REFUSED
     bench.start()
     for number in range(300):
         bench.outbox.write(f"bad{number}")
         bench.outbox.write(f"good{number}")
     bench.deliverer.wake()
     bench.turn(60)
-    before = len(bench.carrier.carried)
+    before = len(bench.sender.carried)
     bench.turn(100)
-    assert len(bench.carrier.carried) - before <= 201
+    assert len(bench.sender.carried) - before <= 201
     assert len(bench.outbox.left()) == 300
 
 
 def test_what_is_refused_for_too_long_is_dead_lettered_and_the_next_goes_on(bench: Bench, logged: Logged) -> None:
     first, second = bench.outbox.write("a", 2)
-    bench.carrier.fares = lambda record: REFUSED if record.number == first.number else None
+    bench.sender.fares = lambda record: REFUSED if record.number == first.number else None
     bench.start()
     bench.turn(23.9 * HOUR)
     assert not bench.outbox.dead_lettered
     bench.turn(0.2 * HOUR)
     assert bench.outbox.dead_lettered == {first.number: "it answered 404 Not Found"}
-    assert bench.carrier.ids[-1] == event_id("a", second.sequence)
+    assert bench.sender.ids[-1] == event_id("a", second.sequence)
     assert bench.outbox.left() == []
     assert bench.deliverer.figures.dead_lettered == 1
     (line,) = logged.matching("dead-lettered")
@@ -440,7 +440,7 @@ def test_what_is_refused_for_too_long_is_dead_lettered_and_the_next_goes_on(benc
 def test_an_old_event_is_not_dead_lettered_at_its_first_attempts(bench: Bench) -> None:
     bench.outbox.write("a")
     bench.clock.advance(48 * HOUR)
-    bench.carrier.fares = every(REFUSED)
+    bench.sender.fares = every(REFUSED)
     bench.start()
     bench.turn(7)
     assert not bench.outbox.dead_lettered
@@ -449,7 +449,7 @@ def test_an_old_event_is_not_dead_lettered_at_its_first_attempts(bench: Bench) -
 
 
 def test_when_nothing_arrived_for_so_long_all_old_events_are_dead_lettered(bench: Bench, logged: Logged) -> None:
-    bench.carrier.fares = every(NOBODY)
+    bench.sender.fares = every(NOBODY)
     bench.start()
     for number in range(500):
         bench.write(f"call{number % 90}")
@@ -462,7 +462,7 @@ def test_when_nothing_arrived_for_so_long_all_old_events_are_dead_lettered(bench
     assert len(bench.outbox.dead_lettered) == 500
     assert len(bench.outbox.left()) == 50
     assert bench.deliverer.figures.dead_lettered == 500
-    bench.carrier.fares = every(None)
+    bench.sender.fares = every(None)
     bench.turn(100)
     assert bench.outbox.left() == []
     assert len(logged.matching("dead-lettered")) < 20
@@ -470,39 +470,39 @@ def test_when_nothing_arrived_for_so_long_all_old_events_are_dead_lettered(bench
 
 def test_without_patience_nothing_is_dead_lettered(clock: Clock) -> None:
     bench = Bench(clock, patience=None)
-    bench.carrier.fares = every(NOBODY)
+    bench.sender.fares = every(NOBODY)
     bench.start()
     bench.write("a")
     bench.turn(100 * HOUR)
     assert not bench.outbox.dead_lettered
-    bench.carrier.fares = every(None)
+    bench.sender.fares = every(None)
     bench.turn(61)
     assert bench.outbox.left() == []
 
 
 def test_one_that_failed_in_a_parcel_goes_again_and_its_call_waits(clock: Clock) -> None:
     bench = Bench(clock, at_once=1, most=200)
-    bench.carrier.fares = lambda record: REFUSED if record.session == "a" else None
+    bench.sender.fares = lambda record: REFUSED if record.session == "a" else None
     bench.outbox.write("a", 3)
     bench.outbox.write("b", 3)
     bench.start()
     bench.turn(0.1)
     assert [each.session for each in bench.outbox.left()] == ["a"] * 3
     assert [bench.outbox.attempts(number) for number in (1, 2, 3)] == [1, 0, 0]
-    bench.carrier.fares = every(None)
+    bench.sender.fares = every(None)
     bench.turn(1)
     assert bench.outbox.left() == []
 
 
 def test_a_slow_journal_delays_and_blocks_nothing(bench: Bench) -> None:
     bench.outbox.answers = lambda _what: deferLater(bench.clock, 5)
-    bench.carrier.fares = every(None)
+    bench.sender.fares = every(None)
     bench.start()
     for session in "abc":
         bench.write(session, 3)
     bench.turn(60)
     assert bench.outbox.left() == []
-    assert len(bench.carrier.ids) == 9
+    assert len(bench.sender.ids) == 9
 
 
 def test_a_journal_that_fails_is_asked_again_and_nothing_goes_out_twice(bench: Bench, logged: Logged) -> None:
@@ -515,45 +515,45 @@ def test_a_journal_that_fails_is_asked_again_and_nothing_goes_out_twice(bench: B
         return deferLater(bench.clock, 0)
 
     bench.outbox.answers = answers
-    bench.carrier.fares = every(None)
+    bench.sender.fares = every(None)
     bench.start()
     bench.write("a", 3)
     bench.turn(60)
     assert bench.outbox.left() == []
-    assert bench.carrier.ids == ["a-000001", "a-000002", "a-000003"]
+    assert bench.sender.ids == ["a-000001", "a-000002", "a-000003"]
     assert logged.matching("could not be read")
     assert logged.matching("could not be told")
     assert not logged.matching("secret")
 
 
-def test_a_mistake_in_a_carrier_is_told_and_the_events_go_again(bench: Bench, logged: Logged) -> None:
+def test_a_mistake_in_a_sender_is_told_and_the_events_go_again(bench: Bench, logged: Logged) -> None:
     def fares(_record: Record) -> Outcome:
         raise KeyError("a mistake")
 
-    bench.carrier.fares = fares
+    bench.sender.fares = fares
     bench.start()
     bench.write("a")
     bench.turn()
-    bench.carrier.fares = every(None)
+    bench.sender.fares = every(None)
     bench.turn(1)
     assert len(logged.flush(KeyError)) == 1
     logged.flush_critical()
     assert bench.outbox.left() == []
 
 
-def test_a_carrier_that_does_not_say_what_became_of_each_is_a_mistake_too(bench: Bench, logged: Logged) -> None:
+def test_a_sender_that_does_not_say_what_became_of_each_is_a_mistake_too(bench: Bench, logged: Logged) -> None:
     async def carry(_records: Sequence[Record]) -> list[Outcome]:
         return []
 
-    rightly = bench.carrier.carry
-    bench.carrier.carry = carry  # type: ignore[assignment, method-assign]
+    rightly = bench.sender.carry
+    bench.sender.carry = carry  # type: ignore[assignment, method-assign]
     bench.start()
     bench.write("a")
     bench.turn()
     assert len(logged.flush(RuntimeError)) == 1
     logged.flush_critical()
-    bench.carrier.carry = rightly  # type: ignore[method-assign]
-    bench.carrier.fares = every(None)
+    bench.sender.carry = rightly  # type: ignore[method-assign]
+    bench.sender.fares = every(None)
     bench.turn(1)
     assert bench.outbox.left() == []
 
@@ -561,7 +561,7 @@ def test_a_carrier_that_does_not_say_what_became_of_each_is_a_mistake_too(bench:
 def test_a_journal_that_cannot_say_how_many_wait_keeps_nobody_from_saying_that_it_works_again(
     bench: Bench, logged: Logged
 ) -> None:
-    bench.carrier.fares = every(NOBODY)
+    bench.sender.fares = every(NOBODY)
     bench.start()
     bench.write("a")
     bench.turn(10)
@@ -572,7 +572,7 @@ def test_a_journal_that_cannot_say_how_many_wait_keeps_nobody_from_saying_that_i
         return deferLater(bench.clock, 0)
 
     bench.outbox.answers = answers
-    bench.carrier.fares = every(None)
+    bench.sender.fares = every(None)
     bench.turn(20)
     assert len(logged.matching("works again: events wait, it is not known how many")) == 1
 
@@ -585,11 +585,11 @@ def test_stopping_waits_for_what_is_under_way_and_begins_nothing(bench: Bench) -
     bench.stop().addCallback(ends.append)
     bench.turn(1)
     assert ends == []
-    bench.carrier.under_way[0].arrives()
+    bench.sender.under_way[0].arrives()
     bench.turn()
     assert ends == [None]
-    assert bench.carrier.calls == ["start", "stop"]
-    assert bench.carrier.ids == ["a-000001"]
+    assert bench.sender.calls == ["start", "stop"]
+    assert bench.sender.ids == ["a-000001"]
     assert [each.sequence for each in bench.outbox.left()] == [2]
     bench.deliverer.wake()
     assert not bench.clock.getDelayedCalls()
@@ -602,13 +602,13 @@ def test_stopping_takes_two_seconds_at_most(bench: Bench) -> None:
     stopping = bench.stop()
     bench.turn(2)
     assert stopping.called
-    assert bench.carrier.calls == ["start", "stop"]
+    assert bench.sender.calls == ["start", "stop"]
     assert bench.outbox.attempts(1) == 0
     assert not bench.clock.getDelayedCalls()
 
 
 def test_stopping_does_not_wait_for_a_journal_that_hangs(bench: Bench) -> None:
-    bench.carrier.fares = every(None)
+    bench.sender.fares = every(None)
     bench.start()
     bench.write("a")
     bench.turn(1)
@@ -622,7 +622,7 @@ def test_stopping_does_not_wait_for_a_journal_that_hangs(bench: Bench) -> None:
 
 
 def test_what_the_journal_could_not_be_told_before_the_stop_comes_again(bench: Bench) -> None:
-    bench.carrier.fares = every(None)
+    bench.sender.fares = every(None)
     bench.start()
     bench.write("a")
 
@@ -635,15 +635,15 @@ def test_what_the_journal_could_not_be_told_before_the_stop_comes_again(bench: B
     bench.deliverer = bench.another()
     bench.start()
     bench.turn(1)
-    assert bench.carrier.ids == ["a-000001", "a-000001"]
+    assert bench.sender.ids == ["a-000001", "a-000001"]
     assert bench.outbox.left() == []
 
 
-def test_a_carrier_that_can_never_work_is_told_at_the_start(bench: Bench) -> None:
+def test_a_sender_that_can_never_work_is_told_at_the_start(bench: Bench) -> None:
     def start() -> None:
         raise CannotDeliver("a library is missing")
 
-    bench.carrier.start = start  # type: ignore[method-assign]
+    bench.sender.start = start  # type: ignore[method-assign]
     with pytest.raises(CannotDeliver):
         bench.deliverer.start()
 
@@ -654,25 +654,25 @@ def test_partials_are_pending_only_where_they_are_wanted(clock: Clock) -> None:
     outbox.write("a", kind="partial")
     outbox.write("a")
     for destination, expected in ((HOOK, ["final"]), (everything, ["partial", "final"])):
-        carrier = HandCarrier()
-        carrier.fares = every(None)
-        deliverer = Deliverer(clock, outbox, destination, carrier, now=clock.seconds)
+        sender = ManualSender()
+        sender.fares = every(None)
+        deliverer = Deliverer(clock, outbox, destination, sender, now=clock.seconds)
         deliverer.start()
         clock.pump([0.1] * 20)
-        assert [parcel.records[0].type for parcel in carrier.carried] == expected
+        assert [parcel.records[0].type for parcel in sender.carried] == expected
 
 
 def test_so_many_calls_may_wait_and_no_more_are_read(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("voicestt.delivery.deliverer.MOST_HELD", 10)
     assert MOST_HELD == 5_000
-    bench.carrier.fares = lambda record: None if record.session.startswith("good") else REFUSED
+    bench.sender.fares = lambda record: None if record.session.startswith("good") else REFUSED
     for number in range(40):
         bench.outbox.write(f"bad{number}")
         bench.outbox.write(f"good{number}")
     bench.start()
     bench.turn(600)
     assert len([each for each in bench.outbox.left() if each.session.startswith("bad")]) == 40
-    bench.carrier.fares = every(None)
+    bench.sender.fares = every(None)
     bench.turn(120)
     assert bench.outbox.left() == []
 
@@ -726,24 +726,24 @@ WRITES = st.tuples(st.sampled_from("abcdefghijkl"), st.integers(1, 5), st.sample
 
 
 def test_what_was_read_before_a_change_by_hand_does_not_count(bench: Bench) -> None:
-    bench.carrier.fares = every(REFUSED)
+    bench.sender.fares = every(REFUSED)
     bench.start()
     bench.write("a", 5)
     bench.write("b", 5)
     bench.turn(1)
     bench.outbox.discard("a")
-    bench.carrier.fares = every(None)
-    before = len(bench.carrier.ids)
+    bench.sender.fares = every(None)
+    before = len(bench.sender.ids)
     bench.deliverer.read_again()
     bench.turn(1)
-    assert bench.carrier.ids[before:] == [event_id("b", sequence) for sequence in range(1, 6)]
+    assert bench.sender.ids[before:] == [event_id("b", sequence) for sequence in range(1, 6)]
     assert bench.outbox.left() == []
     assert bench.deliverer.figures.waiting == 0
 
 
 def test_what_is_being_read_during_a_change_by_hand_is_read_again(bench: Bench) -> None:
     reading: Deferred[None] = Deferred()
-    bench.carrier.fares = every(None)
+    bench.sender.fares = every(None)
     bench.outbox.write("a", 3)
     bench.outbox.answers = lambda what: reading if what == "pending" else deferLater(bench.clock, 0)
     bench.start()
@@ -753,7 +753,7 @@ def test_what_is_being_read_during_a_change_by_hand_is_read_again(bench: Bench) 
     reading.callback(None)
     bench.write("b")
     bench.turn(1)
-    assert bench.carrier.ids == [event_id("b", 1)]
+    assert bench.sender.ids == [event_id("b", 1)]
 
 
 def test_what_is_under_way_during_a_change_by_hand_ends_as_it_may(bench: Bench) -> None:
@@ -761,16 +761,16 @@ def test_what_is_under_way_during_a_change_by_hand_ends_as_it_may(bench: Bench) 
     for session in "abc":
         bench.write(session, 2)
     bench.turn(1)
-    arriving, failing, kept = list(bench.carrier.under_way)
+    arriving, failing, kept = list(bench.sender.under_way)
     bench.outbox.discard("b")
     bench.deliverer.read_again()
     bench.turn(1)
     arriving.arrives()
     failing.fails(BROKEN)
     kept.fails(BROKEN)
-    bench.carrier.fares = every(None)
+    bench.sender.fares = every(None)
     bench.turn(5)
-    assert bench.carrier.ids[3:] == [event_id("a", 2), event_id("c", 1), event_id("c", 2)]
+    assert bench.sender.ids[3:] == [event_id("a", 2), event_id("c", 1), event_id("c", 2)]
     assert bench.outbox.left() == []
 
 
@@ -798,7 +798,7 @@ def test_whatever_fails_all_arrives_and_the_first_arrivals_of_a_call_are_in_orde
     clock = Clock()
     bench = Bench(clock, *shape, of_one=of_one)
     weather = Weather(clock, fates, delays)
-    bench.carrier.carry = weather.carry  # type: ignore[method-assign]
+    bench.sender.carry = weather.carry  # type: ignore[method-assign]
     bench.outbox.answers = lambda _what: deferLater(clock, slow)
     bench.start()
     for place, (session, count, seconds) in enumerate(writes):
@@ -825,11 +825,11 @@ def test_a_refused_event_is_dead_lettered_within_two_minutes_and_its_call_goes_o
     bench: Bench, logged: Logged
 ) -> None:
     first, second = bench.outbox.write("a", 2)
-    bench.carrier.fares = lambda record: NO if record.number == first.number else None
+    bench.sender.fares = lambda record: NO if record.number == first.number else None
     bench.start()
     bench.turn(120)
     assert bench.outbox.dead_lettered == {first.number: NO.why}
-    assert bench.carrier.ids == [event_id("a", 1)] * REFUSALS + [event_id("a", second.sequence)]
+    assert bench.sender.ids == [event_id("a", 1)] * REFUSALS + [event_id("a", second.sequence)]
     assert bench.outbox.left() == []
     assert bench.deliverer.figures.dead_lettered == 1
     (line,) = logged.matching("It is dead-lettered")
@@ -841,7 +841,7 @@ def test_each_attempt_is_remembered_with_what_was_answered(bench: Bench) -> None
     bench.write("a")
     bench.write("b", 2)
     fates: list[Outcome] = [replace(NO, status=422, answer="no such call"), BROKEN, Arrived(200, "ok")]
-    bench.carrier.fares = lambda record: fates.pop(0) if record.session == "a" else None
+    bench.sender.fares = lambda record: fates.pop(0) if record.session == "a" else None
     bench.start()
     bench.turn(60)
     made = bench.outbox.attempts_made
@@ -858,9 +858,9 @@ def test_of_partials_that_arrive_at_once_nothing_is_remembered(clock: Clock) -> 
     for kind in ("partial", "final", "partial"):
         outbox.write("a", kind=kind)
     fates: list[Outcome] = [Arrived(200), Arrived(200), BROKEN, Arrived(200)]
-    carrier = HandCarrier()
-    carrier.fares = lambda _record: fates.pop(0)
-    Deliverer(clock, outbox, HOOK, carrier, now=clock.seconds).start()
+    sender = ManualSender()
+    sender.fares = lambda _record: fates.pop(0)
+    Deliverer(clock, outbox, HOOK, sender, now=clock.seconds).start()
     clock.pump([0.1] * 30)
     assert [(each.number, each.error) for each in outbox.attempts_made] == [(2, None), (3, BROKEN.why), (3, None)]
 
@@ -873,7 +873,7 @@ def test_the_figures_say_what_is_in_flight_how_fast_it_goes_and_what_failed_last
     bench.write("b")
     bench.turn(1)
     assert (bench.deliverer.figures.in_flight, bench.deliverer.figures.waiting) == (2, 4)
-    first, second = list(bench.carrier.under_way)
+    first, second = list(bench.sender.under_way)
     first.arrives()
     second.fails(DeliveryFailed("it answered\x1b 500 " + "x" * 1_000))
     at = bench.clock.seconds()
@@ -888,7 +888,7 @@ def test_the_figures_say_what_is_in_flight_how_fast_it_goes_and_what_failed_last
 
 
 def test_refusals_are_no_outage_and_starve_nobody(bench: Bench) -> None:
-    bench.carrier.fares = lambda record: NO if record.session.startswith("bad") else None
+    bench.sender.fares = lambda record: NO if record.session.startswith("bad") else None
     bench.start()
     for number in range(20):
         bench.write(f"bad{number}")
@@ -901,12 +901,12 @@ def test_refusals_are_no_outage_and_starve_nobody(bench: Bench) -> None:
 
 
 def test_a_refusal_shows_that_a_receiver_that_was_down_works(bench: Bench) -> None:
-    bench.carrier.fares = every(NOBODY)
+    bench.sender.fares = every(NOBODY)
     bench.start()
     bench.write("a")
     bench.turn(5)
     assert bench.is_down()
-    bench.carrier.fares = every(NO)
+    bench.sender.fares = every(NO)
     bench.turn(20)
     assert not bench.is_down()
 
@@ -914,11 +914,11 @@ def test_a_refusal_shows_that_a_receiver_that_was_down_works(bench: Bench) -> No
 def test_strictly_a_call_waits_for_its_refused_event(clock: Clock) -> None:
     bench = Bench(clock, is_strict=True)
     first, _second = bench.outbox.write("a", 2)
-    bench.carrier.fares = lambda record: NO if record.number == first.number else None
+    bench.sender.fares = lambda record: NO if record.number == first.number else None
     bench.start()
     bench.turn(23.9 * HOUR)
     assert not bench.outbox.dead_lettered
-    assert set(bench.carrier.ids) == {"a-000001"}
+    assert set(bench.sender.ids) == {"a-000001"}
     bench.turn(0.2 * HOUR)
     assert bench.outbox.left() == []
 
@@ -928,7 +928,7 @@ def test_a_receiver_that_is_gone_is_sent_nothing_until_the_next_start(bench: Ben
     bench.write("a")
     bench.write("b")
     bench.turn()
-    first, second = list(bench.carrier.under_way)
+    first, second = list(bench.sender.under_way)
     first.fails(GONE)
     bench.turn()
     second.arrives()
@@ -936,11 +936,11 @@ def test_a_receiver_that_is_gone_is_sent_nothing_until_the_next_start(bench: Ben
         bench.write(f"later{number}")
     bench.turn(48 * HOUR)
     assert bench.is_down()
-    assert len(bench.carrier.carried) == 2
+    assert len(bench.sender.carried) == 2
     assert len(bench.outbox.left()) == 11
     assert not bench.outbox.dead_lettered
     assert len(logged.matching("gone for good")) == 1
-    bench.carrier.fares = every(None)
+    bench.sender.fares = every(None)
     bench.restart()
     bench.turn(5)
     assert bench.outbox.left() == []

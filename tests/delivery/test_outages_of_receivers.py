@@ -22,7 +22,7 @@ def bench(clock: Clock) -> Bench:
 
 def away(bench: Bench, hours: float, *, calls_an_hour: int = 60) -> None:
     """For so long nobody is there, and calls come all the time."""
-    bench.carrier.fares = every(NOBODY)
+    bench.sender.fares = every(NOBODY)
     for minute in range(int(hours * calls_an_hour)):
         bench.write(f"at {bench.clock.seconds():.0f}, {minute}", 3)
         bench.turn(HOUR / calls_an_hour)
@@ -35,16 +35,16 @@ def test_after_an_hour_everything_arrives_within_a_minute_and_live_words_do_not_
     away(bench, 1)
     assert len(logged.matching("is down")) == 1
     # Eleven in the first minutes, and then one a minute.
-    assert len(bench.carrier.carried) < 80
+    assert len(bench.sender.carried) < 80
     assert len(bench.outbox.left()) == 180
     assert not bench.outbox.dead_lettered
-    before = len(bench.carrier.carried)
-    bench.carrier.fares = every(None)
+    before = len(bench.sender.carried)
+    bench.sender.fares = every(None)
     bench.write(CALL, 3)
     bench.turn(61)
     assert bench.outbox.left() == []
     assert len(logged.matching("works again")) == 1
-    places = [place for place, name in enumerate(bench.carrier.ids[before:]) if name.startswith(CALL)]
+    places = [place for place, name in enumerate(bench.sender.ids[before:]) if name.startswith(CALL)]
     assert len(places) == 3
 
 
@@ -64,7 +64,7 @@ def test_after_a_day_what_is_older_was_dead_lettered_and_what_is_younger_arrives
     def fares(record: Record) -> None:
         arrived.append(record)
 
-    bench.carrier.fares = fares
+    bench.sender.fares = fares
     bench.turn(120)
     assert bench.outbox.left() == []
     assert len(arrived) == left
@@ -75,7 +75,7 @@ def test_for_redis_nothing_is_dead_lettered_after_a_month(clock: Clock) -> None:
     bench.start()
     away(bench, 24 * 31, calls_an_hour=1)
     assert not bench.outbox.dead_lettered
-    bench.carrier.fares = every(None)
+    bench.sender.fares = every(None)
     bench.turn(120)
     assert bench.outbox.left() == []
 
@@ -85,6 +85,6 @@ def test_a_restart_in_between_changes_nothing(bench: Bench) -> None:
     away(bench, 0.5)
     bench.restart()
     away(bench, 0.5)
-    bench.carrier.fares = every(None)
+    bench.sender.fares = every(None)
     bench.turn(61)
     assert bench.outbox.left() == []

@@ -1,4 +1,4 @@
-"""The carrier, the deliverer and the example worker, with a Redis Cluster of real servers."""
+"""The sender, the deliverer and the example worker, with a Redis Cluster of real servers."""
 
 import time
 from collections import defaultdict
@@ -53,8 +53,8 @@ async def test_each_call_is_in_order_in_a_stream_of_its_shard_and_the_shards_are
     calls = [f"call{number}" for number in range(20)]
     records = [record(call, sequence) for sequence in range(1, 11) for call in calls]
     with cluster(tmp_path) as servers:
-        async with streams(servers.url) as carrier:
-            assert await carry(carrier, *records) == [None] * 200
+        async with streams(servers.url) as sender:
+            assert await carry(sender, *records) == [None] * 200
         found = entries(servers)
         assert len({servers.primary_of(name).port for name in found}) > 1
     for call in calls:
@@ -69,20 +69,20 @@ async def test_a_node_that_is_gone_holds_back_only_its_own_calls(tmp_path: Path)
     with cluster(tmp_path) as servers:
         owners = {in_cluster(call): servers.primary_of(in_cluster(call)) for call in calls}
         gone = owners[in_cluster("call0")]
-        async with streams(servers.url, answer_seconds=1.0) as carrier:
-            assert await carry(carrier, record("call0", 1)) == [None]
+        async with streams(servers.url, answer_seconds=1.0) as sender:
+            assert await carry(sender, record("call0", 1)) == [None]
             gone.kill()
-            outcomes = await carry(carrier, *[record(call, 2) for call in calls])
+            outcomes = await carry(sender, *[record(call, 2) for call in calls])
             for call, outcome in zip(calls, outcomes, strict=True):
                 assert (outcome is not None) == (owners[in_cluster(call)] is gone)
                 assert outcome is None or (isinstance(outcome, DeliveryFailed) and not outcome.is_whole)
             gone.start()
-            await until_carried(carrier, "call0")
+            await until_carried(sender, "call0")
 
 
-async def until_carried(carrier: RedisStreams, call: str) -> None:
+async def until_carried(sender: RedisStreams, call: str) -> None:
     start = time.monotonic()
-    while await carry(carrier, record(call, 2)) != [None]:
+    while await carry(sender, record(call, 2)) != [None]:
         assert time.monotonic() - start < 60
 
 
@@ -91,9 +91,9 @@ async def test_where_a_replica_must_confirm_only_calls_of_a_node_with_one_arrive
     calls = [f"call{number}" for number in range(20)]
     with cluster(tmp_path, with_replica=True) as servers:
         followed = [call for call in calls if servers.primary_of(in_cluster(call)) is servers.primaries[0]]
-        async with streams(servers.url, replicas=1, answer_seconds=1.0) as carrier:
-            await until_carried(carrier, followed[0])
-            outcomes = await carry(carrier, *[record(call, 1) for call in calls])
+        async with streams(servers.url, replicas=1, answer_seconds=1.0) as sender:
+            await until_carried(sender, followed[0])
+            outcomes = await carry(sender, *[record(call, 1) for call in calls])
     for call, outcome in zip(calls, outcomes, strict=True):
         if call in followed:
             assert outcome is None
@@ -104,19 +104,19 @@ async def test_where_a_replica_must_confirm_only_calls_of_a_node_with_one_arrive
 
 @on_reactor
 async def test_a_cluster_that_is_not_there_is_down_and_found_again(tmp_path: Path) -> None:
-    async with streams(f"redis+cluster://127.0.0.1:{free_port()}") as carrier:
-        failed = await failure(carrier)
+    async with streams(f"redis+cluster://127.0.0.1:{free_port()}") as sender:
+        failed = await failure(sender)
         assert failed.is_whole
         assert failed.why.startswith("RedisClusterException: Redis Cluster cannot be connected")
     with cluster(tmp_path) as servers:
-        async with streams(servers.url, answer_seconds=1.0) as carrier:
-            assert await carry(carrier, record("a", 1)) == [None]
+        async with streams(servers.url, answer_seconds=1.0) as sender:
+            assert await carry(sender, record("a", 1)) == [None]
             for node in servers.primaries:
                 node.kill()
-            assert (await failure(carrier, 2)).is_whole
+            assert (await failure(sender, 2)).is_whole
             for node in servers.primaries:
                 node.start()
-            await until_carried(carrier, "a")
+            await until_carried(sender, "a")
 
 
 @on_reactor
@@ -142,11 +142,11 @@ async def test_the_example_workers_share_the_streams_of_a_cluster(tmp_path: Path
 async def test_a_slot_that_moves_is_followed(tmp_path: Path) -> None:
     stream = in_cluster("a")
     with cluster(tmp_path) as servers:
-        async with streams(servers.url) as carrier:
-            assert await carry(carrier, record("a", 1)) == [None]
+        async with streams(servers.url) as sender:
+            assert await carry(sender, record("a", 1)) == [None]
             move(servers, stream)
-            await until_carried(carrier, "a")
-            assert await carry(carrier, record("a", 3)) == [None]
+            await until_carried(sender, "a")
+            assert await carry(sender, record("a", 3)) == [None]
         assert entries(servers)[stream] == ["a-000001", "a-000002", "a-000003"]
 
 

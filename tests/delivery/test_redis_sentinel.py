@@ -118,14 +118,14 @@ async def test_the_example_worker_goes_on_at_the_new_primary(tmp_path: Path) -> 
 @on_reactor
 async def test_an_event_that_no_replica_has_has_not_arrived(tmp_path: Path) -> None:
     with guarded(tmp_path) as servers:
-        async with streams(servers.url(), replicas=1, answer_seconds=1.0) as carrier:
-            await until_replicated(carrier)
+        async with streams(servers.url(), replicas=1, answer_seconds=1.0) as sender:
+            await until_replicated(sender)
             servers.replicas[0].pause()
-            failed = await failure(carrier, 2)
+            failed = await failure(sender, 2)
             assert failed.is_whole
             assert failed.why == "NotReplicated: 0 of 1 replicas (REDIS_REPLICAS) have confirmed the events"
             servers.replicas[0].resume()
-            await until_replicated(carrier)
+            await until_replicated(sender)
 
 
 @on_reactor
@@ -136,30 +136,30 @@ async def test_over_tls_the_sentinel_and_the_primary_must_be_trusted(tmp_path: P
     lines = (*tls, f"tls-port {to_ask}", "tls-replication yes")
     with RedisServer(tmp_path, options=["--tls-port", str(port), *options]), sentinel(tmp_path, port, *lines):
         url = f"rediss+sentinel://localhost:{to_ask}/{SERVICE}"
-        async with streams(url) as carrier:
-            assert "No master found" in (await failure(carrier)).why
+        async with streams(url) as sender:
+            assert "No master found" in (await failure(sender)).why
         # Sentinel names the primary by its address, which is not in the certificate.
-        async with streams(f"{url}?ssl_ca_certs={own}") as carrier:
-            assert "certificate verify failed" in (await failure(carrier)).why
-        async with streams(f"{url}?ssl_ca_certs={own}&ssl_check_hostname=false") as carrier:
-            assert await carry(carrier, record("a", 1)) == [None]
+        async with streams(f"{url}?ssl_ca_certs={own}") as sender:
+            assert "certificate verify failed" in (await failure(sender)).why
+        async with streams(f"{url}?ssl_ca_certs={own}&ssl_check_hostname=false") as sender:
+            assert await carry(sender, record("a", 1)) == [None]
 
 
-async def until_replicated(carrier: RedisStreams) -> None:
+async def until_replicated(sender: RedisStreams) -> None:
     start = time.monotonic()
-    while await carry(carrier, record("a", 2)) != [None]:
+    while await carry(sender, record("a", 2)) != [None]:
         assert time.monotonic() - start < 60
 
 
 @on_reactor
 async def test_a_service_that_no_sentinel_knows_is_said_in_words(tmp_path: Path) -> None:
     with guarded(tmp_path) as servers:
-        async with streams(servers.url().replace(SERVICE, "nothing")) as carrier:
-            failed = await failure(carrier)
+        async with streams(servers.url().replace(SERVICE, "nothing")) as sender:
+            failed = await failure(sender)
             assert failed.is_whole
             assert failed.why == "MasterNotFoundError: No master found for 'nothing': network:ConnectionError"
-    async with streams(f"redis+sentinel://127.0.0.1:{free_port()}/{SERVICE}") as carrier:
-        assert "No master found for 'calls': network:ConnectionError" in (await failure(carrier)).why
+    async with streams(f"redis+sentinel://127.0.0.1:{free_port()}/{SERVICE}") as sender:
+        assert "No master found for 'calls': network:ConnectionError" in (await failure(sender)).why
 
 
 @on_reactor
@@ -170,10 +170,10 @@ async def test_redis_and_the_sentinels_have_passwords_of_their_own(tmp_path: Pat
             client.config_set("requirepass", "secret/redis")
         servers.ask("ACL", "SETUSER", "default", "resetpass", ">secret/sentinel")
         url = servers.url(options="?sentinel_password=secret%2Fsentinel").replace("//", "//:secret%2Fredis@", 1)
-        async with streams(url) as carrier:
-            assert await carry(carrier, record("a", 1)) == [None]
-            assert "secret" not in carrier.place
-        async with streams(url.replace("%2Fsentinel", "-wrong")) as carrier:
-            assert "AuthenticationError" in (await failure(carrier)).why
-        async with streams(url.replace("%2Fredis", "-wrong")) as carrier:
-            assert "AuthenticationError" in (await failure(carrier)).why
+        async with streams(url) as sender:
+            assert await carry(sender, record("a", 1)) == [None]
+            assert "secret" not in sender.place
+        async with streams(url.replace("%2Fsentinel", "-wrong")) as sender:
+            assert "AuthenticationError" in (await failure(sender)).why
+        async with streams(url.replace("%2Fredis", "-wrong")) as sender:
+            assert "AuthenticationError" in (await failure(sender)).why

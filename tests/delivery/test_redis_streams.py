@@ -31,20 +31,20 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 @asynccontextmanager
 async def streams(url: str, **options: Any) -> AsyncIterator[RedisStreams]:
-    carrier = RedisStreams(reactor, url, **{"shards": SHARDS, "maxlen": 1_000, **options})
-    carrier.start()
+    sender = RedisStreams(reactor, url, **{"shards": SHARDS, "maxlen": 1_000, **options})
+    sender.start()
     try:
-        yield carrier
+        yield sender
     finally:
-        await soon(Deferred.fromCoroutine(carrier.stop()))
+        await soon(Deferred.fromCoroutine(sender.stop()))
 
 
-async def carry(carrier: RedisStreams, *records: Record) -> list[Outcome]:
-    return list(await soon(Deferred.fromCoroutine(carrier.carry(records))))
+async def carry(sender: RedisStreams, *records: Record) -> list[Outcome]:
+    return list(await soon(Deferred.fromCoroutine(sender.carry(records))))
 
 
-async def failure(carrier: RedisStreams, sequence: int = 1) -> DeliveryFailed:
-    (outcome,) = await carry(carrier, record("a", sequence, text="what the caller said"))
+async def failure(sender: RedisStreams, sequence: int = 1) -> DeliveryFailed:
+    (outcome,) = await carry(sender, record("a", sequence, text="what the caller said"))
     assert isinstance(outcome, DeliveryFailed)
     assert "caller said" not in outcome.why
     assert "secret" not in outcome.why
@@ -61,8 +61,8 @@ def entries(server: RedisServer) -> dict[str, list[dict[str, str]]]:
 @on_reactor
 async def test_an_event_is_an_entry_with_its_id_type_call_and_json(redis: RedisServer) -> None:
     added = record("a", 7, text="שלום")
-    async with streams(redis.url) as carrier:
-        assert await carry(carrier, added) == [None]
+    async with streams(redis.url) as sender:
+        assert await carry(sender, added) == [None]
     ((entry,),) = entries(redis).values()
     assert entry == {
         "id": "a-000007",
@@ -77,8 +77,8 @@ async def test_an_event_is_an_entry_with_its_id_type_call_and_json(redis: RedisS
 async def test_all_of_a_call_is_in_one_stream_in_order(redis: RedisServer) -> None:
     calls = [f"call{number}" for number in range(20)]
     records = [record(call, sequence) for sequence in range(1, 11) for call in calls]
-    async with streams(redis.url) as carrier:
-        assert await carry(carrier, *records) == [None] * 200
+    async with streams(redis.url) as sender:
+        assert await carry(sender, *records) == [None] * 200
     found = entries(redis)
     assert len(found) == SHARDS
     for call in calls:
@@ -94,9 +94,9 @@ def test_the_shard_is_the_checksum_of_the_call_as_any_reader_can_count_it() -> N
 
 @on_reactor
 async def test_a_stream_forgets_its_oldest(redis: RedisServer) -> None:
-    async with streams(redis.url, shards=1, maxlen=100) as carrier:
+    async with streams(redis.url, shards=1, maxlen=100) as sender:
         for start in range(1, 1_001, 200):
-            await carry(carrier, *[record("a", sequence) for sequence in range(start, start + 200)])
+            await carry(sender, *[record("a", sequence) for sequence in range(start, start + 200)])
     (kept,) = entries(redis).values()
     assert 100 <= len(kept) < 300
     assert kept[-1]["id"] == "a-001000"
@@ -104,28 +104,28 @@ async def test_a_stream_forgets_its_oldest(redis: RedisServer) -> None:
 
 @on_reactor
 async def test_a_redis_that_is_not_there_is_down_in_words_and_found_again(redis: RedisServer) -> None:
-    async with streams(redis.url) as carrier:
-        assert await carry(carrier, record("a", 1)) == [None]
+    async with streams(redis.url) as sender:
+        assert await carry(sender, record("a", 1)) == [None]
         redis.kill()
-        failed = await failure(carrier)
+        failed = await failure(sender)
         assert failed.is_whole
         assert "ConnectionError" in failed.why
         redis.start()
-        assert await carry(carrier, record("a", 2)) == [None]
+        assert await carry(sender, record("a", 2)) == [None]
     assert [each["id"] for each in entries(redis)[stream_of("CAa", SHARDS)]] == ["a-000001", "a-000002"]
 
 
 @on_reactor
 async def test_a_redis_that_hangs_is_given_up_and_takes_an_event_twice_at_most(redis: RedisServer) -> None:
-    async with streams(redis.url, answer_seconds=0.2) as carrier:
-        assert await carry(carrier, record("a", 1)) == [None]
+    async with streams(redis.url, answer_seconds=0.2) as sender:
+        assert await carry(sender, record("a", 1)) == [None]
         redis.pause()
         for _ in range(5):
-            failed = await failure(carrier, 2)
+            failed = await failure(sender, 2)
             assert failed.is_whole
             assert failed.why.startswith("TimeoutError")
         redis.resume()
-        assert await carry(carrier, record("a", 2), record("a", 3)) == [None, None]
+        assert await carry(sender, record("a", 2), record("a", 3)) == [None, None]
     ids = [each["id"] for each in entries(redis)[stream_of("CAa", SHARDS)]]
     assert ids == ["a-000001", "a-000002", "a-000002", "a-000003"]
 
@@ -133,24 +133,24 @@ async def test_a_redis_that_hangs_is_given_up_and_takes_an_event_twice_at_most(r
 @on_reactor
 async def test_a_full_redis_takes_nothing_of_a_parcel_and_says_so(redis: RedisServer) -> None:
     records = [record("a", sequence) for sequence in range(1, 101)]
-    async with streams(redis.url) as carrier:
+    async with streams(redis.url) as sender:
         with redis.client() as client:
             client.config_set("maxmemory", "1kb")
-        failures = await carry(carrier, *records)
+        failures = await carry(sender, *records)
         assert [isinstance(failed, DeliveryFailed) and failed.is_whole for failed in failures] == [True] * 100
-        assert (await failure(carrier)).why.startswith("OutOfMemoryError: command not allowed when used memory")
+        assert (await failure(sender)).why.startswith("OutOfMemoryError: command not allowed when used memory")
         assert entries(redis) == {}
         with redis.client() as client:
             client.config_set("maxmemory", "0")
-        assert await carry(carrier, *records) == [None] * 100
+        assert await carry(sender, *records) == [None] * 100
 
 
 @on_reactor
 async def test_a_replica_takes_nothing_and_says_so(redis: RedisServer) -> None:
-    async with streams(redis.url) as carrier:
+    async with streams(redis.url) as sender:
         with redis.client() as client:
             client.replicaof("127.0.0.1", 1)
-        failed = await failure(carrier)
+        failed = await failure(sender)
         assert failed.is_whole
         assert failed.why.startswith("ReadOnlyError")
 
@@ -161,13 +161,13 @@ async def test_after_a_failover_behind_the_same_address_the_new_primary_gets_the
     for folder in folders:
         folder.mkdir()
     with RedisServer(folders[0]) as old, RedisServer(folders[1]) as new, Moving(old.port) as address:
-        async with streams(f"redis://127.0.0.1:{address.port}/0") as carrier:
-            assert await carry(carrier, record("a", 1)) == [None]
+        async with streams(f"redis://127.0.0.1:{address.port}/0") as sender:
+            assert await carry(sender, record("a", 1)) == [None]
             with old.client() as client:
                 client.replicaof("127.0.0.1", new.port)
             address.target = new.port
-            assert (await failure(carrier, 2)).why.startswith("ReadOnlyError")
-            assert await carry(carrier, record("a", 2)) == [None]
+            assert (await failure(sender, 2)).why.startswith("ReadOnlyError")
+            assert await carry(sender, record("a", 2)) == [None]
         assert [each["id"] for each in entries(new)[stream_of("CAa", SHARDS)]] == ["a-000002"]
 
 
@@ -176,8 +176,8 @@ async def test_something_else_in_a_streams_place_holds_back_only_its_own_calls(r
     with redis.client() as client:
         client.set(stream_of("CAa", SHARDS), "something else")
     other = next(name for name in "bcdefgh" if stream_of(f"CA{name}", SHARDS) != stream_of("CAa", SHARDS))
-    async with streams(redis.url) as carrier:
-        first, second, third = await carry(carrier, record("a", 1), record(other, 1), record("a", 2))
+    async with streams(redis.url) as sender:
+        first, second, third = await carry(sender, record("a", 1), record(other, 1), record("a", 2))
     assert second is None
     assert isinstance(first, DeliveryFailed)
     assert isinstance(third, DeliveryFailed)
@@ -192,12 +192,12 @@ async def test_a_password_is_used_and_never_shown(tmp_path: Path) -> None:
             client.config_set("requirepass", "a/secret")
         right = server.url.replace("//", f"//:{SECRET}@")
         wrong = server.url.replace("//", "//:another-secret@")
-        async with streams(right) as carrier:
-            assert await carry(carrier, record("a", 1)) == [None]
-            assert "secret" not in carrier.place
-            assert "secret" not in repr(carrier)
-        async with streams(wrong) as carrier:
-            assert (await failure(carrier)).why.startswith("AuthenticationError")
+        async with streams(right) as sender:
+            assert await carry(sender, record("a", 1)) == [None]
+            assert "secret" not in sender.place
+            assert "secret" not in repr(sender)
+        async with streams(wrong) as sender:
+            assert (await failure(sender)).why.startswith("AuthenticationError")
         with server.client(password="a/secret") as client:
             client.shutdown(nosave=True)
 
@@ -208,22 +208,22 @@ async def test_over_tls_the_certificate_must_be_trusted_and_for_this_host(tmp_pa
     files = ["--tls-cert-file", str(own), "--tls-key-file", str(own), "--tls-ca-cert-file", str(own)]
     tls = ["--tls-port", str(port), "--tls-auth-clients", "no", *files]
     with RedisServer(tmp_path, options=tls):
-        async with streams(f"rediss://localhost:{port}/0?ssl_ca_certs={own}") as carrier:
-            assert await carry(carrier, record("a", 1)) == [None]
+        async with streams(f"rediss://localhost:{port}/0?ssl_ca_certs={own}") as sender:
+            assert await carry(sender, record("a", 1)) == [None]
         for url in (f"rediss://localhost:{port}/0", f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={own}"):
-            async with streams(url) as carrier:
-                assert "certificate verify failed" in (await failure(carrier)).why
+            async with streams(url) as sender:
+                assert "certificate verify failed" in (await failure(sender)).why
 
 
 @on_reactor
 async def test_stopping_does_not_wait_for_a_redis_that_hangs(redis: RedisServer) -> None:
-    carrier = RedisStreams(reactor, redis.url, shards=1, maxlen=100, answer_seconds=1.0)
-    carrier.start()
-    assert await carry(carrier, record("a", 1)) == [None]
+    sender = RedisStreams(reactor, redis.url, shards=1, maxlen=100, answer_seconds=1.0)
+    sender.start()
+    assert await carry(sender, record("a", 1)) == [None]
     redis.pause()
     start = time.monotonic()
-    going = Deferred.fromCoroutine(carrier.carry([record("a", 2)]))
-    stopping = Deferred.fromCoroutine(carrier.stop())
+    going = Deferred.fromCoroutine(sender.carry([record("a", 2)]))
+    stopping = Deferred.fromCoroutine(sender.stop())
     stopping.cancel()
     with pytest.raises(CancelledError):
         await stopping
@@ -234,13 +234,13 @@ async def test_stopping_does_not_wait_for_a_redis_that_hangs(redis: RedisServer)
 
 @on_reactor
 async def test_one_that_was_not_started_is_stopped_at_once() -> None:
-    carrier = RedisStreams(reactor, "redis://127.0.0.1", shards=1, maxlen=100)
-    await soon(Deferred.fromCoroutine(carrier.stop()))
+    sender = RedisStreams(reactor, "redis://127.0.0.1", shards=1, maxlen=100)
+    await soon(Deferred.fromCoroutine(sender.stop()))
 
 
 def test_a_host_without_a_port_has_redis_own() -> None:
-    carrier = RedisStreams(reactor, "rediss://user:secret@cache.example.com", shards=1, maxlen=100)
-    assert carrier.place == "Redis at cache.example.com:6379"
+    sender = RedisStreams(reactor, "rediss://user:secret@cache.example.com", shards=1, maxlen=100)
+    assert sender.place == "Redis at cache.example.com:6379"
 
 
 @pytest.mark.parametrize(

@@ -30,11 +30,11 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
         yield server
 
 
-async def add(carrier: RedisStreams, first: int, count: int) -> None:
+async def add(sender: RedisStreams, first: int, count: int) -> None:
     """In parcels, after each of which Redis is looked at."""
     for start in range(first, first + count, 50):
         outcomes = await carry(
-            carrier, *[record("a", start + each) for each in range(min(50, first + count - start))]
+            sender, *[record("a", start + each) for each in range(min(50, first + count - start))]
         )
         assert set(outcomes) == {None}
 
@@ -46,11 +46,11 @@ async def test_an_eviction_policy_is_warned_of_once_and_when_it_is_gone(
     with redis.client() as client:
         client.config_set("maxmemory", "100mb")
         client.config_set("maxmemory-policy", "allkeys-lru")
-        async with streams(redis.url, watch_seconds=0) as carrier:
+        async with streams(redis.url, watch_seconds=0) as sender:
             await until(lambda: logged.matching("may forget events: its maxmemory-policy is allkeys-lru"))
-            await add(carrier, 1, 200)
+            await add(sender, 1, 200)
             client.config_set("maxmemory-policy", "noeviction")
-            await add(carrier, 201, 50)
+            await add(sender, 201, 50)
             await until(lambda: logged.matching("throws nothing away any more"))
     assert len(logged.matching("may forget events")) == 1
 
@@ -62,27 +62,27 @@ async def test_a_group_that_trimming_outruns_is_warned_of_before_and_when_it_los
     with redis.client() as client:
         client.xgroup_create(stream_of("CAa", 1), "slow", id="0", mkstream=True)
         client.xgroup_create(stream_of("CAa", 1), "fast", id="0")
-        async with streams(redis.url, shards=1, maxlen=MAXLEN, watch_seconds=0) as carrier:
-            await add(carrier, 1, 10)
+        async with streams(redis.url, shards=1, maxlen=MAXLEN, watch_seconds=0) as sender:
+            await add(sender, 1, 10)
             for group in ("slow", "fast"):
                 client.xreadgroup(group, "me", {stream_of("CAa", 1): ">"}, count=10)
-            await add(carrier, 11, 100)
+            await add(sender, 11, 100)
             assert not logged.matching("consumer group")
             client.xreadgroup("fast", "me", {stream_of("CAa", 1): ">"}, count=1_000)
-            await add(carrier, 111, 80)
+            await add(sender, 111, 80)
             await until(
                 lambda: logged.matching("The consumer group slow will soon lose events of voicestt:events:0")
             )
-            await add(carrier, 191, 500)
+            await add(sender, 191, 500)
             await until(lambda: logged.matching("The consumer group slow loses events of voicestt:events:0"))
             client.xreadgroup("slow", "me", {stream_of("CAa", 1): ">"}, count=1_000)
             client.xreadgroup("fast", "me", {stream_of("CAa", 1): ">"}, count=1_000)
-            await add(carrier, 691, 10)
+            await add(sender, 691, 10)
             await until(lambda: logged.matching("The consumer group slow has caught up"))
             # For Redis 7.0 it is behind for ever by what it was never given; that is said of it no more.
             for _ in range(4):
                 client.xreadgroup("slow", "me", {stream_of("CAa", 1): ">"}, count=1_000)
-                await add(carrier, 701, 50)
+                await add(sender, 701, 50)
     assert len(logged.matching("consumer group slow will soon lose")) == 1
     assert len(logged.matching("consumer group slow loses")) == 1
     assert not logged.matching("שלום")
@@ -95,8 +95,8 @@ async def test_a_group_is_warned_of_although_streams_may_not_be_read(redis: Redi
         rights = ("~voicestt:*", "+xadd", "+xinfo", "+ping", "+multi", "+exec")
         client.execute_command("ACL", "SETUSER", "voice", "on", ">pw", *rights)
     url = redis.url.replace("//", "//voice:pw@")
-    async with streams(url, shards=1, maxlen=MAXLEN, watch_seconds=0) as carrier:
-        await add(carrier, 1, 200)
+    async with streams(url, shards=1, maxlen=MAXLEN, watch_seconds=0) as sender:
+        await add(sender, 1, 200)
         await until(lambda: logged.matching("The consumer group slow will soon lose events of voicestt:events:0"))
     assert len(logged.lines) == 1
 
@@ -108,15 +108,15 @@ async def test_a_redis_that_may_not_be_asked_is_taken_as_it_is(redis: RedisServe
         client.config_set("maxmemory-policy", "allkeys-lru")
         rights = ("~voicestt:*", "+xadd", "+ping", "+multi", "+exec")
         client.execute_command("ACL", "SETUSER", "voice", "on", ">pw", *rights)
-    async with streams(redis.url.replace("//", "//voice:pw@"), shards=1, watch_seconds=0) as carrier:
-        await add(carrier, 1, 200)
+    async with streams(redis.url.replace("//", "//voice:pw@"), shards=1, watch_seconds=0) as sender:
+        await add(sender, 1, 200)
     assert logged.lines == []
 
 
 @on_reactor
 async def test_a_redis_that_is_not_there_is_not_told_of_here(logged: Logged) -> None:
-    async with streams(f"redis://127.0.0.1:{free_port()}", watch_seconds=0) as carrier:
-        assert (await carry(carrier, record("a", 1)))[0] is not None
+    async with streams(f"redis://127.0.0.1:{free_port()}", watch_seconds=0) as sender:
+        assert (await carry(sender, record("a", 1)))[0] is not None
     assert logged.lines == []
 
 

@@ -39,10 +39,10 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
 async def delivering(
     url: str, outbox: MemoryOutbox, *, answer_seconds: float = 0.5, replicas: int = 0
 ) -> AsyncIterator[Deliverer]:
-    carrier = RedisStreams(
+    sender = RedisStreams(
         reactor, url, shards=SHARDS, maxlen=100_000, replicas=replicas, answer_seconds=answer_seconds
     )
-    deliverer = Deliverer(reactor, outbox, ALL, carrier)
+    deliverer = Deliverer(reactor, outbox, ALL, sender)
     deliverer.start()
     try:
         yield deliverer

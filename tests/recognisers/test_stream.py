@@ -30,18 +30,18 @@ class Owner:
     ends: list[RecogniserError | None] = field(default_factory=list)
     times_caught_up: int = 0
 
-    def feed_heard(self, feed: StreamAttempt, result: Result) -> None:
+    def attempt_heard(self, attempt: StreamAttempt, result: Result) -> None:
         self.heard.append(result)
 
-    def feed_ended(self, feed: StreamAttempt, error: RecogniserError | None) -> None:
+    def attempt_ended(self, attempt: StreamAttempt, error: RecogniserError | None) -> None:
         self.ends.append(error)
 
-    def feed_caught_up(self, feed: StreamAttempt) -> None:
+    def attempt_caught_up(self, attempt: StreamAttempt) -> None:
         self.times_caught_up += 1
 
 
 class Line:
-    """A feed over a call of which `kept` bytes came, after `covered` others."""
+    """An attempt over a call of which `kept` bytes came, after `covered` others."""
 
     def __init__(self, kept: int, covered: int = 0) -> None:
         self.clock = Clock()
@@ -52,7 +52,7 @@ class Line:
         self.recogniser = ScriptedRecogniser()
         self.pace = ReplayPace()
         self.told = ToldFinals()
-        self.feed = self.open()
+        self.attempt = self.open()
 
     def open(self) -> StreamAttempt:
         return StreamAttempt(7, self.clock, self.recogniser, self.ledger, self.owner, self.pace, self.told)
@@ -64,7 +64,7 @@ class Line:
     def write(self, length: int) -> None:
         audio = audio_of(length, self.ledger.received)
         self.ledger.receive(audio)
-        self.feed.write(audio)
+        self.attempt.write(audio)
 
     def pass_time(self, seconds: float) -> None:
         self.clock.pump([0.05] * round(seconds / 0.05))
@@ -73,7 +73,7 @@ class Line:
 def test_what_is_there_is_sent_again_in_steps_at_ten_times_real_time() -> None:
     line = Line(kept=2 * SECOND)
     sent = []
-    while line.feed.is_behind:
+    while line.attempt.is_behind:
         sent.append((line.clock.seconds(), len(line.session.audio)))
         line.clock.advance(REPLAY_STEP_SECONDS)
     assert [length for _, length in sent] == [STEP * (count + 1) for count in range(len(sent))]
@@ -95,7 +95,7 @@ def test_live_audio_waits_for_its_turn() -> None:
 
 def test_where_nothing_is_kept_it_is_live_at_once() -> None:
     line = Line(kept=0, covered=500)
-    assert not line.feed.is_behind
+    assert not line.attempt.is_behind
     assert line.owner.times_caught_up == 1
     line.write(160)
     assert line.session.audio == audio_of(160, 500)
@@ -114,18 +114,18 @@ def test_everything_is_sent_once_in_order_and_in_time_whatever_the_interleaving(
     for length, seconds in steps:
         if length:
             line.write(length)
-        was_behind, before = line.feed.is_behind, len(line.session.audio)
+        was_behind, before = line.attempt.is_behind, len(line.session.audio)
         line.clock.advance(seconds)
         if was_behind:
             assert len(line.session.audio) - before <= STEP * (seconds / REPLAY_STEP_SECONDS + 1)
     if is_finished:
-        line.feed.finish()
-        assert line.session.is_finished == (not line.feed.is_behind)
+        line.attempt.finish()
+        assert line.session.is_finished == (not line.attempt.is_behind)
     line.pass_time(60)
     assert line.session.audio == audio_of(line.ledger.received - covered, covered)
     assert all(0 < len(message) <= 12_800 for message in line.session.written)
     assert line.session.is_finished == is_finished
-    assert line.feed.position == line.ledger.received
+    assert line.attempt.position == line.ledger.received
     assert line.ledger.account.handed == line.ledger.received - covered
     assert line.clock.getDelayedCalls() == []
     if line.ledger.received > covered:
@@ -134,7 +134,7 @@ def test_everything_is_sent_once_in_order_and_in_time_whatever_the_interleaving(
 
 def test_finishing_waits_for_what_is_still_to_be_sent() -> None:
     line = Line(kept=STEP + 10)
-    line.feed.finish()
+    line.attempt.finish()
     finished_at_once = line.session.is_finished
     assert not finished_at_once
     line.pass_time(0.1)
@@ -143,9 +143,9 @@ def test_finishing_waits_for_what_is_still_to_be_sent() -> None:
     assert line.owner.times_caught_up == 0
 
 
-def test_finishing_a_live_feed_is_done_at_once() -> None:
+def test_finishing_a_live_attempt_is_done_at_once() -> None:
     line = Line(kept=10)
-    line.feed.finish()
+    line.attempt.finish()
     assert line.session.is_finished
 
 
@@ -163,12 +163,12 @@ def test_partials_without_a_text_are_not_told() -> None:
     line = Line(kept=1_000)
     line.session.partial("", end=500)
     assert line.owner.heard == []
-    assert line.feed.answered_to == 1_000
+    assert line.attempt.answered_to == 1_000
 
 
-def test_what_a_retired_feed_hears_is_not_remembered_as_told() -> None:
+def test_what_a_retired_attempt_hears_is_not_remembered_as_told() -> None:
     line = Line(kept=STEP)
-    line.feed.hand_over(Owner())
+    line.attempt.hand_over(Owner())
     line.session.final("one two", end=4_000)
     assert line.told.last is None
 
@@ -187,8 +187,8 @@ def final(end: int, *spans: tuple[int, int]) -> Result:
 
 def test_positions_of_words_are_the_calls_and_within_their_final() -> None:
     line = Line(kept=8_000, covered=500)
-    line.feed.heard(final(3_000, (1_000, 2_000), (2_000, 3_200)))
-    line.feed.heard(final(6_000, (2_500, 4_000), (9_900, 9_990)))
+    line.attempt.heard(final(3_000, (1_000, 2_000), (2_000, 3_200)))
+    line.attempt.heard(final(6_000, (2_500, 4_000), (9_900, 9_990)))
     assert line.owner.heard == [
         final(3_700, (1_500, 2_500), (2_500, 3_700)),
         final(6_500, (3_700, 4_500), (6_500, 6_500)),
@@ -197,37 +197,37 @@ def test_positions_of_words_are_the_calls_and_within_their_final() -> None:
 
 def test_a_final_without_words_has_no_start() -> None:
     line = Line(kept=1_000, covered=500)
-    line.feed.heard(final(500))
+    line.attempt.heard(final(500))
     assert line.owner.heard == [Result("words", True, 1_000)]
 
 
 def test_it_knows_when_it_was_answered_and_how_far_it_had_been_fed_then() -> None:
     line = Line(kept=100)
-    assert (line.feed.answered_at, line.feed.answered_to) == (0.0, 0)
+    assert (line.attempt.answered_at, line.attempt.answered_to) == (0.0, 0)
     line.clock.advance(2)
     line.session.partial("a", end=50)
     line.write(60)
-    assert (line.feed.answered_at, line.feed.answered_to, line.feed.position) == (2.0, 100, 160)
+    assert (line.attempt.answered_at, line.attempt.answered_to, line.attempt.position) == (2.0, 100, 160)
 
 
 def test_its_age_is_that_of_its_audio_where_that_is_more() -> None:
     line = Line(kept=STEP)
     line.clock.advance(0.1)
-    assert line.feed.age == pytest.approx(1.0)
+    assert line.attempt.age == pytest.approx(1.0)
     line.clock.advance(0.9)
-    assert line.feed.age == pytest.approx(1.0)
+    assert line.attempt.age == pytest.approx(1.0)
     line.clock.advance(0.5)
-    assert line.feed.age == pytest.approx(1.5)
+    assert line.attempt.age == pytest.approx(1.5)
 
 
-def test_a_dropped_feed_is_silent_and_cancelled() -> None:
+def test_a_dropped_attempt_is_silent_and_cancelled() -> None:
     line = Line(kept=2 * SECOND)
-    line.feed.drop()
+    line.attempt.drop()
     assert line.session.is_aborted
     line.pass_time(1)
     assert line.session.audio == audio_of(STEP)
-    line.feed.heard(Result("late", is_final=True))
-    line.feed.ended(None)
+    line.attempt.heard(Result("late", is_final=True))
+    line.attempt.ended(None)
     assert (line.owner.heard, line.owner.ends) == ([], [])
     assert line.clock.getDelayedCalls() == []
 
@@ -244,11 +244,11 @@ def test_its_end_is_told_once_and_stops_the_replay() -> None:
 
 def test_a_clean_end_is_one_only_after_everything_was_sent_and_it_was_finished() -> None:
     finished = Line(kept=10)
-    finished.feed.finish()
+    finished.attempt.finish()
     finished.session.end()
     assert finished.owner.ends == [None]
     unfinished, behind = Line(kept=10), Line(kept=2 * SECOND)
-    behind.feed.finish()
+    behind.attempt.finish()
     for line in (unfinished, behind):
         line.session.end()
         assert [str(end) for end in line.owner.ends] == [
@@ -259,7 +259,7 @@ def test_a_clean_end_is_one_only_after_everything_was_sent_and_it_was_finished()
 def test_whoever_takes_it_over_is_told_from_then_on() -> None:
     line = Line(kept=STEP + 1)
     successor = Owner()
-    line.feed.hand_over(successor)
+    line.attempt.hand_over(successor)
     line.pass_time(0.1)
     line.session.final("a")
     line.session.end(BROKEN)
@@ -272,11 +272,11 @@ def test_audio_that_is_forgotten_before_its_turn_is_not_jumped_over() -> None:
     line.ledger.give_up(3 * SECOND // 2)
     line.pass_time(1)
     assert line.session.audio == audio_of(STEP)
-    assert line.feed.position < line.ledger.start
-    line.feed.drop()
+    assert line.attempt.position < line.ledger.start
+    line.attempt.drop()
 
 
 def test_its_backlog_is_the_streams() -> None:
     line = Line(kept=10)
     line.session.backlog = 123
-    assert line.feed.backlog == 123
+    assert line.attempt.backlog == 123

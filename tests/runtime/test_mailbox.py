@@ -6,7 +6,7 @@ from voicestt.runtime.mailbox import Mailbox
 
 
 class Sleeper:
-    """The other side of a Handover: keeps what it was woken with until the test lets it act."""
+    """The other side of a Mailbox: keeps what it was woken with until the test lets it act."""
 
     def __init__(self) -> None:
         self.woken: list[Callable[[], object]] = []
@@ -22,9 +22,9 @@ class Sleeper:
 
 def test_many_actions_are_one_awakening_and_keep_their_order() -> None:
     sleeper, done = Sleeper(), list[int]()
-    handover = Mailbox(sleeper.wake)
+    mailbox = Mailbox(sleeper.wake)
     for number in range(100):
-        handover.hand(partial(done.append, number))
+        mailbox.hand(partial(done.append, number))
     assert len(sleeper.woken) == 1
     assert done == []
     sleeper.act()
@@ -33,9 +33,9 @@ def test_many_actions_are_one_awakening_and_keep_their_order() -> None:
 
 def test_who_sleeps_again_is_woken_again() -> None:
     sleeper, done = Sleeper(), list[str]()
-    handover = Mailbox(sleeper.wake)
+    mailbox = Mailbox(sleeper.wake)
     for word in ("first", "second"):
-        handover.hand(partial(done.append, word))
+        mailbox.hand(partial(done.append, word))
         sleeper.act()
     assert done == ["first", "second"]
     assert sleeper.woken == []
@@ -43,9 +43,9 @@ def test_who_sleeps_again_is_woken_again() -> None:
 
 def test_what_an_action_hands_over_is_done_too() -> None:
     sleeper, done = Sleeper(), list[str]()
-    handover = Mailbox(sleeper.wake)
-    handover.hand(lambda: handover.hand(lambda: done.append("inner")))
-    handover.hand(lambda: done.append("outer"))
+    mailbox = Mailbox(sleeper.wake)
+    mailbox.hand(lambda: mailbox.hand(lambda: done.append("inner")))
+    mailbox.hand(lambda: done.append("outer"))
     sleeper.act()
     assert done == ["outer", "inner"]
     sleeper.act()
@@ -54,9 +54,9 @@ def test_what_an_action_hands_over_is_done_too() -> None:
 
 def test_an_action_that_raises_does_not_stop_the_rest(logged: Logged) -> None:
     sleeper, done = Sleeper(), list[str]()
-    handover = Mailbox(sleeper.wake)
-    handover.hand(lambda: 1 / 0)
-    handover.hand(lambda: done.append("after"))
+    mailbox = Mailbox(sleeper.wake)
+    mailbox.hand(lambda: 1 / 0)
+    mailbox.hand(lambda: done.append("after"))
     sleeper.act()
     assert done == ["after"]
     assert len(logged.flush(ZeroDivisionError)) == 1

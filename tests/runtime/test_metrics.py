@@ -133,22 +133,22 @@ def test_a_timestamp_that_is_a_number_is_one() -> None:
 # -- one call, and all
 
 
-def test_what_a_call_s_meter_measures_is_the_call_s_and_the_whole_s(clock: Clock) -> None:
+def test_a_call_s_metrics_count_for_the_call_and_for_the_process(clock: Clock) -> None:
     whole = ProcessMetrics()
-    meters = [CallMetrics(whole, clock.seconds) for _ in range(2)]
-    for number, meter in enumerate(meters, 1):
+    both = [CallMetrics(whole, clock.seconds) for _ in range(2)]
+    for number, metrics in enumerate(both, 1):
         stamps = Stamps(clock.seconds(), 0.002, (0.001, 0.002))
         clock.advance(0.003)
-        meter.answered(stamps)
-        meter.delivered_partial(stamps)
-        meter.answered(stamps)  # the second result of the same response
-        meter.delivered_final(0.5)
-        meter.delivered_final(None)
-        meter.happened("restarted")
-        meter.happened("unheard of")
-        meter.batch("0", 1_200 * number)
-        meter.batch("0", 100)
-    own = meters[1].end(320)
+        metrics.answered(stamps)
+        metrics.delivered_partial(stamps)
+        metrics.answered(stamps)  # the second result of the same response
+        metrics.delivered_final(0.5)
+        metrics.delivered_final(None)
+        metrics.happened("restarted")
+        metrics.happened("unheard of")
+        metrics.batch("0", 1_200 * number)
+        metrics.batch("0", 100)
+    own = both[1].end(320)
     assert own.added.count == 1
     assert own.added.longest == pytest.approx(0.005)
     assert own.hand_off == Percentiles(2, 0.001, 0.002, 0.002, 0.002)
@@ -161,19 +161,19 @@ def test_what_a_call_s_meter_measures_is_the_call_s_and_the_whole_s(clock: Clock
 
 def test_a_late_frame_is_counted_for_the_call_and_the_whole(clock: Clock) -> None:
     whole = ProcessMetrics()
-    meter = CallMetrics(whole, clock.seconds)
-    meter.batch("0", 0)
+    metrics = CallMetrics(whole, clock.seconds)
+    metrics.batch("0", 0)
     clock.advance(0.2)
-    meter.batch("20", 0)
-    meter.batch("190", 0)
-    assert (whole.summary.late_frames, meter.end(0).late_frames) == (1, 1)
+    metrics.batch("20", 0)
+    metrics.batch("190", 0)
+    assert (whole.summary.late_frames, metrics.end(0).late_frames) == (1, 1)
 
 
 def test_where_nothing_is_stamped_nothing_is_measured() -> None:
-    meter = CallMetrics()
-    meter.answered(None)
-    meter.delivered_partial(None)
-    assert meter.end(0) == Summary()
+    metrics = CallMetrics()
+    metrics.answered(None)
+    metrics.delivered_partial(None)
+    assert metrics.end(0) == Summary()
 
 
 def test_for_json_there_are_numbers_only() -> None:

@@ -1,4 +1,4 @@
-"""An audience that keeps what it is told, calls to speak of, and settings to run with."""
+"""An observer that keeps what it is told, calls to speak of, and settings to run with."""
 
 from voicestt.call.facts import (
     CallDescription,
@@ -21,7 +21,7 @@ def settings_of(**variables: str) -> Settings:
 
 
 class Collected:
-    """An Audience that keeps its events."""
+    """A CallObserver that keeps its events."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []

@@ -148,16 +148,18 @@ class Server:
         self,
         clock: Clock,
         greeting: bytes = b"",
-        audience_of: Callable[[Line], CallObserver] | None = None,
+        observer_of: Callable[[Line], CallObserver] | None = None,
         /,
         **variables: str,
     ) -> None:
         self.clock = clock
         self.settings = settings_of(**variables)
-        self.book = CallRegistry(clock)
+        self.registry = CallRegistry(clock)
         self.recogniser = ScriptedRecogniser()
-        self.audience = Collected()
-        self.calls = Calls(clock, self.settings, self.book, self.recogniser, self.audience, greeting, audience_of)
+        self.observer = Collected()
+        self.calls = Calls(
+            clock, self.settings, self.registry, self.recogniser, self.observer, greeting, observer_of
+        )
         token = self.settings.twilio_auth_token if self.settings.twilio_validate else None
         self.visitors = Visitors(
             self.settings.max_connections,
@@ -168,7 +170,7 @@ class Server:
         webhooks = Routes(
             HOST,
             SignatureCheck(token),
-            self.book,
+            self.registry,
             self.calls,
             media,
             visitors=self.visitors,

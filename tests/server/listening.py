@@ -1,4 +1,4 @@
-"""A server with a feed, a journal that is a list, and those who listen, in memory."""
+"""A server with an event hub, a journal that is a list, and those who listen, in memory."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -42,7 +42,7 @@ def has_fired(deferred: "Deferred[Any]") -> bool:
 
 
 class Journal:
-    """A History in a list, and a feed that is told of what is written."""
+    """A History in a list, and an event hub that is told of what is written."""
 
     def __init__(self) -> None:
         self.records: list[Record] = []
@@ -67,20 +67,20 @@ class Journal:
 
 
 class LiveServer(Server):
-    """The server of the other tests, and a feed."""
+    """The server of the other tests, and an event hub."""
 
     def __init__(self, clock: Any, token: str | None = SECRET) -> None:
         super().__init__(clock)
         self.journal = Journal()
-        self.feed = EventHub(clock, self.journal, token)
+        self.hub = EventHub(clock, self.journal, token)
         media = media_resource(clock, self.calls)
-        webhooks = Routes(HOST, SignatureCheck(None), self.book, self.calls, media, feed=self.feed)
+        webhooks = Routes(HOST, SignatureCheck(None), self.registry, self.calls, media, hub=self.hub)
         self.site = BoundedSite(Root(webhooks.app.resource()), reactor=clock)
 
     def write(self, *records: Record) -> None:
         """These happen: they are written, then published."""
         self.journal.records.extend(records)
-        self.feed.publish(records)
+        self.hub.publish(records)
 
     def listen(self, query: str = "", version: str = "1.1", **headers: str) -> "Stream":
         """Somebody who listens by server-sent events."""
@@ -100,7 +100,7 @@ class LiveServer(Server):
         return Media(self.site, client, self.clock)
 
     def stop(self) -> "Deferred[None]":
-        return Deferred.fromCoroutine(self.feed.stop())
+        return Deferred.fromCoroutine(self.hub.stop())
 
 
 class Stream(Joined):

@@ -1,4 +1,4 @@
-"""An audience whose facts reach a file as events, without a journal."""
+"""An observer whose facts reach a file as events, without a journal."""
 
 from typing import Any
 

@@ -133,8 +133,8 @@ def test_a_refused_call_is_not_announced(clock: Clock) -> None:
     server = Server(clock, MAX_CALLS="1", REQUIRE_KNOWN_CALL="true")
     calling(server, "CA1")
     calling(server, "CA2")
-    assert server.book.find("CA1").announced
-    assert not server.book.find("CA2").announced
+    assert server.registry.find("CA1").announced
+    assert not server.registry.find("CA2").announced
 
 
 def test_a_socket_that_no_webhook_announced_is_refused_too(clock: Clock, logged: Logged) -> None:

@@ -19,13 +19,13 @@ from voicestt.server.call_registry import CallRegistry
 
 
 @pytest.fixture
-def book(clock: Clock) -> CallRegistry:
+def registry(clock: Clock) -> CallRegistry:
     return CallRegistry(clock)
 
 
 @pytest.fixture
-def log(book: CallRegistry) -> CallLog:
-    return CallLog(book)
+def log(registry: CallRegistry) -> CallLog:
+    return CallLog(registry)
 
 
 END = CallEnded(
@@ -65,8 +65,8 @@ def test_each_event_is_a_line(log: CallLog, logged: Logged) -> None:
     ]
 
 
-def test_each_line_bears_the_call_and_none_a_number(log: CallLog, logged: Logged, book: CallRegistry) -> None:
-    book.announce(CALL.call_sid, CALL.caller, CALL.called)
+def test_each_line_bears_the_call_and_none_a_number(log: CallLog, logged: Logged, registry: CallRegistry) -> None:
+    registry.announce(CALL.call_sid, CALL.caller, CALL.called)
     for event in EVERYTHING:
         log.tell(event)
     assert [event["log_system"] for event in logged.events] == ["CA1"] * len(EVERYTHING)
@@ -74,9 +74,9 @@ def test_each_line_bears_the_call_and_none_a_number(log: CallLog, logged: Logged
         assert "+972" not in repr(event)
 
 
-def test_the_end_of_a_call_is_its_account(log: CallLog, logged: Logged, book: CallRegistry) -> None:
-    book.note_status("CA1", "stream-started")
-    book.note_status("CA1", "stream-error 31930")
+def test_the_end_of_a_call_is_its_account(log: CallLog, logged: Logged, registry: CallRegistry) -> None:
+    registry.note_status("CA1", "stream-started")
+    registry.note_status("CA1", "stream-error 31930")
     delivered = DeliveryCounts(7, 3, 0.4321, (0.5, 1.25, 0.75), {"rotated": 2, "degraded": 1})
     account = AudioTotals(
         received=8_000, recognised=4_000, given_up=1_000, uncovered=3_000, handed=8_160, streams=2

@@ -57,13 +57,13 @@ def test_each_event_is_a_line_with_five_fields_more(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     before, at = time.monotonic(), time.time()
     with writing(path) as events:
-        audience = publisher(events)
-        audience.tell(CallStarted(CALL))
-        audience.tell(Partial(CALL, 1, "שלום", 0.5))
-        audience.tell(Happened(CALL, "restarted", "only the log tells of this"))
-        audience.tell(Happened(CALL, "degraded", "UNAVAILABLE: gone", 1.5))
-        audience.tell(Final(CALL, 1, "שלום לך\n", 0.9, end=1.5, delay=0.3))
-        audience.tell(CallEnded(CALL, "stop", 1.0, 50, 8_000, {}))
+        observer = publisher(events)
+        observer.tell(CallStarted(CALL))
+        observer.tell(Partial(CALL, 1, "שלום", 0.5))
+        observer.tell(Happened(CALL, "restarted", "only the log tells of this"))
+        observer.tell(Happened(CALL, "degraded", "UNAVAILABLE: gone", 1.5))
+        observer.tell(Final(CALL, 1, "שלום לך\n", 0.9, end=1.5, delay=0.3))
+        observer.tell(CallEnded(CALL, "stop", 1.0, 50, 8_000, {}))
     after = time.monotonic()
     found = lines(path)
     assert [line["kind"] for line in found] == ["call_started", "partial", "degraded", "final", "call_ended"]

@@ -22,18 +22,18 @@ __all__ = ["journals", "url"]  # fixtures
 
 
 class Publishing(Told):
-    """Readers that tell a feed."""
+    """Readers that tell an event hub."""
 
-    feed: EventHub | None = None
+    hub: EventHub | None = None
 
     def written(self, entries: Sequence[Written]) -> None:
         super().written(entries)
-        if self.feed is not None:
-            self.feed.publish([entry.record for entry in entries if entry.record is not None])
+        if self.hub is not None:
+            self.hub.publish([entry.record for entry in entries if entry.record is not None])
 
 
-def has_heard(outlet: Kept, count: int) -> bool:
-    return len(outlet.sent) >= count
+def has_heard(connection: Kept, count: int) -> bool:
+    return len(connection.sent) >= count
 
 
 @on_reactor
@@ -42,7 +42,7 @@ async def test_whenever_one_comes_and_wherever_it_was_it_is_told_everything_once
 ) -> None:
     published = Publishing()
     opened = await journals.open(told=published)
-    published.feed = EventHub(reactor, opened.journal, "token")
+    published.hub = EventHub(reactor, opened.journal, "token")
     call = Call()
     past = await opened.write(*(call.final(f"past {number}") for number in range(450)))
     listeners: list[tuple[int, Kept]] = []
@@ -52,7 +52,7 @@ async def test_whenever_one_comes_and_wherever_it_was_it_is_told_everything_once
         if turn % 5 == 0:
             after = ([0, *(each.number for each in past)])[turn * 2]
             listeners.append((after, Kept()))
-            published.feed.join(listeners[-1][1], EventFilter(after=after))
+            published.hub.join(listeners[-1][1], EventFilter(after=after))
         await deferLater(reactor, 0.001)
     await published.until_written(450 + 600)
     everything = [each.number for each in published.records]
@@ -60,20 +60,20 @@ async def test_whenever_one_comes_and_wherever_it_was_it_is_told_everything_once
         wanted = [number for number in everything if number > after]
         await eventually(partial(has_heard, heard, len(wanted)))
         assert heard.sent == wanted
-    await published.feed.stop()
+    await published.hub.stop()
 
 
 @on_reactor
 async def test_a_journal_that_is_closed_under_a_listener_is_no_error(journals: Journals) -> None:
     published = Publishing()
     opened = await journals.open(told=published)
-    feed = EventHub(reactor, opened.journal, "token")
+    hub = EventHub(reactor, opened.journal, "token")
     await opened.write(Call().final())
     heard = Kept()
-    feed.join(heard, EventFilter(after=0))
+    hub.join(heard, EventFilter(after=0))
     closing = Kept()
     await opened.journal.close()
-    feed.join(closing, EventFilter(after=0))
+    hub.join(closing, EventFilter(after=0))
     await eventually(lambda: len(closing.farewells) == 1)
     assert [farewell.event for farewell in closing.farewells] == ["unavailable"]
-    await feed.stop()
+    await hub.stop()

@@ -45,11 +45,11 @@ class Running:
         raise AssertionError("it never came about")
 
     async def listeners(self, count: int) -> None:
-        await self.until(lambda: self.server.feed.counters["listeners"] == count)
+        await self.until(lambda: self.server.hub.counters["listeners"] == count)
 
     async def stop(self) -> None:
         await deferLater(reactor, 0, self.listening.stopListening)
-        await Deferred.fromCoroutine(self.server.feed.stop())
+        await Deferred.fromCoroutine(self.server.hub.stop())
 
 
 @asynccontextmanager
@@ -187,13 +187,13 @@ async def test_those_who_do_not_read_are_sent_away_and_cost_the_others_nothing()
         quick = deferToThread(read_to_the_end, it.port)
         await it.listeners(3)
         number = 0
-        while it.server.feed.counters["disconnected"] < 2:
+        while it.server.hub.counters["disconnected"] < 2:
             number += 1
             it.server.write(record(number, payload=b"x" * 20_000))
             await deferLater(reactor, 0.001)
             assert number < 5_000
-        await it.until(lambda: it.server.feed.counters["listeners"] == 1)
-        stopped = Deferred.fromCoroutine(it.server.feed.stop())
+        await it.until(lambda: it.server.hub.counters["listeners"] == 1)
+        stopped = Deferred.fromCoroutine(it.server.hub.stop())
         assert [message.id for message in await quick] == [str(each) for each in range(1, number + 1)]
         await stopped
         for connection in deaf:
@@ -206,7 +206,7 @@ async def test_one_who_reads_slowly_is_told_why_and_goes_on_where_it_was() -> No
         connection = silent(it.port, STREAM)
         await it.listeners(1)
         number = 0
-        while not it.server.feed.counters["disconnected"]:
+        while not it.server.hub.counters["disconnected"]:
             number += 1
             it.server.write(record(number, payload=b"x" * 20_000))
             await deferLater(reactor, 0.001)
@@ -221,8 +221,8 @@ async def test_one_who_reads_slowly_is_told_why_and_goes_on_where_it_was() -> No
         assert [message.id for message in told] == [str(each) for each in range(1, int(farewell.id) + 1)]
         rest = deferToThread(read_to_the_end, it.port, f"?after={farewell.id}")
         await it.listeners(1)
-        await it.until(lambda: it.server.feed.counters["sent"] == number)
-        await it.server.feed.stop()
+        await it.until(lambda: it.server.hub.counters["sent"] == number)
+        await it.server.hub.stop()
         assert [message.id for message in await rest] == [
             str(each) for each in range(int(farewell.id) + 1, number + 1)
         ]
@@ -239,6 +239,6 @@ async def test_at_the_server_s_end_every_connection_ends_properly() -> None:
         stream, code = deferToThread(read_to_the_end, it.port), deferToThread(listen)
         await it.listeners(2)
         it.server.write(record(1))
-        await it.server.feed.stop()
+        await it.server.hub.stop()
         assert [message.id for message in await stream] == ["1"]
         assert await code == 1001

@@ -80,7 +80,7 @@ def test_the_end_of_a_call_carries_its_own_figures(server: Server) -> None:
     server.recogniser.session.backlog = 4_000
     joined.say(*[media("52")] * 8, STOP)
     server.recogniser.session.end()
-    assert server.audience.end.figures.retained == 4_000
+    assert server.observer.end.figures.retained == 4_000
     assert figures_of(server)["retained_bytes_peak"] == 4_000
 
 

@@ -191,7 +191,7 @@ def test_media_reaches_the_recogniser_in_batches(server: Server) -> None:
 
 
 def test_a_whole_call(server: Server, logged: Logged) -> None:
-    server.book.announce("CA1", "+972501234567", "+972771234567")
+    server.registry.announce("CA1", "+972501234567", "+972771234567")
     joined = in_a_call(server, frames=20)
     session = server.recogniser.session
     session.partial("שלום")
@@ -201,9 +201,9 @@ def test_a_whole_call(server: Server, logged: Logged) -> None:
     assert [len(batch) for batch in session.written] == [1_200, 1_200, 800]
     session.final("תודה")
     session.end()
-    assert server.audience.partials == ["שלום"]
-    assert server.audience.finals == ["שלום לך", "תודה"]
-    end = server.audience.end
+    assert server.observer.partials == ["שלום"]
+    assert server.observer.finals == ["שלום לך", "תודה"]
+    end = server.observer.end
     assert (end.reason, end.frames, end.audio_bytes, end.seconds) == ("stop", 20, 3_200, 0.4)
     assert (end.delivered.partials, end.delivered.finals) == (1, 2)
     assert (end.call.caller, end.call.called) == ("+972501234567", "+972771234567")
@@ -220,7 +220,7 @@ def test_twilio_closes_first_after_stop(server: Server) -> None:
     joined.flush()
     assert joined.client.closed == (True, 1000, None)
     server.recogniser.session.end()
-    assert server.audience.end.reason == "stop"
+    assert server.observer.end.reason == "stop"
 
 
 def test_we_close_where_twilio_does_not(server: Server) -> None:
@@ -243,8 +243,8 @@ def test_a_socket_that_is_gone_ends_its_call(server: Server, *, clean: bool) -> 
     assert session.audio == FRAME
     session.final("last words")
     session.end()
-    assert server.audience.finals == ["last words"]
-    assert server.audience.end.reason == ("the socket was closed" if clean else "the socket was lost")
+    assert server.observer.finals == ["last words"]
+    assert server.observer.end.reason == ("the socket was closed" if clean else "the socket was lost")
 
 
 def test_a_socket_without_a_call_leaves_nothing(server: Server) -> None:
@@ -253,7 +253,7 @@ def test_a_socket_without_a_call_leaves_nothing(server: Server) -> None:
     joined.say(CONNECTED)
     joined.lose()
     assert len(server.calls) == 0
-    assert server.audience.events == []
+    assert server.observer.events == []
 
 
 def test_two_calls_do_not_meet(server: Server) -> None:
@@ -266,7 +266,7 @@ def test_two_calls_do_not_meet(server: Server) -> None:
     one, other = server.recogniser.sessions
     assert (one.audio, other.audio) == (b"a" * 1_200, b"b" * 1_200)
     other.final("second")
-    assert [event.call.call_sid for event in server.audience.events] == ["CA1", "CA2", "CA2"]
+    assert [event.call.call_sid for event in server.observer.events] == ["CA1", "CA2", "CA2"]
 
 
 NOISE: dict[str, tuple[bytes, bool, str]] = {
@@ -291,7 +291,7 @@ def test_noise_is_counted_and_the_call_goes_on(
     session = server.recogniser.session
     session.end()
     assert session.audio == FRAME * 8
-    assert dict(server.audience.end.ignored) == {name: 2}
+    assert dict(server.observer.end.ignored) == {name: 2}
     assert joined.client.closed is None
     assert len(logged.matching("A message was ignored")) <= 1
 
@@ -304,13 +304,13 @@ def mark(name: str) -> bytes:
     return event("mark", mark={"name": name})
 
 
-def test_keys_reach_the_audience(server: Server) -> None:
+def test_keys_reach_the_observer(server: Server) -> None:
     joined = in_a_call(server)
     joined.say(*[key(digit) for digit in "0123456789*#ABCD"], STOP)
     server.recogniser.session.end()
-    pressed = [event.digit for event in server.audience.events if isinstance(event, KeyPressed)]
+    pressed = [event.digit for event in server.observer.events if isinstance(event, KeyPressed)]
     assert "".join(pressed) == "0123456789*#ABCD"
-    assert dict(server.audience.end.ignored) == {}
+    assert dict(server.observer.end.ignored) == {}
 
 
 @pytest.mark.parametrize("digit", ["", "12", "E", "a", "٣", "#" * 1_000])
@@ -318,16 +318,16 @@ def test_what_is_no_key_is_counted(server: Server, digit: str) -> None:
     joined = in_a_call(server)
     joined.say(key(digit), STOP)
     server.recogniser.session.end()
-    assert not [event for event in server.audience.events if isinstance(event, KeyPressed)]
-    assert dict(server.audience.end.ignored) == {"keys no telephone has": 1}
+    assert not [event for event in server.observer.events if isinstance(event, KeyPressed)]
+    assert dict(server.observer.end.ignored) == {"keys no telephone has": 1}
 
 
 def test_a_mark_that_was_never_sent_is_counted(server: Server) -> None:
     joined = in_a_call(server)
     joined.say(mark("greeting"), mark(""), STOP)
     server.recogniser.session.end()
-    assert not [event for event in server.audience.events if isinstance(event, MarkReached)]
-    assert dict(server.audience.end.ignored) == {"marks never sent": 2}
+    assert not [event for event in server.observer.events if isinstance(event, MarkReached)]
+    assert dict(server.observer.end.ignored) == {"marks never sent": 2}
 
 
 def test_media_before_start_and_after_stop_is_counted(server: Server) -> None:
@@ -336,7 +336,7 @@ def test_media_before_start_and_after_stop_is_counted(server: Server) -> None:
     session = server.recogniser.session
     session.end()
     assert session.audio == FRAME
-    assert dict(server.audience.end.ignored) == {"media out of turn": 3}
+    assert dict(server.observer.end.ignored) == {"media out of turn": 3}
 
 
 def test_text_that_is_no_utf_8_costs_a_message_and_not_the_call(server: Server) -> None:
@@ -345,7 +345,7 @@ def test_text_that_is_no_utf_8_costs_a_message_and_not_the_call(server: Server) 
     joined.say(media(), STOP)
     server.recogniser.session.end()
     assert server.recogniser.session.audio == FRAME
-    assert dict(server.audience.end.ignored) == {"messages not understood": 1}
+    assert dict(server.observer.end.ignored) == {"messages not understood": 1}
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
@@ -371,7 +371,7 @@ def test_a_message_that_is_too_long_closes_its_call_only_and_its_words_still_com
     assert session.is_finished
     session.final("what was said before")
     session.end()
-    assert server.audience.finals == ["what was said before"]
+    assert server.observer.finals == ["what was said before"]
     assert session.audio == FRAME * 8
     assert other.client.closed is None
     other.say(media())
@@ -392,7 +392,7 @@ SPEECH = b"\x07" * 800
 
 
 class Application:
-    """An audience of one call, which has the call's line."""
+    """An observer of one call, which has the call's line."""
 
     def __init__(self, line: Line, answer: bytes = b"") -> None:
         self.line = line
@@ -484,10 +484,10 @@ def test_the_application_of_a_call_is_told_what_all_are_told_after_them(
     joined.say(key("5"), STOP)
     speaking.recogniser.session.final("hello")
     speaking.recogniser.session.end()
-    assert applications.only.events == speaking.audience.events
+    assert applications.only.events == speaking.observer.events
     kinds = [type(event) for event in applications.only.events]
     assert (kinds[:3], kinds[-1]) == ([CallStarted, KeyPressed, Final], CallEnded)
-    assert applications.only.events[-1] == speaking.audience.end
+    assert applications.only.events[-1] == speaking.observer.end
     assert applications.only.was_open[:3] == [True, True, False]
 
 
@@ -513,7 +513,7 @@ def test_a_mark_goes_there_and_back(speaking: Server, applications: Applications
     assert applications.only.events[-1] == MarkReached(server_call(applications), "done", cleared=False)
     joined.say(STOP)
     speaking.recogniser.session.end()
-    assert dict(speaking.audience.end.ignored) == {}
+    assert dict(speaking.observer.end.ignored) == {}
 
 
 def server_call(applications: Applications) -> CallDescription:
@@ -566,11 +566,11 @@ def test_a_line_is_closed_with_its_call(speaking: Server, applications: Applicat
     pass_time(speaking, joined, 2)
     assert len(joined.client.messages) == said
     speaking.recogniser.session.end()
-    marks = [event for event in speaking.audience.events if isinstance(event, MarkReached)]
+    marks = [event for event in speaking.observer.events if isinstance(event, MarkReached)]
     assert [(event.name, event.cleared) for event in marks] == [("done", True), ("late", True)]
-    assert isinstance(speaking.audience.events[-1], CallEnded)
+    assert isinstance(speaking.observer.events[-1], CallEnded)
     if how == "end":
-        assert speaking.audience.end.reason == "the application hangs up"
+        assert speaking.observer.end.reason == "the application hangs up"
 
 
 def test_a_line_knows_its_callers_account(speaking: Server, applications: Applications) -> None:
@@ -602,7 +602,7 @@ def test_silence_after_a_final_ends_the_turn_when_the_settings_say(autobahn_cloc
     joined.say(*[media()] * 30)
     server.recogniser.session.final("hello", end=2_400)
     joined.say(*[quiet] * 60)
-    (turn,) = [event for event in server.audience.events if isinstance(event, TurnEnded)]
+    (turn,) = [event for event in server.observer.events if isinstance(event, TurnEnded)]
     assert 0.3 <= turn.silence < 0.6
 
 
@@ -614,7 +614,7 @@ def test_audio_of_another_kind_is_refused_in_words(server: Server, logged: Logge
     joined.say(start(mediaFormat={"encoding": "audio/x-l16", "sampleRate": 16000, "channels": 1}))
     assert joined.client.closed == (True, 4003, "its audio is not audio/x-mulaw, 8000 Hz, one channel")
     assert len(server.calls) == 0
-    assert server.audience.events == []
+    assert server.observer.events == []
     assert len(logged.matching("A call was refused: its audio is not audio/x-mulaw")) == 1
 
 
@@ -637,7 +637,7 @@ def test_an_odd_start_is_a_call_and_the_log_says_what_is_odd(
     session.end()
     assert session.audio == FRAME * 8
     assert joined.client.closed is None
-    assert dict(server.audience.end.ignored) == {"odd fields of start": 1}
+    assert dict(server.observer.end.ignored) == {"odd fields of start": 1}
     assert len(logged.matching(f"odd in `start`, and taken as not given: {field}")) == 1
 
 
@@ -647,7 +647,7 @@ def test_frames_whose_track_is_none_are_the_callers(server: Server) -> None:
     joined.say(*[frame] * 8, STOP)
     server.recogniser.session.end()
     assert server.recogniser.session.audio == FRAME * 8
-    assert dict(server.audience.end.ignored) == {}
+    assert dict(server.observer.end.ignored) == {}
 
 
 def test_a_start_that_is_of_no_call_is_an_error_and_the_socket_is_closed(server: Server, logged: Logged) -> None:
@@ -655,7 +655,7 @@ def test_a_start_that_is_of_no_call_is_an_error_and_the_socket_is_closed(server:
     joined.say(CONNECTED, start(callSid=None, streamSid="MZ7\x1b[2J"))
     assert joined.client.closed == (True, 4003, "its `start` cannot be understood: it has no CallSid")
     assert len(server.calls) == 0
-    assert server.audience.events == []
+    assert server.observer.events == []
     (line,) = logged.matching("A call was refused: its `start` cannot be understood")
     assert "(CallSid not known, StreamSid MZ7\\x1b[2J)" in line
     assert server.calls.starts_refused == 1
@@ -683,14 +683,14 @@ def test_a_second_start_ends_no_call_however_odd_it_is(server: Server, second: b
 
 def test_a_call_that_nobody_announced_is_refused_where_it_is_asked_for(autobahn_clock: Clock) -> None:
     server = Server(autobahn_clock, REQUIRE_KNOWN_CALL="true")
-    server.book.announce("CA1", None, None)
+    server.registry.announce("CA1", None, None)
     known, unknown = server.join(), server.join()
     known.say(start("CA1"))
     unknown.say(start("CA2"))
     assert known.client.closed is None
     assert unknown.client.closed is not None
     assert unknown.client.closed[1] == 4003
-    assert [event.call.call_sid for event in server.audience.events] == ["CA1"]
+    assert [event.call.call_sid for event in server.observer.events] == ["CA1"]
 
 
 def test_a_socket_that_says_nothing_is_closed_and_its_words_come(server: Server) -> None:
@@ -706,8 +706,8 @@ def test_a_socket_that_says_nothing_is_closed_and_its_words_come(server: Server)
     assert 30 <= seconds <= 40
     session.final("last words")
     session.end()
-    assert server.audience.finals == ["last words"]
-    assert server.audience.end.reason == "the socket said nothing for 30 s"
+    assert server.observer.finals == ["last words"]
+    assert server.observer.end.reason == "the socket said nothing for 30 s"
     assert silent.client.closed == (True, 1000, "the socket said nothing for 30 s")
     assert talking.client.closed is None
 
@@ -723,9 +723,9 @@ def test_a_hold_of_five_minutes_is_no_death_and_the_words_go_on(server: Server) 
     joined.say(*[media()] * 8, STOP)
     session.final("after", end=2_400)
     session.end()
-    assert server.audience.finals == ["before", "after"]
-    assert not [event for event in server.audience.events if isinstance(event, Happened)]
-    assert (server.audience.end.reason, server.audience.end.audio_bytes) == ("stop", 16 * 160)
+    assert server.observer.finals == ["before", "after"]
+    assert not [event for event in server.observer.events if isinstance(event, Happened)]
+    assert (server.observer.end.reason, server.observer.end.audio_bytes) == ("stop", 16 * 160)
 
 
 @pytest.mark.parametrize(("asked", "after"), [(None, 0.6), ("300", 0.3), ("2000", 2.0)])
@@ -768,7 +768,7 @@ def test_a_hold_without_an_end_has_one(autobahn_clock: Clock, longest: int) -> N
         seconds += 1
     assert longest <= seconds <= longest + 12
     session.end()
-    assert server.audience.end.reason == f"no audio came for {longest} s"
+    assert server.observer.end.reason == f"no audio came for {longest} s"
     assert held.client.closed == (True, 1000, f"no audio came for {longest} s")
     assert talking.client.closed is None
 
@@ -808,7 +808,7 @@ def test_stopping_ends_every_call_and_waits_for_its_last_words(server: Server) -
         session.final(f"last words of {number}")
         session.end()
     assert stopped == [None]
-    assert server.audience.finals == [f"last words of {number}" for number in range(3)]
+    assert server.observer.finals == [f"last words of {number}" for number in range(3)]
 
 
 def test_a_reason_longer_than_a_close_frame_holds_is_cut(server: Server) -> None:

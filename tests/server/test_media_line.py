@@ -55,16 +55,16 @@ def call() -> Call:
 
 
 @pytest.fixture
-def speaker(clock: Clock, wire: Wire, call: Call) -> MediaLine:
-    speaker = MediaLine(clock, wire)
-    speaker.belong_to(call)
-    return speaker
+def media_line(clock: Clock, wire: Wire, call: Call) -> MediaLine:
+    media_line = MediaLine(clock, wire)
+    media_line.belong_to(call)
+    return media_line
 
 
 @pytest.fixture
-def line(speaker: MediaLine) -> Line:
-    speaker.open("MZ7")
-    return speaker
+def line(media_line: MediaLine) -> Line:
+    media_line.open("MZ7")
+    return media_line
 
 
 def test_every_message_names_the_stream(line: Line, wire: Wire) -> None:
@@ -80,43 +80,43 @@ def test_a_name_of_the_applications_never_reaches_the_wire(line: Line, wire: Wir
     assert "972501234567" not in json.dumps(wire.sent)
 
 
-def test_two_marks_of_one_name_are_two(line: Line, speaker: MediaLine, wire: Wire, call: Call) -> None:
+def test_two_marks_of_one_name_are_two(line: Line, media_line: MediaLine, wire: Wire, call: Call) -> None:
     reached: list[str] = []
     line.mark("same", lambda _cleared: reached.append("first"))
     line.mark("same", lambda _cleared: reached.append("second"))
     first, second = (message["mark"]["name"] for message in wire.sent)
-    assert speaker.returned(second)
+    assert media_line.returned(second)
     assert reached == ["second"]
-    assert speaker.returned(first)
+    assert media_line.returned(first)
     assert reached == ["second", "first"]
     assert call.marks == [("same", False)] * 2
 
 
-def test_before_start_nothing_can_be_said(speaker: MediaLine, wire: Wire) -> None:
+def test_before_start_nothing_can_be_said(media_line: MediaLine, wire: Wire) -> None:
     reached: list[bool] = []
-    speaker.say(SECOND)
-    speaker.clear()
-    speaker.mark("a", reached.append)
-    assert (speaker.is_open, speaker.waiting, wire.sent) == (False, 0.0, [])
+    media_line.say(SECOND)
+    media_line.clear()
+    media_line.mark("a", reached.append)
+    assert (media_line.is_open, media_line.waiting, wire.sent) == (False, 0.0, [])
     assert reached == [True]
-    assert not speaker.returned("1")
+    assert not media_line.returned("1")
 
 
-def test_a_line_is_opened_once(speaker: MediaLine, wire: Wire) -> None:
-    speaker.open("MZ7")
-    speaker.say(SECOND)
-    speaker.open("MZ8")
-    assert speaker.waiting == pytest.approx(1.0)
-    speaker.close()
-    speaker.open("MZ9")
-    assert not speaker.is_open
+def test_a_line_is_opened_once(media_line: MediaLine, wire: Wire) -> None:
+    media_line.open("MZ7")
+    media_line.say(SECOND)
+    media_line.open("MZ8")
+    assert media_line.waiting == pytest.approx(1.0)
+    media_line.close()
+    media_line.open("MZ9")
+    assert not media_line.is_open
     assert {message["streamSid"] for message in wire.sent} == {"MZ7"}
 
 
-def test_a_line_that_was_closed_before_start_stays_so(speaker: MediaLine) -> None:
-    speaker.close()
-    speaker.open("MZ7")
-    assert not speaker.is_open
+def test_a_line_that_was_closed_before_start_stays_so(media_line: MediaLine) -> None:
+    media_line.close()
+    media_line.open("MZ7")
+    assert not media_line.is_open
 
 
 def test_more_than_may_wait_is_refused(line: Line) -> None:
@@ -126,7 +126,7 @@ def test_more_than_may_wait_is_refused(line: Line) -> None:
 
 
 def test_a_mark_whose_callback_fails_costs_nothing(
-    line: Line, speaker: MediaLine, call: Call, logged: Logged
+    line: Line, media_line: MediaLine, call: Call, logged: Logged
 ) -> None:
     def fail(_cleared: bool) -> None:
         raise ZeroDivisionError
@@ -135,22 +135,22 @@ def test_a_mark_whose_callback_fails_costs_nothing(
     line.say(SECOND)
     line.mark("broken", fail)
     line.mark("good", reached.append)
-    speaker.close()
+    media_line.close()
     assert reached == [True]
     assert call.marks == [("broken", True), ("good", True)]
     assert len(logged.flush(ZeroDivisionError)) == 1
 
 
-def test_marks_that_come_back_late_are_no_strangers(line: Line, speaker: MediaLine) -> None:
+def test_marks_that_come_back_late_are_no_strangers(line: Line, media_line: MediaLine) -> None:
     line.mark("a", lambda _cleared: None)
-    speaker.close()
-    assert speaker.returned("1")
+    media_line.close()
+    assert media_line.returned("1")
 
 
-def test_the_application_ends_its_call(line: Line, speaker: MediaLine, call: Call) -> None:
+def test_the_application_ends_its_call(line: Line, media_line: MediaLine, call: Call) -> None:
     line.end("enough")
     assert call.ends == ["enough"]
-    speaker.close()
+    media_line.close()
     line.end("again")
     assert call.ends == ["enough"]
 
@@ -161,32 +161,32 @@ def test_a_line_has_the_account_of_its_call(clock: Clock, wire: Wire, line: Line
 
 
 def test_it_produces_for_a_transport_and_waits_while_that_is_full(
-    line: Line, speaker: MediaLine, wire: Wire, clock: Clock, logged: Logged
+    line: Line, media_line: MediaLine, wire: Wire, clock: Clock, logged: Logged
 ) -> None:
-    verifyObject(IPushProducer, speaker)
+    verifyObject(IPushProducer, media_line)
     line.say(SECOND)
     sent = len(wire.sent)
-    speaker.pauseProducing()
+    media_line.pauseProducing()
     clock.pump([0.1] * 30)
     assert len(wire.sent) == sent
-    speaker.resumeProducing()
+    media_line.resumeProducing()
     assert len(wire.sent) > sent
-    speaker.pauseProducing()
-    speaker.stopProducing()
+    media_line.pauseProducing()
+    media_line.stopProducing()
     assert len(logged.matching("Twilio does not take what is said")) == 1
 
 
-def test_a_transport_may_be_full_before_start_and_after_the_end(speaker: MediaLine) -> None:
-    speaker.pauseProducing()
-    speaker.resumeProducing()
-    speaker.open("MZ7")
-    speaker.close()
-    speaker.pauseProducing()
-    speaker.resumeProducing()
-    assert not speaker.is_open
+def test_a_transport_may_be_full_before_start_and_after_the_end(media_line: MediaLine) -> None:
+    media_line.pauseProducing()
+    media_line.resumeProducing()
+    media_line.open("MZ7")
+    media_line.close()
+    media_line.pauseProducing()
+    media_line.resumeProducing()
+    assert not media_line.is_open
 
 
-def test_no_timer_outlives_the_line(line: Line, speaker: MediaLine, clock: Clock) -> None:
+def test_no_timer_outlives_the_line(line: Line, media_line: MediaLine, clock: Clock) -> None:
     line.say(SECOND * 5)
-    speaker.close()
+    media_line.close()
     assert clock.getDelayedCalls() == []

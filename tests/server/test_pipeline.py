@@ -36,7 +36,7 @@ class Hears:
         HEARD.append(event.text)
 
 
-def outlets_of(**variables: str) -> EventPipeline:
+def pipeline_of(**variables: str) -> EventPipeline:
     return EventPipeline(reactor, settings_of(**variables), CallLog(CallRegistry(Clock())))
 
 
@@ -44,13 +44,13 @@ def outlets_of(**variables: str) -> EventPipeline:
 async def test_what_is_told_is_in_the_journal_the_log_and_the_application(tmp_path: Path, logged: Logged) -> None:
     HEARD.clear()
     file = tmp_path / "journal.db"
-    outlets = outlets_of(JOURNAL_URL=f"sqlite:///{file}", HANDLER=f"{__name__}:Hears")
-    await outlets.start()
-    audience = outlets.audience_of(NoLine())
-    audience.tell(CallStarted(CALL))
-    audience.tell(Final(CALL, 1, "שלום"))
-    assert dict(outlets.health).keys() == {"journal", "handler"}
-    await outlets.stop()
+    pipeline = pipeline_of(JOURNAL_URL=f"sqlite:///{file}", HANDLER=f"{__name__}:Hears")
+    await pipeline.start()
+    observer = pipeline.observer_of(NoLine())
+    observer.tell(CallStarted(CALL))
+    observer.tell(Final(CALL, 1, "שלום"))
+    assert dict(pipeline.health).keys() == {"journal", "handler"}
+    await pipeline.stop()
     assert HEARD == ["שלום"]
     assert logged.matching("🟢 Final: שלום")
     with sqlite3.connect(file) as journal:
@@ -61,18 +61,18 @@ async def test_what_is_told_is_in_the_journal_the_log_and_the_application(tmp_pa
 
 @on_reactor
 async def test_without_a_journal_the_log_has_the_words_all_the_same(logged: Logged) -> None:
-    outlets = outlets_of()
-    await outlets.start()
-    audience = outlets.audience_of(NoLine())
-    audience.tell(CallStarted(CALL))
-    audience.tell(Final(CALL, 1, "שלום"))
-    await outlets.stop()
+    pipeline = pipeline_of()
+    await pipeline.start()
+    observer = pipeline.observer_of(NoLine())
+    observer.tell(CallStarted(CALL))
+    observer.tell(Final(CALL, 1, "שלום"))
+    await pipeline.stop()
     assert logged.matching("🟢 Final: שלום")
 
 
 @on_reactor
 async def test_the_greeting_is_made_at_the_start() -> None:
-    chime, silence = outlets_of(), outlets_of(GREETING="off")
+    chime, silence = pipeline_of(), pipeline_of(GREETING="off")
     await chime.start()
     await silence.start()
     assert (len(chime.greeting), silence.greeting) == (5_120, b"")
@@ -92,10 +92,10 @@ async def test_the_greeting_is_made_at_the_start() -> None:
 async def test_what_cannot_work_is_said_and_leaves_nothing_behind(
     variables: dict[str, str], problem: type[Exception], words: str
 ) -> None:
-    outlets = outlets_of(**variables)
+    pipeline = pipeline_of(**variables)
     with pytest.raises(problem, match=words):
-        await outlets.start()
-    await outlets.stop()
+        await pipeline.start()
+    await pipeline.stop()
 
 
 @on_reactor
@@ -109,35 +109,35 @@ async def test_the_commands_see_how_it_stands_and_what_they_change_is_taken_note
             return status(204 if b'"final"' in receiver.posts[-1][1] else 500)(request)
 
         receiver.answer = answer
-        outlets = outlets_of(
+        pipeline = pipeline_of(
             JOURNAL_URL=f"sqlite:///{tmp_path}/journal.db",
             EVENTS_WEBHOOK_URL=receiver.url,
             EVENTS_WEBHOOK_SECRET="whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz",
         )
-        await outlets.start()
-        audience = outlets.audience_of(NoLine())
-        audience.tell(CallStarted(CALL))
-        audience.tell(Final(CALL, 1, "שלום"))
+        await pipeline.start()
+        observer = pipeline.observer_of(NoLine())
+        observer.tell(CallStarted(CALL))
+        observer.tell(Final(CALL, 1, "שלום"))
         await eventually(lambda: len(receiver.posts) >= 2)
         await deferToThread(run, "deliveries", "--skip", "--type", "call_started")
         await eventually(lambda: any(b'"final"' in body for _, body in receiver.posts))
         await eventually(lambda: run_json("deliveries")["destinations"][0]["rate"] > 0)
         (webhook,) = run_json("deliveries")["destinations"]
-        await outlets.stop()
+        await pipeline.stop()
     assert webhook["last_error"].startswith("it answered 500")
     assert (webhook["pending"], webhook["dead_lettered"]) == (0, 1)
 
 
 @on_reactor
 async def test_each_destination_is_counted(tmp_path: Path) -> None:
-    outlets = outlets_of(
+    pipeline = pipeline_of(
         JOURNAL_URL=f"sqlite:///{tmp_path}/journal.db",
         EVENTS_WEBHOOK_URL="http://127.0.0.1:9/",
         EVENTS_WEBHOOK_SECRET="whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz",
         REDIS_URL="redis://127.0.0.1:9/0",
     )
-    await outlets.start()
-    health = outlets.health
+    await pipeline.start()
+    health = pipeline.health
     assert set(health) == {"journal", "webhook", "redis"}
     webhook, journal = health["webhook"], health["journal"]
     assert isinstance(webhook, dict)
@@ -147,4 +147,4 @@ async def test_each_destination_is_counted(tmp_path: Path) -> None:
     }
     assert isinstance(journal, dict)
     assert set(journal) == {"is_written", "waiting", "waiting_bytes", "lost", "since", "why", "in_file"}
-    await outlets.stop()
+    await pipeline.stop()

@@ -56,7 +56,7 @@ def test_an_incoming_call_is_answered_with_the_twiml(server: Server, path: str) 
 
 def test_the_call_and_its_numbers_are_remembered(server: Server, logged: Logged) -> None:
     post(server, INCOMING, FORM)
-    record = server.book.find("CA1")
+    record = server.registry.find("CA1")
     assert (record.announced, record.caller, record.called) == (True, "+972501234567", "+972771234567")
     assert logged.matching("Incoming call announced.") != []
     assert logged.matching("972") == []
@@ -65,7 +65,7 @@ def test_the_call_and_its_numbers_are_remembered(server: Server, logged: Logged)
 def test_a_get_is_read_from_its_query(server: Server) -> None:
     path = f"{INCOMING}?{urlencode(FORM)}"
     assert server.http("GET", path, signed(path)).status == 200
-    assert server.book.find("CA1").caller == "+972501234567"
+    assert server.registry.find("CA1").caller == "+972501234567"
 
 
 def test_without_a_call_sid_the_answer_is_the_same(server: Server) -> None:
@@ -95,7 +95,7 @@ def test_a_status_is_noted_and_answered_with_nothing(
     answer = post(server, path, form)
     assert (answer.status, answer.body) == (204, b"")
     assert answer.raw.endswith(b"\r\n\r\n")
-    assert server.book.find("CA1").statuses == [status]
+    assert server.registry.find("CA1").statuses == [status]
 
 
 def test_a_status_of_no_call_is_taken(server: Server, logged: Logged) -> None:
@@ -126,7 +126,7 @@ def test_a_wrong_signature_is_403_and_changes_nothing(
 ) -> None:
     answer = post(server, path, {**FORM, "StreamEvent": "stream-started"}, headers)
     assert is_refused_in_words(answer)
-    record = server.book.find("CA1")
+    record = server.registry.find("CA1")
     assert (record.announced, record.statuses) == (False, [])
     assert len(logged.matching("A webhook was refused with 403")) == 1
 
@@ -180,7 +180,7 @@ def test_health_has_more_keys_where_others_count_too(server: Server) -> None:
     counts = {"journal": {"waiting": 3}}
     media = media_resource(server.clock, server.calls)
     webhooks = Routes(
-        HOST, SignatureCheck(TOKEN), server.book, server.calls, media, more_health=lambda: dict(counts)
+        HOST, SignatureCheck(TOKEN), server.registry, server.calls, media, more_health=lambda: dict(counts)
     )
     server.site = BoundedSite(Root(webhooks.app.resource()), reactor=server.clock)
     health = json.loads(server.http("GET", "/healthz").body)
@@ -189,7 +189,7 @@ def test_health_has_more_keys_where_others_count_too(server: Server) -> None:
 
 
 @pytest.mark.parametrize("path", ["/events", "/events/", "/ws/live", "/ws/live/"])
-def test_without_a_feed_nobody_can_listen(server: Server, path: str) -> None:
+def test_without_a_hub_nobody_can_listen(server: Server, path: str) -> None:
     for method in ("GET", "HEAD", "OPTIONS") if path.startswith("/events") else ("GET",):
         assert server.http(method, path, {"Authorization": "Bearer x"}).status == 404
 

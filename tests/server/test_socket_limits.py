@@ -28,7 +28,7 @@ def strict(autobahn_clock: Clock) -> Server:
 def started(server: Server) -> Sequence[tuple[str, str, str]]:
     return [
         (event.call.call_sid, event.call.stream_sid, event.call.account_sid)
-        for event in server.audience.events
+        for event in server.observer.events
         if isinstance(event, CallStarted)
     ]
 

@@ -51,9 +51,9 @@ async def on_a_socket(server: Server, send_buffer: int | None = None) -> AsyncIt
             session.end()
 
 
-def real_time(greeting: bytes, audience_of: Callable[[Line], CallObserver] | None = None) -> Server:
+def real_time(greeting: bytes, observer_of: Callable[[Line], CallObserver] | None = None) -> Server:
     clock: Any = reactor
-    return Server(clock, greeting, audience_of)
+    return Server(clock, greeting, observer_of)
 
 
 async def call(url: str, seconds: float) -> CallReport:

@@ -93,12 +93,12 @@ class CallParts:
     """The parts that a call is made with. `over` is called once, when everything has been told.
 
     `take` is where a frame of the caller's audio goes (mu-law, any length; and Twilio's timestamp of it), by the
-    state the call is in. `meter` measures the call. `turn_silence` in bytes ends the caller's turn, and a gap of
+    state the call is in. `metrics` measures the call. `turn_silence` in bytes ends the caller's turn, and a gap of
     `gap_looks` times LOOK_SECONDS without a frame what was said (0: never).
     """
 
     clock: Clock
-    audience: CallObserver
+    observer: CallObserver
     recogniser: CallRecogniser
     batch_bytes: int
     drain_seconds: float
@@ -106,8 +106,8 @@ class CallParts:
     turn_silence: int = 700 * mulaw.BYTES_PER_SECOND // 1000
     gap_looks: int = 6
     ignored: Counter[str] = field(default_factory=Counter)
-    conversation: "ActiveCall | None" = None
-    meter: CallMetrics = field(default_factory=CallMetrics)
+    active_call: "ActiveCall | None" = None
+    metrics: CallMetrics = field(default_factory=CallMetrics)
     take: TakesAudio = field(init=False)
 
     def __post_init__(self) -> None:
@@ -139,7 +139,7 @@ class ActiveCall:
         self._began = 0.0
         self._time = MediaTime()
         self._turns = TurnWatch(parts.clock, parts.turn_silence, self._turn_over)
-        parts.audience.tell(CallStarted(call))
+        parts.observer.tell(CallStarted(call))
 
     @property
     def account(self) -> AudioTotals:
@@ -163,7 +163,7 @@ class ActiveCall:
         if batches:
             for batch in batches:
                 self._hand_over(batch)
-            self._parts.meter.batch(timestamp, self._session.backlog)
+            self._parts.metrics.batch(timestamp, self._session.backlog)
             self._tell_time(self._received - len(audio), timestamp)
 
     def take_after_gap(self, audio: bytes, timestamp: object = None, /) -> None:
@@ -200,18 +200,18 @@ class ActiveCall:
 
     def hear(self, result: Result) -> None:
         """Tell the observer words, and count utterances: a final ends one."""
-        self._parts.meter.answered(result.stamps)
+        self._parts.metrics.answered(result.stamps)
         text = result.text.strip()
         if not text:
             return
         if not result.is_final:
             self._turns.partial()
-            self._parts.meter.delivered_partial(result.stamps)
-            self._parts.audience.tell(Partial(self.call, self._utterance, text, result.stability))
+            self._parts.metrics.delivered_partial(result.stamps)
+            self._parts.observer.tell(Partial(self.call, self._utterance, text, result.stability))
             return
         final = self._final(text, result)
-        self._parts.meter.delivered_final(final.delay)
-        self._parts.audience.tell(final)
+        self._parts.metrics.delivered_final(final.delay)
+        self._parts.observer.tell(final)
         self._utterance += 1
         self._turns.final(result.end)
 
@@ -219,7 +219,7 @@ class ActiveCall:
         """Tell the observer the end of the call, with its account."""
         self._turns.finish()
         account = self.account
-        self._parts.audience.tell(
+        self._parts.observer.tell(
             CallEnded(
                 call=self.call,
                 reason=self._reason,
@@ -228,24 +228,24 @@ class ActiveCall:
                 audio_bytes=self._handed,
                 ignored=dict(self._parts.ignored),
                 account=account,
-                figures=self._parts.meter.end(account.sent_again),
+                figures=self._parts.metrics.end(account.sent_again),
             )
         )
 
     def pass_on(self, incident: Incident) -> None:
         """Tell the observer an incident in the recognition."""
-        self._parts.meter.happened(incident.kind)
+        self._parts.metrics.happened(incident.kind)
         start = None if incident.start is None else self._time.of_start(incident.start)
         end = None if incident.end is None else self._time.of_end(incident.end)
-        self._parts.audience.tell(Happened(self.call, incident.kind, incident.why, incident.seconds, start, end))
+        self._parts.observer.tell(Happened(self.call, incident.kind, incident.why, incident.seconds, start, end))
 
     def press(self, digit: str) -> None:
         """Tell the observer a key."""
-        self._parts.audience.tell(KeyPressed(self.call, digit))
+        self._parts.observer.tell(KeyPressed(self.call, digit))
 
     def reach(self, name: str, cleared: bool) -> None:
         """Tell the observer a mark."""
-        self._parts.audience.tell(MarkReached(self.call, name, cleared))
+        self._parts.observer.tell(MarkReached(self.call, name, cleared))
 
     def complain(self, why: str) -> None:
         """Report the audio whose last words did not come as unrecognised."""
@@ -272,7 +272,7 @@ class ActiveCall:
         self._turns.audio(batch)
 
     def _turn_over(self, end: int) -> None:
-        self._parts.audience.tell(
+        self._parts.observer.tell(
             TurnEnded(self.call, self._utterance - 1, self._time.of_end(end), self._turns.silent_for)
         )
 
@@ -312,37 +312,37 @@ class _Hearing:
 class Draining:
     """The wait for the last final, with a time limit."""
 
-    conversation: ActiveCall
+    active_call: ActiveCall
     limit: DelayedCall
 
 
-def _start_conversation(inputs: CallInputs, parts: CallParts, call: CallDescription) -> ActiveCall:
-    parts.conversation = ActiveCall(inputs, parts, call)
-    return parts.conversation
+def _start_call(inputs: CallInputs, parts: CallParts, call: CallDescription) -> ActiveCall:
+    parts.active_call = ActiveCall(inputs, parts, call)
+    return parts.active_call
 
 
 def _start_draining(inputs: CallInputs, parts: CallParts, reason: str) -> Draining:
-    assert parts.conversation is not None  # noqa: S101 - the table has no other way here
-    conversation = parts.conversation
+    assert parts.active_call is not None  # noqa: S101 - the table has no other way here
+    active_call = parts.active_call
 
     def give_up() -> None:
-        conversation.give_up()  # before the input: what it tells is still heard
+        active_call.give_up()  # before the input: what it tells is still heard
         inputs.time_is_up()
 
-    return Draining(conversation, parts.clock.callLater(parts.drain_seconds, give_up))
+    return Draining(active_call, parts.clock.callLater(parts.drain_seconds, give_up))
 
 
 _builder = TypeMachineBuilder(CallInputs, CallParts)
 _waiting = _builder.state("waiting")
-_listening = _builder.state("listening", _start_conversation)
+_listening = _builder.state("listening", _start_call)
 _draining = _builder.state("draining", _start_draining)
 _ended = _builder.state("ended")
 
 
 @_waiting.upon(CallInputs.started).to(_listening)
 def _begin(_inputs: CallInputs, parts: CallParts, _call: CallDescription) -> None:
-    assert parts.conversation is not None  # noqa: S101 - it was begun with the state
-    parts.take = parts.conversation.take_after_gap
+    assert parts.active_call is not None  # noqa: S101 - it was begun with the state
+    parts.take = parts.active_call.take_after_gap
 
 
 @_waiting.upon(CallInputs.finish).to(_ended)
@@ -351,63 +351,63 @@ def _never_began(_inputs: CallInputs, parts: CallParts, _reason: str) -> None:
 
 
 @_listening.upon(CallInputs.heard).loop()
-def _hear(_inputs: CallInputs, _parts: CallParts, conversation: ActiveCall, result: Result) -> None:
-    conversation.hear(result)
+def _hear(_inputs: CallInputs, _parts: CallParts, active_call: ActiveCall, result: Result) -> None:
+    active_call.hear(result)
 
 
 @_listening.upon(CallInputs.finish).to(_draining)
-def _drain(_inputs: CallInputs, parts: CallParts, conversation: ActiveCall, reason: str) -> None:
+def _drain(_inputs: CallInputs, parts: CallParts, active_call: ActiveCall, reason: str) -> None:
     parts.take_no_more()
-    conversation.finish(reason)
+    active_call.finish(reason)
 
 
 @_listening.upon(CallInputs.happened).loop()
-def _pass_on(_inputs: CallInputs, _parts: CallParts, conversation: ActiveCall, incident: Incident) -> None:
-    conversation.pass_on(incident)
+def _pass_on(_inputs: CallInputs, _parts: CallParts, active_call: ActiveCall, incident: Incident) -> None:
+    active_call.pass_on(incident)
 
 
 @_listening.upon(CallInputs.key_pressed).loop()
-def _press(_inputs: CallInputs, _parts: CallParts, conversation: ActiveCall, digit: str) -> None:
-    conversation.press(digit)
+def _press(_inputs: CallInputs, _parts: CallParts, active_call: ActiveCall, digit: str) -> None:
+    active_call.press(digit)
 
 
 @_listening.upon(CallInputs.mark_reached).loop()
-def _reach(_inputs: CallInputs, _parts: CallParts, conversation: ActiveCall, name: str, cleared: bool) -> None:
-    conversation.reach(name, cleared)
+def _reach(_inputs: CallInputs, _parts: CallParts, active_call: ActiveCall, name: str, cleared: bool) -> None:
+    active_call.reach(name, cleared)
 
 
 @_draining.upon(CallInputs.mark_reached).loop()
 def _reach_the_last(_inputs: CallInputs, _parts: CallParts, draining: Draining, name: str, cleared: bool) -> None:
-    draining.conversation.reach(name, cleared)
+    draining.active_call.reach(name, cleared)
 
 
 @_draining.upon(CallInputs.heard).loop()
 def _hear_the_last(_inputs: CallInputs, _parts: CallParts, draining: Draining, result: Result) -> None:
-    draining.conversation.hear(result)
+    draining.active_call.hear(result)
 
 
 @_draining.upon(CallInputs.happened).loop()
 def _pass_on_the_last(_inputs: CallInputs, _parts: CallParts, draining: Draining, incident: Incident) -> None:
-    draining.conversation.pass_on(incident)
+    draining.active_call.pass_on(incident)
 
 
 @_draining.upon(CallInputs.recogniser_ended).to(_ended)
 def _end_well(_inputs: CallInputs, parts: CallParts, draining: Draining, error: RecogniserError | None) -> None:
     draining.limit.cancel()
     if error is not None:
-        draining.conversation.complain(str(error))
+        draining.active_call.complain(str(error))
     _tell_the_end(parts)
 
 
 @_draining.upon(CallInputs.time_is_up).to(_ended)
 def _end_late(_inputs: CallInputs, parts: CallParts, draining: Draining) -> None:
-    draining.conversation.complain(f"no last final within {parts.drain_seconds:g} s of the call's end")
+    draining.active_call.complain(f"no last final within {parts.drain_seconds:g} s of the call's end")
     _tell_the_end(parts)
 
 
 def _tell_the_end(parts: CallParts) -> None:
-    assert parts.conversation is not None  # noqa: S101 - the table has no other way here
-    parts.conversation.end()
+    assert parts.active_call is not None  # noqa: S101 - the table has no other way here
+    parts.active_call.end()
     parts.over()
 
 

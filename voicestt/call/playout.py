@@ -104,9 +104,9 @@ class Playout:
     Twilio returns those of before a `clear` after it.
     """
 
-    def __init__(self, clock: Clock, outlet: PlayoutSink) -> None:
+    def __init__(self, clock: Clock, sink: PlayoutSink) -> None:
         self._clock = clock
-        self._outlet = outlet
+        self._sink = sink
         self._timer = Timer(clock)
         self._queue = _Queue()
         self._silent_from = clock.seconds()
@@ -149,7 +149,7 @@ class Playout:
         marks = self._forget()
         if not self._is_clear:
             self._is_clear = True
-            self._outlet.clear()
+            self._sink.clear()
         _reach(marks)
 
     def returned(self, name: str) -> bool:
@@ -198,12 +198,12 @@ class Playout:
     def _send_audio(self, audio: bytes) -> None:
         self._is_clear = False
         self._silent_from = max(self._silent_from, self._clock.seconds()) + mulaw.seconds(len(audio))
-        self._outlet.media(audio)
+        self._sink.media(audio)
 
     def _send_mark(self, mark: _PendingMark) -> None:
         self._is_clear = False
         self._sent[mark.name] = mark
-        self._outlet.mark(mark.name)
+        self._sink.mark(mark.name)
 
     def _to_grid(self, delay: float) -> float:
         now = self._clock.seconds()

@@ -64,7 +64,7 @@ class DeliveryFigures:
 
 
 class Deliverer:
-    """Delivers the pending events of `outbox` to `destination`, by a `carrier` of its own.
+    """Delivers the pending events of `outbox` to `destination`, by a `sender` of its own.
 
     `patience` is for how many seconds an event is tried, None: for ever. `now` is in seconds since 1970.
     `is_strict`: a call waits for an event that is refused for so long, too; else it goes on after a few attempts.
@@ -77,7 +77,7 @@ class Deliverer:
         clock: Any,
         outbox: Outbox,
         destination: Destination,
-        carrier: EventSender,
+        sender: EventSender,
         *,
         patience: float | None = None,
         chance: Chance = random.random,
@@ -87,13 +87,13 @@ class Deliverer:
         name = destination.name
         self.destination = destination
         self._clock = clock
-        self._carrier = carrier
-        self._reading = OutboxPoller(clock, outbox, name, _read_at_once(carrier), chance, self._found)
+        self._sender = sender
+        self._reading = OutboxPoller(clock, outbox, name, _read_at_once(sender), chance, self._found)
         self._hand = InFlight(self._reading.let_go)
         self._telling = CompletionReporter(clock, outbox, name, self._told)
         self._outage = DeliveryCircuitBreaker(chance)
-        self._traffic = Dispatcher(self._hand, self._outage, carrier.at_once, carrier.most, of_one=carrier.of_one)
-        log = DeliveryLog(carrier, outbox, name)
+        self._dispatcher = Dispatcher(self._hand, self._outage, sender.at_once, sender.most, of_one=sender.of_one)
+        log = DeliveryLog(sender, outbox, name)
         self._settling = Completer(
             clock, self._hand, self._outage, self._telling, log, chance, patience, now, is_strict=is_strict
         )
@@ -106,7 +106,7 @@ class Deliverer:
     @property
     def figures(self) -> DeliveryFigures:
         """The current figures, for health checks and metrics."""
-        settling, away = self._settling, self._traffic.events_away
+        settling, away = self._settling, self._dispatcher.events_away
         error, at = settling.last_error or (None, None)
         return DeliveryFigures(
             delivered=settling.delivered,
@@ -126,7 +126,7 @@ class Deliverer:
         Raises:
             CannotDeliver: if it can never work as it is set up.
         """
-        self._carrier.start()
+        self._sender.start()
         self._is_running = True
         self.wake()
 
@@ -160,7 +160,7 @@ class Deliverer:
         self._reading.stop()
         await self._for_at_most(_FINISH_SECONDS, self._finish())
         self._telling.stop()
-        await self._for_at_most(_CLOSE_SECONDS, self._carrier.stop())
+        await self._for_at_most(_CLOSE_SECONDS, self._sender.stop())
 
     async def _finish(self) -> None:
         await DeferredList(list(self._under_way))
@@ -187,15 +187,15 @@ class Deliverer:
             self._later.cancel()
             return
         now = self._clock.seconds()
-        may_read = not self._outage.is_down or self._traffic.may_probe(now)
-        while (trip := self._traffic.next_trip(now)) is not None:
+        may_read = not self._outage.is_down or self._dispatcher.may_probe(now)
+        while (trip := self._dispatcher.next_trip(now)) is not None:
             self._send(trip)
         if may_read and self._reading.is_due(now):
             if self._wants_more:
                 self._reading.read(self._hand.sessions)
             elif self._wants_current:
                 self._reading.read(self._hand.sessions, with_left_over=False)
-        dues = [due for due in (self._traffic.due, self._reading_due) if due is not None]
+        dues = [due for due in (self._dispatcher.due, self._reading_due) if due is not None]
         if dues:
             self._later.set(max(0.0, min(dues) - now), self._look)
         else:
@@ -203,11 +203,11 @@ class Deliverer:
 
     @property
     def _wants_more(self) -> bool:
-        return self._reading.is_wanted and self._traffic.wants_more and self._has_room
+        return self._reading.is_wanted and self._dispatcher.wants_more and self._has_room
 
     @property
     def _wants_current(self) -> bool:
-        return self._reading.is_current_wanted and self._traffic.wants_current and self._has_room
+        return self._reading.is_current_wanted and self._dispatcher.wants_current and self._has_room
 
     @property
     def _has_room(self) -> bool:
@@ -237,17 +237,17 @@ class Deliverer:
         count = len(trip.parcel)
         outcomes: Sequence[Outcome]
         try:
-            outcomes = _of_each(await self._carrier.carry([pending.record for pending in trip.parcel]), count)
+            outcomes = _of_each(await self._sender.carry([pending.record for pending in trip.parcel]), count)
         except CancelledError:
             outcomes = [DeliveryFailed("the server was stopped")] * count
         except Exception:  # noqa: BLE001 - one mistake must not end the delivery of all other events
-            self._log.failure("Taking events to {place} failed by a mistake of ours.", place=self._carrier.place)
+            self._log.failure("Taking events to {place} failed by a mistake of ours.", place=self._sender.place)
             outcomes = [DeliveryFailed("a mistake of this program, see its log")] * count
         self._settle(trip, outcomes)
 
     def _settle(self, trip: Trip, outcomes: Sequence[Outcome]) -> None:
         has_failed = any(isinstance(outcome, DeliveryFailed) for outcome in outcomes)
-        self._traffic.came_back(trip, self._clock.seconds(), has_failed=has_failed)
+        self._dispatcher.came_back(trip, self._clock.seconds(), has_failed=has_failed)
         if self._is_running or not has_failed:
             self._settling.settle(trip.parcel, outcomes, is_probe=trip.is_probe)
 
@@ -261,9 +261,9 @@ class Deliverer:
         self._look_soon()
 
 
-def _read_at_once(carrier: EventSender) -> int:
-    of_each = max(_READ_OF_EACH, carrier.most) if carrier.of_one else _READ_OF_EACH
-    return max(READ_AT_ONCE, carrier.most, min(_MOST_READ, carrier.at_once * of_each))
+def _read_at_once(sender: EventSender) -> int:
+    of_each = max(_READ_OF_EACH, sender.most) if sender.of_one else _READ_OF_EACH
+    return max(READ_AT_ONCE, sender.most, min(_MOST_READ, sender.at_once * of_each))
 
 
 def _of_each(outcomes: Sequence[Outcome], count: int) -> Sequence[Outcome]:

@@ -17,8 +17,8 @@ class DeliveryLog:
 
     _log = Logger()
 
-    def __init__(self, carrier: EventSender, outbox: Outbox, destination: str) -> None:
-        self._carrier = carrier
+    def __init__(self, sender: EventSender, outbox: Outbox, destination: str) -> None:
+        self._sender = sender
         self._outbox = outbox
         self._destination = destination
         self._is_down = False
@@ -32,9 +32,9 @@ class DeliveryLog:
             self._log.error(
                 "🔴 {place} is down: {why}. Events wait in the journal, none is lost and calls go on; it is tried "
                 "again at least once a minute. What to do: {advice}",
-                place=self._carrier.place,
+                place=self._sender.place,
                 why=why,
-                advice=self._carrier.advice,
+                advice=self._sender.advice,
             )
 
     def works(self, arrived: int) -> None:
@@ -54,7 +54,7 @@ class DeliveryLog:
                 "🔴 {place} says that it is gone for good: {why}. Nothing more is sent there until the server is "
                 "started again; events wait in the journal, none is lost and calls go on. What to do: correct or "
                 "remove its address in EVENTS_WEBHOOK_URL, or let it answer 2xx again, and restart the server.",
-                place=self._carrier.place,
+                place=self._sender.place,
                 why=why,
             )
 
@@ -64,7 +64,7 @@ class DeliveryLog:
             "🔴 {place} refused an event ({kind}) {attempts} times: {why}. It is dead-lettered (kept in the "
             "journal, not sent again), and the later events of its call go on. What to do: see why in the "
             "receiver's log, and its answers by `voicestt deliveries --attempts`; `--retry` sends it again.",
-            place=self._carrier.place,
+            place=self._sender.place,
             kind=pending.record.type,
             attempts=pending.attempts,
             why=why,
@@ -78,10 +78,10 @@ class DeliveryLog:
             self._log.warn(
                 "⚠️ {place} does not take an event ({kind}): {why}. It is tried again, and the later events of its "
                 "call wait for it; other calls go on. Further ones are not told one by one. What to do: {advice}",
-                place=self._carrier.place,
+                place=self._sender.place,
                 kind=pending.record.type,
                 why=failure.why,
-                advice=self._carrier.advice,
+                advice=self._sender.advice,
                 log_system=pending.record.call_sid,
             )
 
@@ -89,7 +89,7 @@ class DeliveryLog:
         """Logs that no call waits for a failed event any more, if any did."""
         if self._is_refusing:
             self._is_refusing = False
-            self._log.info("{place} holds back no call's events any more", place=self._carrier.place)
+            self._log.info("{place} holds back no call's events any more", place=self._sender.place)
 
     def expired(self, count: int, hours: float, why: str) -> None:
         """Logs that events are not tried again because they are too old."""
@@ -97,7 +97,7 @@ class DeliveryLog:
             "🔴 {place}: {count} events are dead-lettered, as they had not arrived in {hours:g} h: {why}. They "
             "are kept in the journal, and what follows them goes on. What to do: `voicestt deliveries` shows "
             "them.",
-            place=self._carrier.place,
+            place=self._sender.place,
             count=count,
             hours=hours,
             why=why,
@@ -110,4 +110,4 @@ class DeliveryLog:
             words = "events wait, it is not known how many"
         else:
             words = f"{found - arrived} events wait" if found < _MOST_COUNTED else "many events wait"
-        self._log.info("{place} works again: {words} and go out now", place=self._carrier.place, words=words)
+        self._log.info("{place} works again: {words} and go out now", place=self._sender.place, words=words)

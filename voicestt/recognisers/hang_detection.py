@@ -102,15 +102,15 @@ class HangDetector:
         """Return the position up to which there is no word: silence, or audio without words to a living stream."""
         return self._voices.silent_until(max(self._ledger.start, self._wordless_to))
 
-    def answered(self, feed: StreamAttempt, now: float) -> None:
+    def answered(self, attempt: StreamAttempt, now: float) -> None:
         """Note an answer of the stream in charge: it is alive."""
-        if self._speech >= _SPEECH_FOR_A_SUSPICION and not self._false_alarms and not feed.is_behind:
+        if self._speech >= _SPEECH_FOR_A_SUSPICION and not self._false_alarms and not attempt.is_behind:
             self._habits.answered_after(now - self._since)
         self._habits.is_known = True
         self._false_alarms = max(0, self._false_alarms - 1)
         self._late_words = 0
         self._was_mute = False
-        self._begin(feed)
+        self._begin(attempt)
 
     def stop(self) -> None:
         """Drop the comparison, because the stream in charge is replaced or closed."""
@@ -119,23 +119,23 @@ class HangDetector:
         if comparison is not None:
             comparison.drop()
 
-    def trouble_with(self, feed: StreamAttempt, *, speaking: bool, may_compare: bool) -> RecogniserError | None:
+    def trouble_with(self, attempt: StreamAttempt, *, speaking: bool, may_compare: bool) -> RecogniserError | None:
         """Return the fault found in the stream in charge, or None; `speaking`: words are under way."""
-        if self._about is not feed:
-            self._begin(feed)
+        if self._about is not attempt:
+            self._begin(attempt)
         now = self._clock.seconds()
-        self._listen(feed.position, now)
+        self._listen(attempt.position, now)
         trouble, self._trouble = self._trouble, None
         if trouble is not None:
             self.stop()
         elif may_compare and self._comparison is None and self._is_suspicious(now, speaking):
-            self._compare(feed, speaking)
+            self._compare(attempt, speaking)
         return trouble
 
-    def _begin(self, feed: StreamAttempt) -> None:
+    def _begin(self, attempt: StreamAttempt) -> None:
         self.stop()
-        self._about = feed
-        self._judged_to = feed.answered_to
+        self._about = attempt
+        self._judged_to = attempt.answered_to
         self._speech = 0.0
         self._doubted_to = self._wordless_to
         self._trouble = None
@@ -161,8 +161,8 @@ class HangDetector:
         grown: float = usual * _GROWTH**self._false_alarms
         return max(usual, min(_LONGEST_PATIENCE, grown))
 
-    def _compare(self, feed: StreamAttempt, speaking: bool) -> None:
-        end = feed.position
+    def _compare(self, attempt: StreamAttempt, speaking: bool) -> None:
+        end = attempt.position
         start = max(self._ledger.start, end - _COMPARED)
 
         def judge(verdict: _Verdict) -> None:

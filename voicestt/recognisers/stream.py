@@ -16,18 +16,18 @@ from voicestt.recognisers.replay_pace import REPLAY_STEP_SECONDS, ReplayPace
 from voicestt.runtime.clock import Clock, Timer
 
 
-class FeedOwner(Protocol):
+class AttemptOwner(Protocol):
     """Owner of stream attempts, which is told their results and ends."""
 
-    def feed_heard(self, feed: "StreamAttempt", result: Result) -> None:
+    def attempt_heard(self, attempt: "StreamAttempt", result: Result) -> None:
         """Take a result; its positions are in the call's own time."""
         ...
 
-    def feed_ended(self, feed: "StreamAttempt", error: RecogniserError | None) -> None:
+    def attempt_ended(self, attempt: "StreamAttempt", error: RecogniserError | None) -> None:
         """Take the stream's end."""
         ...
 
-    def feed_caught_up(self, feed: "StreamAttempt") -> None:
+    def attempt_caught_up(self, attempt: "StreamAttempt") -> None:
         """Note that the stream has caught up: all audio has been sent, and it is live from here on."""
         ...
 
@@ -45,7 +45,7 @@ class StreamAttempt:
         clock: Clock,
         recogniser: Recogniser,
         ledger: AudioSource,
-        owner: FeedOwner,
+        owner: AttemptOwner,
         pace: ReplayPace,
         told: ToldFinals,
         *,
@@ -58,7 +58,7 @@ class StreamAttempt:
         self.written_at = clock.seconds()
         self._clock = clock
         self._ledger = ledger
-        self._owner: FeedOwner | None = owner
+        self._owner: AttemptOwner | None = owner
         self.answered_to = self.start
         self._cursor = self.start
         self._pace = pace
@@ -103,7 +103,7 @@ class StreamAttempt:
         """Bytes that the stream has taken but not sent yet."""
         return self._session.backlog
 
-    def hand_over(self, owner: FeedOwner) -> None:
+    def hand_over(self, owner: AttemptOwner) -> None:
         """Tell `owner` and nobody else from here on; this stream's finals are no longer remembered as told."""
         self._owner = owner
         self._finals = StreamFinals(self.start, ToldFinals())
@@ -129,7 +129,7 @@ class StreamAttempt:
         elif result.text:
             placed = self._finals.partial(result, self._cursor, sent_before)
         if placed is not None:
-            self._owner.feed_heard(self, placed)
+            self._owner.attempt_heard(self, placed)
 
     def ended(self, error: RecogniserError | None) -> None:
         """Take the recogniser's end; a normal end before `finish` is an error, because audio was not heard."""
@@ -140,7 +140,7 @@ class StreamAttempt:
         self._timer.cancel()
         owner, self._owner = self._owner, None
         if owner is not None:
-            owner.feed_ended(self, error)
+            owner.attempt_ended(self, error)
 
     def _sent_before_latency(self) -> int:
         """Return the position sent by LATENCY_SECONDS ago: a final that comes now can be about no later audio."""
@@ -172,25 +172,25 @@ class StreamAttempt:
         if self._finishing:
             self._session.finish()
         elif self._owner is not None:
-            self._owner.feed_caught_up(self)
+            self._owner.attempt_caught_up(self)
 
 
 class DrainingStream:
     """A replaced stream: closed normally, and cancelled if that takes too long."""
 
-    def __init__(self, clock: Clock, feed: StreamAttempt, patience: float) -> None:
+    def __init__(self, clock: Clock, attempt: StreamAttempt, patience: float) -> None:
         self._timer = Timer(clock)
-        self._feed = feed
-        feed.hand_over(self)
-        self._timer.set(patience, feed.drop)
-        feed.finish()
+        self._attempt = attempt
+        attempt.hand_over(self)
+        self._timer.set(patience, attempt.drop)
+        attempt.finish()
 
-    def feed_heard(self, feed: StreamAttempt, result: Result) -> None:
+    def attempt_heard(self, attempt: StreamAttempt, result: Result) -> None:
         """Ignore it: the successor has been given the same audio and owns its words."""
 
-    def feed_caught_up(self, feed: StreamAttempt) -> None:
+    def attempt_caught_up(self, attempt: StreamAttempt) -> None:
         """Ignore it."""
 
-    def feed_ended(self, _feed: StreamAttempt, _error: RecogniserError | None) -> None:
+    def attempt_ended(self, _attempt: StreamAttempt, _error: RecogniserError | None) -> None:
         """Stop the timer: the stream has ended in time."""
         self._timer.cancel()

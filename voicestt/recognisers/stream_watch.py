@@ -23,29 +23,31 @@ class StreamWatch:
         self._ledger = ledger
         self._hangs = hangs
 
-    def trouble_with(self, feed: StreamAttempt, *, is_speaking: bool, may_compare: bool) -> RecogniserError | None:
+    def trouble_with(
+        self, attempt: StreamAttempt, *, is_speaking: bool, may_compare: bool
+    ) -> RecogniserError | None:
         """Return the stream's fault, or None; `may_compare`: a second stream may be opened to find out."""
-        if feed.start < self._ledger.forgotten:
+        if attempt.start < self._ledger.forgotten:
             return RecogniserError("OUT_OF_RANGE", "audio was kept too long before it was recognised")
-        if feed.backlog > self._limits.queue * mulaw.BYTES_PER_SECOND:
-            waiting = mulaw.seconds(feed.backlog)
+        if attempt.backlog > self._limits.queue * mulaw.BYTES_PER_SECOND:
+            waiting = mulaw.seconds(attempt.backlog)
             return RecogniserError("DEADLINE_EXCEEDED", f"{waiting:.1f} s of audio wait to be sent")
-        return self._hangs.trouble_with(feed, speaking=is_speaking, may_compare=may_compare)
+        return self._hangs.trouble_with(attempt, speaking=is_speaking, may_compare=may_compare)
 
-    def must_be_half_closed(self, feed: StreamAttempt, *, is_speaking: bool) -> bool:
+    def must_be_half_closed(self, attempt: StreamAttempt, *, is_speaking: bool) -> bool:
         """True if the stream must give its words now: on hold, or after a monologue.
 
         One that is behind is half-closed when it has caught up: its last final is waited for from then on.
         """
-        if self._clock.seconds() - feed.written_at >= self._limits.hold:
+        if self._clock.seconds() - attempt.written_at >= self._limits.hold:
             return True
-        return is_speaking and not feed.is_behind and self._is_nearly_full()
+        return is_speaking and not attempt.is_behind and self._is_nearly_full()
 
-    def has_open_words(self, feed: StreamAttempt, *, is_speaking: bool) -> bool:
+    def has_open_words(self, attempt: StreamAttempt, *, is_speaking: bool) -> bool:
         """True if there are, or may be, words without a final; False while the stream is behind."""
         ledger = self._ledger
         voices = self._hangs.voices
-        return not feed.is_behind and (
+        return not attempt.is_behind and (
             is_speaking or voices.seconds_of_speech(ledger.start, ledger.received) >= _SHORT_WORD
         )
 

@@ -72,10 +72,10 @@ class EndlessSession:
         """Send audio that the ledger has just received."""
         self._is_paused = False
         match self._state:
-            case Live(feed=feed):
-                feed.write(audio)
-            case CatchingUp(feed=feed, successor=successor):
-                feed.write(audio)
+            case Live(attempt=attempt):
+                attempt.write(audio)
+            case CatchingUp(attempt=attempt, successor=successor):
+                attempt.write(audio)
                 successor.write(audio)
             case Silent() if self._health.is_open:  # the listener is never called from within write
                 self._open_in(0)
@@ -95,12 +95,12 @@ class EndlessSession:
         self._look.cancel()
         drain = self._timer(self._limits.drain, self._last_final_is_late)
         match self._without_successor():
-            case Live(feed=feed, is_speaking=is_speaking):
-                self._state = Finishing(drain, feed, is_speaking)
-                feed.finish()
-            case HalfClosed(feed=feed, is_speaking=is_speaking, drain=old):
+            case Live(attempt=attempt, is_speaking=is_speaking):
+                self._state = Finishing(drain, attempt, is_speaking)
+                attempt.finish()
+            case HalfClosed(attempt=attempt, is_speaking=is_speaking, drain=old):
                 old.cancel()
-                self._state = Finishing(drain, feed, is_speaking, was_half_closed=True)
+                self._state = Finishing(drain, attempt, is_speaking, was_half_closed=True)
             case Opening(timer=timer):
                 error = RecogniserError("UNAVAILABLE", "the call ended while the stream was being reopened")
                 timer.set(0, lambda: self._end(error))
@@ -115,35 +115,37 @@ class EndlessSession:
         self._listener = None
         self._stop_everything()
 
-    def feed_heard(self, feed: StreamAttempt, result: Result) -> None:
+    def attempt_heard(self, attempt: StreamAttempt, result: Result) -> None:
         """Handle a stream's result: pass on that of the one in charge; a successor that answers takes charge."""
-        if feed.start < self._ledger.forgotten:
+        if attempt.start < self._ledger.forgotten:
             return  # its loss has been told; the next look replaces the stream
-        self._health.succeeded(feed.opened_at)
+        self._health.succeeded(attempt.opened_at)
         match self._state:
-            case CatchingUp(successor=successor) if feed is successor and (result.is_final or not feed.is_behind):
+            case CatchingUp(successor=successor) if attempt is successor and (
+                result.is_final or not attempt.is_behind
+            ):
                 self._promote()
         match self._state:
-            case Live() | CatchingUp() | HalfClosed() | Finishing() as state if feed is state.feed:
+            case Live() | CatchingUp() | HalfClosed() | Finishing() as state if attempt is state.attempt:
                 state.is_speaking = not result.is_final
-                self._hear(feed, result)
+                self._hear(attempt, result)
 
-    def feed_ended(self, feed: StreamAttempt, error: RecogniserError | None) -> None:
+    def attempt_ended(self, attempt: StreamAttempt, error: RecogniserError | None) -> None:
         """Handle the end of a stream, whether it was asked for or not."""
         match self._state:
-            case CatchingUp(successor=successor) as state if feed is successor:
+            case CatchingUp(successor=successor) as state if attempt is successor:
                 # The one in charge goes on; another successor is tried until it cannot.
-                self._go_on_with(state.feed, state)
+                self._go_on_with(state.attempt, state)
                 self._no_successor_before = self._clock.seconds() + self._limits.longest_backoff
                 if error is not None:
-                    self._health.failed(error, feed.opened_at)
-            case Live() | CatchingUp() | HalfClosed() | Finishing() as state if feed is state.feed:
+                    self._health.failed(error, attempt.opened_at)
+            case Live() | CatchingUp() | HalfClosed() | Finishing() as state if attempt is state.attempt:
                 self._ended_in_charge(state, error)
 
-    def feed_caught_up(self, feed: StreamAttempt) -> None:
+    def attempt_caught_up(self, attempt: StreamAttempt) -> None:
         """Handle a stream that is live: a successor is given a moment to answer, then takes charge anyway."""
         match self._state:
-            case CatchingUp(successor=successor) as state if feed is successor:
+            case CatchingUp(successor=successor) as state if attempt is successor:
                 ledger = self._ledger
                 silent = not self._hangs.voices.seconds_of_speech(ledger.start, ledger.received)
                 quick = silent or not state.is_speaking
@@ -160,22 +162,22 @@ class EndlessSession:
         self._state = Opening(self._timer(delay, self._open))
 
     def _open(self) -> None:
-        feed = self._feed_in_charge()
-        if feed is None:
+        attempt = self._attempt_in_charge()
+        if attempt is None:
             return
-        self._state = Live(feed)
+        self._state = Live(attempt)
         if not self._look.is_set:
             self._look.set(_LOOK_SECONDS, self._look_around)
 
-    def _feed_in_charge(self) -> StreamAttempt | None:
+    def _attempt_in_charge(self) -> StreamAttempt | None:
         """Open a stream from the end of the recognised audio; None, and the end, if the service is away."""
         if self._health.is_open:
             self._end(RecogniserError("UNAVAILABLE", self._health.reason))
             return None
         self._skip_silence()
-        return self._new_feed(hurries=True)
+        return self._new_attempt(hurries=True)
 
-    def _new_feed(self, *, hurries: bool) -> StreamAttempt:
+    def _new_attempt(self, *, hurries: bool) -> StreamAttempt:
         number = self._ledger.streams + 1
         parts = (self._clock, self._streaming, self._ledger)
         return StreamAttempt(number, *parts, self, self._pace, self._told, hurries=hurries)
@@ -185,10 +187,10 @@ class EndlessSession:
 
     # -- answers, and the seam
 
-    def _hear(self, feed: StreamAttempt, result: Result) -> None:
+    def _hear(self, attempt: StreamAttempt, result: Result) -> None:
         if self._listener is None:
             return
-        self._hangs.answered(feed, self._clock.seconds())
+        self._hangs.answered(attempt, self._clock.seconds())
         self._listener.heard(result)
         if result.is_final and self._listener is not None:
             self._after_final()
@@ -200,7 +202,7 @@ class EndlessSession:
             case CatchingUp():
                 self._without_successor()
                 self._begin_successor()
-            case Live(feed=feed) if feed.age >= self._limits.soft:
+            case Live(attempt=attempt) if attempt.age >= self._limits.soft:
                 self._begin_successor()
 
     def _begin_successor(self) -> None:
@@ -210,29 +212,29 @@ class EndlessSession:
         if not state.is_speaking:
             self._let_go_of_silence(state)
         self._hangs.stop()
-        successor = self._new_feed(hurries=False)
-        self._state = CatchingUp(state.feed, state.is_speaking, successor, Timer(self._clock))
+        successor = self._new_attempt(hurries=False)
+        self._state = CatchingUp(state.attempt, state.is_speaking, successor, Timer(self._clock))
         if not successor.is_behind:
-            self.feed_caught_up(successor)
+            self.attempt_caught_up(successor)
 
     def _promote(self) -> None:
         state = self._state
         if isinstance(state, CatchingUp):
-            old = state.feed
+            old = state.attempt
             self._go_on_with(state.successor, state)
             DrainingStream(self._clock, old, self._limits.drain)
             self._tell("rotated", f"stream {old.number} was replaced after {old.age:.0f} s")
 
-    def _go_on_with(self, feed: StreamAttempt, state: CatchingUp) -> None:
-        """Leave only `feed`, one of the two streams, in charge."""
+    def _go_on_with(self, attempt: StreamAttempt, state: CatchingUp) -> None:
+        """Leave only `attempt`, one of the two streams, in charge."""
         state.patience.cancel()
-        self._state = Live(feed, state.is_speaking)
+        self._state = Live(attempt, state.is_speaking)
 
     def _without_successor(self) -> State:
         """Drop the successor that is catching up, if any; return the state."""
         state = self._state
         if isinstance(state, CatchingUp):
-            self._go_on_with(state.feed, state)
+            self._go_on_with(state.attempt, state)
             state.successor.drop()
         return self._state
 
@@ -256,10 +258,10 @@ class EndlessSession:
     def _replace_after(self, error: RecogniserError) -> None:
         self._hangs.stop()
         state = self._state
-        feed = None if isinstance(state, Silent | Opening | Over) else state.feed
-        if feed is not None:
-            feed.drop()
-        self._health.failed(error, self._clock.seconds() if feed is None else feed.opened_at)
+        attempt = None if isinstance(state, Silent | Opening | Over) else state.attempt
+        if attempt is not None:
+            attempt.drop()
+        self._health.failed(error, self._clock.seconds() if attempt is None else attempt.opened_at)
         if isinstance(state, HalfClosed):
             state.drain.cancel()
         if not self._is_borne(error):
@@ -289,17 +291,17 @@ class EndlessSession:
         opening.set(0, self._open_to_finish if self._ledger.kept else lambda: self._end(None))
 
     def _open_to_finish(self) -> None:
-        feed = self._feed_in_charge()
+        attempt = self._attempt_in_charge()
         state = self._state
-        if feed is not None and isinstance(state, Finishing):
-            self._state = Finishing(state.drain, feed)
-            feed.finish()
+        if attempt is not None and isinstance(state, Finishing):
+            self._state = Finishing(state.drain, attempt)
+            attempt.finish()
 
     def _last_final_is_late(self) -> None:
         error = self._no_last_final()
         state = self._state
-        if isinstance(state, Finishing) and state.feed is not None:
-            self._health.failed(error, state.feed.opened_at)
+        if isinstance(state, Finishing) and state.attempt is not None:
+            self._health.failed(error, state.attempt.opened_at)
         self._end(error)
 
     def _no_last_final(self) -> RecogniserError:
@@ -328,7 +330,7 @@ class EndlessSession:
         if not isinstance(state, Live | CatchingUp):
             return
         trouble = self._watch.trouble_with(
-            state.feed,
+            state.attempt,
             is_speaking=state.is_speaking,
             may_compare=isinstance(state, Live),  # a successor is one too
         )
@@ -336,7 +338,7 @@ class EndlessSession:
             if self._hangs.is_service_mute:
                 self._health.doubt(str(trouble))
             self._replace_after(trouble)
-        elif self._watch.must_be_half_closed(state.feed, is_speaking=state.is_speaking) or self._has_open_words(
+        elif self._watch.must_be_half_closed(state.attempt, is_speaking=state.is_speaking) or self._has_open_words(
             state
         ):
             self._half_close()
@@ -348,7 +350,7 @@ class EndlessSession:
     def _is_due(self, state: Live | CatchingUp) -> bool:
         if isinstance(state, CatchingUp) or self._clock.seconds() < self._no_successor_before:
             return False
-        age = state.feed.age
+        age = state.attempt.age
         return age >= self._limits.hard or (age >= self._limits.soft and not state.is_speaking)
 
     def _let_go_of_silence(self, state: Live | CatchingUp) -> None:
@@ -356,7 +358,7 @@ class EndlessSession:
 
         Audio that a stream was not given yet is kept: the stream's time must not jump.
         """
-        given = state.feed.position
+        given = state.attempt.position
         if isinstance(state, CatchingUp):
             given = min(given, state.successor.position)
         self._ledger.pass_over(min(self._hangs.wordless_until(), given))
@@ -370,7 +372,7 @@ class EndlessSession:
 
     def _has_open_words(self, state: Live | CatchingUp) -> bool:
         """True if audio has paused while there are, or may be, words without a final."""
-        return self._is_paused and self._watch.has_open_words(state.feed, is_speaking=state.is_speaking)
+        return self._is_paused and self._watch.has_open_words(state.attempt, is_speaking=state.is_speaking)
 
     def _half_close(self) -> None:
         # A hold: Google ends a stream without audio after 10 s, as an error. The last words come before that.
@@ -380,8 +382,8 @@ class EndlessSession:
         state = self._without_successor()
         if isinstance(state, Live):
             drain = self._timer(self._limits.drain, lambda: self._replace_after(self._no_last_final()))
-            self._state = HalfClosed(state.feed, state.is_speaking, drain)
-            state.feed.finish()
+            self._state = HalfClosed(state.attempt, state.is_speaking, drain)
+            state.attempt.finish()
 
     def _rested(self, state: HalfClosed) -> None:
         state.drain.cancel()
@@ -389,12 +391,12 @@ class EndlessSession:
         self._state = Silent()
         if self._is_paused:
             # It has said all that it will say of what it was given, and nothing has come since.
-            self._ledger.pass_over(state.feed.position - _LAST_WORD)
-        if state.feed.position < self._ledger.received:
+            self._ledger.pass_over(state.attempt.position - _LAST_WORD)
+        if state.attempt.position < self._ledger.received:
             self._open()
 
     def _rested_and_finishing(self, state: Finishing) -> None:
-        is_all_given = state.feed is not None and state.feed.position >= self._ledger.received
+        is_all_given = state.attempt is not None and state.attempt.position >= self._ledger.received
         if is_all_given:
             self._finish_without_stream(state.drain)
         else:

@@ -35,7 +35,7 @@ class Opening:
 class Live:
     """One stream, in charge."""
 
-    feed: StreamAttempt
+    attempt: StreamAttempt
     is_speaking: bool = False
 
 
@@ -43,7 +43,7 @@ class Live:
 class CatchingUp:
     """A stream in charge and its successor, which takes charge when it answers or `patience` fires."""
 
-    feed: StreamAttempt
+    attempt: StreamAttempt
     is_speaking: bool
     successor: StreamAttempt
     patience: Timer
@@ -53,7 +53,7 @@ class CatchingUp:
 class HalfClosed:
     """A half-closed stream, whose last words are awaited until `drain` fires."""
 
-    feed: StreamAttempt
+    attempt: StreamAttempt
     is_speaking: bool
     drain: Timer
 
@@ -62,12 +62,12 @@ class HalfClosed:
 class Finishing:
     """The call is over, and its last words are awaited until `drain` fires.
 
-    `feed` is None until `opening` has fired: there was no stream, and some audio that none had been given.
+    `attempt` is None until `opening` has fired: there was no stream, and some audio that none had been given.
     `was_half_closed`: audio may have come since the stream was half-closed, which none was given yet.
     """
 
     drain: Timer
-    feed: StreamAttempt | None = None
+    attempt: StreamAttempt | None = None
     is_speaking: bool = False
     was_half_closed: bool = False
     opening: Timer | None = None
@@ -86,16 +86,16 @@ def left(state: State) -> None:
     match state:
         case Opening(timer=timer):
             timer.cancel()
-        case Live(feed=feed):
-            feed.drop()
-        case CatchingUp(feed=feed, successor=successor, patience=patience):
+        case Live(attempt=attempt):
+            attempt.drop()
+        case CatchingUp(attempt=attempt, successor=successor, patience=patience):
             patience.cancel()
             successor.drop()
-            feed.drop()
-        case HalfClosed(feed=feed, drain=drain):
+            attempt.drop()
+        case HalfClosed(attempt=attempt, drain=drain):
             drain.cancel()
-            feed.drop()
-        case Finishing(feed=last, drain=drain, opening=opening):
+            attempt.drop()
+        case Finishing(attempt=last, drain=drain, opening=opening):
             drain.cancel()
             if opening is not None:
                 opening.cancel()

@@ -26,8 +26,8 @@ class CallLog:
 
     _log = Logger()
 
-    def __init__(self, book: CallRegistry) -> None:
-        self._book = book
+    def __init__(self, registry: CallRegistry) -> None:
+        self._registry = registry
 
     def tell(self, event: Event) -> None:
         """Log the event in one line."""
@@ -42,7 +42,7 @@ class CallLog:
             case Happened():
                 self._tell_incident(event)
             case CallEnded():
-                statuses = self._book.find(system).statuses
+                statuses = self._registry.find(system).statuses
                 self._log.info("Call ended: {summary}", summary=_summary(event, statuses), log_system=system)
 
     def tell_unwritten(self, event: Event) -> None:

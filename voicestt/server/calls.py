@@ -10,12 +10,10 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from voicestt.audio import mulaw
-from voicestt.call.debounced import Debounced
 from voicestt.call.facts import CallDescription, CallObserver
-from voicestt.call.fanout import ObserverGroup
 from voicestt.call.line import Line
 from voicestt.call.machine import LOOK_SECONDS, CallParts, new_call
-from voicestt.call.tally import DeliveryStats
+from voicestt.call.observers import Debounced, DeliveryStats, ObserverGroup
 from voicestt.config.settings import Settings
 from voicestt.recognisers.port import CallRecogniser
 from voicestt.runtime.metrics import CallMetrics, ProcessMetrics
@@ -40,8 +38,8 @@ class Refused(Exception):
 class Calls:
     """The live calls of one server. `figures` are the metrics of all its calls.
 
-    `greeting` is what each caller hears at once, mu-law. `audience_of` makes, of a call's line, an observer for
-    this call alone, which is told what `audience` is told, after it.
+    `greeting` is what each caller hears at once, mu-law. `observer_of` makes, of a call's line, an observer for
+    this call alone, which is told what `observer` is told, after it.
     """
 
     _log = Logger()
@@ -50,19 +48,19 @@ class Calls:
         self,
         clock: IReactorTime,
         settings: Settings,
-        book: CallRegistry,
+        registry: CallRegistry,
         recogniser: CallRecogniser,
-        audience: CallObserver,
+        observer: CallObserver,
         greeting: bytes = b"",
-        audience_of: Callable[[Line], CallObserver] | None = None,
+        observer_of: Callable[[Line], CallObserver] | None = None,
     ) -> None:
         self._clock = clock
         self._settings = settings
-        self._book = book
+        self._registry = registry
         self._recogniser = recogniser
-        self._audience = audience
+        self._observer = observer
         self._greeting = greeting
-        self._audience_of = audience_of
+        self._observer_of = observer_of
         self._live: set[LiveCall] = set()
         self.refusals = Refusals(clock)
         self.admission = Admission(clock, settings.max_calls, settings.max_lag_ms / 1000)
@@ -107,14 +105,14 @@ class Calls:
         line = MediaLine(self._clock, send, self._greeting)
         parts = CallParts(
             clock=self._clock,
-            audience=self._audience_of_one_call(line),
+            observer=self._observer_of_one_call(line),
             recogniser=self._recogniser,
             batch_bytes=self._settings.batch_ms * mulaw.BYTES_PER_SECOND // 1000,
             drain_seconds=self._settings.drain_seconds,
             over=lambda: self._over(call),
             gap_looks=ceil(self._settings.gap_ms / 1000 / LOOK_SECONDS),
             turn_silence=self._settings.utterance_end_ms * mulaw.BYTES_PER_SECOND // 1000,
-            meter=CallMetrics(self.figures),
+            metrics=CallMetrics(self.figures),
         )
         call = LiveCall(new_call(parts), parts, hang_up, line)
         self._live.add(call)
@@ -137,7 +135,7 @@ class Calls:
             Refused: when it is not one that can be taken.
         """
         details = start.start
-        record = self._book.find(details.call_sid)
+        record = self._registry.find(details.call_sid)
         if not details.media_format.is_mulaw:
             raise Refused("its audio is not audio/x-mulaw, 8000 Hz, one channel")
         if not _IS_SID.fullmatch(details.call_sid) or not _IS_SID.fullmatch(details.stream_sid or "none"):
@@ -161,10 +159,10 @@ class Calls:
         others = self._streams_of(description.call_sid)
         if self._settings.require_known_call:
             self._must_be_known(start.start, others)
-        if not others and not self._book.find(description.call_sid).announced:
+        if not others and not self._registry.find(description.call_sid).announced:
             self._must_have_room()
         self.admission.arrived(description.call_sid)
-        self._book.use_up(description.call_sid)
+        self._registry.use_up(description.call_sid)
         if others:
             self._warn_of_two(others[0], description)
         call.begin(description)
@@ -188,7 +186,7 @@ class Calls:
         )
 
     def _must_be_known(self, details: StartDetails, others: Sequence[LiveCall]) -> None:
-        record = self._book.find(details.call_sid)
+        record = self._registry.find(details.call_sid)
         if not record.announced:
             raise Refused("no webhook announced this CallSid in the last five minutes (REQUIRE_KNOWN_CALL=true)")
         if record.account_sid is not None and record.account_sid != details.account_sid:
@@ -201,12 +199,12 @@ class Calls:
                 "(REQUIRE_KNOWN_CALL=true)"
             )
 
-    def _audience_of_one_call(self, line: Line) -> CallObserver:
-        everybody = self._audience
-        if self._audience_of is not None:
-            everybody = ObserverGroup([self._audience, self._audience_of(line)])
-        tally = DeliveryStats(self._clock, everybody)
-        return Debounced(self._clock, self._settings.partial_debounce_ms / 1000, tally)
+    def _observer_of_one_call(self, line: Line) -> CallObserver:
+        everybody = self._observer
+        if self._observer_of is not None:
+            everybody = ObserverGroup([self._observer, self._observer_of(line)])
+        stats = DeliveryStats(self._clock, everybody)
+        return Debounced(self._clock, self._settings.partial_debounce_ms / 1000, stats)
 
     def _over(self, call: LiveCall) -> None:
         self._live.discard(call)

@@ -51,19 +51,19 @@ class LiveCall:
     @property
     def missing(self) -> int:
         """The bytes of audio that must come before any is processed; 0 if that is not known."""
-        conversation = self._parts.conversation
-        return 0 if conversation is None else conversation.missing
+        active_call = self._parts.active_call
+        return 0 if active_call is None else active_call.missing
 
     @property
     def account(self) -> AudioTotals:
         """Totals of the caller's audio so far."""
-        conversation = self._parts.conversation
-        return AudioTotals() if conversation is None else conversation.account
+        active_call = self._parts.active_call
+        return AudioTotals() if active_call is None else active_call.account
 
     def look_for_gap(self) -> None:
         """Check whether frames have stopped coming; called every LOOK_SECONDS."""
-        if self._parts.conversation is not None:
-            self._parts.conversation.look()
+        if self._parts.active_call is not None:
+            self._parts.active_call.look()
 
     def mark_reached(self, name: str, cleared: bool) -> None:
         """Report that a mark of the application's was played, or was cleared."""
@@ -83,6 +83,6 @@ class LiveCall:
 
     def look(self) -> tuple[int, int]:
         """Count the looks in a row without a sign of life, and those without audio."""
-        conversation = self._parts.conversation
-        frames = 0 if conversation is None else conversation.frames
+        active_call = self._parts.active_call
+        frames = 0 if active_call is None else active_call.frames
         return self._silence.look(self.activity), self._hold.look(frames)

@@ -50,7 +50,7 @@ class EventPipeline:
         self._handlers: Handlers | None = None
         self._publishing = Publishing(self._journal, file=file)
         self._is_open = False
-        self.feed = EventHub(reactor, self._journal, settings.events_token)
+        self.hub = EventHub(reactor, self._journal, settings.events_token)
         self.greeting = b""
 
     @property
@@ -80,7 +80,7 @@ class EventPipeline:
             "dead_lettered": standing.dead_lettered,
         }
 
-    def audience_of(self, line: Line) -> CallObserver:
+    def observer_of(self, line: Line) -> CallObserver:
         """Make the observer of the call on `line`."""
         return self._publishing.of_call(line)
 
@@ -114,7 +114,7 @@ class EventPipeline:
             await self._last_deliveries()
         for deliverer in self._deliverers:
             await deliverer.stop()
-        await self.feed.stop()
+        await self.hub.stop()
         await self._journal.close()
 
     def _make_journal(self, readers: PersistedEvents) -> Journal | NoJournal:
@@ -156,7 +156,7 @@ class EventPipeline:
         )
 
     def _published(self, records: Sequence[Record]) -> None:
-        self.feed.publish(records)
+        self.hub.publish(records)
         for deliverer in self._deliverers:
             deliverer.wake()
 

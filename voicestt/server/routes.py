@@ -40,7 +40,7 @@ Form = Mapping[str, Sequence[str]]
 class Routes:
     """All paths of the server; `media` is the resource of the WebSocket's path.
 
-    `feed` is what may be listened to with a token; `more_health` gives the health check more keys.
+    `hub` is what may be listened to with a token; `more_health` gives the health check more keys.
     """
 
     app = Klein()
@@ -50,27 +50,27 @@ class Routes:
         self,
         public_host: str,
         signatures: SignatureCheck,
-        book: CallRegistry,
+        registry: CallRegistry,
         calls: Calls,
         media: IResource,
         digest_answers: Callable[[str], digests.Answer] | None = None,
-        feed: EventHub | None = None,
+        hub: EventHub | None = None,
         more_health: Callable[[], Mapping[str, object]] = dict,
         visitors: Visitors | None = None,
         busy: BusyAnswer = UNAVAILABLE,
     ) -> None:
         self._public_host = public_host
         self._signatures = signatures
-        self._book = book
+        self._registry = registry
         self._calls = calls
         self._media = media
         self._digest_answers = digest_answers
-        self._feed = feed
+        self._hub = hub
         self._more_health = more_health
         self._visitors = visitors or Visitors(1_000_000, 1_000_000)
         self._busy = busy
         self._refusals = calls.refusals
-        self._door = FeedAccess(feed, self._refuse)
+        self._access = FeedAccess(hub, self._refuse)
         self._twiml = twiml.connect_stream(public_host.lower())
 
     @app.route(twiml.INCOMING_CALL, methods=["GET", "POST"])
@@ -85,7 +85,7 @@ class Routes:
             return _answer(request, self._busy.code, self._busy.content_type, self._busy.body)
         if call_sid:
             numbers = _first(form, "From"), _first(form, "To")
-            self._book.announce(call_sid, *numbers, account_sid=_first(form, "AccountSid"))
+            self._registry.announce(call_sid, *numbers, account_sid=_first(form, "AccountSid"))
             self._log.info("Incoming call announced.", log_system=escaped(call_sid, _LONGEST_SID))
         return _answer(request, 200, twiml.CONTENT_TYPE, self._twiml)
 
@@ -129,7 +129,7 @@ class Routes:
             "busy": self._calls.why_busy,
             "starts_refused": self._calls.starts_refused,
             "figures": self._calls.figures.summary.json,
-            **({} if self._feed is None else {"feed": self._feed.counters}),
+            **({} if self._hub is None else {"feed": self._hub.counters}),
             **self._more_health(),
         }
         return _answer(request, 200, "application/json", json.dumps(health).encode())
@@ -150,7 +150,7 @@ class Routes:
         try:
             if request.method == b"OPTIONS":
                 return self._preflight(request)
-            admitted = self._door.admit(request)
+            admitted = self._access.admit(request)
         except NotAdmitted as refusal:
             return _not_admitted(request, refusal)
         _no_stranger(request)
@@ -161,13 +161,13 @@ class Routes:
     def live(self, request: Request) -> bytes | IResource:
         """Stream the events live, by WebSocket, to those who have the token."""
         try:
-            feed, asked = self._door.admit(request)
+            hub, asked = self._access.admit(request)
         except NotAdmitted as refusal:
             return _not_admitted(request, refusal)
         if not _asks_for_websocket(request):
             return _upgrade_required(request)
         _no_stranger(request)
-        return LiveResource(feed, asked)
+        return LiveResource(hub, asked)
 
     @app.handle_errors(HTTPException)
     def not_found(self, request: IRequest, failure: Failure) -> bytes:
@@ -192,7 +192,7 @@ class Routes:
         self._refusals.count(kind, self._visitors.client(peer, forwarded), hint)
 
     def _preflight(self, request: Request) -> bytes:
-        self._door.open()
+        self._access.open()
         request.setResponseCode(NO_CONTENT)
         _set_headers(request, TO_PREFLIGHT)
         return b""
@@ -204,7 +204,7 @@ class Routes:
         call_sid = _first(form, "CallSid") or "unknown call"
         status = " ".join(filter(None, (_first(form, "StreamEvent"), _first(form, "StreamError")))) or "no event"
         status = escaped(status[:_LONGEST_STATUS])
-        self._book.note_status(call_sid, status)
+        self._registry.note_status(call_sid, status)
         self._log.info(
             "Twilio's stream status: {status}", status=status, log_system=escaped(call_sid, _LONGEST_SID)
         )

@@ -26,16 +26,16 @@ from voicestt.recognisers.services_health import ServicesHealth
 from voicestt.recognisers.single_shot import SingleShot
 from voicestt.recognisers.streaming import Endless, StreamLimits
 from voicestt.runtime.session_thread import SessionThread
+from voicestt.server.active_calls import ActiveCalls
 from voicestt.server.announcing import announce
 from voicestt.server.bounded_http import BoundedSite
 from voicestt.server.busy import busy_answer
 from voicestt.server.call_log import CallLog
 from voicestt.server.call_registry import CallRegistry
 from voicestt.server.calls import Calls
-from voicestt.server.census import ActiveCalls
 from voicestt.server.connections import TOO_MANY, visitors_of
 from voicestt.server.control.flag import FlagSwitch
-from voicestt.server.control.sighup import Hangup
+from voicestt.server.control.sighup import SighupHandler
 from voicestt.server.control.socket import ControlSocket
 from voicestt.server.descriptors import raise_descriptors
 from voicestt.server.embedded import EmbeddedGoogle
@@ -76,16 +76,16 @@ class VoiceService(Service):
         self._ports: list[IListeningPort] = []
         self._pool = ThreadPool(settings.session_threads, settings.session_threads, name="sessions")
         self._threads: list[SessionThread] = []
-        self._book = CallRegistry(reactor)
+        self._registry = CallRegistry(reactor)
         self._events_file = EventsFile(settings.events_file) if settings.events_file else None
-        self._outlets = EventPipeline(reactor, settings, CallLog(self._book), self._events_file)
+        self._pipeline = EventPipeline(reactor, settings, CallLog(self._registry), self._events_file)
         self._embedded = _embedded(settings) if settings.engine == "embedded" else None
         self._whisper = last_resort(reactor, settings, self._embedded.engine if self._embedded else None)
         self._flag = Flag(settings.enable_streaming_stt)
-        self._census = ActiveCalls(self._flag)
-        switch = FlagSwitch(self._flag, self._census)
+        self._active_calls = ActiveCalls(self._flag)
+        switch = FlagSwitch(self._flag, self._active_calls)
         self._control = ControlSocket(reactor, settings.control_socket, switch)
-        self._hangup = Hangup(reactor, switch, read_again, settings, self._reopen_files)
+        self._sighup = SighupHandler(reactor, switch, read_again, settings, self._reopen_files)
         self._calls: Calls | None = None
         self._health: ServicesHealth | None = None
         self._watch: FigureWatch | None = None
@@ -100,7 +100,7 @@ class VoiceService(Service):
     def startService(self) -> None:  # noqa: N802
         """Start sockets and threads, which cannot be made before: a daemonising twistd forks before it starts."""
         super().startService()  # type: ignore[no-untyped-call]
-        self._hangup.install()
+        self._sighup.install()
         self._starting = Deferred.fromCoroutine(self._start()).addErrback(self._could_not_start)
 
     def stopService(self) -> "Deferred[None]":  # noqa: N802
@@ -121,7 +121,7 @@ class VoiceService(Service):
             thread.start()
         if self._events_file is not None:
             self._events_file.start()
-        await self._outlets.start()
+        await self._pipeline.start()
         self._calls = self._make_calls(target)
         self._calls.start()
         self._watch = FigureWatch(self._reactor, self._calls)
@@ -137,7 +137,7 @@ class VoiceService(Service):
                 await stopped
         if self._calls is not None:
             await self._calls.stop()
-        await self._outlets.stop()
+        await self._pipeline.stop()
         if self._watch is not None:
             self._watch.stop()
         if self._health is not None:
@@ -151,7 +151,7 @@ class VoiceService(Service):
             self._events_file.stop()
         if self._embedded is not None:
             self._embedded.stop()
-        self._hangup.remove()
+        self._sighup.remove()
 
     async def _find_google(self) -> GoogleTarget:
         if self._embedded is None:
@@ -176,9 +176,15 @@ class VoiceService(Service):
             retention=RetainedAudioLimit(settings.retain_total_mb * 1_000_000),
             recover_seconds=settings.recover_seconds,
         )
-        outlets = self._outlets
+        pipeline = self._pipeline
         return Calls(
-            self._reactor, settings, self._book, recogniser, self._census, outlets.greeting, outlets.audience_of
+            self._reactor,
+            settings,
+            self._registry,
+            recogniser,
+            self._active_calls,
+            pipeline.greeting,
+            pipeline.observer_of,
         )
 
     def _site(self, calls: Calls) -> Site:
@@ -190,12 +196,12 @@ class VoiceService(Service):
         webhooks = Routes(
             settings.public_host,
             SignatureCheck(token),
-            self._book,
+            self._registry,
             calls,
             media,
             answers,
-            self._outlets.feed,
-            lambda: self._outlets.health,
+            self._pipeline.hub,
+            lambda: self._pipeline.health,
             visitors,
             busy_answer(settings),
         )

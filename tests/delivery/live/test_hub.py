@@ -205,11 +205,11 @@ def test_for_who_went_while_the_journal_was_asked_its_failure_is_nothing(live: L
 
 
 def test_without_a_journal_they_are_told_from_now_on(clock: Clock) -> None:
-    feed = EventHub(clock, None, SECRET)
-    outlet = Kept()
-    feed.join(outlet, EventFilter(after=3))
-    feed.publish([record(1)])
-    assert outlet.sent == [1]
+    hub = EventHub(clock, None, SECRET)
+    connection = Kept()
+    hub.join(connection, EventFilter(after=3))
+    hub.publish([record(1)])
+    assert connection.sent == [1]
 
 
 # Slow ones
@@ -221,9 +221,9 @@ def test_a_slow_stream_is_sent_away_in_words_and_may_go_on_where_it_was(live: Li
     assert stream.numbers == [1]
     stream.channel.pauseProducing()
     live.write(*(record(number) for number in range(2, MOST_EVENTS + 2)))
-    assert live.feed.counters["disconnected"] == 0
+    assert live.hub.counters["disconnected"] == 0
     live.write(record(MOST_EVENTS + 2))
-    assert live.feed.counters["disconnected"] == 1
+    assert live.hub.counters["disconnected"] == 1
     *_, last = stream.read.messages
     assert (last.event, last.id) == ("overflow", "1")
     assert stream.is_ended
@@ -276,7 +276,7 @@ def test_a_past_that_is_larger_than_the_bound_is_told_as_it_is_taken(live: LiveS
     live.write(*(record(number) for number in range(1, 5_001)))
     stream = live.listen("?after=0")
     assert stream.numbers == list(range(1, 5_001))
-    assert live.feed.counters["disconnected"] == 0
+    assert live.hub.counters["disconnected"] == 0
 
 
 def test_who_reads_nothing_of_the_past_for_a_minute_is_sent_away(
@@ -289,10 +289,10 @@ def test_who_reads_nothing_of_the_past_for_a_minute_is_sent_away(
     slow.channel.pauseProducing()
     for _ in range(4):
         clock.advance(15)
-    assert live.feed.counters["disconnected"] == 0
+    assert live.hub.counters["disconnected"] == 0
     slow.channel.resumeProducing()
     clock.advance(15)
-    assert live.feed.counters == {"listeners": 1, "sent": 5_000, "disconnected": 1}
+    assert live.hub.counters == {"listeners": 1, "sent": 5_000, "disconnected": 1}
     assert stream.read.messages[-1].event == "overflow"
     assert logged.matching("it has read nothing for a minute")
 

@@ -15,9 +15,9 @@ class Database:
     """What two processes write into, and a listener of the first one who catches up from it."""
 
     def __init__(self, after: int, before: int = 0) -> None:
-        self.outlet = Kept()
-        self.listener = Subscriber(self.outlet, lambda _record: True, Counters(), lambda _listener: None)
-        self.outlet.attach(self.listener)
+        self.connection = Kept()
+        self.listener = Subscriber(self.connection, lambda _record: True, Counters(), lambda _listener: None)
+        self.connection.attach(self.listener)
         self.way = Replay(self.listener, after)
         self.number = before
         self.begun: dict[bool, list[Record]] = {True: [], False: []}  # True: of our own process
@@ -65,7 +65,7 @@ class Database:
         self.listener.pauseProducing()
 
     def resume(self) -> None:
-        self.outlet.make_room()
+        self.connection.make_room()
 
     def page(self) -> None:
         self.look()
@@ -121,7 +121,7 @@ def told(page: int, steps: list[str], past: tuple[int, int]) -> tuple[list[int],
     assert database.done.called
     own = [each.number for each in database.committed if each.call_sid == "own" and each.number > after]
     others = [each.number for each in database.committed if each.call_sid == "other"]
-    return database.outlet.sent, own, [number for number in others if after < number <= database.through]
+    return database.connection.sent, own, [number for number in others if after < number <= database.through]
 
 
 @given(PAGES, st.lists(st.sampled_from(OWN), max_size=60), PAST)
@@ -147,13 +147,13 @@ def test_what_is_under_way_in_another_process_is_waited_for() -> None:
     database.publish()
     for _ in range(3):
         database.page()
-        assert database.outlet.sent == []
+        assert database.connection.sent == []
         database.go_on()
     database.commit(own=False)
     database.write(own=True)
     database.publish()
     database.page()
-    assert database.outlet.sent == [1, 2, 3]
+    assert database.connection.sent == [1, 2, 3]
     assert database.done.called
 
 
@@ -177,7 +177,7 @@ def test_numbers_that_began_anew_with_another_journal_are_not_waited_for() -> No
         database.begin(own=True)
         database.commit(own=True)
         database.publish()
-    assert database.outlet.sent == [1, 2, 3]
+    assert database.connection.sent == [1, 2, 3]
 
 
 def test_live_events_wait_until_the_past_is_told() -> None:
@@ -186,17 +186,17 @@ def test_live_events_wait_until_the_past_is_told() -> None:
         database.begin(own=True)
     database.commit(own=True)
     database.publish()
-    assert database.outlet.sent == []
+    assert database.connection.sent == []
     database.look()
     database.begin(own=True)
     database.commit(own=True)
     database.publish()
     database.answer()
-    assert database.outlet.sent == [1, 2, 3, 4]
+    assert database.connection.sent == [1, 2, 3, 4]
     database.begin(own=True)
     database.commit(own=True)
     database.publish()
-    assert database.outlet.sent == [1, 2, 3, 4, 5]
+    assert database.connection.sent == [1, 2, 3, 4, 5]
 
 
 def test_a_slow_listener_is_read_for_no_faster_than_it_listens(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,10 +210,10 @@ def test_a_slow_listener_is_read_for_no_faster_than_it_listens(monkeypatch: pyte
     database.look()
     database.answer()
     assert database.reading == []
-    database.outlet.make_room()
+    database.connection.make_room()
     assert [(number, limit) for number, limit, _ in database.reading] == [(2, 2)]
     database.finish()
-    assert database.outlet.sent == [1, 2, 3, 4, 5]
+    assert database.connection.sent == [1, 2, 3, 4, 5]
 
 
 def test_for_who_went_the_journal_is_read_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,7 +225,7 @@ def test_for_who_went_the_journal_is_read_no_more(monkeypatch: pytest.MonkeyPatc
     database.listener.gone()
     database.answer()
     assert database.done.called
-    assert (database.reading, database.outlet.sent) == ([], [])
+    assert (database.reading, database.connection.sent) == ([], [])
 
 
 def test_what_is_remembered_is_bounded_and_forgotten_with_the_first_event_of_now(
@@ -241,7 +241,7 @@ def test_what_is_remembered_is_bounded_and_forgotten_with_the_first_event_of_now
     database.begin(own=True)
     database.finish()
     assert len(database.way._seen) == 0
-    assert database.outlet.sent == list(range(1, 52))
+    assert database.connection.sent == list(range(1, 52))
 
 
 def test_what_another_process_overtook_between_two_pages_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,11 +251,11 @@ def test_what_another_process_overtook_between_two_pages_is_told(monkeypatch: py
     database.write(own=False)
     database.pause()
     database.page()
-    assert database.outlet.sent == []
+    assert database.connection.sent == []
     database.commit(own=True)
     database.publish()
     database.finish()
-    assert database.outlet.sent == [1, 2]
+    assert database.connection.sent == [1, 2]
 
 
 def test_however_long_it_takes_little_of_what_is_published_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,7 +270,7 @@ def test_however_long_it_takes_little_of_what_is_published_is_kept(monkeypatch: 
         database.page()
     assert max(kept) <= 2
     database.finish()
-    assert database.outlet.sent == list(range(1, 161))
+    assert database.connection.sent == list(range(1, 161))
 
 
 def test_what_a_page_had_is_not_kept_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,4 +283,4 @@ def test_what_a_page_had_is_not_kept_beside_it(monkeypatch: pytest.MonkeyPatch) 
         database.publish()
         database.answer()
     database.finish()
-    assert database.outlet.sent == list(range(1, 11))
+    assert database.connection.sent == list(range(1, 11))

@@ -65,17 +65,17 @@ def test_a_silent_stream_is_kept_alive_every_fifteen_seconds(live: LiveServer, c
 
 def test_who_goes_is_forgotten(live: LiveServer) -> None:
     stream = live.listen()
-    assert live.feed.counters["listeners"] == 1
+    assert live.hub.counters["listeners"] == 1
     stream.lose()
     live.write(record(1))
-    assert live.feed.counters == {"listeners": 0, "sent": 0, "disconnected": 0}
+    assert live.hub.counters == {"listeners": 0, "sent": 0, "disconnected": 0}
 
 
 def test_head_is_the_head_and_nobody_listens(live: LiveServer) -> None:
     answer = live.http("HEAD", "/events", {"Authorization": "Bearer s3cret-token"})
     assert (answer.status, answer.body) == (200, b"")
     assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
-    assert live.feed.counters["listeners"] == 0
+    assert live.hub.counters["listeners"] == 0
 
 
 @given(st.binary(max_size=30).filter(lambda data: data.strip(b"\r\n") != b""), st.integers(0, 2**63 - 1))

@@ -16,7 +16,7 @@ def test_each_event_is_a_message_as_it_is(live: LiveServer) -> None:
     live.write(record(1, payload=b'{"a":1}'), record(2, payload='{"text":"שלום"}'.encode()))
     socket.flush()
     assert socket.client.messages == [b'{"a":1}', '{"text":"שלום"}'.encode()]
-    assert live.feed.counters == {"listeners": 1, "sent": 2, "disconnected": 0}
+    assert live.hub.counters == {"listeners": 1, "sent": 2, "disconnected": 0}
 
 
 def test_events_are_larger_than_what_clients_may_say(live: LiveServer) -> None:
@@ -82,7 +82,7 @@ def test_a_client_that_says_too_much_is_closed_with_1009(live: LiveServer) -> No
     socket.say(b"x" * (LARGEST_MESSAGE + 1))
     assert socket.client.closed is not None
     assert socket.client.closed[1] == 1009
-    assert live.feed.counters["listeners"] == 0
+    assert live.hub.counters["listeners"] == 0
 
 
 def test_too_much_in_many_fragments_is_too_much(live: LiveServer) -> None:
@@ -109,7 +109,7 @@ def test_a_dead_peer_is_ended(live: LiveServer, clock: Clock) -> None:
     socket.flush()
     assert socket.client.closed is not None
     assert not socket.client.closed[0]
-    assert live.feed.counters["listeners"] == 0
+    assert live.hub.counters["listeners"] == 0
 
 
 def test_a_client_that_goes_is_forgotten(live: LiveServer) -> None:
@@ -118,7 +118,7 @@ def test_a_client_that_goes_is_forgotten(live: LiveServer) -> None:
     leaving.flush()
     lost.lose()
     live.write(record(1))
-    assert live.feed.counters == {"listeners": 0, "sent": 0, "disconnected": 0}
+    assert live.hub.counters == {"listeners": 0, "sent": 0, "disconnected": 0}
 
 
 def test_what_is_published_while_it_closes_is_no_error(live: LiveServer) -> None:

@@ -33,7 +33,7 @@ class Answering(Server):
         super().__init__(clock, **variables)
         token = self.settings.twilio_auth_token if self.settings.twilio_validate else None
         media, answers = media_resource(clock, self.calls), digest_answers(self.settings, lambda: False)
-        webhooks = Routes(HOST, SignatureCheck(token), self.book, self.calls, media, answers)
+        webhooks = Routes(HOST, SignatureCheck(token), self.registry, self.calls, media, answers)
         self.site = BoundedSite(Root(webhooks.app.resource()), reactor=clock)
 
 

@@ -6,7 +6,7 @@ from tests.conftest import Logged
 from tests.server.fakes import CALL
 from voicestt.call.facts import CallStarted, Happened
 from voicestt.recognisers.fallback import Flag
-from voicestt.server.census import ActiveCalls
+from voicestt.server.active_calls import ActiveCalls
 from voicestt.server.control.flag import FlagSwitch, State
 
 
@@ -15,16 +15,16 @@ class Calls:
 
     def __init__(self, count: int, *, is_on: bool) -> None:
         self.flag = Flag(is_on)
-        self.census = ActiveCalls(self.flag)
+        self.active_calls = ActiveCalls(self.flag)
         self.calls = [replace(CALL, call_sid=f"CA{number}") for number in range(count)]
         for call in self.calls:
-            self.census.tell(CallStarted(call))
+            self.active_calls.tell(CallStarted(call))
         self.flag.watch(self._follow)
-        self.switch = FlagSwitch(self.flag, self.census)
+        self.switch = FlagSwitch(self.flag, self.active_calls)
 
     def _follow(self) -> None:
         for call in self.calls:
-            self.census.tell(Happened(call, "recovered" if self.flag.is_on else "degraded", "the flag"))
+            self.active_calls.tell(Happened(call, "recovered" if self.flag.is_on else "degraded", "the flag"))
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_one_line_says_who_was_moved(count: int, is_on: bool, words: str, logged
 
 def test_a_call_that_had_left_before_does_not_leave_again() -> None:
     calls = Calls(3, is_on=True)
-    calls.census.tell(Happened(calls.calls[0], "degraded", "UNAVAILABLE"))
+    calls.active_calls.tell(Happened(calls.calls[0], "degraded", "UNAVAILABLE"))
     assert calls.switch.state == State(is_on=True, live=3, streaming=2, single_shot=1)
     assert "2 live calls leave" in calls.switch.turn(is_on=False, by="test")
     assert calls.switch.state == State(is_on=False, live=3, streaming=0, single_shot=3)

@@ -14,9 +14,9 @@ from tests.server.fakes import TOKEN, settings_of
 from voicestt.config.env_file import ReadAgain
 from voicestt.config.settings import BadSettings
 from voicestt.recognisers.fallback import Flag
-from voicestt.server.census import ActiveCalls
+from voicestt.server.active_calls import ActiveCalls
 from voicestt.server.control.flag import FlagSwitch
-from voicestt.server.control.sighup import Hangup
+from voicestt.server.control.sighup import SighupHandler
 
 reactor: Any = installed_reactor
 RUNNING = settings_of(ENABLE_STREAMING_STT="true", STT_BATCH_MS="150")
@@ -28,7 +28,9 @@ class Rig:
     def __init__(self, reopen: Callable[[], object] = lambda: None) -> None:
         self.flag = Flag(is_on=True)
         self.found: ReadAgain | BadSettings = ReadAgain("env", None, RUNNING)
-        self.hangup = Hangup(reactor, FlagSwitch(self.flag, ActiveCalls(self.flag)), self._read, RUNNING, reopen)
+        self.sighup = SighupHandler(
+            reactor, FlagSwitch(self.flag, ActiveCalls(self.flag)), self._read, RUNNING, reopen
+        )
 
     def _read(self) -> ReadAgain:
         if isinstance(self.found, BadSettings):
@@ -51,7 +53,7 @@ def before() -> Iterator[Any]:
 
 def test_the_file_s_flag_takes_effect(rig: Rig, logged: Logged) -> None:
     rig.found = ReadAgain("env", False, settings_of(ENABLE_STREAMING_STT="false"))
-    rig.hangup.read_again()
+    rig.sighup.read_again()
     assert not rig.flag.is_on
     assert logged.lines == [
         "[CFG] ENABLE_STREAMING_STT=False (SIGHUP): 0 live calls leave streaming with their audio"
@@ -59,7 +61,7 @@ def test_the_file_s_flag_takes_effect(rig: Rig, logged: Logged) -> None:
 
 
 def test_a_file_without_the_flag_leaves_it_as_it_is(rig: Rig, logged: Logged) -> None:
-    rig.hangup.read_again()
+    rig.sighup.read_again()
     assert rig.flag.is_on
     assert logged.lines == ["[CFG] SIGHUP: env does not set ENABLE_STREAMING_STT, it stays True"]
 
@@ -69,7 +71,7 @@ def test_what_needs_a_restart_is_named_and_never_its_value(rig: Rig, logged: Log
     rig.found = ReadAgain(
         "env", True, settings_of(ENABLE_STREAMING_STT="true", STT_BATCH_MS="777", TWILIO_AUTH_TOKEN=secret)
     )
-    rig.hangup.read_again()
+    rig.sighup.read_again()
     (line,) = logged.matching("at the next start only")
     assert line.endswith(": STT_BATCH_MS, TWILIO_AUTH_TOKEN")
     assert not logged.matching("777")
@@ -78,7 +80,7 @@ def test_what_needs_a_restart_is_named_and_never_its_value(rig: Rig, logged: Log
 
 def test_a_flag_that_the_next_start_would_turn_back_is_warned_of(rig: Rig, logged: Logged) -> None:
     rig.found = ReadAgain("env", False, RUNNING)
-    rig.hangup.read_again()
+    rig.sighup.read_again()
     assert not rig.flag.is_on
     (line,) = logged.matching("own environment sets ENABLE_STREAMING_STT too")
     assert "change it there as well" in line
@@ -87,7 +89,7 @@ def test_a_flag_that_the_next_start_would_turn_back_is_warned_of(rig: Rig, logge
 
 def test_a_file_that_cannot_be_used_changes_nothing_and_is_one_line(rig: Rig, logged: Logged) -> None:
     rig.found = BadSettings(["PORT is not a whole number", "PUBLIC_HOST is not set."])
-    rig.hangup.read_again()
+    rig.sighup.read_again()
     assert rig.flag.is_on
     (line,) = logged.lines
     assert "nothing changes: PORT is not a whole number; PUBLIC_HOST is not set. What to do: " in line
@@ -98,7 +100,7 @@ def test_files_are_opened_again_whatever_the_environment_file_says(found: ReadAg
     reopened = list[str]()
     rig = Rig(lambda: reopened.append("once"))
     rig.found = found
-    rig.hangup.read_again()
+    rig.sighup.read_again()
     assert reopened == ["once"]
 
 
@@ -107,21 +109,21 @@ async def test_the_signal_is_taken_and_given_back(rig: Rig, before: Any) -> None
     rig.found = ReadAgain("env", False, settings_of(ENABLE_STREAMING_STT="false"))
     turned: Deferred[None] = Deferred()
     rig.flag.watch(lambda: turned.callback(None))
-    rig.hangup.install()
+    rig.sighup.install()
     os.kill(os.getpid(), signal.SIGHUP)
     assert not turned.called, "it was turned in the signal's handler and not by the reactor"
     await turned
     assert not rig.flag.is_on
-    rig.hangup.remove()
+    rig.sighup.remove()
     assert signal.getsignal(signal.SIGHUP) is before
-    rig.hangup.remove()
+    rig.sighup.remove()
     assert signal.getsignal(signal.SIGHUP) is before
 
 
 def test_outside_the_main_thread_no_signal_is_taken(rig: Rig, before: Any) -> None:
-    thread = threading.Thread(target=rig.hangup.install)
+    thread = threading.Thread(target=rig.sighup.install)
     thread.start()
     thread.join()
     assert signal.getsignal(signal.SIGHUP) is before
-    rig.hangup.remove()
+    rig.sighup.remove()
     assert signal.getsignal(signal.SIGHUP) is before

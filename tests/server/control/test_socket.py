@@ -23,7 +23,7 @@ from tests.emulators.twilio.answering import with_reactor
 from tests.server.fakes import CALL
 from voicestt.call.facts import CallStarted
 from voicestt.recognisers.fallback import Flag
-from voicestt.server.census import ActiveCalls
+from voicestt.server.active_calls import ActiveCalls
 from voicestt.server.control import socket as control_module
 from voicestt.server.control.flag import FlagSwitch
 from voicestt.server.control.socket import (
@@ -42,9 +42,9 @@ class Running:
 
     def __init__(self, path: Path | None) -> None:
         self.flag = Flag(is_on=True)
-        census = ActiveCalls(self.flag)
-        census.tell(CallStarted(CALL))
-        self.switch = FlagSwitch(self.flag, census)
+        active_calls = ActiveCalls(self.flag)
+        active_calls.tell(CallStarted(CALL))
+        self.switch = FlagSwitch(self.flag, active_calls)
         self.control = ControlSocket(reactor, None if path is None else str(path), self.switch)
 
 

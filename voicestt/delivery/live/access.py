@@ -34,48 +34,48 @@ class NotAdmitted(Exception):
 
 
 class FeedAccess:
-    """Admits listeners to `feed`, None if there is none.
+    """Admits listeners to `hub`, None if there is none.
 
     `refuse` is called for requests without the right token, to count and log them.
     """
 
     _log = Logger()
 
-    def __init__(self, feed: EventHub | None, refuse: Callable[[Request, str, str], object]) -> None:
-        self._feed = feed
+    def __init__(self, hub: EventHub | None, refuse: Callable[[Request, str, str], object]) -> None:
+        self._hub = hub
         self._refuse = refuse
         self._has_complained = False
 
     def admit(self, request: Request) -> tuple[EventHub, EventFilter]:
-        """Checks a request, and returns the feed and the filter that it asks for.
+        """Checks a request, and returns the event hub and the filter that it asks for.
 
         Raises:
             NotAdmitted: when the request lacks the token, cannot be understood, or comes at a wrong time.
         """
-        feed = self.open()
+        hub = self.open()
         query = request.uri.partition(b"?")[2].decode("ascii", "replace")
         brought = presented(_header(request, b"authorization"), query)
-        if not feed.opens_to(brought):
+        if not hub.opens_to(brought):
             raise self._wrong_token(request, brought)
         try:
             asked = asked_of(query, _header(request, b"last-event-id"))
         except BadQuestion as problem:
             raise NotAdmitted(BAD_REQUEST, str(problem)) from None
-        if feed.is_stopping:
+        if hub.is_stopping:
             raise NotAdmitted(SERVICE_UNAVAILABLE, "The server is stopping.", {b"retry-after": b"5"})
-        if feed.is_full:
+        if hub.is_full:
             words = f"There are {MOST_LISTENERS} listeners already."
             raise NotAdmitted(SERVICE_UNAVAILABLE, words, {b"retry-after": b"30"})
-        return feed, asked
+        return hub, asked
 
     def open(self) -> EventHub:
-        """Returns the feed.
+        """Returns the event hub.
 
         Raises:
             NotAdmitted: when there is none, or it has no token.
         """
-        if self._feed is not None and self._feed.has_token:
-            return self._feed
+        if self._hub is not None and self._hub.has_token:
+            return self._hub
         if not self._has_complained:
             self._has_complained = True
             self._log.warn(

@@ -91,12 +91,12 @@ class EventHub:
         for take in list(self._takers.values()):
             take(records)
 
-    def join(self, outlet: SubscriberConnection, asked: EventFilter) -> Subscriber:
-        """Adds a listener at `outlet`; call `leave` when its connection is lost."""
-        listener = Subscriber(outlet, asked.wants, self._counters, self._drop)
+    def join(self, connection: SubscriberConnection, asked: EventFilter) -> Subscriber:
+        """Adds a listener at `connection`; call `leave` when its connection is lost."""
+        listener = Subscriber(connection, asked.wants, self._counters, self._drop)
         self._takers[listener] = listener.offer
         self._count()
-        outlet.attach(listener)
+        connection.attach(listener)
         if asked.after is not None and self._history is not None:
             way = Replay(listener, asked.after)
             self._takers[listener] = way.published

@@ -32,25 +32,25 @@ _KEEP_ALIVE: Final = b": keep-alive\n\n"
 
 
 class EventStream(Resource):
-    """The resource of an admitted request: a listener of `feed` until one of both ends."""
+    """The resource of an admitted request: a listener of `hub` until one of both ends."""
 
     isLeaf = True  # noqa: N815 - Twisted's
 
-    def __init__(self, feed: EventHub, asked: EventFilter) -> None:
+    def __init__(self, hub: EventHub, asked: EventFilter) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._feed = feed
+        self._hub = hub
         self._asked = asked
 
     def render(self, request: Request) -> int:
-        """Begins the answer, and adds its connection to the feed."""
+        """Begins the answer, and adds its connection to the event hub."""
         for name, value in _HEADERS.items():
             request.setHeader(name, value)
         if request.method == b"HEAD":
             request.finish()
             return NOT_DONE_YET
         request.write(b"retry: %d\n\n" % _RECONNECT_MS)  # with it go the headers
-        listener = self._feed.join(_SseConnection(self._feed.clock, request), self._asked)
-        request.notifyFinish().addBoth(lambda _how: self._feed.leave(listener))
+        listener = self._hub.join(_SseConnection(self._hub.clock, request), self._asked)
+        request.notifyFinish().addBoth(lambda _how: self._hub.leave(listener))
         return NOT_DONE_YET
 
 

@@ -67,19 +67,19 @@ class Counters:
 
 @implementer(IPushProducer)
 class Subscriber:
-    """Passes the wanted events on to `outlet`, and queues them while it has no room.
+    """Passes the wanted events on to `connection`, and queues them while it has no room.
 
     `too_slow` is called when more wait than may.
     """
 
     def __init__(
         self,
-        outlet: SubscriberConnection,
+        connection: SubscriberConnection,
         wants: Callable[[Record], bool],
         counters: Counters,
         too_slow: Callable[["Subscriber"], None],
     ) -> None:
-        self._outlet = outlet
+        self._connection = connection
         self._wants = wants
         self._counters = counters
         self._too_slow = too_slow
@@ -115,7 +115,7 @@ class Subscriber:
     def keep_alive(self) -> None:
         """Sends a keep-alive, if there is room for it."""
         if self.is_open and self._has_room:
-            self._outlet.keep_alive()
+            self._connection.keep_alive()
 
     def all_sent(self) -> "Deferred[None]":
         """Returns a Deferred that fires when the queue is empty or the listener is gone."""
@@ -128,7 +128,7 @@ class Subscriber:
         """Disconnects the listener; queued events are not sent."""
         if self.is_open:
             self.gone()
-            self._outlet.close(farewell)
+            self._connection.close(farewell)
 
     def gone(self) -> None:
         """Discards the queue, as the listener is gone."""
@@ -156,7 +156,7 @@ class Subscriber:
             records = [self._waiting.popleft() for _ in range(min(_AT_ONCE, len(self._waiting)))]
             self._bytes -= sum(len(record.payload) for record in records)
             self._counters.sent += len(records)
-            self._outlet.send(records)
+            self._connection.send(records)
         self._tell_if_all_sent()
 
     def _tell_if_all_sent(self) -> None:

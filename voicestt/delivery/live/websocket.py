@@ -28,23 +28,23 @@ _PATIENCE_SECONDS: Final = 10.0
 class LiveSocket(WebSocketServerProtocol):
     """The WebSocket of a listener."""
 
-    def __init__(self, feed: EventHub, asked: EventFilter) -> None:
+    def __init__(self, hub: EventHub, asked: EventFilter) -> None:
         super().__init__()
-        self._feed = feed
+        self._hub = hub
         self._asked = asked
         self._listener: Subscriber | None = None
 
     def onOpen(self) -> None:
-        """Called by Autobahn when the handshake is over: joins the feed."""
-        self._listener = self._feed.join(_WebSocketConnection(self), self._asked)
+        """Called by Autobahn when the handshake is over: joins the event hub."""
+        self._listener = self._hub.join(_WebSocketConnection(self), self._asked)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         """Called by Autobahn for a message from the client, which is ignored."""
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
-        """Called by Autobahn when the socket is closed: leaves the feed."""
+        """Called by Autobahn when the socket is closed: leaves the event hub."""
         if self._listener is not None:
-            self._feed.leave(self._listener)
+            self._hub.leave(self._listener)
 
 
 class _WebSocketConnection:
@@ -79,9 +79,9 @@ class _WebSocketConnection:
 class LiveSocketFactory(WebSocketServerFactory):
     """Creates the socket of one request."""
 
-    def __init__(self, feed: EventHub, asked: EventFilter) -> None:
+    def __init__(self, hub: EventHub, asked: EventFilter) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._feed = feed
+        self._hub = hub
         self._asked = asked
         self.setProtocolOptions(  # type: ignore[no-untyped-call]
             maxFramePayloadSize=LARGEST_MESSAGE,
@@ -97,7 +97,7 @@ class LiveSocketFactory(WebSocketServerFactory):
 
     def buildProtocol(self, _address: object) -> LiveSocket:
         """Creates the socket, for Autobahn's resource."""
-        protocol = LiveSocket(self._feed, self._asked)
+        protocol = LiveSocket(self._hub, self._asked)
         protocol.factory = self
         return protocol
 
@@ -105,8 +105,8 @@ class LiveSocketFactory(WebSocketServerFactory):
 class LiveResource(WebSocketResource):
     """The resource of an admitted request for a WebSocket."""
 
-    def __init__(self, feed: EventHub, asked: EventFilter) -> None:
-        super().__init__(LiveSocketFactory(feed, asked))  # type: ignore[no-untyped-call]
+    def __init__(self, hub: EventHub, asked: EventFilter) -> None:
+        super().__init__(LiveSocketFactory(hub, asked))  # type: ignore[no-untyped-call]
 
     def render(self, request: Request) -> Any:
         """Answers the request, after taking the token out of it.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from twisted.logger import Logger
 
 from voicestt.recognisers.fallback import Flag
-from voicestt.server.census import ActiveCalls
+from voicestt.server.active_calls import ActiveCalls
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +23,15 @@ class FlagSwitch:
 
     _log = Logger()
 
-    def __init__(self, flag: Flag, census: ActiveCalls) -> None:
+    def __init__(self, flag: Flag, active_calls: ActiveCalls) -> None:
         self._flag = flag
-        self._census = census
+        self._active_calls = active_calls
 
     @property
     def state(self) -> State:
         """The present state."""
-        census = self._census
-        return State(self._flag.is_on, census.live, census.streaming, census.single_shot)
+        active_calls = self._active_calls
+        return State(self._flag.is_on, active_calls.live, active_calls.streaming, active_calls.single_shot)
 
     def turn(self, is_on: bool, by: str) -> str:
         """Set the flag for `by`; return the outcome in words, as it stands in the log."""
@@ -48,7 +48,7 @@ class FlagSwitch:
             returning = "returns to streaming after its utterance", "return to streaming after their utterance"
             return _calls(before.single_shot, *returning)
         leaving = "leaves streaming with its audio", "leave streaming with their audio"
-        return _calls(before.streaming - self._census.streaming, *leaving)
+        return _calls(before.streaming - self._active_calls.streaming, *leaving)
 
 
 def _calls(count: int, one: str, many: str) -> str:

@@ -12,7 +12,7 @@ from voicestt.config.settings import BadSettings, Settings, differences
 from voicestt.server.control.flag import FlagSwitch
 
 
-class Hangup:
+class SighupHandler:
     """Handler of SIGHUP, which sets the flag to the file's. `running` are the settings at the server's start.
 
     Other variables are only looked at: those that have changed are named in the log, never their values.
