@@ -4,6 +4,7 @@ What is not scaled: gRPC's and google-cloud-speech's own limits, Autobahn's and 
 """
 
 import os
+from typing import Any
 
 from twisted.application.service import Application
 from twisted.internet import reactor
@@ -13,6 +14,6 @@ from voicestt.config.settings import Settings
 from voicestt.server.service import VoiceService
 
 application = Application("voicestt")
-_fast = FastReactor(reactor, float(os.environ["FAST_SCALE"]))
+_fast: Any = FastReactor(reactor, float(os.environ["FAST_SCALE"]))
 _service = VoiceService(_fast, Settings.from_environment(os.environ), [os.environ["FAST_LISTEN"]])
 _service.setServiceParent(application)  # type: ignore[no-untyped-call]

@@ -5,7 +5,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import Clock
+from zope.interface import implementer
 
 from tests.recognisers.on_reactor import reactor, soon
 from voicestt import events
@@ -13,6 +15,7 @@ from voicestt.audio.ledger import AudioTotals
 from voicestt.handler.handled_call import HandledCall
 from voicestt.handler.service import Handlers, Patience
 from voicestt.handler.testing.scripted_events import ScriptedEvents
+from voicestt.runtime.reactor import ReactorLike
 from voicestt.twilio.rest import TwilioCalls
 
 CALLER, CALLED = "+972501234567", "+972771234567"
@@ -132,18 +135,30 @@ class FakeLine:
             self.touched_elsewhere.append(what)
 
 
+@implementer(ReactorLike)
 class ClockedReactor:
     """The reactor's threads and turns, and a test's time."""
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self.callFromThread = reactor.callFromThread
 
     def seconds(self) -> float:
         return self.clock.seconds()
 
-    def callLater(self, delay: float, action: Callable[..., object], *arguments: object) -> Any:  # noqa: N802
-        return (self.clock if delay else reactor).callLater(delay, action, *arguments)
+    def callFromThread(self, callable: Callable[..., Any], *args: object, **kwargs: object) -> None:  # noqa: A002, N802
+        reactor.callFromThread(callable, *args, **kwargs)
+
+    def callLater(  # noqa: N802
+        self,
+        delay: float,
+        callable: Callable[..., Any],  # noqa: A002
+        *args: object,
+        **kwargs: object,
+    ) -> Any:
+        return (self.clock if delay else reactor).callLater(delay, callable, *args, **kwargs)
+
+    def getDelayedCalls(self) -> Sequence[IDelayedCall]:  # noqa: N802
+        return self.clock.getDelayedCalls()
 
 
 class Rig:

@@ -2,6 +2,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from twisted.internet.defer import Deferred
 
@@ -25,7 +26,7 @@ class Counting:
 
 @on_reactor
 async def test_what_is_handed_over_in_one_turn_is_one_wake_up_and_keeps_its_order(diary: Diary) -> None:
-    counting = Counting()
+    counting: Any = Counting()
     loop = LoopThread(counting)
     loop.start()
     for number in range(100):

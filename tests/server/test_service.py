@@ -416,7 +416,8 @@ async def test_a_port_that_is_taken_is_said_and_ends_the_server(
     make: Callable[..., OneOf], tmp_path: Path, logged: Logged
 ) -> None:
     port = await make().start()
-    stand_in, failed = NeverStopped(), list[str]()
+    stand_in: Any = NeverStopped()
+    failed: list[str] = []
     settings = settings_of(EVENTS_FILE=str(tmp_path / "other"), VOICESTT_SOCKET=str(tmp_path / "other-control"))
     second = VoiceService(stand_in, settings, [f"tcp:{port}:interface=127.0.0.1"], lambda: failed.append("failed"))
     second.startService()

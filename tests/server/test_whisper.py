@@ -15,6 +15,9 @@ from voicestt.recognisers.whisper.pool import Whisper
 from voicestt.server import whisper
 from voicestt.server.whisper import last_resort, understanding
 
+NO_REACTOR: Any = Clock()
+"""Enough of a reactor for what is only made."""
+
 
 class Finals:
     """An engine that hears these."""
@@ -74,9 +77,9 @@ def test_weights_that_are_missing_are_an_error_of_the_port() -> None:
 
 
 def test_the_settings_say_which_whisper_it_is() -> None:
-    assert isinstance(last_resort(Clock(), settings()), Whisper)
+    assert isinstance(last_resort(NO_REACTOR, settings()), Whisper)
     there = last_resort(
-        Clock(),
+        NO_REACTOR,
         settings(
             WHISPER_URL="https://w.example.com/v1", WHISPER_API_KEY="k", WHISPER_URL_MODEL="big/one", PORT="1"
         ),

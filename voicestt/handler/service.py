@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TookTooLong
@@ -26,6 +26,7 @@ from voicestt.handler.waiting import WaitingEvents
 from voicestt.handler.worker import HandlerWorker
 from voicestt.runtime.clock import Timer
 from voicestt.runtime.loop_thread import CANCELLED_SECONDS, LoopThread
+from voicestt.runtime.reactor import ReactorLike
 from voicestt.runtime.thread_pool import DaemonThreadPool
 
 LOOK_SECONDS: Final = 1.0
@@ -76,7 +77,7 @@ class Handlers:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: ReactorLike,
         factory: type,
         *,
         queue: int,

@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from voicestt.runtime.mailbox import Action, Mailbox
+from voicestt.runtime.reactor import ReactorLike
 
 CANCELLED_SECONDS: Final = 1.0
 """So long may what is cancelled take to tidy up when the thread ends."""
@@ -27,7 +28,7 @@ class LoopThread:
     _log = Logger()
 
     def __init__(
-        self, reactor: Any, make: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+        self, reactor: ReactorLike, make: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
     ) -> None:
         self._reactor = reactor
         self._make = make

@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 
 from voicestt.runtime.mailbox import Action, Mailbox
+from voicestt.runtime.reactor import ReactorLike
 
 
 class SessionThread:
@@ -22,7 +23,7 @@ class SessionThread:
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, pool: ThreadPool) -> None:
+    def __init__(self, reactor: ReactorLike, pool: ThreadPool) -> None:
         self._reactor = reactor
         self._pool = pool
         self._loop = asyncio.new_event_loop()

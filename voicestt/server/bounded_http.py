@@ -12,7 +12,7 @@ from collections.abc import Callable
 from io import BytesIO
 from typing import Any, Final
 
-from twisted.internet.interfaces import IAddress, IDelayedCall
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
@@ -201,7 +201,7 @@ class BoundedSite(Site):
         resource: IResource,
         visitors: Visitors = _NO_LIMITS,
         turned_away: Callable[[str], object] = lambda _address: None,
-        reactor: Any = None,
+        reactor: IReactorTime | None = None,
     ) -> None:
         super().__init__(
             resource, BoundedRequest, parsePOSTFormSubmission=False, timeout=KEEP_ALIVE_SECONDS, reactor=reactor

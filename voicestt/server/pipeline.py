@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
-from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
@@ -27,6 +26,7 @@ from voicestt.handler.service import Handlers
 from voicestt.journal.journal import Journal
 from voicestt.journal.no_journal import NoJournal
 from voicestt.journal.port import Record
+from voicestt.runtime.reactor import FullReactor
 from voicestt.server.after_journal import PersistedEvents
 from voicestt.server.call_log import CallLog
 from voicestt.server.events_file import EventsFile
@@ -41,7 +41,9 @@ _LOOK_SECONDS = 0.05
 class EventPipeline:
     """All ways of events out of the server, and the `greeting` (mu-law), which is there after `start`."""
 
-    def __init__(self, reactor: Any, settings: Settings, log: CallLog, file: EventsFile | None = None) -> None:
+    def __init__(
+        self, reactor: FullReactor, settings: Settings, log: CallLog, file: EventsFile | None = None
+    ) -> None:
         self._file = file
         self._reactor = reactor
         self._settings = settings

@@ -25,6 +25,7 @@ from voicestt.recognisers.probe import Probe
 from voicestt.recognisers.services_health import ServicesHealth
 from voicestt.recognisers.single_shot import SingleShot
 from voicestt.recognisers.streaming import Endless, StreamLimits
+from voicestt.runtime.reactor import FullReactor
 from voicestt.runtime.session_thread import SessionThread
 from voicestt.server.active_calls import ActiveCalls
 from voicestt.server.announcing import announce
@@ -63,7 +64,7 @@ class VoiceService(Service):
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: FullReactor,
         settings: Settings,
         endpoints: Sequence[str],
         failed: Callable[[], object] = lambda: None,

@@ -18,6 +18,7 @@ from voicestt.recognisers.port import RecognisedWord, RecogniserError, Result
 from voicestt.recognisers.punctuation import without_punctuation
 from voicestt.recognisers.whisper.http import Endpoint, WhisperHttp
 from voicestt.recognisers.whisper.pool import Understand, Whisper
+from voicestt.runtime.reactor import FullReactor
 
 _log = Logger()
 
@@ -34,7 +35,7 @@ class LastResort(Protocol):
         ...
 
 
-def last_resort(reactor: Any, settings: Settings, load: Callable[[], Engine] | None = None) -> LastResort:
+def last_resort(reactor: FullReactor, settings: Settings, load: Callable[[], Engine] | None = None) -> LastResort:
     """Make the Whisper of `settings`, not loaded yet. `load` gives an engine that is there already."""
     # Whisper always punctuates: where finals are wanted without, it is taken off.
     clean = unchanged if settings.punctuation_final else without_punctuation

@@ -5,14 +5,17 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import Clock
+from zope.interface import implementer
 
 from voicestt.handler.testing.problems import HandlerHangs
+from voicestt.runtime.reactor import ReactorLike
 
 Action = Callable[[], object]
 
@@ -83,6 +86,7 @@ class Activity:
         return "\n".join("".join(stack[-_SHOWN_LINES:]) for stack in stacks)
 
 
+@implementer(ReactorLike)
 class SimulatedReactor:
     """Stand-in for Twisted's reactor: the test's thread runs its turns, and the test sets its clock."""
 
@@ -94,13 +98,28 @@ class SimulatedReactor:
         """Return the test's time."""
         return self.clock.seconds()
 
-    def callFromThread(self, action: Callable[..., object], *arguments: object) -> None:  # noqa: N802
-        """Run `action` in the test's thread."""
-        self._activity.hand(lambda: action(*arguments))
+    def callFromThread(  # noqa: N802
+        self,
+        callable: Callable[..., Any],  # noqa: A002
+        *args: object,
+        **kwargs: object,
+    ) -> None:
+        """Run `callable` in the test's thread."""
+        self._activity.hand(lambda: callable(*args, **kwargs))
 
-    def callLater(self, delay: float, action: Callable[..., object], *arguments: object) -> Any:  # noqa: N802
-        """Run `action` when `delay` seconds of the test's time have passed."""
-        return self.clock.callLater(delay, action, *arguments)
+    def callLater(  # noqa: N802
+        self,
+        delay: float,
+        callable: Callable[..., Any],  # noqa: A002
+        *args: object,
+        **kwargs: object,
+    ) -> IDelayedCall:
+        """Run `callable` when `delay` seconds of the test's time have passed."""
+        return self.clock.callLater(delay, callable, *args, **kwargs)
+
+    def getDelayedCalls(self) -> Sequence[IDelayedCall]:  # noqa: N802
+        """Return the calls that are still to be made."""
+        return self.clock.getDelayedCalls()
 
 
 class PatientWait:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
 
 from voicestt.config.env_file import FLAG, ReadAgain
@@ -22,7 +23,7 @@ class SighupHandler:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: IReactorFromThreads,
         switch: FlagSwitch,
         read_again: Callable[[], ReadAgain],
         running: Settings,

@@ -139,7 +139,7 @@ class _Port(unix.Port):
     It can be gone: folders for temporary files are cleaned.
     """
 
-    def __init__(self, path: Path, factory: Factory, reactor: Any) -> None:
+    def __init__(self, path: Path, factory: Factory, reactor: IReactorTime) -> None:
         # Nobody can connect before its mode is set: Twisted sets it between binding and listening.
         super().__init__(os.fsencode(path), factory, mode=MODE, reactor=reactor)
         self._path = path
@@ -181,7 +181,7 @@ class ControlSocket:
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, path: str | None, switch: FlagSwitch) -> None:
+    def __init__(self, reactor: IReactorTime, path: str | None, switch: FlagSwitch) -> None:
         self._reactor = reactor
         self._asked_for = path
         self._controls = _Controls(reactor, switch)

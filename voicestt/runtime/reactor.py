@@ -1,0 +1,15 @@
+"""The reactor as a parameter, typed by what is used of it.
+
+Code that only needs time takes a `voicestt.runtime.clock.Clock`. The types here join Twisted's own interfaces:
+whatever implements them can be passed to Twisted's functions too (`Deferred.addTimeout`, `deferToThreadPool`).
+"""
+
+from twisted.internet.interfaces import IReactorCore, IReactorFromThreads, IReactorThreads, IReactorTime
+
+
+class ReactorLike(IReactorTime, IReactorFromThreads):
+    """A reactor's time, and the way into its thread from other threads."""
+
+
+class FullReactor(ReactorLike, IReactorThreads, IReactorCore):
+    """Twisted's own reactor: its thread pool, start and stop too; endpoints and HTTP clients need it."""
