@@ -11,6 +11,7 @@ from tests.recognisers.fakes import ScriptedRecogniser, ScriptedSession
 from tests.server.fakes import CALL, Collected
 from voicestt.audio import mulaw
 from voicestt.audio.ledger import AudioTotals
+from voicestt.call.active_call import LOOK_SECONDS, CallParts
 from voicestt.call.facts import (
     CallEnded,
     CallStarted,
@@ -22,12 +23,7 @@ from voicestt.call.facts import (
     TurnEnded,
     Word,
 )
-from voicestt.call.machine import (
-    LOOK_SECONDS,
-    CallInputs,
-    CallParts,
-    new_call,
-)
+from voicestt.call.machine import CallInputs, new_call
 from voicestt.recognisers import port as recogniser
 from voicestt.recognisers.port import Incident, RecogniserError, Result
 from voicestt.runtime.metrics import Percentiles, Summary
@@ -144,8 +140,7 @@ def still(line: Line, seconds: float) -> None:
 
 
 def look(line: Line) -> None:
-    assert line.parts.active_call is not None
-    line.parts.active_call.look()
+    line.parts.audio.look()
 
 
 def test_in_a_gap_the_last_short_batch_leaves_and_the_words_become_final_within_a_second(line: Line) -> None:

@@ -42,7 +42,7 @@ from tests.server.in_memory import (
     start,
 )
 from voicestt.audio import mulaw
-from voicestt.call.machine import ActiveCall
+from voicestt.call.active_call import ActiveCall
 from voicestt.call.playout import Playout
 from voicestt.emulators.google import script
 from voicestt.emulators.google.scripted import ScriptEngine

@@ -10,9 +10,10 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from voicestt.audio import mulaw
+from voicestt.call.active_call import LOOK_SECONDS, CallParts
 from voicestt.call.facts import CallDescription, CallObserver
 from voicestt.call.line import Line
-from voicestt.call.machine import LOOK_SECONDS, CallParts, new_call
+from voicestt.call.machine import new_call
 from voicestt.call.observers import Debounced, DeliveryStats, ObserverGroup
 from voicestt.config.settings import Settings
 from voicestt.recognisers.port import CallRecogniser

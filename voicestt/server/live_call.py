@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 from voicestt.audio.ledger import AudioTotals
+from voicestt.call.active_call import CallParts
 from voicestt.call.facts import CallDescription
-from voicestt.call.machine import CallInputs, CallParts
+from voicestt.call.machine import CallInputs
 from voicestt.runtime.clock import Unchanged
 from voicestt.server.media_line import MediaLine
 
@@ -51,19 +52,16 @@ class LiveCall:
     @property
     def missing(self) -> int:
         """The bytes of audio that must come before any is processed; 0 if that is not known."""
-        active_call = self._parts.active_call
-        return 0 if active_call is None else active_call.missing
+        return self._parts.audio.missing
 
     @property
     def account(self) -> AudioTotals:
         """Totals of the caller's audio so far."""
-        active_call = self._parts.active_call
-        return AudioTotals() if active_call is None else active_call.account
+        return self._parts.audio.account
 
     def look_for_gap(self) -> None:
         """Check whether frames have stopped coming; called every LOOK_SECONDS."""
-        if self._parts.active_call is not None:
-            self._parts.active_call.look()
+        self._parts.audio.look()
 
     def mark_reached(self, name: str, cleared: bool) -> None:
         """Report that a mark of the application's was played, or was cleared."""
@@ -83,6 +81,4 @@ class LiveCall:
 
     def look(self) -> tuple[int, int]:
         """Count the looks in a row without a sign of life, and those without audio."""
-        active_call = self._parts.active_call
-        frames = 0 if active_call is None else active_call.frames
-        return self._silence.look(self.activity), self._hold.look(frames)
+        return self._silence.look(self.activity), self._hold.look(self._parts.audio.frames)

@@ -1,0 +1,290 @@
+"""The work of a call between its start and its end: audio to the recogniser, and facts to the observer."""
+
+from bisect import bisect_left
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import inf
+from typing import Protocol
+
+from voicestt.audio import mulaw
+from voicestt.audio.batching import Batcher
+from voicestt.audio.ledger import AudioTotals
+from voicestt.call.facts import (
+    CallDescription,
+    CallEnded,
+    CallObserver,
+    CallStarted,
+    Final,
+    Happened,
+    KeyPressed,
+    MarkReached,
+    Partial,
+    TurnEnded,
+    Word,
+)
+from voicestt.call.turns import TurnWatch
+from voicestt.recognisers.port import CallListener, CallRecogniser, CallSession, Incident, Result
+from voicestt.runtime.clock import Clock, Unchanged
+from voicestt.runtime.metrics import CallMetrics
+from voicestt.twilio.media_time import MediaTime
+
+LOOK_SECONDS = 0.1
+_ARRIVALS_KEPT = 4_096  # batches: ten minutes at 150 ms, longer than any stream of Google's
+
+
+class TakesAudio(Protocol):
+    """Receiver of frames."""
+
+    def __call__(self, audio: bytes, timestamp: object = None, /) -> None:
+        """Take one frame, mu-law; `timestamp` is Twilio's, as it came."""
+
+
+class CallAudio(Protocol):
+    """The audio of a call that is live, or has not begun."""
+
+    @property
+    def frames(self) -> int:
+        """The number of frames received."""
+        ...
+
+    @property
+    def missing(self) -> int:
+        """The number of bytes that the next batch lacks; 0 if that is not known."""
+        ...
+
+    @property
+    def account(self) -> AudioTotals:
+        """Totals of the caller's audio so far."""
+        ...
+
+    def look(self) -> None:
+        """Check whether frames have stopped coming; called every LOOK_SECONDS."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NoAudio:
+    """The audio of a call that has not begun."""
+
+    frames: int = 0
+    missing: int = 0
+    account: AudioTotals = field(default_factory=AudioTotals)
+
+    def look(self) -> None:
+        """Do nothing: no frame has come."""
+
+
+@dataclass(slots=True)
+class CallParts:
+    """The parts that a call is made with. `over` is called once, when everything has been told.
+
+    `take` is where a frame of the caller's audio goes (mu-law, any length; and Twilio's timestamp of it), by the
+    state the call is in; `audio` is what is known of the audio, and `active_call` is set when the call begins.
+    `metrics` measures the call. A silence of `turn_silence` bytes ends the caller's turn, and a gap of `gap_looks`
+    times LOOK_SECONDS without a frame ends what was said (0: never).
+    """
+
+    clock: Clock
+    observer: CallObserver
+    recogniser: CallRecogniser
+    batch_bytes: int
+    drain_seconds: float
+    over: Callable[[], None]
+    turn_silence: int = 700 * mulaw.BYTES_PER_SECOND // 1000
+    gap_looks: int = 6
+    ignored: Counter[str] = field(default_factory=Counter)
+    metrics: CallMetrics = field(default_factory=CallMetrics)
+    audio: CallAudio = field(default_factory=NoAudio)
+    active_call: "ActiveCall" = field(init=False)
+    take: TakesAudio = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.take = self._count_media
+
+    def begin(self, active_call: "ActiveCall") -> "ActiveCall":
+        """Set the call, whose audio is taken from here on; return it."""
+        self.active_call = self.audio = active_call
+        self.take = active_call.take_after_gap
+        return active_call
+
+    def take_no_more(self) -> None:
+        """Only count audio from here on."""
+        self.take = self._count_media
+
+    def _count_media(self, _audio: bytes, _timestamp: object = None, /) -> None:
+        self.ignored["media out of turn"] += 1
+
+
+class ActiveCall:
+    """A call between its start and its end: passes audio to the recogniser, and words to the observer.
+
+    `listener` is told what the recogniser hears.
+    """
+
+    def __init__(self, listener: CallListener, parts: CallParts, call: CallDescription) -> None:
+        self.call = call
+        self._parts = parts
+        self._batcher = Batcher(parts.batch_bytes)
+        self._session: CallSession = parts.recogniser.open(listener)
+        self._arrivals: deque[tuple[int, float]] = deque(maxlen=_ARRIVALS_KEPT)
+        self._handed = 0
+        self._frames = 0
+        self._utterance = 1
+        self._reason = ""
+        self._is_finishing = False
+        self._stillness = Unchanged()
+        self._began = 0.0
+        self._time = MediaTime()
+        self._turns = TurnWatch(parts.clock, parts.turn_silence, self._turn_over)
+        parts.observer.tell(CallStarted(call))
+
+    @property
+    def account(self) -> AudioTotals:
+        """Totals of the caller's audio so far."""
+        return self._session.account
+
+    @property
+    def frames(self) -> int:
+        """The number of frames received."""
+        return self._frames
+
+    @property
+    def missing(self) -> int:
+        """The number of bytes that the next batch lacks."""
+        return self._batcher.missing
+
+    def take(self, audio: bytes, timestamp: object = None, /) -> None:
+        """Take audio from the line, and pass whole batches to the recogniser."""
+        self._frames += 1
+        batches = self._batcher.add(audio)
+        if batches:
+            for batch in batches:
+                self._hand_over(batch)
+            self._parts.metrics.batch(timestamp, self._session.backlog)
+            self._tell_time(self._received - len(audio), timestamp)
+
+    def take_after_gap(self, audio: bytes, timestamp: object = None, /) -> None:
+        """Take the first frame, or the first one after a gap."""
+        if not self._frames:
+            self._began = self._parts.clock.seconds()
+        self._parts.take = self.take
+        self._tell_time(self._received, timestamp)
+        self.take(audio, timestamp)
+
+    def look(self) -> None:
+        """Check whether frames have stopped coming without `stop`; called every LOOK_SECONDS.
+
+        Then the carrier suppresses silence, or the line is on hold: the words so far become final now.
+        """
+        looks = self._stillness.look(self._frames)
+        if self._frames and looks and looks == self._parts.gap_looks and not self._is_finishing:
+            still = looks * LOOK_SECONDS
+            self._hand_over_the_rest(still)
+            self._session.pause()
+            self._turns.pause(still)
+            self._parts.take = self.take_after_gap
+
+    def finish(self, reason: str) -> None:
+        """Hand over the last short batch and half-close the recogniser's session."""
+        self._reason = reason
+        self._is_finishing = True
+        self._hand_over_the_rest()
+        self._session.finish()
+
+    def give_up(self) -> None:
+        """Stop waiting for the recogniser, which tells what it has."""
+        self._session.give_up()
+
+    def hear(self, result: Result) -> None:
+        """Tell the observer words, and count utterances: a final ends one."""
+        self._parts.metrics.answered(result.stamps)
+        text = result.text.strip()
+        if not text:
+            return
+        if not result.is_final:
+            self._turns.partial()
+            self._parts.metrics.delivered_partial(result.stamps)
+            self._parts.observer.tell(Partial(self.call, self._utterance, text, result.stability))
+            return
+        final = self._final(text, result)
+        self._parts.metrics.delivered_final(final.delay)
+        self._parts.observer.tell(final)
+        self._utterance += 1
+        self._turns.final(result.end)
+
+    def end(self) -> None:
+        """Tell the observer the end of the call, with its account."""
+        self._turns.finish()
+        account = self.account
+        self._parts.observer.tell(
+            CallEnded(
+                call=self.call,
+                reason=self._reason,
+                seconds=self._time.of_end(self._handed),
+                frames=self._frames,
+                audio_bytes=self._handed,
+                ignored=dict(self._parts.ignored),
+                account=account,
+                figures=self._parts.metrics.end(account.sent_again),
+            )
+        )
+
+    def pass_on(self, incident: Incident) -> None:
+        """Tell the observer an incident in the recognition."""
+        self._parts.metrics.happened(incident.kind)
+        start = None if incident.start is None else self._time.of_start(incident.start)
+        end = None if incident.end is None else self._time.of_end(incident.end)
+        self._parts.observer.tell(Happened(self.call, incident.kind, incident.why, incident.seconds, start, end))
+
+    def press(self, digit: str) -> None:
+        """Tell the observer a key."""
+        self._parts.observer.tell(KeyPressed(self.call, digit))
+
+    def reach(self, name: str, cleared: bool) -> None:
+        """Tell the observer a mark."""
+        self._parts.observer.tell(MarkReached(self.call, name, cleared))
+
+    def complain(self, why: str) -> None:
+        """Report the audio whose last words did not come as unrecognised."""
+        account = self.account
+        start = account.received - account.uncovered
+        self.pass_on(Incident("unrecognised", why, mulaw.seconds(account.uncovered), start, account.received))
+
+    @property
+    def _received(self) -> int:
+        return self._handed + self._parts.batch_bytes - self._batcher.missing
+
+    def _tell_time(self, position: int, timestamp: object) -> None:
+        self._time.frame(position, timestamp, self._parts.clock.seconds() - self._began)
+
+    def _hand_over_the_rest(self, came_before: float = 0.0) -> None:
+        rest = self._batcher.flush()
+        if rest:
+            self._hand_over(rest, came_before)
+
+    def _hand_over(self, batch: bytes, came_before: float = 0.0) -> None:
+        self._handed += len(batch)
+        self._arrivals.append((self._handed, self._parts.clock.seconds() - came_before))
+        self._session.write(batch)
+        self._turns.audio(batch)
+
+    def _turn_over(self, end: int) -> None:
+        self._parts.observer.tell(
+            TurnEnded(self.call, self._utterance - 1, self._time.of_end(end), self._turns.silent_for)
+        )
+
+    def _final(self, text: str, result: Result) -> Final:
+        time = self._time
+        end = time.of_end(result.end) if result.end else None
+        delay = self._delay_since(result.end) if result.end else None
+        start = None if result.start is None else time.of_start(result.start)
+        words = tuple(Word(word.text, time.of_start(word.start), time.of_end(word.end)) for word in result.words)
+        return Final(self.call, self._utterance, text, result.confidence, end, delay, start, words, result.source)
+
+    def _delay_since(self, position: int) -> float | None:
+        index = bisect_left(self._arrivals, (position, -inf))
+        if index == len(self._arrivals):
+            return None
+        arrived = self._arrivals[index][1]
+        return max(0.0, self._parts.clock.seconds() - arrived)
