@@ -78,3 +78,17 @@ def test_those_that_are_over_are_let_go_wherever_they_stand(clock: Clock) -> Non
     clock.advance(2)
     lateness.look()
     assert told == [[fresh[0].fact, fresh[1].fact]]
+
+
+def test_what_has_no_fact_is_late_without_a_word(clock: Clock) -> None:
+    told: list[list[object]] = []
+    lateness = LateFacts(clock, told.append)
+    ends = [watched(lateness, clock, None) for _ in range(2)]  # of calls of a server that is gone
+    lateness.tell_all()
+    assert told == []
+    assert all(end.was_late for end in ends)
+    assert lateness.waiting() == ends
+    watched(lateness, clock, "one")
+    watched(lateness, clock, None)
+    lateness.tell_all()
+    assert told == [["one"]]

@@ -304,7 +304,7 @@ class Journal:
         if record is None and entry.event is not None and not entry.was_late:
             # The journal refused it: no reader may take it for written.
             entry.was_late = True
-            self._readers.late([entry.fact])
+            self._tell_late(entry)
         return Written(record, entry.fact, entry.was_late)
 
     def _complain(self, gone: Sequence[Entry]) -> None:
@@ -320,7 +320,11 @@ class Journal:
 
     def _put_too_late(self, entry: Entry) -> None:
         self._losses.too_late(entry)
-        self._reactor.callLater(0, self._readers.late, [entry.fact])
+        self._reactor.callLater(0, self._tell_late, entry)
+
+    def _tell_late(self, entry: Entry) -> None:
+        if entry.fact is not None:
+            self._readers.late([entry.fact])
 
     def _give_up(self) -> None:
         self._is_through = True

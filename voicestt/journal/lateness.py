@@ -14,7 +14,10 @@ _EVERY_SECONDS = 0.25
 
 
 class LateFacts:
-    """Watches entries, and reports the facts of those that wait for `LATE_SECONDS`, each once, in order."""
+    """Watches entries, and reports the facts of those that wait for `LATE_SECONDS`, each once, in order.
+
+    An entry without a fact, such as recovery's end of another server's call, is nothing to report.
+    """
 
     def __init__(self, clock: Any, late: Callable[[list[object]], object]) -> None:
         self._clock = clock
@@ -62,7 +65,8 @@ class LateFacts:
             if not entry.is_over:
                 entry.was_late = True
                 self._late_ones.append(entry)
-                facts.append(entry.fact)
+                if entry.fact is not None:
+                    facts.append(entry.fact)
         if facts:
             self._late(facts)
 
