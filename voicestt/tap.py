@@ -15,6 +15,7 @@ from voicestt.config.env_file import EnvironmentFile
 from voicestt.config.settings import BadSettings, Settings
 from voicestt.runtime.clock import use_monotonic_time
 from voicestt.runtime.google_auth import load_key
+from voicestt.runtime.log_output import log_observer, open_log
 from voicestt.server.service import VoiceService
 
 _OVERRULED = {"PORT": "port", "HANDLER": "handler"}
@@ -57,6 +58,16 @@ class Options(TwistedOptions):
         problems.extend(problem for endpoint in self["listen"] if (problem := _problem_of(endpoint)))
         if problems:
             raise UsageError("it cannot start:\n" + "\n".join(f"  - {problem}" for problem in problems))
+        self._choose_log()
+
+    def _choose_log(self) -> None:
+        """Make twistd use our log observer, unless its own options ask for another or for syslog."""
+        twistd, settings = self.parent, self.settings
+        if twistd is None or settings is None or twistd.get("logger") or twistd.get("syslog"):
+            return
+        twistd["logger"] = lambda: log_observer(
+            open_log(twistd, _reactor()), settings.log_format, settings.log_level
+        )
 
     def _read_settings(self, problems: list[str]) -> Settings | None:
         try:
