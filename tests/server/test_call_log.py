@@ -139,5 +139,5 @@ def test_callers_words_can_be_kept_out(registry: CallRegistry, logged: Logged) -
         log.tell(event)
     log.tell_unwritten(Final(CALL, 2, "שלום"))
     assert not logged.matching("שלום")
-    assert logged.lines[1:3] == ["🟡 Partial: (4 characters)", "🟢 Final: (19 characters)"]
+    assert logged.lines[1:3] == ["🟡 Partial: (4 characters)", "🟢 Final: (18 characters)"]
     assert logged.lines[-1] == "⚪ Final, not in the journal yet: (4 characters)"
