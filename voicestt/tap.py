@@ -8,6 +8,7 @@ from typing import Any
 
 from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
+from twisted.logger import ILogObserver
 from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 
@@ -63,11 +64,9 @@ class Options(TwistedOptions):
     def _choose_log(self) -> None:
         """Make twistd use our log observer, unless its own options ask for another or for syslog."""
         twistd, settings = self.parent, self.settings
-        if twistd is None or settings is None or twistd.get("logger") or twistd.get("syslog"):
-            return
-        twistd["logger"] = lambda: log_observer(
-            open_log(twistd, _reactor()), settings.log_format, settings.log_level
-        )
+        if twistd is not None and settings is not None and not twistd.get("logger") and not twistd.get("syslog"):
+            _chosen.append((twistd, settings))
+            twistd["logger"] = f"{__name__}.{chosen_log.__name__}"
 
     def _read_settings(self, problems: list[str]) -> Settings | None:
         try:
@@ -92,6 +91,16 @@ class Options(TwistedOptions):
         if not endpoints or self["port"] is not None:
             endpoints.insert(0, f"tcp:{settings.port}")
         return endpoints
+
+
+# twistd takes the name of a function that makes its observer, not the function.
+_chosen: list[tuple[Mapping[str, Any], Settings]] = []
+
+
+def chosen_log() -> ILogObserver:
+    """Make the log observer that the parsed options' settings ask for, on the output that twistd's options say."""
+    twistd, settings = _chosen.pop()
+    return log_observer(open_log(twistd, _reactor()), settings.log_format, settings.log_level)
 
 
 def _problem_of(endpoint: str) -> str | None:
