@@ -8,6 +8,7 @@ from typing import Any
 
 from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
+from twisted.logger import ILogObserver
 from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 
@@ -15,6 +16,7 @@ from voicestt.config.env_file import EnvironmentFile
 from voicestt.config.settings import BadSettings, Settings
 from voicestt.runtime.clock import use_monotonic_time
 from voicestt.runtime.google_auth import load_key
+from voicestt.runtime.log_output import log_observer, open_log
 from voicestt.server.service import VoiceService
 
 _OVERRULED = {"PORT": "port", "HANDLER": "handler"}
@@ -57,6 +59,14 @@ class Options(TwistedOptions):
         problems.extend(problem for endpoint in self["listen"] if (problem := _problem_of(endpoint)))
         if problems:
             raise UsageError("it cannot start:\n" + "\n".join(f"  - {problem}" for problem in problems))
+        self._choose_log()
+
+    def _choose_log(self) -> None:
+        """Make twistd use our log observer, unless its own options ask for another or for syslog."""
+        twistd, settings = self.parent, self.settings
+        if twistd is not None and settings is not None and not twistd.get("logger") and not twistd.get("syslog"):
+            _chosen.append((twistd, settings))
+            twistd["logger"] = f"{__name__}.{chosen_log.__name__}"
 
     def _read_settings(self, problems: list[str]) -> Settings | None:
         try:
@@ -81,6 +91,16 @@ class Options(TwistedOptions):
         if not endpoints or self["port"] is not None:
             endpoints.insert(0, f"tcp:{settings.port}")
         return endpoints
+
+
+# twistd takes the name of a function that makes its observer, not the function.
+_chosen: list[tuple[Mapping[str, Any], Settings]] = []
+
+
+def chosen_log() -> ILogObserver:
+    """Make the log observer that the parsed options' settings ask for, on the output that twistd's options say."""
+    twistd, settings = _chosen.pop()
+    return log_observer(open_log(twistd, _reactor()), settings.log_format, settings.log_level)
 
 
 def _problem_of(endpoint: str) -> str | None:

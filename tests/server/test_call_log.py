@@ -104,3 +104,40 @@ def test_what_the_caller_felt_is_at_the_line_s_end(log: CallLog, logged: Logged)
         "final delay none; ignored: 1 binary; added delay p50 1.0, p95 2.0, p99 3.0, longest 4.0 ms; "
         "hand-off p50 0.1, p95 0.2, p99 0.3, longest 500.0 ms; 3 frames late; at most 1.25 s retained"
     ]
+
+
+def test_each_line_says_for_json_what_happened_and_in_which_session(log: CallLog, logged: Logged) -> None:
+    for event in EVERYTHING:
+        log.tell(event, "s1")
+    assert [(line["event"], line["session"], line["log_system"]) for line in logged.events] == [
+        (kind, "s1", CALL.call_sid)
+        for kind in (
+            "call_started",
+            "partial",
+            "final",
+            "rotated",
+            "restarted",
+            "degraded",
+            "recovered",
+            "unrecognised",
+            "unheard of",
+            "call_ended",
+        )
+    ]
+
+
+def test_partials_can_be_left_out(registry: CallRegistry, logged: Logged) -> None:
+    log = CallLog(registry, partials=False)
+    log.tell(Partial(CALL, 1, "שלום"))
+    log.tell(Final(CALL, 1, "שלום"))
+    assert logged.lines == ["🟢 Final: שלום"]
+
+
+def test_callers_words_can_be_kept_out(registry: CallRegistry, logged: Logged) -> None:
+    log = CallLog(registry, texts=False)
+    for event in EVERYTHING:
+        log.tell(event)
+    log.tell_unwritten(Final(CALL, 2, "שלום"))
+    assert not logged.matching("שלום")
+    assert logged.lines[1:3] == ["🟡 Partial: (4 characters)", "🟢 Final: (18 characters)"]
+    assert logged.lines[-1] == "⚪ Final, not in the journal yet: (4 characters)"

@@ -9,6 +9,9 @@ from voicestt.config.credentials import Credentials, read_credentials
 from voicestt.config.readers import Variable
 from voicestt.events import TYPES
 
+LOG_FORMATS = ("text", "json")
+LOG_LEVELS = ("debug", "info", "warn", "error", "critical")
+
 
 class BadSettings(ValueError):
     """The environment cannot be used; `problems` says in words what is wrong with each variable."""
@@ -390,6 +393,31 @@ class Settings:
         None,
         read.url,
         "Where Twilio's REST API is, for `hang_up` and `transfer`, if elsewhere than at Twilio.",
+    )
+    log_format: str = _from(
+        "LOG_FORMAT",
+        "text",
+        read.one_of(*LOG_FORMATS),
+        "`text`: a line as twistd writes it. `json`: one object a line with time, level, call, session, event and "
+        "text. A `--logger` or `--syslog` of twistd's own wins.",
+    )
+    log_level: str = _from(
+        "LOG_LEVEL",
+        "info",
+        read.one_of(*LOG_LEVELS),
+        "The least level that is logged; `warn` leaves out what callers say and all that goes well.",
+    )
+    log_partials: bool = _from(
+        "LOG_PARTIALS",
+        "true",
+        read.flag,
+        "`false` keeps partials out of the log; a busy server need not write each.",
+    )
+    log_texts: bool = _from(
+        "LOG_TEXTS",
+        "true",
+        read.flag,
+        "`false` logs how long what callers say is, not what it is; so do `JOURNAL_REDACT=texts` and `all`.",
     )
     journal_url: str = _from(
         "JOURNAL_URL",

@@ -25,7 +25,7 @@ class PersistedEvents:
         """See `voicestt.journal.port.Readers`."""
         for entry in entries:
             if not entry.was_late and isinstance(entry.fact, Event):
-                self._log.tell(entry.fact)
+                self._log.tell(entry.fact, entry.record.session if entry.record is not None else None)
         records = [entry.record for entry in entries if entry.record is not None]
         if records or not entries:
             self._published(records)

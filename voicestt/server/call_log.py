@@ -22,50 +22,55 @@ class CallLog:
     """Log of the calls' events; each line has the CallSid, none a phone number.
 
     An event is told when it is in the journal, so no final is shown in green that a killed server would lose.
+    Without `partials` these are not logged; without `texts` the length of what callers say is, not the words.
     """
 
     _log = Logger()
 
-    def __init__(self, registry: CallRegistry) -> None:
+    def __init__(self, registry: CallRegistry, *, partials: bool = True, texts: bool = True) -> None:
         self._registry = registry
+        self._partials = partials
+        self._texts = texts
 
-    def tell(self, event: Event) -> None:
-        """Log the event in one line."""
-        system = event.call.call_sid
+    def tell(self, event: Event, session: str | None = None) -> None:
+        """Log the event in one line; `session` is the id of the call's session, for logs in JSON."""
         match event:
             case CallStarted():
-                self._log.info("Call started, stream {stream}.", stream=event.call.stream_sid, log_system=system)
+                about = _about(event, "call_started", session)
+                self._log.info("Call started, stream {stream}.", stream=event.call.stream_sid, **about)
             case Partial():
-                self._log.info("🟡 Partial: {text}", text=escaped(event.text), log_system=system)
+                if self._partials:
+                    about = _about(event, "partial", session)
+                    self._log.info("🟡 Partial: {text}", text=self._said(event.text), **about)
             case Final():
-                self._log.info("🟢 Final: {text}", text=escaped(event.text), log_system=system)
+                about = _about(event, "final", session)
+                self._log.info("🟢 Final: {text}", text=self._said(event.text), **about)
             case Happened():
-                self._tell_incident(event)
+                self._tell_incident(event, session)
             case CallEnded():
-                statuses = self._registry.find(system).statuses
-                self._log.info("Call ended: {summary}", summary=_summary(event, statuses), log_system=system)
+                summary = _summary(event, self._registry.find(event.call.call_sid).statuses)
+                self._log.info("Call ended: {summary}", summary=summary, **_about(event, "call_ended", session))
 
     def tell_unwritten(self, event: Event) -> None:
         """Log an event that has waited too long for the journal, which says why."""
         if isinstance(event, Final):
-            self._log.warn(
-                "⚪ Final, not in the journal yet: {text}",
-                text=escaped(event.text),
-                log_system=event.call.call_sid,
-            )
+            text = self._said(event.text)
+            self._log.warn("⚪ Final, not in the journal yet: {text}", text=text, **_about(event, "final", None))
         else:
             self.tell(event)
 
-    def _tell_incident(self, event: Happened) -> None:
-        level, words = _INCIDENTS.get(event.kind, (LogLevel.info, "{kind}: {why}."))
-        self._log.emit(
-            level,
-            words,
-            kind=event.kind,
-            why=escaped(event.why),
-            seconds=event.seconds,
-            log_system=event.call.call_sid,
-        )
+    def _said(self, text: str) -> str:
+        return escaped(text) if self._texts else f"({len(text)} characters)"
+
+    def _tell_incident(self, event: Happened, session: str | None) -> None:
+        level, words = _INCIDENTS.get(event.kind, (LogLevel.info, "{event}: {why}."))
+        about = _about(event, event.kind, session)
+        self._log.emit(level, words, why=escaped(event.why), seconds=event.seconds, **about)
+
+
+def _about(event: Event, kind: str, session: str | None) -> dict[str, str | None]:
+    """Make the fields that say, in every line, which call it is about and what happened."""
+    return {"log_system": event.call.call_sid, "event": kind, "session": session}
 
 
 _INCIDENTS = {

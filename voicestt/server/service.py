@@ -79,7 +79,7 @@ class VoiceService(Service):
         self._threads: list[SessionThread] = []
         self._registry = CallRegistry(reactor)
         self._events_file = EventsFile(settings.events_file) if settings.events_file else None
-        self._pipeline = EventPipeline(reactor, settings, CallLog(self._registry), self._events_file)
+        self._pipeline = EventPipeline(reactor, settings, _call_log(settings, self._registry), self._events_file)
         self._embedded = _embedded(settings) if settings.engine == "embedded" else None
         self._whisper = last_resort(reactor, settings, self._embedded.engine if self._embedded else None)
         self._flag = Flag(settings.enable_streaming_stt)
@@ -231,6 +231,11 @@ class VoiceService(Service):
         self._failed()
         # What fails at once, such as a port that is taken, fails before the reactor runs and can be stopped.
         self._reactor.callWhenRunning(self._reactor.stop)
+
+
+def _call_log(settings: Settings, registry: CallRegistry) -> CallLog:
+    texts = settings.log_texts and settings.journal_redact not in {"texts", "all"}
+    return CallLog(registry, partials=settings.log_partials, texts=texts)
 
 
 def _embedded(settings: Settings) -> EmbeddedGoogle:

@@ -86,7 +86,9 @@ async def test_what_is_changed_right_after_the_start_is_taken_note_of(journals: 
 
 
 @on_reactor
-async def test_what_has_arrived_is_delivered_once_more_by_a_server_that_runs(desk: Desk, tmp_path: Path) -> None:
+async def test_what_has_arrived_is_delivered_once_more_by_a_server_that_runs(
+    desk: Desk, journals: Journals, tmp_path: Path
+) -> None:
     calls = [Call("CA1"), Call("CA2")]
     async with (
         receiving() as receiver,
@@ -95,8 +97,11 @@ async def test_what_has_arrived_is_delivered_once_more_by_a_server_that_runs(des
         for call in calls:
             made.put(call.started(), call.partial(), call.final(), call.ended())
         await eventually(lambda: made.deliverers[0].figures.delivered == 8)
+        # The database hears of the arrivals a little later.
+        await eventually(lambda: not journals.do("SELECT 1 FROM voicestt_outbox"))
         assert "made once more: 3." in await command("--replay", "--call", "CA1")
         await eventually(lambda: len(receiver.ids) == 11)
+        await eventually(lambda: not journals.do("SELECT 1 FROM voicestt_outbox"))
         assert receiver.ids[8:] == [event_id(calls[0].session, sequence) for sequence in (1, 3, 4)]
         bodies = {headers["webhook-id"]: set[bytes]() for headers, _ in receiver.posts}
         for headers, body in receiver.posts:
