@@ -22,7 +22,8 @@ def set_clock(seconds: float) -> None:
 def plugin(by: float) -> None:
     from voicestt.tap import Options
 
-    options = Options({"PUBLIC_HOST": "voice.example.com", "TWILIO_AUTH_TOKEN": "t", "JOURNAL_URL": "off"})
+    local = {"GCP_STT_ENDPOINT": "127.0.0.1:1", "GCP_STT_INSECURE": "true", "JOURNAL_URL": "off"}
+    options = Options({"PUBLIC_HOST": "voice.example.com", "TWILIO_AUTH_TOKEN": "t", **local})
     options.parseOptions(["--listen", "tcp:0"])  # type: ignore[no-untyped-call]
     from twisted.internet import reactor
 

@@ -6,14 +6,19 @@ from typing import Any
 import pytest
 from twisted.application.service import IService
 from twisted.internet import reactor as installed_reactor
+from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 
 from tests.config.test_credentials import KEY, TEXT
-from tests.server.fakes import ENVIRONMENT, TOKEN
+from tests.conftest import Logged
+from tests.server import fakes
+from tests.server.fakes import TOKEN
 from voicestt.server.service import VoiceService
 from voicestt.tap import Options, makeService
 
 reactor: Any = installed_reactor
+
+ENVIRONMENT = {**fakes.ENVIRONMENT, "GCP_STT_ENDPOINT": "127.0.0.1:1", "GCP_STT_INSECURE": "true"}
 
 
 def parsed(*arguments: str, environ: dict[str, str] | None = None) -> Options:
@@ -55,9 +60,8 @@ def test_port_and_listen_together_are_both() -> None:
 
 
 def test_every_problem_is_in_one_usage_error() -> None:
-    error = usage_error(
-        "--listen", "carrier-pigeon:5", "--listen", "tcp:x", environ={"STT_BATCH_MS": "often", "PORT": "many"}
-    )
+    environ = {"STT_BATCH_MS": "often", "PORT": "many", "STT_ENGINE": "embedded"}
+    error = usage_error("--listen", "carrier-pigeon:5", "--listen", "tcp:x", environ=environ)
     first, *lines = error.splitlines()
     assert first == "it cannot start:"
     assert [line[: len("  - ")] for line in lines] == ["  - "] * 6
@@ -132,6 +136,34 @@ def test_a_key_that_google_cannot_load_is_found_before_the_start() -> None:
     assert KEY["client_email"] not in error
 
 
+def test_what_only_the_start_would_find_is_in_the_same_error(tmp_path: Path) -> None:
+    error = usage_error(
+        "--listen", "tcp:x", "--handler", "nowhere.at.all:Handler", environ={**ENVIRONMENT, "GREETING": "Good day"}
+    )
+    for words in ("--listen tcp:x", "HANDLER=nowhere.at.all:Handler: there is no module", "GREETING is a text"):
+        assert words in error
+
+
+def test_an_application_is_not_imported_before_twistd_forks() -> None:
+    options = Options({**ENVIRONMENT, "HANDLER": "nowhere.at.all:Handler"})
+    options.parent = TwistedOptions()
+    options.parent["nodaemon"] = 0
+    options.parseOptions([])  # type: ignore[no-untyped-call]
+    assert options.settings is not None
+
+
+def test_a_misspelt_variable_is_warned_of_with_the_one_that_was_meant(tmp_path: Path, logged: Logged) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("STT_BATCHMS=100\n")
+    environ = {**ENVIRONMENT, "EVENTS_WEBHOK_URL": "x", "PATH": "y"}
+    makeService(parsed("--env-file", str(env_file), environ=environ))
+    told = "⚠️ {} is set, and there is no such variable: is {} meant? It has no effect."
+    assert logged.lines == [
+        told.format("EVENTS_WEBHOK_URL", "EVENTS_WEBHOOK_URL"),
+        told.format("STT_BATCHMS", "STT_BATCH_MS"),
+    ]
+
+
 def test_no_secret_is_in_an_error() -> None:
     error = usage_error(
         environ={"TWILIO_AUTH_TOKEN": TOKEN, "GOOGLE_APPLICATION_CREDENTIALS": TEXT.replace("service_", "")}
@@ -169,6 +201,7 @@ def test_output_that_cannot_show_hebrew_loses_no_line(tmp_path: Path, monkeypatc
 def test_the_working_folder_has_the_application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    (tmp_path / "mine.py").write_text("class Mine:\n    def on_final(self, call, event):\n        pass\n")
     makeService(parsed())
     assert str(tmp_path) not in sys.path
     makeService(parsed("--handler", "mine:Mine"))

@@ -8,17 +8,19 @@ from typing import Any
 
 from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
-from twisted.logger import ILogObserver
+from twisted.logger import ILogObserver, Logger
 from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 
 from voicestt.config.env_file import EnvironmentFile
-from voicestt.config.settings import BadSettings, Settings
+from voicestt.config.misspelt import Misspelt, misspelt
+from voicestt.config.settings import BadSettings, Settings, read_settings
 from voicestt.runtime.clock import use_monotonic_time
-from voicestt.runtime.google_auth import load_key
 from voicestt.runtime.log_output import log_observer, open_log
+from voicestt.server.preflight import problems_of
 from voicestt.server.service import VoiceService
 
+_log = Logger()
 _OVERRULED = {"PORT": "port", "HANDLER": "handler"}
 
 
@@ -38,6 +40,7 @@ class Options(TwistedOptions):
         self._environ = environ
         self["listen"] = []
         self.settings: Settings | None = None
+        self.misspelt: list[Misspelt] = []
         self.environment_file = EnvironmentFile(None, environ, {})
 
     def opt_listen(self, endpoint: str) -> None:
@@ -70,13 +73,21 @@ class Options(TwistedOptions):
 
     def _read_settings(self, problems: list[str]) -> Settings | None:
         try:
-            settings = Settings.from_environment(self.environment_file.variables())
-            if settings.credentials is not None:
-                load_key(settings.credentials)
+            values = self.environment_file.variables()
         except BadSettings as bad:
             problems.extend(bad.problems)
             return None
-        return settings
+        self.misspelt = misspelt(values)
+        reading = read_settings(values)
+        if reading.settings.handler is not None and os.getcwd() not in sys.path:
+            sys.path.insert(0, os.getcwd())  # as `python -m` does, and twistd does not
+        problems.extend(problems_of(reading, may_import=not self._will_fork()))
+        return None if problems else reading.settings
+
+    def _will_fork(self) -> bool:
+        # What the application starts when it is imported would not live on in the daemon.
+        twistd = self.parent
+        return twistd is not None and not twistd.get("nodaemon")
 
     def _find_environment_file(self) -> EnvironmentFile:
         path = self["env-file"] or self._environ.get("VOICESTT_ENV_FILE")
@@ -125,8 +136,8 @@ def makeService(options: Options) -> IService:  # noqa: N802 - twistd calls it
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     assert options.settings is not None  # noqa: S101 - twistd has parsed the options
-    if options.settings.handler is not None and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # as `python -m` does, and twistd does not
+    for name in options.misspelt:
+        _log.warn("⚠️ {misspelt} It has no effect.", misspelt=name)
     read_again = options.environment_file.read_again
     endpoints = options.endpoints(options.settings)
     return VoiceService(_reactor(), options.settings, endpoints, _end_with_an_error, read_again)

@@ -67,7 +67,7 @@ def test_a_recogniser_that_cannot_be_loaded_is_said_in_words_and_the_server_ends
     settings = {"STT_ENGINE": "embedded", "WHISPER_MODEL": str(tmp_path / "nothing-here")}
     code, words = started(tmp_path, settings=settings)
     assert code == 1
-    assert "The server could not start:" in words
+    assert "  - WHISPER_MODEL: " in words
     assert "is not a Whisper model" in words
     assert "Traceback" not in words
 
@@ -87,6 +87,6 @@ def test_what_applications_need_is_checked_before_the_first_call(
 ) -> None:
     code, said = started(tmp_path, settings=settings)
     assert code == 1
-    (line,) = [line for line in said.splitlines() if "The server could not start:" in line]
+    (line,) = [line for line in said.splitlines() if line.startswith("  - ")]
     assert words in line
     assert "Traceback" not in said

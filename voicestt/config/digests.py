@@ -21,11 +21,11 @@ import hmac
 import json
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 
 from voicestt.config.credentials import Credentials
 from voicestt.config.readers import Network
-from voicestt.config.settings import Settings
+from voicestt.config.settings import Settings, setting_fields
 
 PATH = "/gonogo/settings"
 NONCE = "nonce"
@@ -61,10 +61,9 @@ def digests(settings: Settings, token: str, nonce: str, salt: str) -> dict[str, 
     context = f"voicestt settings {len(nonce)} {nonce} {salt}".encode()
     key = hashlib.scrypt(token.encode(), salt=context, n=_SCRYPT_ROUNDS, r=8, p=1, dklen=32)
     found = {}
-    for each in fields(settings):
-        name = each.metadata["variable"].name
-        meaning = json.dumps(getattr(settings, each.name), sort_keys=True, default=_plain)
-        found[name] = hmac.digest(key, f"{name}={meaning}".encode(), "sha256").hex()
+    for attribute, variable in setting_fields():
+        meaning = json.dumps(getattr(settings, attribute), sort_keys=True, default=_plain)
+        found[variable.name] = hmac.digest(key, f"{variable.name}={meaning}".encode(), "sha256").hex()
     return found
 
 

@@ -46,6 +46,19 @@ class EnvironmentFile:
         """
         return self._over(self._read())
 
+    def sources(self) -> dict[str, str]:
+        """Returns where each variable that is set was set.
+
+        Raises:
+            BadSettings: where the file cannot be read.
+        """
+        layers = (
+            (self._read(), f"env file {self._path}"),
+            (self._environ, "environment"),
+            (self._overrides, "command line"),
+        )
+        return {name: source for values, source in layers for name in values if values[name].strip()}
+
     def read_again(self) -> ReadAgain:
         """Reads the file as it is now, and checks it as at the start.
 

@@ -45,13 +45,17 @@ _MOST_SECRETS = 2
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """An environment variable, its default as it would be typed (None: not set), and its meaning."""
+    """An environment variable, its default as it would be typed (None: not set), and its meaning.
+
+    The value of a `secret` one is never shown.
+    """
 
     name: str
     default: str | None
     meaning: str
     read: Callable[[str], object]
     required: bool = False
+    secret: bool = False
 
 
 def flag(text: str) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from voicestt.config import readers as read
 from voicestt.config.credentials import Credentials, read_credentials
@@ -30,7 +30,9 @@ def _from(
     required: bool = False,
     secret: bool = False,
 ) -> Any:
-    return field(repr=not secret, metadata={"variable": Variable(name, default, meaning, reader, required)})
+    return field(
+        repr=not secret, metadata={"variable": Variable(name, default, meaning, reader, required, secret)}
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +75,7 @@ class Settings:
         "phone_call",
         read.matching(read.WORD, "a model's name such as default"),
         "Google's model. A pair of model and language that Google refuses (`phone_call` with Hebrew) "
-        "becomes `default`, and one loud line in the log says so.",
+        "becomes `default`; where it was set, one loud line in the log says so.",
     )
     language: str = _from(
         "GCP_STT_LANGUAGE",
@@ -90,7 +92,8 @@ class Settings:
         None,
         read_credentials,
         "Google's key: a path, or the JSON itself, or that in base64. Never printed. Not set: Google's "
-        "application default credentials of the machine are used.",
+        "application default credentials of the machine are used; where there are none the server does not start, "
+        "unless Google is not asked.",
         secret=True,
     )
     api: str = _from(
@@ -539,6 +542,9 @@ class Settings:
         "itself, in `$XDG_RUNTIME_DIR/voicestt` or a folder of this user's for temporary files.",
     )
 
+    given: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
+    """The variables that were set, whether or not to their defaults."""
+
     @property
     def twilio_auth_tokens(self) -> tuple[str, ...]:
         """The accepted auth tokens; the first is used for Twilio's REST API."""
@@ -556,32 +562,60 @@ class Settings:
         Raises:
             BadSettings: with one sentence for each variable that cannot be used.
         """
-        values: dict[str, object] = {}
-        problems: list[str] = []
-        for name, variable in _fields():
-            try:
-                values[name] = _value(variable, environ)
-            except ValueError as problem:
-                problems.append(f"{variable.name} {problem}")
-        problems.extend(_disagreements(values))
-        if problems:
-            raise BadSettings(problems)
-        return cls(**values)  # type: ignore[arg-type]
+        reading = read_settings(environ)
+        if reading.problems:
+            raise BadSettings(list(reading.problems))
+        return reading.settings
+
+
+class Reading(NamedTuple):
+    """The result of reading an environment: settings, and one sentence for each problem.
+
+    `unusable` are the variables whose values cannot be used; `settings` has their defaults.
+    """
+
+    settings: Settings
+    problems: tuple[str, ...]
+    unusable: frozenset[str]
+
+
+def read_settings(environ: Mapping[str, str]) -> Reading:
+    """Reads the settings in `environ`, also where something is wrong; an empty variable counts as not set."""
+    values: dict[str, object] = {}
+    problems: dict[str, str] = {}
+    for name, variable in setting_fields():
+        try:
+            values[name] = _value(variable, environ)
+        except ValueError as problem:
+            problems[variable.name] = f"{variable.name} {problem}"
+    disagreements = _disagreements(values)
+    unusable = {name: _default(variable) for name, variable in setting_fields() if variable.name in problems}
+    given = frozenset(variable.name for variable in variables() if environ.get(variable.name, "").strip())
+    settings = Settings(**values, **unusable, given=given)  # type: ignore[arg-type]
+    return Reading(settings, (*problems.values(), *disagreements), frozenset(problems))
+
+
+def _default(variable: Variable) -> object:
+    if variable.default is None:
+        return "" if variable.required else None
+    return variable.read(variable.default)
 
 
 def variables() -> list[Variable]:
     """Returns all variables, in the order of the code."""
-    return [variable for _, variable in _fields()]
+    return [variable for _, variable in setting_fields()]
 
 
 def differences(one: Settings, other: Settings) -> list[str]:
     """Returns the names of the variables that differ between two settings, in the order of the code."""
-    return [variable.name for name, variable in _fields() if getattr(one, name) != getattr(other, name)]
+    return [variable.name for name, variable in setting_fields() if getattr(one, name) != getattr(other, name)]
 
 
-def _fields() -> Iterator[tuple[str, Variable]]:
+def setting_fields() -> Iterator[tuple[str, Variable]]:
+    """Yields the attribute of `Settings` and the variable of each setting, in the order of the code."""
     for each in fields(Settings):
-        yield each.name, each.metadata["variable"]
+        if "variable" in each.metadata:
+            yield each.name, each.metadata["variable"]
 
 
 def _value(variable: Variable, environ: Mapping[str, str]) -> object:

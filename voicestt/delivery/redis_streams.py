@@ -200,6 +200,15 @@ class RedisStreams:
         return words_of(problem, self._address)
 
 
+def check_redis(url: str) -> None:
+    """Checks that the library for the Redis at `url` is there and knows what the URL says; connects to nothing.
+
+    Raises:
+        CannotDeliver: where it could never work.
+    """
+    _servers(redis_address(url), ANSWER_SECONDS).close()
+
+
 def _fields(record: Record) -> dict[str, str | bytes]:
     return {
         "id": event_id(record.session, record.sequence),

@@ -39,6 +39,8 @@ class _Dialect(Protocol):
 
     def is_there(self) -> bool: ...
 
+    def check_place(self) -> None: ...
+
     def make_ready(self, engine: Engine) -> None: ...
 
     def hurry(self, connection: Connection, seconds: float) -> None: ...
@@ -134,6 +136,26 @@ class Database:
     def close(self) -> None:
         """Closes the connections; the next use opens new ones."""
         self._engine.dispose()
+
+
+def check_url(url: str) -> None:
+    """Checks what can be checked of a journal's URL without opening the journal.
+
+    Raises:
+        BadJournal: where it can never work: the library or the file's folder is missing.
+    """
+    dialect = _dialect_of(url)
+    dialect.engine().dispose()
+    dialect.check_place()
+
+
+def name_of(url: str) -> str:
+    """The name of the journal at `url` in words, without a secret.
+
+    Raises:
+        BadJournal: for a URL that names none.
+    """
+    return _dialect_of(url).name
 
 
 def _dialect_of(url: str) -> _Dialect:

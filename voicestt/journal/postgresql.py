@@ -101,6 +101,9 @@ class PostgreSQL:
         """True: that can only be known by connecting."""
         return True
 
+    def check_place(self) -> None:
+        """Does nothing: what is at the URL can only be known by connecting."""
+
     def make_ready(self, engine: Engine) -> None:
         """Checks that the database has the encoding UTF8.
 

@@ -142,7 +142,12 @@ class SQLite:
         # A transaction that reads first and then writes is refused where another wrote in between.
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
-    def _check_path(self) -> None:
+    def check_place(self) -> None:
+        """Checks that a file can be at this path.
+
+        Raises:
+            BadJournal: where its folder is missing, or something else is there.
+        """
         folder = self._path.parent
         if not folder.is_dir():
             raise BadJournal(
@@ -152,6 +157,9 @@ class SQLite:
             raise BadJournal(
                 f"JOURNAL_URL: {self._path} is no file. Name one, such as sqlite:///{self.name}/journal.db"
             )
+
+    def _check_path(self) -> None:
+        self.check_place()
         try:
             # It holds what people said: nobody else reads it. SQLite gives its other files the same rights.
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, stat.S_IRUSR | stat.S_IWUSR))

@@ -1,12 +1,19 @@
-"""The command `voicestt settings`: prints the tables of all settings, as in docs/settings.md."""
+"""The command `voicestt settings`: the tables of all settings, as in docs/settings.md, or those in force."""
 
-from collections.abc import Mapping, Sequence
+import os
+import sys
+from collections.abc import Container, Mapping, Sequence
 from typing import Final
 
 import click
 
+from voicestt.config.env_file import EnvironmentFile
+from voicestt.config.in_force import InForce, in_force
+from voicestt.config.misspelt import misspelt
 from voicestt.config.readers import Variable
-from voicestt.config.settings import variables
+from voicestt.config.settings import BadSettings, read_settings, variables
+from voicestt.ops.tables import table
+from voicestt.server.preflight import problems_of
 
 GROUPS: Final[Mapping[str, Sequence[str]]] = {
     "The six to set first": (
@@ -99,10 +106,46 @@ GROUPS: Final[Mapping[str, Sequence[str]]] = {
 """Every variable in one group, in the order in which it is shown; a test compares with the settings."""
 
 
-@click.command(short_help="The tables of all settings.")
-def settings() -> None:
-    """Prints every environment variable, its default and its meaning, as Markdown tables, one for each group."""
-    click.echo(markdown_tables())
+@click.command(short_help="All settings, or those in force.")
+@click.option("--effective", is_flag=True, help="What is in force here, and where it was set.")
+@click.option("--env-file", metavar="FILE", envvar="VOICESTT_ENV_FILE", help="As of twistd; with --effective.")
+def settings(effective: bool, env_file: str | None) -> None:
+    """Prints every environment variable, its default and its meaning, as Markdown tables, one for each group.
+
+    With --effective: the value of each, here and now, and its source (environment, env file, default). Secrets are
+    "set" or "not set". Ends with 1, and says why, if a server would not start so.
+    """
+    if not effective:
+        click.echo(markdown_tables())
+        return
+    problems = _show_effective(EnvironmentFile(env_file, os.environ, {}))
+    if problems:
+        raise click.ClickException(
+            "a server would not start so:\n" + "\n".join(f"  - {each}" for each in problems)
+        )
+
+
+def _show_effective(file: EnvironmentFile) -> list[str]:
+    """Prints the settings in force, and returns what is wrong with them."""
+    try:
+        values, sources = file.variables(), file.sources()
+    except BadSettings as bad:
+        return bad.problems
+    reading = read_settings(values)
+    by_name = {each.variable.name: each for each in in_force(reading.settings, sources)}
+    rows = [_effective_row(by_name[name], reading.unusable) for names in GROUPS.values() for name in names]
+    for line in table(("VARIABLE", "VALUE", "FROM"), rows):
+        click.echo(line)
+    for name in misspelt(values):
+        click.echo(f"Warning: {name} It has no effect.", err=True)
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # where the server finds its handler
+    return problems_of(reading)
+
+
+def _effective_row(setting: InForce, unusable: Container[str]) -> tuple[str, str, str]:
+    name = setting.variable.name
+    return name, "(cannot be used)" if name in unusable else setting.value, setting.source
 
 
 def markdown_tables() -> str:

@@ -1,10 +1,16 @@
 """The announcement of the settings in the log, when the server starts."""
 
+import os
+
 from twisted.logger import Logger
 
+from voicestt import __version__
+from voicestt.config.in_force import changed_settings
 from voicestt.config.settings import Settings
+from voicestt.journal.database import name_of
 from voicestt.recognisers.google.request import choice_of, is_elsewhere
 
+_MODEL = "GCP_STT_MODEL"
 _log = Logger()
 
 
@@ -18,7 +24,14 @@ def announce(settings: Settings) -> None:
         language=choice.language,
         model=choice.model,
     )
-    if choice.changed:
+    changed = ", ".join(changed_settings(settings))
+    _log.info("[CFG] voicestt {version}; not the defaults: {changed}.", version=__version__, changed=changed)
+    _log.info(
+        "[CFG] The journal: {journal}. The events file: {events_file}.",
+        journal=settings.journal_url if settings.journal_url == "off" else name_of(settings.journal_url),
+        events_file=os.path.abspath(settings.events_file) if settings.events_file else "none",
+    )
+    if choice.changed and _MODEL in settings.given:
         _log.warn(
             "⚠️ GCP_STT_MODEL={asked} was asked for, but Google refuses it with {language}: {used} is used. "
             "Set GCP_STT_MODEL={used} to be rid of this line.",

@@ -6,12 +6,19 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from voicestt.emulators.google.whisper.weights import INSTALL, WeightsError
+from voicestt.emulators.google.whisper.weights import (
+    BASE,
+    INSTALL,
+    TINY_EN,
+    WeightsError,
+    require,
+    require_directory,
+)
 
 if TYPE_CHECKING:
     from voicestt.emulators.google.whisper.engine import WhisperEngine
 
-__all__ = ["WeightsError", "load"]
+__all__ = ["WeightsError", "check", "load"]
 
 _log = logging.getLogger(__name__)
 
@@ -26,12 +33,26 @@ def load(
     without it tiny.en serves English and base the rest. `warn` is told, once, of languages that are weak.
     Raises WeightsError, which says what to install, when the runtime or a model's files are missing.
     """
+    _check_runtime()
+    from voicestt.emulators.google.whisper import models  # noqa: PLC0415 - the runtime is an extra
+
+    return models.own(language_model_dir) if language_model_dir else models.packaged(warn)
+
+
+def check(language_model_dir: Path | None = None) -> None:
+    """Raises WeightsError if `load` would, or the weights are missing; loads nothing."""
+    _check_runtime()
+    if language_model_dir is not None:
+        require_directory(language_model_dir)
+        return
+    for model in (TINY_EN, BASE):
+        require(model)
+
+
+def _check_runtime() -> None:
     for runtime in ("ctranslate2", "tokenizers"):
         if find_spec(runtime) is None:
             raise WeightsError(
                 f"The embedded engine needs the package {runtime}, which is not installed. "
                 f"Install it with: {INSTALL}"
             )
-    from voicestt.emulators.google.whisper import models  # noqa: PLC0415 - the runtime is an extra
-
-    return models.own(language_model_dir) if language_model_dir else models.packaged(warn)
