@@ -23,7 +23,7 @@
 8. Tests play calls to it with `voicestt.handler.testing`.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import Protocol
 
 from voicestt import events
@@ -89,7 +89,11 @@ METHODS = {kind: f"on_{name}" for name, kind in events.TYPES.items()}
 """The name of the method that is told of each type of event."""
 
 
-def methods_of(handler: type) -> dict[type[events.Event], str]:
+Methods = Mapping[type[events.Event], str]
+"""The types of events that a handler's class is told of, and the methods that are told."""
+
+
+def methods_of(handler: type) -> Methods:
     """Map each type of event that a handler's class wants to the name of its method."""
     return {kind: name for kind, name in METHODS.items() if _is_its_own(handler, name)}
 

@@ -16,13 +16,12 @@ from voicestt.call.line import Line
 from voicestt.events import CallStarted
 from voicestt.handler.call import Call, Snapshot
 from voicestt.handler.counts import Counts
-from voicestt.handler.handled_call import HandledCall
+from voicestt.handler.handled_call import HandledCall, WaitingEvents
 from voicestt.handler.leaving import CallHandover, CallRestControl
 from voicestt.handler.loading import misspelt
 from voicestt.handler.protocol import METHODS, methods_of
 from voicestt.handler.speaking import Speak, Speaking
 from voicestt.handler.stalls import LoopWatchdog
-from voicestt.handler.waiting import WaitingEvents
 from voicestt.handler.worker import HandlerWorker
 from voicestt.runtime.clock import Timer
 from voicestt.runtime.loop_thread import CANCELLED_SECONDS, LoopThread
@@ -44,7 +43,7 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class HandlerParts:
     """The factories of what handlers run on and are given; `voicestt.handler.testing` passes its own."""
 
     loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
@@ -86,7 +85,7 @@ class Handlers:
         speak: Callable[[str], bytes] | None = None,
         twilio: CallRestControl | None = None,
         patience: Patience = Patience(),
-        parts: Parts = Parts(),
+        parts: HandlerParts = HandlerParts(),
     ) -> None:
         self._reactor = reactor
         self._factory = factory

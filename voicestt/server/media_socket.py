@@ -10,9 +10,8 @@ from voicestt.runtime.escaping import escaped
 from voicestt.server.calls import Calls, Refused
 from voicestt.server.connections import UNKNOWN, Visitor
 from voicestt.server.fast_frames import FastFrameProtocol
+from voicestt.server.flow_control import PausedReads, ReadCoalescer, Room
 from voicestt.server.live_call import LiveCall
-from voicestt.server.read_coalescer import PausedReads, ReadCoalescer
-from voicestt.server.room import Room
 from voicestt.twilio import twiml
 from voicestt.twilio.media_stream import (
     BadMessage,

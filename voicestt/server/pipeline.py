@@ -5,7 +5,7 @@ handler in this process is told at once.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 
@@ -14,7 +14,7 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from voicestt.audio.greeting import BadGreeting, greeting_of
-from voicestt.call.facts import CallObserver
+from voicestt.call.facts import CallObserver, Event
 from voicestt.call.line import Line
 from voicestt.config.settings import Settings
 from voicestt.delivery.deliverer import Deliverer
@@ -25,9 +25,8 @@ from voicestt.handler.publishing import Publishing
 from voicestt.handler.service import Handlers
 from voicestt.journal.journal import Journal
 from voicestt.journal.no_journal import NoJournal
-from voicestt.journal.port import Record
+from voicestt.journal.port import Record, Written
 from voicestt.runtime.reactor import FullReactor
-from voicestt.server.after_journal import PersistedEvents
 from voicestt.server.call_log import CallLog
 from voicestt.server.events_file import EventsFile
 from voicestt.tts.engines import synthesiser_of
@@ -36,6 +35,38 @@ from voicestt.twilio.rest import TwilioCalls
 
 _LAST_DELIVERIES_SECONDS = 3.0
 _LOOK_SECONDS = 0.05
+
+
+class PersistedEvents:
+    """Readers of the journal: an event that is written goes to the log and, by `published`, to applications.
+
+    A final that the log shows in green is in the database; where the database cannot be written for a while, the
+    log shows words all the same, and says that they are not safe yet. A fact that can be called is called once
+    everything before it has been written, shown and published.
+    """
+
+    def __init__(self, log: CallLog, published: Callable[[Sequence[Record]], None]) -> None:
+        self._log = log
+        self._published = published
+
+    def written(self, entries: Sequence[Written]) -> None:
+        """Log and publish what is in the journal now (`voicestt.journal.port.Readers`)."""
+        for entry in entries:
+            if not entry.was_late and isinstance(entry.fact, Event):
+                self._log.tell(entry.fact)
+        records = [entry.record for entry in entries if entry.record is not None]
+        if records or not entries:
+            self._published(records)
+        # Who is called may send the listeners away: first they are told.
+        for entry in entries:
+            if callable(entry.fact):
+                entry.fact()
+
+    def late(self, facts: Sequence[object]) -> None:
+        """Log facts that the journal cannot write for now (`voicestt.journal.port.Readers`)."""
+        for fact in facts:
+            if isinstance(fact, Event):
+                self._log.tell_unwritten(fact)
 
 
 class EventPipeline:

@@ -28,7 +28,6 @@ from voicestt.recognisers.streaming import Endless, StreamLimits
 from voicestt.runtime.reactor import FullReactor
 from voicestt.runtime.session_thread import SessionThread
 from voicestt.server.active_calls import ActiveCalls
-from voicestt.server.announcing import announce
 from voicestt.server.bounded_http import BoundedSite
 from voicestt.server.busy import busy_answer
 from voicestt.server.call_log import CallLog
@@ -38,7 +37,6 @@ from voicestt.server.connections import TOO_MANY, visitors_of
 from voicestt.server.control.flag import FlagSwitch
 from voicestt.server.control.sighup import SighupHandler
 from voicestt.server.control.socket import ControlSocket
-from voicestt.server.descriptors import raise_descriptors
 from voicestt.server.embedded import EmbeddedGoogle
 from voicestt.server.events_file import EventsFile
 from voicestt.server.figures import FigureWatch
@@ -46,6 +44,7 @@ from voicestt.server.media_factory import media_resource
 from voicestt.server.pipeline import EventPipeline
 from voicestt.server.root import Root
 from voicestt.server.routes import Routes
+from voicestt.server.startup import announce, raise_descriptors
 from voicestt.server.whisper import last_resort
 from voicestt.twilio.signatures import SignatureCheck
 

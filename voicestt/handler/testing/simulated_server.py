@@ -13,7 +13,7 @@ from voicestt.events import CallStarted
 from voicestt.handler.call import Call, Snapshot
 from voicestt.handler.leaving import CallHandover
 from voicestt.handler.loading import check_handler
-from voicestt.handler.service import Handlers, Parts
+from voicestt.handler.service import HandlerParts, Handlers
 from voicestt.handler.speaking import Speaking
 from voicestt.handler.testing.ear import SpokenText
 from voicestt.handler.testing.problems import HandlerHangs
@@ -77,7 +77,7 @@ class SimulatedServer:
             threads=threads,
             speak=None if speak is None else _with_text(speak),
             twilio=_SimulatedTwilio(self._calls),
-            parts=Parts(self._stage.make_loop, self._stage.make_threads, self._call_for_handler),
+            parts=HandlerParts(self._stage.make_loop, self._stage.make_threads, self._call_for_handler),
         )
         self._handlers.start()
 

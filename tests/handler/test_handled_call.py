@@ -12,7 +12,7 @@ from voicestt.events import (
     Final,
     Partial,
 )
-from voicestt.handler.waiting import NEVER_DROPPED, Put, WaitingEvents
+from voicestt.handler.handled_call import NEVER_DROPPED, Put, WaitingEvents
 
 
 def taken(events: WaitingEvents) -> list[Event]:

@@ -4,7 +4,7 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
-from voicestt.server.read_coalescer import ReadCoalescer
+from voicestt.server.flow_control import ReadCoalescer
 
 
 @implementer(IPushProducer)
