@@ -6,11 +6,11 @@ from typing import Final
 
 from twisted.logger import Logger
 
-from voicestt.runtime.clock import Clock, Timer
+from voicestt.runtime.clock import Clock
+from voicestt.server.refusals import MinuteLog
 
 LATE_SECONDS: Final = 3.0
 ON_ITS_WAY_SECONDS: Final = 10.0
-MINUTE: Final = 60.0
 _FALLEN: Final = 0.5
 """Calls are taken again at this share of the lag at which they were refused, so that they do not come and go."""
 
@@ -55,7 +55,7 @@ class Admission:
         self._most_lag = most_lag
         self._lateness = ReactorLateness(most_lag)
         self._on_their_way: dict[str, float] = {}
-        self._telling = Timer(clock)
+        self._minutes = MinuteLog(clock, self._tell)
         self._untold = 0
         self._cause = ""
         self.refused = 0
@@ -97,36 +97,31 @@ class Admission:
 
     def stop(self) -> None:
         """Log the refusals that were not logged yet."""
-        self._telling.cancel()
-        self._tell()
+        self._minutes.stop()
 
     def _refuse(self, cause: str) -> None:
         self.refused += 1
         self._cause = cause
-        if not self._telling.is_set:
+        if not self._minutes.is_running:
             self._log.warn(
                 "⚠️ A new call was refused: {cause}. Live calls go on as they are; the caller gets what BUSY says. "
                 "Further ones are counted and said once a minute. What to do: start another process beside this "
                 "one, or raise the limit if the figures of the live calls allow it (/healthz).",
                 cause=cause,
             )
-            self._telling.set(MINUTE, self._minute_over)
+            self._minutes.begin()
         else:
             self._untold += 1
 
-    def _minute_over(self) -> None:
-        if self._untold:
-            self._tell()
-            self._telling.set(MINUTE, self._minute_over)
-
-    def _tell(self) -> None:
-        if self._untold:
+    def _tell(self) -> bool:
+        untold, self._untold = self._untold, 0
+        if untold:
             self._log.warn(
                 "⚠️ {count} more new calls were refused within a minute, the last one because {cause}.",
-                count=self._untold,
+                count=untold,
                 cause=self._cause,
             )
-        self._untold = 0
+        return bool(untold)
 
     def _forget_those_that_did_not_come(self) -> None:
         oldest = self._clock.seconds() - ON_ITS_WAY_SECONDS
