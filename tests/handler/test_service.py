@@ -246,7 +246,7 @@ async def test_a_task_of_a_handlers_own_that_fails_is_logged_and_ends_nothing(
     handled.tell(made.ended())
     await rig.over()
     await rig.stop()
-    assert logged.matching("A task that a handler started raised SystemExit")
+    assert logged.matching("A task in the thread handlers raised SystemExit")
     assert logged.flush(ZeroDivisionError)
     logged.flush(SystemExit)
 

@@ -31,6 +31,7 @@ from voicestt.runtime.thread_pool import DaemonThreadPool
 LOOK_SECONDS: Final = 1.0
 SPEAKERS: Final = 4
 ASKERS: Final = 4
+_COMPLAINT: Final = "In a task of a handler's own: {message}. The calls go on."
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class Handlers:
         self._askers = parts.threads(ASKERS, "twilio")
         self._speak = None if speak is None else _in_pool(speak, self._speakers)
         self._counts = Counts()
-        self._loop = LoopThread(reactor, parts.loop)
+        self._loop = LoopThread(reactor, "handlers", _COMPLAINT, parts.loop)
         self._stalls = LoopWatchdog(reactor, self._loop, _file_of(factory), self._counts)
         self._timer = Timer(reactor)
         self._live: set[_Live] = set()
@@ -141,7 +142,7 @@ class Handlers:
             live.handled.close()
             return live.handled
         self._live.add(live)
-        self._loop.hand(partial(self._run, live))
+        self._loop.do(partial(self._run, live))
         live.handled.tell(event)
         return live.handled
 
@@ -163,7 +164,7 @@ class Handlers:
             self._counts,
             seen,
             seconds,
-            partial(self._loop.hand, worker.wake),
+            partial(self._loop.do, worker.wake),
         )
         return _Live(event.call_sid, handled, worker)
 
@@ -201,7 +202,7 @@ class Handlers:
 
     def _give_up(self, live: _Live) -> int:
         self._ended(live)
-        self._loop.hand(live.cancel)
+        self._loop.do(live.cancel)
         return live.worker.give_up()
 
     async def _all_told(self) -> None:

@@ -8,7 +8,6 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
-from twisted.python.threadpool import ThreadPool
 from twisted.web.server import Site
 
 from voicestt.audio import mulaw
@@ -74,7 +73,6 @@ class VoiceService(Service):
         self._settings = settings
         self._endpoints = endpoints
         self._ports: list[IListeningPort] = []
-        self._pool = ThreadPool(settings.session_threads, settings.session_threads, name="sessions")
         self._threads: list[SessionThread] = []
         self._registry = CallRegistry(reactor)
         self._events_file = EventsFile(settings.events_file) if settings.events_file else None
@@ -115,8 +113,7 @@ class VoiceService(Service):
         announce(self._settings)
         self._descriptors = raise_descriptors()
         target = await self._find_google()
-        self._pool.start()
-        self._threads = [SessionThread(self._reactor, self._pool) for _ in range(self._settings.session_threads)]
+        self._threads = [SessionThread(self._reactor) for _ in range(self._settings.session_threads)]
         for thread in self._threads:
             thread.start()
         if self._events_file is not None:
@@ -145,8 +142,6 @@ class VoiceService(Service):
         await self._whisper.stop()
         for thread in self._threads:
             await thread.stop()
-        if self._pool.started:
-            self._pool.stop()
         if self._events_file is not None:
             self._events_file.stop()
         if self._embedded is not None:
