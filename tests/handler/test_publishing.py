@@ -155,7 +155,7 @@ def test_the_end_of_a_call_is_told_with_its_account(heard: Heard) -> None:
     assert (end.restarts, end.rotations, end.fallbacks, end.google_seconds) == (1, 2, 3, 14.0)
 
 
-def test_who_calls_whom_is_told(heard: Heard) -> None:
+def test_the_numbers_of_caller_and_called_are_told(heard: Heard) -> None:
     start = json.loads(events.encode(heard.events[0]))
     assert (start["from"], start["to"], start["account_sid"]) == ("+972501234567", "+972771234567", "AC1")
 

@@ -43,7 +43,7 @@ def pipeline_of(**variables: str) -> EventPipeline:
 
 
 @on_reactor
-async def test_what_is_told_is_in_the_journal_the_log_and_the_application(tmp_path: Path, logged: Logged) -> None:
+async def test_events_reach_the_journal_the_log_and_the_application(tmp_path: Path, logged: Logged) -> None:
     HEARD.clear()
     file = tmp_path / "journal.db"
     pipeline = pipeline_of(JOURNAL_URL=f"sqlite:///{file}", HANDLER=f"{__name__}:Hears")
@@ -91,7 +91,7 @@ async def test_the_greeting_is_made_at_the_start() -> None:
     ],
 )
 @on_reactor
-async def test_what_cannot_work_is_said_and_leaves_nothing_behind(
+async def test_settings_that_cannot_work_are_named_and_leave_nothing_behind(
     variables: dict[str, str], problem: type[Exception], words: str
 ) -> None:
     pipeline = pipeline_of(**variables)
@@ -163,7 +163,7 @@ def told(published: list[Record]) -> PersistedEvents:
     return PersistedEvents(CallLog(CallRegistry(Clock())), published.extend)
 
 
-def test_what_is_written_is_logged_and_delivered(logged: Logged) -> None:
+def test_written_events_are_logged_and_delivered(logged: Logged) -> None:
     published: list[Record] = []
     told(published).written([Written(None, Partial(CALL, 1, "שלו")), Written(RECORD, FINAL)])
     assert logged.lines == ["🟡 Partial: שלו", "🟢 Final: שלום"]
@@ -186,7 +186,7 @@ def test_a_final_that_is_not_safe_yet_is_not_shown_in_green_and_only_once(logged
     assert published == [RECORD, RECORD]
 
 
-def test_who_waits_for_what_was_written_is_called_when_the_listeners_have_it(logged: Logged) -> None:
+def test_callable_facts_are_called_after_the_listeners_have_the_events(logged: Logged) -> None:
     seen: list[list[Record]] = []
     published: list[Record] = []
     told(published).written([Written(RECORD, FINAL), Written(None, lambda: seen.append(list(published)))])

@@ -162,7 +162,7 @@ class HandledCall:
             self._end()
         elif type(event) not in self._methods:
             return
-        if not isinstance(event, Partial):  # which are many, and cover nothing
+        if not isinstance(event, Partial):  # partials are many, and cover no audio
             self._seen.account = self._line.account
         self._speaking.note()
         match self._events.put(event):

@@ -126,7 +126,7 @@ class HandlerWorker:
         self.busy = Busy(name, self._seconds())
         try:
             await action()
-        except BaseException as problem:  # one call's mistake is not the others', whatever it is
+        except BaseException as problem:  # no mistake in one call's handler may end the others
             if self._is_given_up:
                 raise
             self._counts.failed += 1

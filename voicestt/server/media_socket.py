@@ -175,7 +175,7 @@ class MediaStreamProtocol(FastFrameProtocol):
 
     def _start(self, call: LiveCall, start: Start) -> None:
         details = start.start
-        if call.has_started:  # whatever the second one says, the call goes on as the first has it
+        if call.has_started:  # the call goes on with the details of the first one
             call.inputs.ignored("start out of turn")
             return
         try:

@@ -57,7 +57,7 @@ class PersistedEvents:
         records = [entry.record for entry in entries if entry.record is not None]
         if records or not entries:
             self._published(records)
-        # Who is called may send the listeners away: first they are told.
+        # A callable may send the listeners away: they are told first.
         for entry in entries:
             if callable(entry.fact):
                 entry.fact()

@@ -105,7 +105,7 @@ class VoiceService(Service):
         """Stop everything; fires when the last thread has ended."""
         super().stopService()  # type: ignore[no-untyped-call]
         stopped: Deferred[None] = Deferred()
-        # What is still being started can be stopped only when it is.
+        # Sockets and threads that are being started can be stopped only when they are.
         self._starting.addBoth(lambda _: Deferred.fromCoroutine(self._stop()).chainDeferred(stopped))
         return stopped
 
@@ -223,7 +223,7 @@ class VoiceService(Service):
             problem=failure.getErrorMessage().rstrip("."),
         )
         self._failed()
-        # What fails at once, such as a port that is taken, fails before the reactor runs and can be stopped.
+        # A start that fails at once, as at a port that is taken, fails before the reactor runs and can be stopped.
         self._reactor.callWhenRunning(self._reactor.stop)
 
 

@@ -140,7 +140,7 @@ class SimulatedServer:
     def _end_calls(self) -> None:
         for call in self._calls.values():
             call.leave("stop")
-        # What one handler raises must not keep it, or the others, from the rest of their events.
+        # An exception of one handler must keep neither it nor the others from the rest of their events.
         self._stage.advance(AFTERWARDS_SECONDS, to=lambda: not self._handlers.counts.calls, raises=False)
 
     def _stop(self) -> None:

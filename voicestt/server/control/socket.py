@@ -117,7 +117,7 @@ class Control(Protocol):
         self._answered = True
         self.transport.write(json.dumps(answer).encode() + b"\n")
         self.transport.loseConnection()
-        # Who does not take the answer either is cut off.
+        # A client that does not take the answer either is cut off.
         self._patience.set(PATIENCE_SECONDS, self.drop)
 
 
@@ -140,7 +140,7 @@ class _Port(unix.Port):
     """
 
     def __init__(self, path: Path, factory: Factory, reactor: IReactorTime) -> None:
-        # Nobody can connect before its mode is set: Twisted sets it between binding and listening.
+        # No process can connect before its mode is set: Twisted sets it between binding and listening.
         super().__init__(os.fsencode(path), factory, mode=MODE, reactor=reactor)
         self._path = path
         self._inode: tuple[int, int] | None = None
