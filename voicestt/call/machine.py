@@ -42,7 +42,7 @@ from voicestt.recognisers.port import (
     RecogniserError,
     Result,
 )
-from voicestt.runtime.clock import Clock, DelayedCall, Unchanged
+from voicestt.runtime.clock import Clock, Timer, Unchanged
 from voicestt.runtime.metrics import CallMetrics
 from voicestt.twilio.media_time import MediaTime
 
@@ -132,7 +132,7 @@ class ActiveCall:
         self._arrivals: deque[tuple[int, float]] = deque(maxlen=_ARRIVALS_KEPT)
         self._handed = 0
         self._frames = 0
-        self._utterance = 1
+        self._utterance = call.utterances + 1
         self._reason = ""
         self._is_finishing = False
         self._stillness = Unchanged()
@@ -313,7 +313,7 @@ class Draining:
     """The wait for the last final, with a time limit."""
 
     active_call: ActiveCall
-    limit: DelayedCall
+    limit: Timer
 
 
 def _start_call(inputs: CallInputs, parts: CallParts, call: CallDescription) -> ActiveCall:
@@ -329,7 +329,9 @@ def _start_draining(inputs: CallInputs, parts: CallParts, reason: str) -> Draini
         active_call.give_up()  # before the input: what it tells is still heard
         inputs.time_is_up()
 
-    return Draining(active_call, parts.clock.callLater(parts.drain_seconds, give_up))
+    draining = Draining(active_call, Timer(parts.clock))
+    draining.limit.set(parts.drain_seconds, give_up)
+    return draining
 
 
 _builder = TypeMachineBuilder(CallInputs, CallParts)
@@ -401,6 +403,7 @@ def _end_well(_inputs: CallInputs, parts: CallParts, draining: Draining, error: 
 
 @_draining.upon(CallInputs.time_is_up).to(_ended)
 def _end_late(_inputs: CallInputs, parts: CallParts, draining: Draining) -> None:
+    draining.limit.cancel()
     draining.active_call.complain(f"no last final within {parts.drain_seconds:g} s of the call's end")
     _tell_the_end(parts)
 

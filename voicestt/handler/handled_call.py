@@ -1,6 +1,7 @@
 """A call with a handler, as the reactor's thread sees it."""
 
 from collections.abc import Callable
+from typing import Final
 
 from twisted.logger import Logger
 
@@ -11,6 +12,9 @@ from voicestt.handler.counts import Counts
 from voicestt.handler.speaking import Speaking
 from voicestt.handler.waiting import NEVER_DROPPED, Put, WaitingEvents
 from voicestt.handler.worker import Methods
+
+TOO_SLOW: Final = "its handler is too slow"
+"""The reason that a call is ended for by HANDLER_OVERFLOW=hang_up."""
 
 
 class HandledCall:
@@ -107,4 +111,4 @@ class HandledCall:
             self._counts.hung_up += 1
         self._log.warn(words, waiting=self.waiting, log_system=self._call_sid)
         if self._overflow == "hang_up":
-            self._line.end("its handler is too slow")
+            self._line.end(TOO_SLOW)
