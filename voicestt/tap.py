@@ -3,11 +3,13 @@
 import atexit
 import os
 import sys
+import threading
 from collections.abc import Mapping
 from typing import Any
 
 from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
+from twisted.logger import Logger
 from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 
@@ -17,6 +19,7 @@ from voicestt.runtime.clock import use_monotonic_time
 from voicestt.runtime.google_auth import load_key
 from voicestt.server.service import VoiceService
 
+_log = Logger()
 _OVERRULED = {"PORT": "port", "HANDLER": "handler"}
 
 
@@ -109,12 +112,27 @@ def makeService(options: Options) -> IService:  # noqa: N802 - twistd calls it
         sys.path.insert(0, os.getcwd())  # as `python -m` does, and twistd does not
     read_again = options.environment_file.read_again
     endpoints = options.endpoints(options.settings)
-    return VoiceService(_reactor(), options.settings, endpoints, _end_with_an_error, read_again)
+    return VoiceService(_reactor(), options.settings, endpoints, _end_with_an_error, read_again, _end_after)
 
 
 def _end_with_an_error() -> None:
     # twistd has no exit code for a service that could not start: this is the last thing that it does.
     atexit.register(_leave, 1)
+
+
+def _end_after(seconds: float) -> None:
+    # A thread that nobody can end, such as one that resolves a name, would keep the process from ending.
+    timer = threading.Timer(seconds, _end_by_force)
+    timer.daemon = True
+    timer.start()
+
+
+def _end_by_force() -> None:
+    _log.error(
+        "The server's stop took longer than SHUTDOWN_SECONDS, because something hangs: the process is ended by "
+        "force. What is in the journal is delivered after the next start."
+    )
+    _leave(1)
 
 
 def _leave(code: int) -> None:

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from enum import Enum, auto
 from threading import Lock
+from typing import Final as Constant
 
 from twisted.logger import Logger
 
@@ -113,6 +114,10 @@ class WaitingEvents:
             self._partial = self._put
 
 
+TOO_SLOW: Constant = "its handler is too slow"
+"""The reason that a call is ended for by HANDLER_OVERFLOW=hang_up."""
+
+
 class HandledCall:
     """Queues a call's events for its worker, and handles an overflow of the queue. For the reactor's thread.
 
@@ -207,4 +212,4 @@ class HandledCall:
             self._counts.hung_up += 1
         self._log.warn(words, waiting=self.waiting, log_system=self._call_sid)
         if self._overflow == "hang_up":
-            self._line.end("its handler is too slow")
+            self._line.end(TOO_SLOW)

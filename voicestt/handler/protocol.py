@@ -37,7 +37,10 @@ class Handler(Protocol):
     """All methods that a handler can have. Subclassing it helps type checkers, and is not required."""
 
     def on_call_started(self, call: Call) -> Told:
-        """Handle the call's start: the caller's audio begins; `call` has the ids and numbers."""
+        """Handle the call's start: the caller's audio begins; `call` has the ids and numbers.
+
+        With `call.continues` the call goes on from another process; `call.memory` is what its handler set there.
+        """
         return None
 
     def on_partial(self, call: Call, event: events.Partial) -> Told:

@@ -19,6 +19,7 @@ from voicestt.handler.counts import Counts
 from voicestt.handler.handled_call import HandledCall, WaitingEvents
 from voicestt.handler.leaving import CallHandover, CallRestControl
 from voicestt.handler.loading import misspelt
+from voicestt.handler.memory import CallMemory
 from voicestt.handler.protocol import METHODS, methods_of
 from voicestt.handler.speaking import Speak, Speaking
 from voicestt.handler.stalls import LoopWatchdog
@@ -49,7 +50,7 @@ class HandlerParts:
 
     loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
     threads: Callable[[int, str], DaemonThreadPool] = DaemonThreadPool
-    call: Callable[[CallStarted, Speaking, CallHandover, Snapshot], Call] = Call
+    call: Callable[[CallStarted, Speaking, CallHandover, Snapshot, CallMemory], Call] = Call
 
 
 @dataclass(slots=True, eq=False)
@@ -122,9 +123,14 @@ class Handlers:
             self._askers.run(self._twilio.prepare)
         self._announce()
 
-    async def stop(self) -> None:
-        """Tell the events that wait, within `Patience.stop`, then end the threads. The calls should be over."""
+    async def stop(self, seconds: float | None = None) -> None:
+        """Tell the events that wait, within `seconds` or `Patience.stop`, then end the threads.
+
+        The calls should be over.
+        """
         self._is_stopping = True
+        if seconds is not None:
+            self._patience = replace(self._patience, stop=min(seconds, self._patience.stop))
         self._timer.cancel()
         for live in self._live:
             live.handled.close()
@@ -135,9 +141,19 @@ class Handlers:
         for pool in (self._plain, self._speakers, self._askers):
             pool.stop()
 
-    def begin(self, event: CallStarted, line: Line) -> HandledCall:
-        """Make a handler for the call that has just begun on `line`, and tell it `event`."""
-        live = self._new(event, line)
+    def begin(
+        self,
+        event: CallStarted,
+        line: Line,
+        memory: str | None = None,
+        keep: Callable[[str], object] = lambda _memory: None,
+    ) -> HandledCall:
+        """Make a handler for the call that has just begun on `line`, and tell it `event`.
+
+        `memory` is what the handler of the call's former stream left, as JSON; `keep` takes what this one leaves.
+        """
+        cross = self._reactor.callFromThread
+        live = self._new(event, line, CallMemory(memory, lambda text: cross(partial(keep, text))))
         if self._is_stopping:
             live.handled.close()
             return live.handled
@@ -146,13 +162,13 @@ class Handlers:
         live.handled.tell(event)
         return live.handled
 
-    def _new(self, event: CallStarted, line: Line) -> _Live:
+    def _new(self, event: CallStarted, line: Line, memory: CallMemory) -> _Live:
         cross = self._reactor.callFromThread
         seconds = self._reactor.seconds
         events, seen = WaitingEvents(self._queue), Snapshot()
         speaking = Speaking(line, event.call_sid, seconds, cross, self._speak)
         leaving = CallHandover(event, line, self._twilio, self._askers, cross)
-        call = self._parts.call(event, speaking, leaving, seen)
+        call = self._parts.call(event, speaking, leaving, seen, memory)
         worker = HandlerWorker(self._factory, self._methods, events, call, self._plain, seconds, self._counts)
         handled = HandledCall(
             event.call_sid,

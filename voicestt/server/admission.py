@@ -58,7 +58,17 @@ class Admission:
         self._minutes = MinuteLog(clock, self._tell)
         self._untold = 0
         self._cause = ""
+        self._closed = ""
         self.refused = 0
+
+    def close(self, cause: str) -> None:
+        """Take no new calls from now on, for `cause`; those that are on their way are taken."""
+        self._closed = cause
+
+    def on_their_way(self, seconds: float) -> int:
+        """Return the number of calls announced in the last `seconds` whose socket is not here."""
+        self._forget_those_that_did_not_come()
+        return sum(since > self._clock.seconds() - seconds for since in self._on_their_way.values())
 
     def note_lag(self, seconds: float) -> None:
         """Note that the reactor was late by `seconds`."""
@@ -66,6 +76,9 @@ class Admission:
 
     def why_not(self, live: int) -> str | None:
         """Return the reason to refuse a new call while `live` are live; None if it is taken."""
+        return self._closed or self._why_full(live)
+
+    def _why_full(self, live: int) -> str | None:
         self._forget_those_that_did_not_come()
         if self._most is not None and live + len(self._on_their_way) >= self._most:
             return f"{live} calls are live and {len(self._on_their_way)} on their way, and MAX_CALLS={self._most}"
@@ -80,13 +93,20 @@ class Admission:
         if cause is not None and call_sid not in self._on_their_way:
             self._refuse(cause)
             return False
-        if call_sid:
-            self._on_their_way[call_sid] = self._clock.seconds()
+        self.comes(call_sid)
         return True
 
+    def comes(self, call_sid: str) -> None:
+        """Note a call that is on its way: one that comes back is taken whatever else is live."""
+        if call_sid:
+            self._on_their_way[call_sid] = self._clock.seconds()
+
     def takes_unannounced(self, live: int) -> bool:
-        """True if a socket's call that no webhook announced is taken. A refused one is counted."""
-        cause = self.why_not(live)
+        """True if a socket's call that no webhook announced is taken. A refused one is counted.
+
+        A server that takes no new calls takes it: another has answered the webhook, and to refuse is to hang up.
+        """
+        cause = self._why_full(live)
         if cause is not None:
             self._refuse(cause)
         return cause is None

@@ -88,11 +88,12 @@ class MediaLine(PlayoutLine):
 
     # -- the socket's side
 
-    def open(self, stream_sid: str) -> None:
+    def open(self, stream_sid: str, *, greets: bool = True) -> None:
         """Open the line at Twilio's `start`, and play the greeting. Once in a call; later calls have no effect."""
         if self._playout is None and not self._is_over:
             self._playout = Playout(self._clock, _MediaSink(self._send, stream_sid))
-            self._playout.say(self._greeting)
+            if greets:
+                self._playout.say(self._greeting)
 
     def returned(self, mark: str) -> bool:
         """Take a mark that Twilio sent back; False if it is none of ours."""

@@ -604,3 +604,30 @@ def test_no_thread_is_left_behind() -> None:
     for thread in set(threading.enumerate()) - before:
         thread.join(10)
     assert set(threading.enumerate()) <= before
+
+
+class Remembers:
+    """Counts the caller's words, and goes on where another process was."""
+
+    def on_call_started(self, call: Call) -> None:
+        if call.continues is None:
+            call.say_text("hello")
+            call.memory = {"finals": 0}
+
+    def on_final(self, call: Call, event: events.Final) -> None:
+        call.memory = {"finals": call.memory["finals"] + 1, "utterance": event.utterance}
+
+
+def test_what_a_handler_remembers_is_seen() -> None:
+    with simulated_call(Remembers) as call:
+        assert call.said == ["hello"]
+        call.final("one")
+        assert call.memory == {"finals": 1, "utterance": 1}
+
+
+def test_a_call_goes_on_from_another_process() -> None:
+    with SimulatedServer(Remembers) as server:
+        call = server.call(continues="s1", memory={"finals": 3}, utterances=3)
+        assert call.said == []
+        call.final("four")
+        assert call.memory == {"finals": 4, "utterance": 4}

@@ -4,7 +4,7 @@ import shutil
 import socket
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -237,12 +237,13 @@ async def test_an_unknown_command_is_answered_in_words(
 class Line:
     """One connection in memory."""
 
-    def __init__(self, switch: FlagSwitch | None = None) -> None:
+    def __init__(self, switch: FlagSwitch | None = None, drain: Callable[[], str] | None = None) -> None:
         self.clock = Clock()
         self.open_ones: set[Control] = set()
         self.flag = Flag(is_on=True)
         self.transport = StringTransport()
-        self.control = Control(self.clock, switch or FlagSwitch(self.flag, ActiveCalls(self.flag)), self.open_ones)
+        switch = switch or FlagSwitch(self.flag, ActiveCalls(self.flag))
+        self.control = Control(self.clock, switch, self.open_ones, drain)
         self.control.makeConnection(self.transport)  # type: ignore[no-untyped-call]
 
     @property
@@ -292,6 +293,16 @@ def test_a_mistake_inside_is_answered_and_logged(logged: Logged) -> None:
     line.control.dataReceived(b"off\n")
     assert line.answers == [{"error": "that failed inside the server; its log says how"}]
     assert len(logged.flush(ZeroDivisionError)) == 1
+
+
+def test_drain_stops_the_server_where_that_can_be_done() -> None:
+    line = Line()
+    line.control.dataReceived(b"drain\n")
+    assert "what is 'drain'" in line.answers[0]["error"]
+    asked = Line(drain=lambda: "no new calls; live calls: 0")
+    asked.control.dataReceived(b"drain\n")
+    assert asked.answers[0]["message"] == "no new calls; live calls: 0"
+    assert asked.answers[0]["live_calls"] == 0
 
 
 def test_the_protocol_s_documentation_names_each_word_and_field() -> None:
