@@ -11,6 +11,7 @@ _COMMANDS = {
     "calls": ("voicestt.ops.journal.calls", "calls"),
     "deliveries": ("voicestt.ops.journal.deliveries", "deliveries"),
     "demo": ("voicestt.ops.demo.command", "demo"),
+    "drain": ("voicestt.ops.drain", "drain"),
     "events-schema": ("voicestt.ops.schema", "events_schema"),
     "flag": ("voicestt.ops.flag", "flag"),
     "gonogo": ("voicestt.ops.gonogo.command", "gonogo"),

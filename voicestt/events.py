@@ -40,12 +40,17 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class CallStarted(Event, frozen=True, kw_only=True, tag="call_started"):
-    """The caller's audio begins. `from` and `to` are there if the signed webhook gave them."""
+    """The caller's audio begins. `from` and `to` are there if the signed webhook gave them.
+
+    `continues` is the session of the call's former stream, on another server or before an interruption: its
+    utterances are counted on. Null for a new call.
+    """
 
     account_sid: str
     caller: str | None = msgspec.field(default=None, name="from")
     called: str | None = msgspec.field(default=None, name="to")
     parameters: dict[str, Any] = {}
+    continues: str | None = None
 
 
 class Partial(Event, frozen=True, kw_only=True, tag="partial"):

@@ -3,6 +3,7 @@
 import atexit
 import os
 import sys
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -140,12 +141,27 @@ def makeService(options: Options) -> IService:  # noqa: N802 - twistd calls it
         _log.warn("⚠️ {misspelt} It has no effect.", misspelt=name)
     read_again = options.environment_file.read_again
     endpoints = options.endpoints(options.settings)
-    return VoiceService(_reactor(), options.settings, endpoints, _end_with_an_error, read_again)
+    return VoiceService(_reactor(), options.settings, endpoints, _end_with_an_error, read_again, _end_after)
 
 
 def _end_with_an_error() -> None:
     # twistd has no exit code for a service that could not start: this is the last thing that it does.
     atexit.register(_leave, 1)
+
+
+def _end_after(seconds: float) -> None:
+    # A thread that nobody can end, such as one that resolves a name, would keep the process from ending.
+    timer = threading.Timer(seconds, _end_by_force)
+    timer.daemon = True
+    timer.start()
+
+
+def _end_by_force() -> None:
+    _log.error(
+        "The server's stop took longer than SHUTDOWN_SECONDS, because something hangs: the process is ended by "
+        "force. What is in the journal is delivered after the next start."
+    )
+    _leave(1)
 
 
 def _leave(code: int) -> None:

@@ -143,7 +143,7 @@ def look(line: Line) -> None:
     line.parts.audio.look()
 
 
-def test_in_a_gap_the_last_short_batch_leaves_and_the_words_become_final_within_a_second(line: Line) -> None:
+def test_a_gap_sends_the_last_short_batch_and_the_words_become_final_within_a_second(line: Line) -> None:
     line.begin(frames=20)
     look(line)
     still(line, 0.5)
@@ -294,7 +294,7 @@ def test_after_the_last_final_nothing_is_waited_for(line: Line) -> None:
     assert line.happened == []
 
 
-def test_what_befalls_the_recognition_is_passed_on(line: Line) -> None:
+def test_incidents_of_the_recognition_are_passed_on(line: Line) -> None:
     line.begin(frames=1)
     line.session.happen(Incident("restarted", "UNAVAILABLE: no route"))
     line.session.happen(Incident("recovered", "healthy"))
@@ -315,7 +315,7 @@ def test_an_error_while_the_last_words_are_waited_for_is_told_and_ends_the_call(
 
 
 @pytest.mark.parametrize("text", ["", "  ", "\n"])
-def test_words_that_are_none_are_not_told(line: Line, text: str) -> None:
+def test_empty_words_are_not_told(line: Line, text: str) -> None:
     line.begin()
     line.session.partial(text)
     line.session.final(text)
@@ -338,7 +338,7 @@ def test_the_delay_is_from_the_arrival_of_the_last_audio_of_the_words(line: Line
     assert [final.delay for final in finals] == [pytest.approx(0.84), pytest.approx(0.7), None, None]
 
 
-def test_what_comes_at_a_wrong_moment_is_counted(line: Line) -> None:
+def test_messages_at_a_wrong_moment_are_counted(line: Line) -> None:
     line.parts.take(FRAME)
     line.call.ignored("binary messages")
     line.begin(frames=1)

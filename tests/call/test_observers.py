@@ -83,14 +83,14 @@ def test_one_that_fails_keeps_nothing_from_the_others(logged: Logged) -> None:
     assert len(logged.flush(ZeroDivisionError)) == 2
 
 
-def test_nobody_may_be_told() -> None:
+def test_a_group_without_observers_tells_nobody() -> None:
     ObserverGroup([]).tell(CallStarted(CALL))
 
 
 # -- the delivery statistics
 
 
-def test_what_was_told_is_counted_and_passed_on(clock: Clock, observer: Collected) -> None:
+def test_events_are_counted_and_passed_on(clock: Clock, observer: Collected) -> None:
     stats = DeliveryStats(clock, observer)
     clock.advance(5)
     told: list[tuple[float, Event]] = [

@@ -129,7 +129,7 @@ def test_nothing_said_is_nothing_sent(talk: Talk) -> None:
     assert talk.clock.getDelayedCalls() == []
 
 
-def test_what_was_said_is_not_changed_afterwards(talk: Talk) -> None:
+def test_audio_that_was_said_is_not_changed_afterwards(talk: Talk) -> None:
     audio = bytearray(SECOND)
     talk.playout.say(bytes(audio))
     said: bytes = audio  # type: ignore[assignment]  # as an untyped handler may
@@ -174,7 +174,7 @@ def test_clear_takes_effect_within_the_frame(talk: Talk) -> None:
     assert len(talk.telephone.audio) <= (2.5 + LEAD_SECONDS) * 8_000
 
 
-def test_what_is_said_after_a_clear_begins_at_once(talk: Talk) -> None:
+def test_speech_after_a_clear_begins_at_once(talk: Talk) -> None:
     talk.playout.say(SECOND * 10)
     talk.pass_time(1)
     talk.playout.clear()
@@ -224,7 +224,7 @@ def test_a_clear_reaches_every_pending_mark_as_cleared_and_in_order(talk: Talk) 
     assert [m for _, m in talk.telephone.came if isinstance(m, MarkToReturn)] == [MarkToReturn("1")]
 
 
-def test_what_twilio_returns_after_a_clear_is_no_later_mark_of_that_name(talk: Talk) -> None:
+def test_a_mark_returned_after_a_clear_is_no_later_mark_of_that_name(talk: Talk) -> None:
     talk.playout.say(b"\x01" * 800)
     talk.mark("end")
     talk.playout.clear()
@@ -266,7 +266,7 @@ def test_the_end_of_the_call_reaches_every_pending_mark_as_cleared(talk: Talk) -
     assert talk.clock.getDelayedCalls() == []
 
 
-def test_whoever_hears_of_a_cleared_mark_may_speak(talk: Talk) -> None:
+def test_speaking_at_a_cleared_mark_works(talk: Talk) -> None:
     talk.playout.say(SECOND)
     talk.playout.mark(lambda cleared: talk.playout.say(b"\x05" * 160) if cleared else None)
     talk.mark("second")
@@ -278,7 +278,7 @@ def test_whoever_hears_of_a_cleared_mark_may_speak(talk: Talk) -> None:
 # -- a network that takes no more
 
 
-def test_what_is_said_waits_while_the_network_takes_no_more(talk: Talk) -> None:
+def test_speech_waits_while_the_network_takes_no_more(talk: Talk) -> None:
     talk.playout.say(SECOND)
     talk.playout.hold()
     sent = talk.telephone.audio

@@ -82,7 +82,7 @@ def test_audio_of_every_kind_becomes_the_lines(say: Any) -> None:
         (partial(Call.say, audio=bytes(8_000 * 601)), "what was to be said lasts 601 s"),
     ],
 )
-def test_what_is_no_audio_is_refused_in_words(say: Any, words: str) -> None:
+def test_data_that_is_no_audio_is_refused_in_words(say: Any, words: str) -> None:
     line = FakeLine()
     with pytest.raises(BadSound, match=words):
         say(call_on(line))
@@ -90,7 +90,7 @@ def test_what_is_no_audio_is_refused_in_words(say: Any, words: str) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["text", 7, None])
-def test_what_are_no_bytes_is_refused(wrong: Any) -> None:
+def test_other_types_than_bytes_are_refused(wrong: Any) -> None:
     with pytest.raises(TypeError):
         call_on(FakeLine()).say(wrong)
 

@@ -35,7 +35,7 @@ def test_the_stream_is_closed_in_the_reactors_thread_only_where_twilio_did_not_h
     assert outcome.result() == "stream closed"
 
 
-def test_a_destination_that_is_none_is_refused_before_anybody_is_asked(twilio_api: TwilioApi) -> None:
+def test_a_bad_destination_is_refused_before_twilio_is_asked(twilio_api: TwilioApi) -> None:
     lobby = Lobby(TwilioCalls(TOKEN, twilio_api.url))
     with pytest.raises(BadNumber):
         lobby.leaving.transfer("the desk")

@@ -43,7 +43,7 @@ def test_a_class_in_a_class_is_found(write: Write) -> None:
 
 
 @pytest.mark.parametrize("path", ["", "echo", ":Echo", "echo:"])
-def test_a_path_that_is_none_is_refused(path: str) -> None:
+def test_a_malformed_path_is_refused(path: str) -> None:
     assert problem_of(path) == f"{path!r} is not package.module:Name"
 
 
@@ -57,7 +57,7 @@ def test_a_class_that_is_not_there_is_named_beside_those_that_are(write: Write) 
     assert problem_of(f"{module}:Helo") == f"{module} has no Helo; its classes are: Hello, Other"
 
 
-def test_what_the_module_imports_and_is_not_there_is_shown_with_its_line(write: Write) -> None:
+def test_a_missing_import_of_the_module_is_shown_with_its_line(write: Write) -> None:
     module = write("\nimport no_such_library\n")
     said = problem_of(f"{module}:Hello")
     assert f"{module}.py:2: ModuleNotFoundError: No module named 'no_such_library'" in said
@@ -72,7 +72,7 @@ def test_what_the_module_imports_and_is_not_there_is_shown_with_its_line(write: 
         ("raise SystemExit\n", ".py:1: SystemExit"),
     ],
 )
-def test_what_a_module_does_wrong_is_shown_with_its_line(write: Write, source: str, words: str) -> None:
+def test_an_error_in_the_module_is_shown_with_its_line(write: Write, source: str, words: str) -> None:
     assert words in problem_of(f"{write(source)}:Hello")
 
 
@@ -129,7 +129,7 @@ def test_every_way_to_write_a_method_is_taken(write: Write, body: str) -> None:
     assert load_handler(f"{write(hello(body))}:Hello").__name__ == "Hello"
 
 
-def test_names_that_look_like_methods_and_are_none_are_found() -> None:
+def test_misspelt_method_names_are_found() -> None:
     class Hello:
         def on_final(self) -> None: ...
         def on_finale(self) -> None: ...

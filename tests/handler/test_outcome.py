@@ -36,7 +36,7 @@ def test_a_coroutine_that_would_block_its_thread_is_told_how_to_do_it() -> None:
         asyncio.run(block())
 
 
-def test_a_coroutine_may_ask_for_what_is_known() -> None:
+def test_a_coroutine_may_ask_for_a_known_result() -> None:
     outcome: Outcome[str] = Outcome()
     outcome.tell("played")
 
@@ -46,7 +46,7 @@ def test_a_coroutine_may_ask_for_what_is_known() -> None:
     assert asyncio.run(ask()) == "played"
 
 
-def test_what_went_wrong_is_raised_to_whoever_waits() -> None:
+def test_a_failure_is_raised_where_the_outcome_is_awaited() -> None:
     outcome: Outcome[str] = Outcome()
     outcome.fail(ValueError("no"))
     with pytest.raises(ValueError, match="no"):
@@ -61,7 +61,7 @@ def test_only_the_first_word_counts() -> None:
     assert outcome.result() == "played"
 
 
-def test_who_stops_waiting_takes_it_from_nobody() -> None:
+def test_an_abandoned_wait_takes_the_outcome_from_no_other() -> None:
     outcome: Outcome[str] = Outcome()
 
     async def give_up_then_ask() -> str:

@@ -23,7 +23,7 @@ def test_a_class_is_told_only_what_it_has_a_method_for() -> None:
     assert methods_of(Some) == {events.Final: "on_final"}
 
 
-def test_what_a_class_inherits_from_the_protocol_it_is_not_told() -> None:
+def test_methods_inherited_from_the_protocol_are_never_called() -> None:
     assert methods_of(Typed) == {events.Partial: "on_partial", events.CallEnded: "on_call_ended"}
 
 

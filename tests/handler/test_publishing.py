@@ -1,6 +1,6 @@
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import jsonschema
 import pytest
@@ -56,11 +56,18 @@ class Heard:
     put_there: list[tuple[events.Event | None, object]] = field(default_factory=list)
     begun: list[events.CallStarted] = field(default_factory=list)
     told: list[events.Event] = field(default_factory=list)
+    remembered: list[tuple[str, str]] = field(default_factory=list)
 
     def put(self, event: events.Event | None, fact: object) -> None:
         self.put_there.append((event, fact))
 
-    def begin(self, event: events.CallStarted, line: Line) -> "Heard":
+    def remember(self, session: str, memory: str) -> None:
+        self.remembered.append((session, memory))
+
+    def begin(
+        self, event: events.CallStarted, line: Line, memory: str | None, keep: Callable[[str], object]
+    ) -> "Heard":
+        keep(f"after {memory}")
         self.begun.append(event)
         return self
 
@@ -104,6 +111,16 @@ def heard() -> Heard:
     for fact in STORY:
         told.tell(fact)
     return heard
+
+
+def test_a_call_that_goes_on_says_what_it_continues_and_its_handler_s_memory_goes_along(heard: Heard) -> None:
+    assert heard.begun[0].continues is None
+    assert heard.remembered == [(heard.begun[0].session, "after None")]
+    again = Heard()
+    call = replace(CALL, continues="s1", utterances=2, memory='"so far"')
+    Publishing(again, again, lambda: NOW).of_call(NoLine()).tell(CallStarted(call))
+    assert again.begun[0].continues == "s1"
+    assert again.remembered == [(again.begun[0].session, 'after "so far"')]
 
 
 def test_every_fact_is_put_in_order_and_only_the_log_s_own_has_no_event(heard: Heard) -> None:
@@ -155,7 +172,7 @@ def test_the_end_of_a_call_is_told_with_its_account(heard: Heard) -> None:
     assert (end.restarts, end.rotations, end.fallbacks, end.google_seconds) == (1, 2, 3, 14.0)
 
 
-def test_who_calls_whom_is_told(heard: Heard) -> None:
+def test_the_numbers_of_caller_and_called_are_told(heard: Heard) -> None:
     start = json.loads(events.encode(heard.events[0]))
     assert (start["from"], start["to"], start["account_sid"]) == ("+972501234567", "+972771234567", "AC1")
 

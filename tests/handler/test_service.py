@@ -133,7 +133,7 @@ async def test_while_a_handler_is_busy_the_newest_partial_waits_and_a_final_take
 
 
 @on_reactor
-async def test_what_a_method_raises_is_logged_and_the_next_is_told(
+async def test_an_exception_of_a_method_is_logged_and_the_next_event_is_told(
     rig_of: RigOf, diary: Diary, logged: Logged
 ) -> None:
     class Failing(writer(diary, is_async=False)):  # type: ignore[misc]
@@ -246,7 +246,7 @@ async def test_a_task_of_a_handlers_own_that_fails_is_logged_and_ends_nothing(
     handled.tell(made.ended())
     await rig.over()
     await rig.stop()
-    assert logged.matching("A task that a handler started raised SystemExit")
+    assert logged.matching("A task in the thread handlers raised SystemExit")
     assert logged.flush(ZeroDivisionError)
     logged.flush(SystemExit)
 
@@ -284,7 +284,7 @@ async def test_beyond_the_bound_events_are_dropped_and_counted_but_no_final(
 
 
 @on_reactor
-async def test_what_a_handler_has_no_method_for_does_not_wait_for_it(rig_of: RigOf, diary: Diary) -> None:
+async def test_events_without_a_method_are_not_queued(rig_of: RigOf, diary: Diary) -> None:
     gate = threading.Event()
 
     class Slow:
@@ -364,7 +364,7 @@ async def test_in_every_schedule_finals_are_told_in_order_and_the_end_is_last(
 
 
 @on_reactor
-async def test_a_handler_that_sleeps_keeps_nobody_else(rig_of: RigOf, diary: Diary) -> None:
+async def test_a_sleeping_handler_holds_up_no_other(rig_of: RigOf, diary: Diary) -> None:
     gate = threading.Event()
 
     class Mixed(writer(diary, is_async=True)):  # type: ignore[misc]
@@ -553,7 +553,7 @@ async def test_stopping_a_call_that_never_ended_tells_what_waits_and_waits_for_n
 
 @pytest.mark.parametrize("is_async", [False, True])
 @on_reactor
-async def test_stopping_waits_five_seconds_for_those_that_are_busy_and_says_what_is_lost(
+async def test_stopping_waits_five_seconds_for_busy_handlers_and_counts_the_lost_events(
     rig_of: RigOf, diary: Diary, logged: Logged, is_async: bool
 ) -> None:
     gate = threading.Event()
@@ -611,7 +611,7 @@ def test_a_class_without_a_file_is_taken(diary: Diary) -> None:
 
 
 @on_reactor
-async def test_the_start_says_what_is_heard_and_what_is_misspelt(rig_of: RigOf, logged: Logged) -> None:
+async def test_the_start_logs_the_handlers_methods_and_the_misspelt_ones(rig_of: RigOf, logged: Logged) -> None:
     class Hello:
         def on_final(self, call: Call, event: events.Final) -> None: ...
         def on_finale(self, call: Call, event: events.Final) -> None: ...
@@ -775,7 +775,7 @@ async def test_a_refused_transfer_is_raised_and_a_refused_hang_up_closes_the_str
 
 
 @on_reactor
-async def test_without_an_auth_token_it_is_said_what_is_missing(
+async def test_without_an_auth_token_the_missing_setting_is_named(
     rig_of: RigOf, diary: Diary, logged: Logged
 ) -> None:
     class Leaving:

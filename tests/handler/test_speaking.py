@@ -49,7 +49,7 @@ def booth() -> Booth:
     return Booth()
 
 
-def test_what_is_said_is_on_the_line_in_order(booth: Booth) -> None:
+def test_speech_is_on_the_line_in_order(booth: Booth) -> None:
     booth.speaking.say(b"one")
     booth.speaking.say(b"two")
     assert booth.line.asked == []
@@ -72,7 +72,7 @@ def test_a_text_is_said_when_its_audio_is_made_and_what_follows_after_it(booth: 
     assert mark.result() == "played"
 
 
-def test_of_one_call_one_text_is_made_at_a_time(booth: Booth) -> None:
+def test_one_text_of_a_call_is_made_at_a_time(booth: Booth) -> None:
     booth.speaking.say_text("one")
     booth.speaking.say_text("two")
     booth.turn()
@@ -81,7 +81,7 @@ def test_of_one_call_one_text_is_made_at_a_time(booth: Booth) -> None:
     assert [text for text, _ in booth.texts] == ["one", "two"]
 
 
-def test_clearing_goes_to_the_line_before_what_is_said_after_it(booth: Booth) -> None:
+def test_a_clear_goes_to_the_line_before_later_speech(booth: Booth) -> None:
     booth.speaking.say(b"old")
     booth.speaking.clear()
     booth.speaking.say(b"new")
@@ -119,9 +119,7 @@ def test_clearing_wins_over_a_text_whose_audio_is_made_and_not_handed_over_yet(b
     assert booth.line.asked == [("clear",)]
 
 
-def test_clearing_wins_over_what_is_on_its_way_to_the_line_at_that_moment(
-    booth: Booth, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_clear_drops_audio_that_is_on_its_way_to_the_line(booth: Booth, monkeypatch: pytest.MonkeyPatch) -> None:
     say = booth.line.say
 
     def say_while_another_thread_clears(audio: bytes) -> None:
@@ -147,7 +145,7 @@ def test_marks_that_wait_are_reached_as_cleared_at_once(booth: Booth) -> None:
     assert on_the_line.result() == "cleared"
 
 
-def test_what_waits_is_known_without_asking_the_line(booth: Booth) -> None:
+def test_the_seconds_that_wait_are_known_without_asking_the_line(booth: Booth) -> None:
     booth.speaking.say(SECOND)
     assert booth.speaking.waiting == 1.0
     booth.turn()
@@ -181,7 +179,7 @@ def test_a_text_that_is_being_made_is_speaking(booth: Booth) -> None:
     assert seen == [False, True, True, False]
 
 
-def test_what_others_said_on_the_line_counts(booth: Booth) -> None:
+def test_audio_of_others_on_the_line_counts_as_waiting(booth: Booth) -> None:
     booth.line.say(SECOND)
     booth.speaking.note()
     assert booth.speaking.is_speaking
@@ -204,7 +202,7 @@ def test_more_things_than_anybody_needs_are_refused(booth: Booth) -> None:
     booth.speaking.say_text("hello")
 
 
-def test_what_the_line_refuses_is_said_in_the_log_and_to_whoever_asked(booth: Booth, logged: Logged) -> None:
+def test_audio_that_the_line_refuses_is_logged_and_fails_its_outcome(booth: Booth, logged: Logged) -> None:
     said = booth.speaking.say_text("hello")
     booth.turn()
     booth.line.refuses = TooMuchAudio("no place")

@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 import pytest_twisted  # type: ignore[import-untyped]
 from twisted.internet import reactor as installed_reactor
 from twisted.internet.defer import Deferred
-from twisted.python.threadpool import ThreadPool
 
 from tests.recognisers.fakes import Ear
 from voicestt.recognisers.port import RecogniserError, Result
@@ -31,12 +30,10 @@ def soon(deferred: Deferred[Any]) -> Deferred[Any]:
 
 
 class Sessions:
-    """Started session threads of a pool of their own."""
+    """Started session threads."""
 
     def __init__(self, count: int) -> None:
-        self._pool = ThreadPool(count, count, name="sessions")
-        self._pool.start()
-        self.threads = [SessionThread(reactor, self._pool) for _ in range(count)]
+        self.threads = [SessionThread(reactor) for _ in range(count)]
         self._is_stopped = False
         for thread in self.threads:
             thread.start()
@@ -54,7 +51,6 @@ class Sessions:
         self._is_stopped = True
         for thread in self.threads:
             await soon(thread.stop())
-        self._pool.stop()
 
 
 class WaitingEar(Ear):

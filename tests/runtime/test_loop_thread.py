@@ -11,6 +11,8 @@ from tests.handler.fakes import Diary
 from tests.recognisers.on_reactor import on_reactor, reactor, soon
 from voicestt.runtime.loop_thread import LoopThread
 
+COMPLAINT = "In a task: {message}"
+
 
 class Counting:
     """A reactor that counts how often its end of a turn is asked for."""
@@ -27,10 +29,10 @@ class Counting:
 @on_reactor
 async def test_what_is_handed_over_in_one_turn_is_one_wake_up_and_keeps_its_order(diary: Diary) -> None:
     counting: Any = Counting()
-    loop = LoopThread(counting)
+    loop = LoopThread(counting, "loop", COMPLAINT)
     loop.start()
     for number in range(100):
-        loop.hand(partial(diary.write, number))
+        loop.do(partial(diary.write, number))
     assert counting.wakes == 1
     await diary.until_written(99)
     assert diary.entries == list(range(100))
@@ -39,10 +41,10 @@ async def test_what_is_handed_over_in_one_turn_is_one_wake_up_and_keeps_its_orde
 
 @on_reactor
 async def test_a_hand_over_that_fails_keeps_nothing_from_the_others(diary: Diary, logged: Logged) -> None:
-    loop = LoopThread(reactor)
+    loop = LoopThread(reactor, "loop", COMPLAINT)
     loop.start()
-    loop.hand(lambda: 1 / 0)
-    loop.hand(lambda: diary.write("after"))
+    loop.do(lambda: 1 / 0)
+    loop.do(lambda: diary.write("after"))
     await diary.until_written("after")
     assert len(logged.flush(ZeroDivisionError)) == 1
     await soon(loop.stop())
@@ -50,7 +52,7 @@ async def test_a_hand_over_that_fails_keeps_nothing_from_the_others(diary: Diary
 
 @on_reactor
 async def test_stopping_cancels_what_runs_and_ends_the_thread(diary: Diary) -> None:
-    loop = LoopThread(reactor)
+    loop = LoopThread(reactor, "loop", COMPLAINT)
     loop.start()
 
     async def run_for_ever() -> None:
@@ -60,13 +62,13 @@ async def test_stopping_cancels_what_runs_and_ends_the_thread(diary: Diary) -> N
         finally:
             diary.write("cancelled")
 
-    loop.hand(lambda: loop.spawn(run_for_ever(), "CA1"))
+    loop.do(lambda: loop.spawn(run_for_ever(), "CA1"))
     await diary.until(lambda: bool(diary.entries))
     await soon(loop.stop())
     thread, last = diary.entries
     thread.join(30)
     assert (last, thread.is_alive(), loop.frame()) == ("cancelled", False, None)
-    loop.hand(lambda: diary.write("too late"))
+    loop.do(lambda: diary.write("too late"))
     done: Deferred[None] = Deferred()
     reactor.callLater(0, reactor.callLater, 0, done.callback, None)
     await done

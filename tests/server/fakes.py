@@ -10,7 +10,12 @@ from voicestt.call.facts import (
 from voicestt.config.settings import Settings
 
 TOKEN = "12345678901234567890123456789012"
-ENVIRONMENT = {"PUBLIC_HOST": "voice.example.com", "TWILIO_AUTH_TOKEN": TOKEN, "JOURNAL_URL": "off"}
+ENVIRONMENT = {
+    "PUBLIC_HOST": "voice.example.com",
+    "TWILIO_AUTH_TOKEN": TOKEN,
+    "JOURNAL_URL": "off",
+    "SHUTDOWN_SECONDS": "0",
+}
 
 CALL = CallDescription("CA1", "MZ1", "AC1", "+972501234567", "+972771234567")
 

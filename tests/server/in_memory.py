@@ -21,12 +21,15 @@ from voicestt.call.facts import CallObserver
 from voicestt.call.line import Line
 from voicestt.emulators.twilio.server_messages import ServerMessage, parse_server_message
 from voicestt.emulators.twilio.signatures import signature
+from voicestt.journal.port import FormerStreams
 from voicestt.server.bounded_http import BoundedSite
 from voicestt.server.busy import busy_answer
 from voicestt.server.call_registry import CallRegistry
 from voicestt.server.calls import Calls
 from voicestt.server.connections import Visitors
+from voicestt.server.former_streams import FormerLookup
 from voicestt.server.media_factory import media_resource
+from voicestt.server.returns import Returns
 from voicestt.server.root import Root
 from voicestt.server.routes import Routes
 from voicestt.twilio import twiml
@@ -35,6 +38,7 @@ from voicestt.twilio.signatures import SignatureCheck
 HOST = "voice.example.com"
 MEDIA_URL = twiml.media_url(HOST)
 FRAME = bytes(range(160))
+NOW = 1_800_000_000.5
 
 
 def event(kind: str, **fields: Any) -> bytes:
@@ -142,7 +146,10 @@ class Media(Joined):
 
 
 class Server:
-    """Everything but the recogniser, the sockets and the threads."""
+    """Everything but the recogniser, the sockets and the threads; `former_streams` knows of former streams."""
+
+    former_streams: FormerStreams | None = None
+    seconds_left = 10.0
 
     def __init__(
         self,
@@ -157,8 +164,9 @@ class Server:
         self.registry = CallRegistry(clock)
         self.recogniser = ScriptedRecogniser()
         self.observer = Collected()
+        former = None if self.former_streams is None else FormerLookup(clock, self.former_streams)
         self.calls = Calls(
-            clock, self.settings, self.registry, self.recogniser, self.observer, greeting, observer_of
+            clock, self.settings, self.registry, self.recogniser, self.observer, greeting, observer_of, former
         )
         token = self.settings.twilio_auth_token if self.settings.twilio_validate else None
         self.visitors = Visitors(
@@ -167,6 +175,7 @@ class Server:
             self.settings.trusted_proxies,
         )
         media = media_resource(clock, self.calls)
+        busy = busy_answer(self.settings)
         webhooks = Routes(
             HOST,
             SignatureCheck(token),
@@ -174,7 +183,16 @@ class Server:
             self.calls,
             media,
             visitors=self.visitors,
-            busy=busy_answer(self.settings),
+            busy=busy,
+            returns=Returns(
+                HOST,
+                self.calls,
+                busy,
+                reconnects=self.settings.twiml_reconnect,
+                former=former,
+                seconds_left=lambda: self.seconds_left,
+                now=lambda: NOW,
+            ),
         )
         self.site: Site = BoundedSite(Root(webhooks.app.resource()), self.visitors, reactor=clock)
 

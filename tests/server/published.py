@@ -14,6 +14,9 @@ class _Forgets:
     def put(self, event: Any, fact: object) -> None:
         """Nothing is kept."""
 
+    def remember(self, session: str, memory: str) -> None:
+        """Nothing is kept."""
+
 
 def publisher(file: EventsFile) -> CallObserver:
     """Who is told of a call whose events `file` gets."""

@@ -19,11 +19,11 @@ from tests.server.test_routes import FORM, INCOMING, post
 from tests.twilio.test_twiml import WANTED
 from voicestt.server.admission import (
     LATE_SECONDS,
-    MINUTE,
     ON_ITS_WAY_SECONDS,
     Admission,
     ReactorLateness,
 )
+from voicestt.server.refusals import MINUTE
 
 
 def calling(server: Server, call_sid: str) -> int:

@@ -78,7 +78,7 @@ def test_tiny_chunks_with_long_extensions_are_cut_too(server: Server) -> None:
     assert is_cut_with(connection, b"413 ")
 
 
-def test_what_comes_after_a_refusal_is_not_looked_at(server: Server) -> None:
+def test_data_after_a_refusal_is_ignored(server: Server) -> None:
     connection = joined(server)
     send(connection, head("POST", INCOMING, b"Content-Length: 999999\r\n") + head("GET", "/healthz") * 3)
     assert connection.client.received.count(b"HTTP/1.1") == 1

@@ -65,7 +65,7 @@ def test_each_event_is_a_line(log: CallLog, logged: Logged) -> None:
     ]
 
 
-def test_each_line_bears_the_call_and_none_a_number(log: CallLog, logged: Logged, registry: CallRegistry) -> None:
+def test_each_line_has_the_callsid_and_none_a_number(log: CallLog, logged: Logged, registry: CallRegistry) -> None:
     registry.announce(CALL.call_sid, CALL.caller, CALL.called)
     for event in EVERYTHING:
         log.tell(event)
@@ -91,7 +91,7 @@ def test_the_end_of_a_call_is_its_account(log: CallLog, logged: Logged, registry
     ]
 
 
-def test_what_the_caller_felt_is_at_the_line_s_end(log: CallLog, logged: Logged) -> None:
+def test_the_callers_delays_are_in_the_line_of_the_calls_end(log: CallLog, logged: Logged) -> None:
     figures = Summary(
         added=Percentiles(9, 0.001, 0.002, 0.003, 0.004),
         hand_off=Percentiles(90, 0.0001, 0.0002, 0.0003, 0.5),

@@ -39,7 +39,7 @@ def test_the_one_that_did_nothing_for_the_longest_makes_room() -> None:
     assert (room.cut, room.visitors.cut_off) == (["second"], 1)
 
 
-def test_who_has_shown_a_signature_is_not_cut_for_others() -> None:
+def test_a_connection_that_showed_a_signature_is_not_cut_for_others() -> None:
     room = Room(4, 2)
     addresses = ["192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.2"]
     signed = [visitor for each in addresses if (visitor := room.admit(each, each)) is not None]
@@ -64,7 +64,7 @@ def test_three_hundred_signed_handshakes_of_one_address_are_taken_beside_a_flood
     assert len(room.visitors) == 500
 
 
-def test_one_who_replays_handshakes_shuts_nobody_out() -> None:
+def test_replayed_handshakes_shut_nobody_out() -> None:
     room = Room(100, 20)
     for number in range(300):
         signed = room.admit(f"replay {number}")
@@ -76,7 +76,7 @@ def test_one_who_replays_handshakes_shuts_nobody_out() -> None:
     assert not any(name.startswith("caller") for name in room.cut)
 
 
-def test_who_has_a_network_of_ipv6_has_one_address_and_who_comes_by_ipv6_with_an_older_one_has_that() -> None:
+def test_an_ipv6_network_counts_as_one_address_and_a_mapped_ipv4_address_as_its_own() -> None:
     room = Room(100, 2)
     for number in range(5):
         room.admit(f"six {number}", f"2001:db8::{number:x}:1")

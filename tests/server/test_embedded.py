@@ -105,7 +105,9 @@ async def test_a_model_of_one_s_own_is_a_directory(loader: Loader, make: Make, t
 
 
 @on_reactor
-async def test_what_cannot_be_loaded_fails_in_its_words_and_can_be_stopped(loader: Loader, make: Make) -> None:
+async def test_a_model_that_cannot_be_loaded_fails_in_its_words_and_can_be_stopped(
+    loader: Loader, make: Make
+) -> None:
     loader.error = RuntimeError("install the extra")
     embedded = make("en-US", None)
     with pytest.raises(RuntimeError, match="install the extra"):
@@ -113,5 +115,5 @@ async def test_what_cannot_be_loaded_fails_in_its_words_and_can_be_stopped(loade
     embedded.stop()
 
 
-def test_what_never_started_can_be_stopped() -> None:
+def test_a_service_that_never_started_can_be_stopped() -> None:
     EmbeddedGoogle("en-US", None).stop()

@@ -85,7 +85,7 @@ def test_whatever_is_said_its_line_is_one_line_of_json(text: str) -> None:
     assert json.loads(line)["text"] == text
 
 
-def test_stopping_writes_what_is_waiting_and_gives_the_thread_back(tmp_path: Path) -> None:
+def test_stopping_writes_the_waiting_lines_and_ends_the_thread(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     before = set(threading.enumerate())
     with writing(path) as events:
@@ -95,7 +95,7 @@ def test_stopping_writes_what_is_waiting_and_gives_the_thread_back(tmp_path: Pat
     assert set(threading.enumerate()) - before == set()
 
 
-def test_what_is_there_stays(tmp_path: Path) -> None:
+def test_lines_of_an_earlier_run_stay(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     for text in ("one", "two"):
         with writing(path) as events:
@@ -122,7 +122,9 @@ def test_telling_does_not_write(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_cannot_be_written_is_counted_and_told(tmp_path: Path, logged: Logged, path: str, words: str) -> None:
+def test_events_that_cannot_be_written_are_counted_and_logged(
+    tmp_path: Path, logged: Logged, path: str, words: str
+) -> None:
     with writing(path.format(tmp=tmp_path)) as events:
         publisher(events).tell(Final(CALL, 1, "x"))
         publisher(events).tell(Final(CALL, 2, "y"))
@@ -132,7 +134,7 @@ def test_what_cannot_be_written_is_counted_and_told(tmp_path: Path, logged: Logg
     assert "2 events are lost so far" in logged.matching("no more can wait")[-1]
 
 
-def test_what_could_not_be_written_is_written_when_it_can_be(tmp_path: Path, logged: Logged) -> None:
+def test_lines_that_could_not_be_written_are_written_later(tmp_path: Path, logged: Logged) -> None:
     folder = tmp_path / "later"
     path = folder / "events"
     with writing(path) as events:
@@ -157,7 +159,7 @@ def test_nothing_need_come_for_it_to_be_tried_again(tmp_path: Path, logged: Logg
     assert len(lines(folder / "events")) == 1
 
 
-def test_what_waits_is_bounded_and_the_oldest_goes_first(
+def test_waiting_lines_are_bounded_and_the_oldest_go_first(
     tmp_path: Path, logged: Logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events_file, "MOST_WAITING", 1_000)
@@ -191,7 +193,7 @@ def stuck(path: Path) -> Iterator[EventsFile]:
         os.close(reader)
 
 
-def test_a_disk_that_is_stuck_costs_bounded_memory_and_says_what_is_lost(
+def test_a_stuck_disk_costs_bounded_memory_and_the_lost_events_are_counted(
     tmp_path: Path, logged: Logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events_file, "MOST_UNTAKEN", 10_000)
@@ -217,7 +219,7 @@ def test_a_disk_that_is_stuck_costs_bounded_memory_and_says_what_is_lost(
     assert logged.matching("EVENTS_FILE is written again; ")
 
 
-def test_what_a_stuck_disk_has_not_taken_when_the_server_ends_is_said(
+def test_events_that_a_stuck_disk_did_not_take_are_counted_at_the_servers_end(
     tmp_path: Path, logged: Logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events_file, "_STOP_SECONDS", 0.01)
@@ -298,9 +300,7 @@ def test_a_line_that_is_there_in_part_is_ended_in_the_same_file(tmp_path: Path) 
     assert (rotated.read_text(), path.read_text()) == ('{"one":1}\n', '{"two":2}\n')
 
 
-def test_what_is_dropped_spoils_no_line_that_is_there_in_part(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_dropping_lines_spoils_no_line_written_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events_file, "MOST_WAITING", 15)
     path = tmp_path / "events"
     events = EventsFile(str(path))

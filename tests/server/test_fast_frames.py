@@ -162,7 +162,7 @@ def test_a_flood_of_tiny_frames_gets_so_many_of_a_turn_and_no_more(autobahn_cloc
     server.connectionLost(connectionDone)
 
 
-def test_what_comes_while_it_is_held_waits_in_its_order(autobahn_clock: Clock) -> None:
+def test_data_that_comes_during_a_hold_waits_in_order(autobahn_clock: Clock) -> None:
     server, _ = opened(OURS)
     for number in range(3):
         server.dataReceived(b"".join(frame(TEXT, b"%d" % (number * 100 + each)) for each in range(100)))

@@ -180,7 +180,7 @@ SOCKET = (
 
 
 @with_reactor
-async def test_those_who_do_not_read_are_sent_away_and_cost_the_others_nothing() -> None:
+async def test_listeners_that_do_not_read_are_sent_away_and_cost_the_others_nothing() -> None:
     async with running() as it:
         deaf = [silent(it.port, STREAM), silent(it.port, SOCKET)]
         await it.listeners(2)
@@ -201,7 +201,7 @@ async def test_those_who_do_not_read_are_sent_away_and_cost_the_others_nothing()
 
 
 @with_reactor
-async def test_one_who_reads_slowly_is_told_why_and_goes_on_where_it_was() -> None:
+async def test_a_slow_listener_is_told_why_and_goes_on_where_it_was() -> None:
     async with running() as it:
         connection = silent(it.port, STREAM)
         await it.listeners(1)

@@ -84,7 +84,7 @@ def test_the_end_of_a_call_carries_its_own_figures(server: Server) -> None:
     assert figures_of(server)["retained_bytes_peak"] == 4_000
 
 
-def test_how_late_the_reactor_is_shows(server: Server) -> None:
+def test_the_reactors_lateness_is_shown(server: Server) -> None:
     watching = watch(server)
     for _ in range(10):
         server.clock.advance(0.1)

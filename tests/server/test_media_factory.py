@@ -160,7 +160,7 @@ def test_unsigned_sockets_are_taken_where_nothing_is_validated(autobahn_clock: C
 
 @pytest.mark.parametrize("method", ["GET", "POST", "HEAD"])
 @pytest.mark.parametrize("path", [PATH, PATH + "/"])
-def test_whoever_asks_for_no_websocket_gets_426_and_a_line_of_text(server: Server, method: str, path: str) -> None:
+def test_a_request_for_no_websocket_gets_426_and_a_line_of_text(server: Server, method: str, path: str) -> None:
     answer = server.http(method, path)
     assert (answer.status, answer.headers["content-type"]) == (426, "text/plain; charset=utf-8")
     assert answer.headers["upgrade"] == "websocket"
@@ -314,7 +314,7 @@ def test_keys_reach_the_observer(server: Server) -> None:
 
 
 @pytest.mark.parametrize("digit", ["", "12", "E", "a", "٣", "#" * 1_000])
-def test_what_is_no_key_is_counted(server: Server, digit: str) -> None:
+def test_unknown_keys_are_counted(server: Server, digit: str) -> None:
     joined = in_a_call(server)
     joined.say(key(digit), STOP)
     server.recogniser.session.end()
@@ -628,7 +628,7 @@ ODD: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("details", "field"), ODD.values(), ids=ODD)
-def test_an_odd_start_is_a_call_and_the_log_says_what_is_odd(
+def test_an_odd_start_is_a_call_and_its_odd_fields_are_logged(
     server: Server, logged: Logged, details: dict[str, Any], field: str
 ) -> None:
     joined = server.join()
@@ -641,7 +641,7 @@ def test_an_odd_start_is_a_call_and_the_log_says_what_is_odd(
     assert len(logged.matching(f"odd in `start`, and taken as not given: {field}")) == 1
 
 
-def test_frames_whose_track_is_none_are_the_callers(server: Server) -> None:
+def test_frames_without_a_track_are_the_callers(server: Server) -> None:
     joined = in_a_call(server)
     frame = media().replace(b'"inbound"', b"null")
     joined.say(*[frame] * 8, STOP)

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,14 @@ from tests.recognisers.on_reactor import on_reactor, reactor
 from tests.server.fakes import CALL, settings_of
 from voicestt import events
 from voicestt.audio.greeting import BadGreeting
-from voicestt.call.facts import CallStarted, Final
+from voicestt.call.facts import CallStarted, Final, Partial
 from voicestt.handler import Call
 from voicestt.handler.loading import BadHandler
+from voicestt.journal.port import Record, Written
 from voicestt.journal.problems import BadJournal
 from voicestt.server.call_log import CallLog
 from voicestt.server.call_registry import CallRegistry
-from voicestt.server.pipeline import EventPipeline
+from voicestt.server.pipeline import EventPipeline, PersistedEvents
 
 HEARD: list[str] = []
 
@@ -41,7 +43,7 @@ def pipeline_of(**variables: str) -> EventPipeline:
 
 
 @on_reactor
-async def test_what_is_told_is_in_the_journal_the_log_and_the_application(tmp_path: Path, logged: Logged) -> None:
+async def test_events_reach_the_journal_the_log_and_the_application(tmp_path: Path, logged: Logged) -> None:
     HEARD.clear()
     file = tmp_path / "journal.db"
     pipeline = pipeline_of(JOURNAL_URL=f"sqlite:///{file}", HANDLER=f"{__name__}:Hears")
@@ -89,7 +91,7 @@ async def test_the_greeting_is_made_at_the_start() -> None:
     ],
 )
 @on_reactor
-async def test_what_cannot_work_is_said_and_leaves_nothing_behind(
+async def test_settings_that_cannot_work_are_named_and_leave_nothing_behind(
     variables: dict[str, str], problem: type[Exception], words: str
 ) -> None:
     pipeline = pipeline_of(**variables)
@@ -148,3 +150,45 @@ async def test_each_destination_is_counted(tmp_path: Path) -> None:
     assert isinstance(journal, dict)
     assert set(journal) == {"is_written", "waiting", "waiting_bytes", "lost", "since", "why", "in_file"}
     await pipeline.stop()
+
+
+# -- the readers of the journal
+
+
+RECORD = Record(7, "s", 1, "final", "CA1", b"{}")
+FINAL = Final(CALL, 1, "שלום")
+
+
+def told(published: list[Record]) -> PersistedEvents:
+    return PersistedEvents(CallLog(CallRegistry(Clock())), published.extend)
+
+
+def test_written_events_are_logged_and_delivered(logged: Logged) -> None:
+    published: list[Record] = []
+    told(published).written([Written(None, Partial(CALL, 1, "שלו")), Written(RECORD, FINAL)])
+    assert logged.lines == ["🟡 Partial: שלו", "🟢 Final: שלום"]
+    assert published == [RECORD]
+
+
+def test_where_nothing_was_written_nothing_is_delivered() -> None:
+    def never(_records: Sequence[Record]) -> None:
+        pytest.fail("there is nothing to deliver")
+
+    PersistedEvents(CallLog(CallRegistry(Clock())), never).written([Written(None, Partial(CALL, 1, "שלו"))])
+
+
+def test_a_final_that_is_not_safe_yet_is_not_shown_in_green_and_only_once(logged: Logged) -> None:
+    published: list[Record] = []
+    readers = told(published)
+    readers.late([Partial(CALL, 1, "שלו"), FINAL, "another's"])
+    readers.written([Written(RECORD, FINAL, was_late=True), Written(RECORD, None)])
+    assert logged.lines == ["🟡 Partial: שלו", "⚪ Final, not in the journal yet: שלום"]
+    assert published == [RECORD, RECORD]
+
+
+def test_callable_facts_are_called_after_the_listeners_have_the_events(logged: Logged) -> None:
+    seen: list[list[Record]] = []
+    published: list[Record] = []
+    told(published).written([Written(RECORD, FINAL), Written(None, lambda: seen.append(list(published)))])
+    assert seen == [[RECORD]]
+    assert logged.lines == ["🟢 Final: שלום"]

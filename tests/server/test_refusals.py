@@ -34,7 +34,7 @@ def test_a_kind_that_was_quiet_is_said_at_once_again(clock: Clock, logged: Logge
     assert len(logged.lines) == 2
 
 
-def test_at_the_end_it_says_what_is_left(clock: Clock, logged: Logged) -> None:
+def test_stopping_logs_the_refusals_not_logged_yet(clock: Clock, logged: Logged) -> None:
     refusals = Refusals(clock)
     refusals.stop()
     for _ in range(3):
@@ -55,7 +55,7 @@ def test_the_addresses_that_are_kept_are_bounded_and_nothing_of_them_is_obeyed(
     assert "\x1b" not in "".join(logged.lines)
 
 
-def test_one_who_has_a_network_of_ipv6_is_one_and_hides_nobody(clock: Clock, logged: Logged) -> None:
+def test_an_ipv6_network_is_counted_as_one_address_and_hides_no_other(clock: Clock, logged: Logged) -> None:
     refusals = Refusals(clock)
     for number in range(5_001):
         refusals.count(KIND, f"2001:db8::{number:x}:{number:x}", "Why.")

@@ -131,7 +131,7 @@ def test_a_wrong_signature_is_403_and_changes_nothing(
     assert len(logged.matching("A webhook was refused with 403")) == 1
 
 
-def test_headers_of_a_proxy_do_not_change_what_is_signed(server: Server) -> None:
+def test_headers_of_a_proxy_do_not_change_the_signed_url(server: Server) -> None:
     forwarded = {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "http"}
     assert post(server, INCOMING, FORM, {**signed(INCOMING, FORM), **forwarded}).status == 200
 
@@ -189,7 +189,7 @@ def test_health_has_more_keys_where_others_count_too(server: Server) -> None:
 
 
 @pytest.mark.parametrize("path", ["/events", "/events/", "/ws/live", "/ws/live/"])
-def test_without_a_hub_nobody_can_listen(server: Server, path: str) -> None:
+def test_without_an_event_hub_no_listener_is_admitted(server: Server, path: str) -> None:
     for method in ("GET", "HEAD", "OPTIONS") if path.startswith("/events") else ("GET",):
         assert server.http(method, path, {"Authorization": "Bearer x"}).status == 404
 
@@ -208,7 +208,7 @@ def test_a_path_that_is_no_utf_8_is_404_in_words_and_nothing_in_the_log(server: 
 
 
 @pytest.mark.parametrize(("method", "path"), [("PUT", INCOMING), ("DELETE", STATUS), ("POST", "/healthz")])
-def test_a_method_that_there_is_none_of_is_405_in_words(server: Server, method: str, path: str) -> None:
+def test_an_unknown_method_is_answered_405_in_words(server: Server, method: str, path: str) -> None:
     answer = server.http(method, path)
     assert (answer.status, answer.headers["content-type"]) == (405, "text/plain; charset=utf-8")
 

@@ -316,7 +316,7 @@ async def test_stopping_brings_the_last_words_and_gives_every_thread_back(
 
 
 @on_reactor
-async def test_after_stopping_nobody_is_answered(make: Callable[..., OneOf]) -> None:
+async def test_after_stopping_no_client_is_answered(make: Callable[..., OneOf]) -> None:
     one = make()
     port = await one.start()
     assert (await get(port, "/healthz")).status == 200
@@ -389,7 +389,7 @@ async def test_connections_are_kept_for_75_seconds(make: Callable[..., OneOf]) -
 
 
 @on_reactor
-async def test_what_is_unusual_is_said_loudly_at_the_start(make: Callable[..., OneOf], logged: Logged) -> None:
+async def test_unusual_settings_are_warned_of_at_the_start(make: Callable[..., OneOf], logged: Logged) -> None:
     one = make(GCP_STT_MODEL="phone_call", TWILIO_VALIDATE="false")
     await one.start()
     (model,) = logged.matching("GCP_STT_MODEL=phone_call was asked for")
@@ -431,7 +431,7 @@ async def test_a_port_that_is_taken_is_said_and_ends_the_server(
 
 
 @on_reactor
-async def test_what_never_started_can_be_stopped(tmp_path: Path) -> None:
+async def test_a_service_that_never_started_can_be_stopped(tmp_path: Path) -> None:
     before = own_threads()
     settings = settings_of(EVENTS_FILE=str(tmp_path / "events"), VOICESTT_SOCKET=str(tmp_path / "control"))
     await soon(VoiceService(reactor, settings, ON_LOOPBACK).stopService())
@@ -439,7 +439,7 @@ async def test_what_never_started_can_be_stopped(tmp_path: Path) -> None:
 
 
 @on_reactor
-async def test_what_is_stopped_while_it_starts_leaves_nothing_behind(tmp_path: Path) -> None:
+async def test_a_server_stopped_while_it_starts_leaves_nothing_behind(tmp_path: Path) -> None:
     before = own_threads()
     journal = f"sqlite:///{tmp_path}/journal.db"
     settings = settings_of(VOICESTT_SOCKET=str(tmp_path / "control"), JOURNAL_URL=journal)

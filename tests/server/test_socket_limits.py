@@ -87,7 +87,7 @@ def test_frames_in_a_flood_are_taken_in_time_and_none_is_lost(server: Server) ->
     assert joined.client.closed is None
 
 
-def test_what_waits_when_the_socket_is_lost_is_heard(server: Server) -> None:
+def test_frames_that_wait_when_the_socket_is_lost_are_recognised(server: Server) -> None:
     joined = server.join()
     joined.say(start())
     flood(joined, 187)  # as many as there can be in one read
@@ -182,7 +182,7 @@ def test_events_have_the_account_that_was_announced(server: Server) -> None:
 
 
 @pytest.mark.parametrize("details", [{"call_sid": "CA\x1b[2J"}, {"streamSid": "\u202eMZ"}, {"call_sid": "x" * 65}])
-def test_a_sid_that_is_none_is_refused_and_not_obeyed_by_the_log(
+def test_a_malformed_sid_is_refused_and_escaped_in_the_log(
     server: Server, logged: Logged, details: dict[str, str]
 ) -> None:
     joined = server.join()

@@ -106,7 +106,7 @@ async def test_the_greeting_is_heard_whole_and_its_first_frame_within_100_ms() -
 
 
 @with_reactor
-async def test_what_is_said_is_heard_without_a_gap_and_its_mark_comes_back() -> None:
+async def test_speech_is_heard_without_a_gap_and_its_mark_comes_back() -> None:
     def speak(line: Line) -> None:
         line.say(SPEECH[:8_000])
         line.mark("done", lambda _cleared: None)

@@ -52,7 +52,7 @@ def test_all_that_an_engine_hears_is_one_final() -> None:
     assert heard.asked == [(Request("iw-IL", interim_results=False, word_times=True), b"\0\0\0\0")]
 
 
-def test_nothing_heard_is_none() -> None:
+def test_nothing_heard_is_no_result() -> None:
     assert understanding(engine, "en-US")(SILENCE) is None
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.handler.twilio_api import TOKEN, Asked, TwilioApi
 from voicestt.twilio.rest import (
     BadNumber,
+    CallIsOver,
     TwilioCalls,
     TwilioRefused,
     dial,
@@ -41,6 +42,35 @@ def test_a_call_goes_on_with_other_twiml(calls: TwilioCalls, twilio_api: TwilioA
     calls.transfer("AC1", "CA1", dial(NUMBER))
     (asked,) = twilio_api.asked
     assert ET.fromstring(asked.form["Twiml"]).findtext("./Dial/Number") == NUMBER
+
+
+def test_a_call_is_moved_by_a_url(calls: TwilioCalls, twilio_api: TwilioApi) -> None:
+    calls.move("AC1", "CA1", "https://voice.example.com/webhook?again=0")
+    (asked,) = twilio_api.asked
+    assert asked.form == {"Url": "https://voice.example.com/webhook?again=0", "Method": "POST"}
+
+
+@pytest.mark.parametrize(("status", "code"), [(404, 20404), (400, 21220)])
+def test_a_call_that_is_over_is_not_moved(
+    calls: TwilioCalls, twilio_api: TwilioApi, status: int, code: int
+) -> None:
+    twilio_api.status, twilio_api.code = status, code
+    with pytest.raises(CallIsOver):
+        calls.move("AC1", "CA1", "https://voice.example.com/")
+
+
+def test_a_refused_token_is_followed_by_the_others(twilio_api: TwilioApi) -> None:
+    twilio_api.status = 401
+    calls = TwilioCalls("old", twilio_api.url, others=("new", "subaccount"))
+    assert "TWILIO_AUTH_TOKEN is not" in refused(lambda: calls.hang_up("AC1", "CA1"))
+    assert [asked.password for asked in twilio_api.asked] == ["old", "new", "subaccount"]
+
+
+def test_what_is_no_question_of_the_token_is_asked_once(twilio_api: TwilioApi) -> None:
+    twilio_api.status = 429
+    calls = TwilioCalls("old", twilio_api.url, others=("new",))
+    refused(lambda: calls.hang_up("AC1", "CA1"))
+    assert len(twilio_api.asked) == 1
 
 
 def test_a_call_that_has_ended_is_hung_up_already(calls: TwilioCalls, twilio_api: TwilioApi) -> None:

@@ -62,6 +62,10 @@ class CallAudio(Protocol):
         """Check whether frames have stopped coming; called every LOOK_SECONDS."""
         ...
 
+    def give_up(self) -> None:
+        """Stop waiting for the recogniser, which tells what it has."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class NoAudio:
@@ -73,6 +77,9 @@ class NoAudio:
 
     def look(self) -> None:
         """Do nothing: no frame has come."""
+
+    def give_up(self) -> None:
+        """Do nothing: there is no recogniser to wait for."""
 
 
 @dataclass(slots=True)
@@ -130,7 +137,7 @@ class ActiveCall:
         self._arrivals: deque[tuple[int, float]] = deque(maxlen=_ARRIVALS_KEPT)
         self._handed = 0
         self._frames = 0
-        self._utterance = 1
+        self._utterance = call.utterances + 1
         self._reason = ""
         self._is_finishing = False
         self._stillness = Unchanged()

@@ -10,7 +10,11 @@ from voicestt.runtime.metrics import Summary
 
 @dataclass(frozen=True, slots=True)
 class CallDescription:
-    """The identity of a call. `caller` and `called` are phone numbers: they never reach a log."""
+    """The identity of a call. `caller` and `called` are phone numbers: they never reach a log.
+
+    `continues` is the session of its former stream, None for a new call; then `utterances` is the number of its
+    last utterance, and `memory` what its handler left, as JSON.
+    """
 
     call_sid: str
     stream_sid: str
@@ -18,6 +22,9 @@ class CallDescription:
     caller: str | None = field(default=None, repr=False)
     called: str | None = field(default=None, repr=False)
     parameters: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    continues: str | None = None
+    utterances: int = 0
+    memory: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ def _start_draining(inputs: CallInputs, parts: CallParts, reason: str) -> Draini
     active_call = parts.active_call
 
     def give_up() -> None:
-        active_call.give_up()  # before the input: what it tells is still heard
+        active_call.give_up()  # before the input: the words that it tells are still heard
         inputs.time_is_up()
 
     draining = Draining(active_call, Timer(parts.clock))
@@ -179,7 +179,7 @@ def _count_key(_inputs: CallInputs, parts: CallParts, _digit: str) -> None:
     parts.ignored["key out of turn"] += 1
 
 
-# What the network may do at any time, and what may still be under way to a call that is over.
+# Inputs that the network may give at any time, and those that may still be under way to a call that is over.
 for _state in (_waiting, _ended):
     _state.upon(CallInputs.ignored).loop()(_count)
     _state.upon(CallInputs.key_pressed).loop()(_count_key)

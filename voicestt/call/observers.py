@@ -120,7 +120,7 @@ class Debounced:
             return
         self._last_text = partial.text
         self._observer.tell(partial)
-        # Read after telling: what is told next is then never sooner than the interval by anybody's clock.
+        # Read after telling: the next partial then never comes sooner than the interval, by any observer's clock.
         self._last_at = self._clock.seconds()
 
     def _drop_waiting(self) -> None:

@@ -221,3 +221,54 @@ class Playout:
 def _reach(marks: list[_PendingMark]) -> None:
     for mark in marks:
         mark.reached(True)
+
+
+class PlayoutLine:
+    """The speaking half of a `voicestt.call.line.Line`; without effect while it has no playout."""
+
+    _playout: Playout | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """True while anything can still be said."""
+        return self._playout is not None
+
+    @property
+    def waiting(self) -> float:
+        """Seconds of audio that were said and not played yet, as far as our own clock knows."""
+        return 0.0 if self._playout is None else self._playout.waiting
+
+    def say(self, audio: bytes) -> None:
+        """Play `audio`, any length, after what waits already.
+
+        Raises:
+            TooMuchAudio: if more than `MOST_WAITING_SECONDS` would wait.
+        """
+        if self._playout is not None:
+            self._playout.say(audio)
+
+    def clear(self) -> None:
+        """Fall silent at once: drop the audio that waits; pending marks are reached as cleared."""
+        if self._playout is not None:
+            self._playout.clear()
+
+    def mark(self, name: str, reached: Callable[[bool], None]) -> None:
+        """Set a mark; `reached` is called once: False if all said before was played, True if it was cleared."""
+
+        def tell(cleared: bool) -> None:
+            self._tell_mark(name, cleared)
+            reached(cleared)
+
+        if self._playout is None:
+            tell(True)
+        else:
+            self._playout.mark(tell)
+
+    def close(self) -> None:
+        """End the line: nothing more is played, and pending marks are reached as cleared."""
+        playout, self._playout = self._playout, None
+        if playout is not None:
+            playout.end()
+
+    def _tell_mark(self, name: str, cleared: bool) -> None:
+        """Tell the call that a mark was reached, before whoever set it; for subclasses."""

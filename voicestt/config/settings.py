@@ -167,7 +167,7 @@ class Settings:
         read.secret,
         "The account's auth token, which Twilio signs its requests with. Never printed. Required "
         "unless TWILIO_VALIDATE=false. Several, separated by commas, while a token is rotated or for subaccounts: "
-        "each is accepted, and Twilio's REST API is asked with the first.",
+        "each is accepted, and Twilio's REST API is asked with the first, then with the others if it is refused.",
         secret=True,
     )
     twilio_validate: bool = _from(
@@ -225,6 +225,30 @@ class Settings:
         read.networks,
         "Addresses or networks of your proxies, separated by commas (`10.0.0.0/8,::1`): only their "
         "`X-Forwarded-For` is believed, for counting by address, and they may have MAX_CONNECTIONS.",
+    )
+    shutdown_seconds: float = _from(
+        "SHUTDOWN_SECONDS",
+        "25",
+        read.seconds(0, 86_400),
+        "How long the whole stop takes at most, from SIGTERM or `voicestt drain` on, whatever hangs: no new "
+        "calls, live ones go on, and their last words, the journal and the deliveries have the end of it (0.4 of "
+        "it, at most 10 s). Without a live call the server ends at once; a second signal ends the calls now. Set "
+        "less than the time after which your platform kills. `0`: calls end at once.",
+    )
+    shutdown_calls: str = _from(
+        "SHUTDOWN_CALLS",
+        "end",
+        read.one_of("end", "move"),
+        "What becomes of calls that are live when the server stops. `end`: they are ended when their time is "
+        "up. `move`: Twilio is asked, by its REST API, to ask the webhook again for each of them, spread over the "
+        "time, and another process behind PUBLIC_HOST goes on with it.",
+    )
+    twiml_reconnect: bool = _from(
+        "TWIML_RECONNECT",
+        "false",
+        read.flag,
+        "`true`: a `<Redirect>` to the webhook follows `</Connect>` in the TwiML, so that a call whose server was "
+        "killed comes back by itself, at most 5 times in 10 minutes. A call that the application hung up ends.",
     )
     events_file: str | None = _from(
         "EVENTS_FILE",
@@ -395,7 +419,8 @@ class Settings:
         "TWILIO_API_URL",
         None,
         read.url,
-        "Where Twilio's REST API is, for `hang_up` and `transfer`, if elsewhere than at Twilio.",
+        "Where Twilio's REST API is, for `hang_up`, `transfer` and SHUTDOWN_CALLS=move, if elsewhere than at "
+        "Twilio.",
     )
     log_format: str = _from(
         "LOG_FORMAT",
@@ -538,8 +563,9 @@ class Settings:
         "VOICESTT_SOCKET",
         None,
         str,
-        "The Unix socket (mode 0600) that `voicestt flag` reaches the server by. Not set: one that it finds by "
-        "itself, in `$XDG_RUNTIME_DIR/voicestt` or a folder of this user's for temporary files.",
+        "The Unix socket (mode 0600) that `voicestt flag` and `voicestt drain` reach the server by. Not set: one "
+        "that they find by themselves, in `$XDG_RUNTIME_DIR/voicestt` or a folder of this user's for temporary "
+        "files.",
     )
 
     given: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
@@ -547,7 +573,7 @@ class Settings:
 
     @property
     def twilio_auth_tokens(self) -> tuple[str, ...]:
-        """The accepted auth tokens; the first is used for Twilio's REST API."""
+        """The accepted auth tokens; Twilio's REST API is asked with the first that it takes."""
         return read.several(self.twilio_auth_token or "")
 
     @property
@@ -636,6 +662,8 @@ def _disagreements(values: Mapping[str, object]) -> Iterator[str]:
             yield "GCP_STT_INSECURE=true is plaintext and allowed on loopback only (127.0.0.1, ::1, localhost)"
     yield from _missing_project(values)
     yield from _events_disagreements(values)
+    if values.get("shutdown_calls") == "move" and values.get("twilio_auth_token", "") is None:
+        yield "SHUTDOWN_CALLS=move needs TWILIO_AUTH_TOKEN, with which Twilio is asked to move a call"
     soft, hard = values.get("soft_limit_seconds"), values.get("hard_limit_seconds")
     if isinstance(soft, float) and isinstance(hard, float) and soft > hard:
         yield "STT_SOFT_LIMIT_SECONDS is more than STT_HARD_LIMIT_SECONDS"

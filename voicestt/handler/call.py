@@ -10,6 +10,7 @@ from voicestt.audio.transcode import BadSound, Kind, to_mulaw
 from voicestt.call.line import MOST_WAITING_SECONDS
 from voicestt.events import CallStarted
 from voicestt.handler.leaving import CallHandover, HungUp
+from voicestt.handler.memory import CallMemory
 from voicestt.handler.outcome import Outcome
 from voicestt.handler.speaking import Played, Said, Speaking
 
@@ -28,7 +29,15 @@ class Call:
     Its repr shows no phone number: it may be logged.
     """
 
-    def __init__(self, started: CallStarted, speaking: Speaking, leaving: CallHandover, seen: Snapshot) -> None:
+    def __init__(
+        self,
+        started: CallStarted,
+        speaking: Speaking,
+        leaving: CallHandover,
+        seen: Snapshot,
+        memory: CallMemory | None = None,
+    ) -> None:
+        self._memory = memory or CallMemory()
         self._started = started
         self._speaking = speaking
         self._leaving = leaving
@@ -56,6 +65,28 @@ class Call:
     def session(self) -> str:
         """The server's own id of the stream, never used again; event ids begin with it."""
         return self._started.session
+
+    @property
+    def continues(self) -> str | None:
+        """The session of the call's former stream, if the call was moved here or came back; None for a new call.
+
+        The caller is in the middle of it then: do not greet again.
+        """
+        return self._started.continues
+
+    @property
+    def memory(self) -> Any:
+        """What `memory` was last set to, here or by the handler of the former stream; None if it never was.
+
+        Set it as the call goes on: another process may have to go on from there. Any JSON value of at most 16 KB;
+        it is kept in the journal, as long as the call. Setting it raises `voicestt.handler.memory.BadMemory` (a
+        ValueError) for anything else. What is changed inside the value is not kept: set it again.
+        """
+        return self._memory.value
+
+    @memory.setter
+    def memory(self, value: Any) -> None:
+        self._memory.set(value)
 
     @property
     def caller(self) -> str | None:

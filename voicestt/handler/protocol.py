@@ -23,7 +23,7 @@
 8. Tests play calls to it with `voicestt.handler.testing`.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import Protocol
 
 from voicestt import events
@@ -37,7 +37,10 @@ class Handler(Protocol):
     """All methods that a handler can have. Subclassing it helps type checkers, and is not required."""
 
     def on_call_started(self, call: Call) -> Told:
-        """Handle the call's start: the caller's audio begins; `call` has the ids and numbers."""
+        """Handle the call's start: the caller's audio begins; `call` has the ids and numbers.
+
+        With `call.continues` the call goes on from another process; `call.memory` is what its handler set there.
+        """
         return None
 
     def on_partial(self, call: Call, event: events.Partial) -> Told:
@@ -89,7 +92,11 @@ METHODS = {kind: f"on_{name}" for name, kind in events.TYPES.items()}
 """The name of the method that is told of each type of event."""
 
 
-def methods_of(handler: type) -> dict[type[events.Event], str]:
+Methods = Mapping[type[events.Event], str]
+"""The types of events that a handler's class is told of, and the methods that are told."""
+
+
+def methods_of(handler: type) -> Methods:
     """Map each type of event that a handler's class wants to the name of its method."""
     return {kind: name for kind, name in METHODS.items() if _is_its_own(handler, name)}
 

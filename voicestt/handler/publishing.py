@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol
 
 from voicestt import events
@@ -32,8 +33,13 @@ class Hears(Protocol):
 class HandlerSource(Protocol):
     """Source of handlers, one for each call."""
 
-    def begin(self, event: events.CallStarted, line: Line) -> Hears:
-        """Make a handler for the call that has just begun, and tell it `event`."""
+    def begin(
+        self, event: events.CallStarted, line: Line, memory: str | None, keep: Callable[[str], object]
+    ) -> Hears:
+        """Make a handler for the call that has just begun, and tell it `event`.
+
+        `memory` is what the former handler of the call left, as JSON; `keep` takes what this one leaves.
+        """
         ...
 
 
@@ -87,7 +93,8 @@ class _CallPublisher:
             self._file.tell(event)
         self._writer.put(event, fact)
         if isinstance(event, events.CallStarted) and self._handlers is not None:
-            self._handler = self._handlers.begin(event, self._line)
+            keep = partial(self._writer.remember, self._session)
+            self._handler = self._handlers.begin(event, self._line, fact.call.memory, keep)
         elif event is not None and self._handler is not None:
             self._handler.tell(event)
 
@@ -131,6 +138,7 @@ def _started(fact: facts.CallStarted) -> _Made:
         "caller": call.caller,
         "called": call.called,
         "parameters": dict(call.parameters),
+        "continues": call.continues,
     }
 
 

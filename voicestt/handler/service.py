@@ -16,13 +16,13 @@ from voicestt.call.line import Line
 from voicestt.events import CallStarted
 from voicestt.handler.call import Call, Snapshot
 from voicestt.handler.counts import Counts
-from voicestt.handler.handled_call import HandledCall
+from voicestt.handler.handled_call import HandledCall, WaitingEvents
 from voicestt.handler.leaving import CallHandover, CallRestControl
 from voicestt.handler.loading import misspelt
+from voicestt.handler.memory import CallMemory
 from voicestt.handler.protocol import METHODS, methods_of
 from voicestt.handler.speaking import Speak, Speaking
 from voicestt.handler.stalls import LoopWatchdog
-from voicestt.handler.waiting import WaitingEvents
 from voicestt.handler.worker import HandlerWorker
 from voicestt.runtime.clock import Timer
 from voicestt.runtime.loop_thread import CANCELLED_SECONDS, LoopThread
@@ -32,6 +32,7 @@ from voicestt.runtime.thread_pool import DaemonThreadPool
 LOOK_SECONDS: Final = 1.0
 SPEAKERS: Final = 4
 ASKERS: Final = 4
+_COMPLAINT: Final = "In a task of a handler's own: {message}. The calls go on."
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,12 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class HandlerParts:
     """The factories of what handlers run on and are given; `voicestt.handler.testing` passes its own."""
 
     loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
     threads: Callable[[int, str], DaemonThreadPool] = DaemonThreadPool
-    call: Callable[[CallStarted, Speaking, CallHandover, Snapshot], Call] = Call
+    call: Callable[[CallStarted, Speaking, CallHandover, Snapshot, CallMemory], Call] = Call
 
 
 @dataclass(slots=True, eq=False)
@@ -86,7 +87,7 @@ class Handlers:
         speak: Callable[[str], bytes] | None = None,
         twilio: CallRestControl | None = None,
         patience: Patience = Patience(),
-        parts: Parts = Parts(),
+        parts: HandlerParts = HandlerParts(),
     ) -> None:
         self._reactor = reactor
         self._factory = factory
@@ -101,7 +102,7 @@ class Handlers:
         self._askers = parts.threads(ASKERS, "twilio")
         self._speak = None if speak is None else _in_pool(speak, self._speakers)
         self._counts = Counts()
-        self._loop = LoopThread(reactor, parts.loop)
+        self._loop = LoopThread(reactor, "handlers", _COMPLAINT, parts.loop)
         self._stalls = LoopWatchdog(reactor, self._loop, _file_of(factory), self._counts)
         self._timer = Timer(reactor)
         self._live: set[_Live] = set()
@@ -122,9 +123,14 @@ class Handlers:
             self._askers.run(self._twilio.prepare)
         self._announce()
 
-    async def stop(self) -> None:
-        """Tell the events that wait, within `Patience.stop`, then end the threads. The calls should be over."""
+    async def stop(self, seconds: float | None = None) -> None:
+        """Tell the events that wait, within `seconds` or `Patience.stop`, then end the threads.
+
+        The calls should be over.
+        """
         self._is_stopping = True
+        if seconds is not None:
+            self._patience = replace(self._patience, stop=min(seconds, self._patience.stop))
         self._timer.cancel()
         for live in self._live:
             live.handled.close()
@@ -135,24 +141,34 @@ class Handlers:
         for pool in (self._plain, self._speakers, self._askers):
             pool.stop()
 
-    def begin(self, event: CallStarted, line: Line) -> HandledCall:
-        """Make a handler for the call that has just begun on `line`, and tell it `event`."""
-        live = self._new(event, line)
+    def begin(
+        self,
+        event: CallStarted,
+        line: Line,
+        memory: str | None = None,
+        keep: Callable[[str], object] = lambda _memory: None,
+    ) -> HandledCall:
+        """Make a handler for the call that has just begun on `line`, and tell it `event`.
+
+        `memory` is what the handler of the call's former stream left, as JSON; `keep` takes what this one leaves.
+        """
+        cross = self._reactor.callFromThread
+        live = self._new(event, line, CallMemory(memory, lambda text: cross(partial(keep, text))))
         if self._is_stopping:
             live.handled.close()
             return live.handled
         self._live.add(live)
-        self._loop.hand(partial(self._run, live))
+        self._loop.do(partial(self._run, live))
         live.handled.tell(event)
         return live.handled
 
-    def _new(self, event: CallStarted, line: Line) -> _Live:
+    def _new(self, event: CallStarted, line: Line, memory: CallMemory) -> _Live:
         cross = self._reactor.callFromThread
         seconds = self._reactor.seconds
         events, seen = WaitingEvents(self._queue), Snapshot()
         speaking = Speaking(line, event.call_sid, seconds, cross, self._speak)
         leaving = CallHandover(event, line, self._twilio, self._askers, cross)
-        call = self._parts.call(event, speaking, leaving, seen)
+        call = self._parts.call(event, speaking, leaving, seen, memory)
         worker = HandlerWorker(self._factory, self._methods, events, call, self._plain, seconds, self._counts)
         handled = HandledCall(
             event.call_sid,
@@ -164,7 +180,7 @@ class Handlers:
             self._counts,
             seen,
             seconds,
-            partial(self._loop.hand, worker.wake),
+            partial(self._loop.do, worker.wake),
         )
         return _Live(event.call_sid, handled, worker)
 
@@ -202,7 +218,7 @@ class Handlers:
 
     def _give_up(self, live: _Live) -> int:
         self._ended(live)
-        self._loop.hand(live.cancel)
+        self._loop.do(live.cancel)
         return live.worker.give_up()
 
     async def _all_told(self) -> None:

@@ -256,7 +256,7 @@ class Speaking:
             self._warn("Something was not said: {problem}. The call goes on.", problem)
 
     def _done(self, step: _Step) -> None:
-        # Only now: while it is on its way to the line it is being said, to whoever asks.
+        # Removed only now: a step on its way to the line still counts as being said.
         with self._lock:
             if self._steps and self._steps[0] is step:
                 self._steps.popleft()

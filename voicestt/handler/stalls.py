@@ -37,7 +37,7 @@ class LoopWatchdog:
             return
         self.is_stalled = False
         self._is_awaited = True
-        self._loop.hand(self._is_alive)
+        self._loop.do(self._is_alive)
 
     def _is_alive(self) -> None:
         self._is_awaited = False

@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -16,11 +16,9 @@ from twisted.python.failure import Failure
 from voicestt.events import CallEnded, CallStarted, Event
 from voicestt.handler.call import Call
 from voicestt.handler.counts import Counts
-from voicestt.handler.waiting import WaitingEvents
+from voicestt.handler.handled_call import WaitingEvents
+from voicestt.handler.protocol import Methods
 from voicestt.runtime.thread_pool import DaemonThreadPool
-
-Methods = Mapping[type[Event], str]
-"""What a handler's class wants to be told, and by which of its methods."""
 
 _OURS: Final = str(Path(__file__).parent)
 
@@ -128,7 +126,7 @@ class HandlerWorker:
         self.busy = Busy(name, self._seconds())
         try:
             await action()
-        except BaseException as problem:  # one call's mistake is not the others', whatever it is
+        except BaseException as problem:  # no mistake in one call's handler may end the others
             if self._is_given_up:
                 raise
             self._counts.failed += 1

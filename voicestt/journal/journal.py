@@ -13,11 +13,12 @@ from voicestt.events import Event
 from voicestt.journal import history
 from voicestt.journal.asking import Ask
 from voicestt.journal.chores import Pace
+from voicestt.journal.former import FormerStream, MemoryToWrite, former
 from voicestt.journal.guarded import Guarded
 from voicestt.journal.lateness import LateFacts
 from voicestt.journal.losses import Losses
 from voicestt.journal.outbox import Delivered, Failed, Mark
-from voicestt.journal.payloads import StoredPayloads
+from voicestt.journal.payloads import StoredPayloads, clean
 from voicestt.journal.port import (
     EVERYTHING,
     Attempt,
@@ -84,6 +85,7 @@ class Journal:
         self._lateness = LateFacts(reactor, self._readers.late)
         self._undelivered = Undelivered(reactor, destinations, self._whole, self._ask)
         self._asked: set[Deferred[Any]] = set()
+        self._memories: dict[str, Entry] = {}
         self._threads: Threads | None = None
         self._is_closed = self._is_through = False
 
@@ -144,6 +146,24 @@ class Journal:
         if gone:
             self._complain(gone)
 
+    def remember(self, session: str, memory: str) -> None:
+        """Queues a handler's memory of the session's call, see `voicestt.journal.port.Writer`."""
+        waiting = self._memories.get(session)
+        if waiting is not None and not waiting.is_over and waiting.memory and waiting.memory.replace(memory):
+            return
+        if self._threads is None or self._is_closed:
+            return
+        entry = Entry(None, None, self._reactor.seconds(), memory=MemoryToWrite(session, memory))
+        self._memories[session] = entry
+        gone = self._threads.put(entry)
+        if gone:
+            self._complain(gone)
+
+    async def former(self, call_sid: str) -> FormerStream | None:
+        """Returns the latest stream of a call, see `voicestt.journal.port.FormerStreams`."""
+        found: FormerStream | None = await self._ask(lambda connection: former(connection, clean(call_sid)))
+        return found
+
     async def pending(
         self, destination: str, limit: int, busy: Collection[str] = (), *, with_left_over: bool = True
     ) -> list[Pending]:
@@ -193,8 +213,8 @@ class Journal:
         )
         return found
 
-    async def close(self) -> None:
-        """Writes the queued events, for at most `CLOSE_SECONDS`, and ends the threads.
+    async def close(self, seconds: float = CLOSE_SECONDS) -> None:
+        """Writes the queued events, for at most `seconds`, and ends the threads.
 
         No event may be `put` after it. It does nothing if the journal is not open.
         """
@@ -203,8 +223,8 @@ class Journal:
             return
         self._is_closed = True
         ended: Deferred[bool] = Deferred()
-        limit = self._reactor.callLater(CLOSE_SECONDS, _fire, ended, False)
-        threads.stop(CLOSE_SECONDS * 0.9, lambda: self._reactor.callFromThread(_fire, ended, True))
+        limit = self._reactor.callLater(seconds, _fire, ended, False)
+        threads.stop(seconds * 0.9, lambda: self._reactor.callFromThread(_fire, ended, True))
         if await ended:
             threads.join()
         if limit.active():
@@ -301,6 +321,8 @@ class Journal:
 
     def _written(self, entry: Entry, record: Record | None) -> Written:
         entry.is_over = True
+        if entry.memory is not None and self._memories.get(entry.memory.session) is entry:
+            del self._memories[entry.memory.session]
         if record is None and entry.event is not None and not entry.was_late:
             # The journal refused it: no reader may take it for written.
             entry.was_late = True

@@ -11,6 +11,7 @@ from typing import Any
 from twisted.logger import Logger
 
 from voicestt.events import Event, type_of
+from voicestt.journal.former import FormerStream
 from voicestt.journal.guarded import Guarded
 from voicestt.journal.payloads import payload_or_none
 from voicestt.journal.port import (
@@ -28,7 +29,7 @@ KEPT = 1_000
 class NoJournal:
     """A journal in memory that remembers the last `KEPT` events.
 
-    It has `open`, `put`, `since` and `close` as a Journal has them.
+    It has `open`, `put`, `remember`, `former`, `since` and `close` as a Journal has them.
     """
 
     _log = Logger()
@@ -49,12 +50,19 @@ class NoJournal:
             self._reactor.callLater(0, self._tell)
         self._group.append(Written(None if event is None else self._record(event), fact))
 
+    def remember(self, session: str, memory: str) -> None:
+        """Does nothing: no call can go on elsewhere."""
+
+    async def former(self, _call_sid: str) -> FormerStream | None:
+        """Returns None: what was is not known."""
+        return None
+
     async def since(self, number: int, limit: int, wanted: Filter = EVERYTHING) -> Page:
         """Returns the first `limit` wanted events after `number`, of those that are remembered."""
         found = (record for record in self._last if record.number > number and wanted.lets_through(record))
         return Page(list(islice(found, limit)), self._number, self._number)
 
-    async def close(self) -> None:
+    async def close(self, _seconds: float = 0.0) -> None:
         """Tells the readers of the events that were put in this turn."""
         self._tell()
 

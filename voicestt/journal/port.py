@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from voicestt.events import Event
+from voicestt.journal.former import FormerStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,21 @@ class Writer(Protocol):
         """Queues `event` to be written; `fact` is passed to the readers with it.
 
         An `event` of None writes no row, but keeps its place in the order.
+        """
+        ...
+
+    def remember(self, session: str, memory: str) -> None:
+        """Queues a handler's memory, JSON, to be kept beside the session, whose start was put before."""
+        ...
+
+
+class FormerStreams(Protocol):
+    """The former streams of calls that come back."""
+
+    async def former(self, call_sid: str) -> FormerStream | None:
+        """Returns the latest stream of the call, in any process of this journal; None if there was none.
+
+        It waits while the database cannot be read.
         """
         ...
 

@@ -54,9 +54,10 @@ sessions = Table(
     Column("duration", Double),
     Column("finals", Integer),
     Column("closed_by_recovery", Boolean, nullable=False),
+    Column("memory", Text),
 )
 """Media streams of calls. `owner` is the instance that delivers its events (null: any may take it). The
-columns from `ended_at` on are null until the call ends."""
+columns from `ended_at` on are null until the call ends; `memory` is the handler's, as JSON."""
 
 events = Table(
     "voicestt_events",

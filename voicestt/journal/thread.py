@@ -226,12 +226,12 @@ class JournalThread:
         if not self._entries:
             self._entries.extend(self._parts.waiting.take(_MOST_AT_ONCE))
         marks = list(self._marks)
-        if not marks and all(entry.event is None for entry in self._entries):
+        if not marks and all(entry.event is None and entry.memory is None for entry in self._entries):
             self._news.written += [(entry, None) for entry in self._entries]
             self._entries.clear()
             return False
         try:
-            records = self._write_together([entry.event for entry in self._entries], [mark for mark, _ in marks])
+            records = self._write_together(list(self._entries), [mark for mark, _ in marks])
         except Exception as problem:
             if not is_poisoned(problem):
                 raise
@@ -242,10 +242,12 @@ class JournalThread:
             self._marked(len(marks), None)
         return True
 
-    def _write_together(self, events: list[Any], marks: list[Mark]) -> list[Record | None]:
+    def _write_together(self, entries: list[Entry], marks: list[Mark]) -> list[Record | None]:
         parts = self._parts
         with parts.database.writing() as connection:
-            draft = parts.writer.write(connection, events)
+            draft = parts.writer.write(connection, [entry.event for entry in entries])
+            for memory in [entry.memory for entry in entries if entry.memory is not None]:
+                memory.write(connection)
             outbox.apply(connection, marks, time.time())
         parts.writer.keep(draft)
         outbox.forget(parts.whole, marks)
@@ -255,6 +257,9 @@ class JournalThread:
         while self._entries:
             entry = self._entries[0]
             record = None if entry.event is None else self._mending.write(entry.event)
+            if entry.memory is not None:
+                with self._parts.database.writing() as connection:
+                    entry.memory.write(connection)
             self._news.written.append((entry, record))
             self._entries.popleft()
         marks = [mark for mark, _ in self._marks]

@@ -5,6 +5,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from voicestt.events import Event, Final, Partial
+from voicestt.journal.former import MemoryToWrite
 
 MOST = 200_000
 MOST_BYTES = 128 * 1024 * 1024
@@ -18,7 +19,8 @@ _WORD_BYTES = 300
 class Entry:
     """An entry of the queue, with an event and its fact.
 
-    `at` is when it was put, on the reactor's clock. `is_over`: it is written, or never will be.
+    `at` is when it was put, on the reactor's clock. `is_over`: it is written, or never will be. `memory` is to be
+    written in its place instead of an event.
     """
 
     event: Event | None
@@ -26,6 +28,7 @@ class Entry:
     at: float
     is_over: bool = False
     was_late: bool = False
+    memory: MemoryToWrite | None = None
 
 
 def size_of(event: Event | None) -> int:

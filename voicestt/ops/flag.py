@@ -32,7 +32,7 @@ def flag(state: str, path: Path | None) -> None:
     with one request per utterance. On: new calls stream, live ones return when their utterance is over. It lasts
     until the server's next start: change the variable too if it is to stay.
     """
-    answer = ask(path or _the_one_server(), state)
+    answer = ask(path or the_one_server(), state)
     if "error" in answer:
         raise click.ClickException(f"The server says: {answer['error']}")
     click.echo(answer["message"])
@@ -91,7 +91,12 @@ def _nobody(path: Path, problem: OSError) -> str:
     return f"{path} cannot be used: {words}"
 
 
-def _the_one_server() -> Path:
+def the_one_server() -> Path:
+    """Finds the control socket of this user's one running server.
+
+    Raises:
+        click.ClickException: in words, where there is none, or several.
+    """
     found = live_sockets(os.environ)
     if len(found) == 1:
         return found[0]

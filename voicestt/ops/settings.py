@@ -101,6 +101,7 @@ GROUPS: Final[Mapping[str, Sequence[str]]] = {
     ),
     "Overload": ("MAX_CALLS", "MAX_LAG_MS", "BUSY"),
     "The log": ("LOG_FORMAT", "LOG_LEVEL", "LOG_PARTIALS", "LOG_TEXTS"),
+    "Restarts and deploys": ("SHUTDOWN_SECONDS", "SHUTDOWN_CALLS", "TWIML_RECONNECT"),
     "The process": ("PORT", "VOICESTT_SOCKET"),
 }
 """Every variable in one group, in the order in which it is shown; a test compares with the settings."""

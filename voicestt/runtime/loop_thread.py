@@ -1,8 +1,9 @@
-"""The thread of all handlers: an event loop, and the reactor's way to it."""
+"""A thread with an event loop, and the reactor's way to it: all handlers share one, Google's streams another."""
 
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from functools import cached_property, partial
 from threading import Thread
 from types import FrameType
@@ -20,23 +21,29 @@ CANCELLED_SECONDS: Final = 1.0
 
 
 class LoopThread:
-    """A thread with an event loop, from `start` to `stop`; most methods are for the reactor's thread.
+    """A daemon thread with an event loop, from `start` to `stop`; most methods are for the reactor's thread.
 
-    All actions handed over within one turn of the reactor cost one wake-up.
+    All actions handed over within one turn of the reactor cost one wake-up. `complaint` is the log line of a task
+    that failed and that nobody awaits.
     """
 
     _log = Logger()
 
     def __init__(
-        self, reactor: ReactorLike, make: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+        self,
+        reactor: ReactorLike,
+        name: str,
+        complaint: str,
+        make: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
     ) -> None:
         self._reactor = reactor
+        self._complaint = complaint
         self._make = make
         self._to_loop = Mailbox(lambda action: reactor.callLater(0, partial(self._soon, action)))
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_stopping = False
         self._ended: Deferred[None] = Deferred()
-        self._thread = Thread(target=self._run, name="handlers", daemon=True)
+        self._thread = Thread(target=self._run, name=name, daemon=True)
 
     @cached_property
     def _loop(self) -> asyncio.AbstractEventLoop:
@@ -49,20 +56,20 @@ class LoopThread:
         self._thread.start()
 
     def stop(self) -> "Deferred[None]":
-        """Cancel what still runs; fires when the thread has ended, which is never if a handler blocks it."""
+        """Cancel what still runs; fires when the thread has ended, which is never if a task blocks it."""
         if self._thread.ident is None:
             return succeed(None)
         self._is_stopping = True
-        self.hand(self._loop.stop)
+        self.do(self._loop.stop)
         return self._ended
 
-    def hand(self, action: Action) -> None:
+    def do(self, action: Action) -> None:
         """Run `action` in the loop's thread, after those handed over before."""
         # At the end of the reactor's turn: by then what other calls were told waits as well.
         self._to_loop.hand(action)
 
-    def spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Run `coroutine` as a task beside the others; for the loop's thread."""
+    def spawn(self, coroutine: Coroutine[Any, Any, None], name: str | None = None) -> asyncio.Task[None]:
+        """Run `coroutine` as a task beside the others, cancelled when the thread ends; for the loop's thread."""
         task = self._loop.create_task(coroutine, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -73,7 +80,7 @@ class LoopThread:
         return sys._current_frames().get(self._thread.ident or 0)
 
     def _soon(self, action: Action) -> None:
-        if not self._loop.is_closed():
+        with suppress(RuntimeError):  # it is closed
             self._loop.call_soon_threadsafe(action)
 
     def _run(self) -> None:
@@ -81,10 +88,17 @@ class LoopThread:
         try:
             while not self._is_stopping:
                 self._run_loop()
-            self._loop.run_until_complete(_cancel_all())
+            self._loop.run_until_complete(self._finish())
+        except Exception:  # noqa: BLE001 - what closes badly must not keep the server from stopping
+            self._log.failure("The thread {name} did not end in order.", name=self._thread.name)
         finally:
+            asyncio.set_event_loop(None)
             self._loop.close()
             self._reactor.callFromThread(self._ended.callback, None)
+
+    async def _finish(self) -> None:
+        """Do the last work in the loop, which is stopped after it; for subclasses too."""
+        await _cancel_all()
 
     def _run_loop(self) -> None:
         try:
@@ -92,7 +106,8 @@ class LoopThread:
         except (SystemExit, KeyboardInterrupt) as problem:
             # asyncio lets these two out of the loop; no task of a handler's may end the others.
             self._log.error(
-                "A task that a handler started raised {kind}. It ends that task and nothing else.",
+                "A task in the thread {name} raised {kind}. It ends that task and nothing else.",
+                name=self._thread.name,
                 kind=type(problem).__name__,
             )
 
@@ -100,12 +115,11 @@ class LoopThread:
         problem = context.get("exception")
         if isinstance(problem, BlockingIOError):
             return  # gRPC's loops share a wake-up pipe, and one that finds it empty says so: it means nothing.
-        words = "In a task of a handler's own: {message}. The calls go on."
         if problem is None:
-            self._log.error(words, message=context.get("message"))
+            self._log.error(self._complaint, message=context.get("message"))
         else:
             failure = Failure(problem, type(problem), problem.__traceback__)
-            self._log.failure(words, failure, message=context.get("message"))
+            self._log.failure(self._complaint, failure, message=context.get("message"))
 
 
 async def _cancel_all() -> None:

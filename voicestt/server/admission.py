@@ -6,11 +6,11 @@ from typing import Final
 
 from twisted.logger import Logger
 
-from voicestt.runtime.clock import Clock, Timer
+from voicestt.runtime.clock import Clock
+from voicestt.server.refusals import MinuteLog
 
 LATE_SECONDS: Final = 3.0
 ON_ITS_WAY_SECONDS: Final = 10.0
-MINUTE: Final = 60.0
 _FALLEN: Final = 0.5
 """Calls are taken again at this share of the lag at which they were refused, so that they do not come and go."""
 
@@ -55,10 +55,20 @@ class Admission:
         self._most_lag = most_lag
         self._lateness = ReactorLateness(most_lag)
         self._on_their_way: dict[str, float] = {}
-        self._telling = Timer(clock)
+        self._minutes = MinuteLog(clock, self._tell)
         self._untold = 0
         self._cause = ""
+        self._closed = ""
         self.refused = 0
+
+    def close(self, cause: str) -> None:
+        """Take no new calls from now on, for `cause`; those that are on their way are taken."""
+        self._closed = cause
+
+    def on_their_way(self, seconds: float) -> int:
+        """Return the number of calls announced in the last `seconds` whose socket is not here."""
+        self._forget_those_that_did_not_come()
+        return sum(since > self._clock.seconds() - seconds for since in self._on_their_way.values())
 
     def note_lag(self, seconds: float) -> None:
         """Note that the reactor was late by `seconds`."""
@@ -66,6 +76,9 @@ class Admission:
 
     def why_not(self, live: int) -> str | None:
         """Return the reason to refuse a new call while `live` are live; None if it is taken."""
+        return self._closed or self._why_full(live)
+
+    def _why_full(self, live: int) -> str | None:
         self._forget_those_that_did_not_come()
         if self._most is not None and live + len(self._on_their_way) >= self._most:
             return f"{live} calls are live and {len(self._on_their_way)} on their way, and MAX_CALLS={self._most}"
@@ -80,13 +93,20 @@ class Admission:
         if cause is not None and call_sid not in self._on_their_way:
             self._refuse(cause)
             return False
-        if call_sid:
-            self._on_their_way[call_sid] = self._clock.seconds()
+        self.comes(call_sid)
         return True
 
+    def comes(self, call_sid: str) -> None:
+        """Note a call that is on its way: one that comes back is taken whatever else is live."""
+        if call_sid:
+            self._on_their_way[call_sid] = self._clock.seconds()
+
     def takes_unannounced(self, live: int) -> bool:
-        """True if a socket's call that no webhook announced is taken. A refused one is counted."""
-        cause = self.why_not(live)
+        """True if a socket's call that no webhook announced is taken. A refused one is counted.
+
+        A server that takes no new calls takes it: another has answered the webhook, and to refuse is to hang up.
+        """
+        cause = self._why_full(live)
         if cause is not None:
             self._refuse(cause)
         return cause is None
@@ -97,36 +117,31 @@ class Admission:
 
     def stop(self) -> None:
         """Log the refusals that were not logged yet."""
-        self._telling.cancel()
-        self._tell()
+        self._minutes.stop()
 
     def _refuse(self, cause: str) -> None:
         self.refused += 1
         self._cause = cause
-        if not self._telling.is_set:
+        if not self._minutes.is_running:
             self._log.warn(
                 "⚠️ A new call was refused: {cause}. Live calls go on as they are; the caller gets what BUSY says. "
                 "Further ones are counted and said once a minute. What to do: start another process beside this "
                 "one, or raise the limit if the figures of the live calls allow it (/healthz).",
                 cause=cause,
             )
-            self._telling.set(MINUTE, self._minute_over)
+            self._minutes.begin()
         else:
             self._untold += 1
 
-    def _minute_over(self) -> None:
-        if self._untold:
-            self._tell()
-            self._telling.set(MINUTE, self._minute_over)
-
-    def _tell(self) -> None:
-        if self._untold:
+    def _tell(self) -> bool:
+        untold, self._untold = self._untold, 0
+        if untold:
             self._log.warn(
                 "⚠️ {count} more new calls were refused within a minute, the last one because {cause}.",
-                count=self._untold,
+                count=untold,
                 cause=self._cause,
             )
-        self._untold = 0
+        return bool(untold)
 
     def _forget_those_that_did_not_come(self) -> None:
         oldest = self._clock.seconds() - ON_ITS_WAY_SECONDS

@@ -11,18 +11,23 @@ from voicestt.twilio.rest import dial
 
 
 @dataclass(frozen=True, slots=True)
-class BusyAnswer:
-    """A prepared HTTP answer: status, content type and body."""
+class CallAnswer:
+    """A webhook's answer: status, content type and body.
+
+    `connects`: the call's audio comes here; `comes_back`: it is no new call.
+    """
 
     code: int
     content_type: str
     body: bytes
+    connects: bool = False
+    comes_back: bool = False
 
 
-UNAVAILABLE = BusyAnswer(503, "text/plain; charset=utf-8", b"The server is busy: this call is not taken.\n")
+UNAVAILABLE = CallAnswer(503, "text/plain; charset=utf-8", b"The server is busy: this call is not taken.\n")
 
 
-def busy_answer(settings: Settings) -> BusyAnswer:
+def busy_answer(settings: Settings) -> CallAnswer:
     """Make the answer that BUSY asks for: 503, words that Twilio says, or a number that Twilio dials.
 
     At 503 Twilio asks what the number has as "Primary handler fails". Source: Twilio's "TwiML Voice: <Say>",
@@ -32,7 +37,7 @@ def busy_answer(settings: Settings) -> BusyAnswer:
     if busy == str(UNAVAILABLE.code):
         return UNAVAILABLE
     if is_number(busy) or is_sip(busy):
-        return BusyAnswer(200, twiml.CONTENT_TYPE, dial(busy).encode())
+        return CallAnswer(200, twiml.CONTENT_TYPE, dial(busy).encode())
     response = VoiceResponse()
     response.say(busy, language=settings.tts_language or settings.language)
-    return BusyAnswer(200, twiml.CONTENT_TYPE, str(response).encode())
+    return CallAnswer(200, twiml.CONTENT_TYPE, str(response).encode())

@@ -15,6 +15,8 @@ class CallRecord:
 
     announced: bool = False
     is_used_up: bool = False
+    comes_back: bool = False
+    was_hung_up: bool = False
     account_sid: str | None = None
     caller: str | None = field(default=None, repr=False)
     called: str | None = field(default=None, repr=False)
@@ -30,15 +32,26 @@ class CallRegistry:
         self._records: OrderedDict[str, CallRecord] = OrderedDict()
 
     def announce(
-        self, call_sid: str, caller: str | None, called: str | None, account_sid: str | None = None
+        self,
+        call_sid: str,
+        caller: str | None,
+        called: str | None,
+        account_sid: str | None = None,
+        *,
+        comes_back: bool = False,
     ) -> None:
         """Note a webhook's announcement that the call is coming, or coming back: it may have a socket (again)."""
         record = self._touch(call_sid)
         record.announced = True
         record.is_used_up = False
+        record.comes_back = comes_back
         record.account_sid = account_sid or None
         record.caller = caller
         record.called = called
+
+    def note_hang_up(self, call_sid: str) -> None:
+        """Note that this server hung up: the call is not taken when it comes back."""
+        self._touch(call_sid).was_hung_up = True
 
     def note_status(self, call_sid: str, status: str) -> None:
         """Note a status callback, which may come before, during or after the call's socket."""

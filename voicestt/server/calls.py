@@ -1,7 +1,7 @@
 """The live calls: made here, watched for silence, and stopped in order."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from math import ceil
 
 from twisted.internet.defer import Deferred
@@ -16,12 +16,18 @@ from voicestt.call.line import Line
 from voicestt.call.machine import new_call
 from voicestt.call.observers import Debounced, DeliveryStats, ObserverGroup
 from voicestt.config.settings import Settings
+from voicestt.handler.handled_call import TOO_SLOW
+from voicestt.handler.leaving import HUNG_UP
+from voicestt.journal.former import FormerStream
 from voicestt.recognisers.port import CallRecogniser
+from voicestt.runtime.clock import Timer
 from voicestt.runtime.metrics import CallMetrics, ProcessMetrics
 from voicestt.server.admission import Admission
 from voicestt.server.call_registry import CallRegistry
+from voicestt.server.former_streams import FormerLookup
 from voicestt.server.live_call import LiveCall
 from voicestt.server.media_line import MediaLine
+from voicestt.server.moving import MoveCounts
 from voicestt.server.refusals import Refusals
 from voicestt.twilio.media_stream import Start, StartDetails
 
@@ -29,6 +35,13 @@ _LOOKS = 3  # in the shorter of the two times without a sign of life, and withou
 _ROUNDING = 1 + 1e-9
 _LONGEST_PING = 20.0
 _SHORTEST_PING = 1.0  # Autobahn cuts the time of the next ping to whole seconds: a shorter one would come at once
+ON_ITS_WAY_SECONDS = 2.0
+"""So long a server that stops waits for the socket of a call that it has just taken."""
+
+STOPPING = "the server is stopping"
+_NO_PAST = FormerStream("")
+_NO_AUDIO = "no audio came for"
+_CUT_SECONDS = 0.2
 _IS_SID = re.compile(r"[!-~]{1,64}")  # Twilio's are 34 letters and digits; bare UUIDs have been seen
 
 
@@ -54,7 +67,9 @@ class Calls:
         observer: CallObserver,
         greeting: bytes = b"",
         observer_of: Callable[[Line], CallObserver] | None = None,
+        former: FormerLookup | None = None,
     ) -> None:
+        self._former = former
         self._clock = clock
         self._settings = settings
         self._registry = registry
@@ -66,6 +81,7 @@ class Calls:
         self.refusals = Refusals(clock)
         self.admission = Admission(clock, settings.max_calls, settings.max_lag_ms / 1000)
         self._waiting_for_end: list[Deferred[None]] = []
+        self._cutting = Timer(clock)
         self._watch = LoopingCall(self._end_dead_calls)
         self._watch.clock = clock
         self._gaps = LoopingCall(self._look_for_gaps)
@@ -73,7 +89,8 @@ class Calls:
         self.figures = ProcessMetrics(counter_bytes=8)
         self.taken = 0
         self.starts_refused = 0
-        self.is_stopping = False
+        self.is_draining = self.is_stopping = False
+        self.moves = MoveCounts()
 
     def __len__(self) -> int:
         return len(self._live)
@@ -83,8 +100,26 @@ class Calls:
         self._watch.start(self._look_seconds, now=False)
         self._gaps.start(LOOK_SECONDS, now=False)
 
-    def stop(self) -> "Deferred[None]":
-        """End every call; fires when each has told its last words, which has a time limit of its own."""
+    def drain(self, why: str) -> None:
+        """Take no new calls from now on; live ones go on."""
+        self.is_draining = True
+        self.admission.close(why)
+
+    @property
+    def is_idle(self) -> bool:
+        """True if no call is live or on its way."""
+        return not self._live and not self.admission.on_their_way(ON_ITS_WAY_SECONDS)
+
+    @property
+    def live(self) -> Collection[LiveCall]:
+        """The calls that have begun and still have their socket."""
+        return [call for call in self._live if call.is_stream_of(call.call_sid) and call.has_started]
+
+    def stop(self, seconds: float | None = None) -> "Deferred[None]":
+        """End every call; fires when each has told its last words, which has a time limit of its own.
+
+        It is `seconds` at most, if they are given.
+        """
         self.is_stopping = True
         for watch in (self._watch, self._gaps):
             if watch.running:
@@ -94,9 +129,17 @@ class Calls:
         ended: Deferred[None] = Deferred()
         self._waiting_for_end.append(ended)
         for call in list(self._live):
-            call.end("the server is stopping")
+            if seconds is not None:
+                call.wait_at_most(max(0.0, seconds - _CUT_SECONDS))
+            call.end(STOPPING)
+        if seconds is not None and self._live:
+            self._cutting.set(seconds, self._cut)
         self._tell_if_all_ended()
         return ended
+
+    def _cut(self) -> None:
+        for call in list(self._live):
+            call.cut()
 
     def new(self, hang_up: Callable[[str], None], send: Callable[[bytes], object]) -> LiveCall:
         """Make a call for a socket that has just been opened.
@@ -124,19 +167,44 @@ class Calls:
         """True if a call that a webhook announces is taken. One that is live already is: it comes back."""
         return bool(self._streams_of(call_sid)) or self.admission.takes(call_sid, len(self._live))
 
+    def was_hung_up(self, call_sid: str) -> bool:
+        """True if this server hung up on the call: it ended, or is to end."""
+        return self._registry.find(call_sid).was_hung_up or any(
+            is_hang_up(call.reason) for call in self._live if call.call_sid == call_sid
+        )
+
+    @property
+    def why_not_ready(self) -> str | None:
+        """The reason not to send calls here now, as /readyz says it; None if they are taken."""
+        return STOPPING if self.is_stopping else self.why_busy
+
     @property
     def why_busy(self) -> str | None:
         """The reason to refuse new calls now; None if they are taken."""
         return self.admission.why_not(len(self._live))
 
-    def describe(self, start: Start) -> CallDescription:
-        """Describe the call of Twilio's `start`, with the webhook's knowledge of it.
+    def former_of(self, start: Start) -> "Deferred[FormerStream | None] | None":
+        """Look for the former stream of a call that comes back, or that another process may have announced.
+
+        None for a new call, which waits for nothing.
+        """
+        call_sid = start.start.call_sid
+        record = self._registry.find(call_sid)
+        is_new = record.announced and not record.comes_back
+        is_unknown = self._settings.require_known_call and not record.announced
+        if self._former is None or is_new or is_unknown or self._streams_of(call_sid):
+            return None
+        return self._former.at_its_end(call_sid)
+
+    def describe(self, start: Start, former: FormerStream | None = None) -> CallDescription:
+        """Describe the call of Twilio's `start`, with the webhook's knowledge of it, and its `former` stream's.
 
         Raises:
             Refused: when it is not one that can be taken.
         """
         details = start.start
         record = self._registry.find(details.call_sid)
+        past = former or _NO_PAST
         if not details.media_format.is_mulaw:
             raise Refused("its audio is not audio/x-mulaw, 8000 Hz, one channel")
         if not _IS_SID.fullmatch(details.call_sid) or not _IS_SID.fullmatch(details.stream_sid or "none"):
@@ -145,18 +213,23 @@ class Calls:
             call_sid=details.call_sid,
             stream_sid=details.stream_sid,
             account_sid=record.account_sid or details.account_sid,
-            caller=record.caller,
-            called=record.called,
+            caller=record.caller or past.caller,
+            called=record.called or past.called,
             parameters=details.custom_parameters,
+            continues=past.session or None,
+            utterances=past.utterances,
+            memory=past.memory,
         )
 
-    def begin(self, call: LiveCall, start: Start) -> None:
+    def begin(self, call: LiveCall, start: Start, former: FormerStream | None = None) -> None:
         """Begin `call` at Twilio's first `start` on its socket; the announcement of its CallSid is used up.
 
         Raises:
             Refused: when it is not one that can be taken.
         """
-        description = self.describe(start)
+        description = self.describe(start, former)
+        if former is not None and is_hang_up(former.reason):
+            raise Refused("the call was hung up, and came back")
         others = self._streams_of(description.call_sid)
         if self._settings.require_known_call:
             self._must_be_known(start.start, others)
@@ -209,10 +282,13 @@ class Calls:
 
     def _over(self, call: LiveCall) -> None:
         self._live.discard(call)
+        if is_hang_up(call.reason):
+            self._registry.note_hang_up(call.call_sid)
         self._tell_if_all_ended()
 
     def _tell_if_all_ended(self) -> None:
         if not self._live:
+            self._cutting.cancel()
             waiting, self._waiting_for_end = self._waiting_for_end, []
             for ended in waiting:
                 ended.callback(None)
@@ -240,4 +316,9 @@ class Calls:
             if silence >= idle:
                 call.end(f"the socket said nothing for {idle:g} s")
             elif hold >= no_media:
-                call.end(f"no audio came for {no_media:g} s")
+                call.end(f"{_NO_AUDIO} {no_media:g} s")
+
+
+def is_hang_up(reason: str) -> bool:
+    """True if a call that ended for this reason is over for its caller too: it may not come back."""
+    return reason in {HUNG_UP, TOO_SLOW} or reason.startswith(_NO_AUDIO)

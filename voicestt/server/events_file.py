@@ -55,7 +55,7 @@ class EventsFile:
         self._is_in_a_line = False
         self._problem = ""
         self._dropped = 0
-        # Each is written by one thread alone: the first three by the caller's, the last by the file's.
+        # Each counter is written by one thread alone: the first three by the reactor's, the last by the file's.
         self._given_bytes = 0
         self._refused = 0
         self._is_refusing = False

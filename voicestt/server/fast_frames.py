@@ -32,6 +32,11 @@ class FastFrameProtocol(WebSocketServerProtocol):
         """Pause reading, because too many frames came at once, and call `go_on` after `seconds`."""
         raise NotImplementedError
 
+    def hold_the_rest(self) -> None:
+        """Take no more frames, not even those that came with this one, until `go_on`."""
+        self._is_held = True
+        self._frames_left = 0
+
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         """Take data from the transport, without the debug line that Autobahn formats for each read."""
         if self._is_held:

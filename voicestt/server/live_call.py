@@ -1,6 +1,7 @@
 """A live call: its state machine, its socket and its line."""
 
 from collections.abc import Callable
+from typing import Final
 
 from voicestt.audio.ledger import AudioTotals
 from voicestt.call.active_call import CallParts
@@ -9,9 +10,15 @@ from voicestt.call.machine import CallInputs
 from voicestt.runtime.clock import Unchanged
 from voicestt.server.media_line import MediaLine
 
+MOVED: Final = "moved"
+"""The reason of the end of a stream whose call goes on in another process."""
+
 
 class LiveCall:
-    """A call, its socket and its line. `activity` counts the signs of life, pongs too."""
+    """A call, its socket and its line. `activity` counts the signs of life, pongs too.
+
+    `is_being_moved` while Twilio is asked to open the call's next stream elsewhere, and after it has agreed.
+    """
 
     def __init__(
         self, inputs: CallInputs, parts: CallParts, hang_up: Callable[[str], None], line: MediaLine
@@ -24,26 +31,37 @@ class LiveCall:
         self._reason = ""
         self._silence = Unchanged()
         self._hold = Unchanged()
-        self._call_sid = ""
         self._has_finished = False
+        self.is_being_moved = False
+        self.call_sid = ""
+        self.account_sid = ""
         self.stream_sid = ""
         line.belong_to(self)
 
     def begin(self, call: CallDescription) -> None:
-        """Start the call after a good `start` of Twilio's. The greeting leaves before anybody else can speak."""
+        """Start the call after a good `start` of Twilio's. The greeting leaves before anybody else can speak.
+
+        A call that goes on has heard it.
+        """
         self.stream_sid = call.stream_sid
-        self._call_sid = call.call_sid
-        self.line.open(call.stream_sid)
+        self.account_sid = call.account_sid
+        self.call_sid = call.call_sid
+        self.line.open(call.stream_sid, greets=call.continues is None)
         self.inputs.started(call)
 
     @property
     def has_started(self) -> bool:
         """True once a good `start` of Twilio's has come."""
-        return bool(self._call_sid)
+        return bool(self.call_sid)
+
+    @property
+    def reason(self) -> str:
+        """The reason that this server ends the call for; "" if it does not."""
+        return self._reason
 
     def is_stream_of(self, call_sid: str) -> bool:
         """True if this is a live stream of that call, one that still has its socket."""
-        return self._call_sid == call_sid and not self._has_finished
+        return self.call_sid == call_sid and not self._has_finished
 
     def media(self, audio: bytes, timestamp: object = None) -> None:
         """Take a frame of the caller's audio: mu-law, any length, with Twilio's timestamp."""
@@ -77,7 +95,17 @@ class LiveCall:
         """End the call's audio, in both directions."""
         self._has_finished = True
         self.line.close()
-        self.inputs.finish(self._reason or how)
+        self.inputs.finish(MOVED if self.is_being_moved else self._reason or how)
+
+    def wait_at_most(self, seconds: float) -> None:
+        """Shorten the time that the call waits for its last words once it has ended."""
+        self._parts.drain_seconds = min(self._parts.drain_seconds, seconds)
+
+    def cut(self) -> None:
+        """End the call's audio if it has not ended, and wait no longer for its last words."""
+        self.finish(self._reason)
+        self._parts.audio.give_up()
+        self.inputs.time_is_up()
 
     def look(self) -> tuple[int, int]:
         """Count the looks in a row without a sign of life, and those without audio."""

@@ -11,8 +11,8 @@ from voicestt.runtime.origin import forget_origin
 from voicestt.server.bounded_http import BoundedChannel
 from voicestt.server.calls import Calls
 from voicestt.server.connections import Visitor
+from voicestt.server.flow_control import ReadCoalescer
 from voicestt.server.media_socket import MediaStreamProtocol
-from voicestt.server.read_coalescer import ReadCoalescer
 
 _LARGEST_MESSAGE = 65_536  # Twilio's are about 350 bytes
 

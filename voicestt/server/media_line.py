@@ -3,6 +3,7 @@
 # ruff: noqa: N802 (camelCase is Twisted's)
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from twisted.internet.interfaces import IPushProducer, IReactorTime
@@ -10,7 +11,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from voicestt.audio.ledger import AudioTotals
-from voicestt.call.playout import Playout
+from voicestt.call.playout import Playout, PlayoutLine
 from voicestt.twilio.media_stream import clear_message, mark_message, media_message
 
 
@@ -49,7 +50,7 @@ class _MediaSink:
 
 
 @implementer(IPushProducer)
-class MediaLine:
+class MediaLine(PlayoutLine):
     """A `voicestt.call.line.Line` over a socket; for the transport it is the producer of its data.
 
     `send` sends one text message, in any state of the socket. `greeting` is mu-law, and said before all else.
@@ -62,7 +63,6 @@ class MediaLine:
         self._send = send
         self._greeting = greeting
         self._call: SpokenTo | None = None
-        self._playout: Playout | None = None
         self._is_over = False
         self._has_complained = False
 
@@ -73,44 +73,13 @@ class MediaLine:
     # -- the line, for the application
 
     @property
-    def is_open(self) -> bool:
-        """True from Twilio's `start` to the end of the call."""
-        return self._playout is not None
-
-    @property
-    def waiting(self) -> float:
-        """Seconds of audio that were said and not played yet, as far as our own clock knows."""
-        return 0.0 if self._playout is None else self._playout.waiting
-
-    @property
     def account(self) -> AudioTotals:
         """Totals of the caller's audio so far."""
         return AudioTotals() if self._call is None else self._call.account
 
-    def say(self, audio: bytes) -> None:
-        """Play `audio`, any length, after what waits already.
-
-        Raises:
-            TooMuchAudio: if more than `MOST_WAITING_SECONDS` would wait.
-        """
-        if self._playout is not None:
-            self._playout.say(audio)
-
-    def clear(self) -> None:
-        """Fall silent at once: drop the audio that waits; pending marks are reached as cleared."""
-        if self._playout is not None:
-            self._playout.clear()
-
     def mark(self, name: str, reached: Callable[[bool], None]) -> None:
         """Set a mark; `reached` is called once: False if all said before was played, True if it was cleared."""
-
-        def tell(cleared: bool) -> None:
-            self._reached(name, reached, cleared)
-
-        if self._playout is None:
-            tell(True)
-        else:
-            self._playout.mark(tell)
+        super().mark(name, partial(self._reach, reached))
 
     def end(self, reason: str) -> None:
         """Close the stream; Twilio goes on with what follows `<Connect>` in the TwiML."""
@@ -119,11 +88,12 @@ class MediaLine:
 
     # -- the socket's side
 
-    def open(self, stream_sid: str) -> None:
+    def open(self, stream_sid: str, *, greets: bool = True) -> None:
         """Open the line at Twilio's `start`, and play the greeting. Once in a call; later calls have no effect."""
         if self._playout is None and not self._is_over:
             self._playout = Playout(self._clock, _MediaSink(self._send, stream_sid))
-            self._playout.say(self._greeting)
+            if greets:
+                self._playout.say(self._greeting)
 
     def returned(self, mark: str) -> bool:
         """Take a mark that Twilio sent back; False if it is none of ours."""
@@ -132,9 +102,7 @@ class MediaLine:
     def close(self) -> None:
         """Close the line, because the call is over or was never one; pending marks are reached as cleared."""
         self._is_over = True
-        playout, self._playout = self._playout, None
-        if playout is not None:
-            playout.end()
+        super().close()
 
     def pauseProducing(self) -> None:
         """Hold the audio: the transport's buffer is full, because the other end does not read."""
@@ -150,9 +118,11 @@ class MediaLine:
     def stopProducing(self) -> None:
         """Do nothing: the socket tells that the transport is gone."""
 
-    def _reached(self, name: str, reached: Callable[[bool], None], cleared: bool) -> None:
+    def _tell_mark(self, name: str, cleared: bool) -> None:
         if self._call is not None:
             self._call.mark_reached(name, cleared)
+
+    def _reach(self, reached: Callable[[bool], None], cleared: bool) -> None:
         try:
             reached(cleared)
         except Exception:  # noqa: BLE001 - an application's mistake must not cost a call

@@ -1,18 +1,22 @@
 """Twilio's socket: turns Autobahn's callbacks into inputs of a call. It decides nothing."""
 
+from collections.abc import Callable
+from functools import partial
+
 from autobahn.websocket.types import ConnectionRequest
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from voicestt.journal.former import FormerStream
 from voicestt.runtime.escaping import escaped
 from voicestt.server.calls import Calls, Refused
 from voicestt.server.connections import UNKNOWN, Visitor
 from voicestt.server.fast_frames import FastFrameProtocol
+from voicestt.server.flow_control import PausedReads, ReadCoalescer, Room
 from voicestt.server.live_call import LiveCall
-from voicestt.server.read_coalescer import PausedReads, ReadCoalescer
-from voicestt.server.room import Room
 from voicestt.twilio import twiml
 from voicestt.twilio.media_stream import (
     BadMessage,
@@ -59,6 +63,7 @@ class MediaStreamProtocol(FastFrameProtocol):
         self._call: LiveCall | None = None
         self._complained = False
         self._closing: IDelayedCall | None = None
+        self._begin_without: Callable[[], None] | None = None
 
     def onConnect(self, request: ConnectionRequest) -> str | None:  # noqa: N802
         """Select the subprotocol if it was offered: Twilio itself offers none, and gets none."""
@@ -104,6 +109,8 @@ class MediaStreamProtocol(FastFrameProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
         """Release timers and places, because the connection is gone, with or without a handshake."""
+        if self._begin_without is not None:
+            self._begin_without()
         if self._is_held:
             self.take_the_rest()
         for timer in (self._starting, self._holding):
@@ -175,12 +182,36 @@ class MediaStreamProtocol(FastFrameProtocol):
             self._ignore(call, "messages not understood", str(problem))
 
     def _start(self, call: LiveCall, start: Start) -> None:
-        details = start.start
-        if call.has_started:  # whatever the second one says, the call goes on as the first has it
+        if call.has_started:  # the call goes on with the details of the first one
             call.inputs.ignored("start out of turn")
             return
+        former = self._calls.former_of(start)
+        if former is None:
+            self._begin(call, start, None)
+        else:
+            self._begin_after(call, start, former)
+
+    def _begin_after(self, call: LiveCall, start: Start, former: "Deferred[FormerStream | None]") -> None:
+        """Begin the call when it is known what it was before; its audio waits."""
+
+        def begin(found: FormerStream | None) -> None:
+            if self._begin_without is not None:
+                self._begin_without = None
+                self._begin(call, start, found)
+                self.go_on()
+                if self._producer is not None:
+                    self._producer.because("a former stream").resumeProducing()
+
+        self._begin_without = partial(begin, None)
+        self.hold_the_rest()
+        if self._producer is not None:
+            self._producer.because("a former stream").pauseProducing()
+        former.addCallback(begin)
+
+    def _begin(self, call: LiveCall, start: Start, former: FormerStream | None) -> None:
+        details = start.start
         try:
-            self._calls.begin(call, start)
+            self._calls.begin(call, start, former)
         except Refused as refusal:
             self._refuse(call, str(refusal), details.call_sid, details.stream_sid)
             return

@@ -5,7 +5,7 @@ handler in this process is told at once.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 
@@ -14,7 +14,7 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from voicestt.audio.greeting import BadGreeting, greeting_of
-from voicestt.call.facts import CallObserver
+from voicestt.call.facts import CallObserver, Event
 from voicestt.call.line import Line
 from voicestt.config.settings import Settings
 from voicestt.delivery.deliverer import Deliverer
@@ -23,11 +23,11 @@ from voicestt.delivery.live.hub import EventHub
 from voicestt.handler.loading import BadHandler, load_handler
 from voicestt.handler.publishing import Publishing
 from voicestt.handler.service import Handlers
-from voicestt.journal.journal import Journal
+from voicestt.journal.journal import CLOSE_SECONDS, Journal
 from voicestt.journal.no_journal import NoJournal
-from voicestt.journal.port import Record
+from voicestt.journal.port import FormerStreams, Record, Written
+from voicestt.runtime.deadline import Deadline, within
 from voicestt.runtime.reactor import FullReactor
-from voicestt.server.after_journal import PersistedEvents
 from voicestt.server.call_log import CallLog
 from voicestt.server.events_file import EventsFile
 from voicestt.tts.engines import synthesiser_of
@@ -36,6 +36,39 @@ from voicestt.twilio.rest import TwilioCalls
 
 _LAST_DELIVERIES_SECONDS = 3.0
 _LOOK_SECONDS = 0.05
+_HALF, _MOST = 0.5, 0.8  # of the time that is left to a stop
+
+
+class PersistedEvents:
+    """Readers of the journal: an event that is written goes to the log and, by `published`, to applications.
+
+    A final that the log shows in green is in the database; where the database cannot be written for a while, the
+    log shows words all the same, and says that they are not safe yet. A fact that can be called is called once
+    everything before it has been written, shown and published.
+    """
+
+    def __init__(self, log: CallLog, published: Callable[[Sequence[Record]], None]) -> None:
+        self._log = log
+        self._published = published
+
+    def written(self, entries: Sequence[Written]) -> None:
+        """Log and publish what is in the journal now (`voicestt.journal.port.Readers`)."""
+        for entry in entries:
+            if not entry.was_late and isinstance(entry.fact, Event):
+                self._log.tell(entry.fact, None if entry.record is None else entry.record.session)
+        records = [entry.record for entry in entries if entry.record is not None]
+        if records or not entries:
+            self._published(records)
+        # A callable may send the listeners away: they are told first.
+        for entry in entries:
+            if callable(entry.fact):
+                entry.fact()
+
+    def late(self, facts: Sequence[object]) -> None:
+        """Log facts that the journal cannot write for now (`voicestt.journal.port.Readers`)."""
+        for fact in facts:
+            if isinstance(fact, Event):
+                self._log.tell_unwritten(fact)
 
 
 class EventPipeline:
@@ -54,6 +87,11 @@ class EventPipeline:
         self._is_open = False
         self.hub = EventHub(reactor, self._journal, settings.events_token)
         self.greeting = b""
+
+    @property
+    def former_streams(self) -> FormerStreams:
+        """The former streams of calls that come back."""
+        return self._journal
 
     @property
     def health(self) -> Mapping[str, object]:
@@ -107,17 +145,19 @@ class EventPipeline:
         self._handlers = handlers
         self._publishing = Publishing(self._journal, handlers, file=self._file)
 
-    async def stop(self) -> None:
-        """Send the ended calls' events on their way, within a time limit, and stop everything."""
+    async def stop(self, deadline: Deadline | None = None) -> None:
+        """Send the ended calls' events on their way and stop everything; what hangs is left behind in time."""
+        reactor = self._reactor
+        deadline = deadline or Deadline(reactor, 0)
         if self._handlers is not None:
-            await self._handlers.stop()
+            await self._handlers.stop(deadline.part(_HALF))
         if self._is_open:
-            await self._everything_written()
-            await self._last_deliveries()
+            await self._everything_written(deadline.part(_HALF, _LAST_DELIVERIES_SECONDS))
+            await self._last_deliveries(deadline.part(_HALF, _LAST_DELIVERIES_SECONDS))
         for deliverer in self._deliverers:
-            await deliverer.stop()
-        await self.hub.stop()
-        await self._journal.close()
+            await within(reactor, deadline.part(_HALF), deliverer.stop())
+        await within(reactor, deadline.part(_HALF), self.hub.stop())
+        await self._journal.close(deadline.part(_MOST, CLOSE_SECONDS))
 
     def _make_journal(self, readers: PersistedEvents) -> Journal | NoJournal:
         settings = self._settings
@@ -154,7 +194,7 @@ class EventPipeline:
             overflow=settings.handler_overflow,
             threads=settings.handler_threads,
             speak=None if speaks is None else speaks.speak,
-            twilio=TwilioCalls(tokens[0], settings.twilio_api_url) if tokens else None,
+            twilio=TwilioCalls(tokens[0], settings.twilio_api_url, others=tokens[1:]) if tokens else None,
         )
 
     def _published(self, records: Sequence[Record]) -> None:
@@ -166,15 +206,15 @@ class EventPipeline:
         for deliverer in self._deliverers:
             deliverer.read_again()
 
-    async def _everything_written(self) -> None:
+    async def _everything_written(self, seconds: float) -> None:
         written: Deferred[None] = Deferred()
-        written.addTimeout(_LAST_DELIVERIES_SECONDS, self._reactor, lambda _result, _seconds: None)
+        written.addTimeout(seconds, self._reactor, lambda _result, _seconds: None)
         self._journal.put(None, partial(written.callback, None))
         await written
 
-    async def _last_deliveries(self) -> None:
+    async def _last_deliveries(self, seconds: float) -> None:
         """Wait for the last deliveries, within a time limit: a host that starts afresh forgets its disk."""
-        give_up = self._reactor.seconds() + _LAST_DELIVERIES_SECONDS
+        give_up = self._reactor.seconds() + seconds
         for deliverer in self._deliverers:
             while self._reactor.seconds() < give_up and not deliverer.figures.is_down:
                 if await self._is_through(deliverer):

@@ -1,11 +1,12 @@
 """Log of refusals, counted by kind and address and written once a minute: strangers cannot fill the log."""
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Final
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from voicestt.runtime.clock import Clock, Timer
 from voicestt.runtime.escaping import escaped
 from voicestt.server.connections import place
 
@@ -16,6 +17,33 @@ _LONGEST: Final = 60
 _OTHERS: Final = "others"
 
 
+class MinuteLog:
+    """Runs `summarise` after each minute from `begin` on, until it returns False: then nothing had happened."""
+
+    def __init__(self, clock: Clock, summarise: Callable[[], bool]) -> None:
+        self._timer = Timer(clock)
+        self._summarise = summarise
+
+    @property
+    def is_running(self) -> bool:
+        """True if `summarise` will be run."""
+        return self._timer.is_set
+
+    def begin(self) -> None:
+        """Begin a minute; without effect within one."""
+        if not self._timer.is_set:
+            self._timer.set(MINUTE, self._minute_over)
+
+    def stop(self) -> None:
+        """Summarise now, for the last time."""
+        self._timer.cancel()
+        self._summarise()
+
+    def _minute_over(self) -> None:
+        if self._summarise():
+            self.begin()
+
+
 class Refusals:
     """Logs the first refusal of a kind at once, in words; those that follow are counted.
 
@@ -24,10 +52,9 @@ class Refusals:
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock) -> None:
         self._counts: dict[str, Counter[str]] = {}
-        self._saying: IDelayedCall | None = None
+        self._minutes = MinuteLog(clock, self._say_counts)
         self.total = 0
 
     def count(self, kind: str, address: str, hint: str) -> None:
@@ -37,8 +64,7 @@ class Refusals:
         if counts is None:
             self._counts[kind] = Counter()
             self._log.warn("{kind} It came from {address}. {hint}", kind=kind, address=_shown(address), hint=hint)
-            if self._saying is None:
-                self._saying = self._clock.callLater(MINUTE, self._say)
+            self._minutes.begin()
             return
         counted = place(address)
         known = counted in counts or len(counts) < _MOST_ADDRESSES
@@ -46,18 +72,9 @@ class Refusals:
 
     def stop(self) -> None:
         """Log the counts that were not logged yet."""
-        self._say_counts()
-        if self._saying is not None and self._saying.active():
-            self._saying.cancel()
-            self._saying = None
+        self._minutes.stop()
 
-    def _say(self) -> None:
-        self._saying = None
-        self._say_counts()
-        if self._counts:
-            self._saying = self._clock.callLater(MINUTE, self._say)
-
-    def _say_counts(self) -> None:
+    def _say_counts(self) -> bool:
         counted, self._counts = self._counts, {}
         for kind, counts in counted.items():
             if not counts:
@@ -70,6 +87,7 @@ class Refusals:
                 places=len(counts),
                 most=", ".join(f"{_shown(address)} ({times})" for address, times in counts.most_common(_SHOWN)),
             )
+        return bool(self._counts)
 
 
 def _shown(address: str) -> str:

@@ -6,6 +6,7 @@ from typing import cast
 from urllib.parse import parse_qs
 
 from klein import Klein
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import FORBIDDEN, NO_CONTENT, NOT_FOUND, SERVICE_UNAVAILABLE, Request
@@ -21,10 +22,11 @@ from voicestt.delivery.live.sse import EventStream
 from voicestt.delivery.live.websocket import LiveResource
 from voicestt.runtime.escaping import escaped
 from voicestt.server.bounded_http import visitor_of
-from voicestt.server.busy import UNAVAILABLE, BusyAnswer
+from voicestt.server.busy import UNAVAILABLE, CallAnswer
 from voicestt.server.call_registry import CallRegistry
 from voicestt.server.calls import Calls
 from voicestt.server.connections import UNKNOWN, Visitors
+from voicestt.server.returns import Returns
 from voicestt.twilio import twiml
 from voicestt.twilio.signatures import Headers, SignatureCheck
 
@@ -57,7 +59,8 @@ class Routes:
         hub: EventHub | None = None,
         more_health: Callable[[], Mapping[str, object]] = dict,
         visitors: Visitors | None = None,
-        busy: BusyAnswer = UNAVAILABLE,
+        busy: CallAnswer = UNAVAILABLE,
+        returns: Returns | None = None,
     ) -> None:
         self._public_host = public_host
         self._signatures = signatures
@@ -71,23 +74,32 @@ class Routes:
         self._busy = busy
         self._refusals = calls.refusals
         self._access = FeedAccess(hub, self._refuse)
-        self._twiml = twiml.connect_stream(public_host.lower())
+        self._returns = returns or Returns(public_host, calls, busy)
 
     @app.route(twiml.INCOMING_CALL, methods=["GET", "POST"])
     @app.route(twiml.INCOMING_CALL + "/", methods=["GET", "POST"])
-    def incoming_call(self, request: Request) -> bytes:
+    def incoming_call(self, request: Request) -> "bytes | Deferred[bytes]":
         """Connect the call's audio to this server and note its numbers; answer as BUSY says if it is not taken."""
         form = self._signed_form(request, "https")
         if form is None:
             return _refusal(request)
+        returns = self._returns.read(request.uri)
+        if returns is not None:
+            answered = self._returns.answer(returns, _first(form, "CallSid") or "")
+            return answered.addCallback(lambda answer: self._answer_call(request, form, answer))
+        if not self._calls.takes(_first(form, "CallSid") or ""):
+            return self._answer_call(request, form, self._busy)
+        return self._answer_call(request, form, self._returns.first)
+
+    def _answer_call(self, request: Request, form: Form, answer: CallAnswer) -> bytes:
         call_sid = _first(form, "CallSid")
-        if not self._calls.takes(call_sid or ""):
-            return _answer(request, self._busy.code, self._busy.content_type, self._busy.body)
-        if call_sid:
+        if answer.connects and call_sid:
             numbers = _first(form, "From"), _first(form, "To")
-            self._registry.announce(call_sid, *numbers, account_sid=_first(form, "AccountSid"))
-            self._log.info("Incoming call announced.", log_system=escaped(call_sid, _LONGEST_SID))
-        return _answer(request, 200, twiml.CONTENT_TYPE, self._twiml)
+            account_sid = _first(form, "AccountSid")
+            self._registry.announce(call_sid, *numbers, account_sid=account_sid, comes_back=answer.comes_back)
+            words = "A call comes back." if answer.comes_back else "Incoming call announced."
+            self._log.info(words, log_system=escaped(call_sid, _LONGEST_SID))
+        return _answer(request, answer.code, answer.content_type, answer.body)
 
     @app.route(twiml.STREAM_STATUS, methods=["GET", "POST"])
     @app.route(twiml.STREAM_STATUS + "/", methods=["GET", "POST"])
@@ -121,7 +133,7 @@ class Routes:
     def health(self, request: Request) -> bytes:
         """Answer a platform's health check; `figures` are durations and counts (`voicestt.runtime.metrics`)."""
         health = {
-            "status": "stopping" if self._calls.is_stopping else "ok",
+            "status": "stopping" if self._calls.is_draining or self._calls.is_stopping else "ok",
             "version": voicestt.__version__,
             "live_calls": len(self._calls),
             "calls_taken": self._calls.taken,
@@ -133,6 +145,15 @@ class Routes:
             **self._more_health(),
         }
         return _answer(request, 200, "application/json", json.dumps(health).encode())
+
+    @app.route(twiml.READY, methods=["GET"])
+    @app.route(twiml.READY + "/", methods=["GET"])
+    def ready(self, request: Request) -> bytes:
+        """Answer a balancer: 200 while new calls are taken here, 503 with the reason while they are not."""
+        why_not = self._calls.why_not_ready
+        code = 200 if why_not is None else SERVICE_UNAVAILABLE
+        body = json.dumps({"ready": why_not is None, "reason": why_not}).encode()
+        return _answer(request, code, "application/json", body)
 
     @app.route(digests.PATH, methods=["POST"])
     def settings_digests(self, request: Request) -> bytes:

@@ -1,5 +1,6 @@
 """The composition root: makes one service of the settings, which starts and stops everything in order."""
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,7 +9,6 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
-from twisted.python.threadpool import ThreadPool
 from twisted.web.server import Site
 
 from voicestt.audio import mulaw
@@ -25,10 +25,10 @@ from voicestt.recognisers.probe import Probe
 from voicestt.recognisers.services_health import ServicesHealth
 from voicestt.recognisers.single_shot import SingleShot
 from voicestt.recognisers.streaming import Endless, StreamLimits
+from voicestt.runtime.deadline import Deadline, within
 from voicestt.runtime.reactor import FullReactor
 from voicestt.runtime.session_thread import SessionThread
 from voicestt.server.active_calls import ActiveCalls
-from voicestt.server.announcing import announce
 from voicestt.server.bounded_http import BoundedSite
 from voicestt.server.busy import busy_answer
 from voicestt.server.call_log import CallLog
@@ -38,26 +38,34 @@ from voicestt.server.connections import TOO_MANY, visitors_of
 from voicestt.server.control.flag import FlagSwitch
 from voicestt.server.control.sighup import SighupHandler
 from voicestt.server.control.socket import ControlSocket
-from voicestt.server.descriptors import raise_descriptors
 from voicestt.server.embedded import EmbeddedGoogle
 from voicestt.server.events_file import EventsFile
 from voicestt.server.figures import FigureWatch
+from voicestt.server.former_streams import FormerLookup
 from voicestt.server.media_factory import media_resource
+from voicestt.server.moving import REQUEST_SECONDS
 from voicestt.server.pipeline import EventPipeline
+from voicestt.server.returns import Returns
 from voicestt.server.root import Root
 from voicestt.server.routes import Routes
+from voicestt.server.startup import announce, raise_descriptors
+from voicestt.server.stopping import Shutdown
 from voicestt.server.whisper import last_resort
+from voicestt.twilio import twiml
+from voicestt.twilio.rest import TwilioCalls
+from voicestt.twilio.returning import moved
 from voicestt.twilio.signatures import SignatureCheck
 
 _NO_FILE = EnvironmentFile(None, {}, {})
+_FOR_LAST_WORDS, _FOR_THREADS = 0.65, 0.5  # of the time that is left to a stop
 
 
 class VoiceService(Service):
     """The whole server. `endpoints` are Twisted's endpoint strings; `failed` is called if it cannot start;
-    `read_again` is what SIGHUP reads.
+    `read_again` is what SIGHUP reads; `enforce` is told how long a stop may take before the process is ended.
 
-    Stopping is in order, which a MultiService does not know: no new calls; the live ones tell their last words;
-    then the threads that carried them end.
+    Stopping is in order, which a MultiService does not know: no new calls; the live ones go on for their time, and
+    tell their last words; then the threads that carried them end. The listener is open to the last.
     """
 
     _log = Logger()
@@ -69,13 +77,13 @@ class VoiceService(Service):
         endpoints: Sequence[str],
         failed: Callable[[], object] = lambda: None,
         read_again: Callable[[], ReadAgain] = _NO_FILE.read_again,
+        enforce: Callable[[float], object] = lambda _seconds: None,
     ) -> None:
         self._reactor = reactor
         self._failed = failed
         self._settings = settings
         self._endpoints = endpoints
         self._ports: list[IListeningPort] = []
-        self._pool = ThreadPool(settings.session_threads, settings.session_threads, name="sessions")
         self._threads: list[SessionThread] = []
         self._registry = CallRegistry(reactor)
         self._events_file = EventsFile(settings.events_file) if settings.events_file else None
@@ -85,8 +93,10 @@ class VoiceService(Service):
         self._flag = Flag(settings.enable_streaming_stt)
         self._active_calls = ActiveCalls(self._flag)
         switch = FlagSwitch(self._flag, self._active_calls)
-        self._control = ControlSocket(reactor, settings.control_socket, switch)
+        self._shutdown = Shutdown(reactor, settings, _move_of(settings), enforce)
+        self._control = ControlSocket(reactor, settings.control_socket, switch, self._drain_asked)
         self._sighup = SighupHandler(reactor, switch, read_again, settings, self._reopen_files)
+        self._former = FormerLookup(reactor, self._pipeline.former_streams)
         self._calls: Calls | None = None
         self._health: ServicesHealth | None = None
         self._watch: FigureWatch | None = None
@@ -108,7 +118,7 @@ class VoiceService(Service):
         """Stop everything; fires when the last thread has ended."""
         super().stopService()  # type: ignore[no-untyped-call]
         stopped: Deferred[None] = Deferred()
-        # What is still being started can be stopped only when it is.
+        # Sockets and threads that are being started can be stopped only when they are.
         self._starting.addBoth(lambda _: Deferred.fromCoroutine(self._stop()).chainDeferred(stopped))
         return stopped
 
@@ -116,8 +126,7 @@ class VoiceService(Service):
         announce(self._settings)
         self._descriptors = raise_descriptors()
         target = await self._find_google()
-        self._pool.start()
-        self._threads = [SessionThread(self._reactor, self._pool) for _ in range(self._settings.session_threads)]
+        self._threads = [SessionThread(self._reactor) for _ in range(self._settings.session_threads)]
         for thread in self._threads:
             thread.start()
         if self._events_file is not None:
@@ -131,28 +140,49 @@ class VoiceService(Service):
         self._control.start()
 
     async def _stop(self) -> None:
-        await self._control.stop()
-        for port in self._ports:
-            stopped: Any = port.stopListening()
-            if isinstance(stopped, Deferred):
-                await stopped
-        if self._calls is not None:
-            await self._calls.stop()
-        await self._pipeline.stop()
-        if self._watch is not None:
-            self._watch.stop()
-        if self._health is not None:
-            self._health.stop()
-        await self._whisper.stop()
-        for thread in self._threads:
-            await thread.stop()
-        if self._pool.started:
-            self._pool.stop()
+        deadline = self._shutdown.begin()
+        try:
+            await self._stop_calls(deadline)
+        finally:
+            await self._stop_listening()
+        await self._stop_threads(deadline)
         if self._events_file is not None:
             self._events_file.stop()
         if self._embedded is not None:
             self._embedded.stop()
         self._sighup.remove()
+        self._shutdown.end()
+
+    async def _stop_calls(self, deadline: Deadline) -> None:
+        if self._calls is not None:
+            await self._shutdown.drain(self._calls)
+        await self._control.stop()
+        if self._calls is not None:
+            await self._calls.stop(deadline.part(_FOR_LAST_WORDS, self._settings.drain_seconds))
+        await self._pipeline.stop(deadline)
+
+    async def _stop_listening(self) -> None:
+        for port in self._ports:
+            stopped: Any = port.stopListening()
+            if isinstance(stopped, Deferred):
+                await stopped
+
+    async def _stop_threads(self, deadline: Deadline) -> None:
+        if self._watch is not None:
+            self._watch.stop()
+        if self._health is not None:
+            self._health.stop()
+        await within(self._reactor, deadline.part(_FOR_THREADS), self._whisper.stop())
+        for thread in self._threads:
+            await within(self._reactor, deadline.part(_FOR_THREADS), thread.stop())
+
+    def _drain_asked(self) -> str:
+        live, seconds = len(self._calls or ()), self._settings.shutdown_seconds
+        if self._shutdown.has_begun:
+            left = self._shutdown.seconds_left
+            return f"The server is stopping already; its {live} live calls may go on for {left:.0f} s more"
+        self._reactor.callLater(0, self._reactor.stop)
+        return f"The server takes no new calls, and stops within {seconds:g} s; live calls: {live}"
 
     async def _find_google(self) -> GoogleTarget:
         if self._embedded is None:
@@ -186,6 +216,7 @@ class VoiceService(Service):
             self._active_calls,
             pipeline.greeting,
             pipeline.observer_of,
+            self._former,
         )
 
     def _site(self, calls: Calls) -> Site:
@@ -194,6 +225,15 @@ class VoiceService(Service):
         media = media_resource(self._reactor, calls)
         answers = digest_answers(settings, lambda: self._flag.is_on)
         visitors = visitors_of(settings, self._descriptors)
+        busy = busy_answer(settings)
+        returns = Returns(
+            settings.public_host,
+            calls,
+            busy,
+            reconnects=settings.twiml_reconnect,
+            former=self._former,
+            seconds_left=lambda: self._shutdown.seconds_left,
+        )
         webhooks = Routes(
             settings.public_host,
             SignatureCheck(token),
@@ -204,7 +244,8 @@ class VoiceService(Service):
             self._pipeline.hub,
             lambda: self._pipeline.health,
             visitors,
-            busy_answer(settings),
+            busy,
+            returns,
         )
 
         def turned_away(address: str) -> None:
@@ -229,13 +270,27 @@ class VoiceService(Service):
             problem=failure.getErrorMessage().rstrip("."),
         )
         self._failed()
-        # What fails at once, such as a port that is taken, fails before the reactor runs and can be stopped.
+        # A start that fails at once, as at a port that is taken, fails before the reactor runs and can be stopped.
         self._reactor.callWhenRunning(self._reactor.stop)
 
 
 def _call_log(settings: Settings, registry: CallRegistry) -> CallLog:
     texts = settings.log_texts and settings.journal_redact not in {"texts", "all"}
     return CallLog(registry, partials=settings.log_partials, texts=texts)
+
+
+def _move_of(settings: Settings) -> Callable[[str, str], None] | None:
+    """Make what asks Twilio to move a call to whoever answers the webhook; None where calls are not moved."""
+    tokens = settings.twilio_auth_tokens
+    if settings.shutdown_calls != "move" or not tokens:
+        return None
+    twilio = TwilioCalls(tokens[0], settings.twilio_api_url, REQUEST_SECONDS, tokens[1:])
+
+    def move(account_sid: str, call_sid: str) -> None:
+        url = twiml.incoming_call_url(settings.public_host.lower(), moved(time.time()).query)
+        twilio.move(account_sid, call_sid, url)
+
+    return move
 
 
 def _embedded(settings: Settings) -> EmbeddedGoogle:

@@ -26,7 +26,7 @@ class LastResort(Protocol):
     """A Recognise that can be stopped."""
 
     def __call__(self, audio: bytes) -> "Deferred[Result | None]":
-        """See Recognise."""
+        """Recognise one utterance, mu-law (`voicestt.recognisers.single_shot.Recognise`)."""
         ...
 
     def stop(self) -> Coroutine[Any, Any, None]:
@@ -36,7 +36,7 @@ class LastResort(Protocol):
 
 def last_resort(reactor: FullReactor, settings: Settings, load: Callable[[], Engine] | None = None) -> LastResort:
     """Make the Whisper of `settings`, not loaded yet. `load` gives an engine that is there already."""
-    # Whisper always punctuates: where finals are wanted without, it is taken off.
+    # Whisper always punctuates: where finals are wanted without punctuation, it is removed.
     clean = unchanged if settings.punctuation_final else without_punctuation
     language = whisper_language(settings.language)
     if settings.whisper_url is not None:

@@ -1,11 +1,12 @@
-"""Twilio's REST API, used to hang up and to transfer a call, which a stream cannot do.
+"""Twilio's REST API, used to hang up, to transfer and to move a call, which a stream cannot do.
 
-Source: Twilio's "Call resource" (update: `Status`, `Twiml`) and "TwiML Voice: <Dial>".
+Source: Twilio's "Call resource" (update: `Status`, `Twiml`, `Url`) and "TwiML Voice: <Dial>".
 """
 
 import logging
 import re
 import threading
+from collections.abc import Sequence
 from typing import Any, Final
 
 from twilio.twiml.voice_response import VoiceResponse  # type: ignore[import-untyped]
@@ -17,12 +18,18 @@ SECONDS: Final = 10.0
 
 _SID = re.compile(r"[A-Za-z0-9]{1,64}")
 _NOT_IN_PROGRESS: Final = 21220
+_UNAUTHORISED: Final = 401
+_NOT_FOUND: Final = 404
 _SILENT = logging.Logger("voicestt.twilio", logging.CRITICAL)
 """Logger that drops twilio-python's own lines: those of a transfer hold the number."""
 
 
 class TwilioRefused(Exception):
     """A request to Twilio failed; the words say why and what to do, without a secret or a number."""
+
+
+class CallIsOver(TwilioRefused):
+    """The call has ended, or Twilio does not know it."""
 
 
 class BadNumber(ValueError):
@@ -49,21 +56,23 @@ def dial(destination: str) -> str:
 
 
 class TwilioCalls:
-    """A client for calls at Twilio, with the auth token of their account.
+    """A client for calls at Twilio, with the auth tokens of their accounts; the first that is accepted is used.
 
     It blocks; any thread may use it. `url` is where the API is if elsewhere than at Twilio. twilio-python reads
     TWILIO_REGION and TWILIO_EDGE.
     """
 
-    def __init__(self, auth_token: str, url: str | None = None, seconds: float = SECONDS) -> None:
-        self._auth_token = auth_token
+    def __init__(
+        self, auth_token: str, url: str | None = None, seconds: float = SECONDS, others: Sequence[str] = ()
+    ) -> None:
+        self._tokens = (auth_token, *others)
         self._url = url
         self._seconds = seconds
         self._of_thread = threading.local()
 
     def prepare(self) -> None:
         """Imports twilio-python's client, which takes 0.2 s, before a caller waits for it."""
-        self._call("AC0", "CA0")
+        self._call("AC0", "CA0", self._tokens[0])
 
     def hang_up(self, account_sid: str, call_sid: str) -> None:
         """Ends the call; also if it has ended before.
@@ -81,21 +90,43 @@ class TwilioCalls:
         """
         self._update(account_sid, call_sid, twiml=twiml)
 
+    def move(self, account_sid: str, call_sid: str, url: str) -> None:
+        """Lets Twilio ask `url` for the call's further TwiML, by POST; Twilio closes its stream.
+
+        Raises:
+            CallIsOver: if there is nothing to move.
+            TwilioRefused: if that failed otherwise.
+        """
+        self._update(account_sid, call_sid, url=url, method="POST")
+
     def _update(self, account_sid: str, call_sid: str, **change: str) -> None:
         if not _SID.fullmatch(account_sid) or not _SID.fullmatch(call_sid):
             raise TwilioRefused("the stream's start did not say which call of which account it is")
         try:
-            self._call(account_sid, call_sid).update(**change)
+            self._update_with_any(account_sid, call_sid, change)
         except Exception as problem:  # noqa: BLE001 - twilio-python has no type for all that it raises
-            if getattr(problem, "code", None) == _NOT_IN_PROGRESS and change.get("status") == "completed":
+            is_over = getattr(problem, "code", None) == _NOT_IN_PROGRESS
+            if is_over and change.get("status") == "completed":
                 return
-            raise TwilioRefused(_words(problem, self._seconds)) from None
+            kind = CallIsOver if is_over or getattr(problem, "status", None) == _NOT_FOUND else TwilioRefused
+            raise kind(_words(problem, self._seconds)) from None
 
-    def _call(self, account_sid: str, call_sid: str) -> Any:
+    def _update_with_any(self, account_sid: str, call_sid: str, change: dict[str, str]) -> None:
+        """Asks with one token after the other, as long as they are refused: subaccounts have their own."""
+        for token in self._tokens:
+            try:
+                self._call(account_sid, call_sid, token).update(**change)
+            except Exception as problem:
+                if token == self._tokens[-1] or getattr(problem, "status", None) != _UNAUTHORISED:
+                    raise
+            else:
+                return
+
+    def _call(self, account_sid: str, call_sid: str, token: str) -> Any:
         # Slow to import, and a server without a handler does not need it.
         from twilio.rest import Client  # type: ignore[import-untyped]  # noqa: PLC0415
 
-        client = Client(account_sid, self._auth_token, http_client=self._http_client())
+        client = Client(account_sid, token, http_client=self._http_client())
         if self._url is not None:
             client.api.base_url = self._url
         return client.api.v2010.account.calls(call_sid)

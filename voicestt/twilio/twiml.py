@@ -1,9 +1,12 @@
 """The paths of this server, named once, and the TwiML that sends a call's audio to it."""
 
+from xml.sax.saxutils import escape
+
 INCOMING_CALL = "/webhook/incoming_call"
 STREAM_STATUS = "/webhook/stream_status"
 MEDIA = "/ws/twilio-media"
 HEALTH = "/healthz"
+READY = "/readyz"
 EVENTS = "/events"
 LIVE = "/ws/live"
 
@@ -19,8 +22,25 @@ _DOCUMENT = """\
             statusCallback="https://{host}{status}"
             />
   </Connect>
+{after}</Response>
+"""
+_REDIRECT = """\
+  <Redirect method="POST">{url}</Redirect>
+"""
+_LATER = """\
+<?xml version="1.0" encoding="UTF-8"?>
+<Response>
+  <Pause length="{seconds}"/>
+{redirect}</Response>
+"""
+
+HANG_UP = b"""\
+<?xml version="1.0" encoding="UTF-8"?>
+<Response>
+  <Hangup/>
 </Response>
 """
+"""The answer for a call that was hung up here and comes back nevertheless."""
 
 
 def media_url(public_host: str) -> str:
@@ -33,9 +53,25 @@ def webhook_url(public_host: str, path: str) -> str:
     return f"https://{public_host}{path}"
 
 
-def connect_stream(public_host: str) -> bytes:
+def incoming_call_url(public_host: str, query: str) -> str:
+    """Returns the URL at which Twilio asks for a call that comes back."""
+    return f"{webhook_url(public_host, INCOMING_CALL)}?{query}"
+
+
+def connect_stream(public_host: str, comes_back: str = "") -> bytes:
     """Returns the answer to an incoming call: `<Connect><Stream>`, byte for byte the same for every call.
 
-    Source: Twilio's "TwiML Voice: <Stream>". Nothing may stand before `<?xml` (Twilio's error 12100).
+    `comes_back` is the query with which the call asks again when its stream is over, in a `<Redirect>`; none
+    without it. Source: Twilio's "TwiML Voice: <Stream>". Nothing may stand before `<?xml` (Twilio's error 12100).
     """
-    return _DOCUMENT.format(host=public_host, media=MEDIA, status=STREAM_STATUS).encode()
+    after = _redirect(public_host, comes_back) if comes_back else ""
+    return _DOCUMENT.format(host=public_host, media=MEDIA, status=STREAM_STATUS, after=after).encode()
+
+
+def ask_later(public_host: str, seconds: int, query: str) -> bytes:
+    """Returns the answer that lets a live call ask again after `seconds` of silence."""
+    return _LATER.format(seconds=seconds, redirect=_redirect(public_host, query)).encode()
+
+
+def _redirect(public_host: str, query: str) -> str:
+    return _REDIRECT.format(url=escape(incoming_call_url(public_host, query)))

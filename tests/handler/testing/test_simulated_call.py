@@ -48,7 +48,7 @@ both = pytest.mark.parametrize("handler", [PlainEcho, AsyncEcho])
 
 
 @both
-def test_what_a_handler_says_is_known_when_it_was_told_something(handler: type) -> None:
+def test_the_handlers_speech_is_known_after_each_event(handler: type) -> None:
     with simulated_call(handler) as call:
         call.caller_says("hello")
         assert call.said == ["hello"]
@@ -107,7 +107,7 @@ def test_every_event_is_told_at_once_numbered_as_in_the_server() -> None:
     assert [events.type_of(events.decode(events.encode(event))) for _, event in rest] == kinds[1:]
 
 
-def test_what_is_no_key_is_refused() -> None:
+def test_unknown_keys_are_refused() -> None:
     with simulated_call(listener()) as call:
         for wrong in ("", "x", "1 2"):
             with pytest.raises(ValueError, match="keys"):
@@ -159,7 +159,7 @@ def test_all_that_a_handler_asks_for_is_written_down_in_order() -> None:
     assert call.said == ["hello"]
 
 
-def test_what_the_caller_hears_takes_its_time_and_stops_when_it_is_cleared() -> None:
+def test_heard_audio_takes_its_time_and_stops_when_it_is_cleared() -> None:
     class Interrupted:
         async def on_call_started(self, call: Call) -> None:
             call.say(SECOND)
@@ -283,7 +283,7 @@ def test_twilio_can_refuse() -> None:
     assert Transferring.told[1:3] == [("refused", "Twilio answered 400"), ("outcome", "stream closed")]
 
 
-def test_what_the_server_refuses_is_refused_and_not_written_down() -> None:
+def test_requests_that_the_server_refuses_are_refused_and_not_recorded() -> None:
     problems: list[type] = []
 
     class Wrong:
@@ -383,7 +383,7 @@ def test_sleep_and_timeouts_of_a_handler_take_no_real_time() -> None:
         assert call.said.count("Are you there?") == 121
 
 
-def test_what_runs_in_other_threads_is_waited_for() -> None:
+def test_work_in_other_threads_is_waited_for() -> None:
     class Threaded:
         async def on_final(self, call: Call, event: events.Final) -> None:
             call.say_text(await asyncio.to_thread(self._answer, event.text))
@@ -401,7 +401,7 @@ def test_what_runs_in_other_threads_is_waited_for() -> None:
         assert call.said == ["HELLO", "A"]
 
 
-def test_what_comes_from_a_thread_of_the_handlers_own_can_be_waited_for() -> None:
+def test_a_test_can_wait_for_a_thread_of_the_handlers_own() -> None:
     class Own:
         def on_final(self, call: Call, event: events.Final) -> None:
             threading.Timer(0.05, call.say_text, ["later"]).start()
@@ -417,7 +417,7 @@ def test_what_comes_from_a_thread_of_the_handlers_own_can_be_waited_for() -> Non
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_what_a_handler_raises_fails_the_test_with_its_traceback(is_async: bool, logged: Logged) -> None:
+def test_an_exception_of_the_handler_fails_the_test_with_its_traceback(is_async: bool, logged: Logged) -> None:
     class Failing:
         def on_dtmf(self, call: Call, event: events.Dtmf) -> None:
             raise LookupError("no such key")
@@ -476,7 +476,7 @@ def test_a_constructor_that_raises_a_failing_end_and_a_failing_task_are_failures
     assert len(logged.flush(OSError)) == 3
 
 
-def test_what_fails_at_the_end_keeps_no_call_from_the_rest_of_its_events(logged: Logged) -> None:
+def test_a_failure_at_the_end_keeps_no_call_from_the_rest_of_its_events(logged: Logged) -> None:
     class Slow(listener()):  # type: ignore[misc]
         async def on_dtmf(self, call: Call, event: events.Dtmf) -> None:
             await asyncio.sleep(5)
@@ -604,3 +604,30 @@ def test_no_thread_is_left_behind() -> None:
     for thread in set(threading.enumerate()) - before:
         thread.join(10)
     assert set(threading.enumerate()) <= before
+
+
+class Remembers:
+    """Counts the caller's words, and goes on where another process was."""
+
+    def on_call_started(self, call: Call) -> None:
+        if call.continues is None:
+            call.say_text("hello")
+            call.memory = {"finals": 0}
+
+    def on_final(self, call: Call, event: events.Final) -> None:
+        call.memory = {"finals": call.memory["finals"] + 1, "utterance": event.utterance}
+
+
+def test_what_a_handler_remembers_is_seen() -> None:
+    with simulated_call(Remembers) as call:
+        assert call.said == ["hello"]
+        call.final("one")
+        assert call.memory == {"finals": 1, "utterance": 1}
+
+
+def test_a_call_goes_on_from_another_process() -> None:
+    with SimulatedServer(Remembers) as server:
+        call = server.call(continues="s1", memory={"finals": 3}, utterances=3)
+        assert call.said == []
+        call.final("four")
+        assert call.memory == {"finals": 4, "utterance": 4}

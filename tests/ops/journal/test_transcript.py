@@ -37,6 +37,21 @@ def test_it_reads_as_text() -> None:
     ]
 
 
+def test_a_call_that_was_moved_reads_as_one(desk: Desk) -> None:
+    one = Call("CA1")
+    two = Call("CA1")
+    desk.write(one.started(), one.final("hello", start=1.0, end=2.0), one.ended("moved", duration=3.0))
+    later = "2026-11-23T07:01:00Z"
+    desk.write(two.started(continues=one.session, timestamp=later), two.final("and on", start=0.5, end=1.0))
+    assert run("transcript", "CA1").splitlines() == [
+        "Call CA1, 2026-11-23 07:00:00Z, 0:03 long, ended: moved",
+        "[0:01] hello",
+        "[1:00] (goes on with another stream: moved; still going on)",
+        "[1:00] and on",
+    ]
+    assert [stream["continues"] for stream in run_json("transcript", "CA1")["streams"]] == [None, one.session]
+
+
 @pytest.mark.usefixtures("call")
 def test_it_reads_as_subrip() -> None:
     assert run("transcript", "CA0001", "--format", "srt") == (
@@ -59,6 +74,7 @@ def test_it_reads_as_json(call: Call) -> None:
     assert told["call_sid"] == "CA0001"
     assert stream == {
         "session": call.session,
+        "continues": None,
         "stream_sid": "MZ1",
         "started_at": "2026-11-23T07:00:00.000Z",
         "ended_at": "2026-11-23T07:00:00.000Z",

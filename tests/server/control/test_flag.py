@@ -37,7 +37,7 @@ class Calls:
         (1, True, "ENABLE_STREAMING_STT=True (SIGHUP): 1 live call returns to streaming after its utterance"),
     ],
 )
-def test_one_line_says_who_was_moved(count: int, is_on: bool, words: str, logged: Logged) -> None:
+def test_one_line_counts_the_calls_that_were_moved(count: int, is_on: bool, words: str, logged: Logged) -> None:
     calls = Calls(count, is_on=not is_on)
     assert calls.switch.turn(is_on, "SIGHUP") == words
     assert calls.flag.is_on == is_on

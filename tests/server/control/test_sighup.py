@@ -66,7 +66,7 @@ def test_a_file_without_the_flag_leaves_it_as_it_is(rig: Rig, logged: Logged) ->
     assert logged.lines == ["[CFG] SIGHUP: env does not set ENABLE_STREAMING_STT, it stays True"]
 
 
-def test_what_needs_a_restart_is_named_and_never_its_value(rig: Rig, logged: Logged) -> None:
+def test_settings_that_need_a_restart_are_named_without_their_values(rig: Rig, logged: Logged) -> None:
     secret = TOKEN[::-1]
     rig.found = ReadAgain(
         "env", True, settings_of(ENABLE_STREAMING_STT="true", STT_BATCH_MS="777", TWILIO_AUTH_TOKEN=secret)

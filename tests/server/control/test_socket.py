@@ -4,7 +4,7 @@ import shutil
 import socket
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -101,9 +101,7 @@ async def test_show_says_how_the_server_stands(running: Running, folder: Path) -
 
 
 @with_reactor
-async def test_off_and_on_turn_the_flag_and_the_log_says_so(
-    running: Running, folder: Path, logged: Logged
-) -> None:
+async def test_off_and_on_turn_the_flag_and_are_logged(running: Running, folder: Path, logged: Logged) -> None:
     off = await ask(folder / "s", "off")
     assert off["enable_streaming_stt"] is running.switch.state.is_on is False
     assert (await ask(folder / "s", "on\r"))["enable_streaming_stt"] is True
@@ -198,7 +196,7 @@ async def test_without_a_path_it_lies_in_the_user_s_own_folder(
 
 
 @with_reactor
-async def test_who_is_connected_when_the_server_stops_is_let_go(folder: Path) -> None:
+async def test_connected_clients_are_closed_when_the_server_stops(folder: Path) -> None:
     running = Running(folder / "s")
     running.control.start()
 
@@ -224,7 +222,7 @@ async def test_who_is_connected_when_the_server_stops_is_let_go(folder: Path) ->
     ],
 )
 @with_reactor
-async def test_what_it_does_not_know_is_answered_in_words(
+async def test_an_unknown_command_is_answered_in_words(
     running: Running, folder: Path, data: bytes, words: str
 ) -> None:
     try:
@@ -239,12 +237,13 @@ async def test_what_it_does_not_know_is_answered_in_words(
 class Line:
     """One connection in memory."""
 
-    def __init__(self, switch: FlagSwitch | None = None) -> None:
+    def __init__(self, switch: FlagSwitch | None = None, drain: Callable[[], str] | None = None) -> None:
         self.clock = Clock()
         self.open_ones: set[Control] = set()
         self.flag = Flag(is_on=True)
         self.transport = StringTransport()
-        self.control = Control(self.clock, switch or FlagSwitch(self.flag, ActiveCalls(self.flag)), self.open_ones)
+        switch = switch or FlagSwitch(self.flag, ActiveCalls(self.flag))
+        self.control = Control(self.clock, switch, self.open_ones, drain)
         self.control.makeConnection(self.transport)  # type: ignore[no-untyped-call]
 
     @property
@@ -270,7 +269,7 @@ def test_whatever_bytes_come_there_is_one_answer_at_most_and_then_the_end(pieces
     assert line.open_ones == set()
 
 
-def test_who_says_nothing_is_told_so_and_who_does_not_go_is_cut_off() -> None:
+def test_a_silent_client_is_told_so_and_cut_off_if_it_stays() -> None:
     line = Line()
     line.control.dataReceived(b"sho")
     line.clock.advance(PATIENCE_SECONDS)
@@ -294,6 +293,16 @@ def test_a_mistake_inside_is_answered_and_logged(logged: Logged) -> None:
     line.control.dataReceived(b"off\n")
     assert line.answers == [{"error": "that failed inside the server; its log says how"}]
     assert len(logged.flush(ZeroDivisionError)) == 1
+
+
+def test_drain_stops_the_server_where_that_can_be_done() -> None:
+    line = Line()
+    line.control.dataReceived(b"drain\n")
+    assert "what is 'drain'" in line.answers[0]["error"]
+    asked = Line(drain=lambda: "no new calls; live calls: 0")
+    asked.control.dataReceived(b"drain\n")
+    assert asked.answers[0]["message"] == "no new calls; live calls: 0"
+    assert asked.answers[0]["live_calls"] == 0
 
 
 def test_the_protocol_s_documentation_names_each_word_and_field() -> None:

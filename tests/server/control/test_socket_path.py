@@ -99,7 +99,7 @@ def test_running_servers_are_found_in_both_folders(environ: dict[str, str]) -> N
     assert live_sockets(environ) == []
 
 
-def test_what_dead_servers_left_is_cleared_away(environ: dict[str, str], ended_process: int) -> None:
+def test_sockets_of_dead_servers_are_removed(environ: dict[str, str], ended_process: int) -> None:
     folder = new_path(environ).parent
     left, unknown = dead(folder / f"{ended_process}.socket"), dead(folder / "x.socket")
     still_starting = dead(folder / f"{os.getppid()}.socket")
@@ -118,13 +118,13 @@ def test_a_socket_that_is_full_is_a_live_one(runtime: Path) -> None:
         assert is_live(runtime / "s")
 
 
-def test_the_way_is_free_where_nothing_or_nobody_is(runtime: Path) -> None:
+def test_a_path_without_a_live_socket_is_free(runtime: Path) -> None:
     make_way(runtime / "none")
     make_way(dead(runtime / "s"))
     assert not (runtime / "s").exists()
 
 
-def test_the_way_is_not_free_where_something_or_somebody_is(runtime: Path) -> None:
+def test_a_path_with_a_file_or_a_live_socket_is_not_free(runtime: Path) -> None:
     (runtime / "file").write_text("precious")
     for path in (runtime / "file", runtime):
         with pytest.raises(OSError, match="no socket"):

@@ -136,7 +136,7 @@ class PatientWait:
         def wake() -> None:
             with lock:
                 if not woken.is_set():
-                    self._activity.begin()  # by whoever wakes: there is no moment at which nobody works
+                    self._activity.begin()  # by the waking thread: the count never falls to zero
                     woken.set()
 
         if timeout is not None:

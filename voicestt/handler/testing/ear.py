@@ -6,7 +6,7 @@ from typing import Final
 
 from voicestt.audio import mulaw
 from voicestt.audio.ledger import AudioTotals
-from voicestt.call.playout import Playout
+from voicestt.call.playout import Playout, PlayoutLine
 from voicestt.runtime.clock import Clock, DelayedCall
 
 ROUND_TRIP_SECONDS: Final = 0.1
@@ -85,7 +85,7 @@ class _TwiliosBuffer:
         self._returned(name)
 
 
-class EarLine:
+class EarLine(PlayoutLine):
     """A `voicestt.call.line.Line` over the server's own playout.
 
     `reached` is told of each mark, by its name and whether it was cleared; `end_call` of the reason that the
@@ -100,23 +100,13 @@ class EarLine:
         self._end_call = end_call
         self._playing: list[_Playing] = []
         self._buffer = _TwiliosBuffer(clock, self._returned)
-        self._playout: Playout | None = Playout(clock, self._buffer)
+        self._playout = Playout(clock, self._buffer)
         self.account = AudioTotals()
-
-    @property
-    def is_open(self) -> bool:
-        """True until the call is over."""
-        return self._playout is not None
-
-    @property
-    def waiting(self) -> float:
-        """Seconds of audio that have not been played yet."""
-        return 0.0 if self._playout is None else self._playout.waiting
 
     @property
     def is_silent(self) -> bool:
         """True if nothing is being played and no mark is under way."""
-        return self._playout is None or (not self._playout.waiting and not self._buffer.has_marks)
+        return not self.is_open or (not self.waiting and not self._buffer.has_marks)
 
     @property
     def heard(self) -> list[Heard]:
@@ -126,30 +116,17 @@ class EarLine:
 
     def say(self, audio: bytes) -> None:
         """Play `audio` after what waits already."""
-        if self._playout is None:
+        if not self.is_open:
             return
-        begins = self._clock.seconds() + self._playout.waiting
-        self._playout.say(audio)
+        begins = self._clock.seconds() + self.waiting
+        super().say(audio)
         text = audio.text if isinstance(audio, SpokenText) else ""
         self._playing.append(_Playing(text, begins, begins + mulaw.seconds(len(audio))))
 
     def clear(self) -> None:
         """Fall silent at once: drop everything not yet played."""
         self._cut()
-        if self._playout is not None:
-            self._playout.clear()
-
-    def mark(self, name: str, reached: Callable[[bool], None]) -> None:
-        """Set a mark; `reached` is called once: False if all said before was played, True if it was cleared."""
-
-        def tell(cleared: bool) -> None:
-            self._reached(name, cleared)
-            reached(cleared)
-
-        if self._playout is None:
-            tell(True)
-        else:
-            self._playout.mark(tell)
+        super().clear()
 
     def end(self, reason: str) -> None:
         """Close the stream."""
@@ -158,9 +135,10 @@ class EarLine:
     def close(self) -> None:
         """End the line: nothing more is played, and pending marks are reached as cleared."""
         self._cut()
-        playout, self._playout = self._playout, None
-        if playout is not None:
-            playout.end()
+        super().close()
+
+    def _tell_mark(self, name: str, cleared: bool) -> None:
+        self._reached(name, cleared)
 
     def _cut(self) -> None:
         for one in self._playing:

@@ -23,6 +23,7 @@ class ScriptedEvents:
         called: str | None = None,
         parameters: Mapping[str, Any] | None = None,
         account_sid: str = "AC1",
+        continues: str | None = None,
     ) -> events.CallStarted:
         """Make the event of the call's start."""
         return self.make(
@@ -31,6 +32,7 @@ class ScriptedEvents:
             caller=caller,
             called=called,
             parameters=dict(parameters or {}),
+            continues=continues,
         )
 
     def make(self, kind: type[Made], **values: Any) -> Made:

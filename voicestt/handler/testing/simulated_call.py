@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any, Literal
 
+import msgspec
+
 from voicestt import events
 from voicestt.audio import mulaw
 from voicestt.audio.transcode import Kind
@@ -10,6 +12,7 @@ from voicestt.call.line import MOST_WAITING_SECONDS, Line
 from voicestt.handler.call import Call, Snapshot, telephone_audio
 from voicestt.handler.handled_call import HandledCall
 from voicestt.handler.leaving import CallHandover, HungUp
+from voicestt.handler.memory import CallMemory
 from voicestt.handler.outcome import Outcome
 from voicestt.handler.speaking import Played, Said, Speaking
 from voicestt.handler.testing.ear import EarLine, Heard
@@ -41,12 +44,15 @@ class SimulatedCall:
         stage: Stage,
         script: ScriptedEvents,
         started: events.CallStarted,
-        begin: Callable[[events.CallStarted, Line], HandledCall],
+        begin: Callable[[events.CallStarted, Line, str | None, Callable[[str], object]], HandledCall],
         greeting: bytes = b"",
+        memory: Any = None,
+        utterances: int = 0,
     ) -> None:
+        self._memory = None if memory is None else msgspec.json.encode(memory).decode()
         self._stage = stage
         self._script = script
-        self._utterance = 1
+        self._utterance = utterances + 1
         self._reason: str | None = None
         self._began = stage.reactor.seconds()
         self._line = EarLine(stage.reactor.clock, self._mark_reached, self._close_stream)
@@ -65,6 +71,11 @@ class SimulatedCall:
     def call_sid(self) -> str:
         """Twilio's id of the call."""
         return self._script.call_sid
+
+    @property
+    def memory(self) -> Any:
+        """What the handler set `call.memory` to, or what the call began with."""
+        return None if self._memory is None else msgspec.json.decode(self._memory)
 
     @property
     def said(self) -> list[str]:
@@ -167,14 +178,19 @@ class SimulatedCall:
 
     def begin(self) -> None:
         """Start the call; once."""
-        self._handled = self._begin(self._started, self._line)
+        self._handled = self._begin(self._started, self._line, self._memory, self._keep)
         self._stage.settle()
 
     def call_for_handler(
-        self, started: events.CallStarted, speaking: Speaking, leaving: CallHandover, seen: Snapshot
+        self,
+        started: events.CallStarted,
+        speaking: Speaking,
+        leaving: CallHandover,
+        seen: Snapshot,
+        memory: CallMemory,
     ) -> Call:
         """Make the handler's `Call`, which records what it is asked for."""
-        return _RecordedCall(started, speaking, leaving, seen, self)
+        return _RecordedCall(started, speaking, leaving, seen, memory, self)
 
     def leave(self, reason: str) -> None:
         """Close the stream, as Twilio does when it ends or transfers the call; from any thread."""
@@ -184,6 +200,9 @@ class SimulatedCall:
         """Record an action of the handler, unless the call is over; from any thread."""
         if not self.is_over:
             self.actions.append(action)
+
+    def _keep(self, memory: str) -> None:
+        self._memory = memory
 
     def _tell(self, event: events.Event) -> None:
         if self._handled is not None:
@@ -211,9 +230,10 @@ class _RecordedCall(Call):
         speaking: Speaking,
         leaving: CallHandover,
         seen: Snapshot,
+        memory: CallMemory,
         simulated: SimulatedCall,
     ) -> None:
-        super().__init__(started, speaking, leaving, seen)
+        super().__init__(started, speaking, leaving, seen, memory)
         self._simulated = simulated
 
     def say(self, audio: bytes, rate: int | None = None, kind: Kind | None = None) -> None:

@@ -13,7 +13,8 @@ from voicestt.events import CallStarted
 from voicestt.handler.call import Call, Snapshot
 from voicestt.handler.leaving import CallHandover
 from voicestt.handler.loading import check_handler
-from voicestt.handler.service import Handlers, Parts
+from voicestt.handler.memory import CallMemory
+from voicestt.handler.service import HandlerParts, Handlers
 from voicestt.handler.speaking import Speaking
 from voicestt.handler.testing.ear import SpokenText
 from voicestt.handler.testing.problems import HandlerHangs
@@ -77,7 +78,7 @@ class SimulatedServer:
             threads=threads,
             speak=None if speak is None else _with_text(speak),
             twilio=_SimulatedTwilio(self._calls),
-            parts=Parts(self._stage.make_loop, self._stage.make_threads, self._call_for_handler),
+            parts=HandlerParts(self._stage.make_loop, self._stage.make_threads, self._call_for_handler),
         )
         self._handlers.start()
 
@@ -88,10 +89,15 @@ class SimulatedServer:
         called: str | None = CALLED,
         parameters: Mapping[str, Any] | None = None,
         call_sid: str | None = None,
+        continues: str | None = None,
+        memory: Any = None,
+        utterances: int = 0,
     ) -> SimulatedCall:
         """Begin a call and tell its handler.
 
         `caller` and `called` are what the webhook said, None where there was none; `parameters` are the TwiML's.
+        `continues` is the session of a former stream, after which the call came here from another process, with
+        the `memory` of its handler there and so many `utterances`.
         """
         number = len(self._calls) + 1
         script = ScriptedEvents(
@@ -99,8 +105,9 @@ class SimulatedServer:
         )
         if script.call_sid in self._calls:
             raise ValueError(f"there was a call {script.call_sid} before")
-        started = script.started(caller, called, parameters)
-        call = SimulatedCall(self._stage, script, started, self._handlers.begin, self._greeting)
+        started = script.started(caller, called, parameters, continues=continues)
+        greeting = self._greeting if continues is None else b""
+        call = SimulatedCall(self._stage, script, started, self._handlers.begin, greeting, memory, utterances)
         self._calls[script.call_sid] = call
         call.begin()
         return call
@@ -140,7 +147,7 @@ class SimulatedServer:
     def _end_calls(self) -> None:
         for call in self._calls.values():
             call.leave("stop")
-        # What one handler raises must not keep it, or the others, from the rest of their events.
+        # An exception of one handler must keep neither it nor the others from the rest of their events.
         self._stage.advance(AFTERWARDS_SECONDS, to=lambda: not self._handlers.counts.calls, raises=False)
 
     def _stop(self) -> None:
@@ -153,9 +160,14 @@ class SimulatedServer:
         self._stage.leave()
 
     def _call_for_handler(
-        self, started: CallStarted, speaking: Speaking, leaving: CallHandover, seen: Snapshot
+        self,
+        started: CallStarted,
+        speaking: Speaking,
+        leaving: CallHandover,
+        seen: Snapshot,
+        memory: CallMemory,
     ) -> Call:
-        return self._calls[started.call_sid].call_for_handler(started, speaking, leaving, seen)
+        return self._calls[started.call_sid].call_for_handler(started, speaking, leaving, seen, memory)
 
 
 @contextmanager
@@ -165,11 +177,15 @@ def simulated_call(
     caller: str | None = CALLER,
     called: str | None = CALLED,
     parameters: Mapping[str, Any] | None = None,
+    continues: str | None = None,
+    memory: Any = None,
     **server: Any,
 ) -> Iterator[SimulatedCall]:
     """Play one call that `handler` answers, to the end of the `with`; `server` are `SimulatedServer`'s options."""
     with SimulatedServer(handler, **server) as simulated:
-        yield simulated.call(caller=caller, called=called, parameters=parameters)
+        yield simulated.call(
+            caller=caller, called=called, parameters=parameters, continues=continues, memory=memory
+        )
 
 
 class _SimulatedTwilio:

@@ -84,5 +84,6 @@ class Services:
             "GCP_STT_LANGUAGE": self.language,
             "EVENTS_FILE": str(self.events_file),
             "JOURNAL_URL": f"sqlite:///{self.journal_file}",
+            "SHUTDOWN_SECONDS": "0",
             "PYTHONUNBUFFERED": "1",
         }

@@ -7,7 +7,6 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.python.threadpool import ThreadPool
 
 from voicestt.audio import mulaw
 from voicestt.ops.gonogo.examination import Check
@@ -124,9 +123,7 @@ async def _pair(scene: RunContext, answer: _StreamOutcome) -> Found:
 async def _ask_google(scene: RunContext) -> tuple[RecogniserError | None, str]:
     """Streams half a second of silence and returns its error and the model that it ended up with."""
     settings = scene.settings
-    pool = ThreadPool(1, 1, name="gonogo")
-    pool.start()
-    thread = SessionThread(scene.reactor, pool)
+    thread = SessionThread(scene.reactor)
     thread.start()
     try:
         google = GoogleRecogniser([thread], target_of(settings), request_of(settings))
@@ -137,7 +134,6 @@ async def _ask_google(scene: RunContext) -> tuple[RecogniserError | None, str]:
         return error, google.features.request.model
     finally:
         await thread.stop()
-        pool.stop()
 
 
 async def _silent_stream(google: GoogleRecogniser) -> RecogniserError | None:

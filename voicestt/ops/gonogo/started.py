@@ -72,6 +72,8 @@ class StartedServer:
             "EVENTS_FILE": str(self.events_file),
             "JOURNAL_URL": self.journal_url,
             "TWILIO_API_URL": _NOBODY,
+            "SHUTDOWN_CALLS": "end",
+            "SHUTDOWN_SECONDS": "0",
             "VOICESTT_SOCKET": str(self.control_socket),
             "PYTHONUNBUFFERED": "1",
         }

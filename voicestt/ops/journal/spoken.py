@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 
 from voicestt.events import (
     BadEvent,
+    CallStarted,
     Dtmf,
     Event,
     Final,
@@ -41,10 +42,14 @@ class TranscriptLine:
 
 @dataclass(frozen=True, slots=True)
 class SpokenStream:
-    """One media stream of a call: its row in the journal and its transcript."""
+    """One media stream of a call: its row in the journal and its transcript.
+
+    `continues` is the session of the stream that it goes on from, None where it began anew.
+    """
 
     row: Any
     lines: Sequence[TranscriptLine] = field(default_factory=list)
+    continues: str | None = None
 
 
 def spoken_in(connection: Connection, call_sid: str) -> list[SpokenStream]:
@@ -57,7 +62,7 @@ def spoken_in(connection: Connection, call_sid: str) -> list[SpokenStream]:
     rows = connection.execute(
         select(sessions).where(sessions.c.call_sid == name).order_by(sessions.c.started_at, sessions.c.session)
     )
-    return [SpokenStream(row, list(_lines(connection, row))) for row in rows.all()]
+    return [SpokenStream(row, list(_lines(connection, row)), _continued_by(connection, row)) for row in rows.all()]
 
 
 def _the_one(connection: Connection, call_sid: str) -> str:
@@ -89,6 +94,17 @@ def _lines(connection: Connection, row: Any) -> Iterator[TranscriptLine]:
         if line is not None:
             before = line.end
             yield line
+
+
+def _continued_by(connection: Connection, row: Any) -> str | None:
+    payload = connection.execute(
+        select(events.c.payload).where(events.c.session == row.session, events.c.sequence == 1)
+    ).scalar()
+    try:
+        event = decode(payload or "")
+    except BadEvent:
+        return None
+    return event.continues if isinstance(event, CallStarted) else None
 
 
 def _line(payload: str, began: float, before: float) -> TranscriptLine | None:

@@ -49,7 +49,25 @@ def transcript(call_sid: str, form: str) -> None:
 
 
 def _as_text(streams: Sequence[SpokenStream]) -> str:
-    return "\n".join("\n".join(_text_lines(stream)) + "\n" for stream in streams)
+    """One heading for a call, whatever number of streams it went on with; another for one that began anew."""
+    parts: list[list[str]] = []
+    first = streams[0]
+    for before, stream in zip([None, *streams], streams, strict=False):
+        if before is None or stream.continues is None:
+            first = stream
+            parts.append(list(_text_lines(stream)))
+        else:
+            offset = stream.row.started_at - first.row.started_at
+            parts[-1] += _further_lines(stream, offset, before.row.reason)
+    return "\n".join("\n".join(part) + "\n" for part in parts)
+
+
+def _further_lines(stream: SpokenStream, offset: float, why: str | None) -> Iterator[str]:
+    row = stream.row
+    ended = "still going on" if row.ended_at is None else f"ended: {plain(row.reason or '')}"
+    yield f"[{length(offset)}] (goes on with another stream: {plain(why or 'the first one was lost')}; {ended})"
+    for line in stream.lines:
+        yield f"[{length(offset + line.start)}] {_said(line)}"
 
 
 def _text_lines(stream: SpokenStream) -> Iterator[str]:
@@ -79,6 +97,7 @@ def _stream(stream: SpokenStream) -> dict[str, Any]:
     row = stream.row
     return {
         "session": row.session,
+        "continues": stream.continues,
         "stream_sid": row.stream_sid,
         "started_at": iso(row.started_at),
         "ended_at": iso(row.ended_at),

@@ -48,7 +48,7 @@ class SighupHandler:
             signal.signal(signal.SIGHUP, before)
 
     def _signalled(self, _number: int, _frame: object) -> None:
-        # In the middle of anything: the reactor does it when it comes to it.
+        # A signal interrupts any line of code: the work is done in the reactor's next turn.
         self._reactor.callFromThread(self.read_again)
 
     def read_again(self) -> None:

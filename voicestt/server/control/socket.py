@@ -1,10 +1,12 @@
-"""The control socket: `voicestt flag` speaks to the running server through a Unix socket of mode 0600.
+"""The control socket: `voicestt flag` and `voicestt drain` speak to the running server through a Unix socket of
+mode 0600.
 
 One line of UTF-8 in, one line of JSON out, and the connection is closed:
 
     show    how the server stands
     on      ENABLE_STREAMING_STT is switched on, for new calls and live ones
     off     it is switched off
+    drain   the server stops, as at SIGTERM: live calls may go on for SHUTDOWN_SECONDS
 
 The answer to each of these, where `message` says it in words:
 
@@ -20,6 +22,7 @@ Control never keeps a server from taking calls: where the socket cannot be had, 
 import json
 import os
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -40,7 +43,7 @@ LONGEST_LINE = 200
 PATIENCE_SECONDS = 10.0
 MODE = 0o600
 _BY = "voicestt flag"
-_WORDS = "say one of: show, on, off"
+_WORDS = "say one of: show, on, off, drain"
 
 
 class Control(Protocol):
@@ -49,7 +52,14 @@ class Control(Protocol):
     transport: Any
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime, switch: FlagSwitch, open_ones: "set[Control]") -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        switch: FlagSwitch,
+        open_ones: "set[Control]",
+        drain: Callable[[], str] | None = None,
+    ) -> None:
+        self._drain = drain
         self._switch = switch
         self._open_ones = open_ones
         self._patience = Timer(clock)
@@ -98,6 +108,8 @@ class Control(Protocol):
                 return self._state()
             case b"on" | b"off":
                 return self._state(self._switch.turn(word == b"on", _BY))
+            case b"drain" if self._drain is not None:
+                return self._state(self._drain())
             case _:
                 return {"error": f"what is {word.decode('utf-8', 'backslashreplace')!r}? {_WORDS}"}
 
@@ -117,20 +129,21 @@ class Control(Protocol):
         self._answered = True
         self.transport.write(json.dumps(answer).encode() + b"\n")
         self.transport.loseConnection()
-        # Who does not take the answer either is cut off.
+        # A client that does not take the answer either is cut off.
         self._patience.set(PATIENCE_SECONDS, self.drop)
 
 
 class _Controls(Factory):
     noisy = False
 
-    def __init__(self, clock: IReactorTime, switch: FlagSwitch) -> None:
+    def __init__(self, clock: IReactorTime, switch: FlagSwitch, drain: Callable[[], str] | None) -> None:
         self._clock = clock
         self._switch = switch
+        self._drain = drain
         self.open_ones: set[Control] = set()
 
     def buildProtocol(self, _address: object) -> Control:
-        return Control(self._clock, self._switch, self.open_ones)
+        return Control(self._clock, self._switch, self.open_ones, self._drain)
 
 
 class _Port(unix.Port):
@@ -140,7 +153,7 @@ class _Port(unix.Port):
     """
 
     def __init__(self, path: Path, factory: Factory, reactor: IReactorTime) -> None:
-        # Nobody can connect before its mode is set: Twisted sets it between binding and listening.
+        # No process can connect before its mode is set: Twisted sets it between binding and listening.
         super().__init__(os.fsencode(path), factory, mode=MODE, reactor=reactor)
         self._path = path
         self._inode: tuple[int, int] | None = None
@@ -177,14 +190,19 @@ def _inode(path: Path) -> tuple[int, int] | None:
 
 
 class ControlSocket:
-    """The control socket at `path` (VOICESTT_SOCKET), or where `voicestt flag` looks without one."""
+    """The control socket at `path` (VOICESTT_SOCKET), or where `voicestt flag` looks without one.
+
+    `drain` stops the server, and says in words what that means.
+    """
 
     _log = Logger()
 
-    def __init__(self, reactor: IReactorTime, path: str | None, switch: FlagSwitch) -> None:
+    def __init__(
+        self, reactor: IReactorTime, path: str | None, switch: FlagSwitch, drain: Callable[[], str] | None = None
+    ) -> None:
         self._reactor = reactor
         self._asked_for = path
-        self._controls = _Controls(reactor, switch)
+        self._controls = _Controls(reactor, switch, drain)
         self._port: _Port | None = None
 
     def start(self) -> None:

@@ -60,7 +60,7 @@ def is_live(path: Path) -> bool:
         except (FileNotFoundError, ConnectionRefusedError):
             return False
         except OSError:
-            return True  # so many wait there that it is full, or it is another user's
+            return True  # its queue of connections is full, or it is another user's
     return True
 
 
@@ -88,7 +88,7 @@ def _make_private(folder: Path) -> None:
 
 
 def _is_private(folder: Path) -> bool:
-    # The folder for temporary files is everybody's: somebody else may have been there first.
+    # The folder for temporary files is everybody's: another user may have made it first.
     try:
         found = folder.lstat()
     except OSError:

@@ -12,7 +12,7 @@ from voicestt.events import (
     Final,
     Partial,
 )
-from voicestt.handler.waiting import NEVER_DROPPED, Put, WaitingEvents
+from voicestt.handler.handled_call import NEVER_DROPPED, Put, WaitingEvents
 
 
 def taken(events: WaitingEvents) -> list[Event]:
@@ -31,7 +31,7 @@ def test_events_come_out_in_the_order_they_came_in() -> None:
     assert taken(events) == put
 
 
-def test_who_found_nothing_is_woken_by_the_next_and_only_by_that() -> None:
+def test_a_taker_that_found_nothing_is_woken_by_the_next_event_only() -> None:
     made, events = Events(), WaitingEvents(10)
     assert events.take() is None
     assert [events.put(made.key()), events.put(made.key())] == [Put.WAKES, Put.WAITS]
@@ -68,7 +68,7 @@ def test_a_partial_that_was_taken_is_not_looked_for() -> None:
     assert taken(events) == [final]
 
 
-def test_beyond_the_bound_only_what_is_never_dropped_is_taken() -> None:
+def test_beyond_the_bound_only_finals_start_and_end_are_taken() -> None:
     made, events = Events(), WaitingEvents(2)
     keys = [made.key("1"), made.key("2")]
     for key in keys:
@@ -98,7 +98,7 @@ def test_a_closed_queue_gives_what_waits_and_takes_nothing() -> None:
     assert taken(events) == [key]
 
 
-def test_what_is_forgotten_is_counted() -> None:
+def test_forgotten_events_are_counted() -> None:
     made, events = Events(), WaitingEvents(5)
     for event in (made.partial(), made.key()):
         events.put(event)

@@ -4,7 +4,7 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
-from voicestt.server.read_coalescer import ReadCoalescer
+from voicestt.server.flow_control import ReadCoalescer
 
 
 @implementer(IPushProducer)
@@ -51,7 +51,7 @@ def test_sockets_of_about_the_same_moment_wake_together() -> None:
 
 
 @given(missing=st.integers(0, 100_000), start=st.floats(0, 1_000_000))
-def test_no_rest_is_longer_than_150_ms_and_a_step_of_the_grid_nor_than_what_is_missing(
+def test_no_pause_is_longer_than_150_ms_and_a_step_of_the_grid_nor_than_the_missing_audio(
     missing: int, start: float
 ) -> None:
     clock, transport = Clock(), Transport()

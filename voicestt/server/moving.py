@@ -1,0 +1,167 @@
+"""Moving of live calls to another process, while this one stops.
+
+Twilio is asked to ask the webhook again for a call: it leaves this process's stream, and opens a new one to
+whichever process answers. The calls go one after the other, spread over the time that there is.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Protocol
+
+from twisted.logger import Logger
+
+from voicestt.runtime.clock import Clock, Timer
+from voicestt.runtime.thread_pool import DaemonThreadPool
+from voicestt.twilio.rest import CallIsOver, TwilioRefused
+
+THREADS: Final = 8
+REQUEST_SECONDS: Final = 5.0
+FIRST_SHARE: Final = 0.2
+FIRST_SECONDS: Final = 3.0
+"""Pause before the first move, as a share of the time and at most: a balancer must have seen /readyz first."""
+
+_AGAIN_SECONDS: Final = 1.0
+_LONGEST_AGAIN: Final = 5.0
+_LOOK_SECONDS: Final = 0.2
+_SHORTEST_STEP: Final = 0.02
+
+
+class MovableCall(Protocol):
+    """A live call, as far as it can be moved."""
+
+    is_being_moved: bool
+
+    @property
+    def call_sid(self) -> str:
+        """Twilio's id of the call; "" before its start."""
+        ...
+
+    @property
+    def account_sid(self) -> str:
+        """Twilio's id of its account."""
+        ...
+
+
+@dataclass(slots=True)
+class MoveCounts:
+    """Counts of calls moved, of requests to Twilio that failed, and of calls that could not be moved."""
+
+    moved: int = 0
+    failed_requests: int = 0
+    not_moved: int = 0
+
+
+@dataclass(slots=True)
+class _Attempt:
+    failed: int = 0
+    due: float = 0.0
+    is_over: bool = False
+
+
+class Mover:
+    """Moves the calls that `live` returns. `ask` blocks until Twilio has accepted (account SID, CallSid), and
+    raises TwilioRefused; it runs in threads of the mover's own. `cross` runs an action in the reactor's thread.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: Clock,
+        live: Callable[[], Collection[MovableCall]],
+        ask: Callable[[str, str], None],
+        cross: Callable[[Callable[[], object]], object],
+        counts: MoveCounts,
+    ) -> None:
+        self.counts = counts
+        self._clock = clock
+        self._live = live
+        self._ask = ask
+        self._cross = cross
+        self._threads = DaemonThreadPool(THREADS, "moving")
+        self._timer = Timer(clock)
+        self._attempts: dict[MovableCall, _Attempt] = {}
+        self._until = self._last = 0.0
+
+    def start(self, seconds: float) -> None:
+        """Start to move the calls, within `seconds`."""
+        now, pause = self._clock.seconds(), min(FIRST_SECONDS, FIRST_SHARE * seconds)
+        self._until, self._last = now + seconds, now + pause
+        self._timer.set(pause, self._step)
+
+    def stop(self) -> None:
+        """Move no more; those that could not be moved are counted and logged."""
+        self._timer.cancel()
+        self._threads.stop()
+        left = self._unmoved()
+        self.counts.not_moved = len(left)
+        if self.counts.moved or left:
+            self._tell(len(left))
+
+    def _unmoved(self) -> Sequence[MovableCall]:
+        return [call for call in self._live() if call.call_sid and not self._attempt(call).is_over]
+
+    def _attempt(self, call: MovableCall) -> _Attempt:
+        return self._attempts.setdefault(call, _Attempt())
+
+    def _step(self) -> None:
+        now = self._clock.seconds()
+        idle = [call for call in self._unmoved() if not call.is_being_moved]
+        fresh = [call for call in idle if not self._attempt(call).failed]
+        again = [call for call in idle if self._attempt(call).failed and self._attempt(call).due <= now]
+        gap = (self._until - self._last) / (len(fresh) + 1)
+        if again:
+            self._move(again[0])
+        elif fresh and now >= self._last + gap:
+            self._last = now
+            self._move(fresh[0])
+        self._timer.set(max(_SHORTEST_STEP, min(gap, _LOOK_SECONDS)), self._step)
+
+    def _move(self, call: MovableCall) -> None:
+        call.is_being_moved = True
+        asked = self._threads.run(partial(self._ask, call.account_sid, call.call_sid))
+        asked.add_done_callback(lambda future: self._cross(partial(self._asked, call, future)))
+
+    def _asked(self, call: MovableCall, asked: "Future[None]") -> None:
+        attempt = self._attempt(call)
+        problem = None if asked.cancelled() else asked.exception()
+        if asked.cancelled():
+            call.is_being_moved = False
+        elif problem is None:
+            attempt.is_over = True
+            self.counts.moved += 1
+        elif isinstance(problem, CallIsOver):
+            attempt.is_over = True
+            call.is_being_moved = False
+        else:
+            self._again(call, attempt, problem)
+
+    def _again(self, call: MovableCall, attempt: _Attempt, problem: BaseException) -> None:
+        call.is_being_moved = False
+        attempt.failed += 1
+        self.counts.failed_requests += 1
+        pause = min(_LONGEST_AGAIN, _AGAIN_SECONDS * 2 ** (attempt.failed - 1))
+        attempt.due = self._clock.seconds() + pause
+        if attempt.failed == 1:
+            self._log.warn(
+                "⚠️ The call could not be moved: {problem}. It goes on here, and is tried again while there is "
+                "time.",
+                problem=str(problem) if isinstance(problem, TwilioRefused) else type(problem).__name__,
+                log_system=call.call_sid,
+            )
+
+    def _tell(self, left: int) -> None:
+        words = "Calls moved to another process: {moved}; requests to Twilio that failed: {failed}."
+        if not left:
+            self._log.info(words, moved=self.counts.moved, failed=self.counts.failed_requests)
+            return
+        self._log.error(
+            words + " {left} calls could not be moved and are ended now, which hangs up on their callers. What to "
+            "do: see the lines of these calls above (TWILIO_AUTH_TOKEN, Twilio's limits), or give more "
+            "SHUTDOWN_SECONDS.",
+            moved=self.counts.moved,
+            failed=self.counts.failed_requests,
+            left=left,
+        )
