@@ -13,7 +13,6 @@ from voicestt.config.misspelt import misspelt
 from voicestt.config.readers import Variable
 from voicestt.config.settings import BadSettings, read_settings, variables
 from voicestt.ops.tables import table
-from voicestt.server.preflight import problems_of
 
 GROUPS: Final[Mapping[str, Sequence[str]]] = {
     "The six to set first": (
@@ -127,6 +126,8 @@ def settings(effective: bool, env_file: str | None) -> None:
 
 def _show_effective(file: EnvironmentFile) -> list[str]:
     """Prints the settings in force, and returns what is wrong with them."""
+    from voicestt.server.preflight import problems_of  # noqa: PLC0415 - it loads half of the server
+
     try:
         values, sources = file.variables(), file.sources()
     except BadSettings as bad:
