@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from voicestt.config.readers import WEBHOOK
+from voicestt.config.receivers import WEBHOOK
 from voicestt.events import (
     CallEnded,
     CallStarted,

@@ -55,8 +55,8 @@ def test_only_what_differs_from_the_defaults_is_listed_as_changed() -> None:
     changed = changed_settings(settings_of(STT_BATCH_MS="150", GCP_STT_LANGUAGE="en-US", EVENTS_TOKEN="t"))
     assert changed == [
         "PUBLIC_HOST=voice.example.com",
-        "GCP_STT_LANGUAGE=en-US",
         "TWILIO_AUTH_TOKEN is set",
-        "JOURNAL_URL is set",
+        "GCP_STT_LANGUAGE=en-US",
         "EVENTS_TOKEN is set",
+        "JOURNAL_URL is set",
     ]

@@ -77,17 +77,17 @@ def test_every_problem_is_listed_at_once() -> None:
     )
     assert [problem.split(" ", 1) for problem in problems] == [
         ["PUBLIC_HOST", "is not a host name such as voice.example.com"],
-        ["PORT", "is not between 0 and 65535"],
+        ["GOOGLE_APPLICATION_CREDENTIALS", "is not JSON"],
+        ["GCP_STT_LANGUAGE", "is not a BCP-47 code such as he-IL"],
         ["ENABLE_STREAMING_STT", "is neither true nor false"],
+        ["GCP_STT_MODEL", "is not a model's name such as default"],
         ["STT_BATCH_MS", "is not a whole number"],
         ["STT_PARTIAL_DEBOUNCE_MS", "is not between 0 and 10000"],
-        ["GCP_STT_MODEL", "is not a model's name such as default"],
-        ["GCP_STT_LANGUAGE", "is not a BCP-47 code such as he-IL"],
-        ["GOOGLE_APPLICATION_CREDENTIALS", "is not JSON"],
         ["GCP_STT_ENDPOINT", "is not HOST:PORT"],
         ["STT_ENGINE", "is not one of: google, embedded"],
         ["STT_DRAIN_SECONDS", "is not a number of seconds"],
         ["IDLE_SECONDS", "is not between 1 and 3600"],
+        ["PORT", "is not between 0 and 65535"],
         problems[-1].split(" ", 1),
     ]
     assert problems[-1].startswith("TWILIO_AUTH_TOKEN is not set")

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from voicestt.config.readers import Variable
 from voicestt.config.settings import Settings, setting_fields
+from voicestt.config.variable import Variable
 
 _PHONE_NUMBER: Final = re.compile(r"\+?\d[\d\s().-]{5,}\d")
 _LONGEST: Final = 200

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from twisted.logger import Logger
 
-from voicestt.config.readers import WEBHOOK, Receiver
+from voicestt.config.receivers import WEBHOOK, Receiver
 from voicestt.config.settings import Settings
 from voicestt.delivery.deliverer import Deliverer
 from voicestt.delivery.redis_streams import RedisStreams

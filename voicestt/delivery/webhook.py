@@ -21,7 +21,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
 from voicestt import __version__
-from voicestt.config.readers import WEBHOOK
+from voicestt.config.receivers import WEBHOOK
 from voicestt.delivery.answers import Answers, without_host
 from voicestt.delivery.quiet_agent import quiet_agent
 from voicestt.delivery.retry_after import seconds_after

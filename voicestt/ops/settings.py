@@ -3,108 +3,24 @@
 import os
 import sys
 from collections.abc import Container, Mapping, Sequence
+from dataclasses import fields
 from typing import Final
 
 import click
 
+from voicestt.config import settings as settings_table
 from voicestt.config.env_file import EnvironmentFile
 from voicestt.config.in_force import InForce, in_force
 from voicestt.config.misspelt import misspelt
-from voicestt.config.readers import Variable
 from voicestt.config.settings import BadSettings, read_settings, variables
+from voicestt.config.variable import Variable
 from voicestt.ops.tables import table
-from voicestt.server.preflight import problems_of
 
 GROUPS: Final[Mapping[str, Sequence[str]]] = {
-    "The six to set first": (
-        "PUBLIC_HOST",
-        "TWILIO_AUTH_TOKEN",
-        "GOOGLE_APPLICATION_CREDENTIALS",
-        "GCP_STT_LANGUAGE",
-        "ENABLE_STREAMING_STT",
-        "HANDLER",
-    ),
-    "Recognition by Google": (
-        "GCP_STT_MODEL",
-        "GCP_STT_PUNCTUATION_INTERIM",
-        "GCP_STT_PUNCTUATION_FINAL",
-        "STT_BATCH_MS",
-        "STT_PARTIAL_DEBOUNCE_MS",
-        "UTTERANCE_END_MS",
-        "GCP_STT_API",
-        "GCP_STT_LOCATION",
-        "GCP_PROJECT",
-        "GCP_STT_ENDPOINT",
-        "GCP_STT_INSECURE",
-    ),
-    "Recognition without Google, or behind it": (
-        "STT_ENGINE",
-        "WHISPER_MODEL",
-        "WHISPER_URL",
-        "WHISPER_URL_MODEL",
-        "WHISPER_API_KEY",
-    ),
-    "Streams, their limits and outages": (
-        "STT_SOFT_LIMIT_SECONDS",
-        "STT_HARD_LIMIT_SECONDS",
-        "STT_RETAIN_SECONDS",
-        "STT_RETAIN_TOTAL_MB",
-        "STT_RESTARTS",
-        "STT_SILENT_SECONDS",
-        "STT_HOLD_SECONDS",
-        "STT_QUEUE_SECONDS",
-        "STT_RECOVER_SECONDS",
-        "STT_DRAIN_SECONDS",
-        "STT_SESSION_THREADS",
-        "STT_GAP_MS",
-        "IDLE_SECONDS",
-        "NO_MEDIA_SECONDS",
-    ),
-    "What the caller hears": (
-        "GREETING",
-        "GREETING_MAX_MS",
-        "TTS_ENGINE",
-        "TTS_LANGUAGE",
-        "TTS_VOICE",
-        "GCP_TTS_ENDPOINT",
-    ),
-    "A handler in the server's process": (
-        "HANDLER_QUEUE",
-        "HANDLER_OVERFLOW",
-        "HANDLER_THREADS",
-        "TWILIO_API_URL",
-    ),
-    "Events for other processes": (
-        "EVENTS_WEBHOOK_URL",
-        "EVENTS_WEBHOOK_SECRET",
-        "EVENTS_WEBHOOK_TYPES",
-        "EVENTS_WEBHOOK_PARTIALS",
-        "EVENTS_WEBHOOK_BATCH",
-        "EVENTS_WEBHOOK_HOURS",
-        "EVENTS_WEBHOOK_ORDER",
-        "EVENTS_WEBHOOK_AT_ONCE",
-        "REDIS_URL",
-        "REDIS_SHARDS",
-        "REDIS_MAXLEN",
-        "REDIS_PARTIALS",
-        "REDIS_REPLICAS",
-        "EVENTS_TOKEN",
-        "EVENTS_FILE",
-    ),
-    "The journal": ("JOURNAL_URL", "JOURNAL_DAYS", "JOURNAL_REDACT", "JOURNAL_SPILL_DIR"),
-    "Strangers, and who may connect": (
-        "TWILIO_VALIDATE",
-        "REQUIRE_KNOWN_CALL",
-        "MAX_CONNECTIONS",
-        "MAX_CONNECTIONS_PER_ADDRESS",
-        "TRUSTED_PROXIES",
-    ),
-    "Overload": ("MAX_CALLS", "MAX_LAG_MS", "BUSY"),
-    "The log": ("LOG_FORMAT", "LOG_LEVEL", "LOG_PARTIALS", "LOG_TEXTS"),
-    "Restarts and deploys": ("SHUTDOWN_SECONDS", "SHUTDOWN_CALLS", "TWIML_RECONNECT"),
-    "The process": ("PORT", "VOICESTT_SOCKET"),
+    title: [each.metadata["variable"].name for each in fields(group)]
+    for title, group in settings_table.GROUPS.items()
 }
-"""Every variable in one group, in the order in which it is shown; a test compares with the settings."""
+"""The names of every variable, by the title of its group."""
 
 
 @click.command(short_help="All settings, or those in force.")
@@ -128,6 +44,8 @@ def settings(effective: bool, env_file: str | None) -> None:
 
 def _show_effective(file: EnvironmentFile) -> list[str]:
     """Prints the settings in force, and returns what is wrong with them."""
+    from voicestt.server.preflight import problems_of  # noqa: PLC0415 - it loads half of the server
+
     try:
         values, sources = file.variables(), file.sources()
     except BadSettings as bad:

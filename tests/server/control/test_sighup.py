@@ -73,7 +73,7 @@ def test_settings_that_need_a_restart_are_named_without_their_values(rig: Rig, l
     )
     rig.sighup.read_again()
     (line,) = logged.matching("at the next start only")
-    assert line.endswith(": STT_BATCH_MS, TWILIO_AUTH_TOKEN")
+    assert line.endswith(": TWILIO_AUTH_TOKEN, STT_BATCH_MS")
     assert not logged.matching("777")
     assert not logged.matching(secret)
 

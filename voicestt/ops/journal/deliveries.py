@@ -8,7 +8,7 @@ from typing import Any
 import click
 from sqlalchemy import delete
 
-from voicestt.config.readers import WEBHOOK
+from voicestt.config.receivers import WEBHOOK
 from voicestt.delivery.destinations import is_name
 from voicestt.journal.database import Database
 from voicestt.journal.tables import outbox

@@ -1,0 +1,153 @@
+"""The command `voicestt erase`: deletes every call of one phone number from the journal."""
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import click
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, or_, select
+
+from voicestt.journal import changes
+from voicestt.journal.database import Database
+from voicestt.journal.tables import attempts, events, outbox, sessions
+from voicestt.ops.journal.opening import journal
+from voicestt.ops.journal.words import masked, plain
+
+_AT_ONCE: Final = 500
+_PAUSE_SECONDS: Final = 0.02
+_BETWEEN_DIGITS: Final = re.compile(r"[\s().\-/]")
+_PHONE_NUMBER: Final = re.compile(r"\+?[\d\s().\-/]+")
+_ELSEWHERE: Final = (
+    "What is not in the journal is not erased: EVENTS_FILE, the server's log, backups, and what receivers of "
+    "events (webhooks, Redis, pages, handlers) have kept. What a server has read already may be delivered within "
+    "the next seconds."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """The extent of an erasure: `live` calls are left alone, for they still write."""
+
+    calls: int
+    live: int
+    events: int
+    undelivered: int
+
+
+@click.command(short_help="Erase one caller from the journal.")
+@click.option(
+    "--number", required=True, metavar="NUMBER", help="The caller's, as `voicestt calls --numbers` shows it."
+)
+@click.option("--called", is_flag=True, help="Also calls to this number, such as those that you made.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Say how much it would be, and change nothing.")
+def erase(number: str, called: bool, yes: bool, dry_run: bool) -> None:
+    """Erase every call of a number: its events, what was said, and deliveries that wait.
+
+    The journal is that of JOURNAL_URL, in this environment or in VOICESTT_ENV_FILE. Servers may run meanwhile;
+    calls of the number that are still going on are left, and said.
+    """
+    theirs = _of_number(number, called=called)
+    shown = plain(masked(number) or "")
+    with journal() as database:
+        with database.reading() as connection:
+            extent = _extent(connection, theirs)
+        if not extent.calls:
+            raise click.ClickException(
+                f"{_live_words(extent)}No call of {shown} is in the journal that has ended."
+            )
+        click.echo(f"Of {shown}: {_words(extent)}.")
+        if dry_run:
+            click.echo("Nothing is changed.")
+            return
+        if not yes:
+            click.confirm("Erase them for good?", abort=True)
+        _erase(database, theirs)
+    click.echo(f"Erased. {_ELSEWHERE}")
+    if extent.live:
+        raise click.ClickException(f"{_live_words(extent)}Erase the number again when they have ended.")
+
+
+def _of_number(number: str, *, called: bool) -> ColumnElement[bool]:
+    """Makes the condition for the sessions of a number, written with or without its "+" and blanks."""
+    text = number.strip()
+    if _PHONE_NUMBER.fullmatch(text):
+        digits = _BETWEEN_DIGITS.sub("", text).removeprefix("+")
+        forms = [text, digits, f"+{digits}"]
+    else:  # a SIP address, or a client's name
+        forms = [text]
+    parties = [sessions.c.caller, sessions.c.called] if called else [sessions.c.caller]
+    return or_(*(party.in_(forms) for party in parties))
+
+
+def _extent(connection: Connection, theirs: ColumnElement[bool]) -> Erasure:
+    ended = _ended(theirs)
+
+    def count(table: Select[int]) -> int:
+        return connection.execute(table).scalar_one()
+
+    of_events = select(events.c.number).where(events.c.session.in_(ended))
+    return Erasure(
+        calls=count(select(func.count()).select_from(ended.subquery())),
+        live=count(select(func.count()).select_from(sessions).where(theirs, sessions.c.ended_at.is_(None))),
+        events=count(select(func.count()).select_from(of_events.subquery())),
+        undelivered=count(select(func.count()).select_from(outbox).where(outbox.c.number.in_(of_events))),
+    )
+
+
+def _ended(theirs: ColumnElement[bool]) -> Select[str]:
+    return select(sessions.c.session).where(theirs, sessions.c.ended_at.is_not(None))
+
+
+def _erase(database: Database, theirs: ColumnElement[bool]) -> None:
+    """Deletes the calls, each transaction a piece, so that a running server can still write."""
+    while _erase_some(database, theirs):
+        time.sleep(_PAUSE_SECONDS)
+    _forget_pages(database)
+
+
+def _erase_some(database: Database, theirs: ColumnElement[bool]) -> bool:
+    """Deletes some events of the first call, or the call when it has none left; False if there is no call."""
+    with database.writing() as connection:
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA secure_delete = ON")  # deleted text is overwritten in the file
+        session = connection.execute(_ended(theirs).limit(1)).scalar()
+        if session is None:
+            return False
+        some = select(events.c.number).where(events.c.session == session).order_by(events.c.number)
+        numbers = list(connection.execute(some.limit(_AT_ONCE)).scalars())
+        _delete_events(connection, numbers)
+        if len(numbers) < _AT_ONCE:
+            connection.execute(delete(sessions).where(sessions.c.session == session))
+    return True
+
+
+def _delete_events(connection: Connection, numbers: Sequence[int]) -> None:
+    if connection.execute(delete(outbox).where(outbox.c.number.in_(numbers))).rowcount:
+        changes.note(connection)  # running servers read the outbox again
+    connection.execute(delete(attempts).where(attempts.c.number.in_(numbers)))
+    connection.execute(delete(events).where(events.c.number.in_(numbers)))
+
+
+def _forget_pages(database: Database) -> None:
+    """Empties SQLite's write-ahead log, which has the deleted text, unless somebody reads it just now."""
+    with database.reading() as connection:
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("COMMIT")
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.exec_driver_sql("BEGIN")
+
+
+def _words(extent: Erasure) -> str:
+    return (
+        f"{extent.calls:,} {'call' if extent.calls == 1 else 'calls'}, {extent.events:,} events, "
+        f"{extent.undelivered:,} of their deliveries still wait or are dead-lettered"
+    )
+
+
+def _live_words(extent: Erasure) -> str:
+    if not extent.live:
+        return ""
+    return "1 call is still going on, and is left. " if extent.live == 1 else f"{extent.live} calls are left. "
