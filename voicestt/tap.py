@@ -17,6 +17,7 @@ from voicestt.runtime.clock import use_monotonic_time
 from voicestt.runtime.google_auth import load_key
 from voicestt.server.service import VoiceService
 
+_NO_SOCKET = "systemd has handed over no such socket; start the server by its .socket unit (docs/deploying.md)"
 _OVERRULED = {"PORT": "port", "HANDLER": "handler"}
 
 
@@ -86,6 +87,8 @@ class Options(TwistedOptions):
 def _problem_of(endpoint: str) -> str | None:
     try:
         serverFromString(_reactor(), endpoint)
+    except LookupError:  # of Twisted's systemd endpoint, which says no more than the index or the name
+        return f"--listen {endpoint}: {_NO_SOCKET}"
     except Exception as problem:  # noqa: BLE001 - each kind of endpoint has errors of its own
         return f"--listen {endpoint}: {problem}"
     return None

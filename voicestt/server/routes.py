@@ -67,7 +67,7 @@ class Routes:
         self._digest_answers = digest_answers
         self._feed = feed
         self._more_health = more_health
-        self._visitors = visitors or Visitors(1_000_000, 1_000_000)
+        self._visitors = Visitors(1_000_000, 1_000_000) if visitors is None else visitors  # empty ones are false
         self._busy = busy
         self._refusals = calls.refusals
         self._door = FeedAccess(feed, self._refuse)
