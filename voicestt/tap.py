@@ -22,6 +22,7 @@ from voicestt.server.preflight import problems_of
 from voicestt.server.service import VoiceService
 
 _log = Logger()
+_NO_SOCKET = "systemd has handed over no such socket; start the server by its .socket unit (docs/deploying.md)"
 _OVERRULED = {"PORT": "port", "HANDLER": "handler"}
 
 
@@ -118,6 +119,8 @@ def chosen_log() -> ILogObserver:
 def _problem_of(endpoint: str) -> str | None:
     try:
         serverFromString(_reactor(), endpoint)
+    except LookupError:  # of Twisted's systemd endpoint, which says no more than the index or the name
+        return f"--listen {endpoint}: {_NO_SOCKET}"
     except Exception as problem:  # noqa: BLE001 - each kind of endpoint has errors of its own
         return f"--listen {endpoint}: {problem}"
     return None

@@ -21,7 +21,7 @@ DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 EVERYTHING_SHIPPED = [
     path
-    for folder in ("voicestt", "docs", ".ci")
+    for folder in ("voicestt", "docs", "deploy", ".ci")
     for path in (ROOT / folder).rglob("*")
     if path.is_file() and "__pycache__" not in path.parts
 ]
@@ -60,10 +60,12 @@ def test_the_events_page_has_a_row_for_every_type_of_event() -> None:
 
 def test_nobody_is_told_to_install_this_project_by_its_name() -> None:
     """It is on no index: the name there could be anybody's."""
-    command = re.compile(r"pip install (?:-\S+ )*['\"]?voicestt")
-    found = [
-        str(path) for path in [*PAGES, *EVERYTHING_SHIPPED] if command.search(path.read_text(errors="ignore"))
-    ]
+    others = r"(?:[ \t]+(?!['\"]?\.)[^\s`|;&]+)*"  # a dot is the checkout, which may be called anything
+    name = r"[ \t]+['\"]?voicestt(?:\[[^\]\n]*\])?(?=['\"`\s=<>~!,;]|$)"
+    command = re.compile(rf"\b(?:pip3?|pipx|uvx?|poetry|conda)\b{others}{name}", re.MULTILINE)
+    files = [*PAGES, *EVERYTHING_SHIPPED, ROOT / "requirements.txt", ROOT / "Procfile"]
+    assert command.search("pip install --upgrade voicestt[redis]==1.0")
+    found = [f"{path}: {hit[0]}" for path in files for hit in command.finditer(path.read_text(errors="ignore"))]
     assert found == []
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import ssl
 import struct
 import time
 from base64 import b64encode
@@ -22,7 +23,8 @@ from voicestt.emulators.twilio.twilio_messages import CONNECTED, Sids, StreamMes
 from voicestt.ops.demo.services import PUBLIC_HOST
 
 CONTINUATION, BINARY, FIN = 0x00, 0x02, 0x80
-MEDIA_URL = f"wss://{PUBLIC_HOST}/ws/twilio-media"
+MEDIA_PATH = "/ws/twilio-media"
+MEDIA_URL = f"wss://{PUBLIC_HOST}{MEDIA_PATH}"
 
 
 def frame(opcode: int, payload: bytes) -> bytes:
@@ -33,15 +35,16 @@ def frame(opcode: int, payload: bytes) -> bytes:
     return bytes([opcode]) + length + mask + masked
 
 
-def handshake(auth_token: str, key: str) -> bytes:
+def handshake(auth_token: str, key: str, host: str = PUBLIC_HOST) -> bytes:
     """Twilio's opening request as captured: no Origin, no extensions, no subprotocol; a lower-case signature."""
+    signed = signature(auth_token, f"wss://{host}{MEDIA_PATH}")
     lines = [
-        "GET /ws/twilio-media HTTP/1.1",
-        f"Host: {PUBLIC_HOST}",
+        f"GET {MEDIA_PATH} HTTP/1.1",
+        f"Host: {host}",
         "User-Agent: Twilio.TmeWs/1.0",
         "Connection: Upgrade",
         "Upgrade: websocket",
-        f"x-twilio-signature: {signature(auth_token, MEDIA_URL)}",
+        f"x-twilio-signature: {signed}",
         "Sec-WebSocket-Version: 13",
         f"Sec-WebSocket-Key: {key}",
     ]
@@ -59,7 +62,9 @@ class TwilioLine:
         port = int(target.url.rpartition(":")[2])
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket.sendall(handshake(target.auth_token or "", self.key))
+        if target.url.startswith("https:"):
+            self.socket = ssl.create_default_context().wrap_socket(self.socket, server_hostname="localhost")
+        self.socket.sendall(handshake(target.auth_token or "", self.key, target.public_host or PUBLIC_HOST))
         self.answer = self._read_head()
 
     def __enter__(self) -> "TwilioLine":

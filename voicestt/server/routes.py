@@ -70,7 +70,7 @@ class Routes:
         self._digest_answers = digest_answers
         self._hub = hub
         self._more_health = more_health
-        self._visitors = visitors or Visitors(1_000_000, 1_000_000)
+        self._visitors = Visitors(1_000_000, 1_000_000) if visitors is None else visitors  # empty ones are false
         self._busy = busy
         self._refusals = calls.refusals
         self._access = FeedAccess(hub, self._refuse)
