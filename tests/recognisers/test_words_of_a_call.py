@@ -17,11 +17,10 @@ from voicestt.emulators.google.scripted import ScriptEngine
 from voicestt.emulators.google.service import LocalGoogle
 from voicestt.emulators.google.timeline import Timeline, clip_of
 from voicestt.recognisers.fallback import Fallback, Flag
-from voicestt.recognisers.google.api import ApiVersion
+from voicestt.recognisers.google.api import GOOGLE_V1, ApiV2, ApiVersion
 from voicestt.recognisers.google.channels import GoogleTarget
-from voicestt.recognisers.google.client import GoogleRecogniser, RecognitionRequest
-from voicestt.recognisers.google.v1 import GOOGLE_V1
-from voicestt.recognisers.google.v2 import ApiV2
+from voicestt.recognisers.google.client import GoogleRecogniser
+from voicestt.recognisers.google.request import RecognitionRequest
 from voicestt.recognisers.port import RecognisedWord
 from voicestt.recognisers.probe import Probe
 from voicestt.recognisers.services_health import ServicesHealth

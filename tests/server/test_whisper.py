@@ -70,7 +70,7 @@ def missing() -> Any:
 def test_weights_that_are_missing_are_an_error_of_the_port() -> None:
     with pytest.raises(RecogniserError) as caught:
         understanding(missing, "en-US")
-    assert (caught.value.status, caught.value.words) == (
+    assert (caught.value.status, caught.value.details) == (
         "FAILED_PRECONDITION",
         "Whisper cannot be asked: it is not there: pip install it",
     )

@@ -162,5 +162,5 @@ def _to_be_asked(services: Sequence[Service]) -> Service | None:
 
 def _as_one(refusals: Sequence[RecogniserError]) -> RecogniserError:
     first, *others = refusals
-    message = "; and then ".join([first.words, *map(str, others)])
+    message = "; and then ".join([first.details, *map(str, others)])
     return RecogniserError(first.status, message)

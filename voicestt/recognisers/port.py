@@ -66,12 +66,12 @@ _FATAL = frozenset(
 
 
 class RecogniserError(Exception):
-    """A recogniser's failure. `status` is gRPC's name for it ("UNAVAILABLE"), `words` give the details."""
+    """A recogniser's failure. `status` is gRPC's name for it ("UNAVAILABLE"), `details` are in words."""
 
-    def __init__(self, status: str, words: str) -> None:
-        super().__init__(f"{status}: {words}")
+    def __init__(self, status: str, details: str) -> None:
+        super().__init__(f"{status}: {details}")
         self.status = status
-        self.words = words
+        self.details = details
 
     @property
     def is_fatal(self) -> bool:

@@ -37,7 +37,7 @@ class ReplayPace:
 
     def failed(self, error: RecogniserError) -> None:
         """Slow down for good if `error`, which ended a stream, is or may be about its pace."""
-        is_about_pace = error.status == "RESOURCE_EXHAUSTED" or "too fast" in error.words.lower()
+        is_about_pace = error.status == "RESOURCE_EXHAUSTED" or "too fast" in error.details.lower()
         if self._speed == SLOW or not is_about_pace:
             return
         self._speed = SLOW

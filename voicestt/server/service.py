@@ -19,7 +19,7 @@ from voicestt.config.settings import Settings
 from voicestt.recognisers.fallback import Fallback, Flag
 from voicestt.recognisers.google.channels import GoogleTarget
 from voicestt.recognisers.google.client import GoogleRecogniser
-from voicestt.recognisers.google.settings import asked_of, target_of
+from voicestt.recognisers.google.request import request_of, target_of
 from voicestt.recognisers.persistent import Persistent
 from voicestt.recognisers.probe import Probe
 from voicestt.recognisers.services_health import ServicesHealth
@@ -160,7 +160,7 @@ class VoiceService(Service):
 
     def _make_calls(self, target: GoogleTarget) -> Calls:
         settings = self._settings
-        google = GoogleRecogniser(self._threads, target, asked_of(settings))
+        google = GoogleRecogniser(self._threads, target, request_of(settings))
         health = self._health = ServicesHealth(self._reactor, google, self._whisper)
         single_shot = SingleShot(
             Persistent(self._reactor, health.services), lambda action: self._reactor.callLater(0, action)

@@ -6,7 +6,7 @@ import sys
 from twisted.logger import Logger
 
 from voicestt.config.settings import Settings
-from voicestt.recognisers.google.settings import choice_of, is_elsewhere
+from voicestt.recognisers.google.request import choice_of, is_elsewhere
 
 _log = Logger()
 
@@ -25,7 +25,7 @@ def announce(settings: Settings) -> None:
         _log.warn(
             "⚠️ GCP_STT_MODEL={asked} was asked for, but Google refuses it with {language}: {used} is used. "
             "Set GCP_STT_MODEL={used} to be rid of this line.",
-            asked=choice.asked_model,
+            asked=choice.wanted_model,
             language=choice.language,
             used=choice.model,
         )

@@ -13,9 +13,8 @@ from voicestt.config.settings import Settings
 from voicestt.emulators.google import whisper
 from voicestt.emulators.google.engine import Engine, Request
 from voicestt.emulators.google.whisper.languages import whisper_language
-from voicestt.recognisers.google.responses import Clean, unchanged
 from voicestt.recognisers.port import RecognisedWord, RecogniserError, Result
-from voicestt.recognisers.punctuation import without_punctuation
+from voicestt.recognisers.punctuation import Clean, unchanged, without_punctuation
 from voicestt.recognisers.whisper.http import Endpoint, WhisperHttp
 from voicestt.recognisers.whisper.pool import Understand, Whisper
 from voicestt.runtime.reactor import FullReactor

@@ -16,7 +16,7 @@ def words_of(**settings: Any) -> str:
     with pytest.raises(Refusal) as caught:
         v1(raw(**settings))
     assert caught.value.code is Code.INVALID_ARGUMENT
-    return caught.value.words
+    return caught.value.details
 
 
 def test_what_is_asked_for_is_read() -> None:

@@ -75,12 +75,12 @@ def test_it_may_be_written_as_a_person_does() -> None:
         "hang on half-close",
         "cut after 2.5 s of audio",
     ]
-    assert read[0].fault.words == "The service is currently unavailable."
+    assert read[0].fault.details == "The service is currently unavailable."
     assert read[1].count == 2
     assert read[2].numbers == ((3, 3), (5, 7))
     assert read[4].method is Method.RECOGNIZE
     assert read[4].fault.code is Code.UNAUTHENTICATED
-    assert read[4].fault.words.startswith("Request had invalid authentication credentials.")
+    assert read[4].fault.details.startswith("Request had invalid authentication credentials.")
     assert (read[5].fault.delay, read[6].which) == (0.3, Which.RUNNING)
 
 

@@ -26,7 +26,7 @@ def configured(limits: ServiceLimits = ServiceLimits()) -> StreamRules:  # noqa:
 def refusal_of(function: object, *arguments: object) -> tuple[Code, str]:
     with pytest.raises(Refusal) as caught:
         function(*arguments)  # type: ignore[operator]
-    return caught.value.code, caught.value.words
+    return caught.value.code, caught.value.details
 
 
 def test_config_comes_first() -> None:

@@ -21,7 +21,8 @@ from voicestt.emulators.google.scripted import ScriptEngine
 from voicestt.emulators.google.service import LocalGoogle
 from voicestt.emulators.google.timeline import clip_of
 from voicestt.recognisers.google.channels import GoogleTarget
-from voicestt.recognisers.google.client import GoogleRecogniser, RecognitionRequest
+from voicestt.recognisers.google.client import GoogleRecogniser
+from voicestt.recognisers.google.request import RecognitionRequest
 from voicestt.recognisers.port import RecognisedWord, RecogniserError, Result
 
 SCRIPT = script.parse(
@@ -245,7 +246,7 @@ async def test_a_configuration_that_google_refuses_is_an_error_with_its_words(
         error = await talk(google, audio_of(16)).end()
         assert error is not None
         assert (error.status, error.is_fatal) == ("INVALID_ARGUMENT", True)
-        assert error.words == "Invalid recognition 'config': bad language code."
+        assert error.details == "Invalid recognition 'config': bad language code."
 
 
 @on_reactor
@@ -326,8 +327,8 @@ async def test_without_any_key_it_is_said_where_to_put_one(
         await soon(google.recognise(audio_of(19)))
     assert error is not None
     assert error.status == "UNAUTHENTICATED"
-    assert "GOOGLE_APPLICATION_CREDENTIALS" in error.words
-    assert str(tmp_path) not in error.words
+    assert "GOOGLE_APPLICATION_CREDENTIALS" in error.details
+    assert str(tmp_path) not in error.details
 
 
 @on_reactor

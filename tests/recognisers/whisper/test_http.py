@@ -154,9 +154,9 @@ async def test_another_status_is_an_error_with_the_beginning_of_what_was_said(st
     async with asking(answers(status, body)) as (_, whisper):
         error = await refusal(whisper)
     assert error.status == word
-    assert f"answered {status}: Incorrect key … xxx" in error.words
-    assert len(error.words.partition(f"{status}: ")[2]) == 100
-    assert error.words.isprintable()
+    assert f"answered {status}: Incorrect key … xxx" in error.details
+    assert len(error.details.partition(f"{status}: ")[2]) == 100
+    assert error.details.isprintable()
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ async def test_anything_but_json_with_a_text_is_an_error(body: bytes) -> None:
     async with asking(answers(200, body)) as (_, whisper):
         error = await refusal(whisper)
     assert error.status == "INTERNAL"
-    assert 'without {"text": …} in JSON' in error.words
+    assert 'without {"text": …} in JSON' in error.details
 
 
 @on_reactor
@@ -177,7 +177,7 @@ async def test_an_endpoint_that_does_not_answer_in_time_is_given_up() -> None:
         with pytest.raises((ConnectionDone, ConnectionLost)):
             await soon(endpoint.held[0].notifyFinish())
     assert error.status == "DEADLINE_EXCEEDED"
-    assert "did not answer within 0.1 s" in error.words
+    assert "did not answer within 0.1 s" in error.details
 
 
 @on_reactor
@@ -186,8 +186,8 @@ async def test_an_endpoint_that_is_not_there_is_unavailable() -> None:
         pass
     error = await refusal(WhisperHttp(reactor, whisper.endpoint))
     assert error.status == "UNAVAILABLE"
-    assert "could not be asked: ConnectionRefusedError" in error.words
-    assert whisper.endpoint.place in error.words
+    assert "could not be asked: ConnectionRefusedError" in error.details
+    assert whisper.endpoint.place in error.details
 
 
 @on_reactor
@@ -195,7 +195,7 @@ async def test_an_endpoint_that_breaks_off_is_unavailable() -> None:
     async with asking(breaks_off) as (_, whisper):
         error = await refusal(whisper)
     assert error.status == "UNAVAILABLE"
-    assert "could not be asked" in error.words
+    assert "could not be asked" in error.details
 
 
 @on_reactor
@@ -215,7 +215,7 @@ async def test_four_are_asked_at_once_and_the_others_wait() -> None:
 async def test_an_answer_without_an_end_is_not_kept() -> None:
     async with asking(answers(200, b"x" * 1_500_000)) as (_, whisper):
         error = await refusal(whisper)
-    assert "could not be asked: TooLong: more than 1000000 bytes" in error.words
+    assert "could not be asked: TooLong: more than 1000000 bytes" in error.details
 
 
 @on_reactor

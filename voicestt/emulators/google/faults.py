@@ -51,7 +51,7 @@ class Fault:
     when: When = When.START
     seconds: float = 0.0
     code: Code = Code.OK
-    words: str = ""
+    details: str = ""
     delay: float = 0.0
 
     def __str__(self) -> str:
@@ -59,7 +59,7 @@ class Fault:
         if self.what is What.SLOW:
             return f"slow {self.delay:g} s"
         if self.what in {What.ERROR, What.IN_BAND}:
-            return f'{self.what.value} {self.code.name} "{self.words}" {when}'
+            return f'{self.what.value} {self.code.name} "{self.details}" {when}'
         return f"{self.what.value} {when}"
 
 

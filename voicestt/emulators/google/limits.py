@@ -42,12 +42,12 @@ class Code(enum.IntEnum):
 
 
 class Refusal(Exception):
-    """The status that ends a stream: `code` and `words` go to the client."""
+    """The status that ends a stream: `code` and `details` go to the client."""
 
-    def __init__(self, code: Code, words: str) -> None:
-        super().__init__(words)
+    def __init__(self, code: Code, details: str) -> None:
+        super().__init__(details)
         self.code = code
-        self.words = words
+        self.details = details
 
 
 class MessageKind(enum.Enum):

@@ -94,7 +94,7 @@ class RecogniseCall:
     def _suffer(self, fault: Fault) -> None:
         self._tape.struck(str(fault))
         if fault.what in {What.ERROR, What.IN_BAND}:
-            self.refuse(Refusal(fault.code, fault.words))
+            self.refuse(Refusal(fault.code, fault.details))
         elif fault.what is not What.HANG:
             self._shared.connection(self._context.peer(), fault.what)
 

@@ -134,7 +134,7 @@ class StreamingCall:
         self._tape.struck(str(fault))
         if fault.what is What.ERROR:
             self._is_silenced |= fault.when is When.FIRST_RESPONSE
-            self.refuse(Refusal(fault.code, fault.words))
+            self.refuse(Refusal(fault.code, fault.details))
         elif fault.what is What.IN_BAND:
             self._in_band = fault
             self._wake.set()
@@ -220,7 +220,7 @@ class StreamingCall:
         if self._utterance_over and responses:
             responses.insert(len(responses) - 1, self._answers.end_of_utterance())
         if self._in_band:
-            return [*responses, self._dialect.in_band_error(self._in_band.code, self._in_band.words)]
+            return [*responses, self._dialect.in_band_error(self._in_band.code, self._in_band.details)]
         if self._outbox.is_over and not self._refusal:
             return self._answers.billed(responses, self._rules.audio_seconds)
         return responses

@@ -21,7 +21,7 @@ from voicestt.ops.gonogo.scene import RunContext, Where
 from voicestt.ops.gonogo.settings_checks import KEY, READ
 from voicestt.ops.gonogo.web import NoAnswer, Reply, ask
 from voicestt.recognisers.google.client import GoogleRecogniser
-from voicestt.recognisers.google.settings import asked_of, choice_of, target_of
+from voicestt.recognisers.google.request import choice_of, request_of, target_of
 from voicestt.recognisers.port import RecogniserError, Result
 from voicestt.runtime.session_thread import SessionThread
 
@@ -80,7 +80,7 @@ async def _reached(scene: RunContext, answer: _StreamOutcome) -> Found:
     if error is None or error.status not in _NEVER_REACHED:
         return ok(f"{_address(scene)} in {answer.seconds * 1000:.0f} ms")
     advice = (
-        f"It said: {error.words[:160]}. Is the way to {_address(scene)} open from this "
+        f"It said: {error.details[:160]}. Is the way to {_address(scene)} open from this "
         "machine (firewall, proxy, DNS)? Calls go on with one request per utterance as long as streaming fails."
     )
     return failed(error.status, advice)
@@ -95,7 +95,7 @@ async def _taken(scene: RunContext, answer: _StreamOutcome) -> Found:
     if error is not None and error.status in _KEY_REFUSED:
         advice = (
             'Make a new key in the Google console; enable "Cloud Speech-to-Text API" and billing for its project; '
-            f'give its account the role "Cloud Speech Client". Google said: {error.words[:160]}'
+            f'give its account the role "Cloud Speech Client". Google said: {error.details[:160]}'
         )
         return failed(error.status, advice)
     if error is not None and error.status == "RESOURCE_EXHAUSTED":
@@ -108,14 +108,14 @@ async def _pair(scene: RunContext, answer: _StreamOutcome) -> Found:
     error = answer.error
     if error is not None:
         advice = (
-            f"Google said: {error.words[:200]}. Set GCP_STT_MODEL and GCP_STT_LANGUAGE to a pair that it knows."
+            f"Google said: {error.details[:200]}. Set GCP_STT_MODEL and GCP_STT_LANGUAGE to a pair that it knows."
         )
         return failed(f"{error.status} for {choice.model} with {choice.language}", advice)
     used = f"{answer.model} with {choice.language}"
-    if answer.model == choice.asked_model:
+    if answer.model == choice.wanted_model:
         return ok(used)
     advice = (
-        f"Google refuses {choice.asked_model} with {choice.language}; {used} will be used. "
+        f"Google refuses {choice.wanted_model} with {choice.language}; {used} will be used. "
         f"Set GCP_STT_MODEL={answer.model} to be rid of the warning."
     )
     return ok(f"{used} will be used", advice)
@@ -129,12 +129,12 @@ async def _ask_google(scene: RunContext) -> tuple[RecogniserError | None, str]:
     thread = SessionThread(scene.reactor, pool)
     thread.start()
     try:
-        google = GoogleRecogniser([thread], target_of(settings), asked_of(settings))
+        google = GoogleRecogniser([thread], target_of(settings), request_of(settings))
         for _ in range(_ATTEMPTS):
             error = await _silent_stream(google)
             if error is None or error.status != "ABORTED":
                 break
-        return error, google.asked.model
+        return error, google.features.request.model
     finally:
         await thread.stop()
         pool.stop()

@@ -19,14 +19,11 @@ from twisted.internet.defer import Deferred
 
 from voicestt.audio import mulaw
 from voicestt.recognisers.google.channels import ChannelPool, GoogleTarget
-from voicestt.recognisers.google.config import RecognitionRequest
-from voicestt.recognisers.google.negotiation import FeatureNegotiation
+from voicestt.recognisers.google.request import FeatureNegotiation, RecognitionRequest
 from voicestt.recognisers.google.responses import error_from, error_of
 from voicestt.recognisers.port import RecogniserError, Result, ResultListener
 from voicestt.runtime.metrics import Stamps
 from voicestt.runtime.session_thread import SessionThread
-
-__all__ = ["GoogleRecogniser", "GoogleSession", "RecognitionRequest"]
 
 STREAM_SECONDS = 320.0  # Google ends a stream after 305 s itself: this is for a server that does not
 RECOGNISE_SECONDS = 12.0
@@ -44,17 +41,17 @@ class _Line:
 
 
 class GoogleRecogniser:
-    """Google's recogniser over some session threads: a Recogniser of streams, and single requests."""
+    """Google's recogniser over some session threads: a Recogniser of streams, and single requests.
 
-    def __init__(self, threads: Sequence[SessionThread], target: GoogleTarget, asked: RecognitionRequest) -> None:
+    `features` has the configuration of the next request, without what Google has refused.
+    """
+
+    def __init__(
+        self, threads: Sequence[SessionThread], target: GoogleTarget, request: RecognitionRequest
+    ) -> None:
         self._all_lines = [_Line(thread, target) for thread in threads]
         self._lines = cycle(self._all_lines)
-        self._wishes = FeatureNegotiation(asked)
-
-    @property
-    def asked(self) -> RecognitionRequest:
-        """The configuration of the next request, without what Google has refused."""
-        return self._wishes.asked
+        self.features = FeatureNegotiation(request)
 
     def open(self, listener: ResultListener) -> "GoogleSession":
         """Open a stream; the call starts with the first audio, because Google ends one that is silent for 10 s."""
@@ -74,10 +71,6 @@ class GoogleRecogniser:
         """Open new connections from here on: the present ones may be dead."""
         for line in self._all_lines:
             line.thread.do(line.channels.distrust_all)
-
-    def consider(self, error: RecogniserError, asked: RecognitionRequest) -> RecogniserError:
-        """See `FeatureNegotiation.consider`."""
-        return self._wishes.consider(error, asked)
 
 
 class GoogleSession:
@@ -138,7 +131,7 @@ class _GrpcStream:
     def __init__(self, line: _Line, owner: GoogleRecogniser, session: GoogleSession) -> None:
         self._line = line
         self._owner = owner
-        self._asked = owner.asked
+        self._request = owner.features.request
         self._session = session
         self._waiting: deque[tuple[bytes, float]] = deque()
         self._hand_offs: list[float] = []
@@ -176,9 +169,9 @@ class _GrpcStream:
             await self._converse()
             error = None
         except grpc.RpcError as problem:
-            error = self._owner.consider(self._servers_own(error_of(problem)), self._asked)
+            error = self._owner.features.consider(self._servers_own(error_of(problem)), self._request)
         except RecogniserError as problem:
-            error = self._owner.consider(problem.with_traceback(None), self._asked)
+            error = self._owner.features.consider(problem.with_traceback(None), self._request)
         except google.auth.exceptions.GoogleAuthError as problem:
             error = _no_key(problem)
         except asyncio.CancelledError:
@@ -202,7 +195,7 @@ class _GrpcStream:
         async with self._line.channels.lease() as channel:
             self._channel = channel
             self._began = time.monotonic()
-            api = self._asked.api
+            api = self._request.api
             method: Any = channel.stream_stream(api.stream_method, response_deserializer=api.response)
             self._call = method(self._requests(), timeout=STREAM_SECONDS, metadata=api.metadata)
             self._call.add_done_callback(self._keep_status)
@@ -211,7 +204,7 @@ class _GrpcStream:
                 async for response in responses:
                     received = time.monotonic()
                     self._line.channels.heard(channel)
-                    self._pass_on(self._asked.results_of(response), received)
+                    self._pass_on(self._request.results_of(response), received)
             self._line.channels.heard(channel)
 
     def _keep_status(self, call: Any) -> None:
@@ -220,7 +213,7 @@ class _GrpcStream:
     def _servers_own(self, error: RecogniserError) -> RecogniserError:
         # A write that fails after the server has ended the stream overwrites the server's status with this one:
         # https://github.com/grpc/grpc/issues/36066. The status was right when the call was first done.
-        return self._status if self._status is not None and error.words == _WORDS_OF_CORE else error
+        return self._status if self._status is not None and error.details == _WORDS_OF_CORE else error
 
     def _pass_on(self, results: Sequence[Result], received: float) -> None:
         if results:
@@ -230,15 +223,15 @@ class _GrpcStream:
             self._line.thread.hand_back(lambda: self._session.heard(stamped))
 
     async def _requests(self) -> AsyncIterator[bytes]:
-        api = self._asked.api
-        yield api.opening(self._asked.config())
+        api = self._request.api
+        yield api.opening(self._request.config())
         while True:
             while self._waiting:
                 audio, arrived = self._waiting.popleft()
-                request = api.audio(mulaw.decode(audio))
+                message = api.audio(mulaw.decode(audio))
                 self._hand_off = time.monotonic() - arrived
                 self._hand_offs.append(self._hand_off)
-                yield request
+                yield message
                 self.sent += len(audio)
             if self._finished:
                 return
@@ -272,28 +265,28 @@ async def _recognise(
 
 async def _ask(line: _Line, owner: GoogleRecogniser, audio: bytes) -> Result | None:
     while True:
-        asked = owner.asked
+        request = owner.features.request
         try:
-            return await _ask_once(line, asked, audio)
+            return await _ask_once(line, request, audio)
         except grpc.RpcError as problem:
-            error = owner.consider(error_of(problem), asked)
+            error = owner.features.consider(error_of(problem), request)
         # What Google refused may have been given up, and then it is asked again without.
-        if error.is_fatal or asked == owner.asked:
+        if error.is_fatal or request == owner.features.request:
             raise error
 
 
-async def _ask_once(line: _Line, asked: RecognitionRequest, audio: bytes) -> Result | None:
-    request = asked.api.utterance(asked.config(), mulaw.decode(audio))
+async def _ask_once(line: _Line, request: RecognitionRequest, audio: bytes) -> Result | None:
+    message = request.api.utterance(request.config(), mulaw.decode(audio))
     async with line.channels.lease() as channel:
-        method: Any = channel.unary_unary(asked.api.recognise_method, response_deserializer=asked.api.answer)
+        method: Any = channel.unary_unary(request.api.recognise_method, response_deserializer=request.api.answer)
         began = time.monotonic()
         try:
-            answer = await method(request, timeout=RECOGNISE_SECONDS, metadata=asked.api.metadata)
+            answer = await method(message, timeout=RECOGNISE_SECONDS, metadata=request.api.metadata)
         except grpc.aio.AioRpcError:
             line.channels.given_up(channel, began)
             raise
         line.channels.heard(channel)
-        return asked.utterance_of(answer)
+        return request.utterance_of(answer)
 
 
 def _settle(answer: "Deferred[Result | None]", outcome: Result | RecogniserError | None) -> None:

@@ -2,33 +2,27 @@
 
 Source: cloud_speech.proto of google/cloud/speech/v1 and v2, StreamingRecognizeResponse: `results` are consecutive
 portions of the audio, at most one final first, then interims, which belong together and are shown joined.
+WordInfo: "This is an experimental feature and the accuracy of the time offset can vary." Some models and languages
+give no words, or words without times.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain
 from typing import Any
 
 import grpc
 
-from voicestt.recognisers.google.api import ApiVersion
-from voicestt.recognisers.google.v1 import GOOGLE_V1
-from voicestt.recognisers.google.words import position, words_of
+from voicestt.audio import mulaw
+from voicestt.recognisers.google.api import GOOGLE_V1, ApiVersion
 from voicestt.recognisers.port import RecognisedWord, RecogniserError, Result
-from voicestt.recognisers.punctuation import visible
-
-Clean = Callable[[str], str]
+from voicestt.recognisers.punctuation import Clean, unchanged, visible
 
 STREAMING = "google-streaming"
 RECOGNIZE = "google-recognize"
 
 _STATUS_NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
 _LONGEST_WORDS = 300
-
-
-def unchanged(text: str) -> str:
-    """Return the text as it is."""
-    return text
 
 
 def results_of(
@@ -64,6 +58,32 @@ def utterance_of(response: Any, clean_final: Clean = unchanged, api: ApiVersion 
     return _with_words(Result(clean_final(text), True, confidence=confidence, source=RECOGNIZE), words)
 
 
+def words_of(infos: Iterable[Any], clean: Clean, api: ApiVersion) -> tuple[RecognisedWord, ...]:
+    """Convert raw `infos` (WordInfo) to words cleaned by `clean`, at positions in bytes of mu-law.
+
+    None at all where a word has no time or the times run backwards: no words are better than wrong ones. Words of
+    which `clean` leaves nothing are left out.
+    """
+    words: list[RecognisedWord] = []
+    start = end = 0
+    for index, info in enumerate(infos):
+        span = _span(*api.times_of(info), is_first=index == 0)
+        if span is None or span[0] < start or span[1] < max(end, span[0]):
+            return ()
+        start, end = span
+        text = visible(clean(info.word).strip())
+        if text:
+            words.append(RecognisedWord(text, start, end))
+    return tuple(words)
+
+
+def position(duration: Any) -> int:
+    """Convert a raw protobuf Duration to bytes of mu-law."""
+    return int(
+        duration.seconds * mulaw.BYTES_PER_SECOND + duration.nanos * mulaw.BYTES_PER_SECOND // 1_000_000_000
+    )
+
+
 def error_of(problem: grpc.RpcError) -> RecogniserError:
     """Convert a failed call to a RecogniserError with gRPC's status name and the server's own words."""
     return error_from(problem.code(), problem.details())
@@ -96,3 +116,10 @@ def _all_words(portions: Iterable[Any], clean: Clean, api: ApiVersion) -> tuple[
 
 def _with_words(final: Result, words: tuple[RecognisedWord, ...]) -> Result:
     return replace(final, start=words[0].start, words=words) if words else final
+
+
+def _span(start: Any, end: Any, *, is_first: bool) -> tuple[int, int] | None:
+    # A start of zero may be left out, and only the first word can have one.
+    if end is None or (start is None and not is_first):
+        return None
+    return 0 if start is None else position(start), position(end)

@@ -14,10 +14,9 @@ from twisted.internet.error import ConnectionAborted, ConnectionDone, Connection
 from twisted.web.client import Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
 
-from voicestt.recognisers.google.responses import Clean, unchanged
 from voicestt.recognisers.limit import ConcurrencyLimit
 from voicestt.recognisers.port import RecogniserError, Result
-from voicestt.recognisers.punctuation import visible
+from voicestt.recognisers.punctuation import Clean, unchanged, visible
 from voicestt.recognisers.whisper.form import form_of
 from voicestt.recognisers.whisper.pool import SOURCE
 from voicestt.runtime.http import WholeBody, read_body

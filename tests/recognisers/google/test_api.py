@@ -19,9 +19,10 @@ from voicestt.emulators.google.recording import Recorder
 from voicestt.emulators.google.scripted import ScriptEngine
 from voicestt.emulators.google.service import LocalGoogle
 from voicestt.emulators.google.timeline import clip_of
+from voicestt.recognisers.google.api import ApiV2
 from voicestt.recognisers.google.channels import GoogleTarget
-from voicestt.recognisers.google.client import LARGEST_BATCH, GoogleRecogniser, RecognitionRequest
-from voicestt.recognisers.google.v2 import ApiV2
+from voicestt.recognisers.google.client import LARGEST_BATCH, GoogleRecogniser
+from voicestt.recognisers.google.request import RecognitionRequest
 from voicestt.recognisers.port import RecognisedWord, RecogniserError
 
 SCRIPT = script.parse(
@@ -185,7 +186,7 @@ async def test_where_the_other_model_is_refused_too_it_is_over(service: LocalGoo
     assert first is not None
     assert second is not None
     assert (first.status, second.status) == ("ABORTED", "INVALID_ARGUMENT")
-    assert 'The language "iw-IL" is not supported by the model "long"' in second.words
+    assert 'The language "iw-IL" is not supported by the model "long"' in second.details
 
 
 @on_reactor
@@ -194,7 +195,7 @@ async def test_a_refused_language_is_not_tried_again(service: LocalGoogle, sessi
     error = await talk(google, audio_of(13)).end()
     assert error is not None
     assert error.is_fatal
-    assert "bad language code" in error.words
+    assert "bad language code" in error.details
     with pytest.raises(RecogniserError) as caught:
         await soon(google.recognise(audio_of(13)))
     assert caught.value.is_fatal
@@ -208,7 +209,7 @@ async def test_the_end_of_its_five_minutes_is_an_error_that_another_stream_mends
     error = await talk(google_of(service, sessions), *batches(audio_of(14))).end()
     assert error is not None
     assert (error.status, error.is_fatal) == ("ABORTED", False)
-    assert error.words == "Max duration of 5 minutes reached for stream."
+    assert error.details == "Max duration of 5 minutes reached for stream."
 
 
 def test_a_stream_begins_with_the_recogniser_and_the_whole_configuration() -> None:
