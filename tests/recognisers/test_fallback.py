@@ -25,8 +25,9 @@ from tests.recognisers.simulated import (
 )
 from voicestt.audio import vad
 from voicestt.recognisers import single_shot
-from voicestt.recognisers.fallback import SWITCHED_OFF, Fallback, Flag
+from voicestt.recognisers.fallback import SWITCHED_OFF, Fallback
 from voicestt.recognisers.health import CircuitBreaker
+from voicestt.recognisers.modes import Flag
 from voicestt.recognisers.port import (
     CallSession,
     Incident,

@@ -36,8 +36,8 @@ from tests.recognisers.simulated import (
 from voicestt.audio import vad
 from voicestt.audio.ledger import RetainedAudioLimit
 from voicestt.recognisers import single_shot
-from voicestt.recognisers.fallback import Fallback, Flag
-from voicestt.recognisers.persistent import Persistent
+from voicestt.recognisers.fallback import Fallback
+from voicestt.recognisers.modes import Flag
 from voicestt.recognisers.port import (
     Incident,
     RecogniserError,
@@ -45,7 +45,7 @@ from voicestt.recognisers.port import (
     ResultListener,
 )
 from voicestt.recognisers.probe import Probe
-from voicestt.recognisers.services_health import ServicesHealth
+from voicestt.recognisers.services import Persistent, ServicesHealth
 from voicestt.recognisers.single_shot import SingleShot
 from voicestt.recognisers.streaming import Endless, StreamLimits
 

@@ -9,8 +9,7 @@ from tests.recognisers.fakes import ScriptedRecogniser, ScriptedSession
 from voicestt.audio.ledger import Handing, Ledger
 from voicestt.recognisers.finals import ToldFinals
 from voicestt.recognisers.port import RecognisedWord, RecogniserError, Result
-from voicestt.recognisers.replay_pace import FAST, REPLAY_STEP_SECONDS, ReplayPace
-from voicestt.recognisers.stream import StreamAttempt
+from voicestt.recognisers.stream import FAST, REPLAY_STEP_SECONDS, SLOW, ReplayPace, StreamAttempt
 
 SECOND = 8_000
 STEP = 8_000
@@ -280,3 +279,33 @@ def test_its_backlog_is_the_streams() -> None:
     line = Line(kept=10)
     line.session.backlog = 123
     assert line.attempt.backlog == 123
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RecogniserError("RESOURCE_EXHAUSTED", "quota"),
+        RecogniserError("OUT_OF_RANGE", "Audio data is being streamed too fast. Please stream at real time."),
+    ],
+)
+def test_a_refusal_slows_the_process_down_for_good(error: RecogniserError) -> None:
+    pace = ReplayPace()
+    assert pace.speed == FAST
+    pace.failed(error)
+    assert pace.speed == SLOW
+    pace.failed(error)
+    assert (pace.speed, pace.step(hurries=True)) == (SLOW, 2_400)
+
+
+def test_other_errors_do_not() -> None:
+    pace = ReplayPace()
+    pace.failed(RecogniserError("UNAVAILABLE", "no route"))
+    assert pace.speed == FAST
+
+
+def test_a_step_fits_into_one_of_google_s_messages() -> None:
+    assert ReplayPace().step(hurries=True) * 2 <= 25_600
+
+
+def test_where_nobody_waits_it_is_slow() -> None:
+    assert ReplayPace().step(hurries=False) == 2_400

@@ -16,14 +16,15 @@ from voicestt.emulators.google import script
 from voicestt.emulators.google.scripted import ScriptEngine
 from voicestt.emulators.google.service import LocalGoogle
 from voicestt.emulators.google.timeline import Timeline, clip_of
-from voicestt.recognisers.fallback import Fallback, Flag
+from voicestt.recognisers.fallback import Fallback
 from voicestt.recognisers.google.api import GOOGLE_V1, ApiV2, ApiVersion
 from voicestt.recognisers.google.channels import GoogleTarget
 from voicestt.recognisers.google.client import GoogleRecogniser
 from voicestt.recognisers.google.request import RecognitionRequest
+from voicestt.recognisers.modes import Flag
 from voicestt.recognisers.port import RecognisedWord
 from voicestt.recognisers.probe import Probe
-from voicestt.recognisers.services_health import ServicesHealth
+from voicestt.recognisers.services import ServicesHealth
 from voicestt.recognisers.single_shot import SingleShot
 from voicestt.recognisers.streaming import Endless, StreamLimits
 

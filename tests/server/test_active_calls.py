@@ -8,7 +8,7 @@ from voicestt.call.facts import (
     Final,
     Happened,
 )
-from voicestt.recognisers.fallback import Flag
+from voicestt.recognisers.modes import Flag
 from voicestt.server.active_calls import ActiveCalls
 
 OTHER = replace(CALL, call_sid="CA2", stream_sid="MZ2")

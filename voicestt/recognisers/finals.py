@@ -11,7 +11,6 @@ from typing import Final
 
 from voicestt.audio import mulaw
 from voicestt.recognisers.port import Result
-from voicestt.recognisers.positions import moved
 
 LATENCY_SECONDS: Final = 1.0  # a final without an end is not about what was sent later than this before it came
 _SHORTEST_WORD: Final = mulaw.BYTES_PER_SECOND // 20
@@ -81,7 +80,7 @@ class StreamFinals:
             return None
         guessed = self._reach if self._reach > self._final_to else sent_before
         end = max(guessed, self._final_to) if believed is None else believed
-        placed = moved(final, self._start, end, self._final_to)
+        placed = final.moved(self._start, end, self._final_to)
         self._final_to = self._reach = end
         self._interims = 0
         if final.text:

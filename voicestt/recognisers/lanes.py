@@ -1,16 +1,16 @@
-"""Lanes: stretches of a call that are recognised in parallel, and the audio lost between them."""
+"""Lanes: stretches of a call that are recognised in parallel, their order, and the audio lost between them."""
 
+from collections import deque
 from typing import Final, Protocol
 
 from voicestt.audio import mulaw, vad
-from voicestt.audio.ledger import LedgerPart
+from voicestt.audio.ledger import Ledger, LedgerPart, RetainedAudioLimit
 from voicestt.recognisers.port import (
     CallListener,
     Incident,
     RecogniserError,
     Result,
 )
-from voicestt.recognisers.positions import moved
 from voicestt.recognisers.single_shot import SingleShot, SingleShotSession
 from voicestt.recognisers.streaming import EndlessSession
 
@@ -143,7 +143,7 @@ class OffsetSingleShot:
 
     def heard(self, result: Result) -> None:
         """Pass an utterance's final on, at its place in the call."""
-        self._lane.heard(moved(result, self._start, self._start + result.end, self._start))
+        self._lane.heard(result.moved(self._start, self._start + result.end, self._start))
 
     def ended(self, error: RecogniserError | None) -> None:
         """Pass the end of the session on."""
@@ -185,3 +185,85 @@ class ForgottenAudio:
         if end > start:
             why = "nobody could be asked for so long that the audio could not be kept (STT_RETAIN_SECONDS)"
             self._listener.happened(Incident("unrecognised", why, mulaw.seconds(end - start), start, end))
+
+
+class LaneQueue:
+    """The lanes of one call over its ledger: the last is live, and finals are told in the call's order."""
+
+    def __init__(
+        self,
+        owner: LaneOwner,
+        listener: CallListener,
+        retain_bytes: int,
+        retention: RetainedAudioLimit | None = None,
+    ) -> None:
+        self.ledger = Ledger(retain_bytes, self._forgot, retention)
+        self._owner = owner
+        self._listener = listener
+        self._forgotten = ForgottenAudio(listener)
+        self._lanes: deque[Lane] = deque()
+
+    @property
+    def live(self) -> Lane:
+        """The lane that is given new audio."""
+        return self._lanes[-1]
+
+    def begin(self, start: int) -> Lane:
+        """Begin a lane at position `start` of the call; it is live from here on, and has no session yet."""
+        lane = Lane(self._owner, LedgerPart(self.ledger, start))
+        self._lanes.append(lane)
+        if lane is self._lanes[0]:
+            lane.part.merge()
+        return lane
+
+    def tell(self, lane: Lane, result: Result) -> None:
+        """Tell a partial at once; hold a final back until the lanes before it are over."""
+        if result.is_final and lane is not self._lanes[0]:
+            lane.held.append(result)
+        else:
+            self._listener.heard(result)
+
+    def end(self, lane: Lane) -> None:
+        """Drop the lanes that are over, and tell the finals that were held back for them."""
+        lane.is_over = True
+        while self._lanes[0].is_over and len(self._lanes) > 1:
+            self._lanes.popleft()
+            first = self._lanes[0]
+            self.ledger.pass_over(first.starts_at)
+            first.part.merge()
+            held, first.held = first.held, []
+            for result in held:
+                self._listener.heard(result)
+        if self._lanes[0].is_over:
+            self.ledger.pass_over(self.ledger.received)
+            self.ledger.close()
+            self.tell_forgotten()
+            self._listener.ended(None)
+
+    def give_up(self) -> None:
+        """Abort all lanes but the live one; tell the finals that were held back, and the audio that is lost."""
+        self.tell_forgotten()
+        while len(self._lanes) > 1:
+            first = self._lanes[0]
+            start, end = self.ledger.start, self._lanes[1].starts_at
+            if end > start:
+                self.ledger.give_up(end)
+                why = "no answer in time"
+                self._listener.happened(Incident("unrecognised", why, mulaw.seconds(end - start), start, end))
+            first.abort()
+            self.end(first)
+
+    def stop(self) -> None:
+        """Abort all lanes, and close the ledger."""
+        for lane in self._lanes:
+            lane.abort()
+        self.ledger.close()
+
+    def tell_forgotten(self) -> None:
+        """Report the audio that could not be kept."""
+        self._forgotten.tell()
+
+    def _forgot(self, start: int, end: int) -> None:
+        whole = self._lanes[0].let_go(end)
+        self.ledger.give_up(whole)
+        self._forgotten.add(start, whole)

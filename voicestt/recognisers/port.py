@@ -14,7 +14,7 @@ Above the port of one stream is that of one call (`CallRecogniser`): it never en
 the call's, and it gives an account of the audio.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 from voicestt.audio.ledger import AudioTotals
@@ -50,6 +50,19 @@ class Result:
     start: int | None = None
     words: tuple[RecognisedWord, ...] = ()
     source: str = ""
+
+    def moved(self, by: int, end: int, earliest: int) -> "Result":
+        """Shift a final, whose own time began at position `by`, to end at `end` and start at `earliest` or later.
+
+        Its words lie between the two, whatever the recogniser said of them.
+        """
+
+        def place(position: int) -> int:
+            return min(max(by + position, earliest), end)
+
+        words = tuple(RecognisedWord(word.text, place(word.start), place(word.end)) for word in self.words)
+        start = None if self.start is None else place(self.start)
+        return replace(self, end=end, start=start, words=words)
 
 
 # What another attempt cannot mend: gRPC's words for it.

@@ -17,7 +17,6 @@ from voicestt.audio.endpointing import (
     webrtc_voicing,
 )
 from voicestt.recognisers.port import RecogniserError, Result, ResultListener
-from voicestt.recognisers.positions import moved
 
 Recognise = Callable[[bytes], "Deferred[Result | None]"]
 Later = Callable[[Callable[[], None]], object]
@@ -263,7 +262,7 @@ class SingleShotSession:
 
 def _placed(final: Result, segment: Segment) -> Result:
     """Place an utterance's final in the session's time; without words it starts where the utterance does."""
-    return moved(replace(final, start=final.start or 0), segment.start, segment.end, segment.start)
+    return replace(final, start=final.start or 0).moved(segment.start, segment.end, segment.start)
 
 
 class _PendingUtterance:

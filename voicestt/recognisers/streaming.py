@@ -19,7 +19,7 @@ from voicestt.audio.ledger import AudioSource
 from voicestt.recognisers.hang_detection import HangDetector, ServiceHabits
 from voicestt.recognisers.health import AlwaysHealthy, Health
 from voicestt.recognisers.port import CallListener, Recogniser
-from voicestt.recognisers.replay_pace import ReplayPace
+from voicestt.recognisers.stream import ReplayPace
 from voicestt.recognisers.stream_limits import StreamLimits
 from voicestt.recognisers.streaming_session import EndlessSession
 from voicestt.runtime.clock import Clock

@@ -14,8 +14,7 @@ from voicestt.recognisers.port import (
     RecogniserError,
     Result,
 )
-from voicestt.recognisers.replay_pace import ReplayPace
-from voicestt.recognisers.stream import DrainingStream, StreamAttempt
+from voicestt.recognisers.stream import DrainingStream, ReplayPace, StreamAttempt
 from voicestt.recognisers.stream_limits import RestartBudget, StreamLimits
 from voicestt.recognisers.stream_watch import StreamWatch
 from voicestt.recognisers.streaming_states import (

@@ -7,7 +7,7 @@ from voicestt.call.facts import (
     Event,
     Happened,
 )
-from voicestt.recognisers.fallback import Flag
+from voicestt.recognisers.modes import Flag
 
 
 class ActiveCalls:

@@ -16,13 +16,13 @@ from voicestt.audio.ledger import RetainedAudioLimit
 from voicestt.config.digests import digest_answers
 from voicestt.config.env_file import EnvironmentFile, ReadAgain
 from voicestt.config.settings import Settings
-from voicestt.recognisers.fallback import Fallback, Flag
+from voicestt.recognisers.fallback import Fallback
 from voicestt.recognisers.google.channels import GoogleTarget
 from voicestt.recognisers.google.client import GoogleRecogniser
 from voicestt.recognisers.google.request import request_of, target_of
-from voicestt.recognisers.persistent import Persistent
+from voicestt.recognisers.modes import Flag
 from voicestt.recognisers.probe import Probe
-from voicestt.recognisers.services_health import ServicesHealth
+from voicestt.recognisers.services import Persistent, ServicesHealth
 from voicestt.recognisers.single_shot import SingleShot
 from voicestt.recognisers.streaming import Endless, StreamLimits
 from voicestt.runtime.deadline import Deadline, within

@@ -1,9 +1,8 @@
 """The first steps of a start: the settings in the log, and the limit on open files raised."""
 
+import os
 import resource
 import sys
-
-import os
 
 from twisted.logger import Logger
 

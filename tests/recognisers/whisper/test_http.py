@@ -1,6 +1,10 @@
+import email
+import io
 import json
+import wave
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from email.message import Message
 from typing import Any
 
 import pytest
@@ -11,11 +15,10 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
 from tests.recognisers.on_reactor import on_reactor, reactor, soon
-from tests.recognisers.whisper.test_form import parts_of
+from voicestt.audio import mulaw
 from voicestt.recognisers.port import RecogniserError, Result
 from voicestt.recognisers.punctuation import without_punctuation
-from voicestt.recognisers.whisper.form import wav_of
-from voicestt.recognisers.whisper.http import CONNECTIONS, Endpoint, WhisperHttp
+from voicestt.recognisers.whisper.http import CONNECTIONS, Endpoint, WhisperHttp, form_of, wav_of
 
 AUDIO = b"\x10\x90" * 4_000
 KEY = "sk-very-secret-key"
@@ -280,3 +283,33 @@ async def test_one_that_is_always_broken_off_is_asked_three_times() -> None:
     async with asking(breaks_off) as (endpoint, whisper):
         assert (await refusal(whisper)).status == "UNAVAILABLE"
     assert len(endpoint.requests) == 3
+
+
+ALL_BYTES = bytes(range(256)) * 10
+
+
+def parts_of(content_type: str, body: bytes) -> dict[str, Message]:
+    """The parts of a form by their names, as the standard library reads it."""
+    message = email.message_from_bytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body)
+    parts: list[Message] = message.get_payload()  # type: ignore[assignment]
+    return {str(part.get_param("name", header="content-disposition")): part for part in parts}
+
+
+def test_the_recording_is_a_wav_of_the_telephone() -> None:
+    with wave.open(io.BytesIO(wav_of(ALL_BYTES))) as reader:
+        assert (reader.getframerate(), reader.getsampwidth(), reader.getnchannels()) == (8_000, 2, 1)
+        assert reader.readframes(10_000) == mulaw.decode(ALL_BYTES)
+
+
+def test_the_form_holds_the_recording_and_what_is_wanted() -> None:
+    form = form_of(ALL_BYTES, {"model": "whisper-1", "language": "he"})
+    parts = parts_of(form.content_type, form.body)
+    wanted = {name: parts[name].get_payload() for name in ("model", "language", "response_format")}
+    assert wanted == {"model": "whisper-1", "language": "he", "response_format": "json"}
+    assert parts["file"].get_content_type() == "audio/wav"
+    assert parts["file"].get_filename() == "utterance.wav"
+    assert parts["file"].get_payload(decode=True) == wav_of(ALL_BYTES)
+
+
+def test_no_two_forms_have_the_same_boundary() -> None:
+    assert form_of(ALL_BYTES, {}).content_type != form_of(ALL_BYTES, {}).content_type

@@ -4,6 +4,7 @@ from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
+from twisted.internet.defer import CancelledError, Deferred
 
 from tests.conftest import Logged
 from tests.emulators.google.whisper.voices import austen_clips, word_errors
@@ -20,17 +21,17 @@ from voicestt.emulators.google.engine import Engine
 from voicestt.emulators.google.scripted import ScriptEngine
 from voicestt.emulators.google.service import LocalGoogle
 from voicestt.emulators.google.whisper import load
-from voicestt.recognisers.fallback import Fallback, Flag
+from voicestt.recognisers.fallback import Fallback
 from voicestt.recognisers.google.channels import GoogleTarget
 from voicestt.recognisers.google.client import GoogleRecogniser
 from voicestt.recognisers.google.request import RecognitionRequest
-from voicestt.recognisers.persistent import Persistent
+from voicestt.recognisers.modes import Flag
 from voicestt.recognisers.port import Incident, RecogniserError, Result
 from voicestt.recognisers.probe import Probe
-from voicestt.recognisers.services_health import ServicesHealth
+from voicestt.recognisers.services import Persistent, ServicesHealth
 from voicestt.recognisers.single_shot import SingleShot
 from voicestt.recognisers.streaming import Endless, StreamLimits
-from voicestt.recognisers.whisper.pool import Understand, Whisper
+from voicestt.recognisers.whisper.pool import ConcurrencyLimit, Understand, Whisper
 from voicestt.server.whisper import understanding
 
 FEW = 2
@@ -254,3 +255,81 @@ async def test_where_whisper_fails_too_the_call_says_what_was_not_recognised(
     lost = [incident for incident in ear.incidents if incident.kind == "unrecognised"]
     assert lost
     assert all("PERMISSION_DENIED" in one.why and "'.[embedded]'" in one.why for one in lost)
+
+
+class Held:
+    """A Recognise that answers when the test says so."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[bytes, Deferred[Result | None]]] = []
+
+    def __call__(self, audio: bytes) -> Deferred[Result | None]:
+        answer: Deferred[Result | None] = Deferred()
+        self.asked.append((audio, answer))
+        return answer
+
+    def answer(self, number: int) -> None:
+        audio, answer = self.asked[number]
+        answer.callback(Result(audio.decode(), is_final=True))
+
+
+@pytest.fixture
+def held() -> Held:
+    return Held()
+
+
+def now(deferred: Deferred[Result | None]) -> str:
+    """What it fired with: words, or the status of an error."""
+    outcomes: list[object] = []
+    deferred.addBoth(outcomes.append)
+    (outcome,) = outcomes
+    problem = getattr(outcome, "value", None)
+    if isinstance(problem, RecogniserError):
+        return problem.status
+    assert isinstance(outcome, Result), outcome
+    return outcome.text
+
+
+def test_so_many_are_asked_at_once_and_the_others_in_their_order(held: Held) -> None:
+    few = ConcurrencyLimit(held, at_once=2)
+    answers = [few(b"%d" % number) for number in range(5)]
+    assert [audio for audio, _ in held.asked] == [b"0", b"1"]
+    held.answer(1)
+    assert [audio for audio, _ in held.asked] == [b"0", b"1", b"2"]
+    for number in (0, 2, 3, 4):
+        held.answer(number)
+    assert [now(answer) for answer in answers] == ["0", "1", "2", "3", "4"]
+
+
+def test_who_waits_can_be_called_off_and_disturbs_nobody(held: Held) -> None:
+    few = ConcurrencyLimit(held, at_once=1)
+    first, second, third = (few(b"%d" % number) for number in range(3))
+    second.addErrback(lambda failure: failure.trap(CancelledError))
+    second.cancel()
+    held.answer(0)
+    held.answer(1)
+    assert [audio for audio, _ in held.asked] == [b"0", b"2"]
+    assert (now(first), now(third)) == ("0", "2")
+
+
+def test_a_failure_makes_room_too(held: Held) -> None:
+    few = ConcurrencyLimit(held, at_once=1)
+    failing, waiting = few(b"0"), few(b"1")
+    held.asked[0][1].errback(RecogniserError("INTERNAL", "no"))
+    held.answer(1)
+    assert (now(failing), now(waiting)) == ("INTERNAL", "1")
+
+
+def test_stopping_waits_for_what_is_under_way_and_for_nothing_else(held: Held) -> None:
+    few = ConcurrencyLimit(held, at_once=1)
+    under_way, waiting = few(b"0"), few(b"1")
+    stopped = Deferred.fromCoroutine(few.stop())
+    before = stopped.called
+    held.answer(0)
+    assert (before, stopped.called) == (False, True)
+    assert (now(under_way), now(waiting), now(few(b"2"))) == ("0", "CANCELLED", "CANCELLED")
+    assert len(held.asked) == 1
+
+
+def test_what_is_idle_is_stopped_at_once(held: Held) -> None:
+    assert Deferred.fromCoroutine(ConcurrencyLimit(held, at_once=1).stop()).called

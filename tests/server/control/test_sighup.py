@@ -13,7 +13,7 @@ from tests.emulators.twilio.answering import with_reactor
 from tests.server.fakes import TOKEN, settings_of
 from voicestt.config.env_file import ReadAgain
 from voicestt.config.settings import BadSettings
-from voicestt.recognisers.fallback import Flag
+from voicestt.recognisers.modes import Flag
 from voicestt.server.active_calls import ActiveCalls
 from voicestt.server.control.flag import FlagSwitch
 from voicestt.server.control.sighup import SighupHandler

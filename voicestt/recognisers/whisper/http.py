@@ -4,21 +4,25 @@ Source: OpenAI's API reference, `POST /v1/audio/transcriptions`: a multipart for
 and `response_format`, answered by `{"text": …}`. whisper.cpp, faster-whisper-server, vLLM and others speak it too.
 """
 
+import io
 import json
+import secrets
+import wave
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.python.failure import Failure
 from twisted.web.client import Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
 
-from voicestt.recognisers.limit import ConcurrencyLimit
+from voicestt.audio import mulaw
 from voicestt.recognisers.port import RecogniserError, Result
 from voicestt.recognisers.punctuation import Clean, unchanged, visible
-from voicestt.recognisers.whisper.form import form_of
-from voicestt.recognisers.whisper.pool import SOURCE
+from voicestt.recognisers.whisper.pool import SOURCE, ConcurrencyLimit
 from voicestt.runtime.http import WholeBody, read_body
 
 CONNECTIONS: Final = 4
@@ -87,18 +91,16 @@ class WhisperHttp:
 
     async def _ask(self, audio: bytes) -> Result | None:
         asking = Deferred.fromCoroutine(self._post_until_answered(audio))
-        time_out = self._reactor.callLater(self._seconds, asking.cancel)
+        asking.addTimeout(self._seconds, self._reactor, onTimeoutCancel=self._too_late)
         self._under_way.add(asking)
         try:
             status, body = await asking
+        except RecogniserError:
+            raise
         except Exception as problem:  # noqa: BLE001 - Twisted's client has a dozen kinds, and no kind of them all
-            if not time_out.active():
-                raise self._error("DEADLINE_EXCEEDED", f"did not answer within {self._seconds:g} s") from None
             raise self._error("UNAVAILABLE", f"could not be asked: {_words(problem)}") from None
         finally:
             self._under_way.discard(asking)
-            if time_out.active():
-                time_out.cancel()
         return self._result(status, body)
 
     async def _post_until_answered(self, audio: bytes) -> tuple[int, bytes]:
@@ -130,6 +132,9 @@ class WhisperHttp:
         text = self._clean(" ".join(text.split()))
         return Result(text, is_final=True, source=SOURCE) if visible(text) else None
 
+    def _too_late(self, _outcome: object, seconds: float) -> Failure:
+        return Failure(self._error("DEADLINE_EXCEEDED", f"did not answer within {seconds:g} s"))
+
     def _error(self, status: str, what: str) -> RecogniserError:
         return RecogniserError(status, f"the Whisper endpoint {self.endpoint.place} {what}")
 
@@ -139,6 +144,43 @@ class WhisperHttp:
             text = text.replace(self.endpoint.key, "…")
         printable = "".join(letter for letter in text if letter.isprintable())
         return printable[:_LONGEST_EXCERPT] or "nothing more"
+
+
+@dataclass(frozen=True, slots=True)
+class MultipartForm:
+    """The body of a POST and the value of its Content-Type."""
+
+    content_type: str
+    body: bytes
+
+
+def form_of(audio: bytes, fields: Mapping[str, str]) -> MultipartForm:
+    """Encode `audio` (mu-law) as `file`, with `fields` and `response_format`; values have no line ends."""
+    boundary = f"voicestt-{secrets.token_hex(16)}"
+    parts = [
+        _part(boundary, f'name="{name}"', value.encode())
+        for name, value in {**fields, "response_format": "json"}.items()
+    ]
+    recording = b"Content-Type: audio/wav\r\n"
+    parts.append(_part(boundary, 'name="file"; filename="utterance.wav"', wav_of(audio), recording))
+    parts.append(f"--{boundary}--\r\n".encode())
+    return MultipartForm(f"multipart/form-data; boundary={boundary}", b"".join(parts))
+
+
+def wav_of(audio: bytes) -> bytes:
+    """Make a WAV file (LINEAR16, 8 kHz, mono) of mu-law `audio`."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(mulaw.BYTES_PER_SECOND)
+        writer.writeframes(mulaw.decode(audio))
+    return file.getvalue()
+
+
+def _part(boundary: str, names: str, content: bytes, more_headers: bytes = b"") -> bytes:
+    head = f"--{boundary}\r\nContent-Disposition: form-data; {names}\r\n".encode()
+    return b"".join([head, more_headers, b"\r\n", content, b"\r\n"])
 
 
 def _text_in(body: bytes) -> str | None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from twisted.logger import Logger
 
-from voicestt.recognisers.fallback import Flag
+from voicestt.recognisers.modes import Flag
 from voicestt.server.active_calls import ActiveCalls
 
 

@@ -2,7 +2,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicestt.recognisers.port import RecognisedWord, Result
-from voicestt.recognisers.positions import moved
 
 FINAL = Result(
     "a b",
@@ -15,7 +14,7 @@ FINAL = Result(
 
 
 def test_all_positions_move_and_nothing_else_changes() -> None:
-    assert moved(FINAL, 1_000, 1_900, 1_000) == Result(
+    assert FINAL.moved(1_000, 1_900, 1_000) == Result(
         "a b",
         True,
         1_900,
@@ -26,11 +25,11 @@ def test_all_positions_move_and_nothing_else_changes() -> None:
 
 
 def test_what_is_not_known_stays_so() -> None:
-    assert moved(Result("a", is_final=True), 1_000, 1_900, 1_000) == Result("a", True, 1_900)
+    assert Result("a", is_final=True).moved(1_000, 1_900, 1_000) == Result("a", True, 1_900)
 
 
 def test_words_lie_within_what_the_final_is_about() -> None:
-    placed = moved(FINAL, 1_000, 1_700, 1_200)
+    placed = FINAL.moved(1_000, 1_700, 1_200)
     assert (placed.start, placed.end) == (1_200, 1_700)
     assert placed.words == (RecognisedWord("a", 1_200, 1_300), RecognisedWord("b", 1_400, 1_700))
 
@@ -44,7 +43,7 @@ def test_whatever_is_said_the_start_is_not_behind_the_end(
 ) -> None:
     ordered = sorted(spans)
     words = tuple(RecognisedWord("w", first, max(first, last)) for first, last in ordered)
-    placed = moved(Result("w", True, 0, start=start, words=words), by, end, earliest)
+    placed = Result("w", True, 0, start=start, words=words).moved(by, end, earliest)
     assert placed.end == end
     assert (placed.start is None) == (start is None)
     low = min(earliest, end)

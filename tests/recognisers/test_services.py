@@ -8,13 +8,13 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from voicestt.recognisers.health import CircuitBreaker
-from voicestt.recognisers.persistent import (
+from voicestt.recognisers.port import RecogniserError, Result
+from voicestt.recognisers.services import (
     AT_ONCE,
     PREFERENCE_SECONDS,
     Persistent,
     Service,
 )
-from voicestt.recognisers.port import RecogniserError, Result
 
 GONE = RecogniserError("UNAVAILABLE", "connection refused")
 BAD = RecogniserError("INTERNAL", "out of memory")
