@@ -11,7 +11,7 @@ from typing import Any
 from twisted.logger import Logger
 
 from voicestt.events import Event, type_of
-from voicestt.journal.guarded import Guarded
+from voicestt.journal.journal import Guarded
 from voicestt.journal.payloads import payload_or_none
 from voicestt.journal.port import (
     EVERYTHING,
