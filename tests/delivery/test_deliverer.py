@@ -11,6 +11,7 @@ from twisted.internet.task import Clock, deferLater
 
 from tests.conftest import Logged
 from tests.delivery.fakes import HOOK, ManualSender, MemoryOutbox
+from voicestt.delivery.completer import REFUSALS
 from voicestt.delivery.deliverer import MOST_HELD, Deliverer
 from voicestt.delivery.sender import (
     Arrived,
@@ -18,7 +19,6 @@ from voicestt.delivery.sender import (
     DeliveryFailed,
     Outcome,
 )
-from voicestt.delivery.settling import REFUSALS
 from voicestt.events import event_id
 from voicestt.journal.port import Destination, Record
 

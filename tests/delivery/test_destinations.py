@@ -146,7 +146,7 @@ async def test_only_the_types_that_are_wanted_are_posted(tmp_path: Path) -> None
 async def test_in_batches_one_bad_event_is_dead_lettered_and_all_others_arrive_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("voicestt.delivery.settling.pause_after_refusal", lambda *_given: 0.01)
+    monkeypatch.setattr("voicestt.delivery.completer.pause_after_refusal", lambda *_given: 0.01)
     call = Call("CA1")
     bad = event_id(call.session, 5).encode()
     async with receiving() as receiver:

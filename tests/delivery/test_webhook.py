@@ -1,12 +1,20 @@
+import hashlib
+import hmac
 import json
 import socket
+from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook as StandardWebhook
+from standardwebhooks.webhooks import WebhookVerificationError
 from twisted.internet.defer import Deferred, gatherResults
 
 from tests.conftest import Logged
@@ -19,9 +27,16 @@ from tests.delivery.receiver import (
     status,
 )
 from tests.recognisers.on_reactor import on_reactor, reactor, soon
-from voicestt.delivery.retry_after import LONGEST_SECONDS
 from voicestt.delivery.sender import Arrived, DeliveryFailed, Outcome
-from voicestt.delivery.webhook import Webhook
+from voicestt.delivery.webhook import (
+    LONGEST,
+    LONGEST_SECONDS,
+    Answers,
+    Webhook,
+    seconds_after,
+    signed,
+    without_host,
+)
 
 KEY = b"0123456789abcdef0123456789abcdef"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -483,3 +498,141 @@ def test_of_the_address_only_the_host_is_shown() -> None:
     other = Webhook(reactor, "https://hook.example.com/in?token=secret#crm", [KEY], name="webhook:crm")
     assert other.place == "The webhook at https://hook.example.com (webhook:crm)"
     assert "secret" not in repr(webhook)
+
+
+STANDARD_KEY = b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+KEYS = st.binary(min_size=24, max_size=64)
+IDS = st.from_regex(r"[0-9a-f]{32}-[0-9]{6,9}", fullmatch=True)
+
+
+def test_the_vector_of_the_specification() -> None:
+    body = b'{"test": 2432232314}'
+    headers = signed([STANDARD_KEY], "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body)
+    assert headers == {
+        "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
+        "webhook-timestamp": "1614265330",
+        "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+    }
+
+
+def test_the_signature_step_by_step() -> None:
+    body = "שלום".encode()
+    content = b"abc-000001" + b"." + b"1700000000" + b"." + body
+    by_hand = b64encode(hmac.new(STANDARD_KEY, content, hashlib.sha256).digest()).decode()
+    assert signed([STANDARD_KEY], "abc-000001", 1_700_000_000, body)["webhook-signature"] == f"v1,{by_hand}"
+
+
+@given(key=KEYS, name=IDS, texts=st.dictionaries(st.text(), st.text()))
+def test_the_specifications_library_takes_it(key: bytes, name: str, texts: dict[str, str]) -> None:
+    body = json.dumps(texts, ensure_ascii=False).encode("utf-8", "replace")
+    now = int(datetime.now(UTC).timestamp())
+    assert StandardWebhook(key).verify(body, dict(signed([key], name, now, body))) == json.loads(body)
+
+
+@given(key=KEYS, other=KEYS)
+def test_nobody_else_can_have_signed_it(key: bytes, other: bytes) -> None:
+    now = int(datetime.now(UTC).timestamp())
+    headers = dict(signed([key], "abc-000001", now, b"{}"))
+    changes: list[tuple[bytes, dict[str, str]]] = [
+        (b"{ }", headers),
+        (b"{}", headers | {"webhook-id": "abc-000002"}),
+        (b"{}", headers | {"webhook-timestamp": str(now + 1)}),
+    ]
+    for body, changed in changes:
+        with pytest.raises(WebhookVerificationError):
+            StandardWebhook(key).verify(body, changed)
+    if key != other:
+        with pytest.raises(WebhookVerificationError):
+            StandardWebhook(other).verify(b"{}", headers)
+
+
+NOW = 1_700_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("30", 30),
+        (" 30 ", 30),
+        ("0", 0),
+        ("86400", LONGEST_SECONDS),
+        ("9" * 5_000, LONGEST_SECONDS),
+        ("-5", 0),
+        ("1.5", 0),
+        ("٣٠", 0),
+        ("soon", 0),
+        ("", 0),
+        (None, 0),
+        (formatdate(NOW + 40, usegmt=True), 40),
+        (formatdate(NOW - 40, usegmt=True), 0),
+        (formatdate(NOW + 90_000, usegmt=True), LONGEST_SECONDS),
+        ("Tue, 14 Nov 2023 22:14:00", 40),
+        ("Tue, 99 Nov 2023 99:14:00 GMT", 0),
+        ("Tue, 14 Nov 99999 22:14:00 GMT", 0),
+        ("Tue, 14 Nov 9999 23:59:59 -2359", LONGEST_SECONDS),
+    ],
+)
+def test_seconds_or_a_date_and_whatever_else_is_nothing(header: str | None, seconds: float) -> None:
+    assert seconds_after(header, NOW) == seconds
+
+
+@given(header=st.text() | st.text(st.sampled_from("0123456789 :,-+GMTueNov")), now=st.floats(0, 4e9))
+def test_whatever_it_says_it_is_a_bounded_pause(header: str, now: float) -> None:
+    assert 0 <= seconds_after(header, now) <= LONGEST_SECONDS
+
+
+SHOWN = Answers("https://hook.example.com/in/T0001secret?token=pass%20word&x=1").shown
+
+
+def test_an_answer_is_shown_as_text() -> None:
+    assert SHOWN('{"error": "שלום"}'.encode()) == '{"error": "שלום"}'
+    assert SHOWN(b"") == ""
+
+
+def test_it_ends_after_200_bytes_and_never_within_a_character() -> None:
+    assert SHOWN(b"x" * 1_000) == "x" * LONGEST
+    assert SHOWN("ש".encode() * 1_000) == "ש" * (LONGEST // 2)
+    assert SHOWN(b"x" + "ש".encode() * 1_000) == "x" + "ש" * ((LONGEST - 1) // 2)
+
+
+def test_nothing_of_it_moves_a_cursor() -> None:
+    assert SHOWN(b"\x1b[2Ja\r\nb\x00") == "\\x1b[2Ja\\x0d\\x0ab\\x00"
+
+
+def test_the_address_s_secrets_are_not_repeated() -> None:
+    assert SHOWN(b"Cannot POST /in/T0001secret?token=pass%20word&x=1") == "Cannot POST …?…"
+    assert SHOWN(b"no hook T0001secret, and a bad token: pass word") == "no hook …, and a bad token: …"
+
+
+def test_answers_that_are_alike_take_memory_once() -> None:
+    first = SHOWN(b'{"status": "accepted"}')
+    assert SHOWN(b'{"status": "accepted"}') is first
+    assert SHOWN(b"no") == "no"
+
+
+@pytest.mark.parametrize(
+    ("words", "host", "expected"),
+    [
+        ("no results for hostname lookup: crm.internal", "crm.internal", "no results for hostname lookup: …"),
+        (
+            "Error 111 connecting to redis:6379. redis-py gave up.",
+            "redis",
+            "Error 111 connecting to …:6379. redis-py gave up.",
+        ),
+        (
+            "not crm.internal2 nor a.crm.internal; crm.internal.",
+            "crm.internal",
+            "not crm.internal2 nor a.crm.internal; ….",
+        ),
+        ("a cat", None, "a cat"),
+    ],
+)
+def test_an_error_does_not_say_where_the_receiver_is(words: str, host: str | None, expected: str) -> None:
+    assert without_host(words, host) == expected
+
+
+@given(st.binary(max_size=2_000))
+def test_whatever_comes_is_short_and_printable(body: bytes) -> None:
+    shown = SHOWN(body)
+    assert len(shown) <= 6 * LONGEST
+    assert not any(each in shown for each in "\n\r\x00\x1b\u202e")

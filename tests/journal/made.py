@@ -17,8 +17,8 @@ from voicestt.events import (
     Partial,
     event_id,
 )
-from voicestt.journal.chores import Pace
 from voicestt.journal.journal import Journal
+from voicestt.journal.maintenance import Pace
 from voicestt.journal.port import (
     Destination,
     Pending,

@@ -28,7 +28,7 @@ from voicestt.events import encode
 from voicestt.journal.journal import CLOSE_SECONDS, Journal
 from voicestt.journal.outage import JournalOutage
 from voicestt.journal.problems import JournalClosed
-from voicestt.journal.waiting import WriteQueue
+from voicestt.journal.write_queue import WriteQueue
 
 
 class BentTime(Clock):

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from tests.journal.made import REDIS, WEBHOOK, Call
 from tests.postgres import cluster
 from voicestt.events import Event, encode
-from voicestt.journal import history, outbox, tables
+from voicestt.journal import outbox, reading, tables
 from voicestt.journal.database import Database
 from voicestt.journal.payloads import StoredPayloads
 from voicestt.journal.port import EVERYTHING, Record
@@ -110,7 +110,7 @@ def test_a_transaction_that_is_undone_leaves_nothing(desk: Desk) -> None:
     (record,) = desk.write(call.final())
     assert record is not None
     with desk.database.reading() as connection:
-        assert history.since(connection, desk.whole, 0, 10, EVERYTHING).records == [record]
+        assert reading.since(connection, desk.whole, 0, 10, EVERYTHING).records == [record]
 
 
 def test_a_batch_of_nothing(desk: Desk) -> None:

@@ -21,13 +21,12 @@ from twisted.python.failure import Failure
 
 from voicestt.delivery.backoff import Chance
 from voicestt.delivery.circuit_breaker import DeliveryCircuitBreaker
+from voicestt.delivery.completer import Completer, CompletionReporter
 from voicestt.delivery.delivery_log import DeliveryLog
 from voicestt.delivery.dispatcher import Dispatcher, Trip
 from voicestt.delivery.in_flight import InFlight
 from voicestt.delivery.outbox_poller import OutboxPoller
 from voicestt.delivery.sender import DeliveryFailed, EventSender, Outcome
-from voicestt.delivery.settling import Completer
-from voicestt.delivery.telling import CompletionReporter
 from voicestt.journal.port import Destination, Outbox, Pending
 from voicestt.runtime.clock import Timer
 

@@ -10,12 +10,16 @@ or, where a command of it could not be queued (OOM, READONLY, …), not at all. 
 the event, its replicas perhaps not yet, and one that dies then takes it along.
 """
 
+import threading
 import time
-from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Sequence
+from queue import SimpleQueue
+from typing import Any, Final, TypeVar
 from zlib import crc32
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from voicestt.config.redis_address import RedisAddress, redis_address
 from voicestt.delivery.redis_servers import (
@@ -27,7 +31,6 @@ from voicestt.delivery.redis_servers import (
 )
 from voicestt.delivery.redis_watch import RedisLook, RedisWatch
 from voicestt.delivery.sender import CannotDeliver, DeliveryFailed, Outcome
-from voicestt.delivery.worker import WorkerThread
 from voicestt.events import event_id
 from voicestt.journal.port import Record
 
@@ -234,3 +237,54 @@ def _servers(address: RedisAddress, answer_seconds: float) -> Servers:
             "redis+sentinel://HOST:PORT/SERVICE/NUMBER, redis+cluster://HOST:PORT, or rediss… with TLS, with "
             "options that the library documents for Redis.from_url"
         ) from None
+
+
+T = TypeVar("T")
+
+_Job = tuple[Callable[[], Any], "Deferred[Any]"]
+
+
+class WorkerThread:
+    """A worker thread that runs from `start` to `stop`.
+
+    It is a daemon: work that does not end keeps no process alive.
+    """
+
+    def __init__(self, reactor: Any, name: str) -> None:
+        self._reactor = reactor
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._ended: Deferred[None] = Deferred()
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def do(self, work: Callable[[], T]) -> "Deferred[T]":
+        """Runs `work` in the thread; the Deferred fires with its result.
+
+        Cancelling stops the waiting, not the work.
+        """
+        done: Deferred[T] = Deferred()
+        self._jobs.put((work, done))
+        return done
+
+    def stop(self) -> "Deferred[None]":
+        """Ends the thread when its queued work is done; the Deferred fires then."""
+        if self._thread.ident is None:
+            return succeed(None)
+        self._jobs.put(None)
+        return self._ended
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            work, done = job
+            self._reactor.callFromThread(done.callback, _result(work))
+        self._reactor.callFromThread(self._ended.callback, None)
+
+
+def _result(work: Callable[[], Any]) -> Any:
+    try:
+        return work()
+    except Exception:  # noqa: BLE001 - it is raised where it is waited for
+        return Failure()

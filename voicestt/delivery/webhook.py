@@ -5,12 +5,18 @@ Where several may go in one, the body is a JSON array of events of one session, 
 one that the receiver does not want harms no other.
 """
 
+import codecs
+import hmac
+import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from OpenSSL.SSL import Error as TlsError
 from service_identity import VerificationError
@@ -22,13 +28,11 @@ from twisted.web.iweb import IResponse
 
 from voicestt import __version__
 from voicestt.config.receivers import WEBHOOK
-from voicestt.delivery.answers import Answers, without_host
-from voicestt.delivery.quiet_agent import quiet_agent
-from voicestt.delivery.retry_after import seconds_after
+from voicestt.delivery.http_client import quiet_agent
 from voicestt.delivery.sender import Arrived, DeliveryFailed, Outcome
-from voicestt.delivery.signatures import signed
 from voicestt.events import event_id
 from voicestt.journal.port import Record
+from voicestt.runtime.escaping import escaped
 from voicestt.runtime.http import Beginning, WholeBody
 
 AT_ONCE: Final = 32
@@ -214,3 +218,91 @@ def _with_phrase(code: int) -> str:
         return f"{code} {HTTPStatus(code).phrase}"
     except ValueError:
         return str(code)
+
+
+def signed(keys: Sequence[bytes], event_id: str, timestamp: int, body: bytes) -> Mapping[str, str]:
+    """Returns the headers of an event sent at `timestamp`, seconds since 1970, with a signature by each key.
+
+    Source: Standard Webhooks, specification 1.0.0, "Webhook headers" and "Signature scheme": the key signs the id,
+    the time in seconds and the body, with full stops between them, by HMAC-SHA256. Any of its
+    libraries can check it.
+    """
+    content = b"%s.%d.%s" % (event_id.encode(), timestamp, body)
+    signatures = (b64encode(hmac.digest(key, content, "sha256")).decode() for key in keys)
+    return {
+        "webhook-id": event_id,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": " ".join(f"v1,{signature}" for signature in signatures),
+    }
+
+
+LONGEST_SECONDS: Final = 300.0
+"""Longest pause, whatever a receiver asks for: it may be mistaken, and events wait."""
+
+_LONGEST_TEXT: Final = 100
+
+
+def seconds_after(header: str | None, now: float) -> float:
+    """Returns the seconds that a Retry-After asks for, five minutes at most; 0 if it cannot be understood.
+
+    `now` is in seconds since 1970. Source: RFC 9110, section 10.2.3: a number of seconds, or a date of HTTP.
+    """
+    text = (header or "").strip()[:_LONGEST_TEXT]
+    seconds = float(text) if text.isascii() and text.isdecimal() else _until(text, now)
+    return min(max(seconds, 0.0), LONGEST_SECONDS)
+
+
+def _until(date: str, now: float) -> float:
+    try:
+        moment = parsedate_to_datetime(date)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return (moment - datetime.fromtimestamp(now, UTC)).total_seconds()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return 0.0
+
+
+LONGEST: Final = 200
+"""Largest number of bytes of an answer that are shown."""
+
+_SHORTEST_SECRET: Final = 4
+_SHORTEST_SEGMENT: Final = 10  # shorter ones are words such as "events"
+_HIDDEN: Final = "…"
+
+
+class Answers:
+    """Formats the answers of the receiver at `url`, without secrets.
+
+    The path and the query of `url` may be secret, and error pages often repeat them.
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        values = [value for _, value in parse_qsl(parts.query)]
+        segments = [each for each in parts.path.split("/") if len(each) >= _SHORTEST_SEGMENT]
+        secrets = {each for each in (parts.path, parts.query, *values) if len(each) >= _SHORTEST_SECRET}
+        self._last = ""
+        self._secrets = sorted(secrets.union(segments), key=len, reverse=True)
+
+    def shown(self, body: bytes) -> str:
+        """Returns the first `LONGEST` bytes of a body as text.
+
+        Control characters and the URL's secrets are left out.
+        """
+        text = _text(body)
+        for secret in self._secrets:
+            text = text.replace(secret, _HIDDEN)
+        shown = escaped(_text(text.encode()[:LONGEST]))
+        # Most are alike, and many may wait in memory while the journal cannot be written.
+        self._last = self._last if shown == self._last else shown
+        return self._last
+
+
+def without_host(words: str, host: str | None) -> str:
+    """Removes the host's name from an error's words, as anybody may see the last error in /healthz."""
+    return re.sub(rf"(?<![\w.-]){re.escape(host)}(?![\w-])", _HIDDEN, words) if host else words
+
+
+def _text(data: bytes) -> str:
+    # Incremental, so that a character that was cut in two is left out.
+    return codecs.getincrementaldecoder("utf-8")("replace").decode(data)

@@ -10,13 +10,9 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from voicestt.events import Event
-from voicestt.journal import history
-from voicestt.journal.asking import Ask
-from voicestt.journal.chores import Pace
+from voicestt.journal import reading
 from voicestt.journal.former import FormerStream, MemoryToWrite, former
-from voicestt.journal.guarded import Guarded
-from voicestt.journal.lateness import LateFacts
-from voicestt.journal.losses import Losses
+from voicestt.journal.maintenance import Pace
 from voicestt.journal.outbox import Delivered, Failed, Mark
 from voicestt.journal.payloads import StoredPayloads, clean
 from voicestt.journal.port import (
@@ -24,18 +20,20 @@ from voicestt.journal.port import (
     Attempt,
     Destination,
     Filter,
+    JournalState,
     Page,
     Pending,
     Readers,
     Record,
+    Standing,
     Written,
 )
 from voicestt.journal.problems import JournalClosed
-from voicestt.journal.standing import JournalState, Standing
+from voicestt.journal.reading import Ask
 from voicestt.journal.thread import News
 from voicestt.journal.threads import Callbacks, Threads, Wishes
 from voicestt.journal.undelivered import Undelivered
-from voicestt.journal.waiting import Entry, WriteQueue
+from voicestt.journal.write_queue import Entry, LateFacts, Losses, WriteQueue
 
 CLOSE_SECONDS = 10.0
 """Time limit of `close`."""
@@ -209,7 +207,7 @@ class Journal:
         In a shared database, events written by other processes are among them.
         """
         found: Page = await self._ask(
-            lambda connection: history.since(connection, self._whole, number, limit, wanted)
+            lambda connection: reading.since(connection, self._whole, number, limit, wanted)
         )
         return found
 
@@ -362,3 +360,26 @@ class Journal:
 def _fire(deferred: Deferred[Any], value: object) -> None:
     if not deferred.called:
         deferred.callback(value)  # a Failure is an errback
+
+
+class Guarded:
+    """Calls the readers, and logs what they raise instead of letting it stop the calls."""
+
+    _log = Logger()
+
+    def __init__(self, readers: Readers) -> None:
+        self._readers = readers
+
+    def written(self, entries: Sequence[Written]) -> None:
+        """Tells the readers of entries that are in the database."""
+        try:
+            self._readers.written(entries)
+        except Exception:  # noqa: BLE001 - a reader's mistake must not stop the calls
+            self._log.failure("A reader of the journal failed; its other readers may not have been told either.")
+
+    def late(self, facts: Sequence[object]) -> None:
+        """Tells the readers of facts whose events have waited too long for the database."""
+        try:
+            self._readers.late(facts)
+        except Exception:  # noqa: BLE001 - likewise
+            self._log.failure("A reader of the journal failed; its other readers may not have been told either.")

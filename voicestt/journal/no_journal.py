@@ -12,7 +12,7 @@ from twisted.logger import Logger
 
 from voicestt.events import Event, type_of
 from voicestt.journal.former import FormerStream
-from voicestt.journal.guarded import Guarded
+from voicestt.journal.journal import Guarded
 from voicestt.journal.payloads import payload_or_none
 from voicestt.journal.port import (
     EVERYTHING,

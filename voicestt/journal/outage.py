@@ -11,7 +11,7 @@ from voicestt.journal.problems import (
     advice_for,
     words_of,
 )
-from voicestt.journal.waiting import WriteQueue
+from voicestt.journal.write_queue import WriteQueue
 
 _FIRST_SECONDS = 0.1
 _LONGEST_SECONDS = 5.0

@@ -1,4 +1,8 @@
-"""SQL statements of the outbox: the events that are still to be delivered."""
+"""SQL statements of the outbox: the events that are still to be delivered, attempts at them, changes by hand.
+
+Attempts are recorded in the transaction of the delivery results that they belong to. Running servers see the
+counter of changes by hand, and read the outbox again.
+"""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
@@ -6,12 +10,11 @@ from dataclasses import dataclass
 from functools import cache
 
 import msgspec
-from sqlalchemy import Connection, TextClause, bindparam, delete, text, update
+from sqlalchemy import Connection, TextClause, bindparam, delete, select, text, update
 
-from voicestt.journal import attempts
 from voicestt.journal.payloads import StoredPayloads, clean_text
 from voicestt.journal.port import Attempt, Pending, Record
-from voicestt.journal.tables import events, outbox
+from voicestt.journal.tables import attempts, changes, events, outbox
 
 _AT_ONCE = 500
 _LONGEST_ERROR = 1_000
@@ -108,7 +111,7 @@ def apply(connection: Connection, marks: Sequence[Mark], now: float) -> None:
     for destination, numbers in delivered.items():
         for some in _pieces(numbers):
             connection.execute(_deliver, {"of_destination": destination, "numbers": some})
-    attempts.write(connection, [(mark.destination, each) for mark in marks for each in mark.attempts])
+    write_attempts(connection, [(mark.destination, each) for mark in marks for each in mark.attempts])
 
 
 def forget(whole: StoredPayloads, marks: Sequence[Mark]) -> None:
@@ -178,3 +181,74 @@ def _apply_failure(connection: Connection, mark: Failed, now: float) -> None:
 def _pieces(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
     for start in range(0, len(numbers), _AT_ONCE):
         yield numbers[start : start + _AT_ONCE]
+
+
+MOST_KEPT = 10
+"""Largest number of attempts kept for an event and a destination; older ones are deleted."""
+
+_ATTEMPT_COLUMNS = "number, destination, at, status, error, answer"
+# As one JSON text, see `voicestt.journal.database`. An event that was deleted meanwhile gets no attempts.
+_INSERT_ATTEMPTS = {
+    "sqlite": text(f"""
+        INSERT INTO voicestt_attempts ({_ATTEMPT_COLUMNS})
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+            json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]')
+        FROM json_each(:rows)
+        WHERE EXISTS (SELECT 1 FROM voicestt_events AS e WHERE e.number = json_extract(value, '$[0]'))
+        ON CONFLICT DO NOTHING"""),  # noqa: S608 - our own names
+    "postgresql": text(f"""
+        INSERT INTO voicestt_attempts ({_ATTEMPT_COLUMNS})
+        SELECT CAST(value ->> 0 AS bigint), value ->> 1, CAST(value ->> 2 AS double precision),
+            CAST(value ->> 3 AS integer), value ->> 4, value ->> 5
+        FROM json_array_elements(CAST(:rows AS json)) AS given(value)
+        WHERE EXISTS (SELECT 1 FROM voicestt_events AS e WHERE e.number = CAST(value ->> 0 AS bigint))
+        ON CONFLICT DO NOTHING"""),  # noqa: S608 - likewise
+}
+_same = attempts.alias()
+_oldest_kept = (
+    select(_same.c.at)
+    .where(_same.c.number == bindparam("of_number"), _same.c.destination == bindparam("of_destination"))
+    .order_by(_same.c.at.desc())
+    .limit(1)
+    .offset(MOST_KEPT - 1)
+    .scalar_subquery()
+)
+_prune = delete(attempts).where(
+    attempts.c.number == bindparam("of_number"),
+    attempts.c.destination == bindparam("of_destination"),
+    attempts.c.at < _oldest_kept,
+)
+
+
+def write_attempts(connection: Connection, made: Sequence[tuple[str, Attempt]]) -> None:
+    """Inserts attempts, each with its destination, and deletes all but the last `MOST_KEPT` of an event."""
+    if not made:
+        return
+    rows = [(each.number, to, each.at, each.status, _error_of(each), clean_text(each.answer)) for to, each in made]
+    connection.execute(_INSERT_ATTEMPTS[connection.dialect.name], {"rows": _encode(rows).decode()})
+    failed = [(each.number, to) for to, each in made if each.error is not None]
+    if failed:
+        some = [{"of_number": number, "of_destination": to} for number, to in dict.fromkeys(failed)]
+        connection.execute(_prune, some)
+
+
+def _error_of(attempt: Attempt) -> str | None:
+    return None if attempt.error is None else clean_text(attempt.error)[:_LONGEST_ERROR]
+
+
+_COUNTER = "deliveries"
+_note_change = text(
+    f"INSERT INTO voicestt_changes (name, number) VALUES ('{_COUNTER}', 1) "  # noqa: S608 - our own name
+    "ON CONFLICT (name) DO UPDATE SET number = voicestt_changes.number + 1"
+)
+_changes_noted = select(changes.c.number).where(changes.c.name == _COUNTER)
+
+
+def note_change(connection: Connection) -> None:
+    """Increments the counter, in the transaction of the change."""
+    connection.execute(_note_change)
+
+
+def changes_noted(connection: Connection) -> int:
+    """Returns the counter, 0 if no delivery was ever changed by hand."""
+    return connection.execute(_changes_noted).scalar() or 0

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from voicestt.events import CallEnded, event_id
 from voicestt.journal.database import Database
 from voicestt.journal.leases import Instance, Lease
-from voicestt.journal.standing import Standing
+from voicestt.journal.port import Standing
 from voicestt.journal.tables import (
     events,
     instances,

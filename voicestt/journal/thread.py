@@ -19,7 +19,6 @@ from twisted.python.failure import Failure
 
 from voicestt.journal import outbox
 from voicestt.journal.database import Database
-from voicestt.journal.mending import Quarantine
 from voicestt.journal.outage import JournalOutage
 from voicestt.journal.outbox import Mark
 from voicestt.journal.payloads import StoredPayloads
@@ -30,8 +29,9 @@ from voicestt.journal.problems import (
     NewerJournal,
     is_poisoned,
 )
+from voicestt.journal.quarantine import Quarantine
 from voicestt.journal.spilling import Spilling
-from voicestt.journal.waiting import Entry, WriteQueue
+from voicestt.journal.write_queue import Entry, WriteQueue
 from voicestt.journal.writing import EventWriter
 
 _MOST_AT_ONCE = 500

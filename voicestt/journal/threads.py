@@ -13,24 +13,22 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from voicestt.events import Event
-from voicestt.journal.asking import Ask, AskingThread
-from voicestt.journal.chores import Maintenance, Pace
 from voicestt.journal.database import Database
 from voicestt.journal.leases import Lease, this_process
+from voicestt.journal.maintenance import Maintenance, Pace
 from voicestt.journal.outage import JournalOutage
 from voicestt.journal.outbox import Mark
 from voicestt.journal.payloads import StoredPayloads
-from voicestt.journal.port import Destination
-from voicestt.journal.reading_in import ReadingIn
+from voicestt.journal.port import Destination, Standing
+from voicestt.journal.reading import Ask, ReaderThread
 from voicestt.journal.recovery import Recovery
 from voicestt.journal.redaction import redaction
 from voicestt.journal.retention import Retention
 from voicestt.journal.schema import bring_up_to_date
 from voicestt.journal.spill import Place, Spill
-from voicestt.journal.spilling import Spilling
-from voicestt.journal.standing import Standing
+from voicestt.journal.spilling import ReadingIn, Spilling
 from voicestt.journal.thread import JournalThread, News, Parts
-from voicestt.journal.waiting import Entry, WriteQueue
+from voicestt.journal.write_queue import Entry, WriteQueue
 from voicestt.journal.writing import EventWriter
 
 _JOIN_SECONDS = 0.5
@@ -82,7 +80,7 @@ class Threads:
         self.owner = lease.id
         self.outage = JournalOutage(database.name, waiting)
         self._chores = _chores(wishes, lease, callbacks)
-        self._asking = AskingThread(Database(wishes.url), callbacks.answered)
+        self._reader = ReaderThread(Database(wishes.url), callbacks.answered)
         redact = redaction(wishes.redact)
         writer = EventWriter(database, lease.id, wishes.destinations, redact, whole)
         self.spill = Spill(_place(wishes, database), redact)
@@ -99,7 +97,7 @@ class Threads:
         self._writing = JournalThread(parts, callbacks.hear, wishes.pace.batch)
         self.put: Callable[[Entry], list[Entry]] = self._writing.put
         self.mark: Callable[[Mark, Deferred[Any]], None] = self._writing.mark
-        self.ask: Callable[[Ask, Deferred[Any]], None] = self._asking.ask
+        self.ask: Callable[[Ask, Deferred[Any]], None] = self._reader.ask
 
     @property
     def has_begun(self) -> bool:
@@ -115,19 +113,19 @@ class Threads:
 
         Called when the writer has begun: before that, there may be no tables.
         """
-        self._asking.start()
+        self._reader.start()
         self._chores.start()
 
     def stop(self, seconds: float, ended: Callable[[], object]) -> None:
         """Stops the threads; the writer writes the queued events for at most `seconds`, and then calls `ended`."""
-        self._asking.stop()
+        self._reader.stop()
         self._chores.stop()
         self._writing.stop(seconds, ended)
 
     def join(self) -> None:
         """Waits for all threads to end, after `ended`."""
         self._writing.join()
-        self._asking.join(_JOIN_SECONDS)
+        self._reader.join(_JOIN_SECONDS)
         self._chores.join(_JOIN_SECONDS)
 
 

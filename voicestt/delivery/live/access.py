@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from typing import Final
+from urllib.parse import parse_qs
 
 from twisted.logger import Logger
 from twisted.web.http import BAD_REQUEST, NOT_FOUND, SERVICE_UNAVAILABLE, UNAUTHORIZED, Request
 
-from voicestt.delivery.live.bearer import presented
 from voicestt.delivery.live.filter import BadQuestion, EventFilter, asked_of
 from voicestt.delivery.live.hub import MOST_LISTENERS, EventHub
 
@@ -21,6 +21,9 @@ TO_PREFLIGHT: Final = {
 }
 """Headers of the answer to a browser that asks whether its page may send a token in a header."""
 
+_SCHEME = "bearer"
+_PARAMETER = "access_token"
+_MOST_FIELDS = 200
 _CHALLENGE = b'Bearer realm="voicestt"'
 
 
@@ -98,3 +101,20 @@ class FeedAccess:
 def _header(request: Request, name: bytes) -> str | None:
     value = request.requestHeaders.getRawHeaders(name)
     return value[-1].decode("utf-8", "replace") if value else None
+
+
+def presented(authorization: str | None, query: str) -> str | None:
+    """Returns the token of a request; the one in the header wins over the one in the query.
+
+    Another kind of Authorization is not ours: a proxy in front may have asked for it. Source: RFC 6750: in the
+    header Authorization (section 2.1), or as `access_token` in the query (section 2.3), which is for browsers:
+    their EventSource and WebSocket send no header of one's own.
+    """
+    scheme, _, token = (authorization or "").strip().partition(" ")
+    if scheme.lower() == _SCHEME:
+        return token.strip()
+    try:
+        values = parse_qs(query, max_num_fields=_MOST_FIELDS).get(_PARAMETER)
+    except ValueError:
+        return None
+    return values[-1] if values else None

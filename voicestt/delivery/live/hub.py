@@ -9,6 +9,7 @@ in the reactor's thread.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
+from secrets import compare_digest
 from typing import Final
 
 from twisted.internet.defer import Deferred, DeferredLock
@@ -16,7 +17,6 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 
-from voicestt.delivery.live.bearer import is_same
 from voicestt.delivery.live.filter import EventFilter
 from voicestt.delivery.live.replay import HeldBack, Replay
 from voicestt.delivery.live.subscriber import (
@@ -191,3 +191,8 @@ class EventHub:
                 self._drop_stuck(listener)
             else:
                 listener.keep_alive()
+
+
+def is_same(token: str, brought: str | None) -> bool:
+    """True if `brought` is `token`, compared in constant time."""
+    return brought is not None and compare_digest(token.encode(), brought.encode("utf-8", "surrogatepass"))

@@ -9,8 +9,8 @@ from typing import Final
 import click
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, or_, select
 
-from voicestt.journal import changes
 from voicestt.journal.database import Database
+from voicestt.journal.outbox import note_change
 from voicestt.journal.tables import attempts, events, outbox, sessions
 from voicestt.ops.journal.opening import journal
 from voicestt.ops.journal.words import masked, plain
@@ -126,7 +126,7 @@ def _erase_some(database: Database, theirs: ColumnElement[bool]) -> bool:
 
 def _delete_events(connection: Connection, numbers: Sequence[int]) -> None:
     if connection.execute(delete(outbox).where(outbox.c.number.in_(numbers))).rowcount:
-        changes.note(connection)  # running servers read the outbox again
+        note_change(connection)  # running servers read the outbox again
     connection.execute(delete(attempts).where(attempts.c.number.in_(numbers)))
     connection.execute(delete(events).where(events.c.number.in_(numbers)))
 

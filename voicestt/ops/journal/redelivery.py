@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, delete, exists, func, select, tuple_, update
 
-from voicestt.journal import changes
 from voicestt.journal.database import Database
+from voicestt.journal.outbox import note_change
 from voicestt.journal.tables import (
     attempts,
     events,
@@ -82,7 +82,7 @@ class Redelivery:
             rows = connection.execute(some).all()
             if rows:
                 change(connection, rows)
-                changes.note(connection)
+                note_change(connection)
         return rows
 
     def _replay(self, connection: Connection, rows: _Rows, *, destination: str) -> None:

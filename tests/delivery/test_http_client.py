@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import StringTransport
 
-from voicestt.delivery.long_heads import LONGEST_HEAD, with_short_heads
+from voicestt.delivery.http_client import LONGEST_HEAD, with_short_heads
 
 REQUEST = [b"POST / HTTP/1.1\r\n", b"\r\n"]
 

@@ -5,7 +5,7 @@ import pytest
 from tests.conftest import Logged
 from tests.server.fakes import TOKEN, settings_of
 from voicestt import __version__
-from voicestt.server.announcing import announce
+from voicestt.server.startup import announce
 
 
 def test_the_defaults_are_announced_without_a_warning(logged: Logged) -> None:

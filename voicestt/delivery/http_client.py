@@ -1,4 +1,4 @@
-"""A filter that shortens long heads of HTTP answers, which Twisted's client does not take, to their first line.
+"""Twisted's HTTP client without its two log lines for each connection, and with a tolerance for long heads.
 
 Its parser gives up at a line of more than 16,384 bytes (`LineReceiver.MAX_LENGTH`) with nothing but a lost
 connection, as if nobody had answered, and takes heads of any number of lines. So a head is looked at before: one
@@ -9,9 +9,15 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.interfaces import IProtocol, IStreamClientEndpoint
 from twisted.internet.protocol import ClientFactory, connectionDone
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
+from twisted.web.client import URI, Agent, BrowserLikePolicyForHTTPS, HTTPConnectionPool
+from twisted.web.iweb import IAgentEndpointFactory
+from zope.interface import implementer
 
 LONGEST_HEAD: Final = 16_384
 
@@ -110,3 +116,38 @@ class _ShortHeads(ProtocolWrapper):
 class _Factory(WrappingFactory, ClientFactory):
     noisy = False
     protocol = _ShortHeads
+
+
+def quiet_agent(reactor: Any, pool: HTTPConnectionPool, connect_seconds: float) -> Agent:
+    """Creates an Agent that connects within `connect_seconds`; with HTTPS it trusts the machine's certificates."""
+    agent: Agent = Agent.usingEndpointFactory(reactor, _Endpoints(reactor, connect_seconds), pool)
+    return agent
+
+
+@implementer(IAgentEndpointFactory)
+class _Endpoints:
+    def __init__(self, reactor: Any, seconds: float) -> None:
+        self._reactor = reactor
+        self._policy = BrowserLikePolicyForHTTPS()
+        self._seconds = seconds
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:  # noqa: N802
+        """Creates the endpoint of a URI."""
+        endpoint: Any = HostnameEndpoint(self._reactor, uri.host, uri.port, timeout=self._seconds)
+        if uri.scheme == b"https":
+            endpoint = wrapClientTLS(self._policy.creatorForNetloc(uri.host, uri.port), endpoint)
+        return _Quiet(endpoint)
+
+
+@implementer(IStreamClientEndpoint)
+class _Quiet:
+    """An endpoint that connects without the lines "Starting factory" and "Stopping factory"."""
+
+    def __init__(self, endpoint: IStreamClientEndpoint) -> None:
+        self._endpoint = endpoint
+
+    def connect(self, factory: Any) -> Deferred[IProtocol]:
+        """Connects as the endpoint does, with a quiet factory."""
+        factory.noisy = False
+        connected: Deferred[Any] = self._endpoint.connect(with_short_heads(factory))
+        return connected.addCallback(lambda wrapper: wrapper.wrappedProtocol)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from twisted.logger import Logger
 
-from voicestt.journal import changes
 from voicestt.journal.database import Database
 from voicestt.journal.leases import Lease
+from voicestt.journal.outbox import changes_noted
 from voicestt.journal.problems import advice_for, words_of
 from voicestt.journal.recovery import Recovery
 from voicestt.journal.retention import Retention
@@ -124,7 +124,7 @@ class Maintenance:
         with self._database.writing() as connection:
             self._database.hurry(connection, HURRY_SECONDS)
             is_ours = self._lease.renew(connection, self._database.now(connection), self._figures())
-            noted = changes.noted(connection)
+            noted = changes_noted(connection)
         self._see(noted)
         now = self._seconds()
         if now - self._renewed_at > 3 * self._pace.renew:

@@ -1,4 +1,4 @@
-from voicestt.journal.backlog import AT_ONCE, CURRENT_SECONDS, Backlog
+from voicestt.journal.undelivered import AT_ONCE, CURRENT_SECONDS, Backlog
 
 
 def test_calls_that_go_on_come_newest_first_and_take_half_beside_what_is_left_over() -> None:

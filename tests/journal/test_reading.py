@@ -12,7 +12,7 @@ from sqlalchemy import text
 from tests.journal.made import Call
 from tests.journal.test_writing import Desk
 from tests.postgres import cluster
-from voicestt.journal import history
+from voicestt.journal import reading
 from voicestt.journal.database import Database
 from voicestt.journal.payloads import StoredPayloads
 from voicestt.journal.port import EVERYTHING, Filter, Page
@@ -28,7 +28,7 @@ def desk(url: str) -> Iterator[Desk]:
 
 def read(database: Database, after: int = 0, limit: int = 200, wanted: Filter = EVERYTHING) -> Page:
     with database.reading() as connection:
-        return history.since(connection, StoredPayloads(), after, limit, wanted)
+        return reading.since(connection, StoredPayloads(), after, limit, wanted)
 
 
 def numbers(page: Page) -> list[int]:

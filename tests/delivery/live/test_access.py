@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicestt.delivery.live.bearer import is_same, presented
+from voicestt.delivery.live.access import presented
+from voicestt.delivery.live.hub import is_same
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,9 @@ from tests.journal.made import WEBHOOK, Call, Journals
 from tests.journal.test_retention import age
 from tests.journal.test_writing import Desk
 from tests.recognisers.on_reactor import on_reactor
-from voicestt.journal import attempts, outbox, schema
-from voicestt.journal.attempts import MOST_KEPT
+from voicestt.journal import outbox, schema
 from voicestt.journal.database import Database
-from voicestt.journal.outbox import Delivered, Failed
+from voicestt.journal.outbox import MOST_KEPT, Delivered, Failed, write_attempts
 from voicestt.journal.port import Attempt
 from voicestt.journal.retention import Retention
 from voicestt.journal.schema import bring_up_to_date
@@ -77,7 +76,7 @@ def test_what_is_written_twice_is_there_once(desk: Desk) -> None:
     one = number(desk)
     with desk.database.writing() as connection:
         for _ in range(2):
-            attempts.write(connection, [("webhook", Attempt(one, 1.0, None, 204))])
+            write_attempts(connection, [("webhook", Attempt(one, 1.0, None, 204))])
     assert len(kept(desk)) == 1
 
 

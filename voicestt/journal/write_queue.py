@@ -1,0 +1,198 @@
+"""The bounded queue of events from the reactor's thread to the writer's, and those that wait there too long."""
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from voicestt.events import Event, Final, Partial, type_of
+from voicestt.journal.former import MemoryToWrite
+
+MOST = 200_000
+MOST_BYTES = 128 * 1024 * 1024
+_ROOM_SHARE = 20
+# Rounded: 200,000 finals of a few words, each with its fact and its entry, were measured to take 295 MB.
+_EVENT_BYTES = 1_200
+_WORD_BYTES = 300
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """An entry of the queue, with an event and its fact.
+
+    `at` is when it was put, on the reactor's clock. `is_over`: it is written, or never will be. `memory` is to be
+    written in its place instead of an event.
+    """
+
+    event: Event | None
+    fact: object
+    at: float
+    is_over: bool = False
+    was_late: bool = False
+    memory: MemoryToWrite | None = None
+
+
+def size_of(event: Event | None) -> int:
+    """Estimates the bytes of memory that an event takes, with all that it refers to."""
+    if not isinstance(event, Final | Partial):
+        return _EVENT_BYTES
+    # Four bytes a character at most, in the event and in the fact, if these do not share it.
+    words = len(event.words or ()) if isinstance(event, Final) else 0
+    return _EVENT_BYTES + 4 * len(event.text) + _WORD_BYTES * words
+
+
+class WriteQueue:
+    """A thread-safe queue of at most `most` entries and about `most_bytes`.
+
+    `dropped` counts the entries that had to make room for others.
+    """
+
+    def __init__(self, most: int = MOST, most_bytes: int = MOST_BYTES) -> None:
+        self.dropped = 0
+        self.bytes = 0
+        self._most = most
+        self._most_bytes = most_bytes
+        self._entries: deque[Entry] = deque()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def put(self, entry: Entry) -> list[Entry]:
+        """Adds an entry, and returns those dropped for it: partials first, then the oldest of the others."""
+        with self._lock:
+            gone = self._make_room() if self._is_full else []
+            self._entries.append(entry)
+            self.bytes += size_of(entry.event)
+        return gone
+
+    def take(self, most: int) -> list[Entry]:
+        """Removes and returns the first `most` entries."""
+        with self._lock:
+            entries = self._entries
+            taken = [entries.popleft() for _ in range(min(most, len(entries)))]
+            self.bytes -= sum(size_of(entry.event) for entry in taken)
+        return taken
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._entries) >= self._most or self.bytes >= self._most_bytes
+
+    def _make_room(self) -> list[Entry]:
+        # Room for many at once: a search through the whole queue for each entry would take the reactor's time.
+        room = max(1, len(self._entries) // _ROOM_SHARE)
+        gone = [entry for entry in self._entries if isinstance(entry.event, Partial)]
+        kept = deque(entry for entry in self._entries if not isinstance(entry.event, Partial))
+        while kept and len(gone) < room:
+            gone.append(kept.popleft())
+        self._entries = kept
+        self.dropped += len(gone)
+        self.bytes -= sum(size_of(entry.event) for entry in gone)
+        return gone
+
+
+LATE_SECONDS = 2.0
+_EVERY_SECONDS = 0.25
+
+
+class LateFacts:
+    """Watches entries, and reports the facts of those that wait for `LATE_SECONDS`, each once, in order.
+
+    An entry without a fact, such as recovery's end of another server's call, is nothing to report.
+    """
+
+    def __init__(self, clock: Any, late: Callable[[list[object]], object]) -> None:
+        self._clock = clock
+        self._late = late
+        self._entries: deque[Entry] = deque()
+        self._late_ones: deque[Entry] = deque()
+        self._looking = LoopingCall(self.look)
+        self._looking.clock = clock
+
+    def start(self) -> None:
+        """Starts to look for late entries, every `_EVERY_SECONDS`."""
+        self._looking.start(_EVERY_SECONDS, now=False)
+
+    def stop(self) -> None:
+        """Stops looking, if it was started."""
+        if self._looking.running:
+            self._looking.stop()
+
+    def watch(self, entry: Entry) -> None:
+        """Adds an entry that begins to wait."""
+        self._entries.append(entry)
+
+    def look(self) -> None:
+        """Reports the entries that are late by now."""
+        self._tell(self._clock.seconds() - LATE_SECONDS)
+
+    def tell_all(self) -> None:
+        """Reports all waiting entries, late or not."""
+        self._tell(self._clock.seconds())
+
+    def forget(self) -> None:
+        """Drops all finished entries, also those behind unfinished ones: in an outage they may be many."""
+        self._late_ones = deque(entry for entry in self._late_ones if not entry.is_over)
+        self._entries = deque(entry for entry in self._entries if not entry.is_over)
+
+    def waiting(self) -> list[Entry]:
+        """The entries that are not finished, in order."""
+        return [entry for entry in chain(self._late_ones, self._entries) if not entry.is_over]
+
+    def _tell(self, until: float) -> None:
+        _forget(self._late_ones)
+        facts = []
+        while self._entries and (self._entries[0].is_over or self._entries[0].at <= until):
+            entry = self._entries.popleft()
+            if not entry.is_over:
+                entry.was_late = True
+                self._late_ones.append(entry)
+                if entry.fact is not None:
+                    facts.append(entry.fact)
+        if facts:
+            self._late(facts)
+
+
+def _forget(entries: deque[Entry]) -> None:
+    while entries and entries[0].is_over:
+        entries.popleft()
+
+
+class Losses:
+    """Logs how many events of each kind are lost, and why."""
+
+    _log = Logger()
+
+    def given_up(self, gone: Sequence[Entry]) -> None:
+        """Logs events that were dropped because too many waited."""
+        self._log.error(
+            "🔴 The journal cannot be written for so long that too many events wait: {count} of them are given up "
+            "({kinds}), and will neither be in it nor delivered. Handlers were told of them.",
+            count=len(gone),
+            kinds=_kinds(gone),
+        )
+
+    def too_late(self, entry: Entry) -> None:
+        """Logs an event that was put while the journal was closed."""
+        self._log.error(
+            "The journal is closed: an event ({kind}) is not written.",
+            kind="none" if entry.event is None else type_of(entry.event),
+        )
+
+    def at_the_end(self, lost: Sequence[Entry]) -> None:
+        """Logs events that still waited when the server ended."""
+        self._log.error(
+            "🔴 The journal could not be written before the server ended: {count} events are lost ({kinds}).",
+            count=len(lost),
+            kinds=_kinds(lost),
+        )
+
+
+def _kinds(entries: Sequence[Entry]) -> str:
+    counts = Counter("nothing" if entry.event is None else type_of(entry.event) for entry in entries)
+    return ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
