@@ -64,7 +64,7 @@ class Delivering:
         for event in events:
             self.journal.put(event, None)
 
-    def written(self, _entries: Sequence[Written]) -> None:
+    def written(self, _entries: Sequence[Written[object]]) -> None:
         for deliverer in self.deliverers:
             deliverer.wake()
 

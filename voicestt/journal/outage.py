@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from twisted.logger import Logger
 
@@ -28,7 +29,7 @@ class JournalOutage:
 
     _log = Logger()
 
-    def __init__(self, name: str, waiting: WriteQueue, seconds: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, name: str, waiting: WriteQueue[Any], seconds: Callable[[], float] = time.monotonic) -> None:
         self.why: str | None = None
         self.since: float | None = None
         self._name = name
