@@ -13,9 +13,9 @@ from voicestt.journal.problems import (
     words_of,
 )
 from voicestt.journal.write_queue import WriteQueue
+from voicestt.runtime.backoff import Backoff
 
-_FIRST_SECONDS = 0.1
-_LONGEST_SECONDS = 5.0
+_PAUSES = Backoff(first=0.1, longest=5.0)
 _IN_MEMORY = "in memory, and are lost if the server ends before it works again"
 _IN_A_FILE = "in a file beside it, and the next server that can write the journal takes them from there"
 
@@ -36,7 +36,7 @@ class JournalOutage:
         self._waiting = waiting
         self._seconds = seconds
         self._began: float | None = None
-        self._pause = _FIRST_SECONDS
+        self._failures = 0
         self._dropped_before = 0
 
     @property
@@ -59,8 +59,8 @@ class JournalOutage:
                 where=_IN_A_FILE if isinstance(problem, NewerJournal) else _IN_MEMORY,
                 advice=advice_for(problem),
             )
-        pause = self._pause
-        self._pause = min(_LONGEST_SECONDS, pause * 2)
+        pause = _PAUSES.pause(self._failures)
+        self._failures += 1
         return pause
 
     def worked(self) -> None:
@@ -76,4 +76,4 @@ class JournalOutage:
             dropped=self._waiting.dropped - self._dropped_before,
         )
         self._began = self.since = self.why = None
-        self._pause = _FIRST_SECONDS
+        self._failures = 0

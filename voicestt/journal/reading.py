@@ -22,6 +22,7 @@ from voicestt.journal.payloads import StoredPayloads
 from voicestt.journal.port import Filter, Page, Record
 from voicestt.journal.problems import is_poisoned
 from voicestt.journal.tables import events, is_no_partial
+from voicestt.runtime.backoff import Backoff
 
 Answer = TypeVar("Answer")
 Ask = Callable[[Connection], Answer]
@@ -35,8 +36,7 @@ class Asks(Protocol):
         ...
 
 
-_FIRST_SECONDS = 0.1
-_LONGEST_SECONDS = 5.0
+_PAUSES = Backoff(first=0.1, longest=5.0)
 
 
 class ReaderThread:
@@ -52,7 +52,7 @@ class ReaderThread:
         self._asks: deque[tuple[Ask[Any], Deferred[Any]]] = deque()
         self._bell = threading.Event()
         self._closing = threading.Event()
-        self._pause = _FIRST_SECONDS
+        self._failures = 0
         self._thread = threading.Thread(target=self._run, name="journal's reader", daemon=True)
 
     def start(self) -> None:
@@ -88,10 +88,10 @@ class ReaderThread:
             answer = self._answer(ask)
         except Exception:  # noqa: BLE001 - whatever the database has: it is asked again
             self._database.close()
-            self._closing.wait(self._pause)
-            self._pause = min(_LONGEST_SECONDS, self._pause * 2)
+            self._closing.wait(_PAUSES.pause(self._failures))
+            self._failures += 1
             return
-        self._pause = _FIRST_SECONDS
+        self._failures = 0
         self._asks.popleft()
         self._tell(done, answer)
 
