@@ -17,7 +17,6 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from voicestt.events import Event
 from voicestt.journal import outbox
 from voicestt.journal.database import Database
 from voicestt.journal.outage import JournalOutage
