@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from voicestt.runtime.backoff import Backoff
 from voicestt.runtime.clock import Clock
 
 
@@ -50,8 +51,8 @@ class RestartBudget:
         earlier = self._recent() - 1
         if earlier <= 0:
             return 0.0
-        longest: float = min(self._limits.longest_backoff, self._limits.first_backoff * 2**earlier)
-        return longest * (0.5 + self._jitter() / 2)
+        pauses = Backoff(self._limits.first_backoff, self._limits.longest_backoff, jitter=0.5)
+        return pauses.pause(earlier, self._jitter)
 
     def _recent(self) -> int:
         since = self._clock.seconds() - self._limits.window

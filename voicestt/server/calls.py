@@ -21,6 +21,7 @@ from voicestt.handler.leaving import HUNG_UP
 from voicestt.journal.former import FormerStream
 from voicestt.recognisers.port import CallRecogniser
 from voicestt.runtime.clock import Timer
+from voicestt.runtime.idle import Idle
 from voicestt.runtime.metrics import CallMetrics, ProcessMetrics
 from voicestt.server.admission import Admission
 from voicestt.server.call_registry import CallRegistry
@@ -80,7 +81,7 @@ class Calls:
         self._live: set[LiveCall] = set()
         self.refusals = Refusals(clock)
         self.admission = Admission(clock, settings.max_calls, settings.max_lag_ms / 1000)
-        self._waiting_for_end: list[Deferred[None]] = []
+        self._all_ended = Idle(lambda: not self._live)
         self._cutting = Timer(clock)
         self._watch = LoopingCall(self._end_dead_calls)
         self._watch.clock = clock
@@ -126,16 +127,13 @@ class Calls:
                 watch.stop()
         self.refusals.stop()
         self.admission.stop()
-        ended: Deferred[None] = Deferred()
-        self._waiting_for_end.append(ended)
         for call in list(self._live):
             if seconds is not None:
                 call.wait_at_most(max(0.0, seconds - _CUT_SECONDS))
             call.end(STOPPING)
         if seconds is not None and self._live:
             self._cutting.set(seconds, self._cut)
-        self._tell_if_all_ended()
-        return ended
+        return self._all_ended.wait()
 
     def _cut(self) -> None:
         for call in list(self._live):
@@ -284,14 +282,9 @@ class Calls:
         self._live.discard(call)
         if is_hang_up(call.reason):
             self._registry.note_hang_up(call.call_sid)
-        self._tell_if_all_ended()
-
-    def _tell_if_all_ended(self) -> None:
         if not self._live:
             self._cutting.cancel()
-            waiting, self._waiting_for_end = self._waiting_for_end, []
-            for ended in waiting:
-                ended.callback(None)
+        self._all_ended.look()
 
     @property
     def ping_seconds(self) -> float:

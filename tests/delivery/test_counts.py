@@ -1,4 +1,4 @@
-from voicestt.delivery.rate import Rate
+from voicestt.delivery.counts import Rate
 
 
 def test_it_is_the_mean_of_the_last_minute() -> None:
