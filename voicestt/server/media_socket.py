@@ -12,11 +12,12 @@ from twisted.python.failure import Failure
 
 from voicestt.journal.former import FormerStream
 from voicestt.runtime.escaping import escaped
-from voicestt.server.calls import Calls, Refused
+from voicestt.server.calls import Calls
 from voicestt.server.connections import UNKNOWN, Visitor
 from voicestt.server.fast_frames import FastFrameProtocol
 from voicestt.server.flow_control import PausedReads, ReadCoalescer, Room
 from voicestt.server.live_call import LiveCall
+from voicestt.server.starts import Refused
 from voicestt.twilio import twiml
 from voicestt.twilio.media_stream import (
     BadMessage,
