@@ -10,7 +10,8 @@ from twisted.logger import Logger
 from twisted.web.http import NOT_FOUND, UNAUTHORIZED, Request
 from twisted.web.resource import Resource
 
-from voicestt.delivery.live.access import is_same, presented
+from voicestt.delivery.live.access import presented
+from voicestt.delivery.live.hub import is_same
 
 Refuse = Callable[[Request, str, str], object]
 _CHALLENGE: Final = b'Bearer realm="voicestt metrics"'
