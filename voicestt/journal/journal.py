@@ -34,6 +34,7 @@ from voicestt.journal.thread import News
 from voicestt.journal.threads import Callbacks, Threads, Wishes
 from voicestt.journal.undelivered import Undelivered
 from voicestt.journal.write_queue import Entry, LateFacts, Losses, WriteQueue
+from voicestt.runtime.histogram import Histogram
 
 CLOSE_SECONDS = 10.0
 """Time limit of `close`."""
@@ -52,7 +53,7 @@ class Journal:
     out of the database is in the records nevertheless, for as long as this process lives and an event is not
     delivered everywhere. `changed` is called when deliveries were changed by hand: what was pending before need
     not be any more. `figures` returns the state of each destination's deliveries, for the commands that look into
-    the journal.
+    the journal. `write_delay` is from an event's `put` until it is known to be in the database.
     """
 
     _log = Logger()
@@ -86,6 +87,7 @@ class Journal:
         self._memories: dict[str, Entry] = {}
         self._threads: Threads | None = None
         self._is_closed = self._is_through = False
+        self.write_delay = Histogram()
 
     @property
     def state(self) -> JournalState:
@@ -321,6 +323,8 @@ class Journal:
         entry.is_over = True
         if entry.memory is not None and self._memories.get(entry.memory.session) is entry:
             del self._memories[entry.memory.session]
+        if record is not None:
+            self.write_delay.record(max(0.0, self._reactor.seconds() - entry.at))
         if record is None and entry.event is not None and not entry.was_late:
             # The journal refused it: no reader may take it for written.
             entry.was_late = True

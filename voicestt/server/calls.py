@@ -1,6 +1,7 @@
 """The live calls: made here, watched for silence, and stopped in order."""
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from math import ceil
 
 from twisted.internet.defer import Deferred
@@ -8,6 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from voicestt.audio import mulaw
+from voicestt.audio.ledger import AudioTotals, total
 from voicestt.call.active_call import LOOK_SECONDS, CallParts
 from voicestt.call.facts import CallDescription, CallObserver
 from voicestt.call.line import Line
@@ -19,8 +21,9 @@ from voicestt.handler.leaving import HUNG_UP
 from voicestt.journal.former import FormerStream
 from voicestt.recognisers.port import CallRecogniser
 from voicestt.runtime.clock import Timer
-from voicestt.runtime.metrics import CallMetrics, ProcessMetrics
+from voicestt.runtime.metrics import CallMetrics, RollingMetrics
 from voicestt.server.admission import Admission
+from voicestt.server.call_counts import CallCounts
 from voicestt.server.call_registry import CallRegistry
 from voicestt.server.call_watch import NO_AUDIO, CallWatch
 from voicestt.server.former_streams import FormerLookup
@@ -72,7 +75,8 @@ class Calls:
         self._waiting_for_end: list[Deferred[None]] = []
         self._cutting = Timer(clock)
         self.watch = CallWatch(clock, settings.idle_seconds, settings.no_media_seconds, lambda: self._live)
-        self.figures = ProcessMetrics(counter_bytes=8)
+        self.figures = RollingMetrics()
+        self._audio_before = AudioTotals()
         self.taken = 0
         self.starts_refused = 0
         self.is_draining = self.is_stopping = False
@@ -166,6 +170,11 @@ class Calls:
         """The reason to refuse new calls now; None if they are taken."""
         return self.admission.why_not(len(self._live))
 
+    @property
+    def audio(self) -> AudioTotals:
+        """Totals of the audio of all calls, those that are over and those that are live."""
+        return total([self._audio_before, *(call.account for call in self._live)])
+
     def former_of(self, start: Start) -> "Deferred[FormerStream | None] | None":
         """Look for the former stream of a call that comes back, or that another process may have announced.
 
@@ -222,13 +231,14 @@ class Calls:
         everybody = self._observer
         if self._observer_of is not None:
             everybody = ObserverGroup([self._observer, self._observer_of(line)])
-        stats = DeliveryStats(self._clock, everybody)
+        stats = DeliveryStats(self._clock, CallCounts(self.figures, everybody))
         return Debounced(self._clock, self._settings.partial_debounce_ms / 1000, stats)
 
     def _over(self, call: LiveCall) -> None:
         self._live.discard(call)
         if is_hang_up(call.reason):
             self._registry.note_hang_up(call.call_sid)
+        self._audio_before = total([self._audio_before, replace(call.account, uncovered=0)])
         self._tell_if_all_ended()
 
     def _tell_if_all_ended(self) -> None:
