@@ -55,6 +55,12 @@ def test_listen_takes_the_place_of_the_default() -> None:
     ]
 
 
+def test_an_address_for_the_metrics_is_checked_before_the_start() -> None:
+    assert parsed("--metrics", "tcp:9464:interface=127.0.0.1")["metrics"] == "tcp:9464:interface=127.0.0.1"
+    assert parsed()["metrics"] is None
+    assert "--metrics carrier-pigeon:5: " in usage_error("--metrics", "carrier-pigeon:5")
+
+
 def test_port_and_listen_together_are_both() -> None:
     assert endpoints("--port", "1", "--listen", "tcp:2") == ["tcp:1", "tcp:2"]
 

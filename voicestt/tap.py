@@ -33,6 +33,12 @@ class Options(TwistedOptions):
         ["port", "p", None, "Listen on this port on all interfaces (default: PORT, or 5000)."],
         ["env-file", None, None, "Read variables from this file; the environment wins over it."],
         ["handler", None, None, "The application's class, package.module:Name (default: HANDLER, or none)."],
+        [
+            "metrics",
+            None,
+            None,
+            "Serve /metrics on this endpoint, e.g. tcp:9464:interface=127.0.0.1, to all there.",
+        ],
     ]
 
     longdesc = "Twilio's live calls to words, by Google Speech-to-Text."
@@ -61,7 +67,9 @@ class Options(TwistedOptions):
         problems: list[str] = []
         self.environment_file = self._find_environment_file()
         self.settings = self._read_settings(problems)
-        problems.extend(problem for endpoint in self["listen"] if (problem := _problem_of(endpoint)))
+        problems.extend(problem for endpoint in self["listen"] if (problem := _problem_of("--listen", endpoint)))
+        if self["metrics"] and (problem := _problem_of("--metrics", self["metrics"])):
+            problems.append(problem)
         if problems:
             raise UsageError("it cannot start:\n" + "\n".join(f"  - {problem}" for problem in problems))
         self._choose_log()
@@ -116,13 +124,13 @@ def chosen_log() -> ILogObserver:
     return log_observer(open_log(twistd, _reactor()), settings.log_format, settings.log_level)
 
 
-def _problem_of(endpoint: str) -> str | None:
+def _problem_of(option: str, endpoint: str) -> str | None:
     try:
         serverFromString(_reactor(), endpoint)
     except LookupError:  # of Twisted's systemd endpoint, which says no more than the index or the name
-        return f"--listen {endpoint}: {_NO_SOCKET}"
+        return f"{option} {endpoint}: {_NO_SOCKET}"
     except Exception as problem:  # noqa: BLE001 - each kind of endpoint has errors of its own
-        return f"--listen {endpoint}: {problem}"
+        return f"{option} {endpoint}: {problem}"
     return None
 
 
@@ -144,7 +152,15 @@ def makeService(options: Options) -> IService:  # noqa: N802 - twistd calls it
         _log.warn("⚠️ {misspelt} It has no effect.", misspelt=name)
     read_again = options.environment_file.read_again
     endpoints = options.endpoints(options.settings)
-    return VoiceService(_reactor(), options.settings, endpoints, _end_with_an_error, read_again, _end_after)
+    return VoiceService(
+        _reactor(),
+        options.settings,
+        endpoints,
+        _end_with_an_error,
+        read_again,
+        _end_after,
+        options["metrics"] or None,
+    )
 
 
 def _end_with_an_error() -> None:

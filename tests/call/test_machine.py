@@ -26,7 +26,8 @@ from voicestt.call.facts import (
 from voicestt.call.machine import CallInputs, new_call
 from voicestt.recognisers import port as recogniser
 from voicestt.recognisers.port import Incident, RecogniserError, Result
-from voicestt.runtime.metrics import Percentiles, Summary
+from voicestt.runtime.histogram import Percentiles
+from voicestt.runtime.metrics import Summary
 
 BATCH = 1_200
 FRAME = bytes(range(160))

@@ -23,7 +23,8 @@ from voicestt.call.facts import (
 )
 from voicestt.call.line import Line
 from voicestt.handler.publishing import Publishing, new_session, timestamp
-from voicestt.runtime.metrics import Percentiles, Summary
+from voicestt.runtime.histogram import Percentiles
+from voicestt.runtime.metrics import Summary
 
 NOW = 1_795_409_322.21
 SCHEMA = jsonschema.Draft202012Validator(events.json_schema())

@@ -1,96 +1,18 @@
 import math
-from collections.abc import Sequence
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
+from voicestt.runtime.histogram import Percentiles
 from voicestt.runtime.metrics import (
+    MINUTES_KEPT,
     CallMetrics,
-    Histogram,
-    Percentiles,
     ProcessMetrics,
     Punctuality,
+    RollingMetrics,
     Stamps,
     Summary,
 )
-
-DURATIONS = st.floats(0, 60) | st.floats(0, 0.05) | st.sampled_from([0.0, 0.0001, 0.01275, 0.0128, 60.0])
-
-
-def percentile(values: Sequence[float], percent: int) -> float:
-    """By nearest rank."""
-    rank = max(1, math.floor(percent * len(values) / 100 + 0.5))
-    return sorted(values)[rank - 1]
-
-
-def recorded(values: Sequence[float]) -> Percentiles:
-    histogram = Histogram()
-    for value in values:
-        histogram.record(value)
-    return histogram.spread
-
-
-# -- the histogram
-
-
-@given(st.lists(DURATIONS, min_size=1, max_size=255))
-def test_of_few_every_percentile_is_exact(values: list[float]) -> None:
-    spread = recorded(values)
-    p50, p95, p99 = (percentile(values, percent) for percent in (50, 95, 99))
-    assert spread == Percentiles(len(values), p50, p95, p99, max(values))
-
-
-@given(st.lists(DURATIONS, min_size=1, max_size=60), st.integers(5, 40))
-@example([0.02565], 256)
-def test_of_many_every_percentile_is_within_a_hundredth_or_a_tenth_of_a_millisecond(
-    values: list[float], times: int
-) -> None:
-    many = values * max(times, 256 // len(values) + 1)
-    spread = recorded(many)
-    assert (spread.count, spread.longest) == (len(many), max(many))
-    for percent, found in ((50, spread.p50), (95, spread.p95), (99, spread.p99)):
-        assert found == pytest.approx(percentile(many, percent), rel=0.01, abs=0.0001)
-
-
-@given(st.lists(st.lists(DURATIONS, max_size=200), max_size=10))
-def test_however_they_come_and_whenever_it_is_asked_the_spread_is_the_same(groups: list[list[float]]) -> None:
-    together, one_by_one = Histogram(), Histogram()
-    for group in groups:
-        together.extend(group)
-        for value in group:
-            one_by_one.record(value)
-        assert together.spread.count == one_by_one.spread.count
-    found, wanted = together.spread, one_by_one.spread
-    assert (found.count, found.longest) == (wanted.count, wanted.longest)
-    assert found.p99 == pytest.approx(wanted.p99, rel=0.02, abs=0.0002)
-
-
-def test_of_none_there_is_nothing_to_say() -> None:
-    spread = Histogram().spread
-    assert spread == Percentiles()
-    assert spread.words == "none"
-    assert spread.milliseconds == {"count": 0, "p50": None, "p95": None, "p99": None, "max": None}
-
-
-def test_a_spread_in_words_and_for_json() -> None:
-    spread = Percentiles(3, 0.0021, 0.004, 0.01, 1.23456)
-    assert spread.words == "p50 2.1, p95 4.0, p99 10.0, longest 1234.6 ms"
-    assert spread.milliseconds == {"count": 3, "p50": 2.1, "p95": 4.0, "p99": 10.0, "max": 1234.6}
-
-
-def test_what_is_longer_than_a_minute_counts_and_its_longest_is_exact() -> None:
-    spread = recorded([90.0, 3_600.0] * 200)
-    assert (spread.count, spread.longest) == (400, 3_600.0)
-    assert spread.p50 == pytest.approx(60.0, rel=0.01)
-
-
-def test_a_histogram_of_days_counts_further_than_four_billion() -> None:
-    histogram = Histogram(counter_bytes=8)
-    histogram.extend([0.001] * 256)
-    assert histogram.spread.count == 256
-
 
 # -- late frames
 
@@ -167,6 +89,65 @@ def test_a_late_frame_is_counted_for_the_call_and_the_whole(clock: Clock) -> Non
     metrics.batch("20", 0)
     metrics.batch("190", 0)
     assert (whole.summary.late_frames, metrics.end(0).late_frames) == (1, 1)
+
+
+def minute(metrics: RollingMetrics, number: int) -> None:
+    """A minute in which `number` of everything happened."""
+    for _ in range(number):
+        metrics.lag.record(number / 1000)
+    metrics.incidents["rotated"] += number
+    metrics.counts["finals", "whisper"] += number
+    metrics.retained = 1_000 * number
+
+
+def test_of_the_process_there_are_the_last_minutes_and_everything_since_the_start() -> None:
+    metrics = RollingMetrics()
+    for number in (300, 2, 3):
+        minute(metrics, number)
+        metrics.minute_over()
+    minute(metrics, 4)
+    last, few, whole = metrics.of_the_last(1), metrics.of_the_last(2), metrics.since_start
+    assert [each.counts["finals", "whisper"] for each in (last, few, whole)] == [7, 9, 309]
+    assert [each.summary.lag.count for each in (last, few, whole)] == [7, 9, 309]
+    assert [each.summary.rotations for each in (last, few, whole)] == [7, 9, 309]
+    assert [each.retained for each in (last, few, whole)] == [4_000, 4_000, 300_000]
+    assert metrics.summary == whole.summary
+    assert last.summary.lag.longest == 0.004
+
+
+def test_no_more_than_an_hour_is_kept_and_nothing_is_counted_twice() -> None:
+    metrics = RollingMetrics()
+    for _ in range(MINUTES_KEPT + 40):
+        minute(metrics, 1)
+        metrics.minute_over()
+    assert metrics.of_the_last(1_000).counts["finals", "whisper"] == MINUTES_KEPT
+    assert metrics.since_start.counts["finals", "whisper"] == MINUTES_KEPT + 40
+    assert metrics.summary == metrics.summary
+
+
+def test_a_call_goes_on_over_the_end_of_a_minute(clock: Clock) -> None:
+    whole = RollingMetrics()
+    meter = CallMetrics(whole, clock.seconds)
+    for _ in range(3):
+        meter.delivered_final(0.5)
+        meter.batch("0", 700)
+        meter.wordless()
+        whole.minute_over()
+    assert meter.end(0).final.count == whole.summary.final.count == 3
+    assert whole.of_the_last(1).final.spread.count == 1
+    assert whole.of_the_last(1).retained == 700
+    assert whole.since_start.counts["utterances_without_words",] == 3
+
+
+def test_what_is_counted_elsewhere_is_counted_by_its_growth() -> None:
+    metrics = RollingMetrics()
+    for total in (0, 5, 5):
+        metrics.note_total(("lost",), total)
+    metrics.minute_over()
+    metrics.minute_over()
+    metrics.note_total(("lost",), 7)
+    assert metrics.of_the_last(1).counts["lost",] == 2
+    assert metrics.since_start.counts["lost",] == 7
 
 
 def test_where_nothing_is_stamped_nothing_is_measured() -> None:

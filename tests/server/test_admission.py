@@ -14,7 +14,7 @@ from tests.server.in_memory import (
     Server,
     start,
 )
-from tests.server.test_figures import hold_up, watch
+from tests.server.test_metrics_watch import hold_up, watch
 from tests.server.test_routes import FORM, INCOMING, post
 from tests.twilio.test_twiml import WANTED
 from voicestt.server.admission import (

@@ -13,7 +13,8 @@ from voicestt.call.facts import (
     Happened,
     Partial,
 )
-from voicestt.runtime.metrics import Percentiles, Summary
+from voicestt.runtime.histogram import Percentiles
+from voicestt.runtime.metrics import Summary
 from voicestt.server.call_log import CallLog
 from voicestt.server.call_registry import CallRegistry
 

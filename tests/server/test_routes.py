@@ -14,7 +14,9 @@ from tests.server.in_memory import HOST, Answer, Server
 from tests.twilio.test_twiml import WANTED
 from voicestt.emulators.twilio.signatures import signature
 from voicestt.server.bounded_http import BoundedSite
+from voicestt.server.health import HealthReport
 from voicestt.server.media_factory import media_resource
+from voicestt.server.metrics.page import MetricsPage
 from voicestt.server.root import Root
 from voicestt.server.routes import Routes
 from voicestt.twilio.signatures import SignatureCheck
@@ -179,13 +181,28 @@ def test_health_is_json(server: Server, path: str) -> None:
 def test_health_has_more_keys_where_others_count_too(server: Server) -> None:
     counts = {"journal": {"waiting": 3}}
     media = media_resource(server.clock, server.calls)
-    webhooks = Routes(
-        HOST, SignatureCheck(TOKEN), server.registry, server.calls, media, more_health=lambda: dict(counts)
-    )
+    report = HealthReport(server.calls, more=lambda: dict(counts))
+    webhooks = Routes(HOST, SignatureCheck(TOKEN), server.registry, server.calls, media, health=report)
     server.site = BoundedSite(Root(webhooks.app.resource()), reactor=server.clock)
     health = json.loads(server.http("GET", "/healthz").body)
     assert (health["status"], health["journal"]) == ("ok", {"waiting": 3})
     assert "feed" not in health
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/metrics/"])
+def test_without_a_token_nobody_reads_the_metrics_and_the_log_says_so_once(
+    server: Server, logged: Logged, path: str
+) -> None:
+    assert server.http("GET", path).status == 404
+    media = media_resource(server.clock, server.calls)
+    page = MetricsPage([], None)
+    webhooks = Routes(HOST, SignatureCheck(TOKEN), server.registry, server.calls, media, metrics=page)
+    server.site = BoundedSite(Root(webhooks.app.resource()), reactor=server.clock)
+    for _ in range(3):
+        answer = server.http("GET", path, {"Authorization": "Bearer guessed"})
+        assert (answer.status, answer.body) == (404, b"There is nothing here.\n")
+    (line,) = logged.matching("Somebody asked for /metrics and was answered 404")
+    assert "METRICS_TOKEN" in line
 
 
 @pytest.mark.parametrize("path", ["/events", "/events/", "/ws/live", "/ws/live/"])

@@ -312,7 +312,7 @@ async def test_stopping_brings_the_last_words_and_gives_every_thread_back(
     assert one.texts("final") == ["שלום 9 אני"]
     assert len(logged.matching("Call ended: the server is stopping; 0.80 s")) == 1
     await until(lambda: caller.closed is not None)
-    assert own_threads() - before == set()
+    await until(lambda: own_threads() - before == set())
 
 
 @on_reactor
@@ -435,7 +435,7 @@ async def test_a_service_that_never_started_can_be_stopped(tmp_path: Path) -> No
     before = own_threads()
     settings = settings_of(EVENTS_FILE=str(tmp_path / "events"), VOICESTT_SOCKET=str(tmp_path / "control"))
     await soon(VoiceService(reactor, settings, ON_LOOPBACK).stopService())
-    assert own_threads() - before == set()
+    await until(lambda: own_threads() - before == set())
 
 
 @on_reactor
@@ -446,7 +446,7 @@ async def test_a_server_stopped_while_it_starts_leaves_nothing_behind(tmp_path: 
     service = VoiceService(reactor, settings, ON_LOOPBACK)
     service.startService()
     await soon(service.stopService())
-    assert own_threads() - before == set()
+    await until(lambda: own_threads() - before == set())
 
 
 # Not the socket's own protocol: Twisted's log keeps the first events, and who logged them, until logging begins,

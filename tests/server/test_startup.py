@@ -24,8 +24,8 @@ def test_a_model_that_was_asked_for_and_is_refused_is_warned_of(logged: Logged) 
 def test_the_version_and_what_is_no_default_is_announced_without_a_secret(logged: Logged) -> None:
     announce(settings_of(STT_BATCH_MS="100", BUSY="+972501234567"))
     assert logged.matching("not the defaults") == [
-        f"[CFG] voicestt {__version__}; not the defaults: PUBLIC_HOST=voice.example.com, STT_BATCH_MS=100, "
-        "TWILIO_AUTH_TOKEN is set, BUSY is set, JOURNAL_URL is set."
+        f"[CFG] voicestt {__version__}; not the defaults: PUBLIC_HOST=voice.example.com, "
+        "TWILIO_AUTH_TOKEN is set, STT_BATCH_MS=100, JOURNAL_URL is set, BUSY is set, SHUTDOWN_SECONDS=0."
     ]
     assert TOKEN not in "".join(logged.lines)
 

@@ -4,8 +4,8 @@ Pure; in bytes of mu-law since the call's start, so positions are times (1/8000 
 """
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import astuple, dataclass
 from typing import Protocol
 
 
@@ -54,6 +54,12 @@ class AudioTotals:
     def sent_again(self) -> int:
         """Bytes given to recognisers beyond those received."""
         return max(0, self.handed - self.received)
+
+
+def total(accounts: Iterable[AudioTotals]) -> AudioTotals:
+    """Add up the totals of several calls."""
+    columns = zip(*map(astuple, [AudioTotals(), *accounts]), strict=True)
+    return AudioTotals(*map(sum, columns))
 
 
 class AudioSource(Protocol):

@@ -208,6 +208,8 @@ class ActiveCall:
         self._parts.metrics.answered(result.stamps)
         text = result.text.strip()
         if not text:
+            if result.is_final:
+                self._parts.metrics.wordless()
             return
         if not result.is_final:
             self._turns.partial()

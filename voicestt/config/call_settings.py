@@ -230,3 +230,12 @@ class ProcessSettings:
         "that they find by themselves, in `$XDG_RUNTIME_DIR/voicestt` or a folder of this user's for temporary "
         "files.",
     )
+    metrics_token: str | None = setting(
+        "METRICS_TOKEN",
+        None,
+        read.header_secret,
+        "Who has it may read `/metrics`, as Prometheus does with `authorization: {credentials: …}`. Not set: the "
+        "path is 404; `twistd voicestt --metrics ENDPOINT` gives the metrics an address of their own. Never "
+        "printed.",
+        secret=True,
+    )

@@ -19,7 +19,7 @@ from voicestt.call.facts import CallObserver
 from voicestt.call.line import Line
 from voicestt.events import Event
 from voicestt.journal.port import Writer
-from voicestt.runtime.metrics import Percentiles
+from voicestt.runtime.histogram import Percentiles
 
 
 class Hears(Protocol):

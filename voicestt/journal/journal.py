@@ -34,6 +34,7 @@ from voicestt.journal.thread import TurnResults
 from voicestt.journal.threads import Callbacks, JournalSettings, JournalThreads
 from voicestt.journal.undelivered import Undelivered
 from voicestt.journal.write_queue import Entry, LateFacts, WriteQueue
+from voicestt.runtime.histogram import Histogram
 from voicestt.runtime.reactor import ReactorLike
 
 CLOSE_SECONDS = 10.0
@@ -50,7 +51,7 @@ class Journal(Generic[Fact]):
     out of the database is in the records nevertheless, for as long as this process lives and an event is not
     delivered everywhere. `changed` is called when deliveries were changed by hand: what was pending before need
     not be any more. `figures` returns the state of each destination's deliveries, for the commands that look into
-    the journal.
+    the journal. `write_delay` is from an event's `put` until it is known to be in the database.
     """
 
     _log = Logger()
@@ -83,6 +84,7 @@ class Journal(Generic[Fact]):
         self._memories: dict[str, Entry[Fact]] = {}
         self._threads: JournalThreads[Fact] | None = None
         self._is_closed = self._is_through = False
+        self.write_delay = Histogram()
 
     @property
     def state(self) -> JournalState:
@@ -281,6 +283,10 @@ class Journal(Generic[Fact]):
         if self._is_through:
             return
         written = [self._lateness.written(*each) for each in results.written if each[0].flushed is None]
+        now = self._reactor.seconds()
+        for entry, record in results.written:
+            if record is not None:
+                self.write_delay.record(max(0.0, now - entry.at))
         if written:
             self._undelivered.wrote([entry.record for entry in written if entry.record is not None])
             self._readers.written(written)

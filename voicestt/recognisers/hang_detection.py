@@ -47,11 +47,12 @@ _LAST_WORD = mulaw.BYTES_PER_SECOND  # what is newer may be the beginning of a w
 
 
 class ServiceHabits:
-    """The lateness of a service's answers, learnt from all calls."""
+    """The lateness of a service's answers, learnt from all calls; and how many suspicions came to nothing."""
 
     def __init__(self) -> None:
         self.lateness = 0.0
         self.is_known = False
+        self.false_alarms = 0
 
     def answered_after(self, seconds: float) -> None:
         """Learn that speech was answered after `seconds`: a longer time at once, a shorter one slowly."""
@@ -186,6 +187,7 @@ class HangDetector:
             self._trouble = RecogniserError("DEADLINE_EXCEEDED", words)
             return
         self._false_alarms += 1
+        self._habits.false_alarms += 1
         if verdict is _Verdict.NO_WORDS:
             self._late_words = 0
             # The second stream was given the newest seconds only: what came since the verdict before is believed

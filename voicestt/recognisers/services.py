@@ -3,7 +3,7 @@
 A request for one utterance is repeated until a service answers or all have refused it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -69,6 +69,11 @@ class ServicesHealth:
     def services(self) -> tuple[Service, ...]:
         """The services that recognise single utterances, in order of preference."""
         return Service(self._google.recognise, self.requests), Service(self._whisper, self.whisper)
+
+    @property
+    def by_label(self) -> Mapping[str, CircuitBreaker]:
+        """The circuit breakers by their labels in metrics."""
+        return {"google_streaming": self.streaming, "google_requests": self.requests, "whisper": self.whisper}
 
     def stop(self) -> None:
         """End every wait and probe."""

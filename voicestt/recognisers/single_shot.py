@@ -37,22 +37,29 @@ class SingleShotListener(ResultListener, Protocol):
 
 
 class SingleShot:
-    """A Recogniser that gives finals only. `recognise` takes one utterance; `later` acts after this turn."""
+    """A Recogniser that gives finals only. `recognise` takes one utterance; `later` acts after this turn.
+
+    `wordless` counts the utterances in which no words were found.
+    """
 
     def __init__(self, recognise: Recognise, later: Later) -> None:
         self._recognise = recognise
         self._later = later
+        self.wordless = 0
 
     def open(self, listener: SingleShotListener) -> "SingleShotSession":
         """Open a session that waits for speech."""
-        return SingleShotSession(listener, self._recognise, self._later)
+        return SingleShotSession(listener, self._recognise, self._later, self._found_no_words)
 
     def resume(self, listener: SingleShotListener, audio: bytes) -> "SingleShotSession":
         """Open a session in the middle of an utterance, of which `audio` is the part so far."""
-        session = SingleShotSession(listener, self._recognise, self._later)
+        session = self.open(listener)
         session.begin()
         session.write(audio)
         return session
+
+    def _found_no_words(self) -> None:
+        self.wordless += 1
 
 
 class SingleShotSession:
@@ -60,10 +67,17 @@ class SingleShotSession:
 
     _log = Logger()
 
-    def __init__(self, listener: SingleShotListener, recognise: Recognise, later: Later) -> None:
+    def __init__(
+        self,
+        listener: SingleShotListener,
+        recognise: Recognise,
+        later: Later,
+        found_no_words: Callable[[], object] = lambda: None,
+    ) -> None:
         self._listener: SingleShotListener | None = listener
         self._recognise = recognise
         self._later = later
+        self._found_no_words = found_no_words
         self._endpointer = Endpointer(webrtc_voicing(_MOST_LENIENT), _RULES)
         self._audio = b""
         self._audio_start = 0
@@ -248,6 +262,8 @@ class SingleShotSession:
             self._listener.lost(segment.end, answer.error, mulaw.seconds(segment.end - segment.start))
         elif answer.result is not None:
             self._listener.heard(answer.result)
+        else:
+            self._found_no_words()
 
     @property
     def _needed_from(self) -> int:

@@ -48,6 +48,11 @@ class Endless:
         self._pace = ReplayPace()
         self._habits = ServiceHabits()
 
+    @property
+    def false_alarms(self) -> int:
+        """The number of streams that were suspected to hang, of all calls, and did not."""
+        return self._habits.false_alarms
+
     def open(self, listener: CallListener, ledger: AudioSource) -> EndlessSession:
         """Open a session that reads `ledger`; the caller receives into the ledger and covers it by the finals."""
         hangs = HangDetector(self._clock, self._streaming, ledger, self._limits.silent, self._habits)

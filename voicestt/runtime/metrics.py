@@ -2,118 +2,26 @@
 
 Pure: time comes from a function that is given. All times are seconds, all bytes mu-law. Measuring costs a few
 microseconds for each batch and for each answer of the recogniser, and nothing for each frame.
-
-The histogram is hdrhistogram's: the HdrHistogram project keeps it, last released in October 2026, for every Python
-there is; of the others ddsketch was last released in 2024, and datasketches bounds the error of ranks, not values.
 """
 
 import time
-from array import array
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from math import inf
 from typing import Final
 
-from hdrh.histogram import HdrHistogram
+from voicestt.runtime.histogram import Histogram, Percentiles
 
-STEPS_A_SECOND: Final = 10_000
-LONGEST: Final = 60
-DIGITS: Final = 2
 LATE_SECONDS: Final = 0.1
-
-_MOST_STEPS = LONGEST * STEPS_A_SECOND
-_TOGETHER = 256
-_PERCENTS = (50, 95, 99)
+MINUTES_KEPT: Final = 60
 _NORM_SECONDS = 60.0
+_HISTOGRAMS = ("added", "final", "hand_off", "lag")
 
+Counted = tuple[str, ...]
+"""A name of something that is counted, and its labels."""
 
-@dataclass(frozen=True, slots=True)
-class Percentiles:
-    """Percentiles of durations in seconds, by nearest rank, and the longest; all 0.0 if there are none.
-
-    A percentile is within 1 % of the truth, or within 0.1 ms where that is more; `longest` is exact.
-    """
-
-    count: int = 0
-    p50: float = 0.0
-    p95: float = 0.0
-    p99: float = 0.0
-    longest: float = 0.0
-
-    @property
-    def words(self) -> str:
-        """The percentiles in words, for the log."""
-        if not self.count:
-            return "none"
-        quantiles = zip(("p50", "p95", "p99", "longest"), self._quantiles, strict=True)
-        return ", ".join(f"{name} {seconds * 1000:.1f}" for name, seconds in quantiles) + " ms"
-
-    @property
-    def milliseconds(self) -> dict[str, float | int | None]:
-        """The percentiles for JSON: `count`, and `p50`, `p95`, `p99` and `max` in ms, null if there are none."""
-        names = ("p50", "p95", "p99", "max")
-        values = [round(seconds * 1000, 1) if self.count else None for seconds in self._quantiles]
-        return {"count": self.count, **dict(zip(names, values, strict=True))}
-
-    @property
-    def _quantiles(self) -> tuple[float, float, float, float]:
-        return self.p50, self.p95, self.p99, self.longest
-
-
-class Histogram:
-    """Histogram of durations in seconds, up to a minute; buckets of 0.1 ms at first, then of 1 % at most.
-
-    Fewer than 256 durations are kept as they are. Of more, a duration above a minute counts as a minute, and one
-    bucket can count up to 2 ** (8 * `counter_bytes`) - 1.
-    """
-
-    __slots__ = ("_counter_bytes", "_longest", "_sorted", "_waiting")
-
-    def __init__(self, counter_bytes: int = 4) -> None:
-        self._counter_bytes = counter_bytes
-        self._waiting = array("d")  # a quarter of a list of floats: each call has some
-        self._sorted: HdrHistogram | None = None
-        self._longest = 0.0
-
-    def record(self, seconds: float) -> None:
-        """Record a duration of 0.0 or longer."""
-        self._waiting.append(seconds)
-        if len(self._waiting) >= _TOGETHER:
-            self._sort_in()
-
-    def extend(self, values: Iterable[float]) -> None:
-        """Record several durations."""
-        self._waiting.extend(values)
-        if len(self._waiting) >= _TOGETHER:
-            self._sort_in()
-
-    @property
-    def spread(self) -> Percentiles:
-        """The percentiles of all durations recorded so far."""
-        if self._sorted is None:
-            return _spread_of(sorted(self._waiting))
-        self._sort_in()
-        found = self._sorted.get_percentile_to_value_dict(_PERCENTS)
-        p50, p95, p99 = (min(found[percent] / STEPS_A_SECOND, self._longest) for percent in _PERCENTS)
-        return Percentiles(self._sorted.get_total_count(), p50, p95, p99, self._longest)
-
-    def _sort_in(self) -> None:
-        if self._sorted is None:
-            self._sorted = HdrHistogram(1, _MOST_STEPS, DIGITS, word_size=self._counter_bytes)
-        values, self._waiting = self._waiting, array("d")
-        self._longest = max(self._longest, max(values, default=0.0))
-        # The library takes 2 us for a value, and no longer for many of one size.
-        for steps, count in Counter([int(value * STEPS_A_SECOND + 0.5) for value in values]).items():
-            self._sorted.record_value(min(steps, _MOST_STEPS), count)
-
-
-def _spread_of(ordered: Sequence[float]) -> Percentiles:
-    if not ordered:
-        return Percentiles()
-    count = len(ordered)
-    p50, p95, p99 = (ordered[max(1, int(percent * count / 100 + 0.5)) - 1] for percent in _PERCENTS)
-    return Percentiles(count, p50, p95, p99, ordered[-1])
+WORDLESS: Final[Counted] = ("utterances_without_words",)
 
 
 class Punctuality:
@@ -178,10 +86,10 @@ class Summary:
     replayed: bytes that were sent again, as far as calls have ended.
     """
 
-    added: Percentiles = Percentiles()
-    final: Percentiles = Percentiles()
-    hand_off: Percentiles = Percentiles()
-    lag: Percentiles = Percentiles()
+    added: Percentiles = field(default_factory=Percentiles)
+    final: Percentiles = field(default_factory=Percentiles)
+    hand_off: Percentiles = field(default_factory=Percentiles)
+    lag: Percentiles = field(default_factory=Percentiles)
     late_frames: int = 0
     restarts: int = 0
     rotations: int = 0
@@ -207,19 +115,33 @@ class Summary:
 
 
 class ProcessMetrics:
-    """Metrics of the process or of one call, as they are measured."""
+    """Metrics of the process or of one call, as they are measured.
 
-    __slots__ = ("added", "final", "hand_off", "incidents", "lag", "late_frames", "replayed", "retained")
+    `counts` are of all that is counted besides, by its name and labels: ("finals", "whisper").
+    """
 
-    def __init__(self, counter_bytes: int = 4) -> None:
-        self.added = Histogram(counter_bytes)
-        self.final = Histogram(counter_bytes)
-        self.hand_off = Histogram(counter_bytes)
-        self.lag = Histogram(counter_bytes)
+    __slots__ = ("added", "counts", "final", "hand_off", "incidents", "lag", "late_frames", "replayed", "retained")
+
+    def __init__(self) -> None:
+        self.added = Histogram()
+        self.final = Histogram()
+        self.hand_off = Histogram()
+        self.lag = Histogram()
         self.incidents: Counter[str] = Counter()
+        self.counts: Counter[Counted] = Counter()
         self.late_frames = 0
         self.retained = 0
         self.replayed = 0
+
+    def add(self, other: "ProcessMetrics") -> None:
+        """Add what another has measured."""
+        for name in _HISTOGRAMS:
+            getattr(self, name).add(getattr(other, name))
+        self.incidents.update(other.incidents)
+        self.counts.update(other.counts)
+        self.late_frames += other.late_frames
+        self.retained = max(self.retained, other.retained)
+        self.replayed += other.replayed
 
     @property
     def summary(self) -> Summary:
@@ -236,6 +158,60 @@ class ProcessMetrics:
             retained=self.retained,
             replayed=self.replayed,
         )
+
+
+class RollingMetrics(ProcessMetrics):
+    """Metrics of the process since its start, and of its last minutes.
+
+    Its attributes are those of the present minute; `since_start` has all. `minute_over` is to be called every
+    minute.
+    """
+
+    __slots__ = ("_before", "_minutes", "_totals")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._before = ProcessMetrics()
+        self._minutes: deque[ProcessMetrics] = deque(maxlen=MINUTES_KEPT)
+        self._totals: dict[Counted, int] = {}
+
+    def minute_over(self) -> None:
+        """Begin a new minute."""
+        minute = ProcessMetrics()
+        for name in ProcessMetrics.__slots__:
+            fresh = getattr(minute, name)
+            setattr(minute, name, getattr(self, name))
+            setattr(self, name, fresh)
+        self._minutes.append(minute)
+        self._before.add(minute)
+
+    def note_total(self, counted: Counted, total: int) -> None:
+        """Count what is counted elsewhere since the start: `total` until now."""
+        growth = total - self._totals.get(counted, 0)
+        if growth:
+            self._totals[counted] = total
+            self.counts[counted] += growth
+
+    def of_the_last(self, minutes: int) -> ProcessMetrics:
+        """Return the metrics of the last `minutes` (60 at most), and of the part of a minute since."""
+        return _sum([*list(self._minutes)[-minutes:], self])
+
+    @property
+    def since_start(self) -> ProcessMetrics:
+        """The metrics since the start."""
+        return _sum([self._before, self])
+
+    @property
+    def summary(self) -> Summary:
+        """The summary of all that was measured since the start."""
+        return self.since_start.summary
+
+
+def _sum(parts: Iterable[ProcessMetrics]) -> ProcessMetrics:
+    whole = ProcessMetrics()
+    for part in parts:
+        whole.add(part)
+    return whole
 
 
 class CallMetrics:
@@ -255,9 +231,8 @@ class CallMetrics:
         if self._punctuality.is_late(self._now(), timestamp):
             for figures in self._all:
                 figures.late_frames += 1
-        if retained > self._own.retained:
-            for figures in self._all:
-                figures.retained = max(figures.retained, retained)
+        for figures in self._all:
+            figures.retained = max(figures.retained, retained)
 
     def answered(self, stamps: Stamps | None) -> None:
         """Note a result; the results of one response share their stamps, and count once."""
@@ -280,6 +255,11 @@ class CallMetrics:
         if delay is not None:
             for figures in self._all:
                 figures.final.record(delay)
+
+    def wordless(self) -> None:
+        """Count an utterance in which the recogniser found no words."""
+        for figures in self._all:
+            figures.counts[WORDLESS] += 1
 
     def happened(self, kind: str) -> None:
         """Count an incident, see `voicestt.recognisers.port.Incident`."""

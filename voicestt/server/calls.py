@@ -1,15 +1,15 @@
 """The live calls: made here, watched for silence, and stopped in order."""
 
-import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from math import ceil
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from voicestt.audio import mulaw
+from voicestt.audio.ledger import AudioTotals, total
 from voicestt.call.active_call import LOOK_SECONDS, CallParts
 from voicestt.call.facts import CallDescription, CallObserver
 from voicestt.call.line import Line
@@ -22,32 +22,24 @@ from voicestt.journal.former import FormerStream
 from voicestt.recognisers.port import CallRecogniser
 from voicestt.runtime.clock import Timer
 from voicestt.runtime.idle import Idle
-from voicestt.runtime.metrics import CallMetrics, ProcessMetrics
+from voicestt.runtime.metrics import CallMetrics, RollingMetrics
 from voicestt.server.admission import Admission
+from voicestt.server.call_counts import CallCounts
 from voicestt.server.call_registry import CallRegistry
+from voicestt.server.call_watch import NO_AUDIO, CallWatch
 from voicestt.server.former_streams import FormerLookup
 from voicestt.server.live_call import LiveCall
 from voicestt.server.media_line import MediaLine
 from voicestt.server.moving import MoveCounts
 from voicestt.server.refusals import Refusals
-from voicestt.twilio.media_stream import Start, StartDetails
+from voicestt.server.starts import Refused, describe, must_be_known
+from voicestt.twilio.media_stream import Start
 
-_LOOKS = 3  # in the shorter of the two times without a sign of life, and without audio
-_ROUNDING = 1 + 1e-9
-_LONGEST_PING = 20.0
-_SHORTEST_PING = 1.0  # Autobahn cuts the time of the next ping to whole seconds: a shorter one would come at once
 ON_ITS_WAY_SECONDS = 2.0
 """So long a server that stops waits for the socket of a call that it has just taken."""
 
 STOPPING = "the server is stopping"
-_NO_PAST = FormerStream("")
-_NO_AUDIO = "no audio came for"
 _CUT_SECONDS = 0.2
-_IS_SID = re.compile(r"[!-~]{1,64}")  # Twilio's are 34 letters and digits; bare UUIDs have been seen
-
-
-class Refused(Exception):
-    """The error of a call that is not taken; the text says why."""
 
 
 class Calls:
@@ -83,11 +75,9 @@ class Calls:
         self.admission = Admission(clock, settings.max_calls, settings.max_lag_ms / 1000)
         self._all_ended = Idle(lambda: not self._live)
         self._cutting = Timer(clock)
-        self._watch = LoopingCall(self._end_dead_calls)
-        self._watch.clock = clock
-        self._gaps = LoopingCall(self._look_for_gaps)
-        self._gaps.clock = clock
-        self.figures = ProcessMetrics(counter_bytes=8)
+        self.watch = CallWatch(clock, settings.idle_seconds, settings.no_media_seconds, lambda: self._live)
+        self.figures = RollingMetrics()
+        self._audio_before = AudioTotals()
         self.taken = 0
         self.starts_refused = 0
         self.is_draining = self.is_stopping = False
@@ -98,8 +88,7 @@ class Calls:
 
     def start(self) -> None:
         """Start to watch for gaps, and for sockets that are dead or on hold for too long."""
-        self._watch.start(self._look_seconds, now=False)
-        self._gaps.start(LOOK_SECONDS, now=False)
+        self.watch.start()
 
     def drain(self, why: str) -> None:
         """Take no new calls from now on; live ones go on."""
@@ -122,9 +111,7 @@ class Calls:
         It is `seconds` at most, if they are given.
         """
         self.is_stopping = True
-        for watch in (self._watch, self._gaps):
-            if watch.running:
-                watch.stop()
+        self.watch.stop()
         self.refusals.stop()
         self.admission.stop()
         for call in list(self._live):
@@ -181,6 +168,11 @@ class Calls:
         """The reason to refuse new calls now; None if they are taken."""
         return self.admission.why_not(len(self._live))
 
+    @property
+    def audio(self) -> AudioTotals:
+        """Totals of the audio of all calls, those that are over and those that are live."""
+        return total([self._audio_before, *(call.account for call in self._live)])
+
     def former_of(self, start: Start) -> "Deferred[FormerStream | None] | None":
         """Look for the former stream of a call that comes back, or that another process may have announced.
 
@@ -194,44 +186,20 @@ class Calls:
             return None
         return self._former.at_its_end(call_sid)
 
-    def describe(self, start: Start, former: FormerStream | None = None) -> CallDescription:
-        """Describe the call of Twilio's `start`, with the webhook's knowledge of it, and its `former` stream's.
-
-        Raises:
-            Refused: when it is not one that can be taken.
-        """
-        details = start.start
-        record = self._registry.find(details.call_sid)
-        past = former or _NO_PAST
-        if not details.media_format.is_mulaw:
-            raise Refused("its audio is not audio/x-mulaw, 8000 Hz, one channel")
-        if not _IS_SID.fullmatch(details.call_sid) or not _IS_SID.fullmatch(details.stream_sid or "none"):
-            raise Refused("its CallSid or its StreamSid is no identifier")
-        return CallDescription(
-            call_sid=details.call_sid,
-            stream_sid=details.stream_sid,
-            account_sid=record.account_sid or details.account_sid,
-            caller=record.caller or past.caller,
-            called=record.called or past.called,
-            parameters=details.custom_parameters,
-            continues=past.session or None,
-            utterances=past.utterances,
-            memory=past.memory,
-        )
-
     def begin(self, call: LiveCall, start: Start, former: FormerStream | None = None) -> None:
         """Begin `call` at Twilio's first `start` on its socket; the announcement of its CallSid is used up.
 
         Raises:
             Refused: when it is not one that can be taken.
         """
-        description = self.describe(start, former)
+        record = self._registry.find(start.start.call_sid)
+        description = describe(start.start, record, former)
         if former is not None and is_hang_up(former.reason):
             raise Refused("the call was hung up, and came back")
         others = self._streams_of(description.call_sid)
         if self._settings.require_known_call:
-            self._must_be_known(start.start, others)
-        if not others and not self._registry.find(description.call_sid).announced:
+            must_be_known(start.start, record, is_live=bool(others))
+        if not others and not record.announced:
             self._must_have_room()
         self.admission.arrived(description.call_sid)
         self._registry.use_up(description.call_sid)
@@ -257,61 +225,23 @@ class Calls:
             log_system=second.call_sid,
         )
 
-    def _must_be_known(self, details: StartDetails, others: Sequence[LiveCall]) -> None:
-        record = self._registry.find(details.call_sid)
-        if not record.announced:
-            raise Refused("no webhook announced this CallSid in the last five minutes (REQUIRE_KNOWN_CALL=true)")
-        if record.account_sid is not None and record.account_sid != details.account_sid:
-            raise Refused("the webhook announced this CallSid for another account (REQUIRE_KNOWN_CALL=true)")
-        if others:
-            raise Refused("this CallSid has a live stream already (REQUIRE_KNOWN_CALL=true)")
-        if record.is_used_up:
-            raise Refused(
-                "a socket has used this CallSid's announcement already, and no webhook has announced it again "
-                "(REQUIRE_KNOWN_CALL=true)"
-            )
-
     def _observer_of_one_call(self, line: Line) -> CallObserver:
         everybody = self._observer
         if self._observer_of is not None:
             everybody = ObserverGroup([self._observer, self._observer_of(line)])
-        stats = DeliveryStats(self._clock, everybody)
+        stats = DeliveryStats(self._clock, CallCounts(self.figures, everybody))
         return Debounced(self._clock, self._settings.partial_debounce_ms / 1000, stats)
 
     def _over(self, call: LiveCall) -> None:
         self._live.discard(call)
         if is_hang_up(call.reason):
             self._registry.note_hang_up(call.call_sid)
+        self._audio_before = total([self._audio_before, replace(call.account, uncovered=0)])
         if not self._live:
             self._cutting.cancel()
         self._all_ended.look()
 
-    @property
-    def ping_seconds(self) -> float:
-        """The seconds between pings of a socket: short enough that a pong comes before it is taken for dead."""
-        return max(_SHORTEST_PING, min(_LONGEST_PING, self._settings.idle_seconds * 2 / 3))
-
-    @property
-    def _look_seconds(self) -> float:
-        return min(self._settings.idle_seconds, self._settings.no_media_seconds) / _LOOKS
-
-    def _look_for_gaps(self) -> None:
-        for call in list(self._live):
-            try:
-                call.look_for_gap()
-            except Exception:  # noqa: BLE001 - what fails for one call must not end the looking for all
-                self._log.failure("A gap could not be told to the recogniser; the call goes on.")
-
-    def _end_dead_calls(self) -> None:
-        idle, no_media = self._settings.idle_seconds, self._settings.no_media_seconds
-        for call in list(self._live):
-            silence, hold = (looks * self._look_seconds * _ROUNDING for looks in call.look())
-            if silence >= idle:
-                call.end(f"the socket said nothing for {idle:g} s")
-            elif hold >= no_media:
-                call.end(f"{_NO_AUDIO} {no_media:g} s")
-
 
 def is_hang_up(reason: str) -> bool:
     """True if a call that ended for this reason is over for its caller too: it may not come back."""
-    return reason in {HUNG_UP, TOO_SLOW} or reason.startswith(_NO_AUDIO)
+    return reason in {HUNG_UP, TOO_SLOW} or reason.startswith(NO_AUDIO)

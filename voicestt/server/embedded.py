@@ -1,5 +1,7 @@
 """STT_ENGINE=embedded: the Google-compatible service inside this process, reached as Google is."""
 
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,8 @@ class EmbeddedGoogle:
     def __init__(self, language: str, model: str | None) -> None:
         self._language = language
         self._model = model
-        self._engine: Engine | None = None
-        self._service: LocalGoogle | None = None
+        self._engine: Future[Engine] = Future()
+        self._stops: list[Callable[[], object]] = []
 
     def start(self) -> "Deferred[str]":
         """Load the recogniser and listen; fires with HOST:PORT. Fails with words that say what to install."""
@@ -28,27 +30,26 @@ class EmbeddedGoogle:
         return starting
 
     def engine(self) -> Engine:
-        """Return the recogniser, which is loaded once `start` has fired."""
-        assert self._engine is not None  # noqa: S101 - calls come after start
-        return self._engine
+        """Return the recogniser, which is loaded once `start` has fired; blocks until then."""
+        return self._engine.result()
 
     def stop(self) -> None:
         """Stop the service and its threads."""
-        if self._service is not None:
-            self._service.stop()
-        if self._engine is not None:
-            self._engine.close()
+        while self._stops:
+            self._stops.pop()()
 
     def _load(self) -> str:
         from voicestt.emulators.google import whisper  # noqa: PLC0415 - only where the extra is installed
 
         engine = whisper.load(Path(self._model) if self._model else None, self._warn)
-        self._engine = engine
+        self._stops.append(engine.close)
         engine.preload([self._language])
-        self._service = LocalGoogle(engine)
-        self._service.start()
+        service = LocalGoogle(engine)
+        self._stops.append(service.stop)
+        service.start()
+        self._engine.set_result(engine)
         self._log.info("The embedded recogniser is ready ({name}).", name=engine.name)
-        return self._service.target
+        return service.target
 
     def _warn(self, words: str) -> None:
         self._log.warn("⚠️ {words}", words=words)

@@ -66,6 +66,11 @@ class EventsFile:
         """The number of events that were lost: not in any file, and no longer waiting."""
         return self._dropped + self._refused
 
+    @property
+    def has_trouble(self) -> bool:
+        """True while the last lines could not be written, or are not taken."""
+        return bool(self._problem) or self._is_refusing
+
     def start(self) -> None:
         """Start the writing thread."""
         self._thread.start()

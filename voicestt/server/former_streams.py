@@ -4,10 +4,11 @@ The phone comes first: a journal that does not answer in time costs the call its
 """
 
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TookTooLong
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
@@ -23,13 +24,13 @@ class FormerLookup:
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, journal: FormerStreams) -> None:
-        self._reactor = reactor
+    def __init__(self, clock: IReactorTime, journal: FormerStreams) -> None:
+        self._clock = clock
         self._journal = journal
 
     def now(self, call_sid: str) -> "Deferred[FormerStream | None]":
         """Find the call's former stream, as it stands; None if there was none, or no answer came in time."""
-        return Deferred.fromCoroutine(self._within(call_sid, self._reactor.seconds() + SECONDS))
+        return Deferred.fromCoroutine(self._within(call_sid, self._clock.seconds() + SECONDS))
 
     def at_its_end(self, call_sid: str) -> "Deferred[FormerStream | None]":
         """Find the same once it has told its last words; as it stands where that takes longer.
@@ -39,19 +40,19 @@ class FormerLookup:
         return Deferred.fromCoroutine(self._at_its_end(call_sid))
 
     async def _at_its_end(self, call_sid: str) -> FormerStream | None:
-        until = self._reactor.seconds() + SECONDS
+        until = self._clock.seconds() + SECONDS
         found = await self._within(call_sid, until)
         while found is not None and not found.has_ended:
-            if self._reactor.seconds() + _LOOK_SECONDS >= until:
+            if self._clock.seconds() + _LOOK_SECONDS >= until:
                 return replace(found, utterances=found.utterances + 1)
-            await deferLater(self._reactor, _LOOK_SECONDS)
+            await deferLater(self._clock, _LOOK_SECONDS)
             found = await self._within(call_sid, until) or found
         return found
 
     async def _within(self, call_sid: str, until: float) -> FormerStream | None:
         asked = Deferred.fromCoroutine(self._journal.former(call_sid))
         try:
-            return await asked.addTimeout(max(0.001, until - self._reactor.seconds()), self._reactor)
+            return await asked.addTimeout(max(0.001, until - self._clock.seconds()), self._clock)
         except TookTooLong:
             why = f"it did not answer within {SECONDS:g} s"
         except Exception as problem:  # noqa: BLE001 - whatever the journal has: the call begins

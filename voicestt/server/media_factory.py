@@ -31,7 +31,7 @@ class MediaStreamFactory(WebSocketServerFactory):
             maxMessagePayloadSize=_LARGEST_MESSAGE,
             openHandshakeTimeout=10,
             closeHandshakeTimeout=2,
-            autoPingInterval=calls.ping_seconds,
+            autoPingInterval=calls.watch.ping_seconds,
             # Without a time-out on the pong: frames and pongs are both signs of life to the calls' own watchdog.
             autoPingTimeout=0,
             # The JSON parser checks the text's encoding, and what it refuses costs a message, not the call.

@@ -5,18 +5,20 @@ from functools import partial
 
 from autobahn.websocket.types import ConnectionRequest
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from voicestt.journal.former import FormerStream
+from voicestt.runtime.clock import Clock, Timer
 from voicestt.runtime.escaping import escaped
-from voicestt.server.calls import Calls, Refused
+from voicestt.server.calls import Calls
 from voicestt.server.connections import UNKNOWN, Visitor
 from voicestt.server.fast_frames import FastFrameProtocol
 from voicestt.server.flow_control import PausedReads, ReadCoalescer, Room
 from voicestt.server.live_call import LiveCall
+from voicestt.server.starts import Refused
 from voicestt.twilio import twiml
 from voicestt.twilio.media_stream import (
     BadMessage,
@@ -48,21 +50,16 @@ class MediaStreamProtocol(FastFrameProtocol):
 
     _log = Logger()
 
-    def __init__(
-        self, clock: IReactorTime, calls: Calls, resting: ReadCoalescer, visitor: Visitor | None = None
-    ) -> None:
+    def __init__(self, clock: Clock, calls: Calls, resting: ReadCoalescer, visitor: Visitor | None = None) -> None:
         super().__init__()
         self._visitor = visitor
-        self._starting: IDelayedCall | None = None
-        self._holding: IDelayedCall | None = None
+        self._starting, self._holding, self._closing = Timer(clock), Timer(clock), Timer(clock)
         self._room = Room()
-        self._clock = clock
         self._calls = calls
         self._resting = resting
         self._producer: PausedReads | None = None
         self._call: LiveCall | None = None
         self._complained = False
-        self._closing: IDelayedCall | None = None
         self._begin_without: Callable[[], None] | None = None
 
     def onConnect(self, request: ConnectionRequest) -> str | None:  # noqa: N802
@@ -74,11 +71,11 @@ class MediaStreamProtocol(FastFrameProtocol):
         transport = IPushProducer(self.transport, None)
         self._producer = None if transport is None else PausedReads(transport)
         self._log.info("📞 WebSocket connected: {path}", path=twiml.MEDIA)
-        self._call = self._calls.new(self._hang_up, self._say)
+        call = self._call = self._calls.new(self._hang_up, self._say)
         self.unregisterProducer()  # the HTTP channel that this connection was
-        self._room = Room(self._call.line, self._answer_ping)
+        self._room = Room(call.line, self._answer_ping)
         self.registerProducer(self._room, True)
-        self._starting = self._clock.callLater(START_SECONDS, self._never_started, self._call)
+        self._starting.set(START_SECONDS, lambda: self._never_started(call))
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         """Take data from the transport, then pause reading until there can be enough for a batch."""
@@ -90,7 +87,7 @@ class MediaStreamProtocol(FastFrameProtocol):
         """Pause reading for `seconds`: more frames came at once than any call has."""
         if self._producer is not None:
             self._producer.because("held").pauseProducing()
-        self._holding = self._clock.callLater(seconds, self._hold_no_more)
+        self._holding.set(seconds, self._hold_no_more)
 
     def onPing(self, payload: bytes) -> None:  # noqa: N802
         """Answer a ping; while answers are not read, keep only the last one and answer it when there is room.
@@ -113,9 +110,8 @@ class MediaStreamProtocol(FastFrameProtocol):
             self._begin_without()
         if self._is_held:
             self.take_the_rest()
-        for timer in (self._starting, self._holding):
-            if timer is not None and timer.active():
-                timer.cancel()
+        self._starting.cancel()
+        self._holding.cancel()
         self._leave_visitors()
         self._room = Room()
         super().connectionLost(reason)
@@ -140,8 +136,7 @@ class MediaStreamProtocol(FastFrameProtocol):
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:  # noqa: N802, N803
         """End the call, because the socket is gone, with or without a `stop` before."""
-        if self._closing is not None and self._closing.active():
-            self._closing.cancel()
+        self._closing.cancel()
         call, self._call = self._call, None
         if call is not None:
             call.finish("the socket was closed" if wasClean else "the socket was lost")
@@ -215,8 +210,7 @@ class MediaStreamProtocol(FastFrameProtocol):
         except Refused as refusal:
             self._refuse(call, str(refusal), details.call_sid, details.stream_sid)
             return
-        if self._starting is not None and self._starting.active():
-            self._starting.cancel()
+        self._starting.cancel()
         self._leave_visitors()
         if details.odd:
             self._ignore(
@@ -262,8 +256,8 @@ class MediaStreamProtocol(FastFrameProtocol):
     def _close_soon(self) -> None:
         # Twilio closes after `stop` itself. Were both to close in one turn, Autobahn would drop the connection
         # with our close frame still unsent.
-        if self._closing is None:
-            self._closing = self._clock.callLater(_PATIENCE_AFTER_STOP, self.sendClose, _NORMAL)
+        if not self._closing.is_set:
+            self._closing.set(_PATIENCE_AFTER_STOP, partial(self.sendClose, _NORMAL))
 
     def _hang_up(self, reason: str, code: int = _NORMAL) -> None:
         self.sendClose(code, reason[:_LONGEST_REASON])

@@ -6,7 +6,7 @@ handler in this process is told at once.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
@@ -15,15 +15,16 @@ from voicestt.audio.greeting import BadGreeting, greeting_of
 from voicestt.call.facts import CallObserver, Event
 from voicestt.call.line import Line
 from voicestt.config.settings import Settings
-from voicestt.delivery.deliverer import Deliverer
+from voicestt.delivery.deliverer import Deliverer, DeliveryFigures
 from voicestt.delivery.destinations import deliverers_of, destinations_of
 from voicestt.delivery.live.hub import EventHub
+from voicestt.handler.counts import Counts
 from voicestt.handler.loading import BadHandler, load_handler
 from voicestt.handler.publishing import Publishing
 from voicestt.handler.service import Handlers
 from voicestt.journal.journal import CLOSE_SECONDS, Journal
 from voicestt.journal.no_journal import NoJournal
-from voicestt.journal.port import FormerStreams, Record, Written
+from voicestt.journal.port import FormerStreams, Record, Standing, Written
 from voicestt.runtime.deadline import Deadline, within
 from voicestt.runtime.reactor import FullReactor
 from voicestt.server.call_log import CallLog
@@ -63,6 +64,14 @@ class PersistedEvents:
             self._log.tell_unwritten(fact)
 
 
+@dataclass(frozen=True, slots=True)
+class DestinationState:
+    """The state of a destination: what its deliverer counts, and what the journal has for it."""
+
+    figures: DeliveryFigures
+    standing: Standing
+
+
 class EventPipeline:
     """All ways of events out of the server, and the `greeting` (mu-law), which is there after `start`."""
 
@@ -84,6 +93,26 @@ class EventPipeline:
     def former_streams(self) -> FormerStreams:
         """The former streams of calls that come back."""
         return self._journal
+
+    @property
+    def journal(self) -> Journal | None:
+        """The journal, None where JOURNAL_URL is off."""
+        return self._journal if isinstance(self._journal, Journal) else None
+
+    @property
+    def destinations(self) -> Mapping[str, DestinationState]:
+        """The state of the deliveries to each destination."""
+        journal = self.journal
+        return {
+            name: DestinationState(each.figures, Standing() if journal is None else journal.standing(name))
+            for each in self._deliverers
+            if (name := each.destination.name)
+        }
+
+    @property
+    def handler_counts(self) -> Counts | None:
+        """The counters of the handlers, None where there are none."""
+        return None if self._handlers is None else self._handlers.counts
 
     @property
     def health(self) -> Mapping[str, object]:

@@ -47,7 +47,7 @@ class MinuteLog:
 class Refusals:
     """Logs the first refusal of a kind at once, in words; those that follow are counted.
 
-    They are counted by `place`: who has one address of IPv6 has 2**64 of them.
+    They are counted by `place`: who has one address of IPv6 has 2**64 of them. `kinds` counts all of each kind.
     """
 
     _log = Logger()
@@ -55,11 +55,16 @@ class Refusals:
     def __init__(self, clock: Clock) -> None:
         self._counts: dict[str, Counter[str]] = {}
         self._minutes = MinuteLog(clock, self._say_counts)
-        self.total = 0
+        self.kinds: Counter[str] = Counter()
+
+    @property
+    def total(self) -> int:
+        """The number of all refusals."""
+        return self.kinds.total()
 
     def count(self, kind: str, address: str, hint: str) -> None:
         """Count a refusal of `address`. `kind` is the beginning of a sentence; `hint` explains it."""
-        self.total += 1
+        self.kinds[kind] += 1
         counts = self._counts.get(kind)
         if counts is None:
             self._counts[kind] = Counter()

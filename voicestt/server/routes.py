@@ -14,7 +14,6 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
 from werkzeug.exceptions import HTTPException
 
-import voicestt
 from voicestt.config import digests
 from voicestt.delivery.live.access import TO_PREFLIGHT, FeedAccess, NotAdmitted
 from voicestt.delivery.live.hub import EventHub
@@ -26,6 +25,8 @@ from voicestt.server.busy import UNAVAILABLE, CallAnswer
 from voicestt.server.call_registry import CallRegistry
 from voicestt.server.calls import Calls
 from voicestt.server.connections import UNKNOWN, Visitors
+from voicestt.server.health import HealthReport
+from voicestt.server.metrics.page import MetricsPage
 from voicestt.server.returns import Returns
 from voicestt.twilio import twiml
 from voicestt.twilio.signatures import Headers, SignatureCheck
@@ -42,7 +43,7 @@ Form = Mapping[str, Sequence[str]]
 class Routes:
     """All paths of the server; `media` is the resource of the WebSocket's path.
 
-    `hub` is what may be listened to with a token; `more_health` gives the health check more keys.
+    `hub` is what may be listened to with a token; `health` answers the health check, `metrics` Prometheus.
     """
 
     app = Klein()
@@ -57,10 +58,11 @@ class Routes:
         media: IResource,
         digest_answers: Callable[[str], digests.Answer] | None = None,
         hub: EventHub | None = None,
-        more_health: Callable[[], Mapping[str, object]] = dict,
+        health: HealthReport | None = None,
         visitors: Visitors | None = None,
         busy: CallAnswer = UNAVAILABLE,
         returns: Returns | None = None,
+        metrics: MetricsPage | None = None,
     ) -> None:
         self._public_host = public_host
         self._signatures = signatures
@@ -69,9 +71,10 @@ class Routes:
         self._media = media
         self._digest_answers = digest_answers
         self._hub = hub
-        self._more_health = more_health
+        self._health = health or HealthReport(calls)
         self._visitors = Visitors(1_000_000, 1_000_000) if visitors is None else visitors  # empty ones are false
         self._busy = busy
+        self._metrics = metrics
         self._refusals = calls.refusals
         self._access = FeedAccess(hub, self._refuse)
         self._returns = returns or Returns(public_host, calls, busy)
@@ -131,20 +134,9 @@ class Routes:
     @app.route(twiml.HEALTH, methods=["GET"])
     @app.route(twiml.HEALTH + "/", methods=["GET"])
     def health(self, request: Request) -> bytes:
-        """Answer a platform's health check; `figures` are durations and counts (`voicestt.runtime.metrics`)."""
-        health = {
-            "status": "stopping" if self._calls.is_draining or self._calls.is_stopping else "ok",
-            "version": voicestt.__version__,
-            "live_calls": len(self._calls),
-            "calls_taken": self._calls.taken,
-            "calls_refused": self._calls.admission.refused,
-            "busy": self._calls.why_busy,
-            "starts_refused": self._calls.starts_refused,
-            "figures": self._calls.figures.summary.json,
-            **({} if self._hub is None else {"feed": self._hub.counters}),
-            **self._more_health(),
-        }
-        return _answer(request, 200, "application/json", json.dumps(health).encode())
+        """Answer a platform's health check: always 200, `status` and `reasons` say how the server is."""
+        feed = {} if self._hub is None else {"feed": self._hub.counters}
+        return _json(request, 200, {**self._health.json, **feed})
 
     @app.route(twiml.READY, methods=["GET"])
     @app.route(twiml.READY + "/", methods=["GET"])
@@ -152,8 +144,15 @@ class Routes:
         """Answer a balancer: 200 while new calls are taken here, 503 with the reason while they are not."""
         why_not = self._calls.why_not_ready
         code = 200 if why_not is None else SERVICE_UNAVAILABLE
-        body = json.dumps({"ready": why_not is None, "reason": why_not}).encode()
-        return _answer(request, code, "application/json", body)
+        return _json(request, code, {"ready": why_not is None, "reason": why_not})
+
+    @app.route(twiml.METRICS, methods=["GET"])
+    @app.route(twiml.METRICS + "/", methods=["GET"])
+    def metrics(self, request: Request) -> bytes:
+        """Answer Prometheus, if it has the token."""
+        if self._metrics is None:
+            return _text(request, NOT_FOUND, "There is nothing here.")
+        return self._metrics.answer(request, self._refuse)
 
     @app.route(digests.PATH, methods=["POST"])
     def settings_digests(self, request: Request) -> bytes:
@@ -162,7 +161,7 @@ class Routes:
         if form is None or self._digest_answers is None:
             return _text(request, FORBIDDEN, "The signature is missing or wrong.")
         answer = self._digest_answers(_first(form, digests.NONCE) or "")
-        return _answer(request, 200, "application/json", json.dumps(answer).encode())
+        return _json(request, 200, answer)
 
     @app.route(twiml.EVENTS, methods=["GET", "OPTIONS"])
     @app.route(twiml.EVENTS + "/", methods=["GET", "OPTIONS"])
@@ -291,6 +290,10 @@ def _first(form: Form, name: str) -> str | None:
 
 def _text(request: Request, code: int, words: str) -> bytes:
     return _answer(request, code, "text/plain; charset=utf-8", words.encode() + b"\n")
+
+
+def _json(request: Request, code: int, answer: Mapping[str, object]) -> bytes:
+    return _answer(request, code, "application/json", json.dumps(answer).encode())
 
 
 def _answer(request: Request, code: int, content_type: str, body: bytes) -> bytes:

@@ -34,15 +34,16 @@ from voicestt.server.busy import busy_answer
 from voicestt.server.call_log import CallLog
 from voicestt.server.call_registry import CallRegistry
 from voicestt.server.calls import Calls
-from voicestt.server.connections import TOO_MANY, visitors_of
+from voicestt.server.connections import TOO_MANY, Visitors, visitors_of
 from voicestt.server.control.flag import FlagSwitch
 from voicestt.server.control.sighup import SighupHandler
 from voicestt.server.control.socket import ControlSocket
 from voicestt.server.embedded import EmbeddedGoogle
 from voicestt.server.events_file import EventsFile
-from voicestt.server.figures import FigureWatch
 from voicestt.server.former_streams import FormerLookup
 from voicestt.server.media_factory import media_resource
+from voicestt.server.metrics.of_recognition import RecognitionFamilies
+from voicestt.server.monitoring import Monitoring
 from voicestt.server.moving import REQUEST_SECONDS
 from voicestt.server.pipeline import EventPipeline
 from voicestt.server.returns import Returns
@@ -62,7 +63,8 @@ _FOR_LAST_WORDS, _FOR_THREADS = 0.65, 0.5  # of the time that is left to a stop
 
 class VoiceService(Service):
     """The whole server. `endpoints` are Twisted's endpoint strings; `failed` is called if it cannot start;
-    `read_again` is what SIGHUP reads; `enforce` is told how long a stop may take before the process is ended.
+    `read_again` is what SIGHUP reads; `enforce` is told how long a stop may take before the process is ended;
+    `metrics_endpoint` is an address of the metrics' own.
 
     Stopping is in order, which a MultiService does not know: no new calls; the live ones go on for their time, and
     tell their last words; then the threads that carried them end. The listener is open to the last.
@@ -78,11 +80,13 @@ class VoiceService(Service):
         failed: Callable[[], object] = lambda: None,
         read_again: Callable[[], ReadAgain] = _NO_FILE.read_again,
         enforce: Callable[[float], object] = lambda _seconds: None,
+        metrics_endpoint: str | None = None,
     ) -> None:
         self._reactor = reactor
         self._failed = failed
         self._settings = settings
         self._endpoints = endpoints
+        self._metrics_endpoint = metrics_endpoint
         self._ports: list[IListeningPort] = []
         self._threads: list[SessionThread] = []
         self._registry = CallRegistry(reactor)
@@ -99,7 +103,7 @@ class VoiceService(Service):
         self._former = FormerLookup(reactor, self._pipeline.former_streams)
         self._calls: Calls | None = None
         self._health: ServicesHealth | None = None
-        self._watch: FigureWatch | None = None
+        self._monitoring: Monitoring | None = None
         self._starting: Deferred[None] = succeed(None)
         self._descriptors = 0
 
@@ -132,11 +136,14 @@ class VoiceService(Service):
         if self._events_file is not None:
             self._events_file.start()
         await self._pipeline.start()
-        self._calls = self._make_calls(target)
-        self._calls.start()
-        self._watch = FigureWatch(self._reactor, self._calls)
-        self._watch.start()
-        await self._listen(self._site(self._calls))
+        calls, recognition = self._make_calls(target)
+        self._calls = calls
+        calls.start()
+        visitors = visitors_of(self._settings, self._descriptors)
+        monitoring = self._monitoring = self._make_monitoring(calls, visitors, recognition)
+        monitoring.start()
+        await self._listen(self._site(calls, visitors, monitoring))
+        await self._listen_for_metrics(monitoring)
         self._control.start()
 
     async def _stop(self) -> None:
@@ -168,8 +175,8 @@ class VoiceService(Service):
                 await stopped
 
     async def _stop_threads(self, deadline: Deadline) -> None:
-        if self._watch is not None:
-            self._watch.stop()
+        if self._monitoring is not None:
+            self._monitoring.stop()
         if self._health is not None:
             self._health.stop()
         await within(self._reactor, deadline.part(_FOR_THREADS), self._whisper.stop())
@@ -189,17 +196,19 @@ class VoiceService(Service):
             return target_of(self._settings)
         return GoogleTarget(await self._embedded.start(), insecure=True)
 
-    def _make_calls(self, target: GoogleTarget) -> Calls:
+    def _make_calls(self, target: GoogleTarget) -> tuple[Calls, RecognitionFamilies]:
         settings = self._settings
         google = GoogleRecogniser(self._threads, target, request_of(settings))
         health = self._health = ServicesHealth(self._reactor, google, self._whisper)
         single_shot = SingleShot(
             Persistent(self._reactor, health.services), lambda action: self._reactor.callLater(0, action)
         )
+        streaming = Endless(self._reactor, google, _limits(settings), health=health.streaming)
+        recognition = RecognitionFamilies(health, google, streaming, single_shot)
         recogniser = Fallback(
             self._reactor,
             self._flag,
-            Endless(self._reactor, google, _limits(settings), health=health.streaming),
+            streaming,
             single_shot,
             Probe(self._reactor, google),
             health.streaming,
@@ -208,7 +217,7 @@ class VoiceService(Service):
             recover_seconds=settings.recover_seconds,
         )
         pipeline = self._pipeline
-        return Calls(
+        calls = Calls(
             self._reactor,
             settings,
             self._registry,
@@ -218,13 +227,18 @@ class VoiceService(Service):
             pipeline.observer_of,
             self._former,
         )
+        return calls, recognition
 
-    def _site(self, calls: Calls) -> Site:
+    def _make_monitoring(self, calls: Calls, visitors: Visitors, recognition: RecognitionFamilies) -> Monitoring:
+        return Monitoring(
+            self._reactor, self._settings, calls, visitors, self._pipeline, self._events_file, recognition
+        )
+
+    def _site(self, calls: Calls, visitors: Visitors, monitoring: Monitoring) -> Site:
         settings = self._settings
         token = settings.twilio_auth_token if settings.twilio_validate else None
         media = media_resource(self._reactor, calls)
         answers = digest_answers(settings, lambda: self._flag.is_on)
-        visitors = visitors_of(settings, self._descriptors)
         busy = busy_answer(settings)
         returns = Returns(
             settings.public_host,
@@ -242,10 +256,11 @@ class VoiceService(Service):
             media,
             answers,
             self._pipeline.hub,
-            lambda: self._pipeline.health,
+            monitoring.report,
             visitors,
             busy,
             returns,
+            monitoring.page,
         )
 
         def turned_away(address: str) -> None:
@@ -259,6 +274,11 @@ class VoiceService(Service):
             self._ports.append(await serverFromString(self._reactor, endpoint).listen(site))
             host = self._settings.public_host
             self._log.info("Listening on {endpoint} for https://{host}", endpoint=endpoint, host=host)
+
+    async def _listen_for_metrics(self, monitoring: Monitoring) -> None:
+        if self._metrics_endpoint is not None:
+            self._ports.append(await monitoring.listen(self._metrics_endpoint))
+            self._log.info("Metrics are on {endpoint}, at /metrics", endpoint=self._metrics_endpoint)
 
     def _reopen_files(self) -> None:
         if self._events_file is not None:

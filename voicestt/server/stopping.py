@@ -1,15 +1,17 @@
 """The stop of the server: no new calls, live ones go on or are moved, and all of it is over in time."""
 
+import signal
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from voicestt.config.settings import Settings
 from voicestt.runtime.deadline import Deadline
+from voicestt.runtime.reactor import ReactorLike
 from voicestt.server.calls import STOPPING, Calls
-from voicestt.server.control.stop_signals import StopSignals
+from voicestt.server.control.signals import SignalHandlers
 from voicestt.server.moving import Mover
 
 MOVING_SHARE: Final = 0.8
@@ -19,6 +21,7 @@ GRACE_SECONDS: Final = 1.5
 """So much later than SHUTDOWN_SECONDS a process that hangs is ended by force."""
 
 _LOOK_SECONDS: Final = 0.05
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 class Shutdown:
@@ -32,7 +35,7 @@ class Shutdown:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: ReactorLike,
         settings: Settings,
         move: Callable[[str, str], None] | None,
         enforce: Callable[[float], object],
@@ -41,7 +44,8 @@ class Shutdown:
         self._seconds = settings.shutdown_seconds
         self._move = move
         self._enforce = enforce
-        self._signals = StopSignals(reactor, self._again)
+        # The first signal is the reactor's own, whose handler would raise at the second: these take its place.
+        self._signals = SignalHandlers(reactor, _SIGNALS, self._again)
         self._deadline: Deadline | None = None
 
     @property

@@ -7,6 +7,7 @@ STREAM_STATUS = "/webhook/stream_status"
 MEDIA = "/ws/twilio-media"
 HEALTH = "/healthz"
 READY = "/readyz"
+METRICS = "/metrics"
 EVENTS = "/events"
 LIVE = "/ws/live"
 

@@ -43,7 +43,8 @@ class _Line:
 class GoogleRecogniser:
     """Google's recogniser over some session threads: a Recogniser of streams, and single requests.
 
-    `features` has the configuration of the next request, without what Google has refused.
+    `features` has the configuration of the next request, without what Google has refused; `open_streams` is the
+    number of streams that have begun and not ended.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class GoogleRecogniser:
         self._all_lines = [_Line(thread, target) for thread in threads]
         self._lines = cycle(self._all_lines)
         self.features = FeatureNegotiation(request)
+        self.open_streams = 0
 
     def open(self, listener: ResultListener) -> "GoogleSession":
         """Open a stream; the call starts with the first audio, because Google ends one that is silent for 10 s."""
@@ -78,6 +80,7 @@ class GoogleSession:
 
     def __init__(self, listener: ResultListener, line: _Line, owner: GoogleRecogniser) -> None:
         self._listener: ResultListener | None = listener
+        self._owner = owner
         self._thread = line.thread
         self._stream = _GrpcStream(line, owner, self)
         self._written = 0
@@ -114,6 +117,7 @@ class GoogleSession:
 
     def ended(self, error: RecogniserError | None) -> None:
         """Tell the listener the end; called by the session thread's hand-back."""
+        self._owner.open_streams -= 1
         listener, self._listener = self._listener, None
         if listener is not None:
             listener.ended(error)
@@ -121,6 +125,7 @@ class GoogleSession:
     def _ensure_open(self) -> None:
         if not self._open:
             self._open = True
+            self._owner.open_streams += 1
             stream = self._stream
             self._thread.do(lambda: self._thread.spawn(stream.run()))
 

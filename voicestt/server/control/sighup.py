@@ -1,9 +1,7 @@
 """SIGHUP: reads the environment file again, and applies its flag while calls are live."""
 
 import signal
-import threading
 from collections.abc import Callable
-from typing import Any
 
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
@@ -11,6 +9,7 @@ from twisted.logger import Logger
 from voicestt.config.env_file import FLAG, ReadAgain
 from voicestt.config.settings import BadSettings, Settings, differences
 from voicestt.server.control.flag import FlagSwitch
+from voicestt.server.control.signals import SignalHandlers
 
 
 class SighupHandler:
@@ -29,27 +28,19 @@ class SighupHandler:
         running: Settings,
         reopen: Callable[[], object] = lambda: None,
     ) -> None:
-        self._reactor = reactor
         self._switch = switch
         self._read_again = read_again
         self._running = running
         self._reopen = reopen
-        self._before: Any = None
+        self._signals = SignalHandlers(reactor, (signal.SIGHUP,), lambda _name: self.read_again())
 
     def install(self) -> None:
         """Install the handler, in the main thread only: elsewhere no signal can be handled."""
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGHUP, self._signalled)
+        self._signals.install()
 
     def remove(self) -> None:
         """Restore the handler that was there before."""
-        before, self._before = self._before, None
-        if before is not None:
-            signal.signal(signal.SIGHUP, before)
-
-    def _signalled(self, _number: int, _frame: object) -> None:
-        # A signal interrupts any line of code: the work is done in the reactor's next turn.
-        self._reactor.callFromThread(self.read_again)
+        self._signals.remove()
 
     def read_again(self) -> None:
         """Reopen files and apply the flag of the file; if the file is bad, log it and change nothing."""

@@ -9,7 +9,7 @@ from twisted.internet import reactor as installed_reactor
 from twisted.internet.defer import Deferred
 
 from tests.recognisers.on_reactor import on_reactor, soon
-from voicestt.server.control.stop_signals import StopSignals
+from voicestt.server.control.signals import SignalHandlers
 
 reactor: Any = installed_reactor
 BOTH = (signal.SIGTERM, signal.SIGINT)
@@ -28,7 +28,7 @@ def before() -> Iterator[None]:
 @on_reactor
 async def test_a_signal_is_told_by_its_name_in_the_reactor_s_thread(number: signal.Signals) -> None:
     told: Deferred[str] = Deferred()
-    signals = StopSignals(reactor, told.callback)
+    signals = SignalHandlers(reactor, BOTH, told.callback)
     signals.install()
     os.kill(os.getpid(), number)
     assert await soon(told) == number.name
@@ -37,7 +37,7 @@ async def test_a_signal_is_told_by_its_name_in_the_reactor_s_thread(number: sign
 
 
 def test_in_another_thread_nothing_is_installed() -> None:
-    signals = StopSignals(reactor, lambda _name: None)
+    signals = SignalHandlers(reactor, BOTH, lambda _name: None)
     thread = threading.Thread(target=signals.install)
     thread.start()
     thread.join()

@@ -1,4 +1,4 @@
-"""The process's metrics: measuring the reactor's lag, and a line in the log from time to time."""
+"""Keeps the process's metrics: measures the reactor's lag, ends minutes, and logs a line from time to time."""
 
 import time
 from collections.abc import Callable
@@ -13,31 +13,43 @@ from voicestt.server.calls import Calls
 
 LOOK_SECONDS: Final = 0.1
 TELL_SECONDS: Final = 600.0
+MINUTE: Final = 60.0
 
 
-class FigureWatch:
+class MetricsWatch:
     """Measures the reactor's lag, and logs the metrics of `calls`: every ten minutes while calls are
-    live, and at the end if there were any. `now` is a clock that nobody sets.
+    live, and at the end if there were any. `now` is a clock that nobody sets; `note_totals` is called before a
+    minute ends.
     """
 
     _log = Logger()
 
-    def __init__(self, clock: Clock, calls: Calls, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        calls: Calls,
+        now: Callable[[], float] = time.monotonic,
+        note_totals: Callable[[], object] = lambda: None,
+    ) -> None:
         self._calls = calls
         self._now = now
         self._look = Timer(clock)
         self._tell = Timer(clock)
+        self._minute = Timer(clock)
+        self._note_totals = note_totals
         self._due = 0.0
 
     def start(self) -> None:
         """Start to measure and to log."""
         self._look_later()
         self._tell_later()
+        self._minute.set(MINUTE, self._minute_over)
 
     def stop(self) -> None:
         """Stop measuring, and write the last line."""
         self._look.cancel()
         self._tell.cancel()
+        self._minute.cancel()
         if self._calls.taken:
             self._write()
 
@@ -50,6 +62,11 @@ class FigureWatch:
         self._calls.figures.lag.record(lag)
         self._calls.admission.note_lag(lag)
         self._look_later()
+
+    def _minute_over(self) -> None:
+        self._minute.set(MINUTE, self._minute_over)
+        self._note_totals()
+        self._calls.figures.minute_over()
 
     def _tell_later(self) -> None:
         self._tell.set(TELL_SECONDS, self._tell_now)

@@ -17,7 +17,7 @@ from tests.server.in_memory import (
 )
 from voicestt.recognisers.port import Incident, Result
 from voicestt.runtime.metrics import Stamps
-from voicestt.server.figures import FigureWatch
+from voicestt.server.metrics_watch import MetricsWatch
 
 PAYLOAD = base64.b64encode(FRAME).decode()
 
@@ -37,8 +37,8 @@ def figures_of(server: Server) -> dict[str, object]:
     return found
 
 
-def watch(server: Server) -> FigureWatch:
-    made = FigureWatch(server.clock, server.calls, server.clock.seconds)
+def watch(server: Server) -> MetricsWatch:
+    made = MetricsWatch(server.clock, server.calls, server.clock.seconds)
     made.start()
     return made
 

@@ -1,0 +1,92 @@
+"""The page `/metrics`: who may read it, and in which format."""
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+from twisted.logger import Logger
+from twisted.web.http import NOT_FOUND, UNAUTHORIZED, Request
+from twisted.web.resource import Resource
+
+from voicestt.delivery.live.access import presented
+from voicestt.delivery.live.hub import is_same
+
+Refuse = Callable[[Request, str, str], object]
+_CHALLENGE: Final = b'Bearer realm="voicestt metrics"'
+_NOTHING: Final = b"There is nothing here.\n"
+_NO_TOKEN: Final = b"The token is missing or wrong.\n"
+_PLAIN: Final = b"text/plain; charset=utf-8"
+
+
+class MetricsPage:
+    """Shows what `collectors` collect, and the process's CPU and memory, to whoever has the `token`."""
+
+    _log = Logger()
+
+    def __init__(self, collectors: Iterable[Collector], token: str | None) -> None:
+        # Without describing: a family is made of what is counted, which is nothing before the start.
+        self._registry = CollectorRegistry(auto_describe=False)
+        for collector in (ProcessCollector(registry=None), *collectors):
+            self._registry.register(collector)
+        self._token = token
+        self._has_complained = False
+
+    def answer(self, request: Request, refuse: Refuse) -> bytes:
+        """Answer on the server's public address: 404 as long as there is no token, 401 without it."""
+        if self._token is None:
+            self._complain()
+            return _answer(request, NOT_FOUND, _PLAIN, _NOTHING)
+        return self.answer_inside(request, refuse)
+
+    def answer_inside(self, request: Request, refuse: Refuse) -> bytes:
+        """Answer on an address of its own, where a token is asked for only if there is one."""
+        brought = presented(_header(request, b"authorization"), "")
+        if self._token is not None and not is_same(self._token, brought):
+            what = "missing" if brought is None else "wrong"
+            hint = "Either it is a stranger, or your Prometheus does not have this server's METRICS_TOKEN."
+            refuse(request, f"A reader of /metrics was refused with 401: its token is {what}.", hint)
+            request.setHeader(b"www-authenticate", _CHALLENGE)
+            return _answer(request, UNAUTHORIZED, _PLAIN, _NO_TOKEN)
+        encode, content_type = choose_encoder(_header(request, b"accept") or "")
+        return _answer(request, 200, content_type.encode(), encode(self._registry))
+
+    def _complain(self) -> None:
+        if not self._has_complained:
+            self._has_complained = True
+            self._log.warn(
+                "Somebody asked for /metrics and was answered 404, as everybody is: METRICS_TOKEN is not set. "
+                "What to do: set it to a secret and start again, or give the metrics an address of their own "
+                "(twistd voicestt --metrics tcp:9464:interface=127.0.0.1), if they should be read."
+            )
+
+
+class MetricsResource(Resource):
+    """The root of the metrics' own address: /metrics and nothing else."""
+
+    isLeaf = True  # noqa: N815 - Twisted's
+
+    def __init__(self, page: MetricsPage, refuse: Refuse) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._page = page
+        self._refuse = refuse
+
+    def render_GET(self, request: Request) -> bytes:  # noqa: N802
+        """Answer with the metrics."""
+        if request.path.rstrip(b"/") != b"/metrics":
+            return _answer(request, NOT_FOUND, _PLAIN, _NOTHING)
+        return self._page.answer_inside(request, self._refuse)
+
+
+def _header(request: Request, name: bytes) -> str | None:
+    value = request.getHeader(name)
+    return None if value is None else value.decode("utf-8", "replace")
+
+
+def _answer(request: Request, code: int, content_type: bytes, body: bytes) -> bytes:
+    request.setResponseCode(code)
+    request.setHeader(b"content-type", content_type)
+    request.setHeader(b"content-length", str(len(body)).encode())
+    request.setHeader(b"cache-control", b"no-store")
+    return body

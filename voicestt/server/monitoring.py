@@ -1,0 +1,68 @@
+"""What an operator sees of one server: its health report, its metrics page, and the watch that keeps both true."""
+
+from typing import Any
+
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IListeningPort
+from twisted.web.http import Request
+
+from voicestt.config.settings import Settings
+from voicestt.server.bounded_http import BoundedSite
+from voicestt.server.calls import Calls
+from voicestt.server.connections import UNKNOWN, Visitors
+from voicestt.server.events_file import EventsFile
+from voicestt.server.health import EventsCheck, HealthReport, RecognitionCheck
+from voicestt.server.metrics.of_calls import CallFamilies
+from voicestt.server.metrics.of_events import EventFamilies
+from voicestt.server.metrics.of_health import HealthFamilies
+from voicestt.server.metrics.of_recognition import RecognitionFamilies
+from voicestt.server.metrics.page import MetricsPage, MetricsResource
+from voicestt.server.metrics_watch import MetricsWatch
+from voicestt.server.pipeline import EventPipeline
+
+_MOST_READERS = 50
+
+
+class Monitoring:
+    """Makes the `report` of a server for /healthz and the `page` for /metrics, of the parts that count."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        settings: Settings,
+        calls: Calls,
+        visitors: Visitors,
+        pipeline: EventPipeline,
+        file: EventsFile | None,
+        recognition: RecognitionFamilies,
+    ) -> None:
+        self._reactor = reactor
+        self._calls = calls
+        events = EventsCheck(calls.figures, pipeline, file)
+        self.report = HealthReport(calls, [RecognitionCheck(recognition.health), events], lambda: pipeline.health)
+        collectors = [
+            CallFamilies(calls, visitors, lambda: recognition.wordless),
+            recognition,
+            EventFamilies(pipeline, file),
+            HealthFamilies(self.report),
+        ]
+        self.page = MetricsPage(collectors, settings.metrics_token)
+        self._watch = MetricsWatch(reactor, calls, note_totals=events.note_totals)
+
+    def start(self) -> None:
+        """Start to measure the reactor's lag, and to count by the minute."""
+        self._watch.start()
+
+    def stop(self) -> None:
+        """Stop measuring, and write the last line of figures."""
+        self._watch.stop()
+
+    async def listen(self, endpoint: str) -> IListeningPort:
+        """Listen on an endpoint of Twisted's that has the metrics and nothing else."""
+        root = MetricsResource(self.page, self._refuse)
+        site = BoundedSite(root, Visitors(_MOST_READERS, _MOST_READERS), reactor=self._reactor)
+        port: IListeningPort = await serverFromString(self._reactor, endpoint).listen(site)
+        return port
+
+    def _refuse(self, request: Request, kind: str, hint: str) -> None:
+        self._calls.refusals.count(kind, str(getattr(request.getClientAddress(), "host", UNKNOWN)), hint)
