@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
+from tests.audio.watched_ledger import WatchedLedger
 from tests.recognisers.fakes import ScriptedRecogniser, ScriptedSession
-from voicestt.audio.ledger import Handing, Ledger
 from voicestt.recognisers.finals import ToldFinals
 from voicestt.recognisers.port import RecognisedWord, RecogniserError, Result
 from voicestt.recognisers.stream import FAST, REPLAY_STEP_SECONDS, SLOW, ReplayPace, StreamAttempt
@@ -44,7 +44,7 @@ class Line:
 
     def __init__(self, kept: int, covered: int = 0) -> None:
         self.clock = Clock()
-        self.ledger = Ledger(60 * SECOND)
+        self.ledger = WatchedLedger(60 * SECOND)
         self.ledger.receive(audio_of(covered + kept))
         self.ledger.cover(covered)
         self.owner = Owner()
@@ -125,10 +125,10 @@ def test_everything_is_sent_once_in_order_and_in_time_whatever_the_interleaving(
     assert all(0 < len(message) <= 12_800 for message in line.session.written)
     assert line.session.is_finished == is_finished
     assert line.attempt.position == line.ledger.received
-    assert line.ledger.account.handed == line.ledger.received - covered
+    assert line.ledger.totals.handed == line.ledger.received - covered
     assert line.clock.getDelayedCalls() == []
     if line.ledger.received > covered:
-        assert line.ledger.handings == (Handing(7, covered, line.ledger.received),)
+        assert line.ledger.handings == [(7, covered, line.ledger.received)]
 
 
 def test_finishing_waits_for_what_is_still_to_be_sent() -> None:

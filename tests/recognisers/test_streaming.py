@@ -119,9 +119,9 @@ class Conversation:
             for word in WORDS[len(heard) : len(spoken)]:
                 assert self.ledger.start <= word.start, f"the audio of {word} is gone"
         assert misplaced(self.heard.results) == []
-        account = self.ledger.account
-        assert account.given_up == 0
-        assert account.received == account.recognised + account.passed_over + account.uncovered
+        totals = self.ledger.totals
+        assert totals.given_up == 0
+        assert totals.received == totals.recognised + totals.passed_over + totals.uncovered
         assert self.clock.getDelayedCalls() == []
         assert all(stream.is_over for stream in self.world.streams)
         assert self.world.most_at_once <= 2
@@ -343,7 +343,7 @@ def test_what_trying_again_cannot_mend_ends_the_session_at_once(talk: Conversati
     talk.fail(0, refused)
     assert talk.heard.ends == [refused]
     assert talk.heard.kinds == []
-    assert talk.ledger.account.uncovered == talk.ledger.received
+    assert talk.ledger.totals.uncovered == talk.ledger.received
     assert talk.clock.getDelayedCalls() == []
 
 
@@ -628,17 +628,17 @@ def test_noise_without_words_is_not_kept_for_ever() -> None:
     talk.world.manner = WORDLESS
     talk.play(70, SILENCE[:240] + LOUD)
     assert talk.heard.kinds == []
-    account = talk.ledger.account
-    assert account.given_up == 0
-    assert account.uncovered <= 46 * SECOND
-    assert account.passed_over == account.received - account.uncovered
+    totals = talk.ledger.totals
+    assert totals.given_up == 0
+    assert totals.uncovered <= 46 * SECOND
+    assert totals.passed_over == totals.received - totals.uncovered
     talk.abort()
 
 
 def test_silence_is_not_kept(talk: Conversation) -> None:
     talk.world.manner = DEAF
     talk.play(20, SILENCE)
-    assert talk.ledger.account.uncovered < 11 * SECOND
+    assert talk.ledger.totals.uncovered < 11 * SECOND
     talk.abort()
 
 

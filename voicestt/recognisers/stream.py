@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from twisted.logger import Logger
 
 from voicestt.audio import mulaw
-from voicestt.audio.ledger import AudioSource
+from voicestt.audio.source import AudioSource
 from voicestt.recognisers.finals import LATENCY_SECONDS, StreamFinals, ToldFinals
 from voicestt.recognisers.port import (
     Recogniser,
