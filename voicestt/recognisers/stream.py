@@ -21,9 +21,7 @@ from voicestt.recognisers.port import (
 from voicestt.runtime.clock import Clock, Timer
 
 REPLAY_STEP_SECONDS: Final = 0.1
-FAST: Final = (
-    10  # times real time; a step is 16,000 bytes as LINEAR16, of the 25,600 that Google takes in a message
-)
+FAST: Final = 10  # times real time; a step has 16,000 bytes as LINEAR16: Google takes 25,600 in a message
 SLOW: Final = 3
 
 
@@ -34,11 +32,6 @@ class ReplayPace:
 
     def __init__(self) -> None:
         self._speed = FAST
-
-    @property
-    def speed(self) -> int:
-        """The speed as a multiple of real time."""
-        return self._speed
 
     def step(self, *, hurries: bool) -> int:
         """Return the bytes of mu-law in one step of REPLAY_STEP_SECONDS; slow unless the replay `hurries`."""
@@ -97,7 +90,6 @@ class StreamAttempt:
         self.number = number
         self.start = ledger.start
         self.opened_at = clock.seconds()
-        self.answered_at = clock.seconds()
         self.written_at = clock.seconds()
         self._clock = clock
         self._ledger = ledger
@@ -161,7 +153,6 @@ class StreamAttempt:
 
     def heard(self, result: Result) -> None:
         """Convert a result to the call's time and pass it on, unless it is a repeated final or has no words."""
-        self.answered_at = self._clock.seconds()
         self.answered_to = self._cursor
         if self._owner is None:
             return

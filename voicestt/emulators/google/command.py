@@ -11,7 +11,7 @@ import click
 from voicestt.config.readers import is_loopback_host
 from voicestt.emulators.google import script
 from voicestt.emulators.google.engine import Engine
-from voicestt.emulators.google.faultlines import BadFaults
+from voicestt.emulators.google.fault_parser import BadFaults
 from voicestt.emulators.google.limits import GOOGLES
 from voicestt.emulators.google.recording import Recorder
 from voicestt.emulators.google.scripted import ScriptEngine
@@ -82,7 +82,7 @@ def google_local(
     own; Whisper's are an estimate: the words spread over what is voiced of the utterance, by their lengths.
 
     The file of --faults has lines like "next: error UNAVAILABLE after 5 s": see
-    voicestt.emulators.google.faultlines.
+    voicestt.emulators.google.fault_parser.
     """
     host, port = _address(listen)
     if record_audio and record is None:

@@ -4,8 +4,10 @@ The service keeps Google's protocol and its refusals; an engine only turns audio
 embedded Whisper (`voicestt.emulators.google.whisper`) and scripted texts (`voicestt.emulators.google.script`).
 """
 
-from collections.abc import Callable
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Protocol
 
 
@@ -91,4 +93,30 @@ class Engine(Protocol):
         ...
 
 
-LoadEngine = Callable[[], Engine]
+Stretch = tuple[int, int]
+
+
+def word_times_in(text: str, stretches: Sequence[Stretch]) -> tuple[TimedWord, ...]:
+    """Lays the words of `text` end to end over `stretches` of speech, each as long as its share of the letters.
+
+    A stretch is samples [start, end); they are in order, and what lies between two of them is no part of a word
+    unless the word goes on behind it.
+    """
+    words = text.split()
+    if not words or not stretches:
+        return ()
+    ends = list(accumulate(end - start for start, end in stretches))
+    letters = list(accumulate(map(len, words), initial=0))
+    bounds = [ends[-1] * upto // letters[-1] for upto in letters]
+    return tuple(
+        _placed(word, first, last, stretches, ends)
+        for word, (first, last) in zip(words, pairwise(bounds), strict=True)
+    )
+
+
+def _placed(word: str, first: int, last: int, stretches: Sequence[Stretch], ends: Sequence[int]) -> TimedWord:
+    """Places `word`, from `first` to `last` of the joined stretches, whose running ends are `ends`."""
+    into = min(bisect_right(ends, first), len(ends) - 1)
+    out = bisect_left(ends, last)
+    start = stretches[into][1] - ends[into] + first
+    return TimedWord(word, start, max(start, stretches[out][1] - ends[out] + last))

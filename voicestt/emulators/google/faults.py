@@ -1,4 +1,4 @@
-"""Faults of the service as values: kind, moment, and the calls that they strike. See `faultlines.py`."""
+"""Faults of the service as values: kind, moment, and the calls that they strike. See `fault_parser.py`."""
 
 import enum
 import math

@@ -5,8 +5,7 @@ from concurrent.futures import Executor
 from typing import Any
 
 from voicestt.emulators.google.answers import recognised
-from voicestt.emulators.google.audio import AudioDecoder
-from voicestt.emulators.google.dialects import ServiceVersion
+from voicestt.emulators.google.client_config import AudioDecoder
 from voicestt.emulators.google.engine import EngineResult
 from voicestt.emulators.google.faults import (
     Due,
@@ -18,6 +17,7 @@ from voicestt.emulators.google.faults import (
 from voicestt.emulators.google.limits import Refusal, check_recording
 from voicestt.emulators.google.recording import CallRecorder
 from voicestt.emulators.google.shared import Shared, engine_failed, set_status
+from voicestt.emulators.google.versions import ServiceVersion
 
 
 class RecogniseCall:
@@ -28,13 +28,13 @@ class RecogniseCall:
     def __init__(
         self,
         shared: Shared,
-        dialect: ServiceVersion,
+        api: ServiceVersion,
         context: Any,
         tape: CallRecorder,
         faults: tuple[Fault, ...],
         pool: Executor,
     ) -> None:
-        self._shared, self._dialect, self._context, self._tape = shared, dialect, context, tape
+        self._shared, self._api, self._context, self._tape = shared, api, context, tape
         self._faults = faults
         self._pool = pool
         self._refused: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -49,7 +49,7 @@ class RecogniseCall:
             self._tape.response()
         except Refusal as refusal:
             self._tape.note(how=set_status(self._context, refusal))
-            return self._dialect.RecogniseResponse()
+            return self._api.RecogniseResponse()
         except asyncio.CancelledError:
             self._tape.note(how="cancelled by the client")
             raise
@@ -99,10 +99,10 @@ class RecogniseCall:
             self._shared.connection(self._context.peer(), fault.what)
 
     async def _recording(self, request: Any, due: Due) -> Any:
-        audio = self._dialect.recording(request)
+        audio = self._api.recording(request)
         self._tape.note(config=str(request.config), half_closed=True)
         self._tape.audio(audio)
-        asked = self._dialect.recognise_asked(request)
+        asked = self._api.recognise_config(request)
         self._tape.note(language=asked.language, model=asked.model, encoding=asked.encoding)
         seconds = asked.seconds(len(audio))
         check_recording(seconds, self._shared.limits)
@@ -110,7 +110,7 @@ class RecogniseCall:
         finals = await self._heard(asked.request(), AudioDecoder(asked.encoding).feed(audio))
         for final in finals:
             self._tape.final(final.text)
-        return recognised(self._dialect, finals, asked.language, seconds)
+        return recognised(self._api, finals, asked.language, seconds)
 
     async def _heard(self, request: Any, pcm: bytes) -> list[EngineResult]:
         loop = asyncio.get_running_loop()

@@ -9,16 +9,16 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from voicestt.emulators.google.coded import Span, Tracker
 from voicestt.emulators.google.engine import (
     EngineListener,
     EngineResult,
     Request,
     TimedWord,
+    word_times_in,
 )
 from voicestt.emulators.google.script import Script
-from voicestt.emulators.google.spread import spread
 from voicestt.emulators.google.timeline import ScriptedUtterance, Timeline, samples
+from voicestt.emulators.google.watermarked_audio import Span, Tracker
 
 KEY_BYTES = 320
 CONFIDENCE = 0.92
@@ -26,7 +26,7 @@ STABLE, UNSTABLE = 0.89, 0.1
 
 
 def stream_key(pcm: bytes) -> str:
-    """The value of `{key}` in audio that is not coded: 8 hex digits of a SHA-256.
+    """The value of `{key}` in audio that is not watermarked: 8 hex digits of a SHA-256.
 
     It is over the first 320 bytes of LINEAR16 (20 ms at 8 kHz, one Twilio frame), or over all of it when it is
     shorter.
@@ -62,7 +62,7 @@ class ScriptEngine:
         key = recording_key(pcm)
         text = text.replace("{sha}", key).replace("{key}", stream_key(pcm))
         end = len(pcm) // 2
-        words = spread(text, [(0, end)]) if request.word_times else ()
+        words = word_times_in(text, [(0, end)]) if request.word_times else ()
         return [EngineResult(text, is_final=True, end=end, confidence=CONFIDENCE, words=words)]
 
     def close(self) -> None:

@@ -11,8 +11,7 @@ import grpc
 import grpc.aio
 
 from voicestt.emulators.google.engine import Engine
-from voicestt.emulators.google.faultfile import FaultFile
-from voicestt.emulators.google.faultlines import parse
+from voicestt.emulators.google.fault_parser import FaultFile, parse
 from voicestt.emulators.google.faults import Faults, What
 from voicestt.emulators.google.handlers import RpcHandlers
 from voicestt.emulators.google.limits import GOOGLES, ServiceLimits
@@ -34,7 +33,7 @@ class LocalGoogle:
 
     `host` and `port` say where it listens (port 0: a free one), in plaintext. `time_scale` lets its clock run so
     many times as fast: all limits in seconds pass sooner, audio may come so many times as fast; audio itself
-    stays as long as it is. `recorder` keeps what came. `faults` (see `faultlines.py`, "" for none yet) or
+    stays as long as it is. `recorder` keeps what came. `faults` (see `fault_parser.py`, "" for none yet) or
     `faults_file` make it able to fail; without either `set_faults` is refused. The engine stays the caller's:
     it is not closed. Raises `BadFaults`.
     """

@@ -1,14 +1,18 @@
-"""One StreamingRecognize call: one task reads, another answers and ends the call with a status."""
+"""One StreamingRecognize call: one task reads, another answers and ends the call with a status.
+
+The engine's results come from any thread; a queue brings them to the service's loop, in order.
+"""
 
 import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import grpc
 
 from voicestt.emulators.google.answers import ResponseBuilder
-from voicestt.emulators.google.asked import AcceptedConfig
-from voicestt.emulators.google.audio import AudioDecoder
-from voicestt.emulators.google.dialects import ServiceVersion
+from voicestt.emulators.google.client_config import AcceptedConfig, AudioDecoder
 from voicestt.emulators.google.engine import EngineResult, EngineStream
 from voicestt.emulators.google.faults import (
     Due,
@@ -18,9 +22,63 @@ from voicestt.emulators.google.faults import (
     When,
 )
 from voicestt.emulators.google.limits import MessageKind, Refusal, StreamRules
-from voicestt.emulators.google.outbox import ResultQueue
 from voicestt.emulators.google.recording import CallRecorder
 from voicestt.emulators.google.shared import Shared, engine_failed, set_status
+from voicestt.emulators.google.versions import ServiceVersion
+
+
+class ResultQueue:
+    """An `EngineListener`, made on the loop's thread; `wake` is called on the loop after each result.
+
+    With a `delay` (wall seconds, may be changed) everything arrives so much later.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, wake: Callable[[], None], delay: float = 0.0) -> None:
+        self._loop = loop
+        self._thread = threading.get_ident()
+        self._wake = wake
+        self.delay = delay
+        self._late: deque[Callable[[], None]] = deque()
+        self._heard: list[EngineResult] = []
+        self.is_over = False
+        self.error: Exception | None = None
+
+    def heard(self, heard: EngineResult) -> None:
+        """Queues a partial or a final."""
+        self._on_loop(lambda: self._heard.append(heard))
+
+    def ended(self, error: Exception | None) -> None:
+        """Queues the end of the results."""
+        self._on_loop(lambda: self._over(error))
+
+    def take(self) -> list[EngineResult]:
+        """Returns the results since the last call."""
+        heard, self._heard = self._heard, []
+        return heard
+
+    def _over(self, error: Exception | None) -> None:
+        self.is_over = True
+        self.error = error
+
+    def _on_loop(self, said: Callable[[], None]) -> None:
+        if threading.get_ident() == self._thread:
+            self._arrived(said)
+        elif not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._arrived, said)
+
+    def _arrived(self, said: Callable[[], None]) -> None:
+        if self.delay or self._late:
+            self._late.append(said)
+            self._loop.call_later(self.delay, self._deliver_late)
+        else:
+            self._deliver(said)
+
+    def _deliver_late(self) -> None:
+        self._deliver(self._late.popleft())  # timers due at once fire in any order; results keep theirs
+
+    def _deliver(self, said: Callable[[], None]) -> None:
+        said()
+        self._wake()
 
 
 class StreamingCall:
@@ -31,20 +89,20 @@ class StreamingCall:
     def __init__(
         self,
         shared: Shared,
-        dialect: ServiceVersion,
+        api: ServiceVersion,
         context: Any,
         tape: CallRecorder,
         faults: tuple[Fault, ...] = (),
     ) -> None:
-        self._shared, self._dialect, self._context, self._tape = shared, dialect, context, tape
+        self._shared, self._api, self._context, self._tape = shared, api, context, tape
         self._due = Due()
         self._faults = faults
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
-        self._rules = StreamRules(dialect.limits(shared.limits), dialect.wording)
+        self._rules = StreamRules(api.limits(shared.limits), api.wording)
         self._wake = asyncio.Event()
-        self._outbox = ResultQueue(self._loop, self._wake.set)
-        self._answers = ResponseBuilder(dialect, "")
+        self._results = ResultQueue(self._loop, self._wake.set)
+        self._answers = ResponseBuilder(api, "")
         self._asked: AcceptedConfig | None = None
         self._decoder: AudioDecoder | None = None
         self._stream: EngineStream | None = None
@@ -78,7 +136,7 @@ class StreamingCall:
     def suffer(self, faults: tuple[Fault, ...]) -> None:
         """Adds faults to those that the call has, and applies those that are due."""
         self._due.add(faults)
-        self._outbox.delay = self._due.delay / self._shared.scale
+        self._results.delay = self._due.delay / self._shared.scale
         for slow in (fault for fault in faults if fault.what is What.SLOW):
             self._tape.struck(str(slow))
         self._set_timers()
@@ -157,20 +215,20 @@ class StreamingCall:
             self.refuse(engine_failed(error))
 
     def _take(self, message: Any) -> None:
-        kind = self._dialect.kind(message)
+        kind = self._api.kind(message)
         if kind is MessageKind.AUDIO:
-            self._audio(self._dialect.audio(message))
+            self._audio(self._api.audio(message))
         else:
             self._rules.message(kind, 0, 0.0, self._now())
             self._configure(message)
 
     def _configure(self, message: Any) -> None:
         self._tape.note(config=str(message))
-        asked = self._asked = self._dialect.streaming_asked(message)
+        asked = self._asked = self._api.streaming_config(message)
         self._tape.note(language=asked.language, model=asked.model, encoding=asked.encoding)
         self._decoder = AudioDecoder(asked.encoding)
-        self._answers = ResponseBuilder(self._dialect, asked.language)
-        self._stream = self._shared.engine.open(asked.request(), self._outbox)
+        self._answers = ResponseBuilder(self._api, asked.language)
+        self._stream = self._shared.engine.open(asked.request(), self._results)
 
     def _audio(self, audio: bytes) -> None:
         seconds = self._asked.seconds(len(audio)) if self._asked else 0.0
@@ -198,11 +256,11 @@ class StreamingCall:
             await self._send(self._responses())
         if self._refusal:
             raise self._refusal
-        if self._outbox.error:
-            raise engine_failed(self._outbox.error)
+        if self._results.error:
+            raise engine_failed(self._results.error)
 
     def _is_over(self) -> bool:
-        is_said = self._outbox.is_over or self._in_band is not None
+        is_said = self._results.is_over or self._in_band is not None
         return self._refusal is not None or (is_said and not self._is_silenced)
 
     async def _send(self, responses: list[Any]) -> None:
@@ -216,12 +274,12 @@ class StreamingCall:
     def _responses(self) -> list[Any]:
         if self._is_silenced:
             return []
-        responses: list[Any] = self._answers.say([one for one in self._outbox.take() if self._is_wanted(one)])
+        responses: list[Any] = self._answers.say([one for one in self._results.take() if self._is_wanted(one)])
         if self._utterance_over and responses:
             responses.insert(len(responses) - 1, self._answers.end_of_utterance())
         if self._in_band:
-            return [*responses, self._dialect.in_band_error(self._in_band.code, self._in_band.details)]
-        if self._outbox.is_over and not self._refusal:
+            return [*responses, self._api.in_band_error(self._in_band.code, self._in_band.details)]
+        if self._results.is_over and not self._refusal:
             return self._answers.billed(responses, self._rules.audio_seconds)
         return responses
 

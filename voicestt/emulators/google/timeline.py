@@ -7,20 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from voicestt.emulators.google.coded import clip
 from voicestt.emulators.google.script import Script, Utterance
+from voicestt.emulators.google.watermarked_audio import clip
 
 SAMPLE_RATE = 8_000
-
-
-@dataclass(frozen=True, slots=True)
-class ScriptedWord:
-    """One word: start and end of its audio (samples of the call), and its place in its utterance."""
-
-    start: int
-    end: int
-    utterance: int
-    index: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +78,7 @@ def _placed(utterance: Utterance, number: int, turn: int, offset: int) -> Script
 
 
 def clip_of(script: Script, number: int, seconds: float) -> bytes:
-    """Makes coded audio of call `number` that speaks the script: LINEAR16 at 8 kHz, loud where it has words."""
+    """Makes watermarked audio of call `number` that speaks the script: LINEAR16, 8 kHz, loud at its words."""
     length = samples(seconds)
     speech = [(spoken.start, spoken.end) for spoken in Timeline(script).between(0, length)]
     return clip(number, length, speech)

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from voicestt.audio.endpointing import BYTES_PER_FRAME, SAMPLES_PER_FRAME, webrtc_voicing
-from voicestt.emulators.google.engine import TimedWord
-from voicestt.emulators.google.spread import Stretch, spread
+from voicestt.emulators.google.engine import Stretch, TimedWord, word_times_in
 
 VOICING_MODE: Final = 2
 
@@ -24,7 +23,7 @@ def voicing() -> Voicing:
 
 def words_in(text: str, pcm: bytes, start: int) -> tuple[TimedWord, ...]:
     """Estimates the places of the words of `text` in the LINEAR16 `pcm` that begins at sample `start`."""
-    return spread(text, _voiced(pcm, start, voicing()) or [(start, start + len(pcm) // 2)])
+    return word_times_in(text, _voiced(pcm, start, voicing()) or [(start, start + len(pcm) // 2)])
 
 
 def _voiced(pcm: bytes, start: int, is_voiced: Voicing) -> list[Stretch]:

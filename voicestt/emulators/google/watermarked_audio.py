@@ -1,4 +1,4 @@
-"""Coded audio: each piece of it carries the number of its call and its position in the call.
+"""Watermarked audio: each piece of it carries the number of its call and its position in the call.
 
 A recogniser that reads it knows, after any change of streams, replay or fallback, which words it was given and
 which not: a lost, doubled or misplaced byte cannot hide. It looks like this, at 8 kHz:
@@ -100,7 +100,7 @@ def _find(signs: Bits) -> tuple[int, int, int] | None:
 class Tracker:
     """Follows one stream's audio through its call; `feed` and `finish` yield the stretches received.
 
-    The first 80 ms decide whether the audio is coded at all. If not, the stream is its own call: one stretch
+    The first 80 ms decide whether the audio is watermarked at all. If not, the stream is its own call: one stretch
     from 0 on. A stretch that is given again with a later end has grown; another start is a jump.
     """
 
@@ -143,7 +143,7 @@ class Tracker:
             yield Span(0, self._received, 0)
 
     def _search(self) -> bool:
-        """Looks for the position in the call; the first two periods of a stream decide whether it is coded."""
+        """Looks for the position in the call; a stream's first two periods decide whether it is watermarked."""
         if len(self._unread) < 2 * PERIOD:
             return False
         if self._lock():

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voicestt.audio import mulaw
-from voicestt.emulators.google.coded import (
+from voicestt.emulators.google.watermarked_audio import (
     PERIOD,
     Span,
     Tracker,

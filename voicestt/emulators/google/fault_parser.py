@@ -31,10 +31,13 @@ it took. A file that changed replaces all faults for calls that begin later, and
 """
 
 import re
+from collections.abc import Callable
+from pathlib import Path
 
 from voicestt.emulators.google.faults import (
     Fault,
     FaultRule,
+    Faults,
     Method,
     What,
     When,
@@ -93,6 +96,43 @@ def parse(text: str) -> tuple[FaultRule, ...]:
     return tuple(lines)
 
 
+class FaultFile:
+    """Keeps `faults` equal to the file's content; a missing file means no faults.
+
+    A file that cannot be read leaves the faults as they were; `complain` is told.
+    """
+
+    def __init__(self, path: Path, faults: Faults, complain: Callable[[str], None]) -> None:
+        self._path = path
+        self._faults = faults
+        self._complain = complain
+        self._seen: object = ()
+        self._faults.replace(parse(self._read()))
+
+    def refresh(self) -> bool:
+        """Reads the file if it changed; returns True when the faults were replaced."""
+        if self._stamp() == self._seen:
+            return False
+        try:
+            self._faults.replace(parse(self._read()))
+        except (BadFaults, OSError, UnicodeDecodeError) as error:
+            self._complain(f"{self._path}: {error}; the faults stay as they were.")
+            return False
+        return True
+
+    def _read(self) -> str:
+        self._seen = self._stamp()
+        return self._path.read_text("utf-8") if self._seen else ""
+
+    def _stamp(self) -> object:
+        """A value that changes when the file does; None without a file."""
+        try:
+            status = self._path.stat()
+        except FileNotFoundError:
+            return None
+        return (status.st_mtime_ns, status.st_size, status.st_ino)
+
+
 def _line(written: str) -> FaultRule:
     before, colon, after = written.partition(":")
     if not colon:
@@ -141,8 +181,8 @@ def _fault(written: str) -> Fault:
     return _error(What(match["what"]), _code(match["code"]), match["words"], when, seconds)
 
 
-def _error(what: What, code: Code, words: str | None, when: When, seconds: float) -> Fault:
-    told = USUAL_WORDS.get(code, f"{code.name} as the faults file says.") if words is None else words
+def _error(what: What, code: Code, details: str | None, when: When, seconds: float) -> Fault:
+    told = USUAL_WORDS.get(code, f"{code.name} as the faults file says.") if details is None else details
     return Fault(what, when, seconds, code, told)
 
 

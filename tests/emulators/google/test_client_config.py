@@ -1,9 +1,13 @@
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.emulators.google.client import begin, config
-from voicestt.emulators.google.asked import AcceptedConfig, v1, v1_streaming
+from voicestt.audio import mulaw
+from voicestt.emulators.google.client_config import AcceptedConfig, AudioDecoder, v1, v1_streaming
 from voicestt.emulators.google.engine import Request
 from voicestt.emulators.google.limits import Code, Refusal
 
@@ -90,3 +94,17 @@ def test_encodings() -> None:
 
 def test_two_channels_are_refused() -> None:
     assert "one channel only" in words_of(audio_channel_count=2)
+
+
+@given(st.lists(st.binary(max_size=9)))
+def test_linear_samples_stay_whole_however_they_are_cut(pieces: list[bytes]) -> None:
+    decoder = AudioDecoder("LINEAR16")
+    decoded = [decoder.feed(piece) for piece in pieces]
+    assert all(len(one) % 2 == 0 for one in decoded)
+    everything = b"".join(pieces)
+    assert b"".join(decoded) == everything[: len(everything) & ~1]
+
+
+def test_mulaw_becomes_linear() -> None:
+    assert np.frombuffer(AudioDecoder("MULAW").feed(b"\xff\x80\x00"), "<i2").tolist() == [0, 32_124, -32_124]
+    assert AudioDecoder("MULAW").feed(b"\x12\x34") == mulaw.decode(b"\x12\x34")

@@ -1,9 +1,10 @@
-"""Reads a client's configuration from the API's messages, or refuses it as Google does."""
+"""Reads a client's configuration from the API's messages, or refuses it as Google does; decodes its audio."""
 
 import re
 from dataclasses import dataclass
 from typing import Any
 
+from voicestt.audio import mulaw
 from voicestt.emulators.google.engine import Request
 from voicestt.emulators.google.limits import Code, Refusal
 
@@ -52,6 +53,31 @@ class AcceptedConfig:
     def request(self) -> Request:
         """The request for the engine."""
         return Request(self.language, self.interim_results, self.single_utterance, self.word_times)
+
+
+@dataclass(slots=True)
+class AudioDecoder:
+    """Decodes the audio of one stream, message by message; `encoding` is "LINEAR16" or "MULAW", both at 8 kHz.
+
+    A client may cut its messages in the middle of a LINEAR16 sample: the odd byte waits for its other half.
+    """
+
+    encoding: str
+    _odd: bytes = b""
+
+    def feed(self, audio: bytes) -> bytes:
+        """Decodes one message to LINEAR16 little-endian, as far as its samples are whole."""
+        if self.encoding == "MULAW":
+            return mulaw.decode(audio)
+        if self._odd or len(audio) % 2:
+            return self._whole_samples(audio)
+        return audio
+
+    def _whole_samples(self, audio: bytes) -> bytes:
+        joined = self._odd + audio
+        even = len(joined) & ~1
+        self._odd = joined[even:]
+        return joined[:even]
 
 
 def v1(config: Any, *, interim_results: bool = False, single_utterance: bool = False) -> AcceptedConfig:

@@ -1,13 +1,17 @@
 import contextlib
+import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicestt.emulators.google import faultlines
+from voicestt.emulators.google import fault_parser
+from voicestt.emulators.google.fault_parser import BadFaults, FaultFile
 from voicestt.emulators.google.faults import (
     Fault,
     FaultRule,
+    Faults,
     Method,
     What,
     When,
@@ -49,13 +53,13 @@ def lines(draw: st.DrawFn) -> FaultRule:
 
 @given(st.lists(lines()))
 def test_what_is_written_is_read(written: list[FaultRule]) -> None:
-    assert faultlines.parse("\n".join(map(str, written))) == tuple(written)
+    assert fault_parser.parse("\n".join(map(str, written))) == tuple(written)
 
 
 @given(st.text() | st.text('alnext 123streams:cuthang,-error UNAVAILABLEafter .s#"\n'))
 def test_anything_else_is_refused_and_nothing_worse(text: str) -> None:
-    with contextlib.suppress(faultlines.BadFaults):
-        assert all(isinstance(line, FaultRule) for line in faultlines.parse(text))
+    with contextlib.suppress(fault_parser.BadFaults):
+        assert all(isinstance(line, FaultRule) for line in fault_parser.parse(text))
 
 
 def test_it_may_be_written_as_a_person_does() -> None:
@@ -69,7 +73,7 @@ def test_it_may_be_written_as_a_person_does() -> None:
     all: slow 0.3 s
     running: freeze
     """
-    read = faultlines.parse(text)
+    read = fault_parser.parse(text)
     assert [str(line.fault) for line in read[1:4]] == [
         'error INTERNAL "what: ever #1" after 5 s',
         "hang on half-close",
@@ -98,6 +102,42 @@ def test_it_may_be_written_as_a_person_does() -> None:
     ],
 )
 def test_what_is_wrong_is_said(text: str, words: str) -> None:
-    with pytest.raises(faultlines.BadFaults) as caught:
-        faultlines.parse(text)
+    with pytest.raises(fault_parser.BadFaults) as caught:
+        fault_parser.parse(text)
     assert words in str(caught.value)
+
+
+def count(faults: Faults) -> int:
+    return len(faults.of_new_call(1, Method.STREAMING))
+
+
+def write(path: Path, text: str) -> None:
+    fresh = path.with_suffix(".new")
+    fresh.write_text(text, encoding="utf-8")
+    os.replace(fresh, path)
+
+
+def test_the_file_is_read_when_it_changes(tmp_path: Path) -> None:
+    path, faults, complaints = tmp_path / "faults", Faults(), list[str]()
+    file = FaultFile(path, faults, complaints.append)
+    assert not file.refresh()
+    write(path, "all: hang")
+    assert file.refresh()
+    assert not file.refresh()
+    assert count(faults) == 1
+    write(path, "all: nonsense")
+    assert not file.refresh()
+    assert not file.refresh()
+    assert count(faults) == 1
+    assert len(complaints) == 1
+    assert "line 1: 'nonsense' is no fault" in complaints[0]
+    path.unlink()
+    assert file.refresh()
+    assert count(faults) == 0
+
+
+def test_a_bad_file_is_no_start(tmp_path: Path) -> None:
+    path = tmp_path / "faults"
+    path.write_text("all: nonsense")
+    with pytest.raises(BadFaults):
+        FaultFile(path, Faults(), print)
