@@ -7,8 +7,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 
-from voicestt.emulators.google.engine import Engine
 from voicestt.emulators.google.service import LocalGoogle
+from voicestt.recognisers.whisper.engine.port import Engine
 
 
 class EmbeddedGoogle:
@@ -40,7 +40,7 @@ class EmbeddedGoogle:
             self._engine.close()
 
     def _load(self) -> str:
-        from voicestt.emulators.google import whisper  # noqa: PLC0415 - only where the extra is installed
+        from voicestt.recognisers.whisper import engine as whisper  # noqa: PLC0415 - only where the extra is installed
 
         engine = whisper.load(Path(self._model) if self._model else None, self._warn)
         self._engine = engine

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from tests.emulators.google.client import begin, config
 from voicestt.audio import mulaw
 from voicestt.emulators.google.client_config import AcceptedConfig, AudioDecoder, v1, v1_streaming
-from voicestt.emulators.google.engine import Request
 from voicestt.emulators.google.limits import Code, Refusal
+from voicestt.recognisers.whisper.engine.port import Request
 
 
 def raw(**settings: Any) -> Any:

@@ -12,9 +12,9 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from voicestt.emulators.google.engine import EngineResult, TimedWord
 from voicestt.emulators.google.limits import billed_seconds
 from voicestt.emulators.google.versions import ServiceVersion
+from voicestt.recognisers.whisper.engine.port import EngineResult, TimedWord
 
 SAMPLE_RATE = 8_000
 STABLE_ENOUGH = 0.8

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from voicestt.audio import mulaw
-from voicestt.emulators.google.engine import Request
 from voicestt.emulators.google.limits import Code, Refusal
+from voicestt.recognisers.whisper.engine.port import Request
 
 SAMPLE_RATE = 8_000
 

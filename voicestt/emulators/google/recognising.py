@@ -6,7 +6,6 @@ from typing import Any
 
 from voicestt.emulators.google.answers import recognised
 from voicestt.emulators.google.client_config import AudioDecoder
-from voicestt.emulators.google.engine import EngineResult
 from voicestt.emulators.google.faults import (
     Due,
     Fault,
@@ -18,6 +17,7 @@ from voicestt.emulators.google.limits import Refusal, check_recording
 from voicestt.emulators.google.recording import CallRecorder
 from voicestt.emulators.google.shared import Shared, engine_failed, set_status
 from voicestt.emulators.google.versions import ServiceVersion
+from voicestt.recognisers.whisper.engine.port import EngineResult
 
 
 class RecogniseCall:

@@ -9,16 +9,16 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from voicestt.emulators.google.engine import (
+from voicestt.emulators.google.script import Script
+from voicestt.emulators.google.timeline import ScriptedUtterance, Timeline, samples
+from voicestt.emulators.google.watermarked_audio import Span, Tracker
+from voicestt.recognisers.whisper.engine.port import (
     EngineListener,
     EngineResult,
     Request,
     TimedWord,
     word_times_in,
 )
-from voicestt.emulators.google.script import Script
-from voicestt.emulators.google.timeline import ScriptedUtterance, Timeline, samples
-from voicestt.emulators.google.watermarked_audio import Span, Tracker
 
 KEY_BYTES = 320
 CONFIDENCE = 0.92

@@ -10,7 +10,6 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from voicestt.emulators.google.engine import Engine
 from voicestt.emulators.google.fault_parser import FaultFile, parse
 from voicestt.emulators.google.faults import Faults, What
 from voicestt.emulators.google.handlers import RpcHandlers
@@ -18,6 +17,7 @@ from voicestt.emulators.google.limits import GOOGLES, ServiceLimits
 from voicestt.emulators.google.recording import Recorder, StreamRecord
 from voicestt.emulators.google.relay import Relay
 from voicestt.emulators.google.shared import Shared
+from voicestt.recognisers.whisper.engine.port import Engine
 
 STREAMS_PER_CONNECTION = 100
 LARGEST_REQUEST = 10_485_760

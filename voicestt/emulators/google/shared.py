@@ -6,7 +6,6 @@ from typing import Any
 
 import grpc
 
-from voicestt.emulators.google.engine import Engine
 from voicestt.emulators.google.faults import Faults, What
 from voicestt.emulators.google.limits import (
     GOOGLES,
@@ -14,6 +13,7 @@ from voicestt.emulators.google.limits import (
     Refusal,
     ServiceLimits,
 )
+from voicestt.recognisers.whisper.engine.port import Engine
 
 STATUS = {code.value[0]: code for code in grpc.StatusCode}
 

@@ -13,7 +13,6 @@ import grpc
 
 from voicestt.emulators.google.answers import ResponseBuilder
 from voicestt.emulators.google.client_config import AcceptedConfig, AudioDecoder
-from voicestt.emulators.google.engine import EngineResult, EngineStream
 from voicestt.emulators.google.faults import (
     Due,
     Fault,
@@ -25,6 +24,7 @@ from voicestt.emulators.google.limits import MessageKind, Refusal, StreamRules
 from voicestt.emulators.google.recording import CallRecorder
 from voicestt.emulators.google.shared import Shared, engine_failed, set_status
 from voicestt.emulators.google.versions import ServiceVersion
+from voicestt.recognisers.whisper.engine.port import EngineResult, EngineStream
 
 
 class ResultQueue:

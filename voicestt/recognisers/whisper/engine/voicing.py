@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from voicestt.audio.endpointing import BYTES_PER_FRAME, SAMPLES_PER_FRAME, webrtc_voicing
-from voicestt.emulators.google.engine import Stretch, TimedWord, word_times_in
+from voicestt.recognisers.whisper.engine.port import Stretch, TimedWord, word_times_in
 
 VOICING_MODE: Final = 2
 

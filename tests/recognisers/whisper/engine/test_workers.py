@@ -1,6 +1,6 @@
 from threading import Event, Lock
 
-from voicestt.emulators.google.whisper.workers import Workers
+from voicestt.recognisers.whisper.engine.workers import Workers
 
 
 class Piece:

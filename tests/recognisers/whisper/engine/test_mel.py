@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from voicestt.emulators.google.whisper.mel import filter_bank, log_mel
+from voicestt.recognisers.whisper.engine.mel import filter_bank, log_mel
 
 
 def tone(hertz: float, seconds: float = 1.0) -> bytes:

@@ -1,7 +1,7 @@
 """The interface between the local Google-compatible service and a speech recogniser behind it.
 
 The service keeps Google's protocol and its refusals; an engine only turns audio into words. Two exist: the
-embedded Whisper (`voicestt.emulators.google.whisper`) and scripted texts (`voicestt.emulators.google.script`).
+embedded Whisper (`voicestt.recognisers.whisper.engine`) and scripted texts (`voicestt.emulators.google.script`).
 """
 
 from bisect import bisect_left, bisect_right

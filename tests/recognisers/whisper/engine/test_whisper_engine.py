@@ -5,10 +5,10 @@ from threading import Event, Thread
 
 import pytest
 
-from tests.emulators.google.whisper.voices import word_errors
-from voicestt.emulators.google.engine import EngineResult, Request
-from voicestt.emulators.google.whisper import load
-from voicestt.emulators.google.whisper.engine import (
+from tests.recognisers.whisper.engine.voices import word_errors
+from voicestt.recognisers.whisper.engine import load, whisper_language
+from voicestt.recognisers.whisper.engine.port import EngineResult, Request
+from voicestt.recognisers.whisper.engine.whisper_engine import (
     EngineClosed,
     Model,
     WhisperEngine,
@@ -177,3 +177,11 @@ def test_a_model_that_does_not_load_ends_the_stream_with_the_reason(austen: dict
     session.finish()
     engine.close()
     assert [str(error) for error in listener.ends] == ["disk on fire"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "whisper"),
+    [("en-US", "en"), ("iw-IL", "he"), ("he-IL", "he"), ("HE", "he"), ("cmn-Hans-CN", "zh"), ("pt_BR", "pt")],
+)
+def test_googles_codes_become_whispers(asked: str, whisper: str) -> None:
+    assert whisper_language(asked) == whisper

@@ -8,7 +8,7 @@ from threading import Condition, Thread
 from typing import Protocol
 
 
-class Work(Protocol):
+class DecodeWork(Protocol):
     """Work for a thread: a stream with something to decode."""
 
     def is_urgent(self) -> bool:
@@ -25,14 +25,14 @@ class Workers:
 
     def __init__(self, count: int) -> None:
         self._changed = Condition()
-        self._waiting: dict[Work, None] = {}
-        self._working: set[Work] = set()
-        self._offered_again: set[Work] = set()
+        self._waiting: dict[DecodeWork, None] = {}
+        self._working: set[DecodeWork] = set()
+        self._offered_again: set[DecodeWork] = set()
         self._count = count
         self._threads: list[Thread] = []
         self._closed = False
 
-    def offer(self, work: Work) -> None:
+    def offer(self, work: DecodeWork) -> None:
         """Queues one more call of `work.work()`; an offer that still waits is not doubled."""
         with self._changed:
             if self._closed:
@@ -64,7 +64,7 @@ class Workers:
             work.work()
             self._done(work)
 
-    def _next(self) -> Work | None:
+    def _next(self) -> DecodeWork | None:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closed)
             if self._closed:
@@ -75,7 +75,7 @@ class Workers:
             self._working.add(work)
             return work
 
-    def _done(self, work: Work) -> None:
+    def _done(self, work: DecodeWork) -> None:
         with self._changed:
             self._working.discard(work)
             again = work in self._offered_again

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicestt.emulators.google.engine import TimedWord, word_times_in
+from voicestt.recognisers.whisper.engine.port import TimedWord, word_times_in
 
 
 def test_words_are_as_long_as_their_share_of_the_letters() -> None:

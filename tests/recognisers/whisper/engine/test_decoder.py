@@ -1,8 +1,8 @@
 import pytest
 
-from voicestt.emulators.google.whisper import load
-from voicestt.emulators.google.whisper.decoder import UnknownLanguage, without_repeat
-from voicestt.emulators.google.whisper.engine import WhisperEngine
+from voicestt.recognisers.whisper.engine import load
+from voicestt.recognisers.whisper.engine.decoder import UnknownLanguage, without_repeat
+from voicestt.recognisers.whisper.engine.whisper_engine import WhisperEngine
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from typing import Any, Final
 import ctranslate2  # type: ignore[import-untyped]
 from tokenizers import Tokenizer
 
-from voicestt.emulators.google.whisper.mel import FRAMES_PER_SECOND, SAMPLES_PER_SECOND, log_mel
-from voicestt.emulators.google.whisper.weights import Weights
+from voicestt.recognisers.whisper.engine.mel import FRAMES_PER_SECOND, SAMPLES_PER_SECOND, log_mel
+from voicestt.recognisers.whisper.engine.weights import Weights
 
 FULL_WINDOW: Final = 30.0
 """Seconds that Whisper was trained on, and the most that it can be given."""

@@ -4,9 +4,9 @@ import logging
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from voicestt.emulators.google.whisper.weights import (
+from voicestt.recognisers.whisper.engine.weights import (
     BASE,
     INSTALL,
     TINY_EN,
@@ -16,11 +16,22 @@ from voicestt.emulators.google.whisper.weights import (
 )
 
 if TYPE_CHECKING:
-    from voicestt.emulators.google.whisper.engine import WhisperEngine
+    from voicestt.recognisers.whisper.engine.whisper_engine import WhisperEngine
 
-__all__ = ["WeightsError", "check", "load"]
+__all__ = ["WeightsError", "check", "load", "whisper_language"]
 
 _log = logging.getLogger(__name__)
+# Of the languages that BCP-47 names otherwise than Whisper does.
+_NAMED_OTHERWISE: Final = {
+    "iw": "he",  # Google's Hebrew is the old code
+    "in": "id",
+    "ji": "yi",
+    "jv": "jw",
+    "nb": "no",
+    "fil": "tl",
+    "cmn": "zh",
+    "yue": "zh",
+}
 
 
 def load(
@@ -34,9 +45,9 @@ def load(
     Raises WeightsError, which says what to install, when the runtime or a model's files are missing.
     """
     _check_runtime()
-    from voicestt.emulators.google.whisper import models  # noqa: PLC0415 - the runtime is an extra
+    from voicestt.recognisers.whisper.engine import whisper_engine  # noqa: PLC0415 - the runtime is an extra
 
-    return models.own(language_model_dir) if language_model_dir else models.packaged(warn)
+    return whisper_engine.own(language_model_dir) if language_model_dir else whisper_engine.packaged(warn)
 
 
 def check(language_model_dir: Path | None = None) -> None:
@@ -56,3 +67,9 @@ def _check_runtime() -> None:
                 f"The embedded engine needs the package {runtime}, which is not installed. "
                 f"Install it with: {INSTALL}"
             )
+
+
+def whisper_language(code: str) -> str:
+    """Returns Whisper's code for a BCP-47 `code`: "he" for "iw-IL", "en" for "en-US", "zh" for "cmn-Hans-CN"."""
+    primary = code.replace("_", "-").split("-")[0].casefold()
+    return _NAMED_OTHERWISE.get(primary, primary)

@@ -1,8 +1,8 @@
 import numpy as np
 
-from tests.emulators.google.whisper.voices import austen_clips
-from voicestt.emulators.google.engine import TimedWord
-from voicestt.emulators.google.whisper.voicing import words_in
+from tests.recognisers.whisper.engine.voices import austen_clips
+from voicestt.recognisers.whisper.engine.port import TimedWord
+from voicestt.recognisers.whisper.engine.voicing import words_in
 
 PAUSE = bytes(2 * 8_000)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from threading import Lock
 from types import MappingProxyType
 from typing import Final
@@ -12,16 +13,22 @@ from voicestt.audio.endpointing import (
     Rules,
     Segment,
 )
-from voicestt.emulators.google.engine import EngineListener, EngineResult, Request
-from voicestt.emulators.google.whisper.decoder import DecodeJob, WhisperModel
-from voicestt.emulators.google.whisper.languages import whisper_language
-from voicestt.emulators.google.whisper.streaming import WhisperStream
-from voicestt.emulators.google.whisper.voicing import voicing, words_in
-from voicestt.emulators.google.whisper.workers import Workers
+from voicestt.recognisers.whisper.engine import weights, whisper_language
+from voicestt.recognisers.whisper.engine.decoder import DecodeJob, WhisperModel
+from voicestt.recognisers.whisper.engine.port import EngineListener, EngineResult, Request
+from voicestt.recognisers.whisper.engine.streaming import WhisperStream
+from voicestt.recognisers.whisper.engine.voicing import voicing, words_in
+from voicestt.recognisers.whisper.engine.workers import Workers
 
 WORKERS: Final = 2
 _RECORDING: Final = Rules(longest_ms=28_000)
 Warn = Callable[[str], None]
+
+WEAK_HEBREW: Final = (
+    "Hebrew on the embedded engine is weak: Whisper base gets about half of the words wrong (49 % on a tiny "
+    "sample). It shows that everything works together; it is not a product. Use Google, or a large Hebrew "
+    "model in a directory of your own."
+)
 
 
 def _silently(_: str) -> None: ...
@@ -48,7 +55,7 @@ class Model:
 
 
 class WhisperEngine:
-    """An `Engine` (see `voicestt.emulators.google.engine`) with two worker threads for all its streams.
+    """An `Engine` (see `voicestt.recognisers.whisper.engine.port`) with two worker threads for all its streams.
 
     `model_for` gives the model for a language in Whisper's code; `weak` maps languages to a warning, which
     `warn` gets once for each.
@@ -141,3 +148,21 @@ def spoken_parts(pcm: bytes) -> list[Segment]:
         else:
             parts.append(segment)
     return parts
+
+
+def packaged(warn: Warn) -> WhisperEngine:
+    """Makes an engine with tiny.en for English and base for the rest; WeightsError without their packages."""
+    tiny_en, base = _packaged(weights.TINY_EN), _packaged(weights.BASE)
+    return WhisperEngine(lambda language: tiny_en if language == "en" else base, {"he": WEAK_HEBREW}, warn)
+
+
+def own(directory: Path) -> WhisperEngine:
+    """Makes an engine with the user's own model for all languages; WeightsError when `directory` holds none."""
+    weights.require_directory(directory)
+    model = Model(lambda: WhisperModel(weights.read_directory(directory)))
+    return WhisperEngine(lambda _: model)
+
+
+def _packaged(model: weights.PackagedModel) -> Model:
+    weights.require(model)
+    return Model(lambda: WhisperModel(weights.read(model)))

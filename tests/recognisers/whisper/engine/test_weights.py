@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from voicestt.emulators.google.whisper import load, weights
-from voicestt.emulators.google.whisper.weights import (
+from voicestt.recognisers.whisper.engine import load, weights
+from voicestt.recognisers.whisper.engine.weights import (
     BASE,
     TINY_EN,
     PackagedFile,
@@ -62,6 +62,6 @@ def test_a_directory_of_the_users_own_is_read(tmp_path: Path) -> None:
 
 
 def test_a_missing_runtime_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voicestt.emulators.google.whisper.find_spec", lambda name: None)
+    monkeypatch.setattr("voicestt.recognisers.whisper.engine.find_spec", lambda name: None)
     with pytest.raises(WeightsError, match="needs the package ctranslate2"):
         load()

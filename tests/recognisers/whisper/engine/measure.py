@@ -1,4 +1,6 @@
-"""Measures the embedded engine on real voices in real time: `python -m tests.emulators.google.whisper.measure 8`.
+"""Measures the embedded engine on real voices in real time.
+
+`python -m tests.recognisers.whisper.engine.measure 8`
 
 The argument is how many callers talk at once (1). Each says the Austen clips of Debian's pocketsphinx-testdata in
 an order of its own, in batches of 150 ms. Prints word errors, the time from where speech can be detected to
@@ -12,12 +14,12 @@ from itertools import pairwise
 from statistics import quantiles
 from threading import Event
 
-from tests.emulators.google.whisper.voices import austen_clips, word_errors
+from tests.recognisers.whisper.engine.voices import austen_clips, word_errors
 from voicestt.audio.endpointing import Endpointer
-from voicestt.emulators.google.engine import EngineResult, Request
-from voicestt.emulators.google.whisper import load
-from voicestt.emulators.google.whisper.engine import WhisperEngine
-from voicestt.emulators.google.whisper.voicing import voicing
+from voicestt.recognisers.whisper.engine import load
+from voicestt.recognisers.whisper.engine.port import EngineResult, Request
+from voicestt.recognisers.whisper.engine.voicing import voicing
+from voicestt.recognisers.whisper.engine.whisper_engine import WhisperEngine
 
 BATCH = 2_400
 BYTES_PER_SECOND = 16_000

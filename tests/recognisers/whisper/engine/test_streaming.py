@@ -6,10 +6,10 @@ from threading import Event
 import pytest
 
 from voicestt.audio.endpointing import Endpointer
-from voicestt.emulators.google.engine import EngineResult, Request
-from voicestt.emulators.google.whisper.decoder import DecodeJob, Text
-from voicestt.emulators.google.whisper.streaming import WhisperStream
-from voicestt.emulators.google.whisper.workers import Workers
+from voicestt.recognisers.whisper.engine.decoder import DecodeJob, Text
+from voicestt.recognisers.whisper.engine.port import EngineResult, Request
+from voicestt.recognisers.whisper.engine.streaming import WhisperStream
+from voicestt.recognisers.whisper.engine.workers import Workers
 
 FRAME = b"\x01\x00" * 160
 SILENCE = b"\x00\x00" * 160

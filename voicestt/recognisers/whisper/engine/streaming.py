@@ -12,10 +12,10 @@ from threading import Lock, RLock
 from typing import Final, Protocol
 
 from voicestt.audio.endpointing import Endpointer, Segment
-from voicestt.emulators.google.engine import EngineListener, EngineResult, Request
-from voicestt.emulators.google.whisper.decoder import DecodeJob, Text
-from voicestt.emulators.google.whisper.voicing import words_in
-from voicestt.emulators.google.whisper.workers import Workers
+from voicestt.recognisers.whisper.engine.decoder import DecodeJob, Text
+from voicestt.recognisers.whisper.engine.port import EngineListener, EngineResult, Request
+from voicestt.recognisers.whisper.engine.voicing import words_in
+from voicestt.recognisers.whisper.engine.workers import Workers
 
 PARTIAL_EVERY: Final = 1_120
 """Samples of new audio between partials: 140 ms, so that batches of 150 ms bring a partial each."""
@@ -129,11 +129,11 @@ class WhisperStream:
         self._end(error)
 
     def is_urgent(self) -> bool:
-        """Implements `Work.is_urgent`: finals, the end and an utterance's first partial go before the rest."""
+        """True if it goes before others: finals, the end and an utterance's first partial do."""
         return bool(self._finals) or self._finishing or not self._last_words
 
     def work(self) -> None:
-        """Implements `Work.work`: decodes the next final, else the newest partial, and ends a finished stream."""
+        """Decode the next final, else the newest partial, and end a finished stream."""
         try:
             utterance = self._take()
             if utterance is not None and not self._over:

@@ -2,9 +2,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.emulators.google.whisper.voices import austen_clips
-from voicestt.emulators.google.whisper import load
-from voicestt.emulators.google.whisper.engine import WhisperEngine
+from tests.recognisers.whisper.engine.voices import austen_clips
+from voicestt.recognisers.whisper.engine import load
+from voicestt.recognisers.whisper.engine.whisper_engine import WhisperEngine
 
 
 @pytest.fixture(scope="session")
