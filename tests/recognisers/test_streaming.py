@@ -25,6 +25,7 @@ from voicestt.audio import vad
 from voicestt.audio.ledger import Ledger
 from voicestt.recognisers.port import Incident, RecogniserError, Result
 from voicestt.recognisers.streaming import Endless, StreamLimits
+from voicestt.runtime.backoff import Backoff
 
 # Soft and hard limits come soon, so that seams are everywhere.
 LIMITS = StreamLimits(soft=4.0, hard=7.0, hold=2.0, silent=3.0, queue=2.0, drain=1.5, window=10.0)
@@ -271,7 +272,7 @@ def test_a_final_of_the_stream_in_charge_begins_the_successor_anew_behind_it(tal
 
 @pytest.mark.parametrize("latency", [0.0, 0.3])
 def test_a_successor_that_fails_is_tried_again_later_and_nobody_notices(latency: float) -> None:
-    talk = Conversation(replace(LIMITS, hard=5.0, soft=5.0, longest_backoff=1.0))
+    talk = Conversation(replace(LIMITS, hard=5.0, soft=5.0, backoff=Backoff(first=0.25, longest=1.0, jitter=0.5)))
     refuses = Manner(latency=latency, fails_after=0)
     talk.world.next_manners = [Manner(pause=100 * SECOND), refuses, refuses]
     talk.speak(6 * SECOND)

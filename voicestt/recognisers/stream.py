@@ -87,23 +87,16 @@ class StreamAttempt:
         *,
         hurries: bool = True,
     ) -> None:
-        self.number = number
-        self.start = ledger.start
-        self.opened_at = clock.seconds()
-        self.written_at = clock.seconds()
-        self._clock = clock
-        self._ledger = ledger
+        self.number, self.start = number, ledger.start
+        self.opened_at = self.written_at = clock.seconds()
+        self.answered_to = self._cursor = self._sent_before = self.start
+        self._clock, self._ledger = clock, ledger
         self._owner: AttemptOwner | None = owner
-        self.answered_to = self.start
-        self._cursor = self.start
-        self._pace = pace
-        self._hurries = hurries
+        self._pace, self._hurries = pace, hurries
         self._finals = StreamFinals(self.start, told)
         self._sent: deque[tuple[float, int]] = deque()
-        self._sent_before = self.start
         self._timer = Timer(clock)
-        self._finishing = False
-        self._is_dropped = False
+        self._finishing = self._is_dropped = False
         self._session: Session = recogniser.open(self)
         self._replay()
 

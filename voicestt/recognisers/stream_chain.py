@@ -94,7 +94,7 @@ class StreamChain:
     def successor_ended(self, state: CatchingUp) -> None:
         """Go on with the stream in charge; another successor is tried until that one ends too."""
         self._go_on_with(state.attempt, state)
-        self._no_successor_before = self._parts.clock.seconds() + self._parts.limits.longest_backoff
+        self._no_successor_before = self._parts.clock.seconds() + self._parts.limits.backoff.longest
 
     def without_successor(self) -> State:
         """Drop the successor that is catching up, if any; return the state."""

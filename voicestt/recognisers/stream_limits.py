@@ -9,12 +9,14 @@ from voicestt.audio.source import AudioSource
 from voicestt.recognisers.hang_detection import HangDetector
 from voicestt.recognisers.port import RecogniserError
 from voicestt.recognisers.streaming_states import CatchingUp, Live
+from voicestt.runtime.backoff import Backoff
 from voicestt.runtime.clock import Clock
 
 _FILLED, _FULL = 0.8, 0.95  # of what is kept at most
 _OF_RETENTION = 0.6  # the rest is for the time in which the words are waited for
 _SHORT_WORD = 0.2  # seconds of speech
 _BETWEEN_WORDS = mulaw.BYTES_PER_SECOND // 5
+_BACKOFF = Backoff(first=0.25, longest=5.0, jitter=0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,7 @@ class StreamLimits:
     monologue: float = 60.0
     restarts: int = 3
     window: float = 30.0
-    first_backoff: float = 0.25
-    longest_backoff: float = 5.0
+    backoff: Backoff = _BACKOFF
 
 
 class RestartBudget:
@@ -60,8 +61,7 @@ class RestartBudget:
         earlier = self._recent() - 1
         if earlier <= 0:
             return 0.0
-        longest: float = min(self._limits.longest_backoff, self._limits.first_backoff * 2**earlier)
-        return longest * (0.5 + self._jitter() / 2)
+        return self._limits.backoff.pause(earlier, self._jitter)
 
     def _recent(self) -> int:
         since = self._clock.seconds() - self._limits.window

@@ -31,7 +31,7 @@ class ResponseBuilder:
         self._lead = ""
 
     def say(self, heard: Sequence[EngineResult]) -> list[Any]:
-        """Builds the responses for the results of one moment, in order."""
+        """Build the responses for the results of one moment, in order."""
         responses: list[Any] = []
         for one in heard:
             if one.is_final or not _can_follow(responses):
@@ -70,23 +70,23 @@ class ResponseBuilder:
         set_duration(self._api.end_time(result), heard.end)
 
     def billed(self, responses: list[Any], audio_seconds: float) -> list[Any]:
-        """Puts the billed time on the last response of a stream, or adds a response that only bills."""
+        """Put the billed time on the last response of a stream, or add a response that only bills."""
         last = responses or [self._api.StreamingResponse()]
         self._api.billed(last[-1]).seconds = billed_seconds(audio_seconds)
         return last
 
     def end_of_utterance(self) -> Any:
-        """Builds the event that ends a stream of a single utterance."""
+        """Build the event that ends a stream of a single utterance."""
         return self._api.StreamingResponse(speech_event_type=END_OF_SINGLE_UTTERANCE)
 
 
 def _can_follow(responses: list[Any]) -> bool:
-    """Tells whether a partial may join the last response: only behind a final that is alone in it."""
+    """Tell whether a partial may join the last response: only behind a final that is alone in it."""
     return bool(responses) and len(responses[-1].results) == 1 and responses[-1].results[0].is_final
 
 
 def split(partial: EngineResult) -> tuple[str, str]:
-    """Splits a partial into its stable beginning (may be empty) and its unstable rest."""
+    """Split a partial into its stable beginning (may be empty) and its unstable rest."""
     if partial.stability >= STABLE_ENOUGH:
         return "", partial.text
     words = partial.text.rsplit(" ", UNSTABLE_WORDS)
@@ -96,7 +96,7 @@ def split(partial: EngineResult) -> tuple[str, str]:
 
 
 def recognised(api: ServiceVersion, finals: Sequence[EngineResult], language: str, audio_seconds: float) -> Any:
-    """Builds the response of Recognize."""
+    """Build the response of Recognize."""
     response = api.RecogniseResponse()
     for index, heard in enumerate(finals):
         result = response.results.add()
@@ -111,7 +111,7 @@ def recognised(api: ServiceVersion, finals: Sequence[EngineResult], language: st
 
 
 def add_words(api: ServiceVersion, alternative: Any, words: Iterable[TimedWord]) -> None:
-    """Adds WordInfos to a SpeechRecognitionAlternative."""
+    """Add WordInfos to a SpeechRecognitionAlternative."""
     for word in words:
         info = alternative.words.add(word=word.text)
         start, end = api.word_times(info)
@@ -120,6 +120,6 @@ def add_words(api: ServiceVersion, alternative: Any, words: Iterable[TimedWord])
 
 
 def set_duration(duration: Any, samples: int) -> None:
-    """Fills a protobuf Duration with a number of samples at 8 kHz."""
+    """Fill a protobuf Duration with a number of samples at 8 kHz."""
     duration.seconds, rest = divmod(samples, SAMPLE_RATE)
     duration.nanos = rest * (1_000_000_000 // SAMPLE_RATE)

@@ -66,7 +66,7 @@ class AudioDecoder:
     _odd: bytes = b""
 
     def feed(self, audio: bytes) -> bytes:
-        """Decodes one message to LINEAR16 little-endian, as far as its samples are whole."""
+        """Decode one message to LINEAR16 little-endian, as far as its samples are whole."""
         if self.encoding == "MULAW":
             return mulaw.decode(audio)
         if self._odd or len(audio) % 2:
@@ -81,7 +81,7 @@ class AudioDecoder:
 
 
 def v1(config: Any, *, interim_results: bool = False, single_utterance: bool = False) -> AcceptedConfig:
-    """Reads a `google.cloud.speech.v1.RecognitionConfig` (the raw message); raises `Refusal`."""
+    """Read a `google.cloud.speech.v1.RecognitionConfig` (the raw message); raises `Refusal`."""
     encoding = _encoding(config.encoding, _V1_ENCODINGS)
     _check_rate(config.sample_rate_hertz)
     _check_channels(config.audio_channel_count)
@@ -98,7 +98,7 @@ def v1(config: Any, *, interim_results: bool = False, single_utterance: bool = F
 
 
 def v1_streaming(config: Any) -> AcceptedConfig:
-    """Reads a `google.cloud.speech.v1.StreamingRecognitionConfig` (the raw message); raises `Refusal`."""
+    """Read a `google.cloud.speech.v1.StreamingRecognitionConfig` (the raw message); raises `Refusal`."""
     return v1(
         config.config,
         interim_results=config.interim_results,
@@ -107,7 +107,7 @@ def v1_streaming(config: Any) -> AcceptedConfig:
 
 
 def v2(recogniser: str, config: Any, *, interim_results: bool = False) -> AcceptedConfig:
-    """Reads a `google.cloud.speech.v2.RecognitionConfig` (the raw message) for a recogniser; raises `Refusal`."""
+    """Read a `google.cloud.speech.v2.RecognitionConfig` (the raw message) for a recogniser; raises `Refusal`."""
     _check_recogniser(recogniser)
     decoding = config.explicit_decoding_config
     encoding = _encoding(decoding.encoding, _V2_ENCODINGS)
@@ -127,7 +127,7 @@ def v2(recogniser: str, config: Any, *, interim_results: bool = False) -> Accept
 
 
 def v2_streaming(recogniser: str, config: Any) -> AcceptedConfig:
-    """Reads a `google.cloud.speech.v2.StreamingRecognitionConfig` for a recogniser; raises `Refusal`."""
+    """Read a `google.cloud.speech.v2.StreamingRecognitionConfig` for a recogniser; raises `Refusal`."""
     return v2(recogniser, config.config, interim_results=config.streaming_features.interim_results)
 
 

@@ -84,7 +84,7 @@ _RANGE = re.compile(r" ?(\d+)(?: ?- ?(\d+))? ?")
 
 
 def parse(text: str) -> tuple[FaultRule, ...]:
-    """Parses the faults listed in `text`, one a line; raises `BadFaults`."""
+    """Parse the faults listed in `text`, one a line; raises `BadFaults`."""
     lines = []
     for number, written in enumerate(text.split("\n"), 1):
         if _COMMENT.fullmatch(written):
@@ -110,7 +110,7 @@ class FaultFile:
         self._faults.replace(parse(self._read()))
 
     def refresh(self) -> bool:
-        """Reads the file if it changed; returns True when the faults were replaced."""
+        """Read the file if it changed; returns True when the faults were replaced."""
         if self._stamp() == self._seen:
             return False
         try:

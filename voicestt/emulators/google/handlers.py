@@ -41,16 +41,16 @@ class RpcHandlers:
         self._pool = ThreadPoolExecutor(4, "google-local-recognise")
 
     def generic(self) -> tuple[Any, ...]:
-        """Makes one generic handler for each version of the API."""
+        """Make one generic handler for each version of the API."""
         return tuple(self._of(api) for api in API_VERSIONS)
 
     def suffer(self) -> None:
-        """Applies changed faults to the running calls that they name."""
+        """Apply changed faults to the running calls that they name."""
         for call in tuple(self._calls):
             call.suffer(self._shared.faults.of_running_call(call.method))
 
     async def dismiss(self) -> None:
-        """Ends all calls with UNAVAILABLE: a server stopped under running calls logs tracebacks."""
+        """End all calls with UNAVAILABLE: a server stopped under running calls logs tracebacks."""
         for call in tuple(self._calls):
             call.refuse(Refusal(Code.UNAVAILABLE, "The service is shutting down."))
         for _ in range(100):
@@ -75,25 +75,27 @@ class RpcHandlers:
         )
 
     async def _streaming(self, api: ServiceVersion, _requests: Any, context: Any) -> None:
-        tape = self._begin("StreamingRecognize", api, context)
-        faults = self._shared.faults.of_new_call(tape.record.number, StreamingCall.method)
-        call = StreamingCall(self._shared, api, context, tape, faults)
-        await self._carry(call, tape, call.run())
+        recorder = self._begin("StreamingRecognize", api, context)
+        faults = self._shared.faults.of_new_call(recorder.record.number, StreamingCall.method)
+        call = StreamingCall(self._shared, api, context, recorder, faults)
+        await self._carry(call, recorder, call.run())
 
     async def _recognise(self, api: ServiceVersion, request: Any, context: Any) -> Any:
-        tape = self._begin("Recognize", api, context)
-        faults = self._shared.faults.of_new_call(tape.record.number, RecogniseCall.method)
-        call = RecogniseCall(self._shared, api, context, tape, faults, self._pool)
-        return await self._carry(call, tape, call.run(request))
+        recorder = self._begin("Recognize", api, context)
+        faults = self._shared.faults.of_new_call(recorder.record.number, RecogniseCall.method)
+        call = RecogniseCall(self._shared, api, context, recorder, faults, self._pool)
+        return await self._carry(call, recorder, call.run(request))
 
-    async def _carry(self, call: StreamingCall | RecogniseCall, tape: CallRecorder, life: Awaitable[Any]) -> Any:
+    async def _carry(
+        self, call: StreamingCall | RecogniseCall, recorder: CallRecorder, life: Awaitable[Any]
+    ) -> Any:
         self._calls.add(call)
         try:
             return await life
         finally:
             self._calls.discard(call)
-            tape.note(ended=time.monotonic())
-            self._recorder.end(tape)
+            recorder.note(ended=time.monotonic())
+            self._recorder.end(recorder)
 
     def _begin(self, method: str, api: ServiceVersion, context: Any) -> CallRecorder:
         self._refresh()
@@ -109,5 +111,5 @@ class RpcHandlers:
 
 
 def _method(handler: Callable[..., Any], api: ServiceVersion) -> Any:
-    """Binds a handler to a version; gRPC recognises a partial of a coroutine function as one."""
+    """Bind a handler to a version; gRPC recognises a partial of a coroutine function as one."""
     return partial(handler, api)

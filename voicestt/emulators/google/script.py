@@ -77,7 +77,7 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def parse(text: str | bytes) -> Script:
-    """Parses the script in JSON `text`; raises `BadScript`."""
+    """Parse the script in JSON `text`; raises `BadScript`."""
     try:
         return msgspec.json.decode(text, type=Script)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -85,7 +85,7 @@ def parse(text: str | bytes) -> Script:
 
 
 def load(path: Path) -> Script:
-    """Reads the script in the file `path`; raises `BadScript`."""
+    """Read the script in the file `path`; raises `BadScript`."""
     try:
         return parse(path.read_bytes())
     except OSError as error:

@@ -33,7 +33,7 @@ class Shared:
 
 
 def set_status(context: Any, refusal: Refusal) -> str:
-    """Sets a call's status for the client and returns it as text for the record."""
+    """Set a call's status for the client and return it as text for the record."""
     context.set_code(STATUS[refusal.code])
     context.set_details(refusal.details)
     return f"{refusal.code.name}: {refusal.details}"

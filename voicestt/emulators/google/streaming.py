@@ -44,15 +44,15 @@ class ResultQueue:
         self.error: Exception | None = None
 
     def heard(self, heard: EngineResult) -> None:
-        """Queues a partial or a final."""
+        """Queue a partial or a final."""
         self._on_loop(lambda: self._heard.append(heard))
 
     def ended(self, error: Exception | None) -> None:
-        """Queues the end of the results."""
+        """Queue the end of the results."""
         self._on_loop(lambda: self._over(error))
 
     def take(self) -> list[EngineResult]:
-        """Returns the results since the last call."""
+        """Return the results since the last call."""
         heard, self._heard = self._heard, []
         return heard
 
@@ -91,10 +91,10 @@ class StreamingCall:
         shared: Shared,
         api: ServiceVersion,
         context: Any,
-        tape: CallRecorder,
+        recorder: CallRecorder,
         faults: tuple[Fault, ...] = (),
     ) -> None:
-        self._shared, self._api, self._context, self._tape = shared, api, context, tape
+        self._shared, self._api, self._context, self._recorder = shared, api, context, recorder
         self._due = Due()
         self._faults = faults
         self._loop = asyncio.get_running_loop()
@@ -103,7 +103,7 @@ class StreamingCall:
         self._wake = asyncio.Event()
         self._results = ResultQueue(self._loop, self._wake.set)
         self._answers = ResponseBuilder(api, "")
-        self._asked: AcceptedConfig | None = None
+        self._config: AcceptedConfig | None = None
         self._decoder: AudioDecoder | None = None
         self._stream: EngineStream | None = None
         self._refusal: Refusal | None = None
@@ -115,30 +115,30 @@ class StreamingCall:
         self._timers: list[asyncio.TimerHandle] = []
 
     async def run(self) -> None:
-        """Carries the call to its end and sets its status; cancelled when the client goes."""
+        """Carry the call to its end and set its status; cancelled when the client goes."""
         try:
             self._begin()
             await self._answer()
-            self._tape.note(how="OK")
+            self._recorder.note(how="OK")
         except Refusal as refusal:
-            self._tape.note(how=set_status(self._context, refusal))
+            self._recorder.note(how=set_status(self._context, refusal))
         except asyncio.CancelledError:
-            self._tape.note(how="cancelled by the client")
+            self._recorder.note(how="cancelled by the client")
             raise
         finally:
             self._leave()
 
     def refuse(self, refusal: Refusal) -> None:
-        """Ends the call with this status, after the results so far; on the loop."""
+        """End the call with this status, after the results so far; on the loop."""
         self._refusal = self._refusal or refusal
         self._wake.set()
 
     def suffer(self, faults: tuple[Fault, ...]) -> None:
-        """Adds faults to those that the call has, and applies those that are due."""
+        """Add faults to those that the call has, and apply those that are due."""
         self._due.add(faults)
         self._results.delay = self._due.delay / self._shared.scale
         for slow in (fault for fault in faults if fault.what is What.SLOW):
-            self._tape.struck(str(slow))
+            self._recorder.struck(str(slow))
         self._set_timers()
         self._strike(When.START)
         self._strike(When.AUDIO, self._rules.audio_seconds)
@@ -169,7 +169,7 @@ class StreamingCall:
         return (self._loop.time() - self._began) * self._shared.scale
 
     def _watch(self) -> None:
-        """Checks the rules at their deadline: one timer for each call, not for each message."""
+        """Check the rules at their deadline: one timer for each call, not for each message."""
         try:
             self._rules.check(self._now())
         except Refusal as refusal:
@@ -189,7 +189,7 @@ class StreamingCall:
             self._suffer(fault)
 
     def _suffer(self, fault: Fault) -> None:
-        self._tape.struck(str(fault))
+        self._recorder.struck(str(fault))
         if fault.what is What.ERROR:
             self._is_silenced |= fault.when is When.FIRST_RESPONSE
             self.refuse(Refusal(fault.code, fault.details))
@@ -223,23 +223,23 @@ class StreamingCall:
             self._configure(message)
 
     def _configure(self, message: Any) -> None:
-        self._tape.note(config=str(message))
-        asked = self._asked = self._api.streaming_config(message)
-        self._tape.note(language=asked.language, model=asked.model, encoding=asked.encoding)
-        self._decoder = AudioDecoder(asked.encoding)
-        self._answers = ResponseBuilder(self._api, asked.language)
-        self._stream = self._shared.engine.open(asked.request(), self._results)
+        self._recorder.note(config=str(message))
+        config = self._config = self._api.streaming_config(message)
+        self._recorder.note(language=config.language, model=config.model, encoding=config.encoding)
+        self._decoder = AudioDecoder(config.encoding)
+        self._answers = ResponseBuilder(self._api, config.language)
+        self._stream = self._shared.engine.open(config.request(), self._results)
 
     def _audio(self, audio: bytes) -> None:
-        seconds = self._asked.seconds(len(audio)) if self._asked else 0.0
-        self._tape.audio(audio)
+        seconds = self._config.seconds(len(audio)) if self._config else 0.0
+        self._recorder.audio(audio)
         self._rules.message(MessageKind.AUDIO, len(audio), seconds, self._now())
         if self._decoder and self._stream:
             self._stream.write(self._decoder.feed(audio))
         self._strike(When.AUDIO, self._rules.audio_seconds)
 
     def _half_close(self) -> None:
-        self._tape.note(half_closed=True)
+        self._recorder.note(half_closed=True)
         self._rules.half_close()
         self._strike(When.HALF_CLOSE)
         if self._stream and self._refusal is None and not self._is_silenced:
@@ -269,7 +269,7 @@ class StreamingCall:
             if self._is_silenced:
                 return
             await self._context.write(response)
-            self._tape.response()
+            self._recorder.response()
 
     def _responses(self) -> list[Any]:
         if self._is_silenced:
@@ -284,10 +284,10 @@ class StreamingCall:
         return responses
 
     def _is_wanted(self, heard: EngineResult) -> bool:
-        if self._asked is None or self._utterance_over:
+        if self._config is None or self._utterance_over:
             return False
         if heard.is_final:
-            self._tape.final(heard.text)
-            self._utterance_over = self._asked.single_utterance
+            self._recorder.final(heard.text)
+            self._utterance_over = self._config.single_utterance
             return True
-        return self._asked.interim_results
+        return self._config.interim_results

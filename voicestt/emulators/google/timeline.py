@@ -58,7 +58,7 @@ class Timeline:
         return number
 
     def between(self, start: int, end: int) -> Iterator[ScriptedUtterance]:
-        """Yields all utterances that overlap [start, end)."""
+        """Yield all utterances that overlap [start, end)."""
         number = self.first_ending_after(start)
         while (spoken := self.utterance(number)) is not None and spoken.start < end:
             yield spoken
@@ -66,7 +66,7 @@ class Timeline:
 
 
 def samples(seconds: float) -> int:
-    """Converts seconds of audio to samples."""
+    """Convert seconds of audio to samples."""
     return round(seconds * SAMPLE_RATE)
 
 
@@ -78,7 +78,7 @@ def _placed(utterance: Utterance, number: int, turn: int, offset: int) -> Script
 
 
 def clip_of(script: Script, number: int, seconds: float) -> bytes:
-    """Makes watermarked audio of call `number` that speaks the script: LINEAR16, 8 kHz, loud at its words."""
+    """Make watermarked audio of call `number` that speaks the script: LINEAR16, 8 kHz, loud at its words."""
     length = samples(seconds)
     speech = [(spoken.start, spoken.end) for spoken in Timeline(script).between(0, length)]
     return clip(number, length, speech)

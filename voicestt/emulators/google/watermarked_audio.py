@@ -53,7 +53,7 @@ class Span:
 
 
 def clip(number: int, samples: int, speech: Iterable[tuple[int, int]] = ()) -> bytes:
-    """Makes the first `samples` samples of call `number` (0 to 65535), LINEAR16 at 8 kHz, loud within `speech`.
+    """Make the first `samples` samples of call `number` (0 to 65535), LINEAR16 at 8 kHz, loud within `speech`.
 
     `speech` holds stretches as (first sample, sample after the last).
     """
@@ -83,7 +83,7 @@ def _signs_of(number: int, index: int, periods: int) -> Bits:
 
 
 def _find(signs: Bits) -> tuple[int, int, int] | None:
-    """Finds the first whole period in `signs` (one for each sample): its offset, its call's number, its index."""
+    """Find the first whole period in `signs` (one for each sample): its offset, its call's number, its index."""
     if len(signs) < PERIOD:
         return None
     windows = np.lib.stride_tricks.sliding_window_view(signs, PERIOD)[:PERIOD, ::_BIT]
@@ -112,7 +112,7 @@ class Tracker:
         self._span: Span | None = None
 
     def feed(self, pcm: bytes) -> Iterator[Span]:
-        """Takes more LINEAR16 audio, whole samples."""
+        """Take more LINEAR16 audio, whole samples."""
         self._received += len(pcm) // 2
         if self._is_plain:
             yield Span(0, self._received, 0)
@@ -122,7 +122,7 @@ class Tracker:
         yield from self._read()
 
     def finish(self) -> Iterator[Span]:
-        """Ends the audio; an unfinished last period counts up to its first wrong sample."""
+        """End the audio; an unfinished last period counts up to its first wrong sample."""
         if self._span is None and not self._is_plain and not self._lock():
             self._is_plain = self.number is None
             if self._is_plain:
@@ -143,7 +143,7 @@ class Tracker:
             yield Span(0, self._received, 0)
 
     def _search(self) -> bool:
-        """Looks for the position in the call; a stream's first two periods decide whether it is watermarked."""
+        """Look for the position in the call; a stream's first two periods decide whether it is watermarked."""
         if len(self._unread) < 2 * PERIOD:
             return False
         if self._lock():
@@ -163,7 +163,7 @@ class Tracker:
         return True
 
     def _follow(self) -> Iterator[Span]:
-        """Reads whole periods as long as they are the expected ones; at an unexpected one the position is lost."""
+        """Read whole periods as long as they are the expected ones; at an unexpected one the position is lost."""
         if self._span is None:
             return
         whole = len(self._unread) // PERIOD * PERIOD
@@ -174,7 +174,7 @@ class Tracker:
             self._span = None
 
     def _agreeing(self, samples: int) -> int:
-        """Counts the expected ones among the next `samples` up to the first wrong one, from a period's start."""
+        """Count the expected ones among the next `samples` up to the first wrong one, from a period's start."""
         if self._span is None or self.number is None or samples == 0:
             return 0
         expected = _signs_of(self.number, self._span.end // PERIOD, -(-samples // PERIOD))[:samples]

@@ -38,7 +38,7 @@ def load(
     language_model_dir: Path | None = None,
     warn: Callable[[str], None] = _log.warning,
 ) -> "WhisperEngine":
-    """Makes an engine whose models are loaded when first needed (see `WhisperEngine.preload`).
+    """Make an engine whose models are loaded when first needed (see `WhisperEngine.preload`).
 
     `language_model_dir` is a Whisper of the user's own in ctranslate2's format, used for every language;
     without it tiny.en serves English and base the rest. `warn` is told, once, of languages that are weak.
@@ -70,6 +70,6 @@ def _check_runtime() -> None:
 
 
 def whisper_language(code: str) -> str:
-    """Returns Whisper's code for a BCP-47 `code`: "he" for "iw-IL", "en" for "en-US", "zh" for "cmn-Hans-CN"."""
+    """Return Whisper's code for a BCP-47 `code`: "he" for "iw-IL", "en" for "en-US", "zh" for "cmn-Hans-CN"."""
     primary = code.replace("_", "-").split("-")[0].casefold()
     return _NAMED_OTHERWISE.get(primary, primary)

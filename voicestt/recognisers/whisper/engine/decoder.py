@@ -81,20 +81,20 @@ class WhisperModel:
         self._first_timestamp = self._token("<|notimestamps|>") + 1
 
     def quick(self, spoken: DecodeJob) -> Text:
-        """Decodes a partial: in the short window, whatever its quality."""
+        """Decode a partial: in the short window, whatever its quality."""
         return _text_of(self._attempt(spoken, _short_window(spoken)))
 
     def careful(self, spoken: DecodeJob) -> Text:
-        """Decodes a final: in the short window, and in the full one if the text had to be repaired."""
+        """Decode a final: in the short window, and in the full one if the text had to be repaired."""
         attempt = self._attempt(spoken, _short_window(spoken))
         return self.full(spoken) if attempt.repaired else _text_of(attempt)
 
     def full(self, spoken: DecodeJob) -> Text:
-        """Decodes in the window of 30 s: slower, with the fewest errors."""
+        """Decode in the window of 30 s: slower, with the fewest errors."""
         return _text_of(self._attempt(spoken, FULL_WINDOW))
 
     def check_language(self, language: str) -> None:
-        """Raises UnknownLanguage when the model does not know `language` (Whisper's code: "en", "he")."""
+        """Raise UnknownLanguage when the model does not know `language` (Whisper's code: "en", "he")."""
         self._prompt(language)
 
     def _attempt(self, spoken: DecodeJob, window: float) -> _Attempt:
@@ -149,7 +149,7 @@ class WhisperModel:
 
 
 def without_repeat(words: list[str]) -> list[str]:
-    """Cuts off a tail of three or more words that repeats the head of `words`."""
+    """Cut off a tail of three or more words that repeats the head of `words`."""
     plain = [word.strip(".,;:!?-").casefold() for word in words]
     for at in range(_SHORTEST_REPEAT, len(plain) - _SHORTEST_REPEAT + 1):
         if plain[at:] == plain[: len(plain) - at]:

@@ -26,7 +26,7 @@ Floats = npt.NDArray[np.float32]
 
 
 def log_mel(pcm: bytes, frames: int, bands: int = 80) -> Floats:
-    """Computes the spectrogram of LINEAR16 8 kHz `pcm`, padded or cut to `frames` of 10 ms: (1, bands, frames)."""
+    """Compute the spectrogram of LINEAR16 8 kHz `pcm`, padded or cut to `frames` of 10 ms: (1, bands, frames)."""
     samples = np.frombuffer(pcm, "<i2")[: frames * _HOP].astype(np.float32) / 32_768.0
     log = np.full((frames, bands), np.log10(_QUIETEST), np.float32)
     if samples.size:
@@ -37,7 +37,7 @@ def log_mel(pcm: bytes, frames: int, bands: int = 80) -> Floats:
 
 
 def _power(samples: Floats) -> Floats:
-    """Computes the power of each bin, shape (frames, 101); frames are centred, the audio's start is mirrored."""
+    """Compute the power of each bin, shape (frames, 101); frames are centred, the audio's start is mirrored."""
     half = _WINDOW // 2
     head = np.resize(samples[1 : half + 1][::-1], half) if samples.size > 1 else np.zeros(half, np.float32)
     padded = np.concatenate([head, samples, np.zeros(_WINDOW, np.float32)])
@@ -47,7 +47,7 @@ def _power(samples: Floats) -> Floats:
 
 
 def _bands(power: Floats, bands: int) -> Floats:
-    """Applies the filter bank, one bin of every band at a time: shape (frames, bands)."""
+    """Apply the filter bank, one bin of every band at a time: shape (frames, bands)."""
     result = np.zeros((len(power), bands), np.float32)
     first, weights = _sparse_bank(bands)
     used = len(first)
@@ -70,7 +70,7 @@ def _sparse_bank(bands: int) -> tuple[npt.NDArray[np.intp], Floats]:
 
 
 def filter_bank(bands: int) -> Floats:
-    """Makes Slaney's triangles of equal area (librosa's default) for 16 kHz, below 4 kHz: shape (bands, 101)."""
+    """Make Slaney's triangles of equal area (librosa's default) for 16 kHz, below 4 kHz: shape (bands, 101)."""
     edges = _slaney_to_hertz(np.linspace(0.0, _hertz_to_slaney(8_000.0), bands + 2))
     hertz = np.arange(_BINS) * (SAMPLES_PER_SECOND / _WINDOW)
     low, centre, high = edges[:-2, np.newaxis], edges[1:-1, np.newaxis], edges[2:, np.newaxis]
@@ -81,7 +81,7 @@ def filter_bank(bands: int) -> Floats:
 
 
 def _hertz_to_slaney(hertz: float) -> float:
-    """Converts to Slaney's scale (Auditory Toolbox): linear to 1 kHz = 15 mels, then 27 mels per factor of 6.4."""
+    """Convert to Slaney's scale (Auditory Toolbox): linear to 1 kHz = 15 mels, then 27 mels per factor of 6.4."""
     return 15.0 + 27.0 * float(np.log(hertz / 1_000.0) / np.log(6.4))
 
 

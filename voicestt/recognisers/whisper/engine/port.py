@@ -51,11 +51,11 @@ class EngineListener(Protocol):
     """Receives an engine's results: from any thread, in order, one call at a time."""
 
     def heard(self, heard: EngineResult) -> None:
-        """Receives a partial or a final."""
+        """Receive a partial or a final."""
         ...
 
     def ended(self, error: Exception | None) -> None:
-        """Receives the end, exactly once: None after `finish`, or the error at any time."""
+        """Receive the end, exactly once: None after `finish`, or the error at any time."""
         ...
 
 
@@ -63,15 +63,15 @@ class EngineStream(Protocol):
     """One stream of audio through an engine; its methods never block and are called from one thread."""
 
     def write(self, pcm: bytes) -> None:
-        """Takes more audio: LINEAR16 little-endian, 8 kHz, mono, any number of whole samples."""
+        """Take more audio: LINEAR16 little-endian, 8 kHz, mono, any number of whole samples."""
         ...
 
     def finish(self) -> None:
-        """Ends the audio: the pending words come as a final, then `EngineListener.ended(None)`."""
+        """End the audio: the pending words come as a final, then `EngineListener.ended(None)`."""
         ...
 
     def abort(self) -> None:
-        """Drops the stream: no further call to the listener begins after this returns."""
+        """Drop the stream: no further call to the listener begins after this returns."""
         ...
 
 
@@ -81,15 +81,15 @@ class Engine(Protocol):
     name: str
 
     def open(self, request: Request, listener: EngineListener) -> EngineStream:
-        """Opens a new stream, which costs nothing until audio comes."""
+        """Open a new stream, which costs nothing until audio comes."""
         ...
 
     def recognise(self, request: Request, pcm: bytes) -> list[EngineResult]:
-        """Returns all finals of one recording (LINEAR16, 8 kHz, mono, up to 60 s). Blocks; thread-safe."""
+        """Return all finals of one recording (LINEAR16, 8 kHz, mono, up to 60 s). Blocks; thread-safe."""
         ...
 
     def close(self) -> None:
-        """Ends the engine's own threads."""
+        """End the engine's own threads."""
         ...
 
 
@@ -97,7 +97,7 @@ Stretch = tuple[int, int]
 
 
 def word_times_in(text: str, stretches: Sequence[Stretch]) -> tuple[TimedWord, ...]:
-    """Lays the words of `text` end to end over `stretches` of speech, each as long as its share of the letters.
+    """Lay the words of `text` end to end over `stretches` of speech, each as long as its share of the letters.
 
     A stretch is samples [start, end); they are in order, and what lies between two of them is no part of a word
     unless the word goes on behind it.
@@ -115,7 +115,7 @@ def word_times_in(text: str, stretches: Sequence[Stretch]) -> tuple[TimedWord, .
 
 
 def _placed(word: str, first: int, last: int, stretches: Sequence[Stretch], ends: Sequence[int]) -> TimedWord:
-    """Places `word`, from `first` to `last` of the joined stretches, whose running ends are `ends`."""
+    """Place `word`, from `first` to `last` of the joined stretches, whose running ends are `ends`."""
     into = min(bisect_right(ends, first), len(ends) - 1)
     out = bisect_left(ends, last)
     start = stretches[into][1] - ends[into] + first

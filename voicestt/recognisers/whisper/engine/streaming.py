@@ -33,11 +33,11 @@ class Reader(Protocol):
     """The methods of a decoder that a stream needs."""
 
     def quick(self, spoken: DecodeJob) -> Text:
-        """Decodes an utterance that still goes on."""
+        """Decode an utterance that still goes on."""
         ...
 
     def careful(self, spoken: DecodeJob) -> Text:
-        """Decodes an utterance that is over."""
+        """Decode an utterance that is over."""
         ...
 
 
@@ -96,7 +96,7 @@ class WhisperStream:
         self._last_words: list[str] = []
 
     def write(self, pcm: bytes) -> None:
-        """Implements `EngineStream.write`; audio after the final of a single utterance is ignored."""
+        """Implement `EngineStream.write`; audio after the final of a single utterance is ignored."""
         if self._deaf or self._over:
             return
         self._audio += pcm
@@ -109,7 +109,7 @@ class WhisperStream:
         self._forget(self._endpointer.needed_from)
 
     def finish(self) -> None:
-        """Implements `EngineStream.finish`."""
+        """Implement `EngineStream.finish`."""
         segment = None if self._deaf else self._endpointer.finish()
         self._deaf = True
         if segment is not None:
@@ -119,13 +119,13 @@ class WhisperStream:
         self._workers.offer(self)
 
     def abort(self) -> None:
-        """Implements `EngineStream.abort`; waits for a listener's call that is under way in another thread."""
+        """Implement `EngineStream.abort`; waits for a listener's call that is under way in another thread."""
         with self._telling:
             self._over = True
         self._ended(self)
 
     def fail(self, error: Exception) -> None:
-        """Ends the stream with `error`, unless it ended already."""
+        """End the stream with `error`, unless it ended already."""
         self._end(error)
 
     def is_urgent(self) -> bool:
@@ -227,7 +227,7 @@ class WhisperStream:
 
 
 def _stability(before: list[str], now: list[str]) -> float:
-    """Rates the words that a partial shares with the one before: 0.1 (none) to 0.9 (all), as Google's range."""
+    """Rate the words that a partial shares with the one before: 0.1 (none) to 0.9 (all), as Google's range."""
     agreed = 0
     for old, new in zip(before, now, strict=False):
         if old != new:

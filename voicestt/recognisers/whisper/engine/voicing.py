@@ -17,12 +17,12 @@ Voicing = Callable[[bytes], bool]
 
 
 def voicing() -> Voicing:
-    """Makes the voice activity detector for the 20 ms frames of one stream or recording."""
+    """Make the voice activity detector for the 20 ms frames of one stream or recording."""
     return webrtc_voicing(VOICING_MODE)
 
 
 def words_in(text: str, pcm: bytes, start: int) -> tuple[TimedWord, ...]:
-    """Estimates the places of the words of `text` in the LINEAR16 `pcm` that begins at sample `start`."""
+    """Estimate the places of the words of `text` in the LINEAR16 `pcm` that begins at sample `start`."""
     return word_times_in(text, _voiced(pcm, start, voicing()) or [(start, start + len(pcm) // 2)])
 
 

@@ -101,19 +101,19 @@ _VOCABULARIES: Final = ("vocabulary.json", "vocabulary.txt")
 
 
 def require(model: PackagedModel) -> None:
-    """Raises WeightsError when a file of `model` is not installed; reads nothing."""
+    """Raise WeightsError when a file of `model` is not installed; reads nothing."""
     for file in model.files.values():
         for part in file.parts:
             _located(part)
 
 
 def read(model: PackagedModel) -> Weights:
-    """Reads and checks the files of `model`; WeightsError when one is missing or has another hash."""
+    """Read and check the files of `model`; WeightsError when one is missing or has another hash."""
     return Weights(model.name, {name: _read(name, file) for name, file in model.files.items()})
 
 
 def require_directory(directory: Path) -> None:
-    """Raises WeightsError when `directory` is not a Whisper in ctranslate2's format; reads nothing."""
+    """Raise WeightsError when `directory` is not a Whisper in ctranslate2's format; reads nothing."""
     missing = [name for name in _NEEDED if not (directory / name).is_file()]
     if not any((directory / name).is_file() for name in _VOCABULARIES):
         missing.append(" or ".join(_VOCABULARIES))
@@ -125,7 +125,7 @@ def require_directory(directory: Path) -> None:
 
 
 def read_directory(directory: Path) -> Weights:
-    """Reads a user's own model, checked for completeness only. Raises WeightsError."""
+    """Read a user's own model, checked for completeness only. Raises WeightsError."""
     require_directory(directory)
     files = [directory / name for name in (*_NEEDED, *_VOCABULARIES)]
     return Weights(directory.name, {file.name: file.read_bytes() for file in files if file.is_file()})

@@ -47,7 +47,7 @@ class Model:
         self._decoder: WhisperModel | None = None
 
     def decoder(self) -> WhisperModel:
-        """Returns the model; the first call loads it, which takes a second or two. Raises WeightsError."""
+        """Return the model; the first call loads it, which takes a second or two. Raises WeightsError."""
         with self._lock:
             if self._decoder is None:
                 self._decoder = self._load()
@@ -78,13 +78,13 @@ class WhisperEngine:
         self._closed = False
 
     def preload(self, languages: Iterable[str]) -> None:
-        """Loads the models of these BCP-47 languages now, not at the first word. Blocks; raises WeightsError."""
+        """Load the models of these BCP-47 languages now, not at the first word. Blocks; raises WeightsError."""
         for code in languages:
             language = self._understood(code)
             self._model_for(language).decoder().check_language(language)
 
     def open(self, request: Request, listener: EngineListener) -> WhisperStream:
-        """Implements `Engine.open`. Raises EngineClosed after `close`; other errors come by `listener.ended`."""
+        """Implement `Engine.open`. Raises EngineClosed after `close`; other errors come by `listener.ended`."""
         language = self._understood(request.language)
         stream = WhisperStream(
             request,
@@ -102,7 +102,7 @@ class WhisperEngine:
         return stream
 
     def recognise(self, request: Request, pcm: bytes) -> list[EngineResult]:
-        """Implements `Engine.recognise`, in the full window of 30 s: slower than a stream, with fewer errors."""
+        """Implement `Engine.recognise`, in the full window of 30 s: slower than a stream, with fewer errors."""
         language = self._understood(request.language)
         decoder = self._model_for(language).decoder()
         finals = []
@@ -116,7 +116,7 @@ class WhisperEngine:
         return finals
 
     def close(self) -> None:
-        """Implements `Engine.close`; open streams end with EngineClosed. Not to be called from a listener."""
+        """Implement `Engine.close`; open streams end with EngineClosed. Not to be called from a listener."""
         with self._lock:
             self._closed = True
             streams = list(self._streams)
@@ -137,7 +137,7 @@ class WhisperEngine:
 
 
 def spoken_parts(pcm: bytes) -> list[Segment]:
-    """Splits a recording into as few parts of at most 28 s as hold all its speech."""
+    """Split a recording into as few parts of at most 28 s as hold all its speech."""
     endpointer = Endpointer(voicing(), _RECORDING)
     segments = endpointer.write(pcm)
     last = endpointer.finish()
@@ -151,13 +151,13 @@ def spoken_parts(pcm: bytes) -> list[Segment]:
 
 
 def packaged(warn: Warn) -> WhisperEngine:
-    """Makes an engine with tiny.en for English and base for the rest; WeightsError without their packages."""
+    """Make an engine with tiny.en for English and base for the rest; WeightsError without their packages."""
     tiny_en, base = _packaged(weights.TINY_EN), _packaged(weights.BASE)
     return WhisperEngine(lambda language: tiny_en if language == "en" else base, {"he": WEAK_HEBREW}, warn)
 
 
 def own(directory: Path) -> WhisperEngine:
-    """Makes an engine with the user's own model for all languages; WeightsError when `directory` holds none."""
+    """Make an engine with the user's own model for all languages; WeightsError when `directory` holds none."""
     weights.require_directory(directory)
     model = Model(lambda: WhisperModel(weights.read_directory(directory)))
     return WhisperEngine(lambda _: model)

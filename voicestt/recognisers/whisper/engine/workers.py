@@ -12,11 +12,11 @@ class DecodeWork(Protocol):
     """Work for a thread: a stream with something to decode."""
 
     def is_urgent(self) -> bool:
-        """Tells whether this work goes before others; quick, called with the queue held."""
+        """Tell whether this work goes before others; quick, called with the queue held."""
         ...
 
     def work(self) -> None:
-        """Does one piece, if there is any left; must not raise."""
+        """Do one piece, if there is any left; must not raise."""
         ...
 
 
@@ -33,7 +33,7 @@ class Workers:
         self._closed = False
 
     def offer(self, work: DecodeWork) -> None:
-        """Queues one more call of `work.work()`; an offer that still waits is not doubled."""
+        """Queue one more call of `work.work()`; an offer that still waits is not doubled."""
         with self._changed:
             if self._closed:
                 return
@@ -45,7 +45,7 @@ class Workers:
             self._start_threads()
 
     def close(self) -> None:
-        """Drops the queue, lets running pieces end and ends the threads. Not to be called from one of them."""
+        """Drop the queue, let running pieces end and end the threads. Not to be called from one of them."""
         with self._changed:
             self._closed = True
             self._waiting.clear()
