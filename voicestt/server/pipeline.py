@@ -95,7 +95,7 @@ class EventPipeline:
         return self._journal
 
     @property
-    def journal(self) -> Journal | None:
+    def journal(self) -> Journal[Event] | None:
         """The journal, None where JOURNAL_URL is off."""
         return self._journal if isinstance(self._journal, Journal) else None
 

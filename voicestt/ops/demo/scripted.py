@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from voicestt.audio import mulaw
-from voicestt.emulators.google import coded
+from voicestt.emulators.google import watermarked_audio
 from voicestt.ops.demo.voices import Voice
 
 NOTICE = (
@@ -42,7 +42,7 @@ def scripted_voice(folder: Path) -> Voice:
     """Makes a caller whose audio is loud while the script has words."""
     path = folder / "hebrew.ulaw"
     loud = [(_samples(start), _samples(end)) for _, start, end in _UTTERANCES]
-    path.write_bytes(mulaw.encode(np.frombuffer(coded.clip(_CALL, _samples(_SECONDS), loud), "<i2")))
+    path.write_bytes(mulaw.encode(np.frombuffer(watermarked_audio.clip(_CALL, _samples(_SECONDS), loud), "<i2")))
     return Voice("hebrew", path, " ".join(text for text, _, _ in _UTTERANCES))
 
 

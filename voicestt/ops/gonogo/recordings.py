@@ -2,7 +2,7 @@
 
 No recording is shipped: a recogniser that knows voices is called with `--clip` or with Debian's
 pocketsphinx-testdata where it is installed; a stand-in for Google, and a server that only has to hold the call,
-with coded audio (`voicestt.emulators.google.coded`).
+with watermarked audio (`voicestt.emulators.google.watermarked_audio`).
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ import numpy as np
 
 from voicestt.audio import mulaw
 from voicestt.config.settings import Settings
-from voicestt.emulators.google import coded
+from voicestt.emulators.google import watermarked_audio
 from voicestt.emulators.twilio.clip import BadClip, read_clip
 from voicestt.ops.demo.voices import NoVoices, Voice, packaged_voices
 
@@ -31,15 +31,15 @@ class Recording:
     text: str | None = None
 
 
-def coded_speech(seconds: float, stretches: Sequence[tuple[float, float]]) -> bytes:
+def watermarked_speech(seconds: float, stretches: Sequence[tuple[float, float]]) -> bytes:
     """Makes mu-law audio, loud within `stretches` (seconds), that carries its own position in the call."""
     loud = [(int(start * _RATE), int(end * _RATE)) for start, end in stretches]
-    return mulaw.encode(np.frombuffer(coded.clip(_NUMBER, int(seconds * _RATE), loud), "<i2"))
+    return mulaw.encode(np.frombuffer(watermarked_audio.clip(_NUMBER, int(seconds * _RATE), loud), "<i2"))
 
 
 def sound() -> Recording:
     """Makes three seconds with something loud in them: no words, but enough for a line to carry."""
-    return Recording(coded_speech(_LENGTH, [_SPEECH]), "three seconds of coded sound")
+    return Recording(watermarked_speech(_LENGTH, [_SPEECH]), "three seconds of watermarked sound")
 
 
 def find_recording(settings: Settings, clip: Path | None, text: str | None) -> Recording | None:

@@ -24,7 +24,7 @@ from voicestt.ops.flag import ask as ask_control
 from voicestt.ops.gonogo.call_checks import RECORDING
 from voicestt.ops.gonogo.examination import Check
 from voicestt.ops.gonogo.listening import HeardCall, broken, call_and_listen
-from voicestt.ops.gonogo.recordings import coded_speech
+from voicestt.ops.gonogo.recordings import watermarked_speech
 from voicestt.ops.gonogo.report import (
     CheckOutcome,
     Found,
@@ -44,7 +44,7 @@ _SAID = Script(
 )
 _WORDS = " ".join(utterance.text for utterance in _SAID.utterances)
 _LENGTH = 7.2
-# The silence at the end is coded too: the stand-in takes audio without a place for a call of its own.
+# The silence at the end is watermarked too: the stand-in takes audio without a place for a call of its own.
 _OPTIONS = CallOptions(silence=0.0, status_callbacks=False)
 _OFF_AFTER, _ON_AFTER = 1.6, 1.2
 _PATIENCE = 15.0
@@ -147,7 +147,7 @@ def _did_not_start(problem: ServerNotStarted) -> Found:
 
 
 async def _every_word(scene: RunContext, server: StartedServer, act: Act) -> Found:
-    audio = coded_speech(_LENGTH, [_FIRST, _SECOND])
+    audio = watermarked_speech(_LENGTH, [_FIRST, _SECOND])
     calling = Deferred.fromCoroutine(place_call(scene.reactor, _target(scene, server), audio, _OPTIONS))
     try:
         await act(server)
