@@ -6,9 +6,9 @@ import pytest
 from tests.ops.demo.made import EVENTS, STREAM, placed
 from voicestt.ops.demo import command
 from voicestt.ops.demo.judgement import Judged, judge
-from voicestt.ops.demo.services import Services
 from voicestt.ops.demo.show import DemoFailed
 from voicestt.ops.demo.voices import NoVoices, Voice
+from voicestt.ops.services import Services
 
 Waves = list[list[Voice]]
 

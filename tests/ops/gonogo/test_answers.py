@@ -17,7 +17,6 @@ from tests.ops.gonogo.faulty_proxy import (
 from tests.ops.gonogo.scenes import HOST, findings_of, scene
 from tests.ops.gonogo.test_digests import Answering as AnsweringServer
 from tests.recognisers.on_reactor import on_reactor, reactor
-from voicestt.ops.demo.services import free_port
 from voicestt.ops.gonogo.network_checks import network_checks
 from voicestt.ops.gonogo.recogniser_checks import recogniser_checks
 from voicestt.ops.gonogo.report import CheckOutcome, Finding
@@ -26,6 +25,7 @@ from voicestt.ops.gonogo.settings_checks import same_settings_check
 from voicestt.ops.gonogo.socket_checks import socket_checks
 from voicestt.ops.gonogo.web import Reply, days_left
 from voicestt.ops.gonogo.webhook_checks import webhook_checks
+from voicestt.ops.services import free_port
 from voicestt.twilio import twiml
 
 XML = "text/xml"

@@ -12,10 +12,10 @@ from tests.recognisers.on_reactor import on_reactor
 from voicestt.journal.database import Database
 from voicestt.journal.schema import Tables, bring_up_to_date, tables_in
 from voicestt.journal.tables import VERSION_TABLE
-from voicestt.ops.demo.services import free_port
 from voicestt.ops.gonogo.journal_checks import _with_room, journal_check
 from voicestt.ops.gonogo.report import CheckOutcome, Finding, as_json
 from voicestt.ops.gonogo.scene import Where
+from voicestt.ops.services import free_port
 
 OK, FAILED = CheckOutcome.OK, CheckOutcome.FAILED
 MIGRATION = """

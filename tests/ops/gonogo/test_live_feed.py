@@ -18,9 +18,9 @@ from tests.ops.gonogo.scenes import HOST
 from tests.recognisers.on_reactor import on_reactor, reactor
 from voicestt.delivery.live.sse import block
 from voicestt.journal.port import Record
-from voicestt.ops.demo.services import free_port
 from voicestt.ops.gonogo.live_feed import LiveFeed
 from voicestt.ops.gonogo.web import NoAnswer
+from voicestt.ops.services import free_port
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 TOLD = [b'{"type":"call_started"}', '{"text":"שלום"}'.encode(), b'{"type":"call_ended"}']

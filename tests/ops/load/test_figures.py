@@ -17,7 +17,6 @@ from voicestt.ops.load.figures import (
     percentile,
 )
 from voicestt.ops.load.table import (
-    aligned,
     cells,
     milliseconds,
     report,
@@ -126,5 +125,7 @@ def test_the_last_line_says_what_happened() -> None:
     assert report([many])[-1] == "... and 10 more"
 
 
-def test_columns_stand_under_one_another() -> None:
-    assert aligned([["a", "long"], ["100", "1"]]) == ["  a  long", "100     1"]
+def test_the_numbers_of_the_table_stand_under_one_another() -> None:
+    headings, row, *_ = report([LoadResult(3, 3, 0.0)])
+    assert headings.startswith("calls  CPU ms per call-s  ")
+    assert row.startswith("    3                  -  ")

@@ -15,8 +15,8 @@ from voicestt.ops.journal.words import (
     iso,
     length,
     plain,
-    table,
 )
+from voicestt.ops.tables import table
 from voicestt.runtime.escaping import escaped
 
 _SHOWN = 100

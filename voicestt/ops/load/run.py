@@ -8,7 +8,7 @@ from voicestt.emulators.twilio.problems import CallRefused
 from voicestt.ops.load import accounts, figures
 from voicestt.ops.load.accounts import BytesAccount, json_lines
 from voicestt.ops.load.figures import Cost, LoadResult
-from voicestt.ops.load.processes import Server
+from voicestt.ops.load.own_server import Server
 from voicestt.ops.load.raw_call import RawCall, open_call, tell_status
 from voicestt.ops.load.said import FRAMES_A_SECOND, ROUND
 from voicestt.ops.load.talking import (
