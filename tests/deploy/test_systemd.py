@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.rig import PATIENCE, reserved, running, until
-from voicestt.ops.demo.services import Services, beside_python
+from voicestt.ops.services import Services, beside_python
 
 SHIPPED = Path(__file__).parents[2] / "deploy" / "systemd"
 THRESHOLD = 20

@@ -174,8 +174,21 @@ def running(
     command: list[str], environment: Mapping[str, str], folder: Path, log: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process in `folder`, where no checkout lies; gone afterwards in any case."""
-    with processes.running("It", command, environment, log, folder) as up:
+    with _started("It", command, environment, folder, log) as up:
         yield up.process
+
+
+@contextlib.contextmanager
+def _started(
+    name: str, command: list[str], environment: Mapping[str, str], folder: Path, log: Path
+) -> Iterator[processes.Running]:
+    """The same, with its start to be waited for; fails where it does not end when it is asked to."""
+    with processes.running(name, command, environment, log, folder) as up:
+        try:
+            yield up
+        finally:
+            up.process.terminate()
+            up.process.wait(15)
 
 
 @contextlib.contextmanager
@@ -198,7 +211,7 @@ def running_again(gone: Server) -> Iterator[Server]:
 @contextlib.contextmanager
 def _listening(services: Services, environment: Mapping[str, str], log: Path) -> Iterator[Server]:
     command = services.server_command()
-    with processes.running("The server", command, environment, log, services.folder) as up:
+    with _started("The server", command, environment, services.folder, log) as up:
         server = Server(services, up.process, log, environment)
         up.wait_until(lambda: bool(server.saying("Listening on")))
         yield server
@@ -212,7 +225,7 @@ def google_process(folder: Path, said: Mapping[str, Any]) -> Iterator[Services]:
     services = Services(folder, script=script_file)
     log = folder / "google.log"
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
-    with processes.running("The Google service", services.google_command(), environment, log, folder) as up:
+    with _started("The Google service", services.google_command(), environment, folder, log) as up:
         up.wait_until(lambda: b"listening on" in log.read_bytes())
         yield services
 
