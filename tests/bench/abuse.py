@@ -30,9 +30,8 @@ from voicestt.emulators.twilio.signatures import signature
 from voicestt.emulators.twilio.twilio_messages import Sids
 from voicestt.ops import tables
 from voicestt.ops.load.own_server import Server, own_server
-from voicestt.ops.load.raw_call import post
+from voicestt.ops.load.raw_call import PING, TEXT, masked, post
 from voicestt.ops.load.run import load
-from voicestt.ops.load.wire import PING, TEXT, masked
 from voicestt.ops.services import PUBLIC_HOST
 
 HEADING = ("attack", "the attacker got", "worst lag ms", "MB", "log lines", "tracebacks", "calls that lost")

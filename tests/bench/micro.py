@@ -27,7 +27,7 @@ from tests.server.in_memory import (
 from voicestt.audio import mulaw
 from voicestt.audio.batching import Batcher
 from voicestt.ops import tables
-from voicestt.ops.load.wire import TEXT, masked
+from voicestt.ops.load.raw_call import TEXT, masked
 from voicestt.twilio.media_stream import parse
 
 FRAME = bytes(range(160))

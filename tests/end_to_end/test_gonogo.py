@@ -33,7 +33,7 @@ from tests.recognisers.on_reactor import reactor
 from tests.redis_server import RedisServer
 from voicestt.ops.gonogo.report import CheckOutcome, Finding
 from voicestt.ops.gonogo.run import run
-from voicestt.ops.gonogo.scene import RunContext, Where
+from voicestt.ops.gonogo.run_context import RunContext, Where
 from voicestt.ops.services import Services, beside_python, free_port
 
 HOST = "voice.shop.co.il"

@@ -20,7 +20,7 @@ from tests.recognisers.on_reactor import on_reactor, reactor
 from voicestt.ops.gonogo.network_checks import network_checks
 from voicestt.ops.gonogo.recogniser_checks import recogniser_checks
 from voicestt.ops.gonogo.report import CheckOutcome, Finding
-from voicestt.ops.gonogo.scene import RunContext, Where
+from voicestt.ops.gonogo.run_context import RunContext, Where
 from voicestt.ops.gonogo.settings_checks import same_settings_check
 from voicestt.ops.gonogo.socket_checks import socket_checks
 from voicestt.ops.gonogo.web import Reply, days_left
@@ -172,6 +172,7 @@ async def test_of_several_tokens_the_first_signs_whatever_is_tried(tmp_path: Pat
         "TWILIO_AUTH_TOKEN": "new-token,old-token",
         "ENABLE_STREAMING_STT": "false",
         "JOURNAL_URL": "off",
+        "SHUTDOWN_SECONDS": "0",
     }
     server = AnsweringServer(reactor, **variables)
     port = reactor.listenTCP(0, server.site, interface="127.0.0.1")

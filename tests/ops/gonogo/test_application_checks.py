@@ -12,7 +12,7 @@ from tests.ops.gonogo.scenes import findings_of, scene
 from tests.recognisers.on_reactor import on_reactor, reactor
 from voicestt.ops.gonogo import application_checks as checks
 from voicestt.ops.gonogo.report import CheckOutcome, Finding
-from voicestt.ops.gonogo.scene import Where
+from voicestt.ops.gonogo.run_context import Where
 from voicestt.ops.gonogo.started import StartedServer
 from voicestt.ops.services import Services
 

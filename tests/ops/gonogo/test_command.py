@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 from voicestt.cli import main
 from voicestt.ops.gonogo import command
 from voicestt.ops.gonogo.report import CheckOutcome, Finding
-from voicestt.ops.gonogo.scene import Where
+from voicestt.ops.gonogo.run_context import Where
 
 GOOD = Finding("a", "it is good", CheckOutcome.OK, "12 ms")
 BAD = Finding("b", "it is right", CheckOutcome.FAILED, "a page", "Ask the proxy.", 12100)

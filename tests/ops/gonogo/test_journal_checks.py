@@ -14,7 +14,7 @@ from voicestt.journal.schema import Tables, bring_up_to_date, tables_in
 from voicestt.journal.tables import VERSION_TABLE
 from voicestt.ops.gonogo.journal_checks import _with_room, journal_check
 from voicestt.ops.gonogo.report import CheckOutcome, Finding, as_json
-from voicestt.ops.gonogo.scene import Where
+from voicestt.ops.gonogo.run_context import Where
 from voicestt.ops.services import free_port
 
 OK, FAILED = CheckOutcome.OK, CheckOutcome.FAILED

@@ -19,10 +19,9 @@ from tests.ops.gonogo.scenes import findings_of, scene
 from tests.recognisers.on_reactor import on_reactor, reactor
 from tests.redis_server import RedisServer
 from tests.redis_topologies import SERVICE, cluster, guarded
-from voicestt.ops.gonogo.receiver_checks import delivery_check, receiver_checks, unencrypted
-from voicestt.ops.gonogo.redis_checks import judged_redis
+from voicestt.ops.gonogo.receiver_checks import delivery_check, judged_redis, receiver_checks, unencrypted
 from voicestt.ops.gonogo.report import CheckOutcome, Finding, as_json
-from voicestt.ops.gonogo.scene import Where
+from voicestt.ops.gonogo.run_context import Where
 from voicestt.ops.services import free_port
 
 OK, FAILED, UNSEEN = CheckOutcome.OK, CheckOutcome.FAILED, CheckOutcome.UNSEEN

@@ -98,7 +98,8 @@ async def test_how_the_deliveries_of_a_running_server_stand_is_shown(desk: Desk)
 def test_each_destination_and_what_fails_is_shown(call: Call) -> None:
     head, redis, webhook, empty, titles, aside, failing = run("deliveries").splitlines()
     assert (
-        " ".join(head.split()) == "DESTINATION PENDING OLDEST FAILING LAID ASIDE IN FLIGHT PER SECOND LAST ERROR"
+        " ".join(head.split())
+        == "DESTINATION PENDING OLDEST FAILING DEAD-LETTERED IN FLIGHT PER SECOND LAST ERROR"
     )
     assert redis.split() == ["redis", "1", redis.split()[2], "0", "0", "0", "0"]
     assert webhook.split()[:2] + webhook.split()[3:7] == ["webhook", "2", "1", "1", "0", "0"]

@@ -12,6 +12,7 @@ from voicestt.ops.load.figures import (
     Cost,
     Delays,
     LoadResult,
+    Usage,
     delays,
     judge,
     percentile,
@@ -22,7 +23,6 @@ from voicestt.ops.load.table import (
     report,
 )
 from voicestt.ops.load.talking import SLOTS, Talked
-from voicestt.ops.load.usage import Usage
 
 
 def talked(count: int, frames: int = 500, start: float = 100.0) -> Talked:

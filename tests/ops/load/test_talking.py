@@ -7,16 +7,16 @@ import pytest
 
 from voicestt.emulators.twilio.twilio_messages import Sids
 from voicestt.emulators.twilio.twiml import StreamNoun
-from voicestt.ops.load.raw_call import RawCall
-from voicestt.ops.load.talking import in_step, spread, talk
-from voicestt.ops.load.wire import (
+from voicestt.ops.load.raw_call import (
     CLOSE,
     PING,
     PONG,
     TEXT,
+    RawCall,
     masked,
     unmasked,
 )
+from voicestt.ops.load.talking import in_step, spread, talk
 
 BYE = b"\x88\x02\x03\xe8"
 

@@ -10,10 +10,18 @@ import click
 from voicestt.emulators.twilio.clip import BadClip, read_clip
 from voicestt.emulators.twilio.running import run_with_reactor
 from voicestt.ops.demo.judgement import Judged, all_problems
-from voicestt.ops.demo.scripted import NOTICE, is_scripted, scripted_voice, write_script
 from voicestt.ops.demo.show import DemoFailed, show
 from voicestt.ops.demo.table import report
-from voicestt.ops.demo.voices import NoVoices, Voice, in_waves, packaged_voices
+from voicestt.ops.demo.voices import (
+    NOTICE,
+    NoVoices,
+    Voice,
+    in_waves,
+    is_scripted,
+    packaged_voices,
+    scripted_voice,
+    write_script,
+)
 from voicestt.ops.processes import ProcessReactor
 from voicestt.ops.services import Services, free_port
 

@@ -13,7 +13,7 @@ from voicestt.emulators.twilio.running import run_with_reactor
 from voicestt.ops.gonogo import report
 from voicestt.ops.gonogo.report import CheckOutcome, Finding
 from voicestt.ops.gonogo.run import run
-from voicestt.ops.gonogo.scene import RunContext, Where
+from voicestt.ops.gonogo.run_context import RunContext, Where
 from voicestt.ops.processes import ProcessReactor
 
 _COLOURS = {
