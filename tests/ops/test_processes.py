@@ -64,7 +64,7 @@ async def test_a_process_that_said_nothing_is_told_so() -> None:
 
 
 @with_reactor
-async def test_one_that_does_not_want_to_end_is_killed() -> None:
+async def test_a_process_that_ignores_sigterm_is_killed() -> None:
     code = "import signal, time; signal.signal(15, lambda *_: print('no')); print('ready')\nwhile 1: time.sleep(1)"
     watched = Watched(code)
     await watched.ready

@@ -42,7 +42,7 @@ def shows(monkeypatch: pytest.MonkeyPatch, *judged: Judged) -> list[Waves]:
     return asked
 
 
-def test_ones_own_recording_is_called_with(monkeypatch: pytest.MonkeyPatch, clip: Path) -> None:
+def test_a_recording_of_ones_own_can_be_used(monkeypatch: pytest.MonkeyPatch, clip: Path) -> None:
     asked = shows(monkeypatch, judge(placed(), EVENTS, [STREAM]))
     result = run("--clip", str(clip), "--text", "hello")
     assert asked == [[[Voice("hello.ulaw", clip, "hello")]]]
@@ -69,7 +69,7 @@ def test_a_hebrew_recording_is_listened_to(monkeypatch: pytest.MonkeyPatch, clip
     assert "No recogniser listens" not in result.output
 
 
-def test_what_did_not_work_ends_with_1(monkeypatch: pytest.MonkeyPatch, clip: Path) -> None:
+def test_a_failed_demonstration_ends_with_1(monkeypatch: pytest.MonkeyPatch, clip: Path) -> None:
     shows(monkeypatch, judge(placed(), [], []))
     result = run("--clip", str(clip))
     assert result.exit_code == 1

@@ -77,7 +77,7 @@ def failed(finding: Finding, figure: str) -> bool:
     ],
 )
 @on_reactor
-async def test_what_the_webhook_must_not_answer(
+async def test_wrong_answers_of_the_webhook_are_found(
     answering: Answering, instead: bytes, figure: str, twilio: int
 ) -> None:
     found = await of(webhook_checks(answering.scene(instead)), "twiml.answered")
@@ -104,7 +104,9 @@ async def test_a_server_that_takes_anybody_s_calls_is_found_out(answering: Answe
     ],
 )
 @on_reactor
-async def test_what_the_status_callback_must_not_answer(answering: Answering, instead: bytes, figure: str) -> None:
+async def test_wrong_answers_of_the_status_callback_are_found(
+    answering: Answering, instead: bytes, figure: str
+) -> None:
     found = await of(webhook_checks(answering.scene(instead)), "status.answered")
     assert failed(found, figure)
 

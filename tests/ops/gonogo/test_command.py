@@ -46,7 +46,7 @@ def finds(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[tuple[Where, st
         (["--clip", "/nowhere.wav"], "there is no such file"),
     ],
 )
-def test_what_makes_no_sense_is_said_before_anything_runs(arguments: list[str], words: str) -> None:
+def test_unusable_options_are_refused_before_anything_runs(arguments: list[str], words: str) -> None:
     result = invoke(*arguments)
     assert result.exit_code == 2
     assert words in result.output

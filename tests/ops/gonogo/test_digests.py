@@ -46,7 +46,7 @@ def test_equal_settings_have_no_differences() -> None:
     assert differing(settings_of(), TOKEN, "n1", answer_of(settings_of())) == []
 
 
-def test_what_differs_is_named() -> None:
+def test_differing_settings_are_named() -> None:
     theirs = settings_of(ENABLE_STREAMING_STT="true", STT_BATCH_MS="100")
     assert differing(settings_of(), TOKEN, "n1", answer_of(theirs)) == ["ENABLE_STREAMING_STT", "STT_BATCH_MS"]
 
@@ -107,7 +107,7 @@ def test_secrets_that_are_bytes_are_compared_as_well() -> None:
     ]
 
 
-def test_of_several_tokens_the_first_is_the_key() -> None:
+def test_the_first_of_several_tokens_is_the_key() -> None:
     theirs = settings_of(TWILIO_AUTH_TOKEN=f"{TOKEN},another")
     assert differing(settings_of(), TOKEN, "n1", answer_of(theirs)) == ["TWILIO_AUTH_TOKEN"]
 
@@ -152,7 +152,7 @@ def test_a_server_that_validates_nothing_gives_no_digests(clock: Clock) -> None:
     assert (answer.status, b"digest" in answer.body) == (403, False)
 
 
-def test_the_key_of_digests_is_dear_to_try(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_guessing_the_key_of_digests_is_expensive(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[dict[str, int]] = []
     real = hashlib.scrypt
 

@@ -155,7 +155,7 @@ async def test_another_journal_than_the_running_servers_proves_nothing(tmp_path:
 
 
 @on_reactor
-async def test_what_cannot_be_seen_is_not_a_failure(tmp_path: Path) -> None:
+async def test_events_that_cannot_be_seen_are_not_a_failure(tmp_path: Path) -> None:
     assert (await journalled(against(tmp_path, "off"), HeardCall())).outcome is UNSEEN
     outside = scene(tmp_path, Where.PUBLIC, JOURNAL_URL=f"sqlite:///{tmp_path}/j.db")
     assert (await journalled(outside, HeardCall())).outcome is UNSEEN
@@ -196,7 +196,9 @@ async def feed(folder: Path, said: bytes, token: str = TOKEN) -> AsyncIterator[t
     ],
 )
 @on_reactor
-async def test_who_may_listen(tmp_path: Path, said: bytes, token: str, outcome: CheckOutcome, figure: str) -> None:
+async def test_the_access_to_the_live_feed_is_judged(
+    tmp_path: Path, said: bytes, token: str, outcome: CheckOutcome, figure: str
+) -> None:
     async with feed(tmp_path, said, token) as (opened, _told):
         assert (opened.outcome, opened.figure) == (outcome, figure)
         assert TOKEN not in as_json([opened])
@@ -282,7 +284,7 @@ def test_each_fault_is_said(told: list[events.Event], fault: str) -> None:
 
 
 @given(st.binary(max_size=60) | st.sampled_from([b'{"type":"final"}', b'{"type":"nonsense"}', b"[]"]))
-def test_what_is_no_event_is_a_fault(junk: bytes) -> None:
+def test_an_invalid_event_is_a_fault(junk: bytes) -> None:
     assert fault_in([*payloads(*CALL[:5]), junk]).startswith("one is no event of version 1")
 
 

@@ -89,7 +89,7 @@ def test_a_full_disk_is_found_before_it_is_full(free: int, outcome: CheckOutcome
 
 
 @on_reactor
-async def test_what_cannot_be_a_journal_is_said_in_words(tmp_path: Path) -> None:
+async def test_an_unusable_journal_is_described_in_words(tmp_path: Path) -> None:
     (tmp_path / "junk.db").write_bytes(b"this is no database, but it is long enough to look like one" * 100)
     cases = {
         f"sqlite:///{tmp_path}/missing/journal.db": "there is no such folder",

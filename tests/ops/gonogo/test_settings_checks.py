@@ -82,7 +82,7 @@ async def test_without_any_key_it_is_said_where_one_goes(tmp_path: Path, monkeyp
     assert "s3cret" not in as_json(list(findings.values()))
 
 
-def test_where_the_server_is_depends_on_which_one_it_is(tmp_path: Path) -> None:
+def test_the_server_s_address_depends_on_where_it_runs(tmp_path: Path) -> None:
     assert scene(tmp_path, Where.PUBLIC).url == "https://voice.shop.co.il"
     assert scene(tmp_path, address="127.0.0.1:5000").url == "http://127.0.0.1:5000"
     assert scene(tmp_path, Where.PUBLIC, EVENTS_FILE="/x").events_file is None

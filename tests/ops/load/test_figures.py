@@ -52,7 +52,7 @@ def test_delays_are_those_behind_the_frame_that_fills_the_batch() -> None:
     assert found.finals == pytest.approx([0.03])
 
 
-def test_what_only_the_end_of_the_call_brings_is_no_delay() -> None:
+def test_a_final_that_the_end_of_the_call_brings_counts_no_delay() -> None:
     call: Any = Call(5, 100)
     found = delays([call], talked(1, 100), [event(call, "final", "5 0", 102.0)])
     assert (found.finals, found.counted) == ([], 1)
@@ -81,7 +81,7 @@ def test_a_percentile_is_a_value_that_so_many_do_not_exceed(values: list[float],
     assert sum(value <= found for value in values) >= share * len(values) - 1e-9
 
 
-def test_percentiles_of_little() -> None:
+def test_percentiles_of_few_values() -> None:
     assert percentile([1, 2, 3, 4], 0.5) == 2
     assert percentile([1, 2, 3, 4], 1.0) == 4
     assert math.isnan(percentile([], 0.5))

@@ -77,7 +77,7 @@ def test_pings_are_answered(pairs: Any) -> None:
     assert not call.closed
 
 
-def test_what_the_socket_does_not_take_at_once_is_kept_in_order(pairs: Any) -> None:
+def test_bytes_that_the_socket_does_not_take_at_once_are_kept_in_order(pairs: Any) -> None:
     near, far = pairs[0]
     call = call_on(near, 1)
     sent = [bytes([number % 251]) * 20_000 for number in range(60)]

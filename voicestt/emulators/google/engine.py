@@ -4,7 +4,6 @@ The service keeps Google's protocol and its refusals; an engine only turns audio
 embedded Whisper (`voicestt.emulators.google.whisper`) and scripted texts (`voicestt.emulators.google.script`).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -89,6 +88,3 @@ class Engine(Protocol):
     def close(self) -> None:
         """Ends the engine's own threads."""
         ...
-
-
-LoadEngine = Callable[[], Engine]

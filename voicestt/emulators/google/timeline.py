@@ -14,16 +14,6 @@ SAMPLE_RATE = 8_000
 
 
 @dataclass(frozen=True, slots=True)
-class ScriptedWord:
-    """One word: start and end of its audio (samples of the call), and its place in its utterance."""
-
-    start: int
-    end: int
-    utterance: int
-    index: int
-
-
-@dataclass(frozen=True, slots=True)
 class ScriptedUtterance:
     """One utterance at its place in the call; `number` counts all utterances from 0, repetitions too."""
 
