@@ -13,7 +13,7 @@ import yaml
 
 from tests.end_to_end.rig import Server, running_server
 from voicestt.config.settings import Settings, variables
-from voicestt.ops.demo.services import beside_python
+from voicestt.ops.services import beside_python
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

@@ -11,7 +11,7 @@ from twisted.python.usage import UsageError
 
 from tests.end_to_end.rig import PATIENCE, reserved, running, until
 from voicestt.config.settings import Settings
-from voicestt.ops.demo.services import Services, beside_python
+from voicestt.ops.services import Services, beside_python
 from voicestt.tap import Options
 
 SHIPPED = Path(__file__).parents[2] / "deploy" / "systemd"

@@ -30,8 +30,8 @@ from voicestt.emulators.google import script, watermarked_audio
 from voicestt.emulators.google.timeline import Timeline, clip_of
 from voicestt.emulators.twilio.call_values import CallOptions, CallReport
 from voicestt.emulators.twilio.caller import place_call
-from voicestt.ops.demo.services import Services
 from voicestt.ops.load.accounts import json_lines
+from voicestt.ops.services import Services
 
 FOR_ALL = 150.0
 FOR_NOTHING_LEFT = 40.0

@@ -2,7 +2,7 @@ import os
 import sys
 from pathlib import Path
 
-from voicestt.ops.demo.services import Services, free_port
+from voicestt.ops.services import Services, free_port
 
 
 def test_the_server_is_pointed_at_the_local_google_service(tmp_path: Path) -> None:

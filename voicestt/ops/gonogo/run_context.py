@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
@@ -13,6 +12,7 @@ from twisted.internet.task import deferLater
 from voicestt.config.settings import Settings
 from voicestt.emulators.twilio.call_values import ServerTarget
 from voicestt.ops.gonogo.started import StartedServer
+from voicestt.ops.processes import ProcessReactor
 
 
 class Where(enum.Enum):
@@ -30,7 +30,7 @@ class RunContext:
     `settings` and `server` are there once their checks have passed; whoever uses them needs those checks.
     """
 
-    reactor: Any
+    reactor: ProcessReactor
     where: Where
     environ: Mapping[str, str]
     folder: Path

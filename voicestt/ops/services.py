@@ -1,4 +1,4 @@
-"""The demonstration's two processes: the local Google service, and the server that uses it.
+"""The two processes of a trial: the local Google service, and the server that uses it.
 
 Command lines and environments only: other modules start the processes.
 """
@@ -31,7 +31,7 @@ def beside_python(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The layout of a demonstration: two ports of 127.0.0.1, a secret of its own, and a folder for records."""
+    """The layout of a trial: two ports of 127.0.0.1, a secret of its own, and a folder for records."""
 
     folder: Path
     google_port: int = field(default_factory=free_port)

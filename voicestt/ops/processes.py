@@ -1,24 +1,45 @@
-"""Watched processes: their output is passed on line by line, and an unexpected end is reported."""
+"""Processes that are started and watched: `twistd voicestt`, and the local Google service beside it.
+
+`WatchedProcess` is for code in the reactor: output is passed on line by line, and an unexpected end is reported.
+`running` is for code that blocks: output goes to a file. `voicestt.ops.services` has the command lines and the
+environments.
+"""
 
 # ruff: noqa: N802 (camelCase is Twisted's)
 
+import http.client
+import socket
+import subprocess
+import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessExitedAlready
-from twisted.internet.interfaces import IProcessTransport
+from twisted.internet.interfaces import IProcessTransport, IReactorProcess
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
+from voicestt.runtime.reactor import FullReactor
+
 _LAST_LINES = 15
-_PATIENCE_SECONDS = 20.0
+_START_SECONDS = 60.0
+_STOP_SECONDS = 20.0
+
+
+class ProcessReactor(FullReactor, IReactorProcess):
+    """Twisted's own reactor, on a system where it can start processes."""
 
 
 class ProcessDied(Exception):
     """A process ended unexpectedly; the message carries its last lines."""
+
+
+class ProcessNotStarted(Exception):
+    """A process did not start; the message carries its last lines."""
 
 
 class Lines:
@@ -55,7 +76,7 @@ class WatchedProcess(ProcessProtocol):
         self._stopping = False
         self.ended: Deferred[None] = Deferred()
 
-    def start(self, reactor: Any, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    def start(self, reactor: ProcessReactor, command: Sequence[str], environment: Mapping[str, str]) -> None:
         """Starts the process; its end before `stop` is told to `on_death`."""
         self._reactor = reactor
         reactor.spawnProcess(self, command[0], list(command), env=dict(environment))
@@ -71,7 +92,7 @@ class WatchedProcess(ProcessProtocol):
         """Asks the process to end, waits for it, and kills it after 20 s."""
         self._stopping = True
         self._signal("TERM")
-        timer = self._reactor.callLater(_PATIENCE_SECONDS, self.kill)
+        timer = self._reactor.callLater(_STOP_SECONDS, self.kill)
         await self.ended
         if timer.active():
             timer.cancel()
@@ -109,3 +130,65 @@ class WatchedProcess(ProcessProtocol):
     def _signal(self, name: str) -> None:
         with suppress(ProcessExitedAlready):
             self.transport.signalProcess(name)
+
+
+def accepts(port: int) -> bool:
+    """Tells whether a process listens on this port of 127.0.0.1."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def is_healthy(port: int) -> bool:
+    """Tells whether the server answers GET /healthz with 200."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A started process."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self.process.pid
+
+    def wait_until(self, is_ready: Callable[[], bool]) -> None:
+        """Waits until the process is ready; raises `ProcessNotStarted` when it dies before or takes a minute."""
+        give_up = time.monotonic() + _START_SECONDS
+        while not is_ready():
+            if self.process.poll() is not None or time.monotonic() > give_up:
+                last = "\n".join(self.log.read_text(errors="replace").splitlines()[-_LAST_LINES:])
+                code = self.process.poll()
+                raise ProcessNotStarted(f"{self.name} did not start (exit code {code}). Its last lines:\n{last}")
+            time.sleep(0.1)
+
+
+@contextmanager
+def running(
+    name: str, command: Sequence[str], environment: Mapping[str, str], log: Path, folder: Path | None = None
+) -> Iterator[Running]:
+    """Runs a process in `folder` that writes to `log`; ends it afterwards, and kills it after 20 s."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=folder, env=dict(environment), stdout=output, stderr=subprocess.STDOUT
+        )
+        try:
+            yield Running(name, process, log)
+        finally:
+            process.terminate()
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.asyncio.server import ServerConnection
 
-from voicestt.ops.load.wire import (
+from voicestt.ops.load.raw_call import (
     CLOSE,
     TEXT,
     masked,

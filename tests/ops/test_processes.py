@@ -1,12 +1,15 @@
 import os
 import sys
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
+import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from tests.emulators.twilio.answering import with_reactor
-from voicestt.ops.demo.processes import Lines, ProcessDied, WatchedProcess
+from voicestt.ops import processes
+from voicestt.ops.processes import Lines, ProcessDied, ProcessNotStarted, WatchedProcess, running
 
 
 class Watched:
@@ -20,7 +23,7 @@ class Watched:
         self.died: Deferred[ProcessDied] = Deferred()
         self.process = WatchedProcess("the parrot", self.lines.append, self.died.callback)
         self.ready = self.process.says("ready")
-        self.process.start(reactor, [sys.executable, "-u", "-c", code], os.environ)
+        self.process.start(cast(Any, reactor), [sys.executable, "-u", "-c", code], os.environ)
 
 
 def test_lines_are_whole_whatever_the_pieces() -> None:
@@ -61,7 +64,7 @@ async def test_a_process_that_said_nothing_is_told_so() -> None:
 
 
 @with_reactor
-async def test_one_that_does_not_want_to_end_is_killed() -> None:
+async def test_a_process_that_ignores_sigterm_is_killed() -> None:
     code = "import signal, time; signal.signal(15, lambda *_: print('no')); print('ready')\nwhile 1: time.sleep(1)"
     watched = Watched(code)
     await watched.ready
@@ -71,3 +74,20 @@ async def test_one_that_does_not_want_to_end_is_killed() -> None:
     watched.process.kill()
     await stopping
     assert not watched.died.called
+
+
+def test_a_process_that_dies_is_told_with_its_last_words(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", "print('the reason'); raise SystemExit(3)"]
+    said = r"(?s)It did not start \(exit code 3\).*the reason"
+    with running("It", words, os.environ, tmp_path / "log") as up, pytest.raises(ProcessNotStarted, match=said):
+        up.wait_until(lambda: False)
+
+
+def test_a_process_that_will_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "_STOP_SECONDS", 0.2)
+    stubborn = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(60)"
+    )
+    with running("It", [sys.executable, "-c", stubborn], os.environ, tmp_path / "log") as up:
+        up.wait_until(lambda: (tmp_path / "log").read_bytes() == b"1\n")
+    assert up.process.returncode == -9
