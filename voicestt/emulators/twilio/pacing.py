@@ -1,4 +1,4 @@
-"""Sends frames on time: the n-th at start + `due(n)`, however late the ones before were."""
+"""Sends frames on time, the n-th at start + `due(n)` however late the ones before were; and waits."""
 
 from collections.abc import Callable
 
@@ -65,3 +65,25 @@ class Pacer:
         done, self._done = self._done, None
         if done is not None:
             done.callback(None)
+
+
+class Wait:
+    """A wait that anything may cut short."""
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._waiting: Deferred[None] | None = None
+
+    async def rest(self, seconds: float | None) -> None:
+        """Waits so long, for ever if None, or until `cut`."""
+        self._waiting = waiting = Deferred[None]()
+        timer = None if seconds is None else self._clock.callLater(seconds, self.cut)
+        await waiting
+        if timer is not None and timer.active():
+            timer.cancel()
+
+    def cut(self) -> None:
+        """Ends the wait; harmless when there is none."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.callback(None)

@@ -1,8 +1,9 @@
-"""HTTP as Twilio's webhooks use it: posts a form and reads one short answer."""
+"""HTTP as Twilio's webhooks use it: sends a form and reads one short answer."""
 
 # ruff: noqa: N802 (camelCase is Twisted's)
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -16,7 +17,7 @@ from twisted.python.failure import Failure
 from twisted.web.client import Agent, ResponseDone, ResponseFailed, ResponseNeverReceived
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IBodyProducer
+from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
 from voicestt.emulators.twilio.problems import CallRefused
@@ -91,32 +92,47 @@ def web_agent(reactor: IReactorTime) -> IAgent:
     return Agent(reactor, connectTimeout=CONNECT_SECONDS)
 
 
-async def post_form(
+async def send_form(
     clock: IReactorTime,
     agent: IAgent,
+    method: str,
     url: str,
     form: Mapping[str, str],
     headers: Mapping[str, str],
 ) -> Answer:
-    """Posts a form and reads the answer, within 15 s; raises `CallRefused` with 11200 when none comes."""
-    sent = Headers({"Content-Type": ["application/x-www-form-urlencoded; charset=UTF-8"]})
+    """Sends a form by POST, or the URL as it is by GET, and reads the answer, all within 15 s.
+
+    A connection that cannot be made is tried once more, as Twilio does; a request that was sent is not repeated.
+    Raises `CallRefused` with 11200 when no answer comes. Source: Twilio's error 11205 ("two 5-second attempts").
+    """
+    sent = Headers({"Content-Type": ["application/x-www-form-urlencoded; charset=UTF-8"]} if form else {})
     sent.addRawHeader("User-Agent", "TwilioProxy/1.1")
     sent.addRawHeader("Accept", "*/*")
     for name, value in headers.items():
         sent.addRawHeader(name, value)
-    asked = Deferred.fromCoroutine(_post(agent, url, sent, form))
+    asked = Deferred.fromCoroutine(_send(agent, method, url, sent, form))
     try:
         return await asked.addTimeout(ANSWER_SECONDS, clock)
     except _FAILURES as error:
         raise CallRefused(f"no answer came from {url}: {_words(error)}", 11200) from error
 
 
-async def _post(agent: IAgent, url: str, headers: Headers, form: Mapping[str, str]) -> Answer:
-    response = await agent.request(b"POST", url.encode("ascii"), headers, _KnownBody(form))
+async def _send(agent: IAgent, method: str, url: str, headers: Headers, form: Mapping[str, str]) -> Answer:
+    response = await _connected(agent, method, url, headers, form)
     content_types = response.headers.getRawHeaders("content-type")
     body = _Body()
     response.deliverBody(body)
     return Answer(response.code, content_types[0] if content_types else None, await body.read)
+
+
+async def _connected(
+    agent: IAgent, method: str, url: str, headers: Headers, form: Mapping[str, str], attempts: int = 2
+) -> IResponse:
+    request = method.encode("ascii"), url.encode("ascii"), headers, _KnownBody(form) if method == "POST" else None
+    for _ in range(attempts - 1):
+        with suppress(ConnectError):
+            return await agent.request(*request)
+    return await agent.request(*request)
 
 
 def _words(error: Exception) -> str:
