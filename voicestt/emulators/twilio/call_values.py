@@ -125,13 +125,15 @@ def _silence(seconds: float) -> bytes:
 class StreamLeg:
     """One stream of a call: opened when `start` was sent, left when `stop` was or when its loss was noticed.
 
-    `by_server` says that the server closed it, or that its connection broke.
+    `by_server` says that the server closed it, or that its connection broke. `sent` is the part of the call's
+    audio that it carried: first byte, byte after the last.
     """
 
     stream_sid: str
     opened_at: float
     left_at: float
     by_server: bool = False
+    sent: tuple[int, int] = (0, 0)
     close_code: int | None = None
     close_reason: str | None = None
 

@@ -148,8 +148,8 @@ class CallerSide:
         if self._stream is None:
             self._note_unsent(number)
         else:
-            self._stream.messages.hold(self._held_just_before(number))
-            self._stream.socket.say(self._stream.messages.media(self._speech.frame(number)))
+            begins = number * self._speech.frame_bytes
+            self._stream.say_frame(self._speech.frame(number), begins, self._held_just_before(number))
             self.frames_sent += 1
         self._frames_spoken = number + 1
         self._tell_progress()

@@ -238,9 +238,9 @@ class SimulatedCall:
         self._troubles.unsettle(problem)
         self._wait.cut()
 
-    def trouble(self, problem: Problem) -> None:
+    def trouble(self, problem: Problem, *, is_expected: bool) -> None:
         """Notes a problem that does not end the call."""
-        self._troubles.add(problem)
+        (self._troubles.warn if is_expected else self._troubles.add)(problem)
 
     def answered(self, event: str, status: int) -> None:
         """Notes the answer to a status callback."""

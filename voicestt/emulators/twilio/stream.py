@@ -46,8 +46,8 @@ class StreamWatcher(Protocol):
     def lost(self, stream: "CallerStream", problem: Problem) -> None:
         """Handles the end of a stream that the server closed, or whose connection broke."""
 
-    def trouble(self, problem: Problem) -> None:
-        """Notes a problem that ends nothing."""
+    def trouble(self, problem: Problem, *, is_expected: bool) -> None:
+        """Notes a problem that ends nothing; only a warning if it follows from another."""
 
     def answered(self, event: str, status: int) -> None:
         """Notes the answer to a status callback."""
@@ -70,6 +70,7 @@ class CallerStream:
         self.messages = StreamMessages(sids)
         self.socket: MediaSocket
         self.opened_at = 0.0
+        self.sent: tuple[int, int] | None = None
 
     async def open(self) -> None:
         """Shakes hands and says `connected` and `start`; raises `CallRefused`."""
@@ -92,6 +93,12 @@ class CallerStream:
     def is_up(self) -> bool:
         """True until the connection is lost."""
         return self.socket.is_up
+
+    def say_frame(self, audio: bytes, begins: int, pause: float) -> None:
+        """Says a frame of the call's audio, from byte `begins` on, after a pause of so many seconds."""
+        self.messages.hold(pause)
+        self.socket.say(self.messages.media(audio))
+        self.sent = (self.sent[0] if self.sent else begins, begins + len(audio))
 
     def leave(self) -> None:
         """Says `stop` and closes properly; does nothing where the server was first."""
@@ -120,6 +127,7 @@ class CallerStream:
             self.opened_at,
             left,
             by_server=not self._is_left,
+            sent=self.sent or (0, 0),
             close_code=self._closed.code,
             close_reason=self._closed.reason,
         )
@@ -138,7 +146,9 @@ class CallerStream:
             self._left_at = self._setting.clocks.monotonic()
             self._watcher.lost(self, _hung_up_on(closed))
         elif not self._is_dropped and not closed.clean:
-            self._watcher.trouble(Problem(f"the WebSocket was not closed properly: {closed.reason}", 31924))
+            self._watcher.trouble(
+                Problem(f"the WebSocket was not closed properly: {closed.reason}", 31924), is_expected=False
+            )
 
     def _tell_status(self, event: str) -> None:
         if self._setting.options.status_callbacks and self._noun.status_callback is not None:
@@ -150,7 +160,9 @@ class CallerStream:
             status = await setting.webhooks.stream_status(self._noun, self.sids, event, setting.clocks.unix_ns())
             self._watcher.answered(event, status)
         except CallRefused as refused:
-            self._watcher.trouble(refused.problem)
+            # Nobody may be left to take the callback of a stream that broke.
+            is_expected = self._left_at is not None and not self._is_left
+            self._watcher.trouble(refused.problem, is_expected=is_expected)
 
 
 def _hung_up_on(closed: Closed) -> Problem:
