@@ -86,7 +86,7 @@ async def refusal(doing: Deferred[Any]) -> str:
 @with_reactor
 async def test_a_call_is_hung_up(answering: Answering, target: ServerTarget, api: TwilioRestApi) -> None:
     answering.react = once_heard(client(api).hang_up)
-    report = await calling(target, api.new_call(), 1.0)
+    report = await calling(target, api.new_call(), 60)
     assert report.ok, report.problems
     assert report.ended_by == "api"
     assert answering.events() == ["connected", "start", "media", "stop"]
@@ -97,7 +97,7 @@ async def test_a_call_is_hung_up(answering: Answering, target: ServerTarget, api
 async def test_a_call_is_given_other_twiml(answering: Answering, target: ServerTarget, api: TwilioRestApi) -> None:
     twiml = response("<Dial timeout='0'>desk</Dial>")
     answering.react = once_heard(lambda account, call: client(api).transfer(account, call, twiml))
-    report = await calling(target, api.new_call())
+    report = await calling(target, api.new_call(), 2.0)
     assert report.ok, report.problems
     assert (report.verbs, report.updates) == (("Connect", "Dial"), 1)
 

@@ -7,9 +7,8 @@ from twisted.internet.interfaces import IDelayedCall
 
 from voicestt.emulators.twilio import bad_input
 from voicestt.emulators.twilio.call_values import CallOptions, Speech
-from voicestt.emulators.twilio.pacing import Pacer
 from voicestt.emulators.twilio.playback import Playback
-from voicestt.emulators.twilio.schedule import Insert
+from voicestt.emulators.twilio.schedule import Insert, Pacer
 from voicestt.emulators.twilio.server_messages import AudioToPlay, parse_server_message
 from voicestt.emulators.twilio.stream import CallerStream
 

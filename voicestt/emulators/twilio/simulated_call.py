@@ -13,8 +13,8 @@ from twisted.internet.defer import Deferred
 
 from voicestt.emulators.twilio.call_values import CallReport, CallUpdate, EndedBy, Speech, StreamLeg
 from voicestt.emulators.twilio.conversation import CallerSide
-from voicestt.emulators.twilio.pacing import Wait
 from voicestt.emulators.twilio.problems import CallRefused, CallTroubles, Problem
+from voicestt.emulators.twilio.schedule import Wait
 from voicestt.emulators.twilio.stream import CallerStream, CallSetting
 from voicestt.emulators.twilio.twilio_messages import Sids
 from voicestt.emulators.twilio.twiml import (

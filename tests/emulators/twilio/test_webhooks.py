@@ -9,7 +9,7 @@ from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 
 from voicestt.emulators.twilio.problems import CallRefused
-from voicestt.emulators.twilio.web_requests import Answer, send_form
+from voicestt.emulators.twilio.webhooks import Answer, send_form
 
 
 class Response:
