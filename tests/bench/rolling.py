@@ -33,14 +33,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from sqlalchemy import create_engine, text
 from voicestt.emulators.google.coded import clip
-from voicestt.ops.demo.services import PUBLIC_HOST, Services
-from voicestt.ops.load.processes import google
 
 from tests.bench.balancer import Balancer
 from voicestt.audio import mulaw
 from voicestt.emulators.twilio.call_values import CallOptions, CallReport, ServerTarget
 from voicestt.emulators.twilio.caller import CallControl, place_call
 from voicestt.emulators.twilio.rest_api import TwilioRestApi
+from voicestt.ops.load.own_server import google
+from voicestt.ops.services import PUBLIC_HOST, Services
 
 ROOT = Path(__file__).resolve().parents[2]
 HANDLER = "tests.bench.rolling_handler:Counts"
