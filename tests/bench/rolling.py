@@ -32,7 +32,7 @@ from twisted.internet.threads import deferToThread
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from sqlalchemy import create_engine, text
-from voicestt.emulators.google.coded import clip
+from voicestt.emulators.google.watermarked_audio import clip
 
 from tests.bench.balancer import Balancer
 from voicestt.audio import mulaw
