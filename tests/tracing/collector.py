@@ -76,7 +76,7 @@ def by_grpc() -> Iterator[Collector]:
             return collector.take(request)
 
     server = grpc.server(ThreadPoolExecutor(2))
-    service.add_TraceServiceServicer_to_server(Servicer(), server)
+    service.add_TraceServiceServicer_to_server(Servicer(), server)  # type: ignore[no-untyped-call]
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     collector.endpoint = f"http://127.0.0.1:{port}"

@@ -18,6 +18,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.trace import (
     NonRecordingSpan,
     Span,
@@ -130,7 +131,7 @@ class CallSpans:
     def _context(self, call_sid: str) -> Context:
         trace_id, span_id = ids_of(call_sid)
         decision = self._provider.sampler.should_sample(None, trace_id, "webhook").decision
-        flags = TraceFlags.SAMPLED if decision.is_sampled() else TraceFlags.DEFAULT
+        flags = TraceFlags.SAMPLED if decision is Decision.RECORD_AND_SAMPLE else TraceFlags.DEFAULT
         parent = SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(flags))
         return trace.set_span_in_context(NonRecordingSpan(parent), Context())
 
@@ -194,7 +195,10 @@ class TracedCall:
 
     def _happened(self, incident: Happened) -> None:
         if self._call is not None:
-            about = {"voicestt.why": incident.why, "voicestt.audio_seconds": incident.seconds}
+            about: dict[str, str | float] = {
+                "voicestt.why": incident.why,
+                "voicestt.audio_seconds": incident.seconds,
+            }
             self._call.add_event(incident.kind, about, self._spans.now())
             if incident.kind in _WORSE:
                 self._call.set_status(Status(StatusCode.ERROR, f"{incident.kind}: {incident.why}"))
