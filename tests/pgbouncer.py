@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy import make_url
 
 from tests.postgres import as_postgres, cluster, free_port
-from voicestt.ops.load.processes import accepts
+from voicestt.ops.processes import accepts
 
 SESSIONS = 2
 """How many sessions of PostgreSQL all its clients share."""

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import sounds
-from tests.emulators.google.whisper.voices import austen_clips
+from tests.recognisers.whisper.engine.voices import austen_clips
 from voicestt.audio import mulaw
 from voicestt.audio.endpointing import (
     Endpointer,

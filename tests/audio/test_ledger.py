@@ -4,9 +4,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from voicestt.audio.ledger import (
     AudioTotals,
-    Handing,
     Ledger,
-    LedgerPart,
     RetainedAudioLimit,
     Uncovered,
 )
@@ -21,7 +19,7 @@ def test_what_no_final_covers_is_kept() -> None:
     ledger.receive(b"three")
     ledger.cover(6)
     assert ledger.uncovered() == Uncovered(6, b"o three")
-    assert ledger.account == AudioTotals(received=13, recognised=6, uncovered=7)
+    assert ledger.totals == AudioTotals(received=13, recognised=6, uncovered=7)
     assert (ledger.start, ledger.received, ledger.most) == (6, 13, MOST)
 
 
@@ -30,17 +28,17 @@ def test_the_oldest_is_given_up_first() -> None:
     ledger.receive(b"abc")
     ledger.receive(b"def")
     assert ledger.uncovered() == Uncovered(2, b"cdef")
-    assert ledger.account == AudioTotals(received=6, given_up=2, uncovered=4)
+    assert ledger.totals == AudioTotals(received=6, given_up=2, uncovered=4)
 
 
 def test_what_was_let_go_is_given_up_and_told_there_and_then() -> None:
     told: list[tuple[int, int]] = []
     ledger = Ledger(4, lambda start, end: told.append((start, end)))
     ledger.receive(b"abcdefgh")
-    assert ledger.account == AudioTotals(received=8, given_up=4, uncovered=4)
+    assert ledger.totals == AudioTotals(received=8, given_up=4, uncovered=4)
     ledger.cover(2)
     ledger.cover(6)
-    assert ledger.account == AudioTotals(received=8, recognised=2, given_up=4, uncovered=2)
+    assert ledger.totals == AudioTotals(received=8, recognised=2, given_up=4, uncovered=2)
     assert (told, ledger.forgotten) == ([(0, 4)], 4)
 
 
@@ -53,28 +51,12 @@ def test_the_ledger_that_keeps_most_lets_its_oldest_second_go() -> None:
     short.receive(bytes(5_000))
     assert (told, retention.kept) == ([], 19_000)
     short.receive(bytes(2_000))
-    assert (told, long.account.given_up, retention.kept) == (["long"], 8_000, 13_000)
+    assert (told, long.totals.given_up, retention.kept) == (["long"], 8_000, 13_000)
     long.cover(14_000)
     assert retention.kept == 7_000
     short.close()
     short.receive(bytes(100))
     assert retention.kept == 0
-
-
-def test_a_later_part_settles_when_everything_before_it_is_settled() -> None:
-    ledger = Ledger(100)
-    ledger.receive(b"abcdefghij")
-    part = LedgerPart(ledger, 4)
-    part.cover(6)
-    part.cover(7)
-    part.pass_over(8)
-    assert part.uncovered() == Uncovered(8, b"ij")
-    assert ledger.account == AudioTotals(received=10, uncovered=10)
-    ledger.give_up(4)
-    part.merge()
-    assert ledger.account == AudioTotals(received=10, given_up=4, recognised=3, passed_over=1, uncovered=2)
-    part.cover(10)
-    assert ledger.account.recognised == 5
 
 
 def test_a_piece_longer_than_all_that_is_kept() -> None:
@@ -105,7 +87,7 @@ def test_each_way_to_forget_has_its_place_in_the_account() -> None:
     ledger.cover(1)
     ledger.pass_over(3)
     ledger.give_up(6)
-    assert ledger.account == AudioTotals(received=8, recognised=1, passed_over=2, given_up=3, uncovered=2)
+    assert ledger.totals == AudioTotals(received=8, recognised=1, passed_over=2, given_up=3, uncovered=2)
 
 
 def test_reading_gives_what_is_there_and_not_what_is_forgotten() -> None:
@@ -121,7 +103,7 @@ def test_reading_gives_what_is_there_and_not_what_is_forgotten() -> None:
         ledger.read(1, 3)
 
 
-def test_handings_in_a_row_are_one_and_what_is_sent_again_counts_again() -> None:
+def test_what_is_sent_again_counts_again() -> None:
     ledger = Ledger(MOST)
     ledger.receive(b"abcdefgh")
     ledger.hand(1, 0, 3)
@@ -129,13 +111,8 @@ def test_handings_in_a_row_are_one_and_what_is_sent_again_counts_again() -> None
     ledger.hand(2, 2, 6)
     ledger.hand(1, 6, 8)
     ledger.hand(2, 6, 8)
-    assert ledger.handings == (
-        Handing(1, 0, 6),
-        Handing(2, 2, 6),
-        Handing(1, 6, 8),
-        Handing(2, 6, 8),
-    )
-    assert ledger.account == AudioTotals(received=8, uncovered=8, handed=14, streams=2)
+    assert ledger.totals == AudioTotals(received=8, uncovered=8, handed=14, streams=2)
+    assert ledger.totals.sent_again == 6
 
 
 def test_what_google_was_sent_is_streams_and_single_requests() -> None:
@@ -144,8 +121,8 @@ def test_what_google_was_sent_is_streams_and_single_requests() -> None:
     ledger.hand(1, 0, 6)
     ledger.request(5)
     ledger.request(2)
-    assert ledger.account == AudioTotals(received=8, uncovered=8, handed=6, streams=1, requested=7)
-    assert ledger.account.google_bytes == 13
+    assert ledger.totals == AudioTotals(received=8, uncovered=8, handed=6, streams=1, requested=7)
+    assert ledger.totals.google_bytes == 13
 
 
 class EveryByte(RuleBasedStateMachine):
@@ -205,7 +182,7 @@ class EveryByte(RuleBasedStateMachine):
         end = data.draw(st.integers(start, len(self.all)))
         self.ledger.hand(stream, start, end)
         self.handed += end - start
-        assert self.ledger.handings[-1].end == end
+        assert self.ledger.totals.handed == self.handed
 
     @rule(data=st.data(), most=st.integers(0, 2 * MOST))
     def read(self, data: st.DataObject, most: int) -> None:
@@ -223,16 +200,14 @@ class EveryByte(RuleBasedStateMachine):
 
     @invariant()
     def every_byte_is_in_one_place_of_the_account(self) -> None:
-        account = self.ledger.account
-        assert account.recognised == self.fates.count("recognised")
-        assert account.passed_over == self.fates.count("passed over")
+        totals = self.ledger.totals
+        assert totals.recognised == self.fates.count("recognised")
+        assert totals.passed_over == self.fates.count("passed over")
         let_go = self.start - len(self.fates)
-        assert account.given_up == self.fates.count("given up") + let_go
-        assert account.handed == self.handed
-        assert account.google_bytes == self.handed + self.requested
-        assert account.received == (
-            account.recognised + account.passed_over + account.given_up + account.uncovered
-        )
+        assert totals.given_up == self.fates.count("given up") + let_go
+        assert totals.handed == self.handed
+        assert totals.google_bytes == self.handed + self.requested
+        assert totals.received == (totals.recognised + totals.passed_over + totals.given_up + totals.uncovered)
 
 
 TestEveryByte = EveryByte.TestCase

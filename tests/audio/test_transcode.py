@@ -144,6 +144,8 @@ def test_without_soundfile_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "soundfile", None)
     with pytest.raises(BadSound, match=r"is no WAV file.*soundfile.*pip install '\.\[embedded\]'"):
         to_mulaw(b"fLaC")
+    with pytest.raises(BadSound, match=r"is in A-law, and soundfile, which reads that, is missing: pip install"):
+        to_mulaw(WAVS["A-law"])
     assert is_tone(to_mulaw(WAVS["24 bits"]))
 
 

@@ -28,12 +28,11 @@ from tests.bench.health import health
 from voicestt.emulators.twilio import webhook_forms
 from voicestt.emulators.twilio.signatures import signature
 from voicestt.emulators.twilio.twilio_messages import Sids
-from voicestt.ops.demo.services import PUBLIC_HOST
-from voicestt.ops.load.processes import Server, own_server
-from voicestt.ops.load.raw_call import post
+from voicestt.ops import tables
+from voicestt.ops.load.own_server import Server, own_server
+from voicestt.ops.load.raw_call import PING, TEXT, masked, post
 from voicestt.ops.load.run import load
-from voicestt.ops.load.table import aligned
-from voicestt.ops.load.wire import PING, TEXT, masked
+from voicestt.ops.services import PUBLIC_HOST
 
 HEADING = ("attack", "the attacker got", "worst lag ms", "MB", "log lines", "tracebacks", "calls that lost")
 Attack = Callable[[Server, float], str]
@@ -312,7 +311,7 @@ def main() -> int:
         good = good and is_good
         print("  ".join(row), flush=True)
     print()
-    print("\n".join(aligned(rows)))
+    print("\n".join(tables.table(rows[0], rows[1:], right=True)))
     return 0 if good else 1
 
 

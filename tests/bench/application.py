@@ -19,16 +19,11 @@ from statistics import mean
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from voicestt.ops import tables
 from voicestt.ops.load.figures import LoadResult
-from voicestt.ops.load.processes import own_server
+from voicestt.ops.load.own_server import own_server
 from voicestt.ops.load.run import load
-from voicestt.ops.load.table import (
-    HEADINGS,
-    LEGEND,
-    aligned,
-    cells,
-    verdict,
-)
+from voicestt.ops.load.table import HEADINGS, LEGEND, cells, verdict
 
 SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
 SLOW_HANDLER = "tests.bench.slow_handler:Slow"
@@ -105,7 +100,7 @@ def compare(calls: int, seconds: float, rounds: int) -> bool:
         for kind in KINDS:
             turns[kind].append(one(kind, calls, seconds))
             rows.append((kind, *cells(turns[kind][-1])))
-    print("\n".join(aligned(rows)))
+    print("\n".join(tables.table(rows[0], rows[1:], right=True)))
     alone = cpu(turns[KINDS[0]])
     print(f"CPU per call-second, {KINDS[0]}: {mean(alone):.2f} ms, turns differ by {max(alone) - min(alone):.2f}")
     for kind in KINDS[1:]:

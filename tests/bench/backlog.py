@@ -35,20 +35,13 @@ from tests.bench.application import SECRET
 from tests.bench.backlog_filling import CALLS, fill
 from tests.bench.slow_receiver import Arrival, arrivals, slow_receiver
 from tests.postgres import Cluster
-from voicestt.ops.demo.services import Services, free_port
+from voicestt.ops import tables
 from voicestt.ops.load.accounts import json_lines
 from voicestt.ops.load.figures import percentile
-from voicestt.ops.load.processes import (
-    Running,
-    Server,
-    accepts,
-    google,
-    running,
-    scripted_services,
-    served_by,
-)
+from voicestt.ops.load.own_server import Server, google, scripted_services, served_by
 from voicestt.ops.load.run import load
-from voicestt.ops.load.table import aligned
+from voicestt.ops.processes import Running, accepts, running
+from voicestt.ops.services import Services, free_port
 
 DATABASES = ("sqlite", "postgresql")
 TOKEN = "a-token-of-the-bench"
@@ -253,7 +246,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             figures = measure(kind, plan, folder)
         rows += figures.rows()
         is_good = is_good and figures.is_good
-    print("\n".join(aligned(rows)))
+    print("\n".join(tables.table(rows[0], rows[1:], right=True)))
     return 0 if is_good else 1
 
 

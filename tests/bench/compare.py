@@ -22,25 +22,13 @@ from statistics import mean
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from voicestt.ops.demo.services import PUBLIC_HOST, Services
+from voicestt.ops import tables
 from voicestt.ops.load.figures import LoadResult
-from voicestt.ops.load.processes import (
-    Server,
-    google,
-    is_healthy,
-    own_server,
-    running,
-    scripted_services,
-    served_by,
-)
+from voicestt.ops.load.own_server import Server, google, own_server, scripted_services, served_by
 from voicestt.ops.load.run import load
-from voicestt.ops.load.table import (
-    HEADINGS,
-    LEGEND,
-    aligned,
-    cells,
-    verdict,
-)
+from voicestt.ops.load.table import HEADINGS, LEGEND, cells, verdict
+from voicestt.ops.processes import is_healthy, running
+from voicestt.ops.services import PUBLIC_HOST, Services
 from voicestt.twilio import twiml
 
 NODE = Path(__file__).with_name("node")
@@ -101,7 +89,7 @@ def compare(calls: int, seconds: float, rounds: int, together: bool) -> bool:
         for name, start in starters.items():
             turns[name].append(one(start, calls, seconds, together))
             rows.append((name, *cells(turns[name][-1])))
-    print("\n".join(aligned(rows)))
+    print("\n".join(tables.table(rows[0], rows[1:], right=True)))
     ours = turns.pop("voicestt")
     for name, theirs in turns.items():
         ratio = cpu(ours) / cpu(theirs)

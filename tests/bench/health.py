@@ -5,7 +5,7 @@ import json
 from typing import Any
 from urllib.parse import urlsplit
 
-from voicestt.ops.load.processes import Server
+from voicestt.ops.load.own_server import Server
 
 
 def health(server: Server) -> dict[str, Any]:

@@ -14,12 +14,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # started as a file, `voicestt` need not be installed
 
-from voicestt.ops.demo.services import PUBLIC_HOST
 from voicestt.ops.load.accounts import faults as byte_faults
 from voicestt.ops.load.accounts import json_lines
 from voicestt.ops.load.command import load_command
+from voicestt.ops.load.figures import Usage
 from voicestt.ops.load.said import script
-from voicestt.ops.load.usage import Usage
+from voicestt.ops.services import PUBLIC_HOST
 
 __all__ = ["Usage", "byte_faults", "json_lines", "script"]
 

@@ -26,8 +26,8 @@ from tests.server.in_memory import (
 )
 from voicestt.audio import mulaw
 from voicestt.audio.batching import Batcher
-from voicestt.ops.load.table import aligned
-from voicestt.ops.load.wire import TEXT, masked
+from voicestt.ops import tables
+from voicestt.ops.load.raw_call import TEXT, masked
 from voicestt.twilio.media_stream import parse
 
 FRAME = bytes(range(160))
@@ -143,7 +143,7 @@ PARTS: tuple[Callable[[float], Measured], ...] = (parsing, decoding, batching, m
 def main(seconds: float = 0.5) -> list[str]:
     """The table's lines."""
     rows = [("for one frame (20 ms)", "ns", "beside"), *(part(seconds).cells() for part in PARTS)]
-    return aligned(rows)
+    return tables.table(rows[0], rows[1:], right=True)
 
 
 if __name__ == "__main__":

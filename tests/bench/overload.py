@@ -29,12 +29,13 @@ from tests.bench.health import health
 from voicestt.emulators.twilio import webhook_forms
 from voicestt.emulators.twilio.problems import CallRefused
 from voicestt.emulators.twilio.twilio_messages import Sids
+from voicestt.ops import tables
 from voicestt.ops.load.accounts import json_lines
 from voicestt.ops.load.figures import delays
-from voicestt.ops.load.processes import Server, own_server
+from voicestt.ops.load.own_server import Server, own_server
 from voicestt.ops.load.raw_call import RawCall, open_call, post
 from voicestt.ops.load.said import FRAMES_A_SECOND
-from voicestt.ops.load.table import aligned, milliseconds
+from voicestt.ops.load.table import milliseconds
 from voicestt.ops.load.talking import Talked, spread, talk
 
 HEADING = (
@@ -208,7 +209,7 @@ def main() -> int:
             table.append(row(name, *asked))
             print("  ".join(table[-1]), flush=True)
     print()
-    print("\n".join(aligned(table)))
+    print("\n".join(tables.table(table[0], table[1:], right=True)))
     return 0
 
 

@@ -3,15 +3,17 @@
 import random
 
 from voicestt.audio.mulaw import BYTES_PER_FRAME
-from voicestt.ops.load.raw_call import RawCall, open_call, post
-from voicestt.ops.load.talking import talk
-from voicestt.ops.load.wire import (
+from voicestt.ops.load.raw_call import (
     CLOSE,
     PING,
     PONG,
     TEXT,
+    RawCall,
+    open_call,
+    post,
     unmasked,
 )
+from voicestt.ops.load.talking import talk
 
 __all__ = [
     "CLOSE",

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # started as a file, `voicestt` need not be installed
 
-from voicestt.ops.load.processes import accepts, running
+from voicestt.ops.processes import accepts, running
 
 _ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"
 

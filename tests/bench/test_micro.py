@@ -1,5 +1,5 @@
 from tests.bench import micro
-from voicestt.ops.load.wire import TEXT, masked
+from voicestt.ops.load.raw_call import TEXT, masked
 
 
 def test_every_part_has_a_figure_and_those_with_a_plain_way_a_ratio() -> None:

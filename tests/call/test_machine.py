@@ -90,7 +90,7 @@ def test_the_story_of_a_call(line: Line) -> None:
     line.call.finish("stop")
     line.session.happen(Incident("degraded", "no route", 1.5))
     line.session.final("תודה רבה")
-    line.session.account = account = AudioTotals(received=3_200, recognised=1_600, passed_over=1_600, handed=3_200)
+    line.session.totals = account = AudioTotals(received=3_200, recognised=1_600, passed_over=1_600, handed=3_200)
     line.session.end()
     assert line.observer.events[:-1] == [
         CallStarted(CALL),
@@ -273,7 +273,7 @@ def test_a_call_that_never_began_is_over_at_once_and_opens_nothing(line: Line) -
 def test_the_last_final_is_waited_for_but_not_for_ever(line: Line) -> None:
     line.begin(frames=1)
     line.call.finish("stop")
-    line.session.account = AudioTotals(received=160, uncovered=160)
+    line.session.totals = AudioTotals(received=160, uncovered=160)
     line.clock.advance(DRAIN - 0.1)
     assert line.times_over == 0
     line.clock.advance(0.2)
@@ -308,7 +308,7 @@ def test_incidents_of_the_recognition_are_passed_on(line: Line) -> None:
 def test_an_error_while_the_last_words_are_waited_for_is_told_and_ends_the_call(line: Line) -> None:
     line.begin(frames=1)
     line.call.finish("stop")
-    line.session.account = AudioTotals(received=160, uncovered=160)
+    line.session.totals = AudioTotals(received=160, uncovered=160)
     line.session.end(BROKEN)
     assert line.times_over == 1
     assert line.happened == [Happened(CALL, "unrecognised", "UNAVAILABLE: no route", 0.02, 0.0, 0.02)]

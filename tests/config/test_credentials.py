@@ -21,22 +21,22 @@ TEXT = json.dumps(KEY)
 BASE64 = base64.b64encode(TEXT.encode()).decode()
 
 
-def test_the_json_itself() -> None:
+def test_a_key_as_json() -> None:
     assert read_credentials("  " + TEXT) == Credentials("service_account", "my-project", KEY)
 
 
 @pytest.mark.parametrize("text", [BASE64, "\n".join(BASE64[at : at + 76] for at in range(0, len(BASE64), 76))])
-def test_base64_in_one_line_or_wrapped(text: str) -> None:
+def test_a_key_in_base64_in_one_line_or_wrapped(text: str) -> None:
     assert read_credentials(text).info == KEY
 
 
-def test_a_path(tmp_path: Path) -> None:
+def test_a_key_as_a_path(tmp_path: Path) -> None:
     path = tmp_path / "key.json"
     path.write_text(TEXT)
     assert read_credentials(str(path)).info == KEY
 
 
-def test_a_path_in_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_as_a_path_in_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "key.json").write_text(TEXT)
     assert read_credentials("~/key.json").info == KEY
@@ -89,7 +89,7 @@ def test_a_key_does_not_show_itself() -> None:
         (json.dumps({**KEY, "private_key": ""}), "lacks: private_key"),
     ],
 )
-def test_what_cannot_be_used_is_said_in_words(text: str, words: str) -> None:
+def test_an_unusable_key_is_described_in_words(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         read_credentials(text)
 

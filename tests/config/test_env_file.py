@@ -24,7 +24,7 @@ def test_the_environment_wins_over_the_file_and_the_command_line_over_both(tmp_p
     assert file.variables() == {"STT_BATCH_MS": "200", "PORT": "7"}
 
 
-def test_read_again_the_file_s_flag_wins_over_the_environment_s(tmp_path: Path) -> None:
+def test_the_flag_of_a_file_that_is_read_again_wins_over_the_environment(tmp_path: Path) -> None:
     file = written(tmp_path, "ENABLE_STREAMING_STT=off\n", ENVIRONMENT | {"ENABLE_STREAMING_STT": "true"})
     again = file.read_again()
     assert again.is_on is False
@@ -32,11 +32,11 @@ def test_read_again_the_file_s_flag_wins_over_the_environment_s(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("text", ["", "ENABLE_STREAMING_STT=\n", "ENABLE_STREAMING_STT\n", "# nothing\n"])
-def test_a_file_that_does_not_say_says_nothing(tmp_path: Path, text: str) -> None:
+def test_a_file_without_the_flag_leaves_it_as_it_is(tmp_path: Path, text: str) -> None:
     assert written(tmp_path, text).read_again().is_on is None
 
 
-def test_what_a_restart_would_run_with_is_known(tmp_path: Path) -> None:
+def test_the_settings_after_a_restart_are_read(tmp_path: Path) -> None:
     file = written(tmp_path, "STT_BATCH_MS=100\nENABLE_STREAMING_STT=true\n")
     before = file.read_again().at_restart
     after = (

@@ -63,7 +63,7 @@ def test_a_cluster_has_some_of_its_nodes() -> None:
         "redis://host#secret",
     ],
 )
-def test_what_is_no_address_is_refused_without_its_parts(text: str) -> None:
+def test_an_invalid_address_is_refused_without_quoting_it(text: str) -> None:
     with pytest.raises(ValueError, match=r"redis|has") as caught:
         redis_address(text)
     assert "secret" not in str(caught.value)

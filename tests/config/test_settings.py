@@ -129,7 +129,7 @@ def test_the_public_host_may_have_a_port() -> None:
     "host",
     ["a b", "https://", 'x"y', "a&b", "host:port", "host:99999", "host:0", "host:١٢", "-a", "a.", "ſ.example"],
 )
-def test_what_is_no_host_is_refused(host: str) -> None:
+def test_an_invalid_host_is_refused(host: str) -> None:
     assert problem_with(PUBLIC_HOST=host) == "PUBLIC_HOST is not a host name such as voice.example.com"
 
 
@@ -151,7 +151,7 @@ def test_plaintext_to_google_itself_is_refused() -> None:
 
 
 @pytest.mark.parametrize("endpoint", ["host", ":443", "host:", "host:0", "host:65536", "host:x", "host:²"])
-def test_what_is_no_endpoint_is_refused(endpoint: str) -> None:
+def test_an_invalid_endpoint_is_refused(endpoint: str) -> None:
     assert problem_with(GCP_STT_ENDPOINT=endpoint) == "GCP_STT_ENDPOINT is not HOST:PORT"
 
 
@@ -197,7 +197,7 @@ def test_whisper_s_address_and_key_are_read_and_the_key_does_not_show() -> None:
 @pytest.mark.parametrize(
     "url", ["w.example", "ftp://w.example", "http://", "http://w:0", "http://w:x", "http://ש"]
 )
-def test_what_is_no_address_of_whisper_is_refused(url: str) -> None:
+def test_an_invalid_address_of_whisper_is_refused(url: str) -> None:
     assert problem_with(WHISPER_URL=url).startswith("WHISPER_URL is not an address such as https://")
 
 
@@ -254,7 +254,7 @@ def test_the_proxies_are_addresses_and_networks() -> None:
 
 
 @pytest.mark.parametrize("proxies", ["proxy.example.com", "10.0.0.0/40", "10.0.0.1;10.0.0.2", "*"])
-def test_what_is_no_proxy_is_refused_in_words(proxies: str) -> None:
+def test_an_invalid_proxy_is_refused_in_words(proxies: str) -> None:
     with pytest.raises(BadSettings, match=r"TRUSTED_PROXIES is not a list of addresses or networks"):
         Settings.from_environment({**ENVIRONMENT, "TRUSTED_PROXIES": proxies})
 

@@ -24,7 +24,7 @@ CALLS = 5
 class Telling(Delivering):
     """Says what was written."""
 
-    def written(self, entries: Sequence[Written]) -> None:
+    def written(self, entries: Sequence[Written[object]]) -> None:
         for entry in entries:
             if entry.record is not None:
                 print(event_id(entry.record.session, entry.record.sequence), flush=True)

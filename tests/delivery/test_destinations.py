@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from standardwebhooks.webhooks import Webhook as StandardWebhook
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
 
 from tests.conftest import Logged
 from tests.delivery.fakes import MemoryOutbox
@@ -64,7 +63,7 @@ class Delivering:
         for event in events:
             self.journal.put(event, None)
 
-    def written(self, _entries: Sequence[Written]) -> None:
+    def written(self, _entries: Sequence[Written[object]]) -> None:
         for deliverer in self.deliverers:
             deliverer.wake()
 
@@ -90,14 +89,14 @@ def webhook(url: str, **more: str) -> Settings:
     return settings_of(EVENTS_WEBHOOK_URL=url, EVENTS_WEBHOOK_SECRET=SECRET, **more)
 
 
-def test_without_a_variable_there_is_no_destination(clock: Clock) -> None:
+def test_without_a_variable_there_is_no_destination(clock: Any) -> None:
     settings = settings_of()
     assert destinations_of(settings) == []
     assert deliverers_of(clock, settings, MemoryOutbox(clock.seconds)) == []
 
 
 @pytest.mark.parametrize("partials", [True, False])
-def test_the_webhook_and_redis_have_names_that_stay(clock: Clock, partials: bool) -> None:
+def test_the_webhook_and_redis_have_names_that_stay(clock: Any, partials: bool) -> None:
     settings = webhook(
         "https://hook.example.com",
         REDIS_URL="redis://127.0.0.1",

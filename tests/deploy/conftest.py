@@ -6,7 +6,7 @@ from platform import machine, system
 
 import pytest
 
-from voicestt.ops.demo.services import beside_python
+from voicestt.ops.services import beside_python
 
 PUBLISHED = {
     "caddy": "678ade3bfc088749c81a681adc603333ee0bb023b6a6cfe3c0f58bef8ff854e9",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.end_to_end.rig import PATIENCE, reserved, running, until
-from voicestt.ops.demo.services import beside_python
+from voicestt.ops.services import beside_python
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DEBIANS_CADDY = "/usr/bin/caddy"

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from voicestt.config.settings import Settings, variables
+from voicestt.twilio import twiml
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "kubernetes"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -54,9 +55,9 @@ def test_a_pod_is_killed_only_when_its_calls_have_had_all_their_time() -> None:
 
 
 def test_a_pod_that_goes_away_is_not_taken_for_dead() -> None:
-    assert container()["livenessProbe"]["httpGet"]["path"] == "/healthz"
-    assert container()["readinessProbe"]["httpGet"]["path"] == "/readyz"
-    assert container()["startupProbe"]["httpGet"]["path"] == "/healthz"
+    assert container()["livenessProbe"]["httpGet"]["path"] == twiml.HEALTH
+    assert container()["readinessProbe"]["httpGet"]["path"] == twiml.READY
+    assert container()["startupProbe"]["httpGet"]["path"] == twiml.HEALTH
 
 
 def test_all_parts_mean_the_same_pods() -> None:
@@ -88,10 +89,9 @@ def test_the_autoscaler_counts_calls_and_starts_a_pod_before_one_is_full() -> No
 
 
 def test_the_settings_are_ones_that_the_server_takes() -> None:
-    to_come = {"SHUTDOWN_SECONDS", "SHUTDOWN_CALLS"}
-    data = {name: value for name, value in read("configmap")["data"].items() if name not in to_come}
+    data = read("configmap")["data"]
     assert set(data) - {variable.name for variable in variables()} == set()
-    assert Settings.from_environment(data | {"TWILIO_AUTH_TOKEN": "x"}).max_calls
+    assert Settings.from_environment(data | {"TWILIO_AUTH_TOKEN": "x"}).shutdown_calls == "move"
 
 
 def test_no_socket_is_ended_by_the_ingress_before_its_call() -> None:

@@ -15,7 +15,7 @@ import pytest
 from tests.certificates import certificate
 from tests.deploy.proxies import DEBIANS_CADDY, DEPLOY, NAME, NEW_CADDY, Proxy, caddy, calling, nginx
 from tests.end_to_end.clips import as_mulaw, speech, write_wav
-from tests.end_to_end.rig import PATIENCE, Server, running_server, scripted_google
+from tests.end_to_end.rig import ENDED_AS_ASKED, PATIENCE, Server, running_server, scripted_google, until
 from tests.end_to_end.twilio_line import MEDIA_PATH, TwilioLine
 from voicestt.audio.mulaw import BYTES_PER_SECOND
 from voicestt.emulators.google.service import LocalGoogle
@@ -58,15 +58,10 @@ def google() -> Iterator[LocalGoogle]:
 @contextlib.contextmanager
 def serving(folder: Path, google: LocalGoogle) -> Iterator[Server]:
     settings = {"PUBLIC_HOST": NAME, "TRUSTED_PROXIES": "127.0.0.1", "TWILIO_AUTH_TOKEN": TOKEN}
+    settings |= {"EVENTS_TOKEN": TOKEN, "SHUTDOWN_SECONDS": "600"}  # longer than any busy machine needs
     with running_server(folder, google.port, **settings) as made:
         yield made
         assert "Traceback" not in made.output
-
-
-@pytest.fixture(scope="module")
-def old(google: LocalGoogle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("old"), google) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")
@@ -98,14 +93,29 @@ def asked(
         return connection.getresponse().status
 
 
-@pytest.mark.parametrize("kind", PROXIES)
-def test_a_proxy_takes_as_much_as_the_server_and_sends_http_to_https(
-    kind: str, old: Server, tmp_path: Path, certified: tuple[Path, Path]
+@pytest.mark.parametrize(
+    ("kind", "path", "refusal"),
+    [
+        ("nginx", WEBHOOK, "A webhook was refused"),
+        ("caddy", MEDIA_PATH, "A WebSocket was refused"),
+        ("caddy 2.6", "/events", "A listener of the live events was refused"),
+    ],
+)
+def test_a_proxy_passes_what_the_server_takes_and_says_who_asked(
+    kind: str, path: str, refusal: str, new: Server, tmp_path: Path, certified: tuple[Path, Path]
 ) -> None:
-    with PROXIES[kind](tmp_path, old.port, certified) as proxy:
+    forged = {"X-Forwarded-For": "203.0.113.9", "Connection": "upgrade", "Upgrade": "websocket"}
+    with PROXIES[kind](tmp_path, new.port, certified) as proxy:
         assert asked(proxy, certified[0], "GET", "/healthz") == 200
-        assert asked(proxy, certified[0], "POST", WEBHOOK, b"x" * LARGEST_BODY) == 403
-        assert asked(proxy, certified[0], "POST", WEBHOOK, b"x" * (LARGEST_BODY + 1)) == 413
+        assert asked(proxy, certified[0], "POST", "/nothing", b"x" * LARGEST_BODY) == 404
+        assert asked(proxy, certified[0], "POST", "/nothing", b"x" * (LARGEST_BODY + 1)) == 413
+        assert asked(proxy, certified[0], "GET", path, headers=forged) in {401, 403}
+        assert "It came from 127.0.0.5." in new.wait_for(refusal)[0]
+
+
+@pytest.mark.parametrize("kind", PROXIES)
+def test_a_proxy_sends_http_to_https(kind: str, new: Server, tmp_path: Path, certified: tuple[Path, Path]) -> None:
+    with PROXIES[kind](tmp_path, new.port, certified) as proxy:
         plain = http.client.HTTPConnection("127.0.0.1", proxy.http, timeout=PATIENCE)
         with contextlib.closing(plain):
             plain.request("GET", "/healthz", headers={"Host": NAME})
@@ -115,23 +125,34 @@ def test_a_proxy_takes_as_much_as_the_server_and_sends_http_to_https(
 
 
 def test_a_call_goes_through_debians_caddy(
-    old: Server, tmp_path: Path, clip: Path, certified: tuple[Path, Path]
+    new: Server, tmp_path: Path, clip: Path, certified: tuple[Path, Path]
 ) -> None:
     with (
-        caddy(DEBIANS_CADDY, tmp_path, old.port, certified) as proxy,
+        caddy(DEBIANS_CADDY, tmp_path, new.port, certified) as proxy,
         calling(proxy, TOKEN, clip, certified[0]) as call,
     ):
         ended_well(call)
 
 
-@pytest.mark.parametrize(
-    ("kind", "path", "refusal"),
-    [("nginx", WEBHOOK, "A webhook was refused"), ("caddy", MEDIA_PATH, "A WebSocket was refused")],
-)
-def test_a_deploy_with_two_processes_and_a_reload_hangs_up_on_nobody(
+@pytest.fixture
+def old(google: LocalGoogle, tmp_path: Path) -> Iterator[Server]:
+    folder = tmp_path / "old"
+    folder.mkdir()
+    with serving(folder, google) as made:
+        yield made
+
+
+def ready(server: Server) -> int:
+    """What /readyz says to a balancer."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+    with contextlib.closing(connection):
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status
+
+
+@pytest.mark.parametrize("kind", ["nginx", "caddy"])
+def test_a_deploy_with_two_processes_hangs_up_on_nobody(
     kind: str,
-    path: str,
-    refusal: str,
     old: Server,
     new: Server,
     tmp_path: Path,
@@ -139,6 +160,7 @@ def test_a_deploy_with_two_processes_and_a_reload_hangs_up_on_nobody(
     certified: tuple[Path, Path],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """As docs/deploying.md has it: the proxy is reloaded; then SIGTERM, and the old process ends with its call."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certified[0]))
     with (
         PROXIES[kind](tmp_path, old.port, certified) as proxy,
@@ -147,17 +169,19 @@ def test_a_deploy_with_two_processes_and_a_reload_hangs_up_on_nobody(
         live.begin()
         live.speak(AUDIO[: 2 * BYTES_PER_SECOND])
         assert old.wait_for_final(live.sids.call) == [FIRST]
+        assert (ready(old), ready(new)) == (200, 200)
         proxy.reload(new.port)
+        old.process.terminate()
+        until(lambda: ready(old) == 503, "the old process is not ready any more")
         before = len(new.texts("final"))
         with calling(proxy, TOKEN, clip, certified[0]) as later:
             ended_well(later)
         assert new.texts("final")[before:] == [FIRST, LAST]
         live.speak(AUDIO[2 * BYTES_PER_SECOND :])
         assert old.wait_for_final(live.sids.call, 2) == [FIRST, LAST]
+        assert old.process.poll() is None
         assert live.hang_up() == 1000
-        forged = {"X-Forwarded-For": "203.0.113.9", "Connection": "upgrade", "Upgrade": "websocket"}
-        assert asked(proxy, certified[0], "GET", path, headers=forged) == 403
-        assert "It came from 127.0.0.5." in new.wait_for(refusal)[0]
+        assert old.process.wait(PATIENCE) in ENDED_AS_ASKED
 
 
 def test_the_limits_of_nginx_are_longer_than_any_call_and_no_worker_is_killed() -> None:

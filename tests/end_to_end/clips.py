@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from voicestt.audio import mulaw
-from voicestt.emulators.google import coded
+from voicestt.emulators.google import watermarked_audio
 
 RATE = 8_000
 HEBREW = {
@@ -25,7 +25,7 @@ HEBREW = {
 def speech(number: int, seconds: float, *loud: tuple[float, float]) -> bytes:
     """LINEAR16 that bears the call's number, loud between the given seconds."""
     stretches = [(int(start * RATE), int(end * RATE)) for start, end in loud]
-    return coded.clip(number, int(seconds * RATE), stretches)
+    return watermarked_audio.clip(number, int(seconds * RATE), stretches)
 
 
 def as_mulaw(pcm: bytes) -> bytes:

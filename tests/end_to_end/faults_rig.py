@@ -1,7 +1,8 @@
 """Calls against a Google that fails: many at once, each with a fault of its own, and what became of every word.
 
-The callers speak coded audio (`voicestt.emulators.google.coded`): a word cut at a change of streams is heard
-by nobody and one that was sent twice is heard twice. The words are `7x0xab`: the call, the round, and letters.
+The callers speak watermarked audio (`voicestt.emulators.google.watermarked_audio`): a word cut at a change of
+streams is heard by nobody and one that was sent twice is heard twice. The words are `7x0xab`: the call, the round,
+and letters.
 """
 
 import contextlib
@@ -25,12 +26,12 @@ from tests.end_to_end.rig import (
 )
 from tests.recognisers.on_reactor import reactor
 from voicestt.audio import mulaw
-from voicestt.emulators.google import coded, script
+from voicestt.emulators.google import script, watermarked_audio
 from voicestt.emulators.google.timeline import Timeline, clip_of
 from voicestt.emulators.twilio.call_values import CallOptions, CallReport
 from voicestt.emulators.twilio.caller import place_call
-from voicestt.ops.demo.services import Services
 from voicestt.ops.load.accounts import json_lines
+from voicestt.ops.services import Services
 
 FOR_ALL = 150.0
 FOR_NOTHING_LEFT = 40.0
@@ -89,7 +90,7 @@ class Stream:
     @classmethod
     def read(cls, record: Mapping[str, Any], audio: Path) -> "Stream":
         """From the service's files."""
-        tracker = coded.Tracker()
+        tracker = watermarked_audio.Tracker()
         spans = {span.offset: (span.start, span.end) for span in tracker.feed(audio.read_bytes())}
         spans |= {span.offset: (span.start, span.end) for span in tracker.finish()}
         return cls(record, tracker.number, tuple(spans.values()))

@@ -25,7 +25,8 @@ from voicestt.emulators.google.recording import Recorder, StreamRecord
 from voicestt.emulators.google.scripted import ScriptEngine
 from voicestt.emulators.google.service import LocalGoogle
 from voicestt.emulators.twilio.call_values import ServerTarget
-from voicestt.ops.demo.services import PUBLIC_HOST, Services, beside_python
+from voicestt.ops import processes
+from voicestt.ops.services import PUBLIC_HOST, Services, beside_python
 
 PATIENCE = 40.0
 ENDED_AS_ASKED = {0, -signal.SIGTERM}
@@ -173,19 +174,21 @@ def running(
     command: list[str], environment: Mapping[str, str], folder: Path, log: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process in `folder`, where no checkout lies; gone afterwards in any case."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=folder, env=dict(environment), stdout=output, stderr=subprocess.STDOUT
-        )
-    try:
-        yield process
-    finally:
-        process.terminate()
+    with _started("It", command, environment, folder, log) as up:
+        yield up.process
+
+
+@contextlib.contextmanager
+def _started(
+    name: str, command: list[str], environment: Mapping[str, str], folder: Path, log: Path
+) -> Iterator[processes.Running]:
+    """The same, with its start to be waited for; fails where it does not end when it is asked to."""
+    with processes.running(name, command, environment, log, folder) as up:
         try:
-            process.wait(15)
+            yield up
         finally:
-            process.kill()
-            process.wait()
+            up.process.terminate()
+            up.process.wait(15)
 
 
 @contextlib.contextmanager
@@ -207,10 +210,10 @@ def running_again(gone: Server) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def _listening(services: Services, environment: Mapping[str, str], log: Path) -> Iterator[Server]:
-    with running(services.server_command(), environment, services.folder, log) as process:
-        server = Server(services, process, log, environment)
-        until(lambda: process.poll() is not None or server.saying("Listening on"), "the server listens")
-        assert process.poll() is None, server.output
+    command = services.server_command()
+    with _started("The server", command, environment, services.folder, log) as up:
+        server = Server(services, up.process, log, environment)
+        up.wait_until(lambda: bool(server.saying("Listening on")))
         yield server
 
 
@@ -221,9 +224,9 @@ def google_process(folder: Path, said: Mapping[str, Any]) -> Iterator[Services]:
     script_file.write_text(json.dumps(said), "utf-8")
     services = Services(folder, script=script_file)
     log = folder / "google.log"
-    with running(services.google_command(), os.environ | {"PYTHONUNBUFFERED": "1"}, folder, log) as process:
-        until(lambda: process.poll() is not None or b"listening on" in log.read_bytes(), "google-local listens")
-        assert process.poll() is None, log.read_text("utf-8")
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    with _started("The Google service", services.google_command(), environment, folder, log) as up:
+        up.wait_until(lambda: b"listening on" in log.read_bytes())
         yield services
 
 

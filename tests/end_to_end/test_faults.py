@@ -28,7 +28,7 @@ from tests.end_to_end.faults_rig import (
     talk,
 )
 from tests.recognisers.on_reactor import reactor
-from voicestt.emulators.google.faultlines import parse
+from voicestt.emulators.google.fault_parser import parse
 from voicestt.emulators.google.limits import AUDIO_TIMEOUT
 from voicestt.emulators.google.script import Script
 

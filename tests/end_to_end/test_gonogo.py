@@ -31,10 +31,10 @@ from tests.ops.gonogo.faulty_proxy import (
 )
 from tests.recognisers.on_reactor import reactor
 from tests.redis_server import RedisServer
-from voicestt.ops.demo.services import Services, beside_python, free_port
 from voicestt.ops.gonogo.report import CheckOutcome, Finding
 from voicestt.ops.gonogo.run import run
-from voicestt.ops.gonogo.scene import RunContext, Where
+from voicestt.ops.gonogo.run_context import RunContext, Where
+from voicestt.ops.services import Services, beside_python, free_port
 
 HOST = "voice.shop.co.il"
 SAID = {"utterances": [{"text": "one two three four five six", "start": 0.5, "end": 2.5}], "final_delay": 0.3}

@@ -23,9 +23,8 @@ from voicestt.audio import mulaw
 from voicestt.emulators.google.timeline import clip_of
 from voicestt.emulators.twilio.call_values import CallReport
 from voicestt.emulators.twilio.twilio_messages import StreamMessages
-from voicestt.ops.demo.services import beside_python
-from voicestt.ops.load.raw_call import RawCall, open_call
-from voicestt.ops.load.wire import CLOSE, TEXT, masked
+from voicestt.ops.load.raw_call import CLOSE, TEXT, RawCall, masked, open_call
+from voicestt.ops.services import beside_python
 
 SCALE = 60.0
 SECONDS = 3_600.0

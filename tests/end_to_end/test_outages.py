@@ -29,7 +29,7 @@ from voicestt.audio import mulaw
 from voicestt.emulators.google.timeline import Timeline, clip_of
 from voicestt.emulators.twilio.call_values import CallOptions
 from voicestt.emulators.twilio.caller import place_call
-from voicestt.ops.demo.services import Services
+from voicestt.ops.services import Services
 
 CALLERS = 10
 SECONDS = 10.0

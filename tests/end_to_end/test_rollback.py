@@ -17,7 +17,7 @@ from tests.end_to_end.rig import (
 )
 from tests.end_to_end.twilio_line import TwilioLine
 from voicestt.emulators.google.service import LocalGoogle
-from voicestt.ops.demo.services import beside_python
+from voicestt.ops.services import beside_python
 
 WORDS = 8
 SPOKEN = [(0.5, 2.9), (4.5, 6.9), (8.5, 10.9), (12.5, 14.9)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.bench import abuse
 from tests.bench.health import health
-from voicestt.ops.load.processes import Server, own_server
+from voicestt.ops.load.own_server import Server, own_server
 from voicestt.ops.load.run import load
 
 ATTACKS: tuple[abuse.Attack, ...] = (abuse.multipart, abuse.form, abuse.chunks)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from voicestt.ops.demo.services import Services
+from voicestt.ops.services import Services
 
 SECRET = "s3cr3t-that-nobody-may-see"
 

@@ -20,7 +20,7 @@ from voicestt.audio.mulaw import BYTES_PER_FRAME
 from voicestt.emulators.twilio.call_values import ServerTarget
 from voicestt.emulators.twilio.signatures import signature
 from voicestt.emulators.twilio.twilio_messages import CONNECTED, Sids, StreamMessages
-from voicestt.ops.demo.services import PUBLIC_HOST
+from voicestt.ops.services import PUBLIC_HOST
 
 CONTINUATION, BINARY, FIN = 0x00, 0x02, 0x80
 MEDIA_PATH = "/ws/twilio-media"

@@ -73,12 +73,12 @@ class Told:
     """Readers that keep everything, and can be waited for."""
 
     def __init__(self) -> None:
-        self.entries: list[Written] = []
+        self.entries: list[Written[object]] = []
         self.groups: list[int] = []
         self.late_facts: list[object] = []
         self._waiting: list[tuple[Callable[[], bool], Deferred[None]]] = []
 
-    def written(self, entries: Sequence[Written]) -> None:
+    def written(self, entries: Sequence[Written[object]]) -> None:
         self.groups.append(len(entries))
         self.entries += entries
         self._look()
@@ -117,7 +117,7 @@ class Journals:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._open: list[Journal] = []
+        self._open: list[Journal[object]] = []
 
     async def open(self, *destinations: Destination, told: Told | None = None, **more: Any) -> "Opened":
         told = Told() if told is None else told
@@ -127,7 +127,7 @@ class Journals:
         self._open.append(journal)
         return Opened(journal, told)
 
-    def keep(self, journal: Journal) -> None:
+    def keep(self, journal: Journal[object]) -> None:
         """Closes this one, too."""
         self._open.append(journal)
 
@@ -149,7 +149,7 @@ class Journals:
 class Opened:
     """An open journal and whom it tells."""
 
-    def __init__(self, journal: Journal, told: Told) -> None:
+    def __init__(self, journal: Journal[object], told: Told) -> None:
         self.journal = journal
         self.told = told
 

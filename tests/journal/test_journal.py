@@ -63,6 +63,19 @@ class TestJournal:
         assert [entry.record is None for entry in opened.told.entries] == [False, True, False, True]
 
     @on_reactor
+    async def test_a_flush_fires_when_the_readers_know_what_was_put_before(self, journals: Journals) -> None:
+        opened, call = await journals.open(), Call()
+        opened.journal.put(call.started(), 1)
+        opened.journal.put(None, 2)
+        await opened.journal.flush()
+        assert opened.told.facts == [1, 2]
+        assert [entry.record is None for entry in opened.told.entries] == [False, True]
+        await opened.journal.flush()
+        assert len(opened.told.entries) == 2
+        await opened.journal.close()
+        await opened.journal.flush()  # nothing waits any more
+
+    @on_reactor
     async def test_many_events_share_a_transaction_and_a_call_of_the_readers(self, journals: Journals) -> None:
         opened, call = await journals.open(), Call()
         await opened.write(call.started(), *(call.partial() for _ in range(999)))

@@ -14,11 +14,13 @@ def told() -> Told:
 
 
 @pytest.fixture
-def journal(clock: Clock, told: Told) -> NoJournal:
+def journal(clock: Clock, told: Told) -> NoJournal[object]:
     return NoJournal(clock, told)
 
 
-def test_readers_are_told_in_the_next_turn_and_together(journal: NoJournal, told: Told, clock: Clock) -> None:
+def test_readers_are_told_in_the_next_turn_and_together(
+    journal: NoJournal[object], told: Told, clock: Clock
+) -> None:
     call = Call()
     events = [call.started(), call.final()]
     journal.put(events[0], 1)
@@ -36,7 +38,7 @@ def test_readers_are_told_in_the_next_turn_and_together(journal: NoJournal, told
 
 
 @on_reactor
-async def test_the_last_events_are_remembered(journal: NoJournal, clock: Clock, told: Told) -> None:
+async def test_the_last_events_are_remembered(journal: NoJournal[object], clock: Clock, told: Told) -> None:
     await journal.open()
     call = Call()
     for _ in range(KEPT + 10):
@@ -51,7 +53,7 @@ async def test_the_last_events_are_remembered(journal: NoJournal, clock: Clock, 
 
 
 def test_what_can_be_no_json_reaches_handlers_all_the_same(
-    journal: NoJournal, told: Told, clock: Clock, logged: Logged
+    journal: NoJournal[object], told: Told, clock: Clock, logged: Logged
 ) -> None:
     journal.put(Call().started(parameters={"x": object()}), "fact")
     clock.advance(0)
@@ -60,7 +62,19 @@ def test_what_can_be_no_json_reaches_handlers_all_the_same(
 
 
 def test_a_reader_that_fails_stops_nothing(clock: Clock, logged: Logged) -> None:
-    journal = NoJournal(clock, None)  # type: ignore[arg-type]
+    journal = NoJournal[object](clock, None)  # type: ignore[arg-type]
     journal.put(Call().started(), None)
     clock.advance(0)
     assert len(logged.flush(AttributeError)) == 1
+
+
+def test_a_flush_fires_when_the_readers_know_what_was_put_before(
+    journal: NoJournal[object], told: Told, clock: Clock
+) -> None:
+    assert journal.flush().called
+    journal.put(Call().started(), 1)
+    flushed = journal.flush()
+    known = flushed.addCallback(lambda _: list(told.facts))
+    assert not flushed.called
+    clock.advance(0)
+    assert known.result == [1]

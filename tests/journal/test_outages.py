@@ -193,7 +193,7 @@ class TestOutage:
     ) -> None:
         told = Told()
         journal = Journal(reactor, journals.url, told, [WEBHOOK], days=0, redact="none")
-        journal._waiting = WriteQueue(most=100)
+        journal._waiting = WriteQueue[object](most=100)
         journals.keep(journal)
         await journal.open()
         opened, call = Opened(journal, told), Call()
@@ -290,7 +290,7 @@ class TestLostConnection:
 
 def test_an_outage_is_tried_ever_less_often_up_to_five_seconds(logged: Logged) -> None:
     seconds = iter(range(1_000))
-    waiting = WriteQueue()
+    waiting = WriteQueue[object]()
     outage = JournalOutage("calls.db", waiting, lambda: float(next(seconds)))
     outage.worked()
     pauses = [outage.failed(OSError(28, "No space left on device")) for _ in range(9)]

@@ -8,23 +8,23 @@ from tests.journal.made import Call
 from voicestt.journal.write_queue import Entry, LateFacts, WriteQueue, size_of
 
 
-def final() -> Entry:
+def final() -> Entry[object]:
     return Entry(Call().final(), None, 0.0)
 
 
-def partial() -> Entry:
+def partial() -> Entry[object]:
     return Entry(Call().partial(), None, 0.0)
 
 
 def test_it_gives_back_what_it_got_in_order() -> None:
-    waiting, entries = WriteQueue(), [final() for _ in range(5)]
+    waiting, entries = WriteQueue[object](), [final() for _ in range(5)]
     assert [waiting.put(entry) for entry in entries] == [[]] * 5
     assert len(waiting) == 5
     assert waiting.take(3) + waiting.take(3) + waiting.take(3) == entries
 
 
 def test_partials_go_first() -> None:
-    waiting = WriteQueue(most=10)
+    waiting = WriteQueue[object](most=10)
     finals, partials = [final() for _ in range(6)], [partial() for _ in range(4)]
     for entry in finals[:3] + partials + finals[3:]:
         assert waiting.put(entry) == []
@@ -35,7 +35,7 @@ def test_partials_go_first() -> None:
 
 
 def test_then_the_oldest_of_the_others_go_a_bunch_at_a_time() -> None:
-    waiting = WriteQueue(most=100)
+    waiting = WriteQueue[object](most=100)
     entries = [Entry(None, None, 0.0), *(final() for _ in range(100))]
     gone = [waiting.put(entry) for entry in entries]
     assert gone[:-1] == [[]] * 100
@@ -45,10 +45,10 @@ def test_then_the_oldest_of_the_others_go_a_bunch_at_a_time() -> None:
 
 @given(st.integers(1, 50), st.lists(st.sampled_from(["final", "partial", "take"]), max_size=300))
 def test_nothing_is_lost_unsaid_and_order_stays(most: int, steps: list[str]) -> None:
-    waiting = WriteQueue(most)
-    put: list[Entry] = []
-    gone: list[Entry] = []
-    taken: list[Entry] = []
+    waiting = WriteQueue[object](most)
+    put: list[Entry[object]] = []
+    gone: list[Entry[object]] = []
+    taken: list[Entry[object]] = []
     for step in steps:
         if step == "take":
             taken += waiting.take(7)
@@ -62,8 +62,8 @@ def test_nothing_is_lost_unsaid_and_order_stays(most: int, steps: list[str]) -> 
 
 
 def test_what_waits_is_bounded_in_bytes_too() -> None:
-    long = [Entry(Call().final("x" * 10_000), None, 0.0) for _ in range(100)]
-    waiting = WriteQueue(most_bytes=500_000)
+    long = [Entry[object](Call().final("x" * 10_000), None, 0.0) for _ in range(100)]
+    waiting = WriteQueue[object](most_bytes=500_000)
     gone = [each for entry in long for each in waiting.put(entry)]
     assert waiting.dropped == len(gone) > 80
     assert waiting.bytes <= 500_000 + size_of(long[0].event)
@@ -72,7 +72,7 @@ def test_what_waits_is_bounded_in_bytes_too() -> None:
 
 
 def test_partials_go_before_finals_where_bytes_are_short() -> None:
-    waiting = WriteQueue(most_bytes=20_000)
+    waiting = WriteQueue[object](most_bytes=20_000)
     partials, finals = [partial() for _ in range(5)], [final() for _ in range(20)]
     gone = [each for entry in partials + finals for each in waiting.put(entry)]
     assert gone[:5] == partials
@@ -82,7 +82,7 @@ class Fact:
     """Something whose end can be seen."""
 
 
-def watched(lateness: LateFacts, clock: Clock, fact: object) -> Entry:
+def watched(lateness: LateFacts[object], clock: Clock, fact: object) -> Entry[object]:
     entry = Entry(None, fact, clock.seconds())
     lateness.watch(entry)
     return entry
@@ -90,7 +90,7 @@ def watched(lateness: LateFacts, clock: Clock, fact: object) -> Entry:
 
 def test_who_waits_for_two_seconds_is_told_once_and_in_order(clock: Clock) -> None:
     told: list[list[object]] = []
-    lateness = LateFacts(clock, told.append)
+    lateness = LateFacts[object](clock, told.append)
     lateness.start()
     one, two = watched(lateness, clock, "one"), watched(lateness, clock, "two")
     clock.pump([0.25] * 4)
@@ -108,7 +108,7 @@ def test_who_waits_for_two_seconds_is_told_once_and_in_order(clock: Clock) -> No
 
 def test_who_is_written_in_time_is_not(clock: Clock) -> None:
     told: list[list[object]] = []
-    lateness = LateFacts(clock, told.append)
+    lateness = LateFacts[object](clock, told.append)
     lateness.start()
     one, _two = watched(lateness, clock, "one"), watched(lateness, clock, "two")
     one.is_over = True
@@ -119,7 +119,7 @@ def test_who_is_written_in_time_is_not(clock: Clock) -> None:
 
 def test_all_can_be_told_at_once_and_it_knows_who_waits(clock: Clock) -> None:
     told: list[list[object]] = []
-    lateness = LateFacts(clock, told.append)
+    lateness = LateFacts[object](clock, told.append)
     one, two = watched(lateness, clock, "one"), watched(lateness, clock, "two")
     lateness.tell_all()
     three = watched(lateness, clock, "three")
@@ -136,7 +136,7 @@ def test_stopping_what_never_began_is_allowed(clock: Clock) -> None:
 
 def test_those_that_are_over_are_let_go_wherever_they_stand(clock: Clock) -> None:
     told: list[list[object]] = []
-    lateness = LateFacts(clock, told.append)
+    lateness = LateFacts[object](clock, told.append)
     late = [watched(lateness, clock, Fact()) for _ in range(3)]
     lateness.tell_all()
     told.clear()
@@ -154,7 +154,7 @@ def test_those_that_are_over_are_let_go_wherever_they_stand(clock: Clock) -> Non
 
 def test_what_has_no_fact_is_late_without_a_word(clock: Clock) -> None:
     told: list[list[object]] = []
-    lateness = LateFacts(clock, told.append)
+    lateness = LateFacts[object](clock, told.append)
     ends = [watched(lateness, clock, None) for _ in range(2)]  # of calls of a server that is gone
     lateness.tell_all()
     assert told == []

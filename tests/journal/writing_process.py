@@ -8,16 +8,17 @@ import sys
 import time
 from collections.abc import Sequence
 
-from twisted.internet import reactor, task
+from twisted.internet import task
 from twisted.internet.defer import Deferred, ensureDeferred
 
 from tests.journal.made import Call
+from tests.recognisers.on_reactor import reactor
 from voicestt.journal.journal import Journal
 from voicestt.journal.port import Destination, Written
 
 
 class _Printing:
-    def written(self, entries: Sequence[Written]) -> None:
+    def written(self, entries: Sequence[Written[object]]) -> None:
         for entry in entries:
             print(entry.fact, flush=True)
 

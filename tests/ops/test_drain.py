@@ -16,7 +16,7 @@ def test_the_server_is_asked_to_drain_and_its_words_are_printed(folder: Path) ->
     assert server.asked == [b"drain\n"]
 
 
-def test_what_the_server_cannot_do_is_said(folder: Path) -> None:
+def test_an_error_of_the_server_is_reported(folder: Path) -> None:
     server = Answering(folder / "s", b'{"error": "what is that?"}\n')
     result = CliRunner().invoke(main, ["drain", "--socket", str(folder / "s")])
     server.close()
@@ -24,7 +24,7 @@ def test_what_the_server_cannot_do_is_said(folder: Path) -> None:
     assert "The server says: what is that?" in result.output
 
 
-def test_where_no_server_is_that_is_said(folder: Path) -> None:
+def test_a_missing_server_is_reported(folder: Path) -> None:
     result = CliRunner().invoke(main, ["drain"])
     assert result.exit_code == 1
     assert "No running server of this user was found" in result.output

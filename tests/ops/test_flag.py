@@ -114,13 +114,13 @@ def test_a_named_socket_where_nobody_is(folder: Path) -> None:
     assert "no server listens there" in flag("off", "--socket", str(folder / "gone"))[1]
 
 
-def test_a_path_that_can_be_no_socket_s(folder: Path) -> None:
+def test_a_path_that_no_socket_can_have_is_refused(folder: Path) -> None:
     code, output = flag("off", "--socket", str(folder / ("long" * 40)))
     assert code == 1
     assert "cannot be used: " in output
 
 
-def test_another_user_s_socket(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_user_s_socket_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_arguments: object) -> bytes:
         raise PermissionError(13, "Permission denied")
 
@@ -130,14 +130,14 @@ def test_another_user_s_socket(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "it belongs to another user" in output
 
 
-def test_what_the_server_objects_to_is_an_error(folder: Path) -> None:
+def test_an_objection_of_the_server_is_an_error(folder: Path) -> None:
     answering = Answering(folder / "s", b'{"error": "what is that?"}\n')
     assert flag("off", "--socket", str(folder / "s")) == (1, "Error: The server says: what is that?\n")
     answering.close()
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 400 Bad Request\r\n", b"[]\n", b"{}\n", b"\xff\n"])
-def test_what_is_no_server_of_ours_is_said_in_words(folder: Path, answer: bytes) -> None:
+def test_a_socket_of_another_program_is_reported_in_words(folder: Path, answer: bytes) -> None:
     answering = Answering(folder / "s", answer)
     code, output = flag("off", "--socket", str(folder / "s"))
     answering.close()

@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 from twisted.internet.task import Clock
 
+from tests.audio.watched_ledger import WatchedLedger
 from tests.recognisers.simulated import Application
 from tests.sounds import (
     Wave,
@@ -19,7 +20,6 @@ from tests.sounds import (
     encoded,
 )
 from voicestt.audio import mulaw
-from voicestt.audio.ledger import Ledger
 from voicestt.emulators.twilio.clip import read_clip
 from voicestt.ops.demo.voices import packaged_voices
 from voicestt.recognisers import port
@@ -91,7 +91,7 @@ class HearingStream:
 
     def write(self, audio: bytes) -> None:
         if self._start is None:
-            self._start = self._given = self._final_to = self._call.ledger.handings[-1].start
+            self._start = self._given = self._final_to = self._call.ledger.handings[-1][1]
         self._given += len(audio)
         given = self._given
         self._call.clock.callLater(self.habit.latency, self._answer, given)
@@ -160,7 +160,7 @@ class Call:
         self, words: Sequence[Place], habit: Habit | None = None, limits: StreamLimits | None = None
     ) -> None:
         self.clock = Clock()
-        self.ledger = Ledger(60 * SECOND)
+        self.ledger = WatchedLedger(60 * SECOND)
         self.heard = Application(self.ledger)
         self.words = list(words)
         self.habit = habit or Habit()
@@ -209,7 +209,7 @@ class Call:
 
     @property
     def google_seconds(self) -> float:
-        return mulaw.seconds(self.ledger.account.google_bytes)
+        return mulaw.seconds(self.ledger.totals.google_bytes)
 
 
 def placed(words: Sequence[Place], at: int) -> list[Place]:

@@ -47,12 +47,12 @@ class Ear:
 
 
 class ScriptedSession:
-    """A Session, of a stream or of a call, whose words, account and backlog are the test's."""
+    """A Session, of a stream or of a call, whose words, totals and backlog are the test's."""
 
     def __init__(self, listener: ResultListener) -> None:
         self._listener = listener
         self.written: list[bytes] = []
-        self.account = AudioTotals()
+        self.totals = AudioTotals()
         self.backlog = 0
         self.is_finished = False
         self.is_aborted = False

@@ -125,16 +125,16 @@ class Conversation:
         self.pass_time(10)
 
     def check_account(self) -> None:
-        account = self.session.account
-        assert account.received == self.said
-        assert account.received == account.recognised + account.passed_over + account.given_up + account.uncovered
-        assert account.requested == sum(map(len, self.requests))
+        totals = self.session.totals
+        assert totals.received == self.said
+        assert totals.received == totals.recognised + totals.passed_over + totals.given_up + totals.uncovered
+        assert totals.requested == sum(map(len, self.requests))
 
     def check(self) -> None:
         """After the end."""
         self.check_account()
         assert self.ear.ends == [None]
-        assert self.session.account.uncovered == 0
+        assert self.session.totals.uncovered == 0
         assert self.session.backlog == 0
         self.stop()
         assert self.flag.watched_by == 0
@@ -241,7 +241,7 @@ def test_every_word_is_in_exactly_one_final_whatever_way_it_went(
     talk.hang_up()
     talk.check()
     talk.check_words()
-    assert talk.session.account.given_up == 0
+    assert talk.session.totals.given_up == 0
 
 
 def test_while_it_is_on_speech_is_streamed() -> None:
@@ -399,12 +399,12 @@ def test_google_s_bytes_are_what_was_streamed_and_what_was_asked_for() -> None:
     talk.is_broken = True
     talk.speak_to(PAUSE_AFTER_THREE)
     talk.hang_up()
-    account = talk.session.account
+    totals = talk.session.totals
     (stream,) = talk.world.streams
     (request,) = talk.requests
-    assert (account.handed, account.requested) == (len(stream.audio), len(request))
-    assert account.google_bytes == len(stream.audio) + len(request)
-    assert account.sent_again == 0, "it is about streams"
+    assert (totals.handed, totals.requested) == (len(stream.audio), len(request))
+    assert totals.google_bytes == len(stream.audio) + len(request)
+    assert totals.sent_again == 0, "it is about streams"
 
 
 def test_what_nobody_can_recognise_is_told_and_given_up() -> None:
@@ -420,7 +420,7 @@ def test_what_nobody_can_recognise_is_told_and_given_up() -> None:
     talk.hang_up()
     talk.check()
     assert numbers_in(talk.ear.finals) == [4, 5, 6]
-    assert talk.session.account.given_up >= len(talk.requests[0])
+    assert talk.session.totals.given_up >= len(talk.requests[0])
 
 
 def test_a_stream_that_fails_at_hang_up_leaves_its_words_to_the_single_shot() -> None:
@@ -447,7 +447,7 @@ def test_more_than_may_be_kept_is_given_up_and_accounted_for() -> None:
     talk.latency = 5.0
     talk.speak_to(4 * SECOND)
     talk.check_account()
-    assert talk.session.account.given_up > 0
+    assert talk.session.totals.given_up > 0
     talk.hang_up()
     talk.check()
 

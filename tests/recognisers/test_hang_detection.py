@@ -41,11 +41,9 @@ def test_a_minute_of_any_sound_and_then_speech(name: str, fresh: float) -> None:
     assert call.missing == []
     assert call.partials_at[0] - 60 <= fresh + 0.5
     assert call.google_seconds <= 1.15 * (60 + len(TALK) / SECOND)
-    account = call.ledger.account
-    assert account.given_up == 0
-    assert (
-        account.uncovered == 0 or account.recognised + account.passed_over + account.uncovered == account.received
-    )
+    totals = call.ledger.totals
+    assert totals.given_up == 0
+    assert totals.uncovered == 0 or totals.recognised + totals.passed_over + totals.uncovered == totals.received
 
 
 def test_after_forty_seconds_of_music_the_first_final_is_in_time() -> None:
@@ -118,7 +116,7 @@ def test_what_is_said_to_a_stream_that_hung_under_music_is_kept() -> None:
     call.hang_up()
     if call.missing:
         assert call.ledger.start <= call.words[call.missing[0]][0], "the single request gets it"
-    assert call.ledger.account.given_up == 0
+    assert call.ledger.totals.given_up == 0
 
 
 @pytest.mark.parametrize(
@@ -163,10 +161,10 @@ def test_what_a_mute_stream_was_given_is_never_passed_over() -> None:
 def test_what_a_living_stream_has_answered_with_silence_is_not_sent_again() -> None:
     call = Call([])
     call.say(sound("babble", 90))
-    assert call.ledger.account.uncovered < 45 * SECOND
-    handed = call.ledger.account.handed
+    assert call.ledger.totals.uncovered < 45 * SECOND
+    handed = call.ledger.totals.handed
     call.streams[0]._listener.ended(None)  # it breaks
     for _ in range(200):
         call.clock.advance(0.1)
-    assert call.ledger.account.handed - handed < 45 * SECOND
+    assert call.ledger.totals.handed - handed < 45 * SECOND
     call.session.abort()

@@ -200,8 +200,8 @@ class Caller:
         ]
 
     def check_account(self) -> None:
-        account = self.session.account
-        assert account.received == account.recognised + account.passed_over + account.given_up + account.uncovered
+        totals = self.session.totals
+        assert totals.received == totals.recognised + totals.passed_over + totals.given_up + totals.uncovered
 
     def check_every_word(self) -> None:
         assert self.finals == self.spoken, self.story
@@ -266,7 +266,7 @@ class Office:
         for caller in self.callers:
             if not caller.ear.ends:
                 caller.session.give_up()
-                left = caller.session.account
+                left = caller.session.totals
                 start = left.received - left.uncovered
                 caller.ear.happened(Incident("unrecognised", "drain", 0, start, left.received))
 

@@ -25,6 +25,7 @@ from voicestt.audio import vad
 from voicestt.audio.ledger import Ledger
 from voicestt.recognisers.port import Incident, RecogniserError, Result
 from voicestt.recognisers.streaming import Endless, StreamLimits
+from voicestt.runtime.backoff import Backoff
 
 # Soft and hard limits come soon, so that seams are everywhere.
 LIMITS = StreamLimits(soft=4.0, hard=7.0, hold=2.0, silent=3.0, queue=2.0, drain=1.5, window=10.0)
@@ -119,9 +120,9 @@ class Conversation:
             for word in WORDS[len(heard) : len(spoken)]:
                 assert self.ledger.start <= word.start, f"the audio of {word} is gone"
         assert misplaced(self.heard.results) == []
-        account = self.ledger.account
-        assert account.given_up == 0
-        assert account.received == account.recognised + account.passed_over + account.uncovered
+        totals = self.ledger.totals
+        assert totals.given_up == 0
+        assert totals.received == totals.recognised + totals.passed_over + totals.uncovered
         assert self.clock.getDelayedCalls() == []
         assert all(stream.is_over for stream in self.world.streams)
         assert self.world.most_at_once <= 2
@@ -271,7 +272,7 @@ def test_a_final_of_the_stream_in_charge_begins_the_successor_anew_behind_it(tal
 
 @pytest.mark.parametrize("latency", [0.0, 0.3])
 def test_a_successor_that_fails_is_tried_again_later_and_nobody_notices(latency: float) -> None:
-    talk = Conversation(replace(LIMITS, hard=5.0, soft=5.0, longest_backoff=1.0))
+    talk = Conversation(replace(LIMITS, hard=5.0, soft=5.0, backoff=Backoff(first=0.25, longest=1.0, jitter=0.5)))
     refuses = Manner(latency=latency, fails_after=0)
     talk.world.next_manners = [Manner(pause=100 * SECOND), refuses, refuses]
     talk.speak(6 * SECOND)
@@ -343,7 +344,7 @@ def test_what_trying_again_cannot_mend_ends_the_session_at_once(talk: Conversati
     talk.fail(0, refused)
     assert talk.heard.ends == [refused]
     assert talk.heard.kinds == []
-    assert talk.ledger.account.uncovered == talk.ledger.received
+    assert talk.ledger.totals.uncovered == talk.ledger.received
     assert talk.clock.getDelayedCalls() == []
 
 
@@ -628,17 +629,17 @@ def test_noise_without_words_is_not_kept_for_ever() -> None:
     talk.world.manner = WORDLESS
     talk.play(70, SILENCE[:240] + LOUD)
     assert talk.heard.kinds == []
-    account = talk.ledger.account
-    assert account.given_up == 0
-    assert account.uncovered <= 46 * SECOND
-    assert account.passed_over == account.received - account.uncovered
+    totals = talk.ledger.totals
+    assert totals.given_up == 0
+    assert totals.uncovered <= 46 * SECOND
+    assert totals.passed_over == totals.received - totals.uncovered
     talk.abort()
 
 
 def test_silence_is_not_kept(talk: Conversation) -> None:
     talk.world.manner = DEAF
     talk.play(20, SILENCE)
-    assert talk.ledger.account.uncovered < 11 * SECOND
+    assert talk.ledger.totals.uncovered < 11 * SECOND
     talk.abort()
 
 

@@ -76,10 +76,10 @@ async def test_words_are_where_they_were_said_whichever_way_their_audio_went(
     assert [final.start for final in finals] == [final.words[0].start for final in finals]
     assert all(first.end <= (second.start or 0) for first, second in pairwise(finals))
     assert ear.kinds == ["restarted", "degraded"]
-    account = session.account
+    totals = session.totals
     sent = dict.fromkeys(("Recognize", "StreamingRecognize"), 0)
     for record in service.streams:
         sent[record.method] += record.audio_bytes // 2
-    assert account.requested == sent["Recognize"] > 0
-    assert account.handed >= sent["StreamingRecognize"] > 0
-    assert account.google_bytes > len(AUDIO)
+    assert totals.requested == sent["Recognize"] > 0
+    assert totals.handed >= sent["StreamingRecognize"] > 0
+    assert totals.google_bytes > len(AUDIO)

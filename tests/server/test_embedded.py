@@ -17,8 +17,8 @@ from tests.recognisers.on_reactor import (
     on_reactor,
     soon,
 )
-from voicestt.emulators import google
 from voicestt.emulators.google.scripted import ScriptEngine
+from voicestt.recognisers import whisper
 from voicestt.recognisers.google.channels import GoogleTarget
 from voicestt.recognisers.google.client import GoogleRecogniser
 from voicestt.server.embedded import EmbeddedGoogle
@@ -60,7 +60,7 @@ class Loader:
 @pytest.fixture
 def loader(monkeypatch: pytest.MonkeyPatch) -> Loader:
     loader = Loader()
-    monkeypatch.setattr(google, "whisper", SimpleNamespace(load=loader.load), raising=False)
+    monkeypatch.setattr(whisper, "engine", SimpleNamespace(load=loader.load), raising=False)
     return loader
 
 

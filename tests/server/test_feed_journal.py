@@ -26,7 +26,7 @@ class Publishing(Told):
 
     hub: EventHub | None = None
 
-    def written(self, entries: Sequence[Written]) -> None:
+    def written(self, entries: Sequence[Written[object]]) -> None:
         super().written(entries)
         if self.hub is not None:
             self.hub.publish([entry.record for entry in entries if entry.record is not None])

@@ -578,7 +578,7 @@ def test_a_line_knows_its_callers_account(speaking: Server, applications: Applic
     line = applications.only.line
     assert (line.is_open, line.account) == (False, AudioTotals())
     joined.say(start(), media())
-    speaking.recogniser.session.account = AudioTotals(received=160)
+    speaking.recogniser.session.totals = AudioTotals(received=160)
     assert line.account == AudioTotals(received=160)
 
 

@@ -180,15 +180,7 @@ def test_where_nothing_was_written_nothing_is_delivered() -> None:
 def test_a_final_that_is_not_safe_yet_is_not_shown_in_green_and_only_once(logged: Logged) -> None:
     published: list[Record] = []
     readers = told(published)
-    readers.late([Partial(CALL, 1, "שלו"), FINAL, "another's"])
+    readers.late([Partial(CALL, 1, "שלו"), FINAL])
     readers.written([Written(RECORD, FINAL, was_late=True), Written(RECORD, None)])
     assert logged.lines == ["🟡 Partial: שלו", "⚪ Final, not in the journal yet: שלום"]
     assert published == [RECORD, RECORD]
-
-
-def test_callable_facts_are_called_after_the_listeners_have_the_events(logged: Logged) -> None:
-    seen: list[list[Record]] = []
-    published: list[Record] = []
-    told(published).written([Written(RECORD, FINAL), Written(None, lambda: seen.append(list(published)))])
-    assert seen == [[RECORD]]
-    assert logged.lines == ["🟢 Final: שלום"]

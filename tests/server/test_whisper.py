@@ -6,10 +6,10 @@ from twisted.internet.task import Clock
 from tests.conftest import Logged
 from voicestt.audio.mulaw import SILENCE
 from voicestt.config.settings import Settings
-from voicestt.emulators.google.engine import EngineResult, Request
-from voicestt.emulators.google.whisper import WeightsError
 from voicestt.recognisers.port import RecogniserError, Result
 from voicestt.recognisers.punctuation import without_punctuation
+from voicestt.recognisers.whisper.engine import WeightsError
+from voicestt.recognisers.whisper.engine.port import EngineResult, Request
 from voicestt.recognisers.whisper.http import Endpoint, WhisperHttp
 from voicestt.recognisers.whisper.pool import Whisper
 from voicestt.server import whisper

@@ -16,7 +16,7 @@ PEAK = 10 ** (-12 / 20)
 """-12 dB of full scale: as loud as a voice on the telephone, not louder."""
 
 _NOTES = ((0.0, 659.26), (0.18, 880.0))
-"""When each begins, in seconds, and its pitch in hertz: E5 and A5, well within the telephone's band."""
+"""The start of each in seconds and its pitch in hertz: E5 and A5, well within the telephone's band."""
 
 _PARTIALS = (1.0, 0.25, 0.08)
 _ATTACK_SECONDS = 0.008

@@ -6,7 +6,6 @@ Pure; in bytes of mu-law since the call's start, so positions are times (1/8000 
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass
-from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,15 +14,6 @@ class Uncovered:
 
     start: int
     audio: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Handing:
-    """A range of audio given to one stream: bytes [start, end) of the call."""
-
-    stream: int
-    start: int
-    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,68 +50,6 @@ def total(accounts: Iterable[AudioTotals]) -> AudioTotals:
     """Add up the totals of several calls."""
     columns = zip(*map(astuple, [AudioTotals(), *accounts]), strict=True)
     return AudioTotals(*map(sum, columns))
-
-
-class AudioSource(Protocol):
-    """A call's audio as a stream needs it: a ledger, or the later part of one."""
-
-    @property
-    def most(self) -> int:
-        """The most bytes that are kept."""
-        ...
-
-    @property
-    def start(self) -> int:
-        """The position of the first byte that is not settled."""
-        ...
-
-    @property
-    def received(self) -> int:
-        """The position after the last byte received."""
-        ...
-
-    @property
-    def forgotten(self) -> int:
-        """The position up to which audio was let go; results for it come too late."""
-        ...
-
-    @property
-    def kept(self) -> int:
-        """The number of bytes not settled yet."""
-        ...
-
-    @property
-    def streams(self) -> int:
-        """The highest number of a stream that was given audio."""
-        ...
-
-    def hand(self, stream: int, start: int, end: int) -> None:
-        """Note that bytes [start, end) were given to a stream, in order."""
-        ...
-
-    def request(self, length: int) -> None:
-        """Note that an utterance of `length` bytes was sent in a request of its own."""
-        ...
-
-    def cover(self, end: int) -> None:
-        """Settle the audio up to `end` as recognised: a final reaches so far."""
-        ...
-
-    def pass_over(self, end: int) -> None:
-        """Settle the audio up to `end` as without words."""
-        ...
-
-    def give_up(self, end: int) -> None:
-        """Settle the audio up to `end` as given up: its words could not be recognised."""
-        ...
-
-    def uncovered(self) -> Uncovered:
-        """Return the audio that is not settled yet."""
-        ...
-
-    def read(self, start: int, most: int) -> bytes:
-        """Return at most `most` bytes from position `start` on."""
-        ...
 
 
 class RetainedAudioLimit:
@@ -166,7 +94,7 @@ class RetainedAudioLimit:
 class Ledger:
     """A call's ledger: keeps at most `most` bytes of audio that is not settled, and lets the oldest go first.
 
-    Every byte is always in exactly one place of the account, in order; those from `start` to `received` are kept.
+    Every byte is always in exactly one place of the totals, in order; those from `start` to `received` are kept.
     Bytes that are let go are given up at once: `forgot` is told their start and end.
     """
 
@@ -186,7 +114,6 @@ class Ledger:
         self._start = 0
         self._received = 0
         self._let_go_to = 0
-        self._handings: deque[Handing] = deque(maxlen=64)
         if retention is not None:
             retention.join(self)
 
@@ -221,7 +148,7 @@ class Ledger:
         return self._streams
 
     @property
-    def account(self) -> AudioTotals:
+    def totals(self) -> AudioTotals:
         """Totals of the call's audio so far."""
         return AudioTotals(
             received=self._received,
@@ -233,11 +160,6 @@ class Ledger:
             streams=self._streams,
             requested=self._requested,
         )
-
-    @property
-    def handings(self) -> tuple[Handing, ...]:
-        """The ranges given to the last streams."""
-        return tuple(self._handings)
 
     def receive(self, audio: bytes) -> None:
         """Receive audio from the line; let the oldest go if too much is kept."""
@@ -266,11 +188,6 @@ class Ledger:
 
     def hand(self, stream: int, start: int, end: int) -> None:
         """Note that bytes [start, end) were given to a stream, in order."""
-        last = self._handings[-1] if self._handings else None
-        if last is not None and last.stream == stream and last.end == start:
-            self._handings[-1] = Handing(stream, last.start, end)
-        else:
-            self._handings.append(Handing(stream, start, end))
         self._handed += end - start
         self._streams = max(stream, self._streams)
 
@@ -330,88 +247,3 @@ class Ledger:
                 self._start = end
             else:
                 self._start += len(first)
-
-
-class LedgerPart:
-    """The part of a call's ledger from `start` on, while audio before it is still being recognised.
-
-    It is an AudioSource; its settlements reach the ledger when all audio before it is settled (`merge`).
-    """
-
-    def __init__(self, ledger: Ledger, start: int) -> None:
-        self._ledger = ledger
-        self._start = start
-        self._settlements: list[tuple[Callable[[int], None], int]] | None = []
-
-    @property
-    def most(self) -> int:
-        """The most bytes that are kept."""
-        return self._ledger.most
-
-    @property
-    def start(self) -> int:
-        """The position of the first byte that is not settled."""
-        return max(self._start, self._ledger.start)
-
-    @property
-    def received(self) -> int:
-        """The position after the last byte received."""
-        return self._ledger.received
-
-    @property
-    def forgotten(self) -> int:
-        """The position up to which audio was let go; results for it come too late."""
-        return self._ledger.forgotten
-
-    @property
-    def kept(self) -> int:
-        """The number of bytes not settled yet."""
-        return self.received - self.start
-
-    @property
-    def streams(self) -> int:
-        """The highest number of a stream that was given audio."""
-        return self._ledger.streams
-
-    def hand(self, stream: int, start: int, end: int) -> None:
-        """Note that bytes [start, end) were given to a stream, in order."""
-        self._ledger.hand(stream, start, end)
-
-    def request(self, length: int) -> None:
-        """Note that an utterance of `length` bytes was sent in a request of its own."""
-        self._ledger.request(length)
-
-    def cover(self, end: int) -> None:
-        """Settle the audio up to `end` as recognised: a final reaches so far."""
-        self._settle(self._ledger.cover, end)
-
-    def pass_over(self, end: int) -> None:
-        """Settle the audio up to `end` as without words."""
-        self._settle(self._ledger.pass_over, end)
-
-    def give_up(self, end: int) -> None:
-        """Settle the audio up to `end` as given up: its words could not be recognised."""
-        self._settle(self._ledger.give_up, end)
-
-    def uncovered(self) -> Uncovered:
-        """Return the audio that is not settled yet."""
-        return Uncovered(self.start, self._ledger.read(self.start, self.kept))
-
-    def read(self, start: int, most: int) -> bytes:
-        """Return at most `most` bytes from position `start` on."""
-        return self._ledger.read(start, most)
-
-    def merge(self) -> None:
-        """Pass the part's settlements on to the ledger, now and from here on: all audio before it is settled."""
-        settlements, self._settlements = self._settlements or [], None
-        for settle, end in settlements:
-            settle(end)
-
-    def _settle(self, settle: Callable[[int], None], end: int) -> None:
-        if self._settlements is None:
-            settle(end)
-        elif end > self._start:
-            if self._settlements and self._settlements[-1][0] == settle:
-                self._settlements.pop()
-            self._settlements.append((settle, min(end, self.received)))
-        self._start = max(self._start, min(end, self.received))

@@ -1,11 +1,10 @@
 """Conversion of any audio to the telephone line's: mu-law, 8 kHz, mono.
 
-WAV files are read here, with numpy alone: PCM of 8, 16, 24 and 32 bits, floating point, mu-law and A-law, any rate
-and up to 64 channels. FLAC, Ogg, MP3 and others need soundfile, which the extra `embedded` brings. The header is
+WAV files are read here, with numpy alone: PCM of 8, 16, 24 and 32 bits, floating point and mu-law, any rate and up
+to 64 channels. A-law, FLAC, Ogg, MP3 and others need soundfile, which the extra `embedded` brings. The header is
 checked before anything is decoded, for a hundred kilobytes of FLAC may hold hours; then the audio is decoded in
 blocks, so that no more than a few megabytes are held beside the input and the output.
-Source: Microsoft's "Multimedia Programming Interface and Data Specifications 1.0" and its WAVEFORMATEXTENSIBLE;
-ITU-T G.711 (11/88), table 1a, for A-law.
+Source: Microsoft's "Multimedia Programming Interface and Data Specifications 1.0" and its WAVEFORMATEXTENSIBLE.
 """
 
 import struct
@@ -33,20 +32,20 @@ LONGEST_SECONDS = 14_400.0
 """Four hours, the longest a call can be."""
 
 MULAW_SUFFIXES = frozenset({".ulaw", ".ul", ".mulaw"})
-"""Of files without a header, whose bytes are what the line carries."""
+"""The suffixes of files without a header, whose bytes are what the line carries."""
 
 SUFFIXES = MULAW_SUFFIXES | {".wav", ".flac", ".ogg", ".mp3"}
-"""Of audio files that are known by their names; others are read too."""
+"""The suffixes of audio files that are known by their names; others are read too."""
 
 RATES = range(1_000, 400_001)
 MOST_CHANNELS = 64
 MOST_SAMPLES_PER_SECOND = 400_000
-"""Of all channels together: eight at 48 kHz, or two at 192 kHz."""
+"""The most of all channels together: eight at 48 kHz, or two at 192 kHz."""
 
 _BLOCK = 262_144  # samples of all channels: a megabyte of floating point
 _UNKNOWN = 2**63 - 1  # what libsndfile says of a length that is not in the header
 _EXTENSIBLE = 0xFFFE
-_MULAW = 7
+_ALAW, _MULAW = 6, 7
 
 
 class BadSound(ValueError):
@@ -135,6 +134,8 @@ class _Layout:
 def _wav(content: bytes, longest: float) -> bytes:
     chunks = _chunks(content)
     layout = _layout(chunks.get(b"fmt ", memoryview(b"")))
+    if (layout.kind, layout.bits) == (_ALAW, 8):
+        return _other(content, longest, "is in A-law, and soundfile, which reads that, is missing")
     read = _READERS.get((layout.kind, layout.bits))
     if read is None or not layout.channels:
         raise BadSound(
@@ -204,16 +205,8 @@ def _tamed(samples: npt.NDArray[Any]) -> Samples:
     return tame
 
 
-def _coded(table: npt.NDArray[np.int16]) -> Reader:
-    floats = table.astype(np.float32) / np.float32(32_768)
-    return lambda data: floats.take(np.frombuffer(data, np.uint8))
-
-
-def _alaw_table() -> npt.NDArray[np.int16]:
-    code = np.arange(256) ^ 0x55
-    mantissa, exponent = (code & 0x0F) << 4, (code & 0x70) >> 4
-    magnitude = np.where(exponent == 0, mantissa + 8, (mantissa + 0x108) << np.maximum(exponent - 1, 0))
-    return np.where(code & 0x80, magnitude, -magnitude).astype(np.int16)
+def _telephone(data: memoryview) -> Samples:
+    return mulaw.TABLE.take(np.frombuffer(data, np.uint8)).astype(np.float32) / np.float32(32_768)
 
 
 _READERS: Mapping[tuple[int, int], Reader] = {
@@ -223,23 +216,21 @@ _READERS: Mapping[tuple[int, int], Reader] = {
     (1, 32): lambda data: _linear(data, "<i4"),
     (3, 32): _floating("<f4"),
     (3, 64): _floating("<f8"),
-    (6, 8): _coded(_alaw_table()),
-    (_MULAW, 8): _coded(mulaw.TABLE),
+    (_MULAW, 8): _telephone,
 }
 """By the format's number and its bits."""
 
 
 # -- everything else
 
+_NO_SOUNDFILE = "is no WAV file, and soundfile, which reads others, is missing"
 
-def _other(content: bytes, longest: float) -> bytes:
+
+def _other(content: bytes, longest: float, without: str = _NO_SOUNDFILE) -> bytes:
     try:
         soundfile = import_module("soundfile")
     except ImportError as error:
-        raise BadSound(
-            "is no WAV file, and soundfile, which reads others, is missing: pip install '.[embedded]' in "
-            "voicestt's folder, or soundfile alone"
-        ) from error
+        raise BadSound(f"{without}: pip install '.[embedded]' in voicestt's folder, or soundfile alone") from error
     try:
         with soundfile.SoundFile(_InMemory(content)) as file:
             if file.frames >= _UNKNOWN:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from voicestt.audio import mulaw
 from voicestt.audio.endpointing import BYTES_PER_FRAME, webrtc_voicing
-from voicestt.audio.ledger import AudioSource
+from voicestt.audio.source import AudioSource
 
 _LENIENT, _STRICT = 0, 3
 _FRAME = mulaw.BYTES_PER_FRAME

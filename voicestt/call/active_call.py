@@ -149,7 +149,7 @@ class ActiveCall:
     @property
     def account(self) -> AudioTotals:
         """Totals of the caller's audio so far."""
-        return self._session.account
+        return self._session.totals
 
     @property
     def frames(self) -> int:

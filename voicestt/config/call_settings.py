@@ -11,7 +11,7 @@ LOG_LEVELS = ("debug", "info", "warn", "error", "critical")
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerSettings:
-    """What the caller hears."""
+    """The settings of what the caller hears."""
 
     greeting: str = setting(
         "GREETING",
@@ -56,7 +56,7 @@ class AnswerSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class HandlerSettings:
-    """A handler in the server's process."""
+    """The settings of the application's handler."""
 
     handler_queue: int = setting(
         "HANDLER_QUEUE",
@@ -88,7 +88,7 @@ class HandlerSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class AccessSettings:
-    """Strangers, and who may connect."""
+    """The settings of who may connect."""
 
     twilio_validate: bool = setting(
         "TWILIO_VALIDATE",
@@ -128,7 +128,7 @@ class AccessSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class OverloadSettings:
-    """Overload."""
+    """The limits beyond which new calls are refused."""
 
     max_calls: int | None = setting(
         "MAX_CALLS",
@@ -156,7 +156,7 @@ class OverloadSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ShutdownSettings:
-    """Restarts and deploys."""
+    """The settings of restarts and deploys."""
 
     shutdown_seconds: float = setting(
         "SHUTDOWN_SECONDS",
@@ -186,7 +186,7 @@ class ShutdownSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class LogSettings:
-    """The log."""
+    """The settings of the log."""
 
     log_format: str = setting(
         "LOG_FORMAT",
@@ -217,7 +217,7 @@ class LogSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessSettings:
-    """The process."""
+    """The settings of the process."""
 
     port: int = setting(
         "PORT", "5000", read.number(0, 65_535), "The port that is listened on where no `--listen` says otherwise."

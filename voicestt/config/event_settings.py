@@ -10,7 +10,7 @@ from voicestt.events import TYPES
 
 @dataclass(frozen=True, kw_only=True)
 class DeliverySettings:
-    """Events for other processes."""
+    """The settings of events for other processes."""
 
     events_webhooks: tuple[receivers.Receiver, ...] | None = setting(
         "EVENTS_WEBHOOK_URL",
@@ -106,7 +106,7 @@ class DeliverySettings:
 
 @dataclass(frozen=True, kw_only=True)
 class JournalSettings:
-    """The journal."""
+    """The settings of the journal."""
 
     journal_url: str = setting(
         "JOURNAL_URL",

@@ -1,4 +1,4 @@
-"""The settings in force, as they may be shown: each value in words, and its source."""
+"""Formats the settings in force for people: each value and its source, without secrets or phone numbers."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Detection of misspelt variables: names that are nearly one of ours, and are none."""
+"""Detects misspelt variables: names that are nearly one of ours, but none."""
 
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
@@ -20,7 +20,7 @@ class Misspelt(NamedTuple):
     meant: str
 
     def __str__(self) -> str:
-        """Says it in a sentence."""
+        """Describes it in a sentence, with what to do."""
         advice = f"is {self.meant} meant?" if self.meant else "`voicestt settings` lists all."
         return f"{self.name} is set, and there is no such variable: {advice}"
 

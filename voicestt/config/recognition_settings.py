@@ -9,7 +9,7 @@ from voicestt.config.variable import setting
 
 @dataclass(frozen=True, kw_only=True)
 class FirstSettings:
-    """The six to set first."""
+    """The six settings that matter first."""
 
     public_host: str = setting(
         "PUBLIC_HOST",
@@ -62,7 +62,7 @@ class FirstSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class GoogleSettings:
-    """Recognition by Google."""
+    """The settings of recognition by Google."""
 
     model: str = setting(
         "GCP_STT_MODEL",
@@ -127,7 +127,7 @@ class GoogleSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class WhisperSettings:
-    """Recognition without Google, or behind it."""
+    """The settings of recognition by Whisper, instead of Google or behind it."""
 
     engine: str = setting(
         "STT_ENGINE",
@@ -168,7 +168,7 @@ class WhisperSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class StreamSettings:
-    """Streams, their limits and outages."""
+    """The settings of streams, their limits and outages."""
 
     soft_limit_seconds: float = setting(
         "STT_SOFT_LIMIT_SECONDS",

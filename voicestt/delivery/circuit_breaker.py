@@ -4,37 +4,92 @@ One failing event proves nothing about the others: its own call is held back, an
 a failure that has nothing to do with the event (no connection), and three calls in a row whose events failed at
 their first attempt. Then one request at a time goes out as a probe, and the first that arrives ends the outage. A
 refusal (see `DeliveryFailed`) proves that the receiver works. One that says it is gone is asked no more.
+
+    state     an event fails                     a probe fails              arrives or is refused   gone
+    Closed    its call is in doubt: the third,   -                          nobody is in doubt      Stopped
+              or a failure of the whole: Open
+    Open      perhaps due later                  Open, due after a pause    Closed                  Stopped
+    Stopped   -                                  -                          -                       -
 """
 
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from voicestt.delivery.backoff import Chance, pause
 from voicestt.delivery.in_flight import ROUNDING
 from voicestt.delivery.sender import DeliveryFailed
+from voicestt.runtime.backoff import Backoff, Chance
 
 ENOUGH_CALLS: Final = 3
 
+PAUSES: Final = Backoff(first=0.5, longest=60.0, jitter=0.5)
+"""Pauses between probes of a receiver that is down, and between attempts at an event."""
+
+
+@dataclass(slots=True)
+class Closed:
+    """The receiver works, as far as is known.
+
+    `in_doubt` are the calls of which an event failed at its first attempt, since one last arrived.
+    """
+
+    in_doubt: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """The receiver is down since `since`, and may be probed from `due` on.
+
+    `probes` have failed without a sign of life; `answers`: it answered the last, if only with a failure.
+    """
+
+    since: float
+    due: float
+    answers: bool
+    probes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The receiver has said that it wants no event any more; it takes none since `since`."""
+
+    since: float
+
+
+State = Closed | Open | Stopped
+
 
 class DeliveryCircuitBreaker:
-    """The state of a receiver: up or down.
-
-    `is_down` is set at once; `is_proven` when a probe has failed too, which is worth a line in the log.
-    """
+    """The state of a receiver, and its transitions; times are those of the clock that the caller goes by."""
 
     def __init__(self, chance: Chance) -> None:
         self._chance = chance
-        self._in_doubt: set[str] = set()
-        self._probes = 0
-        self._since = 0.0
-        self._answers = False
-        self.is_down = False
-        self.is_stopped = False
-        self.due = 0.0
+        self._state: State = Closed()
+
+    @property
+    def is_down(self) -> bool:
+        """True if nothing but a probe may go."""
+        return not isinstance(self._state, Closed)
 
     @property
     def is_proven(self) -> bool:
-        """True if the receiver is down and a probe has failed, too."""
-        return self.is_down and self._probes > 0
+        """True if the receiver is down and a probe has failed, too, which is worth a line in the log."""
+        return isinstance(self._state, Open) and self._state.probes > 0
+
+    @property
+    def is_stopped(self) -> bool:
+        """True if the receiver wants no event any more."""
+        return isinstance(self._state, Stopped)
+
+    @property
+    def due(self) -> float:
+        """The time from which a probe may go; 0 if everything may."""
+        match self._state:
+            case Open(due=due):
+                return due
+            case Stopped():
+                return float("inf")
+            case Closed():
+                return 0.0
 
     def may_probe(self, now: float) -> bool:
         """True if one event may be tried although the receiver is down."""
@@ -42,46 +97,37 @@ class DeliveryCircuitBreaker:
 
     def lasts(self, now: float) -> float:
         """The duration of the outage in seconds, 0 if there is none."""
-        return now - self._since if self.is_down else 0.0
+        return 0.0 if isinstance(self._state, Closed) else now - self._state.since
 
     def ended(self) -> None:
-        """Ends the outage, after an event has arrived or was refused.
-
-        A breaker that was stopped stays so.
-        """
-        if self.is_stopped:
-            return
-        self._in_doubt.clear()
-        self._probes = 0
-        self.is_down = False
+        """Closes the breaker, after an event has arrived or was refused; one that was stopped stays so."""
+        if not isinstance(self._state, Stopped):
+            self._state = Closed()
 
     def stop(self, now: float) -> None:
         """Opens the breaker for good: the receiver has said that it wants no event any more."""
-        if not self.is_down:
-            self._since = now
-        self.is_down = self.is_stopped = True
+        self._state = Stopped(now if isinstance(self._state, Closed) else self._state.since)
 
     def failed(self, now: float, failed: DeliveryFailed, session: str, *, is_first: bool, is_probe: bool) -> None:
         """Records that an event of `session` did not arrive.
 
         `is_first`: at its first attempt.
         """
-        if self.is_down:
-            self._still_down(now, failed, is_probe=is_probe)
-            return
-        if is_first:
-            self._in_doubt.add(session)
-        if failed.is_whole or len(self._in_doubt) >= ENOUGH_CALLS:
-            self.is_down = True
-            self._since = now
-            self._answers = not failed.is_whole
-            self.due = now + max(failed.after, pause(0, self._chance))
+        match self._state:
+            case Closed() as closed:
+                if is_first:
+                    closed.in_doubt.add(session)
+                if failed.is_whole or len(closed.in_doubt) >= ENOUGH_CALLS:
+                    due = now + max(failed.after, PAUSES.pause(0, self._chance))
+                    self._state = Open(since=now, due=due, answers=not failed.is_whole)
+            case Open() as down:
+                if is_probe:
+                    down = self._after_probe(down, now, answers=not failed.is_whole)
+                self._state = replace(down, due=max(down.due, now + failed.after))
+            case Stopped():
+                pass
 
-    def _still_down(self, now: float, failed: DeliveryFailed, *, is_probe: bool) -> None:
-        if is_probe:
-            answers = not failed.is_whole
-            # One that could not be reached and answers now, if only with a refusal, is starting.
-            self._probes = 1 if answers and not self._answers else self._probes + 1
-            self._answers = answers
-            self.due = now + pause(self._probes, self._chance)
-        self.due = max(self.due, now + failed.after)
+    def _after_probe(self, down: Open, now: float, *, answers: bool) -> Open:
+        # One that could not be reached and answers now, if only with a refusal, is starting.
+        probes = 1 if answers and not down.answers else down.probes + 1
+        return replace(down, probes=probes, answers=answers, due=now + PAUSES.pause(probes, self._chance))

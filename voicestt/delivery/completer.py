@@ -5,21 +5,21 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
-from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from voicestt.delivery.backoff import MOST_SECONDS, Chance, pause, pause_after_refusal
-from voicestt.delivery.circuit_breaker import DeliveryCircuitBreaker
+from voicestt.delivery.circuit_breaker import PAUSES, DeliveryCircuitBreaker
+from voicestt.delivery.counts import DeliveryCounts
 from voicestt.delivery.delivery_log import DeliveryLog
 from voicestt.delivery.in_flight import InFlight
-from voicestt.delivery.rate import Rate
 from voicestt.delivery.sender import Arrived, DeliveryFailed, Outcome
 from voicestt.journal.port import Attempt, Outbox, Pending
-from voicestt.runtime.clock import Clock
-from voicestt.runtime.escaping import escaped
+from voicestt.runtime.backoff import Backoff, Chance
+from voicestt.runtime.idle import Idle
 
 FEWEST_ATTEMPTS: Final = 5
 """Fewest attempts before an event is given up: after days without power it is old at its first attempt."""
@@ -27,11 +27,12 @@ FEWEST_ATTEMPTS: Final = 5
 REFUSALS: Final = 5
 """Attempts after which a refused event is dead-lettered, unless `is_strict`."""
 
-_LONGEST_ERROR: Final = 200
-_Results = list[tuple[Pending, Outcome]]
+AFTER_REFUSAL: Final = Backoff(first=2.0, longest=60.0, factor=4.0, jitter=0.5)
+"""Pauses after refusals, unless `is_strict`: five attempts take a minute and a half at most."""
 
-
+_JOURNAL_PAUSES: Final = Backoff(first=2.0, longest=60.0)
 _AT_ONCE: Final = 500
+_Results = list[tuple[Pending, Outcome]]
 _What = Literal["arrived", "failed", "dead-lettered"]
 
 
@@ -45,21 +46,23 @@ class _Note:
 
 
 class CompletionReporter:
-    """Reports the outcomes of events to the journal, and repeats what it could not take.
+    """Reports the outcomes of events to the journal, and repeats what it could not take: a second delivery else.
 
-    `told` is called with the session of each event that is settled, once the journal knows. An outcome that the
-    journal was not told would mean a second delivery.
+    `told` is called with the session of each event that is settled, once the journal knows.
     """
 
     _log = Logger()
 
-    def __init__(self, clock: Any, outbox: Outbox, destination: str, told: Callable[[str], object]) -> None:
+    def __init__(
+        self, clock: IReactorTime, outbox: Outbox, destination: str, told: Callable[[str], object]
+    ) -> None:
         self._clock = clock
         self._outbox = outbox
         self._destination = destination
         self._told = told
         self._notes: deque[_Note] = deque()
         self._working: Deferred[None] | None = None
+        self._idle = Idle(lambda: self._working is None)
 
     def __len__(self) -> int:
         return len(self._notes)
@@ -78,11 +81,12 @@ class CompletionReporter:
 
     def finished(self) -> "Deferred[None]":
         """Returns a Deferred that fires when everything has been reported."""
-        return self._working or succeed(None)
+        return self._idle.wait()
 
     def stop(self) -> None:
         """Stops reporting, whatever is left."""
         working, self._working = self._working, None
+        self._idle.look()
         if working is not None:
             working.addErrback(lambda failure: failure.trap(CancelledError) and None)
             working.cancel()
@@ -92,10 +96,8 @@ class CompletionReporter:
         self._notes.append(_Note(what, record.session, record.number, why, () if attempt is None else (attempt,)))
         if self._working is None:
             # Later, so that outcomes of the same turn are reported together.
-            self._working = deferLater(self._clock, 0).addCallback(self._start)
-
-    def _start(self, _: object) -> "Deferred[None]":
-        return Deferred.fromCoroutine(self._tell_all())
+            soon: Deferred[None] = deferLater(self._clock, 0)
+            self._working = soon.addCallback(lambda _: Deferred.fromCoroutine(self._tell_all()))
 
     async def _tell_all(self) -> None:
         failures = 0
@@ -106,12 +108,13 @@ class CompletionReporter:
             except CancelledError:
                 raise
             except Exception as problem:  # noqa: BLE001 - whatever the journal has
+                await self._complain(problem, _JOURNAL_PAUSES.pause(failures))
                 failures += 1
-                await self._complain(problem, min(MOST_SECONDS, 2.0 ** min(failures, 6)))
             else:
                 failures = 0
                 self._settle(notes)
         self._working = None
+        self._idle.look()
 
     def _next(self) -> Sequence[_Note]:
         arrived = list(takewhile(lambda note: note.what == "arrived", self._notes))
@@ -147,19 +150,19 @@ class CompletionReporter:
 
 
 class Completer:
-    """Handles the outcomes of parcels, and counts them.
+    """Handles the outcomes of parcels, and keeps `counts` of them.
 
-    `last_error` is the last failure, in words, and its time. `patience` is for how many seconds an event is tried,
+    `patience` is for how many seconds an event is tried,
     None: for ever; `now` is in seconds since 1970. `is_strict`: a refused event is tried for so long too; else it
     is dead-lettered after `REFUSALS` attempts.
     """
 
     def __init__(
         self,
-        clock: Clock,
-        hand: InFlight,
-        outage: DeliveryCircuitBreaker,
-        telling: CompletionReporter,
+        clock: IReactorTime,
+        in_flight: InFlight,
+        breaker: DeliveryCircuitBreaker,
+        reporter: CompletionReporter,
         log: DeliveryLog,
         chance: Chance,
         patience: float | None = None,
@@ -168,47 +171,42 @@ class Completer:
         is_strict: bool = False,
     ) -> None:
         self._clock = clock
-        self._hand = hand
-        self._outage = outage
-        self._telling = telling
+        self._in_flight = in_flight
+        self._breaker = breaker
+        self._reporter = reporter
         self._say = log
         self._chance = chance
         self._patience = patience
         self._now = now
         self._is_strict = is_strict
         self._why = ""
-        self._rate = Rate()
-        self.last_error: tuple[str, float] | None = None
-        self.delivered = 0
-        self.failed = 0
-        self.dead_lettered = 0
+        self.counts = DeliveryCounts(clock)
 
     def settle(self, parcel: Sequence[Pending], outcomes: Sequence[Outcome], *, is_probe: bool) -> None:
         """Handles the outcomes of a parcel; there is one for each of its events."""
-        lanes = _by_session(parcel, outcomes)
         is_whole = any(isinstance(outcome, DeliveryFailed) and outcome.is_whole for outcome in outcomes)
-        for place, (session, results) in enumerate(lanes.items()):
+        for place, (session, results) in enumerate(_by_session(parcel, outcomes).items()):
             # Where nothing could be taken, the first event stands for all: the others were not tried.
             is_tried = place == 0 or not is_whole
             self._settle_lane(session, results, is_tried=is_tried, is_probe=is_probe and place == 0)
         arrived = sum(not isinstance(outcome, DeliveryFailed) for outcome in outcomes)
         if arrived:
-            self._arrived(arrived)
-        elif self._outage.is_proven and not self._outage.is_stopped:
+            self.counts.arrived(arrived)
+            self._works(arrived)
+        elif self._breaker.is_proven:
             self._say.down(self._why)
-        if not self._hand.held:
+        if not self._in_flight.held:
             self._say.nothing_held()
         self.give_up()
 
     def give_up(self) -> None:
         """Dead-letters all events in hand older than `patience`, if the receiver has been down for that long."""
-        if self._patience is None or self._outage.is_stopped:
+        patience, lasts = self._patience, self._breaker.lasts(self._clock.seconds())
+        if patience is None or self._breaker.is_stopped or lasts < patience:
             return
-        if self._outage.lasts(self._clock.seconds()) < self._patience:
-            return
-        dropped = self._hand.drop(self._now() - self._patience)
+        dropped = self._in_flight.drop(self._now() - patience)
         for pending in dropped:
-            self._telling.dead_lettered(pending, self._why)
+            self._reporter.dead_lettered(pending, self._why)
         self._gave_up(len(dropped))
 
     def _settle_lane(self, session: str, results: _Results, *, is_tried: bool, is_probe: bool) -> None:
@@ -216,37 +214,33 @@ class Completer:
         again = [pending for pending, _ in left]
         due = None
         if left and is_tried:
-            first, failure = left[0]
-            due = self._failed(first, failure, is_probe=is_probe)
-            stays = self._tell_failed(first, failure)
-            again[:1] = stays
+            due = self._failed(*left[0], is_probe=is_probe)
+            again[:1] = stays = self._tell_failed(*left[0])
             # Those behind one that is given up do not wait for its next attempt.
             due = due if stays else None
         for pending, outcome in results:
             if not isinstance(outcome, DeliveryFailed):
-                self._telling.arrived(pending, self._arrival(pending, outcome))
-        self._hand.came_back(session, len(results) - len(again), again, due)
+                self._reporter.arrived(pending, self._arrival(pending, outcome))
+        self._in_flight.came_back(session, len(results) - len(again), again, due)
 
     def _failed(self, pending: Pending, failure: DeliveryFailed, *, is_probe: bool) -> float | None:
         """Records a failed event, and returns the time from which its lane may go again.
 
         None if that depends on the receiver as a whole.
         """
-        now = self._clock.seconds()
-        self.failed += 1
+        now, is_first = self._clock.seconds(), pending.attempts == 0
         self._why = failure.why
-        self.last_error = (escaped(failure.why, _LONGEST_ERROR), self._now())
-        is_first = pending.attempts == 0
+        self.counts.attempt_failed(failure.why, self._now())
         if failure.is_gone:
-            self._outage.stop(now)
+            self._breaker.stop(now)
             self._say.gone(failure.why)
             return None
         if failure.is_refusal:
             return self._refused(pending, failure, now)
-        self._outage.failed(now, failure, pending.record.session, is_first=is_first, is_probe=is_probe)
+        self._breaker.failed(now, failure, pending.record.session, is_first=is_first, is_probe=is_probe)
         if failure.is_whole:
             return None
-        return now + max(failure.after, pause(pending.attempts, self._chance))
+        return now + max(failure.after, PAUSES.pause(pending.attempts, self._chance))
 
     def _refused(self, pending: Pending, failure: DeliveryFailed, now: float) -> float:
         """Records a refusal, and returns the time of the next attempt.
@@ -254,9 +248,8 @@ class Completer:
         The receiver answers, so it is not down, whatever it was before.
         """
         self._works(0)
-        if self._is_strict:
-            return now + max(failure.after, pause(pending.attempts, self._chance))
-        return now + max(failure.after, pause_after_refusal(pending.attempts, self._chance))
+        pauses = PAUSES if self._is_strict else AFTER_REFUSAL
+        return now + max(failure.after, pauses.pause(pending.attempts, self._chance))
 
     def _arrival(self, pending: Pending, arrived: Arrived | None) -> Attempt | None:
         """Returns the attempt to be stored; None for partials that arrived at once, as there are too many."""
@@ -267,17 +260,17 @@ class Completer:
     def _tell_failed(self, pending: Pending, failure: DeliveryFailed) -> list[Pending]:
         tried = replace(pending, attempts=pending.attempts + 1)
         attempt = Attempt(pending.record.number, self._now(), failure.why, failure.status, failure.answer)
-        if failure.is_refusal and not self._is_strict and tried.attempts >= REFUSALS:
-            self._telling.dead_lettered(tried, failure.why, attempt)
-            self.dead_lettered += 1
-            self._say.dead_lettered(tried, failure.why)
+        is_unwanted = failure.is_refusal and not self._is_strict and tried.attempts >= REFUSALS
+        if is_unwanted or self._is_given_up(tried):
+            self._reporter.dead_lettered(tried, failure.why, attempt)
+            if is_unwanted:
+                self.counts.dead_lettered += 1
+                self._say.dead_lettered(tried, failure.why)
+            else:
+                self._gave_up(1)
             return []
-        if self._is_given_up(tried):
-            self._telling.dead_lettered(tried, failure.why, attempt)
-            self._gave_up(1)
-            return []
-        self._telling.failed(tried, failure.why, attempt)
-        if not self._outage.is_down:
+        self._reporter.failed(tried, failure.why, attempt)
+        if not self._breaker.is_down:
             self._say.refused(tried, failure)
         return [tried]
 
@@ -288,25 +281,15 @@ class Completer:
 
     def _gave_up(self, count: int) -> None:
         if count and self._patience is not None:
-            self.dead_lettered += count
+            self.counts.dead_lettered += count
             self._say.expired(count, self._patience / 3600, self._why)
 
-    @property
-    def rate(self) -> float:
-        """The number of events a second that arrived in the last minute."""
-        return self._rate.per_second(self._clock.seconds())
-
-    def _arrived(self, count: int) -> None:
-        self.delivered += count
-        self._rate.add(count, self._clock.seconds())
-        self._works(count)
-
     def _works(self, count: int) -> None:
-        if self._outage.is_stopped:
+        if self._breaker.is_stopped:
             return
-        if self._outage.is_down:
-            self._hand.all_due(self._clock.seconds())
-        self._outage.ended()
+        if self._breaker.is_down:
+            self._in_flight.all_due(self._clock.seconds())
+        self._breaker.ended()
         self._say.works(count)
 
 

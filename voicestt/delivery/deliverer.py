@@ -15,11 +15,11 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from voicestt.delivery.backoff import Chance
 from voicestt.delivery.circuit_breaker import DeliveryCircuitBreaker
 from voicestt.delivery.completer import Completer, CompletionReporter
 from voicestt.delivery.delivery_log import DeliveryLog
@@ -28,7 +28,9 @@ from voicestt.delivery.in_flight import InFlight
 from voicestt.delivery.outbox_poller import OutboxPoller
 from voicestt.delivery.sender import DeliveryFailed, EventSender, Outcome
 from voicestt.journal.port import Destination, Outbox, Pending
+from voicestt.runtime.backoff import Chance
 from voicestt.runtime.clock import Timer
+from voicestt.runtime.idle import Idle
 
 READ_AT_ONCE: Final = 64
 _READ_OF_EACH: Final = 8
@@ -73,7 +75,7 @@ class Deliverer:
 
     def __init__(
         self,
-        clock: Any,
+        clock: IReactorTime,
         outbox: Outbox,
         destination: Destination,
         sender: EventSender,
@@ -87,16 +89,19 @@ class Deliverer:
         self.destination = destination
         self._clock = clock
         self._sender = sender
-        self._reading = OutboxPoller(clock, outbox, name, _read_at_once(sender), chance, self._found)
-        self._hand = InFlight(self._reading.let_go)
-        self._telling = CompletionReporter(clock, outbox, name, self._told)
-        self._outage = DeliveryCircuitBreaker(chance)
-        self._dispatcher = Dispatcher(self._hand, self._outage, sender.at_once, sender.most, of_one=sender.of_one)
+        self._poller = OutboxPoller(clock, outbox, name, _read_at_once(sender), chance, self._found)
+        self._in_flight = InFlight(self._poller.let_go)
+        self._reporter = CompletionReporter(clock, outbox, name, self._told)
+        self._breaker = DeliveryCircuitBreaker(chance)
+        self._dispatcher = Dispatcher(
+            self._in_flight, self._breaker, sender.at_once, sender.most, of_one=sender.of_one
+        )
         log = DeliveryLog(sender, outbox, name)
-        self._settling = Completer(
-            clock, self._hand, self._outage, self._telling, log, chance, patience, now, is_strict=is_strict
+        self._completer = Completer(
+            clock, self._in_flight, self._breaker, self._reporter, log, chance, patience, now, is_strict=is_strict
         )
         self._under_way: set[Deferred[None]] = set()
+        self._none_under_way = Idle(lambda: not self._under_way)
         self._soon = Timer(clock)
         self._later = Timer(clock)
         self._idle = Timer(clock)
@@ -105,16 +110,16 @@ class Deliverer:
     @property
     def figures(self) -> DeliveryFigures:
         """The current figures, for health checks and metrics."""
-        settling, away = self._settling, self._dispatcher.events_away
-        error, at = settling.last_error or (None, None)
+        counts, away = self._completer.counts, self._dispatcher.events_away
+        error, at = counts.last_error or (None, None)
         return DeliveryFigures(
-            delivered=settling.delivered,
-            failed_attempts=settling.failed,
-            dead_lettered=settling.dead_lettered,
-            waiting=self._hand.events + away,
+            delivered=counts.delivered,
+            failed_attempts=counts.failed,
+            dead_lettered=counts.dead_lettered,
+            waiting=self._in_flight.events + away,
             in_flight=away,
-            is_down=self._outage.is_down,
-            rate=settling.rate,
+            is_down=self._breaker.is_down,
+            rate=counts.rate,
             last_error=error,
             last_error_at=at,
         )
@@ -134,7 +139,7 @@ class Deliverer:
 
         It costs next to nothing.
         """
-        self._reading.written()
+        self._poller.written()
         if self._is_running:
             self._idle.set(IDLE_SECONDS, self.wake)
             self._look_soon()
@@ -144,8 +149,8 @@ class Deliverer:
 
         It is called when deliveries were changed by hand.
         """
-        self._hand.forget()
-        self._reading.forget()
+        self._in_flight.forget()
+        self._poller.forget()
         self.wake()
 
     async def stop(self) -> None:
@@ -156,25 +161,18 @@ class Deliverer:
         self._is_running = False
         for timer in (self._soon, self._later, self._idle):
             timer.cancel()
-        self._reading.stop()
+        self._poller.stop()
         await self._for_at_most(_FINISH_SECONDS, self._finish())
-        self._telling.stop()
+        self._reporter.stop()
         await self._for_at_most(_CLOSE_SECONDS, self._sender.stop())
 
     async def _finish(self) -> None:
-        await DeferredList(list(self._under_way))
-        await self._telling.finished()
+        await self._none_under_way.wait()
+        await self._reporter.finished()
 
     async def _for_at_most(self, seconds: float, work: Coroutine[Any, Any, None]) -> None:
-        working = Deferred.fromCoroutine(work)
-        limit = self._clock.callLater(seconds, working.cancel)
-        try:
-            await working
-        except CancelledError:
-            pass
-        finally:
-            if limit.active():
-                limit.cancel()
+        working = Deferred.fromCoroutine(work).addTimeout(seconds, self._clock, lambda _result, _seconds: None)
+        await working.addErrback(lambda failure: failure.trap(CancelledError) and None)
 
     def _look_soon(self) -> None:
         if self._is_running and not self._soon.is_set:
@@ -182,19 +180,19 @@ class Deliverer:
 
     def _look(self) -> None:
         """Sends what may go now, reads more events, and sets a timer for what is due later."""
-        if self._outage.is_stopped:
+        if self._breaker.is_stopped:
             self._later.cancel()
             return
         now = self._clock.seconds()
-        may_read = not self._outage.is_down or self._dispatcher.may_probe(now)
+        may_read = not self._breaker.is_down or self._dispatcher.may_probe(now)
         while (trip := self._dispatcher.next_trip(now)) is not None:
             self._send(trip)
-        if may_read and self._reading.is_due(now):
+        if may_read and self._poller.is_due(now):
             if self._wants_more:
-                self._reading.read(self._hand.sessions)
+                self._poller.read(self._in_flight.sessions)
             elif self._wants_current:
-                self._reading.read(self._hand.sessions, with_left_over=False)
-        dues = [due for due in (self._dispatcher.due, self._reading_due) if due is not None]
+                self._poller.read(self._in_flight.sessions, with_left_over=False)
+        dues = [due for due in (self._dispatcher.due, self._poll_due) if due is not None]
         if dues:
             self._later.set(max(0.0, min(dues) - now), self._look)
         else:
@@ -202,24 +200,24 @@ class Deliverer:
 
     @property
     def _wants_more(self) -> bool:
-        return self._reading.is_wanted and self._dispatcher.wants_more and self._has_room
+        return self._poller.is_wanted and self._dispatcher.wants_more and self._has_room
 
     @property
     def _wants_current(self) -> bool:
-        return self._reading.is_current_wanted and self._dispatcher.wants_current and self._has_room
+        return self._poller.is_current_wanted and self._dispatcher.wants_current and self._has_room
 
     @property
     def _has_room(self) -> bool:
-        return self._hand.held < MOST_HELD and len(self._telling) < _MOST_UNTOLD
+        return self._in_flight.held < MOST_HELD and len(self._reporter) < _MOST_UNTOLD
 
     @property
-    def _reading_due(self) -> float | None:
+    def _poll_due(self) -> float | None:
         if not (self._wants_more or self._wants_current):
             return None
-        if not self._outage.is_down:
-            return self._reading.due
+        if not self._breaker.is_down:
+            return self._poller.due
         # A probe that is under way or can go reads the journal anyway.
-        return None if self._hand.can_go or self._under_way else max(self._outage.due, self._reading.due)
+        return None if self._in_flight.can_go or self._under_way else max(self._breaker.due, self._poller.due)
 
     def _send(self, trip: Trip) -> None:
         going = Deferred.fromCoroutine(self._carry(trip))
@@ -228,6 +226,7 @@ class Deliverer:
 
     def _ended(self, result: Failure | None, going: "Deferred[None]") -> None:
         self._under_way.discard(going)
+        self._none_under_way.look()
         self._look_soon()
         if result is not None:
             self._log.failure("A mistake in the delivery of events.", result)
@@ -248,15 +247,15 @@ class Deliverer:
         has_failed = any(isinstance(outcome, DeliveryFailed) for outcome in outcomes)
         self._dispatcher.came_back(trip, self._clock.seconds(), has_failed=has_failed)
         if self._is_running or not has_failed:
-            self._settling.settle(trip.parcel, outcomes, is_probe=trip.is_probe)
+            self._completer.settle(trip.parcel, outcomes, is_probe=trip.is_probe)
 
     def _found(self, found: list[Pending], stamp: int) -> None:
-        self._hand.take(found, stamp)
-        self._settling.give_up()
+        self._in_flight.take(found, stamp)
+        self._completer.give_up()
         self._look_soon()
 
     def _told(self, session: str) -> None:
-        self._hand.told(session)
+        self._in_flight.told(session)
         self._look_soon()
 
 

@@ -1,6 +1,7 @@
 """The destinations of events, made from the settings."""
 
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from typing import Final
 from urllib.parse import urlsplit
 
 from twisted.logger import Logger
@@ -9,8 +10,10 @@ from voicestt.config.receivers import WEBHOOK, Receiver
 from voicestt.config.settings import Settings
 from voicestt.delivery.deliverer import Deliverer
 from voicestt.delivery.redis_streams import RedisStreams
+from voicestt.delivery.sender import EventSender
 from voicestt.delivery.webhook import Webhook
 from voicestt.journal.port import Destination, Outbox
+from voicestt.runtime.reactor import FullReactor
 
 REDIS: Final = "redis"
 _HOUR: Final = 3_600.0
@@ -35,48 +38,49 @@ def destinations_of(settings: Settings) -> list[Destination]:
     return destinations
 
 
-def deliverers_of(reactor: Any, settings: Settings, outbox: Outbox) -> list[Deliverer]:
+def deliverers_of(reactor: FullReactor, settings: Settings, outbox: Outbox) -> list[Deliverer]:
     """Creates a deliverer for each of the `destinations_of` the settings, in their order, none of them started."""
-    receivers = {receiver.name: receiver for receiver in settings.events_webhooks or ()}
+    senders = dict(_senders(reactor, settings))
+    return [_deliverer(reactor, settings, outbox, each, senders[each.name]) for each in destinations_of(settings)]
+
+
+def _senders(reactor: FullReactor, settings: Settings) -> Iterator[tuple[str, EventSender]]:
+    """Yields the sender of each destination, by its name."""
+    receivers, keys = settings.events_webhooks or (), settings.events_webhook_secret
     if len(receivers) > 1:
-        _log.info("Events go to several webhooks: {names}.", names=", ".join(map(_shown, receivers.values())))
-    return [
-        _to_redis(reactor, settings, outbox, each)
-        if each.name == REDIS
-        else _to_webhook(reactor, settings, outbox, each, receivers[each.name])
-        for each in destinations_of(settings)
-    ]
+        _log.info("Events go to several webhooks: {names}.", names=", ".join(map(_shown, receivers)))
+    if keys is not None:  # there are no receivers without
+        for receiver in receivers:
+            yield receiver.name, _webhook(reactor, settings, receiver, keys)
+    if settings.redis_url is not None:
+        yield REDIS, _redis(reactor, settings, settings.redis_url)
 
 
 def _shown(receiver: Receiver) -> str:
     return f"{receiver.name} is at {urlsplit(receiver.url).netloc}"
 
 
-def _to_webhook(
-    reactor: Any, settings: Settings, outbox: Outbox, destination: Destination, receiver: Receiver
-) -> Deliverer:
-    keys = settings.events_webhook_secret
-    assert keys is not None  # noqa: S101 - the settings were checked
+def _webhook(reactor: FullReactor, settings: Settings, receiver: Receiver, keys: Sequence[bytes]) -> Webhook:
     at_once, batch = settings.events_webhook_at_once, settings.events_webhook_batch
-    webhook = Webhook(reactor, receiver.url, keys, name=receiver.name, at_once=at_once, batch=batch)
-    return Deliverer(
-        reactor,
-        outbox,
-        destination,
-        webhook,
-        patience=settings.events_webhook_hours * _HOUR,
-        is_strict=settings.events_webhook_order == "strict",
-    )
+    return Webhook(reactor, receiver.url, keys, name=receiver.name, at_once=at_once, batch=batch)
 
 
-def _to_redis(reactor: Any, settings: Settings, outbox: Outbox, destination: Destination) -> Deliverer:
-    assert settings.redis_url is not None  # noqa: S101 - it is a destination
-    redis = RedisStreams(
+def _redis(reactor: FullReactor, settings: Settings, url: str) -> RedisStreams:
+    return RedisStreams(
         reactor,
-        settings.redis_url,
+        url,
         shards=settings.redis_shards,
         maxlen=settings.redis_maxlen,
         replicas=settings.redis_replicas,
     )
-    # Redis has nothing against one event and not another: none is dead-lettered for its being down.
-    return Deliverer(reactor, outbox, destination, redis)
+
+
+def _deliverer(
+    reactor: FullReactor, settings: Settings, outbox: Outbox, destination: Destination, sender: EventSender
+) -> Deliverer:
+    if destination.name == REDIS:
+        # Redis has nothing against one event and not another: none is dead-lettered for its being down.
+        return Deliverer(reactor, outbox, destination, sender)
+    hours, order = settings.events_webhook_hours, settings.events_webhook_order
+    is_strict = order == "strict"
+    return Deliverer(reactor, outbox, destination, sender, patience=hours * _HOUR, is_strict=is_strict)

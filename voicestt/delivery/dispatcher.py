@@ -31,10 +31,16 @@ class Dispatcher:
     """
 
     def __init__(
-        self, hand: InFlight, outage: DeliveryCircuitBreaker, at_once: int, most: int, *, of_one: bool = False
+        self,
+        in_flight: InFlight,
+        breaker: DeliveryCircuitBreaker,
+        at_once: int,
+        most: int,
+        *,
+        of_one: bool = False,
     ) -> None:
-        self._hand = hand
-        self._outage = outage
+        self._in_flight = in_flight
+        self._breaker = breaker
         self._at_once = at_once
         self._most = most
         self._most_again = 1 if of_one else most
@@ -50,20 +56,20 @@ class Dispatcher:
     @property
     def wants_more(self) -> bool:
         """True if more lanes could go than there are."""
-        return self._hand.fresh < (1 if self._outage.is_down else self._at_once)
+        return self._in_flight.fresh < (1 if self._breaker.is_down else self._at_once)
 
     @property
     def wants_current(self) -> bool:
         """True if more lanes of current calls could go at once, whatever else waits here."""
-        return not self._outage.is_down and self._hand.fresh_current < self._at_once
+        return not self._breaker.is_down and self._in_flight.fresh_current < self._at_once
 
     def may_probe(self, now: float) -> bool:
         """True if the receiver is down and a probe is due."""
-        return self._outage.is_down and not self._away and self._outage.may_probe(now)
+        return self._breaker.is_down and not self._away and self._breaker.may_probe(now)
 
     def next_trip(self, now: float) -> Trip | None:
         """Returns the parcel to send now, or None."""
-        if self._outage.is_down:
+        if self._breaker.is_down:
             trip = self._probe() if self.may_probe(now) else None
         elif len(self._away) < self._at_once:
             # First, or a receiver that always has work would never be asked for them.
@@ -86,9 +92,9 @@ class Dispatcher:
     @property
     def due(self) -> float | None:
         """The time from which more may go, without anything coming back or being read; None: never."""
-        if self._outage.is_down:
-            return self._outage.due if self._hand.can_go and not self._away else None
-        due = self._hand.next_due
+        if self._breaker.is_down:
+            return self._breaker.due if self._in_flight.can_go and not self._away else None
+        due = self._in_flight.next_due
         if due is None or self._is_trying_again or len(self._away) >= self._at_once:
             return None
         return max(due, self._again_due)
@@ -98,13 +104,13 @@ class Dispatcher:
         return any(trip.is_again for trip in self._away)
 
     def _probe(self) -> Trip | None:
-        parcel = self._next_parcel() or self._hand.held_parcel(self._most_again)
+        parcel = self._next_parcel() or self._in_flight.held_parcel(self._most_again)
         return Trip(parcel, is_probe=True) if parcel else None
 
     def _again(self, now: float) -> Trip | None:
         if self._is_trying_again or now < self._again_due - ROUNDING:
             return None
-        parcel = self._hand.held_parcel(self._most_again, now)
+        parcel = self._in_flight.held_parcel(self._most_again, now)
         return Trip(parcel, is_again=True) if parcel else None
 
     def _fresh(self) -> Trip | None:
@@ -112,4 +118,4 @@ class Dispatcher:
         return Trip(parcel) if parcel else None
 
     def _next_parcel(self) -> list[Pending]:
-        return self._hand.parcel(self._most, of_one=self._of_one)
+        return self._in_flight.parcel(self._most, of_one=self._of_one)

@@ -1,13 +1,15 @@
-"""Twisted's HTTP client without its two log lines for each connection, and with a tolerance for long heads.
+"""Twisted's HTTP client without its log lines for each connection, tolerant of long heads; answers to be shown.
 
 Its parser gives up at a line of more than 16,384 bytes (`LineReceiver.MAX_LENGTH`) with nothing but a lost
 connection, as if nobody had answered, and takes heads of any number of lines. So a head is looked at before: one
 that is too long is replaced by its first line, and the connection is closed after it.
 """
 
+import codecs
 import re
 from collections.abc import Sequence
 from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
@@ -18,6 +20,16 @@ from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent, BrowserLikePolicyForHTTPS, HTTPConnectionPool
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
+
+from voicestt.runtime.escaping import escaped
+from voicestt.runtime.reactor import FullReactor
+
+LONGEST: Final = 200
+"""Largest number of bytes of an answer that are shown."""
+
+_SHORTEST_SECRET: Final = 4
+_SHORTEST_SEGMENT: Final = 10  # shorter ones are words such as "events"
+_HIDDEN: Final = "…"
 
 LONGEST_HEAD: Final = 16_384
 
@@ -33,7 +45,7 @@ def with_short_heads(factory: Any) -> Any:
 
     The client's own protocol is the `wrappedProtocol` of a connection.
     """
-    return _Factory(factory)  # type: ignore[no-untyped-call]
+    return _ShortHeadsFactory(factory)  # type: ignore[no-untyped-call]
 
 
 class _ShortHeads(ProtocolWrapper):
@@ -66,7 +78,7 @@ class _ShortHeads(ProtocolWrapper):
             self._client.dataReceived(data)
             return
         self._head += data
-        while self._head is not None and self._has_passed_on_one():
+        while self._head is not None and self._has_passed_on_one(self._head):
             pass
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
@@ -80,10 +92,8 @@ class _ShortHeads(ProtocolWrapper):
         if data.startswith(b"POST "):
             self._head = b""
 
-    def _has_passed_on_one(self) -> bool:
+    def _has_passed_on_one(self, head: bytes) -> bool:
         """Passes on a head if it is complete; True if another may follow it, as after a 100 (Continue)."""
-        head = self._head
-        assert head is not None  # noqa: S101 - it was asked for
         end = _END.search(head, 0, LONGEST_HEAD)
         status = _STATUS.match(head)
         if not head.startswith(_BEGINNING[: len(head)]) or (end and status is None):
@@ -113,12 +123,12 @@ class _ShortHeads(ProtocolWrapper):
         self.loseConnection()  # type: ignore[no-untyped-call]
 
 
-class _Factory(WrappingFactory, ClientFactory):
+class _ShortHeadsFactory(WrappingFactory, ClientFactory):
     noisy = False
     protocol = _ShortHeads
 
 
-def quiet_agent(reactor: Any, pool: HTTPConnectionPool, connect_seconds: float) -> Agent:
+def quiet_agent(reactor: FullReactor, pool: HTTPConnectionPool, connect_seconds: float) -> Agent:
     """Creates an Agent that connects within `connect_seconds`; with HTTPS it trusts the machine's certificates."""
     agent: Agent = Agent.usingEndpointFactory(reactor, _Endpoints(reactor, connect_seconds), pool)
     return agent
@@ -126,7 +136,7 @@ def quiet_agent(reactor: Any, pool: HTTPConnectionPool, connect_seconds: float) 
 
 @implementer(IAgentEndpointFactory)
 class _Endpoints:
-    def __init__(self, reactor: Any, seconds: float) -> None:
+    def __init__(self, reactor: FullReactor, seconds: float) -> None:
         self._reactor = reactor
         self._policy = BrowserLikePolicyForHTTPS()
         self._seconds = seconds
@@ -151,3 +161,41 @@ class _Quiet:
         factory.noisy = False
         connected: Deferred[Any] = self._endpoint.connect(with_short_heads(factory))
         return connected.addCallback(lambda wrapper: wrapper.wrappedProtocol)
+
+
+class Answers:
+    """Formats the answers of the receiver at `url`, without secrets.
+
+    The path and the query of `url` may be secret, and error pages often repeat them.
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        values = [value for _, value in parse_qsl(parts.query)]
+        segments = [each for each in parts.path.split("/") if len(each) >= _SHORTEST_SEGMENT]
+        secrets = {each for each in (parts.path, parts.query, *values) if len(each) >= _SHORTEST_SECRET}
+        self._last = ""
+        self._secrets = sorted(secrets.union(segments), key=len, reverse=True)
+
+    def shown(self, body: bytes) -> str:
+        """Returns the first `LONGEST` bytes of a body as text.
+
+        Control characters and the URL's secrets are left out.
+        """
+        text = _text(body)
+        for secret in self._secrets:
+            text = text.replace(secret, _HIDDEN)
+        shown = escaped(_text(text.encode()[:LONGEST]))
+        # Most are alike, and many may wait in memory while the journal cannot be written.
+        self._last = self._last if shown == self._last else shown
+        return self._last
+
+
+def without_host(words: str, host: str | None) -> str:
+    """Removes the host's name from an error's words, as anybody may see the last error in /healthz."""
+    return re.sub(rf"(?<![\w.-]){re.escape(host)}(?![\w-])", _HIDDEN, words) if host else words
+
+
+def _text(data: bytes) -> str:
+    # Incremental, so that a character that was cut in two is left out.
+    return codecs.getincrementaldecoder("utf-8")("replace").decode(data)

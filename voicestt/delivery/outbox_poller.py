@@ -6,9 +6,10 @@ from typing import Final
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
-from voicestt.delivery.backoff import Chance, pause
+from voicestt.delivery.circuit_breaker import PAUSES
 from voicestt.delivery.in_flight import ROUNDING
 from voicestt.journal.port import Outbox, Pending
+from voicestt.runtime.backoff import Chance
 from voicestt.runtime.clock import Clock
 
 EVERY_SECONDS: Final = 0.05
@@ -121,7 +122,7 @@ class OutboxPoller:
 
     def _complain(self, problem: Exception) -> None:
         self._is_wanted = True
-        seconds = pause(self._failures, self._chance)
+        seconds = PAUSES.pause(self._failures, self._chance)
         self.due = self._clock.seconds() + seconds
         self._failures += 1
         self._log.error(

@@ -18,6 +18,7 @@ from typing import Any, Final, TypeVar
 from zlib import crc32
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -65,7 +66,7 @@ class RedisStreams:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: IReactorFromThreads,
         url: str,
         *,
         shards: int,
@@ -250,7 +251,7 @@ class WorkerThread:
     It is a daemon: work that does not end keeps no process alive.
     """
 
-    def __init__(self, reactor: Any, name: str) -> None:
+    def __init__(self, reactor: IReactorFromThreads, name: str) -> None:
         self._reactor = reactor
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)

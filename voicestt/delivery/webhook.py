@@ -5,35 +5,35 @@ Where several may go in one, the body is a JSON array of events of one session, 
 one that the receiver does not want harms no other.
 """
 
-import codecs
 import hmac
-import re
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from typing import Final
+from urllib.parse import urlsplit, urlunsplit
 
 from OpenSSL.SSL import Error as TlsError
 from service_identity import VerificationError
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectError, DNSLookupError, SSLError, UserError
+from twisted.python.failure import Failure
 from twisted.web.client import HTTPConnectionPool
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
 from voicestt import __version__
 from voicestt.config.receivers import WEBHOOK
-from voicestt.delivery.http_client import quiet_agent
+from voicestt.delivery.http_client import Answers, quiet_agent, without_host
 from voicestt.delivery.sender import Arrived, DeliveryFailed, Outcome
 from voicestt.events import event_id
 from voicestt.journal.port import Record
-from voicestt.runtime.escaping import escaped
 from voicestt.runtime.http import Beginning, WholeBody
+from voicestt.runtime.reactor import FullReactor
 
 AT_ONCE: Final = 32
 CONNECT_SECONDS: Final = 5.0
@@ -66,7 +66,7 @@ class Webhook:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: FullReactor,
         url: str,
         keys: Sequence[bytes],
         *,
@@ -125,16 +125,10 @@ class Webhook:
 
     async def _post_in_time(self, batch: Sequence[Record]) -> Outcome:
         posting = Deferred.fromCoroutine(self._post(batch))
-        time_out = self._reactor.callLater(self._answer_seconds, posting.cancel)
         try:
-            return await posting
+            return await posting.addTimeout(self._answer_seconds, self._reactor, _in_time)
         except Exception as problem:  # noqa: BLE001 - Twisted's client has a dozen kinds, and no kind of them all
-            if not time_out.active():
-                return DeliveryFailed(f"it did not answer within {self._answer_seconds:g} s")
             return self._failed(problem)
-        finally:
-            if time_out.active():
-                time_out.cancel()
 
     def _failed(self, problem: Exception) -> DeliveryFailed:
         """Returns the outcome of an exception that Twisted's client raised; some of its kinds wrap others."""
@@ -159,15 +153,13 @@ class Webhook:
 
     async def _beginning_of(self, response: IResponse) -> bytes:
         body = Beginning(response, _KEPT_OF_BODY, _LONGEST_BODY)
-        limit = self._reactor.callLater(_BODY_SECONDS, body.over.cancel)
-        try:
-            await body.over
-        except CancelledError:
-            pass  # what matters was in the first line of the answer
-        finally:
-            if limit.active():
-                limit.cancel()
+        with suppress(CancelledError):  # what matters was in the first line of the answer
+            await body.over.addTimeout(_BODY_SECONDS, self._reactor, lambda _result, _seconds: None)
         return body.kept
+
+
+def _in_time(result: Outcome | Failure, seconds: float) -> Outcome:
+    return DeliveryFailed(f"it did not answer within {seconds:g} s") if isinstance(result, Failure) else result
 
 
 def _batches(records: Sequence[Record], most: int) -> Iterator[Sequence[Record]]:
@@ -260,49 +252,3 @@ def _until(date: str, now: float) -> float:
         return (moment - datetime.fromtimestamp(now, UTC)).total_seconds()
     except (ValueError, TypeError, IndexError, OverflowError):
         return 0.0
-
-
-LONGEST: Final = 200
-"""Largest number of bytes of an answer that are shown."""
-
-_SHORTEST_SECRET: Final = 4
-_SHORTEST_SEGMENT: Final = 10  # shorter ones are words such as "events"
-_HIDDEN: Final = "…"
-
-
-class Answers:
-    """Formats the answers of the receiver at `url`, without secrets.
-
-    The path and the query of `url` may be secret, and error pages often repeat them.
-    """
-
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        values = [value for _, value in parse_qsl(parts.query)]
-        segments = [each for each in parts.path.split("/") if len(each) >= _SHORTEST_SEGMENT]
-        secrets = {each for each in (parts.path, parts.query, *values) if len(each) >= _SHORTEST_SECRET}
-        self._last = ""
-        self._secrets = sorted(secrets.union(segments), key=len, reverse=True)
-
-    def shown(self, body: bytes) -> str:
-        """Returns the first `LONGEST` bytes of a body as text.
-
-        Control characters and the URL's secrets are left out.
-        """
-        text = _text(body)
-        for secret in self._secrets:
-            text = text.replace(secret, _HIDDEN)
-        shown = escaped(_text(text.encode()[:LONGEST]))
-        # Most are alike, and many may wait in memory while the journal cannot be written.
-        self._last = self._last if shown == self._last else shown
-        return self._last
-
-
-def without_host(words: str, host: str | None) -> str:
-    """Removes the host's name from an error's words, as anybody may see the last error in /healthz."""
-    return re.sub(rf"(?<![\w.-]){re.escape(host)}(?![\w-])", _HIDDEN, words) if host else words
-
-
-def _text(data: bytes) -> str:
-    # Incremental, so that a character that was cut in two is left out.
-    return codecs.getincrementaldecoder("utf-8")("replace").decode(data)

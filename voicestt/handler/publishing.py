@@ -51,7 +51,7 @@ class Publishing:
 
     def __init__(
         self,
-        writer: Writer,
+        writer: Writer[facts.Event],
         handlers: HandlerSource | None = None,
         now: Callable[[], float] = time.time,
         file: Hears | None = None,
@@ -71,7 +71,7 @@ class _CallPublisher:
 
     def __init__(
         self,
-        writer: Writer,
+        writer: Writer[facts.Event],
         handlers: HandlerSource | None,
         line: Line,
         now: Callable[[], float],

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Generic
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -19,22 +19,23 @@ from voicestt.journal.port import (
     EVERYTHING,
     Attempt,
     Destination,
+    Fact,
     Filter,
+    GuardedReaders,
     JournalState,
     Page,
     Pending,
     Readers,
-    Record,
     Standing,
-    Written,
 )
 from voicestt.journal.problems import JournalClosed
-from voicestt.journal.reading import Ask
-from voicestt.journal.thread import News
-from voicestt.journal.threads import Callbacks, Threads, Wishes
+from voicestt.journal.reading import Answer, Ask
+from voicestt.journal.thread import TurnResults
+from voicestt.journal.threads import Callbacks, JournalSettings, JournalThreads
 from voicestt.journal.undelivered import Undelivered
-from voicestt.journal.write_queue import Entry, LateFacts, Losses, WriteQueue
+from voicestt.journal.write_queue import Entry, LateFacts, WriteQueue
 from voicestt.runtime.histogram import Histogram
+from voicestt.runtime.reactor import ReactorLike
 
 CLOSE_SECONDS = 10.0
 """Time limit of `close`."""
@@ -42,11 +43,8 @@ CLOSE_SECONDS = 10.0
 OPEN_SECONDS = 1.5
 """Time limit of `open`. After it calls are accepted, and their events wait in memory."""
 
-MARK_SECONDS = 1.0
-"""Time after which delivery goes on although its results are not written yet."""
 
-
-class Journal:
+class Journal(Generic[Fact]):
     """Writes events for `destinations`, and tells `readers` of them when they are in the database.
 
     The other parameters are JOURNAL_URL, JOURNAL_DAYS, JOURNAL_REDACT and JOURNAL_SPILL_DIR. What `redact` keeps
@@ -60,9 +58,9 @@ class Journal:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: ReactorLike,
         url: str,
-        readers: Readers,
+        readers: Readers[Fact],
         destinations: Sequence[Destination],
         *,
         days: float,
@@ -73,19 +71,18 @@ class Journal:
         figures: Callable[[], Mapping[str, object]] = dict,
     ) -> None:
         self._reactor = reactor
-        self._wishes = Wishes(url, destinations, days, redact, spill_dir, pace)
-        self._readers = Guarded(readers)
+        self._settings = JournalSettings(url, destinations, days, redact, spill_dir, pace)
+        self._readers = GuardedReaders(readers)
         self._changed = changed
         self._figures = figures
         self._figures_now: str | None = None
-        self._losses = Losses()
-        self._waiting = WriteQueue()
+        self._waiting = WriteQueue[Fact]()
         self._whole = StoredPayloads()
-        self._lateness = LateFacts(reactor, self._readers.late)
-        self._undelivered = Undelivered(reactor, destinations, self._whole, self._ask)
+        self._lateness = LateFacts[Fact](reactor, self._readers.late)
+        self._undelivered = Undelivered(reactor, destinations, self._whole, self._ask, self._write_mark)
         self._asked: set[Deferred[Any]] = set()
-        self._memories: dict[str, Entry] = {}
-        self._threads: Threads | None = None
+        self._memories: dict[str, Entry[Fact]] = {}
+        self._threads: JournalThreads[Fact] | None = None
         self._is_closed = self._is_through = False
         self.write_delay = Histogram()
 
@@ -112,19 +109,16 @@ class Journal:
             BadJournal: where JOURNAL_URL names none that could be used; the message says why and what to do.
         """
         began: Deferred[None] = Deferred()
-        threads = self._threads = Threads(self._wishes, self._waiting, self._whole, self._callbacks())
+        threads = self._threads = JournalThreads(self._settings, self._waiting, self._whole, self._callbacks())
         self._undelivered.owner = threads.owner
         threads.start(lambda problem: self._reactor.callFromThread(self._begun, began, problem))
-        limit = self._reactor.callLater(OPEN_SECONDS, _fire, began, None)
+        began.addTimeout(OPEN_SECONDS, self._reactor, lambda _failure, _seconds: None)
         try:
             await began
         except BaseException:
             self._threads = None
             threads.join()
             raise
-        finally:
-            if limit.active():
-                limit.cancel()
         self._lateness.start()
 
     def _begun(self, began: Deferred[None], problem: Any) -> None:
@@ -135,16 +129,25 @@ class Journal:
             self._log.failure("The journal can never be used as JOURNAL_URL names it: see there.", problem)
         _fire(began, problem)
 
-    def put(self, event: Event | None, fact: object) -> None:
+    def put(self, event: Event | None, fact: Fact | None) -> None:
         """Queues `event` to be written, see `voicestt.journal.port.Writer`."""
-        entry = Entry(event, fact, self._reactor.seconds())
+        self._put(Entry(event, fact, self._reactor.seconds()))
+
+    def flush(self) -> "Deferred[None]":
+        """Returns a Deferred that fires when what was put before is written and told to readers, or lost."""
+        flushed: Deferred[None] = Deferred()
+        self._put(Entry(None, None, self._reactor.seconds(), flushed=flushed))
+        return flushed
+
+    def _put(self, entry: Entry[Fact]) -> None:
+        # Told later: whoever puts an entry is not ready for a callback.
         if self._threads is None or self._is_closed:
-            self._put_too_late(entry)
+            self._reactor.callLater(0, self._lateness.refuse, entry)
             return
         self._lateness.watch(entry)
         gone = self._threads.put(entry)
         if gone:
-            self._complain(gone)
+            self._reactor.callLater(0, self._lateness.drop, gone)
 
     def remember(self, session: str, memory: str) -> None:
         """Queues a handler's memory of the session's call, see `voicestt.journal.port.Writer`."""
@@ -153,16 +156,15 @@ class Journal:
             return
         if self._threads is None or self._is_closed:
             return
-        entry = Entry(None, None, self._reactor.seconds(), memory=MemoryToWrite(session, memory))
+        entry = Entry[Fact](None, None, self._reactor.seconds(), memory=MemoryToWrite(session, memory))
         self._memories[session] = entry
         gone = self._threads.put(entry)
         if gone:
-            self._complain(gone)
+            self._reactor.callLater(0, self._lateness.drop, gone)
 
     async def former(self, call_sid: str) -> FormerStream | None:
         """Returns the latest stream of a call, see `voicestt.journal.port.FormerStreams`."""
-        found: FormerStream | None = await self._ask(lambda connection: former(connection, clean(call_sid)))
-        return found
+        return await self._ask(lambda connection: former(connection, clean(call_sid)))
 
     async def pending(
         self, destination: str, limit: int, busy: Collection[str] = (), *, with_left_over: bool = True
@@ -176,30 +178,23 @@ class Journal:
         return await self._undelivered.pending(destination, limit, busy, with_left_over=with_left_over)
 
     async def delivered(self, destination: str, numbers: Sequence[int], attempts: Sequence[Attempt] = ()) -> None:
-        """Records delivered events, see `voicestt.journal.port.Outbox`.
-
-        Returns when the record is written, or after `MARK_SECONDS` while the database cannot be written.
-        """
-        self._undelivered.delivered(destination, len(numbers))
-        await self._mark(Delivered(destination, tuple(numbers), self._redacted(attempts)), numbers)
+        """Records delivered events, see `voicestt.journal.port.Outbox`."""
+        await self._undelivered.record(Delivered(destination, tuple(numbers), self._redacted(attempts)))
 
     async def failed(self, destination: str, number: int, why: str, attempts: Sequence[Attempt] = ()) -> None:
         """Records a failed attempt, see `voicestt.journal.port.Outbox`."""
-        mark = Failed(destination, number, why, is_hopeless=False, attempts=self._redacted(attempts))
-        await self._mark(mark, ())
+        await self._undelivered.record(Failed(destination, number, why, False, self._redacted(attempts)))
 
     async def dead_letter(self, destination: str, number: int, why: str, attempts: Sequence[Attempt] = ()) -> None:
         """Records an event as undeliverable, see `voicestt.journal.port.Outbox`."""
-        self._undelivered.delivered(destination, 1)
-        mark = Failed(destination, number, why, is_hopeless=True, attempts=self._redacted(attempts))
-        await self._mark(mark, (number,))
+        await self._undelivered.record(Failed(destination, number, why, True, self._redacted(attempts)))
 
     def _redacted(self, attempts: Sequence[Attempt]) -> tuple[Attempt, ...]:
         """Removes the receivers' answers from attempts, unless JOURNAL_REDACT is "none".
 
         A receiver may answer with the event it was sent.
         """
-        if self._wishes.redact == "none":
+        if self._settings.redact == "none":
             return tuple(attempts)
         return tuple(replace(attempt, answer="") for attempt in attempts)
 
@@ -208,10 +203,7 @@ class Journal:
 
         In a shared database, events written by other processes are among them.
         """
-        found: Page = await self._ask(
-            lambda connection: reading.since(connection, self._whole, number, limit, wanted)
-        )
-        return found
+        return await self._ask(lambda connection: reading.since(connection, self._whole, number, limit, wanted))
 
     async def close(self, seconds: float = CLOSE_SECONDS) -> None:
         """Writes the queued events, for at most `seconds`, and ends the threads.
@@ -223,19 +215,17 @@ class Journal:
             return
         self._is_closed = True
         ended: Deferred[bool] = Deferred()
-        limit = self._reactor.callLater(seconds, _fire, ended, False)
+        ended.addTimeout(seconds, self._reactor, lambda _failure, _seconds: False)
         threads.stop(seconds * 0.9, lambda: self._reactor.callFromThread(_fire, ended, True))
         if await ended:
             threads.join()
-        if limit.active():
-            limit.cancel()
         self._lateness.stop()
         self._give_up()
 
-    def _callbacks(self) -> Callbacks:
+    def _callbacks(self) -> Callbacks[Fact]:
         hand_over = self._reactor.callFromThread
         return Callbacks(
-            hear=partial(hand_over, self._hear),
+            wrote=partial(hand_over, self._wrote),
             answered=partial(hand_over, self._answered),
             ended=partial(hand_over, self._put_ends),
             found=partial(hand_over, self._find),
@@ -270,48 +260,42 @@ class Journal:
             self._undelivered.found(destination, sessions)
             self._readers.written(())
 
-    async def _mark(self, mark: Mark, settles: Collection[int]) -> None:
+    def _write_mark(self, mark: Mark) -> "Deferred[None]":
         threads = self._open_threads()
-        done: Deferred[Any] = Deferred()
-        known: Deferred[Any] = Deferred()
+        done: Deferred[None] = Deferred()
         self._asked.add(done)
         threads.mark(mark, done)
-        done.addBoth(self._marked, known, mark.destination, settles)
-        limit = self._reactor.callLater(MARK_SECONDS, self._settle, known, mark.destination, settles)
-        try:
-            await known
-        finally:
-            if limit.active():
-                limit.cancel()
+        return done
 
-    def _settle(self, known: Deferred[Any], destination: str, settles: Collection[int]) -> None:
-        if self._undelivered.settle(destination, settles):
-            _fire(known, None)
-
-    def _marked(self, result: Any, known: Deferred[Any], destination: str, settles: Collection[int]) -> None:
-        self._undelivered.settled_for_good(destination, settles)
-        _fire(known, result)
-
-    async def _ask(self, ask: Ask) -> Any:
+    async def _ask(self, ask: Ask[Answer]) -> Answer:
         threads = self._open_threads()
-        done: Deferred[Any] = Deferred()
+        done: Deferred[Answer] = Deferred()
         self._asked.add(done)
         threads.ask(ask, done)
         return await done
 
-    def _open_threads(self) -> Threads:
+    def _open_threads(self) -> JournalThreads[Fact]:
         if self._threads is None or self._is_closed:
             raise JournalClosed("the journal is not open")
         return self._threads
 
-    def _hear(self, news: News) -> None:
+    def _wrote(self, results: TurnResults[Fact]) -> None:
         if self._is_through:
             return
-        written = [self._written(entry, record) for entry, record in news.written]
+        written = [self._lateness.written(*each) for each in results.written if each[0].flushed is None]
+        now = self._reactor.seconds()
+        for entry, record in results.written:
+            if record is not None:
+                self.write_delay.record(max(0.0, now - entry.at))
         if written:
             self._undelivered.wrote([entry.record for entry in written if entry.record is not None])
             self._readers.written(written)
-        for done, answer in news.answers:
+        # Whoever waits for a flush may send the readers' own listeners away: first they are told.
+        for entry, _ in results.written:
+            entry.end()
+            if entry.memory is not None and self._memories.get(entry.memory.session) is entry:
+                del self._memories[entry.memory.session]
+        for done, answer in results.answers:
             self._answered(done, answer)
 
     def _answered(self, done: Deferred[Any], answer: object) -> None:
@@ -319,43 +303,9 @@ class Journal:
             self._asked.remove(done)
             done.callback(answer)
 
-    def _written(self, entry: Entry, record: Record | None) -> Written:
-        entry.is_over = True
-        if entry.memory is not None and self._memories.get(entry.memory.session) is entry:
-            del self._memories[entry.memory.session]
-        if record is not None:
-            self.write_delay.record(max(0.0, self._reactor.seconds() - entry.at))
-        if record is None and entry.event is not None and not entry.was_late:
-            # The journal refused it: no reader may take it for written.
-            entry.was_late = True
-            self._tell_late(entry)
-        return Written(record, entry.fact, entry.was_late)
-
-    def _complain(self, gone: Sequence[Entry]) -> None:
-        # Not within `put`: its caller is not ready for a callback.
-        self._reactor.callLater(0, self._tell_of, gone)
-
-    def _tell_of(self, gone: Sequence[Entry]) -> None:
-        self._lateness.tell_all()
-        for entry in gone:
-            entry.is_over = True
-        self._lateness.forget()
-        self._losses.given_up(gone)
-
-    def _put_too_late(self, entry: Entry) -> None:
-        self._losses.too_late(entry)
-        self._reactor.callLater(0, self._tell_late, entry)
-
-    def _tell_late(self, entry: Entry) -> None:
-        if entry.fact is not None:
-            self._readers.late([entry.fact])
-
     def _give_up(self) -> None:
         self._is_through = True
-        lost = [entry for entry in self._lateness.waiting() if entry.event is not None]
-        self._lateness.tell_all()
-        if lost:
-            self._losses.at_the_end(lost)
+        self._lateness.give_up()
         asked, self._asked = self._asked, set()
         for done in asked:
             done.errback(JournalClosed("the journal was closed"))
@@ -364,26 +314,3 @@ class Journal:
 def _fire(deferred: Deferred[Any], value: object) -> None:
     if not deferred.called:
         deferred.callback(value)  # a Failure is an errback
-
-
-class Guarded:
-    """Calls the readers, and logs what they raise instead of letting it stop the calls."""
-
-    _log = Logger()
-
-    def __init__(self, readers: Readers) -> None:
-        self._readers = readers
-
-    def written(self, entries: Sequence[Written]) -> None:
-        """Tells the readers of entries that are in the database."""
-        try:
-            self._readers.written(entries)
-        except Exception:  # noqa: BLE001 - a reader's mistake must not stop the calls
-            self._log.failure("A reader of the journal failed; its other readers may not have been told either.")
-
-    def late(self, facts: Sequence[object]) -> None:
-        """Tells the readers of facts whose events have waited too long for the database."""
-        try:
-            self._readers.late(facts)
-        except Exception:  # noqa: BLE001 - likewise
-            self._log.failure("A reader of the journal failed; its other readers may not have been told either.")

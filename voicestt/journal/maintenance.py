@@ -17,11 +17,13 @@ from voicestt.journal.outbox import changes_noted
 from voicestt.journal.problems import advice_for, words_of
 from voicestt.journal.recovery import Recovery
 from voicestt.journal.retention import Retention
+from voicestt.runtime.backoff import Backoff
 
 HURRY_SECONDS = 3.0
 """Time limit of a chore's transaction."""
 
 _LONGEST_SECONDS = 60.0
+_LONGEST_SHARE = 64  # of the interval of renewals
 _QUIET_FAILURES = 2
 """Failures in a row that are not logged: another process held a lock, or a connection was cut."""
 
@@ -72,6 +74,7 @@ class Maintenance:
         self._changes = 0  # so it is read once after the start, if anything was ever changed: perhaps just now
         self._seconds = seconds
         self._renewed_at = self._settling_since = seconds()
+        self._pauses = Backoff(pace.renew, min(_LONGEST_SECONDS, pace.renew * _LONGEST_SHARE))
         self._failures: dict[Callable[[], float], int] = {}
         self._due = {self._renew: seconds() + pace.renew, self._look: seconds(), self._delete: seconds()}
         self._closing = threading.Event()
@@ -118,7 +121,7 @@ class Maintenance:
                 problem=words_of(problem),
                 advice=advice_for(problem),
             )
-        return min(_LONGEST_SECONDS, self._pace.renew * 2.0 ** min(failures - 1, 6))
+        return self._pauses.pause(failures - 1)
 
     def _renew(self) -> float:
         with self._database.writing() as connection:

@@ -6,48 +6,53 @@ Readers are told of events at once.
 from collections import deque
 from collections.abc import Sequence
 from itertools import islice
-from typing import Any
+from typing import Generic
 
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from voicestt.events import Event, type_of
 from voicestt.journal.former import FormerStream
-from voicestt.journal.journal import Guarded
 from voicestt.journal.payloads import payload_or_none
 from voicestt.journal.port import (
     EVERYTHING,
+    Fact,
     Filter,
+    GuardedReaders,
     Page,
     Readers,
     Record,
     Written,
 )
+from voicestt.runtime.idle import Idle
 
 KEPT = 1_000
 
 
-class NoJournal:
+class NoJournal(Generic[Fact]):
     """A journal in memory that remembers the last `KEPT` events.
 
-    It has `open`, `put`, `remember`, `former`, `since` and `close` as a Journal has them.
+    It has `open`, `put`, `remember`, `former`, `flush`, `since` and `close` as a Journal has them.
     """
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, readers: Readers) -> None:
-        self._reactor = reactor
-        self._readers = Guarded(readers)
+    def __init__(self, clock: IReactorTime, readers: Readers[Fact]) -> None:
+        self._clock = clock
+        self._readers = GuardedReaders(readers)
         self._number = 0
-        self._group: list[Written] = []
+        self._group: list[Written[Fact]] = []
+        self._idle = Idle(lambda: not self._group)
         self._last: deque[Record] = deque(maxlen=KEPT)
 
     async def open(self) -> None:
         """Does nothing: there is no database to open."""
 
-    def put(self, event: Event | None, fact: object) -> None:
+    def put(self, event: Event | None, fact: Fact | None) -> None:
         """Tells the readers of the event in the reactor's next turn, together with all others put in this one."""
         if not self._group:
-            self._reactor.callLater(0, self._tell)
+            self._clock.callLater(0, self._tell)
         self._group.append(Written(None if event is None else self._record(event), fact))
 
     def remember(self, session: str, memory: str) -> None:
@@ -56,6 +61,10 @@ class NoJournal:
     async def former(self, _call_sid: str) -> FormerStream | None:
         """Returns None: what was is not known."""
         return None
+
+    def flush(self) -> "Deferred[None]":
+        """Returns a Deferred that fires when the readers know the events that were put before."""
+        return self._idle.wait()
 
     async def since(self, number: int, limit: int, wanted: Filter = EVERYTHING) -> Page:
         """Returns the first `limit` wanted events after `number`, of those that are remembered."""
@@ -76,7 +85,8 @@ class NoJournal:
         return record
 
     def _tell(self) -> None:
-        group: Sequence[Written] = self._group
+        group: Sequence[Written[Fact]] = self._group
         self._group = []
         if group:
             self._readers.written(group)
+        self._idle.look()

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from twisted.logger import Logger
 
@@ -12,9 +13,9 @@ from voicestt.journal.problems import (
     words_of,
 )
 from voicestt.journal.write_queue import WriteQueue
+from voicestt.runtime.backoff import Backoff
 
-_FIRST_SECONDS = 0.1
-_LONGEST_SECONDS = 5.0
+_PAUSES = Backoff(first=0.1, longest=5.0)
 _IN_MEMORY = "in memory, and are lost if the server ends before it works again"
 _IN_A_FILE = "in a file beside it, and the next server that can write the journal takes them from there"
 
@@ -28,14 +29,14 @@ class JournalOutage:
 
     _log = Logger()
 
-    def __init__(self, name: str, waiting: WriteQueue, seconds: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, name: str, waiting: WriteQueue[Any], seconds: Callable[[], float] = time.monotonic) -> None:
         self.why: str | None = None
         self.since: float | None = None
         self._name = name
         self._waiting = waiting
         self._seconds = seconds
         self._began: float | None = None
-        self._pause = _FIRST_SECONDS
+        self._failures = 0
         self._dropped_before = 0
 
     @property
@@ -58,8 +59,8 @@ class JournalOutage:
                 where=_IN_A_FILE if isinstance(problem, NewerJournal) else _IN_MEMORY,
                 advice=advice_for(problem),
             )
-        pause = self._pause
-        self._pause = min(_LONGEST_SECONDS, pause * 2)
+        pause = _PAUSES.pause(self._failures)
+        self._failures += 1
         return pause
 
     def worked(self) -> None:
@@ -75,4 +76,4 @@ class JournalOutage:
             dropped=self._waiting.dropped - self._dropped_before,
         )
         self._began = self.since = self.why = None
-        self._pause = _FIRST_SECONDS
+        self._failures = 0

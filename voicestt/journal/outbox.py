@@ -100,6 +100,13 @@ class Failed:
 Mark = Delivered | Failed
 
 
+def settled_by(mark: Mark) -> Sequence[int]:
+    """Returns the numbers of the events that are pending no more after this result."""
+    if isinstance(mark, Delivered):
+        return mark.numbers
+    return (mark.number,) if mark.is_hopeless else ()
+
+
 def apply(connection: Connection, marks: Sequence[Mark], now: float) -> None:
     """Writes the results of deliveries into the outbox; events that are not in it are ignored."""
     delivered: dict[str, list[int]] = defaultdict(list)

@@ -6,10 +6,17 @@ of the journal's own.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
+
+from twisted.logger import Logger
 
 from voicestt.events import Event
 from voicestt.journal.former import FormerStream
+
+Fact = TypeVar("Fact")
+"""The type of the facts of a call that the events are made of; the journal only hands them on."""
+
+_Put_contra = TypeVar("_Put_contra", contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,28 +50,29 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class Written(Generic[Fact]):
     """The fact that was put with an event, and the event's record (None if there was no event to write).
 
-    `was_late`: `late` was told of it before, because the database took too long.
+    `fact` is None for an event of nobody here: recovery's end of another server's call. `was_late`: `late` was
+    told of it before, because the database took too long.
     """
 
     record: Record | None
-    fact: object
+    fact: Fact | None
     was_late: bool = False
 
 
-class Readers(Protocol):
+class Readers(Protocol[Fact]):
     """Receives the journal's entries, in the order in which they were put."""
 
-    def written(self, entries: Sequence[Written]) -> None:
+    def written(self, entries: Sequence[Written[Fact]]) -> None:
         """Receives entries that are in the database.
 
         An empty sequence: no entry is new, but more may be pending than before.
         """
         ...
 
-    def late(self, facts: Sequence[object]) -> None:
+    def late(self, facts: Sequence[Fact]) -> None:
         """Receives facts whose events have waited for two seconds, because the database cannot be written.
 
         They are not lost yet.
@@ -72,10 +80,33 @@ class Readers(Protocol):
         ...
 
 
-class Writer(Protocol):
+class GuardedReaders(Generic[Fact]):
+    """Calls the readers, and logs what they raise instead of letting it stop the calls."""
+
+    _log = Logger()
+
+    def __init__(self, readers: Readers[Fact]) -> None:
+        self._readers = readers
+
+    def written(self, entries: Sequence[Written[Fact]]) -> None:
+        """Tells the readers of entries that are in the database."""
+        try:
+            self._readers.written(entries)
+        except Exception:  # noqa: BLE001 - a reader's mistake must not stop the calls
+            self._log.failure("A reader of the journal failed; its other readers may not have been told either.")
+
+    def late(self, facts: Sequence[Fact]) -> None:
+        """Tells the readers of facts whose events have waited too long for the database."""
+        try:
+            self._readers.late(facts)
+        except Exception:  # noqa: BLE001 - likewise
+            self._log.failure("A reader of the journal failed; its other readers may not have been told either.")
+
+
+class Writer(Protocol[_Put_contra]):
     """Takes events to be written."""
 
-    def put(self, event: Event | None, fact: object) -> None:
+    def put(self, event: Event | None, fact: _Put_contra | None) -> None:
         """Queues `event` to be written; `fact` is passed to the readers with it.
 
         An `event` of None writes no row, but keeps its place in the order.

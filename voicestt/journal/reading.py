@@ -9,8 +9,8 @@ still be under way.
 
 import threading
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, select
 from twisted.internet.defer import Deferred
@@ -22,11 +22,21 @@ from voicestt.journal.payloads import StoredPayloads
 from voicestt.journal.port import Filter, Page, Record
 from voicestt.journal.problems import is_poisoned
 from voicestt.journal.tables import events, is_no_partial
+from voicestt.runtime.backoff import Backoff
 
-Ask = Callable[[Connection], Any]
+Answer = TypeVar("Answer")
+Ask = Callable[[Connection], Answer]
 
-_FIRST_SECONDS = 0.1
-_LONGEST_SECONDS = 5.0
+
+class Asks(Protocol):
+    """Runs a query in the reader thread."""
+
+    def __call__(self, ask: Ask[Answer], /) -> Awaitable[Answer]:
+        """Returns the query's answer; waits while the database cannot be read."""
+        ...
+
+
+_PAUSES = Backoff(first=0.1, longest=5.0)
 
 
 class ReaderThread:
@@ -39,17 +49,17 @@ class ReaderThread:
     def __init__(self, database: Database, tell: Callable[[Deferred[Any], object], object]) -> None:
         self._database = database
         self._tell = tell
-        self._asks: deque[tuple[Ask, Deferred[Any]]] = deque()
+        self._asks: deque[tuple[Ask[Any], Deferred[Any]]] = deque()
         self._bell = threading.Event()
         self._closing = threading.Event()
-        self._pause = _FIRST_SECONDS
+        self._failures = 0
         self._thread = threading.Thread(target=self._run, name="journal's reader", daemon=True)
 
     def start(self) -> None:
         """Starts the thread; the tables must exist before the first query."""
         self._thread.start()
 
-    def ask(self, ask: Ask, done: Deferred[Any]) -> None:
+    def ask(self, ask: Ask[Answer], done: Deferred[Answer]) -> None:
         """Queues a query; `done` fires with its answer after the queries before it."""
         self._asks.append((ask, done))
         self._bell.set()
@@ -78,14 +88,14 @@ class ReaderThread:
             answer = self._answer(ask)
         except Exception:  # noqa: BLE001 - whatever the database has: it is asked again
             self._database.close()
-            self._closing.wait(self._pause)
-            self._pause = min(_LONGEST_SECONDS, self._pause * 2)
+            self._closing.wait(_PAUSES.pause(self._failures))
+            self._failures += 1
             return
-        self._pause = _FIRST_SECONDS
+        self._failures = 0
         self._asks.popleft()
         self._tell(done, answer)
 
-    def _answer(self, ask: Ask) -> object:
+    def _answer(self, ask: Ask[Any]) -> object:
         try:
             with self._database.reading() as connection:
                 return ask(connection)

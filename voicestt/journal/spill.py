@@ -20,7 +20,7 @@ from voicestt.events import (
     Partial,
     decode,
 )
-from voicestt.journal.payloads import payload_of
+from voicestt.journal.payloads import payload_or_none
 from voicestt.journal.redaction import Redact
 
 MOST_BYTES: Final = 256 * 1024 * 1024
@@ -78,12 +78,15 @@ class Spill:
     def write(self, events: Sequence[Event]) -> None:
         """Appends events to the file and syncs it to the disk; partials are left out where there is little room.
 
+        So is what no JSON can hold, which is logged.
+
         Raises:
             OSError: where they are not on the disk; none of them is then.
         """
         file = self._opened()
         kept = [event for event in events if self._has_room_for(event)]
-        lines = b"".join(payload_of(self._redact(event)) + b"\n" for event in kept)
+        payloads = [payload for event in kept if (payload := payload_or_none(self._redact(event))) is not None]
+        lines = b"".join(payload + b"\n" for payload in payloads)
         if self._others + self._size + len(lines) > self._most:
             raise SpillFull(f"the spill files have {self._most // 1_000_000} MB already")
         try:
@@ -94,7 +97,7 @@ class Spill:
             os.ftruncate(file, self._size)
             raise
         self._size += len(lines)
-        self.count += len(kept)
+        self.count += len(payloads)
         self.left_out += len(events) - len(kept)
 
     def own(self) -> "SpillFile | None":

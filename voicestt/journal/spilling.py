@@ -8,7 +8,7 @@ from twisted.logger import Logger
 from voicestt.events import Event
 from voicestt.journal.database import Database
 from voicestt.journal.leases import Lease
-from voicestt.journal.payloads import clean, payload_of, payload_or_none
+from voicestt.journal.payloads import clean, payload_of
 from voicestt.journal.problems import is_poisoned
 from voicestt.journal.quarantine import Quarantine
 from voicestt.journal.spill import Spill, SpillFile
@@ -29,10 +29,10 @@ class Spilling:
 
     def write(self, events: Sequence[Event | None]) -> bool:
         """Writes events to the disk; False if that failed and none of them is there."""
-        good = [event for event in events if event is not None and payload_or_none(event) is not None]
+        some = [event for event in events if event is not None]
         try:
-            if good:
-                self._spill.write(good)
+            if some:
+                self._spill.write(some)
         except OSError as problem:
             self._failed(problem.strerror or str(problem))
             return False
@@ -75,7 +75,7 @@ class Spilling:
             )
 
 
-class ReadingIn:
+class SpillImport:
     """Imports the spill files of this process, by its own `writer`, and those of processes that are gone.
 
     The sessions of the latter have no owner: whoever looks after the journal takes them over, and closes them.
@@ -108,10 +108,10 @@ class ReadingIn:
                 left.close()
 
     def _read(self, file: SpillFile, writer: EventWriter) -> None:
-        mending = Quarantine(self._database, writer)
+        quarantine = Quarantine(self._database, writer)
         count = 0
         for bunch in file.bunches():
-            self._write(writer, mending, bunch)
+            self._write(writer, quarantine, bunch)
             count += len(bunch)
         file.remove()
         self._log.warn(
@@ -129,7 +129,7 @@ class ReadingIn:
                 kept=str(file.unread),
             )
 
-    def _write(self, writer: EventWriter, mending: Quarantine, bunch: Sequence[Event]) -> None:
+    def _write(self, writer: EventWriter, quarantine: Quarantine, bunch: Sequence[Event]) -> None:
         try:
             with self._database.writing() as connection:
                 self._lease.renew(connection, self._database.now(connection))
@@ -141,7 +141,7 @@ class ReadingIn:
             if not is_poisoned(problem):
                 raise
             for event in bunch:
-                mending.write(event)
+                quarantine.write(event)
 
 
 def _key_of(event: Event) -> tuple[str, int]:

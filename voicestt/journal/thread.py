@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Generic
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -22,7 +22,7 @@ from voicestt.journal.database import Database
 from voicestt.journal.outage import JournalOutage
 from voicestt.journal.outbox import Mark
 from voicestt.journal.payloads import StoredPayloads
-from voicestt.journal.port import Record
+from voicestt.journal.port import Fact, Record
 from voicestt.journal.problems import (
     BadJournal,
     JournalUnavailable,
@@ -39,35 +39,35 @@ _CLOSING_PAUSE = 0.2
 
 
 @dataclass(slots=True)
-class News:
+class TurnResults(Generic[Fact]):
     """The results of a turn for the reactor's thread.
 
     `written` has entries with their records, `answers` the Deferreds of recorded delivery results with None or a
     Failure.
     """
 
-    written: list[tuple[Entry, Record | None]] = field(default_factory=list)
-    answers: list[tuple[Deferred[Any], object]] = field(default_factory=list)
+    written: list[tuple[Entry[Fact], Record | None]] = field(default_factory=list)
+    answers: list[tuple[Deferred[None], Failure | None]] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(self.written or self.answers)
 
-    def take(self) -> "News":
+    def take(self) -> "TurnResults[Fact]":
         """Moves all results into a new object, and leaves this one empty."""
-        taken = News(self.written, self.answers)
+        taken = TurnResults(self.written, self.answers)
         self.written, self.answers = [], []
         return taken
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class JournalParts(Generic[Fact]):
     """The objects that the writer thread works with.
 
     `begin` makes the database ready; `end` is the last call before the thread ends.
     """
 
     database: Database
-    waiting: WriteQueue
+    waiting: WriteQueue[Fact]
     whole: StoredPayloads
     writer: EventWriter
     outage: JournalOutage
@@ -76,7 +76,7 @@ class Parts:
     end: Callable[[], None]
 
 
-class JournalThread:
+class JournalThread(Generic[Fact]):
     """Writes queued events and delivery results in batches, and keeps trying during an outage.
 
     `tell` and the callbacks are called in this thread: they must hand over to the reactor's.
@@ -84,19 +84,21 @@ class JournalThread:
 
     _log = Logger()
 
-    def __init__(self, parts: Parts, tell: Callable[[News], object], pause: float) -> None:
+    def __init__(
+        self, parts: JournalParts[Fact], tell: Callable[[TurnResults[Fact]], object], pause: float
+    ) -> None:
         self.has_begun = False
         self._parts = parts
-        self._news = News()
+        self._results = TurnResults[Fact]()
         self._tell = tell
         self._pause = pause
-        self._mending = Quarantine(parts.database, parts.writer)
+        self._quarantine = Quarantine(parts.database, parts.writer)
         self._outage = parts.outage
         self._bell = threading.Event()
         self._closing = threading.Event()
         self._give_up_at = 0.0
-        self._entries: deque[Entry] = deque()
-        self._marks: deque[tuple[Mark, Deferred[Any]]] = deque()
+        self._entries: deque[Entry[Fact]] = deque()
+        self._marks: deque[tuple[Mark, Deferred[None]]] = deque()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._began: Callable[[Failure | None], object] = lambda _failure: None
         self._ended: Callable[[], object] = lambda: None
@@ -121,13 +123,13 @@ class JournalThread:
         """Waits for the thread to end, after `ended`, for a second at most."""
         self._thread.join(1.0)
 
-    def put(self, entry: Entry) -> list[Entry]:
+    def put(self, entry: Entry[Fact]) -> list[Entry[Fact]]:
         """Queues an entry to be written, and returns the entries that were dropped to make room."""
         gone = self._parts.waiting.put(entry)
         self._ring()
         return gone
 
-    def mark(self, mark: Mark, done: Deferred[Any]) -> None:
+    def mark(self, mark: Mark, done: Deferred[None]) -> None:
         """Queues a delivery result to be written; `done` is answered when it is."""
         self._marks.append((mark, done))
         self._ring()
@@ -187,9 +189,9 @@ class JournalThread:
                 entries.extend(waiting.take(_MOST_AT_ONCE))
             if not self._parts.spilling.write([entry.event for entry in entries]):
                 return False
-            self._news.written += [(entry, None) for entry in entries]
+            self._results.written += [(entry, None) for entry in entries]
             entries.clear()
-            self._tell_news()
+            self._tell_results()
         return True
 
     def _turn(self) -> float:
@@ -202,7 +204,7 @@ class JournalThread:
         else:
             return self._pause
         finally:
-            self._tell_news()
+            self._tell_results()
 
     def _rest(self, pause: float) -> None:
         if not self._closing.is_set():
@@ -227,7 +229,7 @@ class JournalThread:
             self._entries.extend(self._parts.waiting.take(_MOST_AT_ONCE))
         marks = list(self._marks)
         if not marks and all(entry.event is None and entry.memory is None for entry in self._entries):
-            self._news.written += [(entry, None) for entry in self._entries]
+            self._results.written += [(entry, None) for entry in self._entries]
             self._entries.clear()
             return False
         try:
@@ -237,12 +239,12 @@ class JournalThread:
                 raise
             self._write_each()
         else:
-            self._news.written += zip(self._entries, records, strict=True)
+            self._results.written += zip(self._entries, records, strict=True)
             self._entries.clear()
             self._marked(len(marks), None)
         return True
 
-    def _write_together(self, entries: list[Entry], marks: list[Mark]) -> list[Record | None]:
+    def _write_together(self, entries: list[Entry[Fact]], marks: list[Mark]) -> list[Record | None]:
         parts = self._parts
         with parts.database.writing() as connection:
             draft = parts.writer.write(connection, [entry.event for entry in entries])
@@ -256,11 +258,11 @@ class JournalThread:
     def _write_each(self) -> None:
         while self._entries:
             entry = self._entries[0]
-            record = None if entry.event is None else self._mending.write(entry.event)
+            record = None if entry.event is None else self._quarantine.write(entry.event)
             if entry.memory is not None:
                 with self._parts.database.writing() as connection:
                     entry.memory.write(connection)
-            self._news.written.append((entry, record))
+            self._results.written.append((entry, record))
             self._entries.popleft()
         marks = [mark for mark, _ in self._marks]
         try:
@@ -272,14 +274,14 @@ class JournalThread:
         else:
             self._marked(len(marks), None)
 
-    def _marked(self, count: int, answer: object) -> None:
+    def _marked(self, count: int, answer: Failure | None) -> None:
         for _ in range(count):
             _mark, done = self._marks.popleft()
-            self._news.answers.append((done, answer))
+            self._results.answers.append((done, answer))
 
-    def _tell_news(self) -> None:
-        if self._news:
-            self._tell(self._news.take())
+    def _tell_results(self) -> None:
+        if self._results:
+            self._tell(self._results.take())
 
     def _end(self) -> None:
         try:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -19,15 +19,15 @@ from voicestt.journal.maintenance import Maintenance, Pace
 from voicestt.journal.outage import JournalOutage
 from voicestt.journal.outbox import Mark
 from voicestt.journal.payloads import StoredPayloads
-from voicestt.journal.port import Destination, Standing
+from voicestt.journal.port import Destination, Fact, Standing
 from voicestt.journal.reading import Ask, ReaderThread
 from voicestt.journal.recovery import Recovery
 from voicestt.journal.redaction import redaction
 from voicestt.journal.retention import Retention
 from voicestt.journal.schema import bring_up_to_date
 from voicestt.journal.spill import Place, Spill
-from voicestt.journal.spilling import ReadingIn, Spilling
-from voicestt.journal.thread import JournalThread, News, Parts
+from voicestt.journal.spilling import SpillImport, Spilling
+from voicestt.journal.thread import JournalParts, JournalThread, TurnResults
 from voicestt.journal.write_queue import Entry, WriteQueue
 from voicestt.journal.writing import EventWriter
 
@@ -36,7 +36,7 @@ _LAST_CHORE_SECONDS = 2.5
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class JournalSettings:
     """The configuration of a journal.
 
     `days` is JOURNAL_DAYS, `redact` JOURNAL_REDACT and `spill_dir` JOURNAL_SPILL_DIR.
@@ -51,13 +51,13 @@ class Wishes:
 
 
 @dataclass(frozen=True, slots=True)
-class Callbacks:
+class Callbacks(Generic[Fact]):
     """The callbacks of the threads.
 
     Each is called in the thread in which something happens, and must hand over to the reactor's.
     """
 
-    hear: Callable[[News], object]
+    wrote: Callable[[TurnResults[Fact]], object]
     answered: Callable[[Deferred[Any], object], object]
     ended: Callable[[Sequence[Event]], object]
     found: Callable[[str, Sequence[str]], object]
@@ -66,7 +66,7 @@ class Callbacks:
     figures: Callable[[], str | None]
 
 
-class Threads:
+class JournalThreads(Generic[Fact]):
     """Creates and controls the journal's threads.
 
     Create it when the journal is opened and not before, as a daemon forks in between.
@@ -75,29 +75,35 @@ class Threads:
         BadJournal: for a URL that names no database, or whose library is missing.
     """
 
-    def __init__(self, wishes: Wishes, waiting: WriteQueue, whole: StoredPayloads, callbacks: Callbacks) -> None:
-        database, lease = Database(wishes.url), Lease(this_process())
+    def __init__(
+        self,
+        settings: JournalSettings,
+        waiting: WriteQueue[Fact],
+        whole: StoredPayloads,
+        callbacks: Callbacks[Fact],
+    ) -> None:
+        database, lease = Database(settings.url), Lease(this_process())
         self.owner = lease.id
         self.outage = JournalOutage(database.name, waiting)
-        self._chores = _chores(wishes, lease, callbacks)
-        self._reader = ReaderThread(Database(wishes.url), callbacks.answered)
-        redact = redaction(wishes.redact)
-        writer = EventWriter(database, lease.id, wishes.destinations, redact, whole)
-        self.spill = Spill(_place(wishes, database), redact)
-        parts = Parts(
+        self._maintenance = _maintenance(settings, lease, callbacks)
+        self._reader = ReaderThread(Database(settings.url), callbacks.answered)
+        redact = redaction(settings.redact)
+        writer = EventWriter(database, lease.id, settings.destinations, redact, whole)
+        self.spill = Spill(_place(settings, database), redact)
+        parts = JournalParts(
             database,
             waiting,
             whole,
             writer,
             self.outage,
             Spilling(self.spill),
-            partial(_begin, database, lease, ReadingIn(database, lease, self.spill, writer)),
-            partial(_end, database, lease, self._chores),
+            partial(_begin, database, lease, SpillImport(database, lease, self.spill, writer)),
+            partial(_end, database, lease, self._maintenance),
         )
-        self._writing = JournalThread(parts, callbacks.hear, wishes.pace.batch)
-        self.put: Callable[[Entry], list[Entry]] = self._writing.put
-        self.mark: Callable[[Mark, Deferred[Any]], None] = self._writing.mark
-        self.ask: Callable[[Ask, Deferred[Any]], None] = self._reader.ask
+        self._writing = JournalThread(parts, callbacks.wrote, settings.pace.batch)
+        self.put: Callable[[Entry[Fact]], list[Entry[Fact]]] = self._writing.put
+        self.mark: Callable[[Mark, Deferred[None]], None] = self._writing.mark
+        self.ask: Callable[[Ask[Any], Deferred[Any]], None] = self._reader.ask
 
     @property
     def has_begun(self) -> bool:
@@ -114,43 +120,43 @@ class Threads:
         Called when the writer has begun: before that, there may be no tables.
         """
         self._reader.start()
-        self._chores.start()
+        self._maintenance.start()
 
     def stop(self, seconds: float, ended: Callable[[], object]) -> None:
         """Stops the threads; the writer writes the queued events for at most `seconds`, and then calls `ended`."""
         self._reader.stop()
-        self._chores.stop()
+        self._maintenance.stop()
         self._writing.stop(seconds, ended)
 
     def join(self) -> None:
         """Waits for all threads to end, after `ended`."""
         self._writing.join()
         self._reader.join(_JOIN_SECONDS)
-        self._chores.join(_JOIN_SECONDS)
+        self._maintenance.join(_JOIN_SECONDS)
 
 
-def _chores(wishes: Wishes, lease: Lease, callbacks: Callbacks) -> Maintenance:
-    database = Database(wishes.url)
-    names = [destination.name for destination in wishes.destinations]
+def _maintenance(settings: JournalSettings, lease: Lease, callbacks: Callbacks[Any]) -> Maintenance:
+    database = Database(settings.url)
+    names = [destination.name for destination in settings.destinations]
     recovery = Recovery(database, lease, names, callbacks.ended, callbacks.found, callbacks.counted)
-    retention = Retention(database, wishes.days)
-    return Maintenance(database, lease, recovery, retention, wishes.pace, callbacks.changed, callbacks.figures)
+    retention = Retention(database, settings.days)
+    return Maintenance(database, lease, recovery, retention, settings.pace, callbacks.changed, callbacks.figures)
 
 
-def _place(wishes: Wishes, database: Database) -> Place:
+def _place(settings: JournalSettings, database: Database) -> Place:
     place = database.spill
-    return place if wishes.spill_dir is None else replace(place, folder=Path(wishes.spill_dir).absolute())
+    return place if settings.spill_dir is None else replace(place, folder=Path(settings.spill_dir).absolute())
 
 
-def _begin(database: Database, lease: Lease, reading_in: ReadingIn) -> None:
+def _begin(database: Database, lease: Lease, spill_import: SpillImport) -> None:
     bring_up_to_date(database)
     with database.writing() as connection:
         lease.renew(connection, database.now(connection))
-    reading_in.read()
+    spill_import.read()
 
 
-def _end(database: Database, lease: Lease, chores: Maintenance) -> None:
+def _end(database: Database, lease: Lease, maintenance: Maintenance) -> None:
     # A lease that were renewed after its end would begin anew.
-    chores.join(_LAST_CHORE_SECONDS)
+    maintenance.join(_LAST_CHORE_SECONDS)
     with database.writing() as connection:
         lease.end(connection, database.now(connection))

@@ -6,17 +6,24 @@ are going on, the newest first, and half of the sessions that are left over, in 
 """
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from voicestt.journal import outbox
+from voicestt.journal.outbox import Mark, settled_by
 from voicestt.journal.payloads import StoredPayloads
 from voicestt.journal.port import Destination, Pending, Record, Standing
-from voicestt.journal.reading import Ask
-from voicestt.runtime.clock import Clock
+from voicestt.journal.reading import Asks
+from voicestt.runtime.clock import Clock, Timer
 
 _FEWEST_OF_A_SESSION = 4
+MARK_SECONDS = 1.0
+"""Time after which delivery goes on although its results are not written yet."""
+
 _MOST_SETTLED = 200_000
 """Largest number of results that wait to be written. Beyond it, delivery waits for the database."""
 
@@ -24,7 +31,8 @@ _MOST_SETTLED = 200_000
 class Undelivered:
     """Tracks undelivered events and reads them from the outbox, in the reactor's thread.
 
-    `owner` is the instance whose sessions are read, once it is known. `ask` runs a read query in the database.
+    `owner` is the instance whose sessions are read, once it is known. `ask` runs a read query in the database, and
+    `write` queues a delivery's result to be written into it.
     """
 
     def __init__(
@@ -32,13 +40,15 @@ class Undelivered:
         clock: Clock,
         destinations: Sequence[Destination],
         whole: StoredPayloads,
-        ask: Callable[[Ask], Awaitable[Any]],
+        ask: Asks,
+        write: Callable[[Mark], Deferred[None]],
     ) -> None:
         self.owner = ""
         self._clock = clock
         self._destinations = destinations
         self._whole = whole
         self._ask = ask
+        self._write = write
         self._backlogs: dict[str, Backlog] = defaultdict(Backlog)
         self._standings: dict[str, Standing] = {}
         self._settled: dict[str, set[int]] = defaultdict(set)
@@ -64,24 +74,35 @@ class Undelivered:
             wanted = [each.session for each in records if destination.wants(each.type)]
             self._backlogs[destination.name].wrote(wanted, self._clock.seconds())
 
-    def delivered(self, destination: str, count: int) -> None:
-        """Subtracts `count` delivered events from those that wait."""
-        self._backlogs[destination].delivered(count)
+    async def record(self, mark: Mark) -> None:
+        """Records the result of a delivery.
 
-    def settle(self, destination: str, numbers: Collection[int]) -> bool:
-        """Remembers settled events while the database cannot be written, so that they are not read again.
-
-        False if there are too many to remember.
+        Returns when it is written, or after `MARK_SECONDS` while the database cannot be written: what is settled
+        is remembered then, so that it is not read again. Where there is too much of that, it waits.
         """
-        settled = self._settled[destination]
-        has_room = len(settled) + len(numbers) <= _MOST_SETTLED
-        if has_room:
-            settled.update(numbers)
-        return has_room
+        numbers = settled_by(mark)
+        self._backlogs[mark.destination].delivered(len(numbers))
+        known: Deferred[None] = Deferred()
+        self._write(mark).addBoth(self._recorded, known, mark.destination, numbers)
+        late = Timer(self._clock)
+        late.set(MARK_SECONDS, lambda: self._remember(known, mark.destination, numbers))
+        try:
+            await known
+        finally:
+            late.cancel()
 
-    def settled_for_good(self, destination: str, numbers: Collection[int]) -> None:
-        """Forgets settled events, when the database has recorded them."""
+    def _remember(self, known: Deferred[None], destination: str, numbers: Collection[int]) -> None:
+        settled = self._settled[destination]
+        if len(settled) + len(numbers) <= _MOST_SETTLED and not known.called:
+            settled.update(numbers)
+            known.callback(None)
+
+    def _recorded(
+        self, result: Failure | None, known: Deferred[None], destination: str, numbers: Collection[int]
+    ) -> None:
         self._settled[destination].difference_update(numbers)
+        if not known.called:
+            known.callback(result)  # a Failure is an errback
 
     async def pending(
         self, destination: str, limit: int, busy: Collection[str], *, with_left_over: bool
@@ -102,10 +123,9 @@ class Undelivered:
 
     async def _read(self, destination: str, sessions: Sequence[str], most: int) -> list[Pending]:
         owner, whole, settled = self.owner, self._whole, tuple(self._settled[destination])
-        found: list[Pending] = await self._ask(
+        return await self._ask(
             lambda connection: outbox.pending(connection, whole, owner, destination, sessions, most, settled)
         )
-        return found
 
 
 CURRENT_SECONDS: Final = 60.0

@@ -5,13 +5,16 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, Generic
 
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from voicestt.events import Event, Final, Partial, type_of
 from voicestt.journal.former import MemoryToWrite
+from voicestt.journal.port import Fact, Record, Written
 
 MOST = 200_000
 MOST_BYTES = 128 * 1024 * 1024
@@ -20,21 +23,32 @@ _ROOM_SHARE = 20
 _EVENT_BYTES = 1_200
 _WORD_BYTES = 300
 
+LATE_SECONDS = 2.0
+_EVERY_SECONDS = 0.25
+
 
 @dataclass(slots=True, eq=False)
-class Entry:
+class Entry(Generic[Fact]):
     """An entry of the queue, with an event and its fact.
 
     `at` is when it was put, on the reactor's clock. `is_over`: it is written, or never will be. `memory` is to be
-    written in its place instead of an event.
+    written in its place instead of an event. `flushed` is of one that only marks a place in the queue, and fires
+    when it is over.
     """
 
     event: Event | None
-    fact: object
+    fact: Fact | None
     at: float
     is_over: bool = False
     was_late: bool = False
     memory: MemoryToWrite | None = None
+    flushed: Deferred[None] | None = None
+
+    def end(self) -> None:
+        """Ends its wait, and tells whoever waits for it."""
+        self.is_over = True
+        if self.flushed is not None and not self.flushed.called:
+            self.flushed.callback(None)
 
 
 def size_of(event: Event | None) -> int:
@@ -46,7 +60,7 @@ def size_of(event: Event | None) -> int:
     return _EVENT_BYTES + 4 * len(event.text) + _WORD_BYTES * words
 
 
-class WriteQueue:
+class WriteQueue(Generic[Fact]):
     """A thread-safe queue of at most `most` entries and about `most_bytes`.
 
     `dropped` counts the entries that had to make room for others.
@@ -57,13 +71,13 @@ class WriteQueue:
         self.bytes = 0
         self._most = most
         self._most_bytes = most_bytes
-        self._entries: deque[Entry] = deque()
+        self._entries: deque[Entry[Fact]] = deque()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def put(self, entry: Entry) -> list[Entry]:
+    def put(self, entry: Entry[Fact]) -> list[Entry[Fact]]:
         """Adds an entry, and returns those dropped for it: partials first, then the oldest of the others."""
         with self._lock:
             gone = self._make_room() if self._is_full else []
@@ -71,7 +85,7 @@ class WriteQueue:
             self.bytes += size_of(entry.event)
         return gone
 
-    def take(self, most: int) -> list[Entry]:
+    def take(self, most: int) -> list[Entry[Fact]]:
         """Removes and returns the first `most` entries."""
         with self._lock:
             entries = self._entries
@@ -83,7 +97,7 @@ class WriteQueue:
     def _is_full(self) -> bool:
         return len(self._entries) >= self._most or self.bytes >= self._most_bytes
 
-    def _make_room(self) -> list[Entry]:
+    def _make_room(self) -> list[Entry[Fact]]:
         # Room for many at once: a search through the whole queue for each entry would take the reactor's time.
         room = max(1, len(self._entries) // _ROOM_SHARE)
         gone = [entry for entry in self._entries if isinstance(entry.event, Partial)]
@@ -96,21 +110,19 @@ class WriteQueue:
         return gone
 
 
-LATE_SECONDS = 2.0
-_EVERY_SECONDS = 0.25
-
-
-class LateFacts:
+class LateFacts(Generic[Fact]):
     """Watches entries, and reports the facts of those that wait for `LATE_SECONDS`, each once, in order.
 
     An entry without a fact, such as recovery's end of another server's call, is nothing to report.
     """
 
-    def __init__(self, clock: Any, late: Callable[[list[object]], object]) -> None:
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime, late: Callable[[list[Fact]], object]) -> None:
         self._clock = clock
         self._late = late
-        self._entries: deque[Entry] = deque()
-        self._late_ones: deque[Entry] = deque()
+        self._entries: deque[Entry[Fact]] = deque()
+        self._late_ones: deque[Entry[Fact]] = deque()
         self._looking = LoopingCall(self.look)
         self._looking.clock = clock
 
@@ -123,7 +135,7 @@ class LateFacts:
         if self._looking.running:
             self._looking.stop()
 
-    def watch(self, entry: Entry) -> None:
+    def watch(self, entry: Entry[Fact]) -> None:
         """Adds an entry that begins to wait."""
         self._entries.append(entry)
 
@@ -140,9 +152,59 @@ class LateFacts:
         self._late_ones = deque(entry for entry in self._late_ones if not entry.is_over)
         self._entries = deque(entry for entry in self._entries if not entry.is_over)
 
-    def waiting(self) -> list[Entry]:
+    def waiting(self) -> list[Entry[Fact]]:
         """The entries that are not finished, in order."""
         return [entry for entry in chain(self._late_ones, self._entries) if not entry.is_over]
+
+    def written(self, entry: Entry[Fact], record: Record | None) -> Written[Fact]:
+        """Returns what the readers are told of an entry; `record` is None if the journal refused its event."""
+        entry.is_over = True
+        if record is None and entry.event is not None and not entry.was_late:
+            # No reader may take it for written.
+            entry.was_late = True
+            self._tell_of(entry)
+        return Written(record, entry.fact, entry.was_late)
+
+    def drop(self, gone: Sequence[Entry[Fact]]) -> None:
+        """Reports entries that had to make room for others, and logs it."""
+        self.tell_all()
+        for entry in gone:
+            entry.end()
+        self.forget()
+        self._log.error(
+            "🔴 The journal cannot be written for so long that too many events wait: {count} of them are given up "
+            "({kinds}), and will neither be in it nor delivered. Handlers were told of them.",
+            count=len(gone),
+            kinds=_kinds(gone),
+        )
+
+    def refuse(self, entry: Entry[Fact]) -> None:
+        """Reports an entry that was put while the journal was closed, and logs it."""
+        if entry.flushed is None:
+            self._log.error(
+                "The journal is closed: an event ({kind}) is not written.",
+                kind="none" if entry.event is None else type_of(entry.event),
+            )
+            self._tell_of(entry)
+        entry.end()
+
+    def give_up(self) -> None:
+        """Reports all entries that still wait when the server ends, and logs it."""
+        left = self.waiting()
+        lost = [entry for entry in left if entry.event is not None]
+        self.tell_all()
+        for entry in left:
+            entry.end()
+        if lost:
+            self._log.error(
+                "🔴 The journal could not be written before the server ended: {count} events are lost ({kinds}).",
+                count=len(lost),
+                kinds=_kinds(lost),
+            )
+
+    def _tell_of(self, entry: Entry[Fact]) -> None:
+        if entry.fact is not None:
+            self._late([entry.fact])
 
     def _tell(self, until: float) -> None:
         _forget(self._late_ones)
@@ -158,41 +220,11 @@ class LateFacts:
             self._late(facts)
 
 
-def _forget(entries: deque[Entry]) -> None:
+def _forget(entries: deque[Entry[Any]]) -> None:
     while entries and entries[0].is_over:
         entries.popleft()
 
 
-class Losses:
-    """Logs how many events of each kind are lost, and why."""
-
-    _log = Logger()
-
-    def given_up(self, gone: Sequence[Entry]) -> None:
-        """Logs events that were dropped because too many waited."""
-        self._log.error(
-            "🔴 The journal cannot be written for so long that too many events wait: {count} of them are given up "
-            "({kinds}), and will neither be in it nor delivered. Handlers were told of them.",
-            count=len(gone),
-            kinds=_kinds(gone),
-        )
-
-    def too_late(self, entry: Entry) -> None:
-        """Logs an event that was put while the journal was closed."""
-        self._log.error(
-            "The journal is closed: an event ({kind}) is not written.",
-            kind="none" if entry.event is None else type_of(entry.event),
-        )
-
-    def at_the_end(self, lost: Sequence[Entry]) -> None:
-        """Logs events that still waited when the server ended."""
-        self._log.error(
-            "🔴 The journal could not be written before the server ended: {count} events are lost ({kinds}).",
-            count=len(lost),
-            kinds=_kinds(lost),
-        )
-
-
-def _kinds(entries: Sequence[Entry]) -> str:
+def _kinds(entries: Sequence[Entry[Any]]) -> str:
     counts = Counter("nothing" if entry.event is None else type_of(entry.event) for entry in entries)
     return ", ".join(f"{count} {kind}" for kind, count in counts.most_common())

@@ -89,9 +89,9 @@ class FallbackSession:
             first.session = OffsetSingleShot(parts.single_shot, first, in_speech=False)
 
     @property
-    def account(self) -> AudioTotals:
+    def totals(self) -> AudioTotals:
         """Totals of the call's audio so far."""
-        return self._ledger.account
+        return self._ledger.totals
 
     @property
     def backlog(self) -> int:

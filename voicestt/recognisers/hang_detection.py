@@ -18,7 +18,7 @@ from collections.abc import Callable
 from enum import Enum
 
 from voicestt.audio import mulaw
-from voicestt.audio.ledger import AudioSource
+from voicestt.audio.source import AudioSource
 from voicestt.audio.vad import VoiceTrack
 from voicestt.recognisers.port import (
     Recogniser,

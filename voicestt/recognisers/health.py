@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from twisted.logger import Logger
 
 from voicestt.recognisers.port import RecogniserError
+from voicestt.runtime.backoff import Backoff
 from voicestt.runtime.clock import Clock, Timer
 
 RETURNS_PER_SECOND: Final = 45
@@ -108,7 +109,7 @@ class CircuitBreaker:
         self._send_probe = send_probe
         self._remake = remake
         self._jitter = jitter
-        self._probe_seconds = probe_seconds
+        self._probe_pause = Backoff(first=probe_seconds, longest=probe_seconds, jitter=0.5)
         self._opened_at: float | None = None
         self._suspect_since: float | None = None
         self._reason = ""
@@ -245,7 +246,7 @@ class CircuitBreaker:
         """Send a probe; while the breaker is open another follows, whether or not this one was answered."""
         if self.is_open:
             self._remake()
-            self._next_probe.set(self._probe_seconds * (0.5 + self._jitter() / 2), self._ask)
+            self._next_probe.set(self._probe_pause.pause(0, self._jitter), self._ask)
         current = self._probe
         began = self._clock.seconds()
 

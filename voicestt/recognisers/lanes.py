@@ -4,7 +4,8 @@ from collections import deque
 from typing import Final, Protocol
 
 from voicestt.audio import mulaw, vad
-from voicestt.audio.ledger import Ledger, LedgerPart, RetainedAudioLimit
+from voicestt.audio.ledger import Ledger, RetainedAudioLimit
+from voicestt.audio.source import LedgerPart
 from voicestt.recognisers.port import (
     CallListener,
     Incident,
@@ -84,7 +85,7 @@ class Lane:
 
 
 class OffsetSingleShot:
-    """A single-shot session that begins at its lane's start, and keeps the account of the lane's audio.
+    """A single-shot session that begins at its lane's start, and settles the lane's audio.
 
     `in_speech`: what is there already is recognised in any case: a stream may have been in the middle of it.
     """

@@ -11,7 +11,7 @@ A recogniser is opened for a call and gives a session; the session is written to
 5. The listener is never called from within `open`, `write`, `finish` or `abort`.
 
 Above the port of one stream is that of one call (`CallRecogniser`): it never ends by itself, its positions are
-the call's, and it gives an account of the audio.
+the call's, and it gives the totals of the audio.
 """
 
 from dataclasses import dataclass, field, replace
@@ -165,7 +165,7 @@ class CallSession(Session, Protocol):
     """One call's recognition, which goes on whatever fails underneath."""
 
     @property
-    def account(self) -> AudioTotals:
+    def totals(self) -> AudioTotals:
         """Totals of the call's audio so far."""
         ...
 

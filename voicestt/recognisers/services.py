@@ -15,12 +15,13 @@ from voicestt.recognisers.health import Answer, CircuitBreaker
 from voicestt.recognisers.port import Recogniser, RecogniserError, Result
 from voicestt.recognisers.probe import Probe
 from voicestt.recognisers.single_shot import Recognise
+from voicestt.runtime.backoff import Backoff
 from voicestt.runtime.clock import Clock, Timer
 
 PREFERENCE_SECONDS: Final = 8.0  # so long the better words of the first service are waited for
 AT_ONCE: Final = 32  # requests that are asked again at once: an outage leaves many
 _ATTEMPTS: Final = 4
-_BACKOFF: Final = (0.25, 0.5, 1.0)
+_BACKOFF: Final = Backoff(first=0.25, longest=1.0)
 _QUOTA_BACKOFF: Final = 2.0
 _SILENCE: Final = mulaw.SILENCE * (mulaw.BYTES_PER_SECOND // 5)
 _PROBE_PATIENCE: Final = 5.0
@@ -103,9 +104,9 @@ class ServicesHealth:
             is_there = isinstance(failure.value, RecogniserError) and failure.value.is_fatal
             answer(is_there)
 
-        asked = recognise(_SILENCE)
-        asked.addTimeout(_PROBE_PATIENCE, self._clock)  # type: ignore[arg-type]  # it needs callLater only
-        asked.addCallbacks(lambda _: answer(True), failed)
+        request = recognise(_SILENCE)
+        request.addTimeout(_PROBE_PATIENCE, self._clock)  # type: ignore[arg-type]  # it needs callLater only
+        request.addCallbacks(lambda _: answer(True), failed)
 
 
 class Persistent:
@@ -155,7 +156,7 @@ class Persistent:
                 if error.is_fatal or attempts >= _ATTEMPTS or service.health.is_open:
                     raise
             is_again = True
-            await self._pause(_QUOTA_BACKOFF if is_quota else _BACKOFF[attempts - 1])
+            await self._pause(_QUOTA_BACKOFF if is_quota else _BACKOFF.pause(attempts - 1))
             if service.health.is_open:
                 raise RecogniserError("UNAVAILABLE", service.health.reason)
 
@@ -211,12 +212,12 @@ class Persistent:
 
 def _unless_it_opens(service: Service, audio: bytes) -> "Deferred[Result | None]":
     """Return the service's answer; fail with UNAVAILABLE as soon as its breaker opens."""
-    asked = service.recognise(audio)
+    request = service.recognise(audio)
     answer: Deferred[Result | None] = Deferred(lambda _: leave())
 
     def leave() -> None:
         service.health.forget(look)
-        asked.cancel()
+        request.cancel()
 
     def look() -> None:
         if service.health.is_open and not answer.called:
@@ -229,7 +230,7 @@ def _unless_it_opens(service: Service, audio: bytes) -> "Deferred[Result | None]
             answer.callback(outcome)  # type: ignore[arg-type]  # a Failure is passed on as one
 
     service.health.watch(look)
-    asked.addBoth(pass_on)
+    request.addBoth(pass_on)
     return answer
 
 

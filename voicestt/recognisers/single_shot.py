@@ -141,7 +141,7 @@ class SingleShotSession:
             return
         segment = Segment(max(start, self._let_go_to), self._endpointer.position, cut=True)
         if segment.end > segment.start:
-            self._early = self._asked(segment)
+            self._early = self._request(segment)
 
     def finish(self) -> None:
         """Take no more audio: the utterance under way is recognised too; the end comes after the last answer."""
@@ -198,14 +198,14 @@ class SingleShotSession:
         self._drop_early()
         segment = replace(segment, start=max(segment.start, self._let_go_to))
         if segment.end > segment.start:
-            self._answers.append(self._asked(segment))
+            self._answers.append(self._request(segment))
 
-    def _asked(self, segment: Segment) -> "_PendingUtterance":
+    def _request(self, segment: Segment) -> "_PendingUtterance":
         utterance = self._audio[segment.start - self._audio_start : segment.end - self._audio_start]
         answer = _PendingUtterance(segment)
         self._requested += len(utterance)
-        answer.asked = self._recognise(utterance)
-        answer.asked.addCallbacks(self._answered, self._failed, callbackArgs=(answer,), errbackArgs=(answer,))
+        answer.request = self._recognise(utterance)
+        answer.request.addCallbacks(self._answered, self._failed, callbackArgs=(answer,), errbackArgs=(answer,))
         return answer
 
     def _drop_early(self) -> None:
@@ -289,9 +289,9 @@ class _PendingUtterance:
         self.known = False
         self.result: Result | None = None
         self.error: RecogniserError | None = None
-        self.asked: Deferred[Any] | None = None
+        self.request: Deferred[Any] | None = None
 
     def drop(self) -> None:
         """Cancel its request."""
-        if self.asked is not None:
-            self.asked.cancel()
+        if self.request is not None:
+            self.request.cancel()

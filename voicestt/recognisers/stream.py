@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from twisted.logger import Logger
 
 from voicestt.audio import mulaw
-from voicestt.audio.ledger import AudioSource
+from voicestt.audio.source import AudioSource
 from voicestt.recognisers.finals import LATENCY_SECONDS, StreamFinals, ToldFinals
 from voicestt.recognisers.port import (
     Recogniser,
@@ -21,9 +21,7 @@ from voicestt.recognisers.port import (
 from voicestt.runtime.clock import Clock, Timer
 
 REPLAY_STEP_SECONDS: Final = 0.1
-FAST: Final = (
-    10  # times real time; a step is 16,000 bytes as LINEAR16, of the 25,600 that Google takes in a message
-)
+FAST: Final = 10  # times real time; a step has 16,000 bytes as LINEAR16: Google takes 25,600 in a message
 SLOW: Final = 3
 
 
@@ -34,11 +32,6 @@ class ReplayPace:
 
     def __init__(self) -> None:
         self._speed = FAST
-
-    @property
-    def speed(self) -> int:
-        """The speed as a multiple of real time."""
-        return self._speed
 
     def step(self, *, hurries: bool) -> int:
         """Return the bytes of mu-law in one step of REPLAY_STEP_SECONDS; slow unless the replay `hurries`."""
@@ -94,24 +87,16 @@ class StreamAttempt:
         *,
         hurries: bool = True,
     ) -> None:
-        self.number = number
-        self.start = ledger.start
-        self.opened_at = clock.seconds()
-        self.answered_at = clock.seconds()
-        self.written_at = clock.seconds()
-        self._clock = clock
-        self._ledger = ledger
+        self.number, self.start = number, ledger.start
+        self.opened_at = self.written_at = clock.seconds()
+        self.answered_to = self._cursor = self._sent_before = self.start
+        self._clock, self._ledger = clock, ledger
         self._owner: AttemptOwner | None = owner
-        self.answered_to = self.start
-        self._cursor = self.start
-        self._pace = pace
-        self._hurries = hurries
+        self._pace, self._hurries = pace, hurries
         self._finals = StreamFinals(self.start, told)
         self._sent: deque[tuple[float, int]] = deque()
-        self._sent_before = self.start
         self._timer = Timer(clock)
-        self._finishing = False
-        self._is_dropped = False
+        self._finishing = self._is_dropped = False
         self._session: Session = recogniser.open(self)
         self._replay()
 
@@ -161,7 +146,6 @@ class StreamAttempt:
 
     def heard(self, result: Result) -> None:
         """Convert a result to the call's time and pass it on, unless it is a repeated final or has no words."""
-        self.answered_at = self._clock.seconds()
         self.answered_to = self._cursor
         if self._owner is None:
             return

@@ -1,10 +1,22 @@
-"""Limits on a stream's age and silences, and on the failures of a call's streams."""
+"""Limits on a call's streams, their failures, and the watch on the one in charge."""
 
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from voicestt.audio import mulaw
+from voicestt.audio.source import AudioSource
+from voicestt.recognisers.hang_detection import HangDetector
+from voicestt.recognisers.port import RecogniserError
+from voicestt.recognisers.streaming_states import CatchingUp, Live
+from voicestt.runtime.backoff import Backoff
 from voicestt.runtime.clock import Clock
+
+_FILLED, _FULL = 0.8, 0.95  # of what is kept at most
+_OF_RETENTION = 0.6  # the rest is for the time in which the words are waited for
+_SHORT_WORD = 0.2  # seconds of speech
+_BETWEEN_WORDS = mulaw.BYTES_PER_SECOND // 5
+_BACKOFF = Backoff(first=0.25, longest=5.0, jitter=0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +39,7 @@ class StreamLimits:
     monologue: float = 60.0
     restarts: int = 3
     window: float = 30.0
-    first_backoff: float = 0.25
-    longest_backoff: float = 5.0
+    backoff: Backoff = _BACKOFF
 
 
 class RestartBudget:
@@ -50,9 +61,61 @@ class RestartBudget:
         earlier = self._recent() - 1
         if earlier <= 0:
             return 0.0
-        longest: float = min(self._limits.longest_backoff, self._limits.first_backoff * 2**earlier)
-        return longest * (0.5 + self._jitter() / 2)
+        return self._limits.backoff.pause(earlier, self._jitter)
 
     def _recent(self) -> int:
         since = self._clock.seconds() - self._limits.window
         return sum(1 for at in self._failures if at > since)
+
+
+class StreamWatch:
+    """Watch on one call's stream in charge: its faults, and the time to half-close it for its words."""
+
+    def __init__(self, clock: Clock, limits: StreamLimits, ledger: AudioSource, hangs: HangDetector) -> None:
+        self._clock = clock
+        self._limits = limits
+        self._ledger = ledger
+        self._hangs = hangs
+
+    @property
+    def is_silent(self) -> bool:
+        """True if nobody speaks in the audio that no final has covered."""
+        return not self._hangs.voices.seconds_of_speech(self._ledger.start, self._ledger.received)
+
+    def trouble_with(self, state: Live | CatchingUp) -> RecogniserError | None:
+        """Return the stream's fault, or None; without a successor, a second stream may be opened to find out."""
+        attempt = state.attempt
+        if attempt.start < self._ledger.forgotten:
+            return RecogniserError("OUT_OF_RANGE", "audio was kept too long before it was recognised")
+        if attempt.backlog > self._limits.queue * mulaw.BYTES_PER_SECOND:
+            waiting = mulaw.seconds(attempt.backlog)
+            return RecogniserError("DEADLINE_EXCEEDED", f"{waiting:.1f} s of audio wait to be sent")
+        may_compare = isinstance(state, Live)
+        return self._hangs.trouble_with(attempt, speaking=state.is_speaking, may_compare=may_compare)
+
+    def must_be_half_closed(self, state: Live | CatchingUp) -> bool:
+        """True if the stream must give its words now: on hold, or after a monologue.
+
+        One that is behind is half-closed when it has caught up: its last final is waited for from then on.
+        """
+        if self._clock.seconds() - state.attempt.written_at >= self._limits.hold:
+            return True
+        return state.is_speaking and not state.attempt.is_behind and self._is_nearly_full()
+
+    def has_open_words(self, state: Live | CatchingUp) -> bool:
+        """True if there are, or may be, words without a final; False while the stream is behind."""
+        ledger = self._ledger
+        voices = self._hangs.voices
+        return not state.attempt.is_behind and (
+            state.is_speaking or voices.seconds_of_speech(ledger.start, ledger.received) >= _SHORT_WORD
+        )
+
+    def _is_nearly_full(self) -> bool:
+        """True if a final is needed, best between two words, before audio that could be needed again is let go."""
+        kept = self._ledger.kept
+        most = min(_OF_RETENTION * self._ledger.most, self._limits.monologue * mulaw.BYTES_PER_SECOND)
+        if kept < _FILLED * most:
+            return False
+        end = self._ledger.received
+        is_between = self._hangs.voices.seconds_of_speech(end - _BETWEEN_WORDS, end) == 0
+        return kept >= _FULL * most or is_between

@@ -15,11 +15,10 @@ begins anew behind that final. If the old stream fails, the same is done after t
 import random
 from collections.abc import Callable
 
-from voicestt.audio.ledger import AudioSource
-from voicestt.recognisers.hang_detection import HangDetector, ServiceHabits
+from voicestt.audio.source import AudioSource
 from voicestt.recognisers.health import AlwaysHealthy, Health
 from voicestt.recognisers.port import CallListener, Recogniser
-from voicestt.recognisers.stream import ReplayPace
+from voicestt.recognisers.stream_chain import StreamingParts
 from voicestt.recognisers.stream_limits import StreamLimits
 from voicestt.recognisers.streaming_session import EndlessSession
 from voicestt.runtime.clock import Clock
@@ -40,21 +39,13 @@ class Endless:
         jitter: Callable[[], float] = random.random,
         health: Health = _ALWAYS_HEALTHY,
     ) -> None:
-        self._clock = clock
-        self._health = health
-        self._streaming = streaming
-        self._limits = limits
-        self._jitter = jitter
-        self._pace = ReplayPace()
-        self._habits = ServiceHabits()
+        self._parts = StreamingParts(clock, streaming, limits, jitter, health)
 
     @property
     def false_alarms(self) -> int:
         """The number of streams that were suspected to hang, of all calls, and did not."""
-        return self._habits.false_alarms
+        return self._parts.habits.false_alarms
 
     def open(self, listener: CallListener, ledger: AudioSource) -> EndlessSession:
         """Open a session that reads `ledger`; the caller receives into the ledger and covers it by the finals."""
-        hangs = HangDetector(self._clock, self._streaming, ledger, self._limits.silent, self._habits)
-        parts = (self._clock, self._streaming, self._limits, self._jitter)
-        return EndlessSession(*parts, listener, ledger, self._pace, hangs, self._health)
+        return EndlessSession(self._parts, listener, ledger)

@@ -3,74 +3,38 @@
 from collections.abc import Callable
 
 from voicestt.audio import mulaw
-from voicestt.audio.ledger import AudioSource
-from voicestt.recognisers.finals import ToldFinals
+from voicestt.audio.source import AudioSource
 from voicestt.recognisers.hang_detection import HangDetector
-from voicestt.recognisers.health import Health
-from voicestt.recognisers.port import (
-    CallListener,
-    Incident,
-    Recogniser,
-    RecogniserError,
-    Result,
-)
-from voicestt.recognisers.stream import DrainingStream, ReplayPace, StreamAttempt
-from voicestt.recognisers.stream_limits import RestartBudget, StreamLimits
-from voicestt.recognisers.stream_watch import StreamWatch
-from voicestt.recognisers.streaming_states import (
-    CatchingUp,
-    Finishing,
-    HalfClosed,
-    Live,
-    Opening,
-    Over,
-    Silent,
-    State,
-    left,
-)
-from voicestt.runtime.clock import Clock, Timer
+from voicestt.recognisers.port import CallListener, Incident, RecogniserError, Result
+from voicestt.recognisers.stream import DrainingStream, StreamAttempt
+from voicestt.recognisers.stream_chain import StreamChain, StreamingParts
+from voicestt.recognisers.stream_limits import RestartBudget, StreamWatch
+from voicestt.recognisers.streaming_states import CatchingUp, Finishing, HalfClosed, Live, Opening, Silent
+from voicestt.runtime.clock import Timer
 
 _LOOK_SECONDS = 0.5
 _SILENCE_KEPT = 10 * mulaw.BYTES_PER_SECOND
-_LAST_WORD = mulaw.BYTES_PER_SECOND  # it may have been cut by a network that stood still
 _PATIENCE_WITH_SUCCESSOR = 1.0  # caught up, but silent: the speech it was given may hold no word
 
 
 class EndlessSession:
     """One call's streams. Results are in the call's own time; `streaming_states` has the table of states."""
 
-    def __init__(
-        self,
-        clock: Clock,
-        streaming: Recogniser,
-        limits: StreamLimits,
-        jitter: Callable[[], float],
-        listener: CallListener,
-        ledger: AudioSource,
-        pace: ReplayPace,
-        hangs: HangDetector,
-        health: Health,
-    ) -> None:
-        self._clock = clock
-        self._pace = pace
-        self._told = ToldFinals()
-        self._health = health
-        self._streaming = streaming
-        self._limits = limits
+    def __init__(self, parts: StreamingParts, listener: CallListener, ledger: AudioSource) -> None:
+        self._clock, self._limits, self._health = parts.clock, parts.limits, parts.health
         self._listener: CallListener | None = listener
         self._ledger = ledger
-        self._state: State = Silent()
-        self._budget = RestartBudget(clock, limits, jitter)
-        self._no_successor_before = 0.0
-        self._hangs = hangs
-        self._watch = StreamWatch(clock, limits, ledger, hangs)
-        self._look = Timer(clock)
+        self._hangs = HangDetector(parts.clock, parts.streaming, ledger, parts.limits.silent, parts.habits)
+        self._chain = StreamChain(self, parts, ledger, self._hangs)
+        self._budget = RestartBudget(parts.clock, parts.limits, parts.jitter)
+        self._watch = StreamWatch(parts.clock, parts.limits, ledger, self._hangs)
+        self._look = Timer(parts.clock)
         self._is_paused = False
 
     def write(self, audio: bytes) -> None:
         """Send audio that the ledger has just received."""
         self._is_paused = False
-        match self._state:
+        match self._chain.state:
             case Live(attempt=attempt):
                 attempt.write(audio)
             case CatchingUp(attempt=attempt, successor=successor):
@@ -93,21 +57,13 @@ class EndlessSession:
         self._hangs.stop()
         self._look.cancel()
         drain = self._timer(self._limits.drain, self._last_final_is_late)
-        match self._without_successor():
-            case Live(attempt=attempt, is_speaking=is_speaking):
-                self._state = Finishing(drain, attempt, is_speaking)
-                attempt.finish()
-            case HalfClosed(attempt=attempt, is_speaking=is_speaking, drain=old):
-                old.cancel()
-                self._state = Finishing(drain, attempt, is_speaking, was_half_closed=True)
+        match self._chain.finish(drain):
             case Opening(timer=timer):
                 error = RecogniserError("UNAVAILABLE", "the call ended while the stream was being reopened")
                 timer.set(0, lambda: self._end(error))
-                self._state = Finishing(drain, opening=timer)
+                self._chain.state = Finishing(drain, opening=timer)
             case Silent():
                 self._finish_without_stream(drain)
-            case _:
-                drain.cancel()
 
     def abort(self) -> None:
         """Stop at once, without telling the listener anything more."""
@@ -119,23 +75,21 @@ class EndlessSession:
         if attempt.start < self._ledger.forgotten:
             return  # its loss has been told; the next look replaces the stream
         self._health.succeeded(attempt.opened_at)
-        match self._state:
+        match self._chain.state:
             case CatchingUp(successor=successor) if attempt is successor and (
                 result.is_final or not attempt.is_behind
             ):
                 self._promote()
-        match self._state:
+        match self._chain.state:
             case Live() | CatchingUp() | HalfClosed() | Finishing() as state if attempt is state.attempt:
                 state.is_speaking = not result.is_final
                 self._hear(attempt, result)
 
     def attempt_ended(self, attempt: StreamAttempt, error: RecogniserError | None) -> None:
         """Handle the end of a stream, whether it was asked for or not."""
-        match self._state:
+        match self._chain.state:
             case CatchingUp(successor=successor) as state if attempt is successor:
-                # The one in charge goes on; another successor is tried until it cannot.
-                self._go_on_with(state.attempt, state)
-                self._no_successor_before = self._clock.seconds() + self._limits.longest_backoff
+                self._chain.successor_ended(state)
                 if error is not None:
                     self._health.failed(error, attempt.opened_at)
             case Live() | CatchingUp() | HalfClosed() | Finishing() as state if attempt is state.attempt:
@@ -143,12 +97,10 @@ class EndlessSession:
 
     def attempt_caught_up(self, attempt: StreamAttempt) -> None:
         """Handle a stream that is live: a successor is given a moment to answer, then takes charge anyway."""
-        match self._state:
+        match self._chain.state:
             case CatchingUp(successor=successor) as state if attempt is successor:
-                ledger = self._ledger
-                silent = not self._hangs.voices.seconds_of_speech(ledger.start, ledger.received)
-                quick = silent or not state.is_speaking
-                state.patience.set(0 if quick else _PATIENCE_WITH_SUCCESSOR, self._promote)
+                is_quick = self._watch.is_silent or not state.is_speaking
+                state.patience.set(0 if is_quick else _PATIENCE_WITH_SUCCESSOR, self._promote)
 
     # -- opening
 
@@ -158,13 +110,13 @@ class EndlessSession:
         return timer
 
     def _open_in(self, delay: float) -> None:
-        self._state = Opening(self._timer(delay, self._open))
+        self._chain.state = Opening(self._timer(delay, self._open))
 
     def _open(self) -> None:
         attempt = self._attempt_in_charge()
         if attempt is None:
             return
-        self._state = Live(attempt)
+        self._chain.state = Live(attempt)
         if not self._look.is_set:
             self._look.set(_LOOK_SECONDS, self._look_around)
 
@@ -173,16 +125,7 @@ class EndlessSession:
         if self._health.is_open:
             self._end(RecogniserError("UNAVAILABLE", self._health.reason))
             return None
-        self._skip_silence()
-        return self._new_attempt(hurries=True)
-
-    def _new_attempt(self, *, hurries: bool) -> StreamAttempt:
-        number = self._ledger.streams + 1
-        parts = (self._clock, self._streaming, self._ledger)
-        return StreamAttempt(number, *parts, self, self._pace, self._told, hurries=hurries)
-
-    def _skip_silence(self) -> None:
-        self._ledger.pass_over(self._hangs.wordless_until())
+        return self._chain.open()
 
     # -- answers, and the seam
 
@@ -197,45 +140,23 @@ class EndlessSession:
             self._half_close_in_pause()
 
     def _after_final(self) -> None:
-        match self._state:
+        match self._chain.state:
             case CatchingUp():
-                self._without_successor()
+                self._chain.without_successor()
                 self._begin_successor()
             case Live(attempt=attempt) if attempt.age >= self._limits.soft:
                 self._begin_successor()
 
     def _begin_successor(self) -> None:
-        state = self._state
-        if not isinstance(state, Live):
-            return
-        if not state.is_speaking:
-            self._let_go_of_silence(state)
-        self._hangs.stop()
-        successor = self._new_attempt(hurries=False)
-        self._state = CatchingUp(state.attempt, state.is_speaking, successor, Timer(self._clock))
-        if not successor.is_behind:
+        successor = self._chain.begin_successor()
+        if successor is not None and not successor.is_behind:
             self.attempt_caught_up(successor)
 
     def _promote(self) -> None:
-        state = self._state
-        if isinstance(state, CatchingUp):
-            old = state.attempt
-            self._go_on_with(state.successor, state)
+        old = self._chain.promote()
+        if old is not None:
             DrainingStream(self._clock, old, self._limits.drain)
             self._tell("rotated", f"stream {old.number} was replaced after {old.age:.0f} s")
-
-    def _go_on_with(self, attempt: StreamAttempt, state: CatchingUp) -> None:
-        """Leave only `attempt`, one of the two streams, in charge."""
-        state.patience.cancel()
-        self._state = Live(attempt, state.is_speaking)
-
-    def _without_successor(self) -> State:
-        """Drop the successor that is catching up, if any; return the state."""
-        state = self._state
-        if isinstance(state, CatchingUp):
-            self._go_on_with(state.attempt, state)
-            state.successor.drop()
-        return self._state
 
     # -- failures, and the end
 
@@ -256,18 +177,11 @@ class EndlessSession:
 
     def _replace_after(self, error: RecogniserError) -> None:
         self._hangs.stop()
-        state = self._state
-        attempt = None if isinstance(state, Silent | Opening | Over) else state.attempt
-        if attempt is not None:
-            attempt.drop()
+        attempt = self._chain.drop()
         self._health.failed(error, self._clock.seconds() if attempt is None else attempt.opened_at)
-        if isinstance(state, HalfClosed):
-            state.drain.cancel()
         if not self._is_borne(error):
             return
-        if isinstance(state, CatchingUp):
-            self._go_on_with(state.successor, state)
-        else:
+        if self._chain.promote() is None:
             self._open_in(max(self._budget.backoff(), self._health.slot()))
         self._tell("restarted", str(error))
 
@@ -277,28 +191,28 @@ class EndlessSession:
             self._end(error)
             return False
         is_within_budget = self._budget.spend()
-        if error.is_fatal or isinstance(self._state, Finishing) or not is_within_budget:
+        if error.is_fatal or isinstance(self._chain.state, Finishing) or not is_within_budget:
             self._end(error)
             return False
         return True
 
     def _finish_without_stream(self, drain: Timer) -> None:
-        self._skip_silence()
+        self._chain.skip_silence()
         opening = Timer(self._clock)
-        self._state = Finishing(drain, opening=opening)
+        self._chain.state = Finishing(drain, opening=opening)
         # Nobody is called from within finish. What no stream was given yet still has to be.
         opening.set(0, self._open_to_finish if self._ledger.kept else lambda: self._end(None))
 
     def _open_to_finish(self) -> None:
         attempt = self._attempt_in_charge()
-        state = self._state
+        state = self._chain.state
         if attempt is not None and isinstance(state, Finishing):
-            self._state = Finishing(state.drain, attempt)
+            self._chain.state = Finishing(state.drain, attempt)
             attempt.finish()
 
     def _last_final_is_late(self) -> None:
         error = self._no_last_final()
-        state = self._state
+        state = self._chain.state
         if isinstance(state, Finishing) and state.attempt is not None:
             self._health.failed(error, state.attempt.opened_at)
         self._end(error)
@@ -315,83 +229,55 @@ class EndlessSession:
     def _stop_everything(self) -> None:
         self._look.cancel()
         self._hangs.stop()
-        state, self._state = self._state, Over()
-        left(state)
+        self._chain.close()
 
     # -- watching
 
     def _look_around(self) -> None:
         self._look.set(_LOOK_SECONDS, self._look_around)
-        state = self._state
+        state = self._chain.state
         if isinstance(state, CatchingUp) and state.successor.position < self._ledger.start:
             # What it would be sent next is not kept any more, and its own time must not jump.
-            state = self._without_successor()
+            state = self._chain.without_successor()
         if not isinstance(state, Live | CatchingUp):
             return
-        trouble = self._watch.trouble_with(
-            state.attempt,
-            is_speaking=state.is_speaking,
-            may_compare=isinstance(state, Live),  # a successor is one too
-        )
+        trouble = self._watch.trouble_with(state)
         if trouble is not None:
             if self._hangs.is_service_mute:
                 self._health.doubt(str(trouble))
             self._replace_after(trouble)
-        elif self._watch.must_be_half_closed(state.attempt, is_speaking=state.is_speaking) or self._has_open_words(
-            state
-        ):
+        elif self._watch.must_be_half_closed(state) or self._has_open_words(state):
             self._half_close()
-        elif self._is_due(state):
+        elif self._chain.is_due:
             self._begin_successor()
         elif not state.is_speaking and self._ledger.kept > _SILENCE_KEPT:
-            self._let_go_of_silence(state)
-
-    def _is_due(self, state: Live | CatchingUp) -> bool:
-        if isinstance(state, CatchingUp) or self._clock.seconds() < self._no_successor_before:
-            return False
-        age = state.attempt.age
-        return age >= self._limits.hard or (age >= self._limits.soft and not state.is_speaking)
-
-    def _let_go_of_silence(self, state: Live | CatchingUp) -> None:
-        """Let go of silence, and of audio a living stream gave no words for. No words may be under way.
-
-        Audio that a stream was not given yet is kept: the stream's time must not jump.
-        """
-        given = state.attempt.position
-        if isinstance(state, CatchingUp):
-            given = min(given, state.successor.position)
-        self._ledger.pass_over(min(self._hangs.wordless_until(), given))
+            self._chain.let_go_of_silence(state)
 
     # -- half-closed
 
     def _half_close_in_pause(self) -> None:
-        state = self._state
+        state = self._chain.state
         if isinstance(state, Live | CatchingUp) and self._has_open_words(state):
             self._half_close()
 
     def _has_open_words(self, state: Live | CatchingUp) -> bool:
         """True if audio has paused while there are, or may be, words without a final."""
-        return self._is_paused and self._watch.has_open_words(state.attempt, is_speaking=state.is_speaking)
+        return self._is_paused and self._watch.has_open_words(state)
 
     def _half_close(self) -> None:
         # A hold: Google ends a stream without audio after 10 s, as an error. The last words come before that.
         # Or a gap: nothing else would end the words. Or a monologue: half-closed, Google gives its words; what is
         # said meanwhile waits for the next stream.
         self._hangs.stop()
-        state = self._without_successor()
+        state = self._chain.without_successor()
         if isinstance(state, Live):
             drain = self._timer(self._limits.drain, lambda: self._replace_after(self._no_last_final()))
-            self._state = HalfClosed(state.attempt, state.is_speaking, drain)
+            self._chain.state = HalfClosed(state.attempt, state.is_speaking, drain)
             state.attempt.finish()
 
     def _rested(self, state: HalfClosed) -> None:
-        state.drain.cancel()
         self._look.cancel()
-        self._state = Silent()
-        if self._is_paused:
-            # It has said all that it will say of what it was given, and nothing has come since.
-            self._ledger.pass_over(state.attempt.position - _LAST_WORD)
-        if state.attempt.position < self._ledger.received:
+        if not self._chain.has_rested(state, is_paused=self._is_paused):
             self._open()
 
     def _rested_and_finishing(self, state: Finishing) -> None:
@@ -399,7 +285,7 @@ class EndlessSession:
         if is_all_given:
             self._finish_without_stream(state.drain)
         else:
-            self._state = Finishing(state.drain)
+            self._chain.state = Finishing(state.drain)
             self._open_to_finish()
 
     def _tell(self, kind: str, why: str) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 
 class DelayedCall(Protocol):
@@ -79,11 +79,11 @@ class SteadySeconds:
         return time.monotonic() + self._shift
 
 
-def use_monotonic_time(reactor: Any) -> None:
+def use_monotonic_time(reactor: Clock) -> None:
     """Give `reactor` a monotonic clock that goes on from its present time, so scheduled calls stay right.
 
     Twisted's own choice is the wall clock (`twisted.python.runtime.seconds`): set back by an hour, by NTP or on a
     machine that was suspended, nothing that is due would happen for an hour.
     """
     if not isinstance(reactor.seconds, SteadySeconds):
-        reactor.seconds = SteadySeconds(reactor.seconds())
+        reactor.seconds = SteadySeconds(reactor.seconds())  # type: ignore[method-assign]  # as Twisted itself sets it

@@ -21,6 +21,7 @@ from voicestt.handler.leaving import HUNG_UP
 from voicestt.journal.former import FormerStream
 from voicestt.recognisers.port import CallRecogniser
 from voicestt.runtime.clock import Timer
+from voicestt.runtime.idle import Idle
 from voicestt.runtime.metrics import CallMetrics, RollingMetrics
 from voicestt.server.admission import Admission
 from voicestt.server.call_counts import CallCounts
@@ -72,7 +73,7 @@ class Calls:
         self._live: set[LiveCall] = set()
         self.refusals = Refusals(clock)
         self.admission = Admission(clock, settings.max_calls, settings.max_lag_ms / 1000)
-        self._waiting_for_end: list[Deferred[None]] = []
+        self._all_ended = Idle(lambda: not self._live)
         self._cutting = Timer(clock)
         self.watch = CallWatch(clock, settings.idle_seconds, settings.no_media_seconds, lambda: self._live)
         self.figures = RollingMetrics()
@@ -113,16 +114,13 @@ class Calls:
         self.watch.stop()
         self.refusals.stop()
         self.admission.stop()
-        ended: Deferred[None] = Deferred()
-        self._waiting_for_end.append(ended)
         for call in list(self._live):
             if seconds is not None:
                 call.wait_at_most(max(0.0, seconds - _CUT_SECONDS))
             call.end(STOPPING)
         if seconds is not None and self._live:
             self._cutting.set(seconds, self._cut)
-        self._tell_if_all_ended()
-        return ended
+        return self._all_ended.wait()
 
     def _cut(self) -> None:
         for call in list(self._live):
@@ -239,14 +237,9 @@ class Calls:
         if is_hang_up(call.reason):
             self._registry.note_hang_up(call.call_sid)
         self._audio_before = total([self._audio_before, replace(call.account, uncovered=0)])
-        self._tell_if_all_ended()
-
-    def _tell_if_all_ended(self) -> None:
         if not self._live:
             self._cutting.cancel()
-            waiting, self._waiting_for_end = self._waiting_for_end, []
-            for ended in waiting:
-                ended.callback(None)
+        self._all_ended.look()
 
 
 def is_hang_up(reason: str) -> bool:

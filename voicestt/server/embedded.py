@@ -9,8 +9,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 
-from voicestt.emulators.google.engine import Engine
 from voicestt.emulators.google.service import LocalGoogle
+from voicestt.recognisers.whisper.engine.port import Engine
 
 
 class EmbeddedGoogle:
@@ -39,7 +39,7 @@ class EmbeddedGoogle:
             self._stops.pop()()
 
     def _load(self) -> str:
-        from voicestt.emulators.google import whisper  # noqa: PLC0415 - only where the extra is installed
+        from voicestt.recognisers.whisper import engine as whisper  # noqa: PLC0415 - only where the extra is installed
 
         engine = whisper.load(Path(self._model) if self._model else None, self._warn)
         self._stops.append(engine.close)

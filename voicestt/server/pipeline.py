@@ -7,9 +7,7 @@ handler in this process is told at once.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 
-from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
@@ -44,32 +42,26 @@ class PersistedEvents:
     """Readers of the journal: an event that is written goes to the log and, by `published`, to applications.
 
     A final that the log shows in green is in the database; where the database cannot be written for a while, the
-    log shows words all the same, and says that they are not safe yet. A fact that can be called is called once
-    everything before it has been written, shown and published.
+    log shows words all the same, and says that they are not safe yet.
     """
 
     def __init__(self, log: CallLog, published: Callable[[Sequence[Record]], None]) -> None:
         self._log = log
         self._published = published
 
-    def written(self, entries: Sequence[Written]) -> None:
+    def written(self, entries: Sequence[Written[Event]]) -> None:
         """Log and publish what is in the journal now (`voicestt.journal.port.Readers`)."""
         for entry in entries:
-            if not entry.was_late and isinstance(entry.fact, Event):
+            if not entry.was_late and entry.fact is not None:
                 self._log.tell(entry.fact, None if entry.record is None else entry.record.session)
         records = [entry.record for entry in entries if entry.record is not None]
         if records or not entries:
             self._published(records)
-        # A callable may send the listeners away: they are told first.
-        for entry in entries:
-            if callable(entry.fact):
-                entry.fact()
 
-    def late(self, facts: Sequence[object]) -> None:
+    def late(self, facts: Sequence[Event]) -> None:
         """Log facts that the journal cannot write for now (`voicestt.journal.port.Readers`)."""
         for fact in facts:
-            if isinstance(fact, Event):
-                self._log.tell_unwritten(fact)
+            self._log.tell_unwritten(fact)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +95,7 @@ class EventPipeline:
         return self._journal
 
     @property
-    def journal(self) -> Journal | None:
+    def journal(self) -> Journal[Event] | None:
         """The journal, None where JOURNAL_URL is off."""
         return self._journal if isinstance(self._journal, Journal) else None
 
@@ -188,7 +180,7 @@ class EventPipeline:
         await within(reactor, deadline.part(_HALF), self.hub.stop())
         await self._journal.close(deadline.part(_MOST, CLOSE_SECONDS))
 
-    def _make_journal(self, readers: PersistedEvents) -> Journal | NoJournal:
+    def _make_journal(self, readers: PersistedEvents) -> Journal[Event] | NoJournal[Event]:
         settings = self._settings
         if settings.journal_url == "off":
             return NoJournal(self._reactor, readers)
@@ -236,10 +228,7 @@ class EventPipeline:
             deliverer.read_again()
 
     async def _everything_written(self, seconds: float) -> None:
-        written: Deferred[None] = Deferred()
-        written.addTimeout(seconds, self._reactor, lambda _result, _seconds: None)
-        self._journal.put(None, partial(written.callback, None))
-        await written
+        await self._journal.flush().addTimeout(seconds, self._reactor, lambda _result, _seconds: None)
 
     async def _last_deliveries(self, seconds: float) -> None:
         """Wait for the last deliveries, within a time limit: a host that starts afresh forgets its disk."""

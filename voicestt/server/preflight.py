@@ -15,10 +15,10 @@ from voicestt.config.readers import is_loopback
 from voicestt.config.settings import BadSettings, Reading, Settings
 from voicestt.delivery.redis_streams import check_redis
 from voicestt.delivery.sender import CannotDeliver
-from voicestt.emulators.google import whisper
 from voicestt.handler.loading import BadHandler, load_handler
 from voicestt.journal.database import check_url
 from voicestt.journal.problems import BadJournal
+from voicestt.recognisers.whisper import engine as whisper
 from voicestt.runtime.google_auth import default_key, load_key
 from voicestt.tts.engines import synthesiser_of
 from voicestt.tts.port import SpeechError

@@ -10,11 +10,11 @@ from twisted.logger import Logger
 
 from voicestt.audio import mulaw
 from voicestt.config.settings import Settings
-from voicestt.emulators.google import whisper
-from voicestt.emulators.google.engine import Engine, Request
-from voicestt.emulators.google.whisper.languages import whisper_language
 from voicestt.recognisers.port import RecognisedWord, RecogniserError, Result
 from voicestt.recognisers.punctuation import Clean, unchanged, without_punctuation
+from voicestt.recognisers.whisper import engine as whisper
+from voicestt.recognisers.whisper.engine import whisper_language
+from voicestt.recognisers.whisper.engine.port import Engine, Request
 from voicestt.recognisers.whisper.http import Endpoint, WhisperHttp
 from voicestt.recognisers.whisper.pool import Understand, Whisper
 from voicestt.runtime.reactor import FullReactor

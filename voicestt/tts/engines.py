@@ -13,7 +13,7 @@ _ENGINES: Mapping[str, Callable[[Settings], Synthesiser]] = {"google": google_of
 
 
 def synthesiser_of(settings: Settings) -> Synthesiser | None:
-    """Creates the synthesiser of TTS_ENGINE; None if that is `off`.
+    """Create the synthesiser of TTS_ENGINE; None if that is `off`.
 
     It blocks: espeak-ng is tried, Google's library is loaded. Google itself is not asked: the server takes calls
     without it.

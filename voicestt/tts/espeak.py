@@ -54,7 +54,7 @@ class Espeak:
         self._seconds = seconds
 
     def speak(self, text: str) -> bytes:
-        """Speaks `text`.
+        """Speak `text`.
 
         Raises:
             SpeechError: when the process fails, takes too long, or says more than ten minutes.
@@ -66,7 +66,7 @@ class Espeak:
         return telephone_audio(said.wav) if said.wav else b""
 
     def check(self) -> str:
-        """Tries the voice, and returns the problem in words, "" if it speaks."""
+        """Try the voice, and return the problem in words, "" if it speaks."""
         said = self._say(_TRY)
         if said.code or not said.wav:
             return said.complaint or _words(said.code)
@@ -91,7 +91,7 @@ class Espeak:
 
 
 def espeak_of(settings: Settings) -> Espeak:
-    """Creates an Espeak by the settings, and tries it.
+    """Create an Espeak by the settings, and try it.
 
     Raises:
         SpeechError: when it is not installed, or has no such voice.
@@ -103,16 +103,16 @@ def espeak_of(settings: Settings) -> Espeak:
     espeak = Espeak(program, settings.tts_voice or voice_of(language))
     complaint = espeak.check()
     if complaint:
-        asked = f"the voice {settings.tts_voice}" if settings.tts_voice else f"the language {language}"
+        wanted = f"the voice {settings.tts_voice}" if settings.tts_voice else f"the language {language}"
         raise SpeechError(
-            f"espeak-ng does not speak with {asked} ({complaint.rstrip('.')}). `espeak-ng --voices` lists what it "
-            "has: set TTS_LANGUAGE or TTS_VOICE"
+            f"espeak-ng does not speak with {wanted} ({complaint.rstrip('.')}). `espeak-ng --voices` lists what "
+            "it has: set TTS_LANGUAGE or TTS_VOICE"
         )
     return espeak
 
 
 def voice_of(language: str) -> str:
-    """Returns espeak-ng's name for a BCP-47 language: the code in small letters, with its region.
+    """Return espeak-ng's name for a BCP-47 language: the code in small letters, with its region.
 
     Withdrawn codes are replaced.
     """

@@ -62,9 +62,9 @@ class GoogleSynthesiser:
     """
 
     def __init__(
-        self, asked: SynthesisRequest, open_channel: Callable[[], grpc.Channel], seconds: float = SECONDS
+        self, voice: SynthesisRequest, open_channel: Callable[[], grpc.Channel], seconds: float = SECONDS
     ) -> None:
-        self._asked = asked
+        self._voice = voice
         self._open_channel = open_channel
         self._seconds = seconds
         self._lock = Lock()
@@ -72,7 +72,7 @@ class GoogleSynthesiser:
         _check_library()
 
     def speak(self, text: str) -> bytes:
-        """Speaks `text`.
+        """Speak `text`.
 
         Raises:
             SpeechError: when Google refuses, does not answer in time, or answers with something else than speech.
@@ -85,7 +85,7 @@ class GoogleSynthesiser:
 
         return tts.SynthesizeSpeechRequest(
             input=tts.SynthesisInput(text=text),
-            voice=tts.VoiceSelectionParams(language_code=self._asked.language, name=self._asked.voice or ""),
+            voice=tts.VoiceSelectionParams(language_code=self._voice.language, name=self._voice.voice or ""),
             audio_config=tts.AudioConfig(audio_encoding=tts.AudioEncoding.MULAW, sample_rate_hertz=_RATE),
         )
 
@@ -125,7 +125,7 @@ class GoogleSynthesiser:
 
 
 def google_of(settings: Settings, seconds: float = SECONDS) -> GoogleSynthesiser:
-    """Creates a GoogleSynthesiser by the settings, without asking Google anything yet.
+    """Create a GoogleSynthesiser by the settings, without asking Google anything yet.
 
     Raises:
         SpeechError: when the library is missing, or the key cannot be loaded.

@@ -19,7 +19,7 @@ class Synthesiser(Protocol):
     """An engine that turns text into speech."""
 
     def speak(self, text: str) -> bytes:
-        """Speaks `text`, and returns its audio; empty where there is nothing to say.
+        """Speak `text`, and return its audio; empty where there is nothing to say.
 
         Raises:
             SpeechError: when it cannot be spoken.

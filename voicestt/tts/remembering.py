@@ -23,7 +23,7 @@ class Remembering:
         self._bytes = 0
 
     def speak(self, text: str) -> bytes:
-        """Speaks `text`, from memory if it was spoken before.
+        """Speak `text`, from memory if it was spoken before.
 
         Raises:
             SpeechError: when it cannot be spoken; that is not remembered.

@@ -19,13 +19,13 @@ _WORD_END = re.compile(r"\S(?=\s)")
 
 
 def cleaned(text: str) -> str:
-    """Removes control characters and half characters, and reduces blanks and line ends to one each."""
+    """Remove control characters and half characters, and reduce blanks and line ends to one each."""
     lines = (" ".join(_spoken(line).split()) for line in text.splitlines())
     return "\n".join(line for line in lines if line)
 
 
 def pieces(text: str, largest: int = LARGEST_PIECE) -> Iterator[str]:
-    """Cuts a cleaned text into pieces of at most `largest` bytes of UTF-8, after sentences or else between words.
+    """Cut a cleaned text into pieces of at most `largest` bytes of UTF-8, after sentences or else between words.
 
     Raises:
         SpeechError: where no piece can be cut off.
@@ -45,7 +45,7 @@ class InPieces:
         self._behind = behind
 
     def speak(self, text: str) -> bytes:
-        """Speaks `text`, of up to `LARGEST_TEXT` bytes.
+        """Speak `text`, of up to `LARGEST_TEXT` bytes.
 
         Raises:
             SpeechError: when it is longer, when it cannot be cut, or when a piece cannot be spoken.

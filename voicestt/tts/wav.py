@@ -10,7 +10,7 @@ def is_wav(content: bytes) -> bool:
 
 
 def telephone_audio(wav: bytes) -> bytes:
-    """Converts a WAV file to mu-law, 8 kHz, without a header.
+    """Convert a WAV file to mu-law, 8 kHz, without a header.
 
     Raises:
         SpeechError: when it is none.

@@ -143,7 +143,7 @@ _KNOWN = frozenset({"connected", "media", "dtmf", "mark", "stop"})
 
 
 def parse(data: bytes) -> Message:
-    """Parses the message in one WebSocket text frame.
+    """Parse the message in one WebSocket text frame.
 
     Raises:
         BadStart: for a `start` that does not say of which call it is.
@@ -175,7 +175,7 @@ def _start_or_unknown(data: bytes, problem: str) -> Start | Unknown:
 
 
 def _start(message: dict[str, Any]) -> StartDetails:
-    """Reads the fields of a `start`; optional ones that are missing or make no sense get their defaults."""
+    """Read the fields of a `start`; optional ones that are missing or make no sense get their defaults."""
     given = message.get("start")
     fields = _Fields(given if isinstance(given, dict) else {})
     call_sid = fields.text("callSid")
@@ -204,7 +204,7 @@ class _Fields:
         self.odd: list[str] = []
 
     def text(self, name: str) -> str:
-        """Returns a field as a string, "" if it is none."""
+        """Return a field as a string, "" if it is none."""
         value = self._fields.get(name)
         if isinstance(value, str):
             return _encodable(value)
@@ -212,7 +212,7 @@ class _Fields:
         return ""
 
     def number(self, name: str, default: float) -> float:
-        """Returns a field that is a number or a string of one, else the default."""
+        """Return a field that is a number or a string of one, else the default."""
         value = self._fields.get(name)
         try:
             number = float(value) if _is_scalar(value) else math.nan
@@ -224,7 +224,7 @@ class _Fields:
         return default
 
     def mapping(self, name: str) -> Mapping[str, Any]:
-        """Returns a field that is an object, else an empty one."""
+        """Return a field that is an object, else an empty one."""
         value = self._fields.get(name)
         if isinstance(value, dict):
             return value
@@ -245,7 +245,7 @@ def _number(digits: str) -> float:
 
 
 def _writable(value: Any, depth: int = 0) -> Any:
-    """Returns a JSON value that can be written as JSON again, in UTF-8; what is too deep becomes null."""
+    """Return a JSON value that can be written as JSON again, in UTF-8; what is too deep becomes null."""
     if isinstance(value, str):
         return _encodable(value)
     if depth >= _DEEPEST:
@@ -283,15 +283,15 @@ _encoder = msgspec.json.Encoder()
 
 
 def media_message(stream_sid: str, audio: bytes) -> bytes:
-    """Encodes a message that plays `audio` (mu-law, 8 kHz, any length, no header) after what waits already."""
+    """Encode a message that plays `audio` (mu-law, 8 kHz, any length, no header) after what waits already."""
     return _encoder.encode(_SaidMedia(stream_sid, _Payload(audio)))
 
 
 def mark_message(stream_sid: str, name: str) -> bytes:
-    """Encodes a mark, which Twilio sends back when all audio before it has been played or cleared."""
+    """Encode a mark, which Twilio sends back when all audio before it has been played or cleared."""
     return _encoder.encode(_SaidMark(stream_sid, MarkDetails(name)))
 
 
 def clear_message(stream_sid: str) -> bytes:
-    """Encodes a message that empties Twilio's buffer and makes it send back all pending marks."""
+    """Encode a message that empties Twilio's buffer and makes it send back all pending marks."""
     return _encoder.encode(_SaidClear(stream_sid))

@@ -37,7 +37,7 @@ class BadNumber(ValueError):
 
 
 def dial(destination: str) -> str:
-    """Returns TwiML that dials `destination`: an E.164 number ("+" and up to 15 digits), or a SIP address.
+    """Return TwiML that dials `destination`: an E.164 number ("+" and up to 15 digits), or a SIP address.
 
     Raises:
         BadNumber: if it is neither.
@@ -71,11 +71,11 @@ class TwilioCalls:
         self._of_thread = threading.local()
 
     def prepare(self) -> None:
-        """Imports twilio-python's client, which takes 0.2 s, before a caller waits for it."""
+        """Import twilio-python's client, which takes 0.2 s, before a caller waits for it."""
         self._call("AC0", "CA0", self._tokens[0])
 
     def hang_up(self, account_sid: str, call_sid: str) -> None:
-        """Ends the call; also if it has ended before.
+        """End the call; also if it has ended before.
 
         Raises:
             TwilioRefused: if that failed.
@@ -83,7 +83,7 @@ class TwilioCalls:
         self._update(account_sid, call_sid, status="completed")
 
     def transfer(self, account_sid: str, call_sid: str, twiml: str) -> None:
-        """Continues the call with `twiml`; Twilio closes its stream.
+        """Continue the call with `twiml`; Twilio closes its stream.
 
         Raises:
             TwilioRefused: if that failed.
@@ -132,7 +132,7 @@ class TwilioCalls:
         return client.api.v2010.account.calls(call_sid)
 
     def _http_client(self) -> Any:
-        """Returns this thread's HTTP client, which keeps a connection and is not safe for several threads."""
+        """Return this thread's HTTP client, which keeps a connection and is not safe for several threads."""
         from twilio.http import http_client  # type: ignore[import-untyped]  # noqa: PLC0415
 
         if not hasattr(self._of_thread, "client"):
@@ -148,7 +148,7 @@ _KNOWN: Final = {
 
 
 def _words(problem: Exception, seconds: float) -> str:
-    """Describes the problem, without Twilio's message and the address, which may hold the number."""
+    """Describe the problem, without Twilio's message and the address, which may hold the number."""
     status, code = getattr(problem, "status", None), getattr(problem, "code", None)
     if isinstance(status, int):
         meaning = _KNOWN.get(status, "it did not accept the request" if status < 500 else "it has trouble itself")

@@ -28,7 +28,7 @@ class Headers(Protocol):
     """A case-insensitive lookup of a request's headers."""
 
     def __call__(self, name: str, /) -> str | None:
-        """Returns the header's value, None where it is missing."""
+        """Return the header's value, None where it is missing."""
         ...
 
 
@@ -84,7 +84,7 @@ def _names_the_body(url: str) -> bool:
 
 
 def _candidates(url: str) -> Sequence[str]:
-    """Returns the URL in each of the ways in which it may have been signed.
+    """Return the URL in each of the ways in which it may have been signed.
 
     The host is signed as typed in Twilio's console; in a GET of a SIP caller's, `:` and `@` are signed bare.
     """

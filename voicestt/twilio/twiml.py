@@ -45,22 +45,22 @@ HANG_UP = b"""\
 
 
 def media_url(public_host: str) -> str:
-    """Returns the URL at which Twilio opens the WebSocket, and which it signs."""
+    """Return the URL at which Twilio opens the WebSocket, and which it signs."""
     return f"wss://{public_host}{MEDIA}"
 
 
 def webhook_url(public_host: str, path: str) -> str:
-    """Returns the URL of `path` to which Twilio posts, and which it signs."""
+    """Return the URL of `path` to which Twilio posts, and which it signs."""
     return f"https://{public_host}{path}"
 
 
 def incoming_call_url(public_host: str, query: str) -> str:
-    """Returns the URL at which Twilio asks for a call that comes back."""
+    """Return the URL at which Twilio asks for a call that comes back."""
     return f"{webhook_url(public_host, INCOMING_CALL)}?{query}"
 
 
 def connect_stream(public_host: str, comes_back: str = "") -> bytes:
-    """Returns the answer to an incoming call: `<Connect><Stream>`, byte for byte the same for every call.
+    """Return the answer to an incoming call: `<Connect><Stream>`, byte for byte the same for every call.
 
     `comes_back` is the query with which the call asks again when its stream is over, in a `<Redirect>`; none
     without it. Source: Twilio's "TwiML Voice: <Stream>". Nothing may stand before `<?xml` (Twilio's error 12100).
@@ -70,7 +70,7 @@ def connect_stream(public_host: str, comes_back: str = "") -> bytes:
 
 
 def ask_later(public_host: str, seconds: int, query: str) -> bytes:
-    """Returns the answer that lets a live call ask again after `seconds` of silence."""
+    """Return the answer that lets a live call ask again after `seconds` of silence."""
     return _LATER.format(seconds=seconds, redirect=_redirect(public_host, query)).encode()
 
 

@@ -1,9 +1,9 @@
 from typing import Any
 
 from voicestt.emulators.google.answers import ResponseBuilder, recognised, split
-from voicestt.emulators.google.dialects import ServiceV1, ServiceV2
-from voicestt.emulators.google.engine import EngineResult, TimedWord
 from voicestt.emulators.google.limits import Code
+from voicestt.emulators.google.versions import ServiceV1, ServiceV2
+from voicestt.recognisers.whisper.engine.port import EngineResult, TimedWord
 
 
 def partial(text: str, end: int = 8_000, stability: float = 0.1) -> EngineResult:

@@ -17,9 +17,9 @@ from tests.emulators.google.client import (
     stream,
     transport,
 )
-from voicestt.emulators import google as google_local_package
-from voicestt.emulators.google import whisper
 from voicestt.emulators.google.command import google_local
+from voicestt.recognisers import whisper as whisper_package
+from voicestt.recognisers.whisper import engine as whisper
 
 TEXTS = '{"utterances": [{"text": "שלום לך", "start": 0.1, "end": 0.5}]}'
 
@@ -96,8 +96,8 @@ def test_files_that_cannot_be_used_are_named(script_file: Path, tmp_path: Path) 
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(google_local_package, "whisper", raising=False)
-    monkeypatch.setitem(sys.modules, "voicestt.emulators.google.whisper", None)
+    monkeypatch.delattr(whisper_package, "engine", raising=False)
+    monkeypatch.setitem(sys.modules, "voicestt.recognisers.whisper.engine", None)
     output = refused()
     assert "pip install '.[embedded]'" in output
     assert "--script FILE" in output

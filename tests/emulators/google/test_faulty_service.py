@@ -22,7 +22,7 @@ from tests.emulators.google.client import (
     transport,
 )
 from voicestt.emulators.google import script
-from voicestt.emulators.google.faultlines import BadFaults
+from voicestt.emulators.google.fault_parser import BadFaults
 from voicestt.emulators.google.scripted import ScriptEngine
 from voicestt.emulators.google.service import LocalGoogle
 from voicestt.emulators.google.timeline import clip_of

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from tests.emulators.google.client import cut
 from voicestt.emulators.google import script
-from voicestt.emulators.google.engine import EngineResult, Request, TimedWord
 from voicestt.emulators.google.scripted import ScriptEngine, recording_key, stream_key
 from voicestt.emulators.google.timeline import clip_of
+from voicestt.recognisers.whisper.engine.port import EngineResult, Request, TimedWord
 
 ASKED = Request("iw-IL")
 WITH_WORDS = Request("iw-IL", word_times=True)

@@ -21,7 +21,6 @@ from tests.emulators.google.client import (
     words,
 )
 from voicestt.emulators.google import script
-from voicestt.emulators.google.engine import EngineListener, EngineResult, Request
 from voicestt.emulators.google.limits import (
     AUDIO_TIMEOUT,
     MALORDERED,
@@ -33,6 +32,7 @@ from voicestt.emulators.google.recording import Recorder
 from voicestt.emulators.google.scripted import ScriptEngine, stream_key
 from voicestt.emulators.google.service import CannotListen, LocalGoogle
 from voicestt.emulators.google.timeline import clip_of
+from voicestt.recognisers.whisper.engine.port import EngineListener, EngineResult, Request
 
 SCRIPT = script.parse(
     """{

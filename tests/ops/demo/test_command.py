@@ -6,9 +6,9 @@ import pytest
 from tests.ops.demo.made import EVENTS, STREAM, placed
 from voicestt.ops.demo import command
 from voicestt.ops.demo.judgement import Judged, judge
-from voicestt.ops.demo.services import Services
 from voicestt.ops.demo.show import DemoFailed
 from voicestt.ops.demo.voices import NoVoices, Voice
+from voicestt.ops.services import Services
 
 Waves = list[list[Voice]]
 
@@ -42,7 +42,7 @@ def shows(monkeypatch: pytest.MonkeyPatch, *judged: Judged) -> list[Waves]:
     return asked
 
 
-def test_ones_own_recording_is_called_with(monkeypatch: pytest.MonkeyPatch, clip: Path) -> None:
+def test_a_recording_of_ones_own_can_be_used(monkeypatch: pytest.MonkeyPatch, clip: Path) -> None:
     asked = shows(monkeypatch, judge(placed(), EVENTS, [STREAM]))
     result = run("--clip", str(clip), "--text", "hello")
     assert asked == [[[Voice("hello.ulaw", clip, "hello")]]]
@@ -69,7 +69,7 @@ def test_a_hebrew_recording_is_listened_to(monkeypatch: pytest.MonkeyPatch, clip
     assert "No recogniser listens" not in result.output
 
 
-def test_what_did_not_work_ends_with_1(monkeypatch: pytest.MonkeyPatch, clip: Path) -> None:
+def test_a_failed_demonstration_ends_with_1(monkeypatch: pytest.MonkeyPatch, clip: Path) -> None:
     shows(monkeypatch, judge(placed(), [], []))
     result = run("--clip", str(clip))
     assert result.exit_code == 1

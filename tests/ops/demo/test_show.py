@@ -2,15 +2,16 @@ import json
 import random
 import sys
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from tests.emulators.twilio.answering import with_reactor
 from voicestt.ops.demo import show as module
 from voicestt.ops.demo.judgement import Judged, all_problems
-from voicestt.ops.demo.services import Services
 from voicestt.ops.demo.show import DemoFailed, show
 from voicestt.ops.demo.voices import Voice
+from voicestt.ops.services import Services
 
 SCRIPT = {"utterances": [{"text": "go forward ten meters", "start": 0.1, "end": 1.1}], "final_delay": 0.2}
 
@@ -64,7 +65,7 @@ class Broken(Services):
 async def showing(services: Services, voices: list[Voice], lines: list[str]) -> list[Judged]:
     from twisted.internet import reactor
 
-    return await show(reactor, services, [voices], lines.append)
+    return await show(cast(Any, reactor), services, [voices], lines.append)
 
 
 @with_reactor

@@ -6,7 +6,7 @@ from tests.recognisers.on_reactor import reactor
 from voicestt.config.settings import Settings
 from voicestt.ops.gonogo.examination import Check, examine
 from voicestt.ops.gonogo.report import CheckOutcome, Finding
-from voicestt.ops.gonogo.scene import RunContext, Where
+from voicestt.ops.gonogo.run_context import RunContext, Where
 
 TOKEN = "12345678901234567890123456789012"
 HOST = "voice.shop.co.il"

@@ -17,15 +17,15 @@ from tests.ops.gonogo.faulty_proxy import (
 from tests.ops.gonogo.scenes import HOST, findings_of, scene
 from tests.ops.gonogo.test_digests import Answering as AnsweringServer
 from tests.recognisers.on_reactor import on_reactor, reactor
-from voicestt.ops.demo.services import free_port
 from voicestt.ops.gonogo.network_checks import network_checks
 from voicestt.ops.gonogo.recogniser_checks import recogniser_checks
 from voicestt.ops.gonogo.report import CheckOutcome, Finding
-from voicestt.ops.gonogo.scene import RunContext, Where
+from voicestt.ops.gonogo.run_context import RunContext, Where
 from voicestt.ops.gonogo.settings_checks import same_settings_check
 from voicestt.ops.gonogo.socket_checks import socket_checks
 from voicestt.ops.gonogo.web import Reply, days_left
 from voicestt.ops.gonogo.webhook_checks import webhook_checks
+from voicestt.ops.services import free_port
 from voicestt.twilio import twiml
 
 XML = "text/xml"
@@ -77,7 +77,7 @@ def failed(finding: Finding, figure: str) -> bool:
     ],
 )
 @on_reactor
-async def test_what_the_webhook_must_not_answer(
+async def test_wrong_answers_of_the_webhook_are_found(
     answering: Answering, instead: bytes, figure: str, twilio: int
 ) -> None:
     found = await of(webhook_checks(answering.scene(instead)), "twiml.answered")
@@ -104,7 +104,9 @@ async def test_a_server_that_takes_anybody_s_calls_is_found_out(answering: Answe
     ],
 )
 @on_reactor
-async def test_what_the_status_callback_must_not_answer(answering: Answering, instead: bytes, figure: str) -> None:
+async def test_wrong_answers_of_the_status_callback_are_found(
+    answering: Answering, instead: bytes, figure: str
+) -> None:
     found = await of(webhook_checks(answering.scene(instead)), "status.answered")
     assert failed(found, figure)
 
@@ -172,6 +174,7 @@ async def test_of_several_tokens_the_first_signs_whatever_is_tried(tmp_path: Pat
         "TWILIO_AUTH_TOKEN": "new-token,old-token",
         "ENABLE_STREAMING_STT": "false",
         "JOURNAL_URL": "off",
+        "SHUTDOWN_SECONDS": "0",
     }
     server = AnsweringServer(reactor, **variables)
     port = reactor.listenTCP(0, server.site, interface="127.0.0.1")

@@ -10,11 +10,11 @@ import pytest
 from tests.ops.gonogo.faulty_proxy import Fault, answer, faulty_proxy
 from tests.ops.gonogo.scenes import findings_of, scene
 from tests.recognisers.on_reactor import on_reactor, reactor
-from voicestt.ops.demo.services import Services
 from voicestt.ops.gonogo import application_checks as checks
 from voicestt.ops.gonogo.report import CheckOutcome, Finding
-from voicestt.ops.gonogo.scene import Where
+from voicestt.ops.gonogo.run_context import Where
 from voicestt.ops.gonogo.started import StartedServer
+from voicestt.ops.services import Services
 
 OK, FAILED, UNSEEN = CheckOutcome.OK, CheckOutcome.FAILED, CheckOutcome.UNSEEN
 ESPEAK = {"TTS_ENGINE": "espeak-ng", "TTS_LANGUAGE": "en-US"}

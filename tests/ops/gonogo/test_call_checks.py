@@ -8,10 +8,9 @@ from voicestt.emulators.twilio.call_values import CallReport
 from voicestt.emulators.twilio.problems import Problem
 from voicestt.ops.demo.judgement import RecordedEvent
 from voicestt.ops.gonogo.call_checks import call_checks
-from voicestt.ops.gonogo.listening import HeardCall, broken
-from voicestt.ops.gonogo.recordings import Recording, find_recording
+from voicestt.ops.gonogo.listening import HeardCall, Recording, broken, find_recording
 from voicestt.ops.gonogo.report import CheckOutcome, Finding
-from voicestt.ops.gonogo.scene import RunContext, Where
+from voicestt.ops.gonogo.run_context import RunContext, Where
 
 REPORT = CallReport("CA1", "MZ1", voice_began_at=10.0, voice_ended_at=12.0)
 FINAL = RecordedEvent("CA1", True, "one two three four", 12.5)

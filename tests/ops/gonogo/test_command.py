@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 from voicestt.cli import main
 from voicestt.ops.gonogo import command
 from voicestt.ops.gonogo.report import CheckOutcome, Finding
-from voicestt.ops.gonogo.scene import Where
+from voicestt.ops.gonogo.run_context import Where
 
 GOOD = Finding("a", "it is good", CheckOutcome.OK, "12 ms")
 BAD = Finding("b", "it is right", CheckOutcome.FAILED, "a page", "Ask the proxy.", 12100)
@@ -46,7 +46,7 @@ def finds(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[tuple[Where, st
         (["--clip", "/nowhere.wav"], "there is no such file"),
     ],
 )
-def test_what_makes_no_sense_is_said_before_anything_runs(arguments: list[str], words: str) -> None:
+def test_unusable_options_are_refused_before_anything_runs(arguments: list[str], words: str) -> None:
     result = invoke(*arguments)
     assert result.exit_code == 2
     assert words in result.output

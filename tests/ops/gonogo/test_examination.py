@@ -47,7 +47,7 @@ def test_checks_are_told_in_their_order_as_they_come(clock: Clock) -> None:
     assert done.result == tuple(told)
 
 
-def test_what_needs_a_failed_check_is_skipped_and_names_the_cause(clock: Clock) -> None:
+def test_a_check_that_needs_a_failed_one_is_skipped_and_names_the_cause(clock: Clock) -> None:
     told, _ = examined(
         clock,
         Check("a", "A is so", giving(failed("", "mend it"))),
@@ -64,7 +64,7 @@ def test_what_needs_a_failed_check_is_skipped_and_names_the_cause(clock: Clock) 
     assert [told[1].figure, told[2].figure] == ["waits for: A is so"] * 2
 
 
-def test_what_needs_something_that_cannot_be_seen_cannot_be_seen(clock: Clock) -> None:
+def test_a_check_that_needs_an_unseen_one_is_unseen_too(clock: Clock) -> None:
     told, _ = examined(
         clock, Check("a", "A", giving(unseen("from here"))), Check("b", "B", giving(ok()), needs=("a",))
     )

@@ -58,7 +58,7 @@ def report(
         (None, report(b"", None), FAILED, "nothing was heard"),
     ],
 )
-def test_what_the_caller_hears_first(
+def test_the_greeting_is_judged_by_the_first_audio_that_the_caller_hears(
     wanted: Wanted | None, heard: CallReport, outcome: CheckOutcome, figure: str
 ) -> None:
     found = judged(heard, wanted, HERE)

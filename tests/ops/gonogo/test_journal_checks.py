@@ -12,10 +12,10 @@ from tests.recognisers.on_reactor import on_reactor
 from voicestt.journal.database import Database
 from voicestt.journal.schema import Tables, bring_up_to_date, tables_in
 from voicestt.journal.tables import VERSION_TABLE
-from voicestt.ops.demo.services import free_port
 from voicestt.ops.gonogo.journal_checks import _with_room, journal_check
 from voicestt.ops.gonogo.report import CheckOutcome, Finding, as_json
-from voicestt.ops.gonogo.scene import Where
+from voicestt.ops.gonogo.run_context import Where
+from voicestt.ops.services import free_port
 
 OK, FAILED = CheckOutcome.OK, CheckOutcome.FAILED
 MIGRATION = """
@@ -89,7 +89,7 @@ def test_a_full_disk_is_found_before_it_is_full(free: int, outcome: CheckOutcome
 
 
 @on_reactor
-async def test_what_cannot_be_a_journal_is_said_in_words(tmp_path: Path) -> None:
+async def test_an_unusable_journal_is_described_in_words(tmp_path: Path) -> None:
     (tmp_path / "junk.db").write_bytes(b"this is no database, but it is long enough to look like one" * 100)
     cases = {
         f"sqlite:///{tmp_path}/missing/journal.db": "there is no such folder",

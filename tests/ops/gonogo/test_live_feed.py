@@ -18,9 +18,9 @@ from tests.ops.gonogo.scenes import HOST
 from tests.recognisers.on_reactor import on_reactor, reactor
 from voicestt.delivery.live.sse import block
 from voicestt.journal.port import Record
-from voicestt.ops.demo.services import free_port
 from voicestt.ops.gonogo.live_feed import LiveFeed
 from voicestt.ops.gonogo.web import NoAnswer
+from voicestt.ops.services import free_port
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 TOLD = [b'{"type":"call_started"}', '{"text":"שלום"}'.encode(), b'{"type":"call_ended"}']
@@ -75,7 +75,7 @@ async def test_another_answer_is_only_its_status() -> None:
 
 
 @on_reactor
-async def test_nobody_and_nonsense_are_no_answer() -> None:
+async def test_no_server_or_a_nonsense_answer_counts_as_no_answer() -> None:
     for said in (b"what?\r\n\r\n", b""):
         with pytest.raises(NoAnswer):
             await listened(said, 0)
@@ -86,7 +86,7 @@ async def test_nobody_and_nonsense_are_no_answer() -> None:
 
 
 @on_reactor
-async def test_who_is_told_nothing_can_go_away_at_any_time() -> None:
+async def test_a_listener_that_was_told_nothing_can_be_stopped_at_any_time() -> None:
     status, told = await listened(
         HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunked(b"retry: 2000\n\n", 100), 0
     )
@@ -94,7 +94,7 @@ async def test_who_is_told_nothing_can_go_away_at_any_time() -> None:
 
 
 @given(st.lists(st.binary(min_size=1).filter(lambda payload: payload == payload.strip() and payload.isascii())))
-def test_what_the_server_writes_is_read_back(payloads: list[bytes]) -> None:
+def test_events_of_the_server_are_read_back(payloads: list[bytes]) -> None:
     texts = [payload for payload in payloads if len(payload.splitlines()) == 1]
     written = b"".join(block(Record(1, "s", 1, "final", "CA1", payload)) for payload in texts)
     feed = LiveFeed(reactor, "http://127.0.0.1:1", HOST, "CA1", None)

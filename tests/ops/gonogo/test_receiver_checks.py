@@ -19,11 +19,10 @@ from tests.ops.gonogo.scenes import findings_of, scene
 from tests.recognisers.on_reactor import on_reactor, reactor
 from tests.redis_server import RedisServer
 from tests.redis_topologies import SERVICE, cluster, guarded
-from voicestt.ops.demo.services import free_port
-from voicestt.ops.gonogo.receiver_checks import delivery_check, receiver_checks, unencrypted
-from voicestt.ops.gonogo.redis_checks import judged_redis
+from voicestt.ops.gonogo.receiver_checks import delivery_check, judged_redis, receiver_checks, unencrypted
 from voicestt.ops.gonogo.report import CheckOutcome, Finding, as_json
-from voicestt.ops.gonogo.scene import Where
+from voicestt.ops.gonogo.run_context import Where
+from voicestt.ops.services import free_port
 
 OK, FAILED, UNSEEN = CheckOutcome.OK, CheckOutcome.FAILED, CheckOutcome.UNSEEN
 SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
@@ -50,7 +49,7 @@ class Seen(Protocol):
 
 
 @on_reactor
-async def test_nobody_to_be_told_is_as_it_must_be(tmp_path: Path) -> None:
+async def test_a_server_without_receivers_is_ok(tmp_path: Path) -> None:
     findings = await findings_of(receiver_checks(scene(tmp_path)))
     assert {finding.outcome for finding in findings.values()} == {OK}
     assert (await findings_of([delivery_check(scene(tmp_path))]))["delivery.arrives"].outcome is OK
@@ -219,7 +218,7 @@ async def test_each_server_of_a_cluster_that_keeps_streams_is_asked(tmp_path: Pa
 
 
 @on_reactor
-async def test_a_url_that_the_library_does_not_know_is_said(tmp_path: Path) -> None:
+async def test_a_url_that_the_library_does_not_know_is_reported(tmp_path: Path) -> None:
     finding = await redis(tmp_path, "redis://:s3cret@127.0.0.1:1/0?socket_timeout=often")
     assert (finding.outcome, finding.figure) == (FAILED, "REDIS_URL cannot be used")
     assert "s3cret" not in as_json([finding])
@@ -242,7 +241,7 @@ async def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.Mo
         ({}, OK, "it answers"),
     ],
 )
-def test_what_a_redis_says_of_itself_is_judged(about: dict[str, Any], outcome: CheckOutcome, figure: str) -> None:
+def test_the_info_of_a_redis_is_judged(about: dict[str, Any], outcome: CheckOutcome, figure: str) -> None:
     finding = judged_redis(about)
     assert (finding.outcome, figure in finding.figure) == (outcome, True)
 

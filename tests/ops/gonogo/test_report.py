@@ -29,11 +29,11 @@ BAD = Finding("d.bad", "it is as it should be", CheckOutcome.FAILED, "a page", "
         ([], "NO-GO: 0 of 0", 1),
     ],
 )
-def test_what_was_not_proved_is_no_go(findings: list[Finding], wanted: str, code: int) -> None:
+def test_the_verdict_and_the_exit_code_of_findings(findings: list[Finding], wanted: str, code: int) -> None:
     assert (verdict(findings), exit_code(findings)) == (wanted, code)
 
 
-def test_what_speaks_against_it_is_named() -> None:
+def test_the_verdict_names_the_failed_checks() -> None:
     assert against([GOOD, BAD, UNSEEN, SKIPPED]) == [BAD, SKIPPED]
 
 
@@ -75,7 +75,7 @@ def test_a_line_of_progress() -> None:
     assert progress_line(SKIPPED) == " skipped  it must be proved"
 
 
-def test_the_same_for_machines() -> None:
+def test_the_report_as_json() -> None:
     said = json.loads(as_json([GOOD, BAD]))
     assert (said["verdict"], said["against"], said["of"]) == ("NO-GO", 1, 2)
     assert said["checks"][1] == {

@@ -39,7 +39,7 @@ def test_a_handlers_mistake_is_told_from_the_servers() -> None:
     assert (own.words, own.problem) == ("Something of ours failed", "builtins.ZeroDivisionError: oh")
 
 
-def test_what_twilio_did_not_do_is_no_mistake_of_the_handlers() -> None:
+def test_a_refusal_by_twilio_is_not_the_handler_s_mistake() -> None:
     (refused,) = handler_failures(messages("The handler failed in on_final", TwilioRefused("not reached")))
     (other,) = handler_failures(messages("The handler failed in on_final", ValueError("TwilioRefused")))
     assert (refused.asked_twilio, other.asked_twilio) == (True, False)

@@ -8,8 +8,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.ops.gonogo.scenes import ENVIRON, findings_of, scene
 from tests.recognisers.on_reactor import on_reactor, reactor
 from voicestt.ops.gonogo.report import CheckOutcome, Finding, as_json
-from voicestt.ops.gonogo.scene import RunContext, Where
-from voicestt.ops.gonogo.settings_checks import settings_checks
+from voicestt.ops.gonogo.run_context import RunContext, Where
+from voicestt.ops.gonogo.settings_checks import settings_checks, why_not_public
 
 
 def service_account() -> tuple[str, str]:
@@ -82,8 +82,59 @@ async def test_without_any_key_it_is_said_where_one_goes(tmp_path: Path, monkeyp
     assert "s3cret" not in as_json(list(findings.values()))
 
 
-def test_where_the_server_is_depends_on_which_one_it_is(tmp_path: Path) -> None:
+def test_the_server_s_address_depends_on_where_it_runs(tmp_path: Path) -> None:
     assert scene(tmp_path, Where.PUBLIC).url == "https://voice.shop.co.il"
     assert scene(tmp_path, address="127.0.0.1:5000").url == "http://127.0.0.1:5000"
     assert scene(tmp_path, Where.PUBLIC, EVENTS_FILE="/x").events_file is None
     assert scene(tmp_path, EVENTS_FILE="/x").events_file == Path("/x")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "localhost:5000",
+        "myserver",
+        "server.local",
+        "app.internal",
+        "127.0.0.1",
+        "10.1.2.3:8443",
+        "192.168.0.4",
+        "8.8.8.8",
+        "[::1]:443",
+        "1a2b-3c.picard.replit.dev",
+        "proj.user.repl.co",
+        "abcd.ngrok.io",
+        "ABCD.ngrok-free.app",
+        "quiet-tree.trycloudflare.com",
+        "x.loca.lt",
+        "user-5000.app.github.dev",
+        "voice.example.com",
+        "demo.example",
+        "voice.test",
+    ],
+)
+def test_no_live_number_may_depend_on_it(host: str) -> None:
+    assert why_not_public(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "voice.shop.co.il",
+        "voice.shop.co.il:8443",
+        "voice.replit.app",
+        "my-app.herokuapp.com",
+        "ngrok.shop.com",
+        "notngrok.io.shop.com",
+        "localhost.shop.com",
+        "latest.dev",
+    ],
+)
+def test_a_name_of_ones_own_is_fine(host: str) -> None:
+    assert why_not_public(host) is None
+
+
+def test_it_says_why() -> None:
+    assert "tunnel" in (why_not_public("x.ngrok.app") or "")
+    assert "development machine" in (why_not_public("x.replit.dev") or "")

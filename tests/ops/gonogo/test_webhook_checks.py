@@ -26,7 +26,7 @@ def test_the_document_itself_is_right() -> None:
         (RIGHT[:-1], f"differs from byte {len(RIGHT) - 1} on", None),
     ],
 )
-def test_what_is_wrong_with_another_is_said(body: bytes, figure: str, twilio: int | None) -> None:
+def test_the_first_difference_of_another_document_is_named(body: bytes, figure: str, twilio: int | None) -> None:
     found = judged_document(body, HOST)
     assert (found.outcome, found.twilio) == (CheckOutcome.FAILED, twilio)
     assert figure in found.figure

@@ -34,7 +34,7 @@ def test_calls_are_listed_the_latest_last_with_the_last_digits_of_numbers() -> N
 
 
 @pytest.mark.usefixtures("_two")
-def test_whole_numbers_are_shown_to_who_asks() -> None:
+def test_whole_phone_numbers_are_shown_when_asked_for() -> None:
     assert CALLER in run("calls", "--numbers")
     assert run_json("calls", "--numbers")[0]["from"] == CALLER
 
@@ -72,7 +72,7 @@ def test_the_latest_and_the_later_ones() -> None:
 
 
 @pytest.mark.parametrize("since", ["yesterday", "5y", "", "-2h", "99999-01-01"])
-def test_a_time_that_is_none_is_refused(desk: Desk, since: str) -> None:
+def test_an_invalid_time_is_refused(desk: Desk, since: str) -> None:
     assert "neither an age such as 2h or 7d nor a date" in refused("calls", "--since", since)
 
 

@@ -56,11 +56,11 @@ def test_no_file_is_overwritten(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("sqlite_desk")
-def test_a_place_that_is_none_is_said(tmp_path: Path) -> None:
+def test_a_backup_into_a_missing_folder_is_refused(tmp_path: Path) -> None:
     assert "cannot be written: No such file" in refused("journal", "backup", str(tmp_path / "none" / "copy.db"))
 
 
-def test_of_what_is_no_database_no_backup_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_no_database_leaves_no_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "journal.db").write_text("a shopping list\n" * 1_000)
     monkeypatch.setenv("JOURNAL_URL", f"sqlite:///{tmp_path}/journal.db")
     assert "cannot be copied (file is not a database)" in refused("journal", "backup", str(tmp_path / "copy.db"))
@@ -79,7 +79,7 @@ def test_a_journal_that_is_not_there_is_neither_made_nor_copied(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_of_postgresql_the_command_is_named_that_works_and_holds_no_password(
+def test_backup_of_postgresql_names_a_pg_dump_command_that_works_without_a_password_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = cluster().new_database()
@@ -127,7 +127,7 @@ def test_a_damaged_file_is_said_and_ends_with_1(sqlite_desk: Desk, tmp_path: Pat
     assert "damaged" in words or "cannot be read" in words
 
 
-def test_a_row_that_belongs_to_none_is_a_damage(sqlite_desk: Desk, tmp_path: Path) -> None:
+def test_a_row_without_its_parent_row_counts_as_damage(sqlite_desk: Desk, tmp_path: Path) -> None:
     a_call(sqlite_desk)
     sqlite_desk.database.close()
     with closing(sqlite3.connect(tmp_path / "journal.db", isolation_level=None)) as connection:

@@ -57,7 +57,7 @@ def standing(destination: str) -> dict[str, Any]:
 
 
 @on_reactor
-async def test_how_the_deliveries_of_a_running_server_stand_is_shown(desk: Desk) -> None:
+async def test_the_deliveries_of_a_running_server_are_summarised(desk: Desk) -> None:
     journals = Journals(desk.url)
     figures: dict[str, object] = {
         "in_flight": 2,
@@ -95,10 +95,11 @@ async def test_how_the_deliveries_of_a_running_server_stand_is_shown(desk: Desk)
     await journals.close()
 
 
-def test_each_destination_and_what_fails_is_shown(call: Call) -> None:
+def test_each_destination_and_each_failing_delivery_is_shown(call: Call) -> None:
     head, redis, webhook, empty, titles, aside, failing = run("deliveries").splitlines()
     assert (
-        " ".join(head.split()) == "DESTINATION PENDING OLDEST FAILING LAID ASIDE IN FLIGHT PER SECOND LAST ERROR"
+        " ".join(head.split())
+        == "DESTINATION PENDING OLDEST FAILING DEAD-LETTERED IN FLIGHT PER SECOND LAST ERROR"
     )
     assert redis.split() == ["redis", "1", redis.split()[2], "0", "0", "0", "0"]
     assert webhook.split()[:2] + webhook.split()[3:7] == ["webhook", "2", "1", "1", "0", "0"]
@@ -125,7 +126,7 @@ def test_each_destination_and_what_fails_is_shown(call: Call) -> None:
     ]
 
 
-def test_only_what_is_tried_no_more(call: Call) -> None:
+def test_dead_lettered_deliveries_are_shown_by_themselves(call: Call) -> None:
     found = run_json("deliveries", "--dead-lettered")["deliveries"]
     assert [each.pop("written_at") is not None for each in found] == [True]
     assert found == [
@@ -142,7 +143,7 @@ def test_only_what_is_tried_no_more(call: Call) -> None:
     ]
 
 
-def test_one_event_is_tried_again(desk: Desk, call: Call) -> None:
+def test_retry_makes_one_event_pending_again(desk: Desk, call: Call) -> None:
     assert run("deliveries", "--retry", event_id(call.session, 1)) == "Deliveries that are tried again: 1.\n"
     assert run_json("deliveries", "--dead-lettered")["deliveries"] == []
     assert [record.sequence for record in desk.take_out("webhook", "nobody")] == []
@@ -150,7 +151,7 @@ def test_one_event_is_tried_again(desk: Desk, call: Call) -> None:
     assert row.owner is None  # "me" is no server that runs: whoever is, takes it over
 
 
-def test_what_is_not_dead_lettered_is_not_tried_again(call: Call) -> None:
+def test_retry_refuses_an_event_that_is_not_dead_lettered(call: Call) -> None:
     assert "is not dead-lettered" in refused("deliveries", "--retry", event_id(call.session, 2))
     assert "is not dead-lettered" in refused("deliveries", "--retry", "another-000001")
     for name in ("", "x", "x-y", f"{call.session}-{'9' * 30}"):
@@ -158,13 +159,13 @@ def test_what_is_not_dead_lettered_is_not_tried_again(call: Call) -> None:
     assert "exclude each other" in refused("deliveries", "--retry", "x-1", "--retry-all")
 
 
-def test_everything_is_tried_again(desk: Desk, call: Call) -> None:
+def test_retry_all_makes_every_dead_letter_pending_again(desk: Desk, call: Call) -> None:
     assert run("deliveries", "--retry-all") == "Deliveries that are tried again: 1.\n"
     assert refused("deliveries", "--retry-all") == "Error: Nothing is dead-lettered.\n"
 
 
 @pytest.mark.usefixtures("desk")
-def test_of_many_the_first_hundred_are_shown(desk: Desk) -> None:
+def test_the_first_hundred_deliveries_are_shown(desk: Desk) -> None:
     call = Call()
     records = desk.write(call.started(), *(call.final() for _ in range(150)))
     mark(desk, *(Failed("webhook", record.number, "no", is_hopeless=True) for record in records if record))
@@ -173,7 +174,7 @@ def test_of_many_the_first_hundred_are_shown(desk: Desk) -> None:
 
 
 @on_reactor
-async def test_a_running_server_delivers_what_is_tried_again(desk: Desk) -> None:
+async def test_a_running_server_delivers_retried_events(desk: Desk) -> None:
     journals = Journals(desk.url)
     opened, call = await journals.open(WEBHOOK), Call()
     first, second = [record.number for record in await opened.write(call.started(), call.ended())]
@@ -238,7 +239,7 @@ def test_the_attempts_at_many_events_are_shown() -> None:
 
 
 @pytest.mark.usefixtures("call")
-def test_what_waits_of_a_call_or_a_type_is_shown() -> None:
+def test_pending_deliveries_are_selected_by_call_or_type() -> None:
     def shown(*arguments: str) -> list[tuple[str, str]]:
         found = run_json("deliveries", *arguments)["deliveries"]
         return [(each["destination"], each["type"]) for each in found]
@@ -257,7 +258,7 @@ def waiting(destination: str = "webhook") -> list[str]:
 
 
 @pytest.mark.usefixtures("call")
-def test_what_waits_is_skipped_and_may_be_retried() -> None:
+def test_skipped_deliveries_can_be_retried() -> None:
     assert run("deliveries", "--skip", "--call", "CA1", "--type", "final") == (
         "Deliveries that are skipped: 1. They are dead-lettered, and --retry sends them after all.\n"
     )
@@ -270,7 +271,7 @@ def test_what_waits_is_skipped_and_may_be_retried() -> None:
 
 
 @pytest.mark.usefixtures("call")
-def test_what_waits_or_was_dead_lettered_is_discarded() -> None:
+def test_discard_deletes_pending_and_dead_lettered_deliveries() -> None:
     assert run("deliveries", "--discard", "--dead-lettered", "--all") == (
         "Deliveries that are discarded: 1. The events themselves stay in the journal.\n"
     )
@@ -281,7 +282,7 @@ def test_what_waits_or_was_dead_lettered_is_discarded() -> None:
     assert "Nothing of that waits" in refused("deliveries", "--discard", "--to", "webhook")
 
 
-def test_what_arrived_is_replayed(desk: Desk, call: Call) -> None:
+def test_replay_delivers_arrived_events_again(desk: Desk, call: Call) -> None:
     assert [record.sequence for record in desk.take_out("webhook")] == [2, 3]
     assert waiting("redis") == ["call_ended"]
     assert run("deliveries", "--replay", "--call", "CA1", "--to", "redis") == (
@@ -341,7 +342,7 @@ def test_nothing_is_changed_without_a_choice(action: str) -> None:
     assert "needs an ID, or --call" in refused("deliveries", action)
 
 
-def test_many_are_changed_in_bunches(desk: Desk) -> None:
+def test_many_deliveries_are_changed_in_batches(desk: Desk) -> None:
     call = Call()
     desk.write(call.started(), *(call.final() for _ in range(1_200)))
     assert run("deliveries", "--skip", "--call", "CA1").startswith("Deliveries that are skipped: 2402.")
@@ -353,7 +354,7 @@ def test_many_are_changed_in_bunches(desk: Desk) -> None:
     assert row.number == 5 + 3 + 5 + 3
 
 
-def test_of_the_arrivals_of_a_replayed_event_the_last_is_kept(desk: Desk, call: Call) -> None:
+def test_only_the_last_arrival_of_a_replayed_event_is_kept(desk: Desk, call: Call) -> None:
     (number,) = do(desk, "SELECT number FROM voicestt_events WHERE sequence = 2")[0]
     for at in (1_795_417_100.0, 1_795_417_200.0, 1_795_417_300.0):
         mark(desk, Delivered("webhook", [number], [Attempt(number, at, None, 200)]))
@@ -363,7 +364,7 @@ def test_of_the_arrivals_of_a_replayed_event_the_last_is_kept(desk: Desk, call: 
 
 
 @pytest.mark.usefixtures("call")
-def test_what_waits_for_a_destination_that_is_gone_can_be_dropped() -> None:
+def test_purge_drops_the_deliveries_of_a_destination_that_is_gone() -> None:
     assert run("deliveries", "--purge", "redis") == (
         "Deliveries to redis that were dropped: 1. The events themselves stay in the journal.\n"
     )

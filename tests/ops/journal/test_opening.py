@@ -73,7 +73,7 @@ def test_the_url_is_read_as_the_server_reads_it(tmp_path: Path) -> None:
             journal_url(wrong)
 
 
-def test_what_is_wrong_with_the_environment_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unusable_environment_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JOURNAL_URL", "mysql://me:secret@x/y")
     words = refused("calls")
     assert "JOURNAL_URL is not sqlite:///FILE" in words

@@ -39,9 +39,7 @@ async def command(*arguments: str) -> str:
 
 
 @on_reactor
-async def test_what_is_skipped_while_it_fails_is_tried_no_more_and_its_call_goes_on(
-    desk: Desk, tmp_path: Path
-) -> None:
+async def test_a_running_server_goes_on_with_the_call_of_a_skipped_event(desk: Desk, tmp_path: Path) -> None:
     call = Call()
     first, second = (event_id(call.session, sequence) for sequence in (1, 2))
     async with receiving() as receiver:
@@ -59,7 +57,7 @@ async def test_what_is_skipped_while_it_fails_is_tried_no_more_and_its_call_goes
 
 
 @on_reactor
-async def test_what_is_discarded_is_forgotten_by_a_server_that_has_read_it(desk: Desk, tmp_path: Path) -> None:
+async def test_a_running_server_forgets_discarded_events_that_it_has_read(desk: Desk, tmp_path: Path) -> None:
     call, other = Call("CA1"), Call("CA2")
     async with receiving() as receiver:
         receiver.answer = refusing(event_id(call.session, 1))
@@ -75,7 +73,7 @@ async def test_what_is_discarded_is_forgotten_by_a_server_that_has_read_it(desk:
 
 
 @on_reactor
-async def test_what_is_changed_right_after_the_start_is_taken_note_of(journals: Journals) -> None:
+async def test_a_server_notices_changes_right_after_its_start(journals: Journals) -> None:
     noted: list[None] = []
     opened = await journals.open(WEBHOOK, changed=lambda: noted.append(None))
     await opened.write(Call().started())
@@ -86,7 +84,7 @@ async def test_what_is_changed_right_after_the_start_is_taken_note_of(journals: 
 
 
 @on_reactor
-async def test_what_has_arrived_is_delivered_once_more_by_a_server_that_runs(
+async def test_a_running_server_delivers_replayed_events_once_more(
     desk: Desk, journals: Journals, tmp_path: Path
 ) -> None:
     calls = [Call("CA1"), Call("CA2")]
@@ -112,7 +110,7 @@ async def test_what_has_arrived_is_delivered_once_more_by_a_server_that_runs(
 
 
 @on_reactor
-async def test_what_is_under_way_when_it_is_discarded_does_not_come_back(desk: Desk, tmp_path: Path) -> None:
+async def test_an_event_discarded_while_in_flight_does_not_come_back(desk: Desk, tmp_path: Path) -> None:
     call = Call()
     async with receiving() as receiver:
         receiver.answer = never

@@ -126,7 +126,7 @@ def test_all_streams_of_a_call_are_shown_one_after_the_other(desk: Desk, call: C
     ]
 
 
-def test_what_was_not_kept_is_said_to_be(desk: Desk) -> None:
+def test_a_transcript_says_which_texts_were_not_kept(desk: Desk) -> None:
     call = Call()
     desk.write(call.started(), call.final("", start=1.0, end=2.0), Dtmf(**call.next(), digit=""))
     lines = run("transcript", "CA1").splitlines()
@@ -143,7 +143,7 @@ def test_a_call_without_words(desk: Desk) -> None:
 
 
 @pytest.mark.usefixtures("call")
-def test_a_form_that_is_none_is_refused() -> None:
+def test_an_unknown_format_is_refused() -> None:
     assert "'doc' is not one of" in refused("transcript", "CA0001", "--format", "doc")
 
 

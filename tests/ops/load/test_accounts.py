@@ -20,7 +20,7 @@ def test_one_stream_with_everything_is_everything(encoding: str) -> None:
     assert account(AUDIO, [record(AUDIO, encoding=encoding)]) == BytesAccount()
 
 
-def test_what_is_missing_or_too_much_is_counted() -> None:
+def test_lost_and_doubled_bytes_are_counted() -> None:
     assert account(AUDIO, []) == BytesAccount(lost=len(AUDIO), words="no stream has it")
     assert account(AUDIO, [record(AUDIO[:-160])]) == BytesAccount(lost=160, words="-160 bytes")
     assert account(AUDIO, [record(AUDIO[:800] + AUDIO[960:])]) == BytesAccount(lost=160, words="-160 bytes")
@@ -37,7 +37,7 @@ def test_streams_that_follow_one_another_are_laid_end_to_end() -> None:
     assert account(AUDIO, [record(AUDIO[:cut]), record(AUDIO[cut:])]) == BytesAccount()
 
 
-def test_what_a_second_stream_got_too_is_told_apart() -> None:
+def test_audio_sent_to_a_second_stream_too_is_counted_apart() -> None:
     streams = [record(AUDIO[:24_000]), record(AUDIO[12_000:])]
     assert account(AUDIO, streams) == BytesAccount(again=12_000)
     whole_again = [record(AUDIO[:24_000]), record(AUDIO[:12_000]), record(AUDIO[24_000:])]

@@ -1,6 +1,4 @@
-import importlib
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,8 +14,9 @@ from voicestt.ops.load import command, plot
 from voicestt.ops.load.accounts import BytesAccount
 from voicestt.ops.load.command import load_command
 from voicestt.ops.load.figures import Cost, Delays, LoadResult
-from voicestt.ops.load.processes import ProcessNotStarted, Server, running
+from voicestt.ops.load.own_server import Server
 from voicestt.ops.load.run import LoadFailed
+from voicestt.ops.processes import ProcessNotStarted
 
 
 def figures(calls: int, *faults: str) -> LoadResult:
@@ -119,23 +118,6 @@ def test_nobody_there_is_an_error_in_words() -> None:
     assert "Error: nothing answers at http://127.0.0.1:9" in result.output
 
 
-def test_a_process_that_dies_is_told_with_its_last_words(tmp_path: Path) -> None:
-    words = [sys.executable, "-c", "print('the reason'); raise SystemExit(3)"]
-    said = r"(?s)It did not start \(exit code 3\).*the reason"
-    with running("It", words, os.environ, tmp_path / "log") as up, pytest.raises(ProcessNotStarted, match=said):
-        up.wait_until(lambda: False)
-
-
-def test_a_process_that_will_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.import_module("voicestt.ops.load.processes"), "_STOP_SECONDS", 0.2)
-    stubborn = (
-        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(60)"
-    )
-    with running("It", [sys.executable, "-c", stubborn], os.environ, tmp_path / "log") as up:
-        up.wait_until(lambda: (tmp_path / "log").read_bytes() == b"1\n")
-    assert up.process.returncode == -9
-
-
 def test_three_real_calls_lose_nothing(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.bench.load", "--calls", "3", "--seconds", "4", "--keep", str(tmp_path)],
@@ -155,7 +137,7 @@ def test_three_real_calls_lose_nothing(tmp_path: Path) -> None:
 
 
 def test_a_webhook_that_refuses_is_twilios_number(tmp_path: Path) -> None:
-    from voicestt.ops.load.processes import own_server
+    from voicestt.ops.load.own_server import own_server
     from voicestt.ops.load.run import load
 
     with own_server(tmp_path) as server:

@@ -12,18 +12,17 @@ from voicestt.ops.load.figures import (
     Cost,
     Delays,
     LoadResult,
+    Usage,
     delays,
     judge,
     percentile,
 )
 from voicestt.ops.load.table import (
-    aligned,
     cells,
     milliseconds,
     report,
 )
 from voicestt.ops.load.talking import SLOTS, Talked
-from voicestt.ops.load.usage import Usage
 
 
 def talked(count: int, frames: int = 500, start: float = 100.0) -> Talked:
@@ -53,7 +52,7 @@ def test_delays_are_those_behind_the_frame_that_fills_the_batch() -> None:
     assert found.finals == pytest.approx([0.03])
 
 
-def test_what_only_the_end_of_the_call_brings_is_no_delay() -> None:
+def test_a_final_that_the_end_of_the_call_brings_counts_no_delay() -> None:
     call: Any = Call(5, 100)
     found = delays([call], talked(1, 100), [event(call, "final", "5 0", 102.0)])
     assert (found.finals, found.counted) == ([], 1)
@@ -82,7 +81,7 @@ def test_a_percentile_is_a_value_that_so_many_do_not_exceed(values: list[float],
     assert sum(value <= found for value in values) >= share * len(values) - 1e-9
 
 
-def test_percentiles_of_little() -> None:
+def test_percentiles_of_few_values() -> None:
     assert percentile([1, 2, 3, 4], 0.5) == 2
     assert percentile([1, 2, 3, 4], 1.0) == 4
     assert math.isnan(percentile([], 0.5))
@@ -126,5 +125,7 @@ def test_the_last_line_says_what_happened() -> None:
     assert report([many])[-1] == "... and 10 more"
 
 
-def test_columns_stand_under_one_another() -> None:
-    assert aligned([["a", "long"], ["100", "1"]]) == ["  a  long", "100     1"]
+def test_the_numbers_of_the_table_stand_under_one_another() -> None:
+    headings, row, *_ = report([LoadResult(3, 3, 0.0)])
+    assert headings.startswith("calls  CPU ms per call-s  ")
+    assert row.startswith("    3                  -  ")

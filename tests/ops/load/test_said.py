@@ -4,9 +4,9 @@ import pytest
 
 from voicestt.audio import mulaw
 from voicestt.emulators.google import script
-from voicestt.emulators.google.engine import EngineResult, Request
 from voicestt.emulators.google.scripted import ScriptEngine
 from voicestt.ops.load import said
+from voicestt.recognisers.whisper.engine.port import EngineResult, Request
 
 
 class Ear:

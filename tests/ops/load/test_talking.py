@@ -7,16 +7,16 @@ import pytest
 
 from voicestt.emulators.twilio.twilio_messages import Sids
 from voicestt.emulators.twilio.twiml import StreamNoun
-from voicestt.ops.load.raw_call import RawCall
-from voicestt.ops.load.talking import in_step, spread, talk
-from voicestt.ops.load.wire import (
+from voicestt.ops.load.raw_call import (
     CLOSE,
     PING,
     PONG,
     TEXT,
+    RawCall,
     masked,
     unmasked,
 )
+from voicestt.ops.load.talking import in_step, spread, talk
 
 BYE = b"\x88\x02\x03\xe8"
 
@@ -77,7 +77,7 @@ def test_pings_are_answered(pairs: Any) -> None:
     assert not call.closed
 
 
-def test_what_the_socket_does_not_take_at_once_is_kept_in_order(pairs: Any) -> None:
+def test_bytes_that_the_socket_does_not_take_at_once_are_kept_in_order(pairs: Any) -> None:
     near, far = pairs[0]
     call = call_on(near, 1)
     sent = [bytes([number % 251]) * 20_000 for number in range(60)]

@@ -7,7 +7,6 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
 from tests.conftest import Logged
-from tests.emulators.google.whisper.voices import austen_clips, word_errors
 from tests.recognisers.on_reactor import (
     Sessions,
     WaitingEar,
@@ -15,12 +14,11 @@ from tests.recognisers.on_reactor import (
     reactor,
     soon,
 )
+from tests.recognisers.whisper.engine.voices import austen_clips, word_errors
 from voicestt.audio import mulaw
 from voicestt.emulators.google import script
-from voicestt.emulators.google.engine import Engine
 from voicestt.emulators.google.scripted import ScriptEngine
 from voicestt.emulators.google.service import LocalGoogle
-from voicestt.emulators.google.whisper import load
 from voicestt.recognisers.fallback import Fallback
 from voicestt.recognisers.google.channels import GoogleTarget
 from voicestt.recognisers.google.client import GoogleRecogniser
@@ -31,6 +29,8 @@ from voicestt.recognisers.probe import Probe
 from voicestt.recognisers.services import Persistent, ServicesHealth
 from voicestt.recognisers.single_shot import SingleShot
 from voicestt.recognisers.streaming import Endless, StreamLimits
+from voicestt.recognisers.whisper.engine import load
+from voicestt.recognisers.whisper.engine.port import Engine
 from voicestt.recognisers.whisper.pool import ConcurrencyLimit, Understand, Whisper
 from voicestt.server.whisper import understanding
 
@@ -142,7 +142,7 @@ async def test_stopping_unused_is_nothing() -> None:
 
 @on_reactor
 async def test_without_the_extra_the_words_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voicestt.emulators.google.whisper.find_spec", lambda _name: None)
+    monkeypatch.setattr("voicestt.recognisers.whisper.engine.find_spec", lambda _name: None)
     async with stopped_after(Whisper(reactor, lambda: understanding(load, "he-IL"))) as whisper:
         error = await refusal(whisper)
         assert error.status == "FAILED_PRECONDITION"
@@ -243,7 +243,7 @@ async def test_where_whisper_fails_too_the_call_says_what_was_not_recognised(
     spoken: tuple[str, bytes],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("voicestt.emulators.google.whisper.find_spec", lambda _name: None)
+    monkeypatch.setattr("voicestt.recognisers.whisper.engine.find_spec", lambda _name: None)
     google = GoogleRecogniser(
         sessions.threads,
         GoogleTarget(refusing_google.target, insecure=True),

@@ -29,6 +29,7 @@ from voicestt.delivery.live.subscriber import (
     SubscriberConnection,
 )
 from voicestt.journal.port import History, Page, Record
+from voicestt.runtime.idle import Idle
 
 MOST_LISTENERS: Final = 100
 KEEP_ALIVE_SECONDS: Final = 15.0
@@ -52,7 +53,7 @@ class EventHub:
         self._token = token
         self._takers: dict[Subscriber, Callable[[Sequence[Record]], None]] = {}
         self._closing: set[Subscriber] = set()
-        self._all_gone: Deferred[None] | None = None
+        self._all_gone = Idle(lambda: not self._closing)
         self._journal_turn = DeferredLock()
         self._pulse = LoopingCall(self._keep_alive)
         self._pulse.clock = clock
@@ -93,88 +94,84 @@ class EventHub:
 
     def join(self, connection: SubscriberConnection, asked: EventFilter) -> Subscriber:
         """Adds a listener at `connection`; call `leave` when its connection is lost."""
-        listener = Subscriber(connection, asked.wants, self._counters, self._drop)
-        self._takers[listener] = listener.offer
+        subscriber = Subscriber(connection, asked.wants, self._counters, self._drop)
+        self._takers[subscriber] = subscriber.offer
         self._count()
-        connection.attach(listener)
+        connection.attach(subscriber)
         if asked.after is not None and self._history is not None:
-            way = Replay(listener, asked.after)
-            self._takers[listener] = way.published
-            Deferred.fromCoroutine(self._catch_up(listener, way, self._history, asked))
-        return listener
+            replay = Replay(subscriber, asked.after)
+            self._takers[subscriber] = replay.published
+            Deferred.fromCoroutine(self._catch_up(subscriber, replay, self._history, asked))
+        return subscriber
 
-    def leave(self, listener: Subscriber) -> None:
+    def leave(self, subscriber: Subscriber) -> None:
         """Removes a listener whose connection is lost."""
-        self._forget(listener)
-        listener.gone()
-        self._closing.discard(listener)
-        if self._all_gone is not None and not self._closing:
-            all_gone, self._all_gone = self._all_gone, None
-            all_gone.callback(None)
+        self._forget(subscriber)
+        subscriber.gone()
+        self._closing.discard(subscriber)
+        self._all_gone.look()
 
     async def stop(self) -> None:
         """Disconnects all listeners; returns when they are gone, and after two seconds in any case."""
         self.is_stopping = True
-        for listener in list(self._takers):
-            self._send_away(listener, STOPPING)
-        if self._closing:
-            self._all_gone = Deferred()
-            self._all_gone.addTimeout(_FAREWELL_SECONDS, self._clock, lambda _result, _seconds: None)
-            await self._all_gone
-            self._all_gone = None
+        for subscriber in list(self._takers):
+            self._send_away(subscriber, STOPPING)
+        await self._all_gone.wait().addTimeout(_FAREWELL_SECONDS, self._clock, lambda _result, _seconds: None)
         # The last bytes of those whose connections know no farewell are written in the reactor's next turn.
         await deferLater(self._clock, _WRITING_SECONDS)
 
-    async def _catch_up(self, listener: Subscriber, way: Replay, history: History, asked: EventFilter) -> None:
+    async def _catch_up(
+        self, subscriber: Subscriber, replay: Replay, history: History, asked: EventFilter
+    ) -> None:
         # One at a time: the journal's thread has better things to do than to read for a hundred listeners.
         def read(number: int, limit: int) -> Deferred[Page]:
             ask = partial(history.since, number, limit, asked.filter)
             return self._journal_turn.run(lambda: Deferred.fromCoroutine(ask()))
 
         try:
-            await way.run(read, lambda: deferLater(self._clock, _PAUSE_SECONDS))
+            await replay.run(read, lambda: deferLater(self._clock, _PAUSE_SECONDS))
         except HeldBack:
             self._refuse_for_now(
-                listener,
+                subscriber,
                 "another process has begun to write into it and does not come to an end. If it was killed, or its "
                 "machine is gone, PostgreSQL notices within a minute",
             )
         except Exception as problem:  # noqa: BLE001 - of a database there are many kinds, whose words hold what was said
             self._refuse_for_now(
-                listener, f"{type(problem).__name__}. What to do: see what the journal itself says of it"
+                subscriber, f"{type(problem).__name__}. What to do: see what the journal itself says of it"
             )
 
-    def _refuse_for_now(self, listener: Subscriber, why: str) -> None:
-        if listener.is_open:
+    def _refuse_for_now(self, subscriber: Subscriber, why: str) -> None:
+        if subscriber.is_open:
             self._log.warn(
                 "The journal could not be read for a listener, who was sent away and may come again: {why}.",
                 why=why,
             )
-            self._send_away(listener, NO_HISTORY)
+            self._send_away(subscriber, NO_HISTORY)
 
-    def _drop(self, listener: Subscriber) -> None:
+    def _drop(self, subscriber: Subscriber) -> None:
         self._counters.disconnected += 1
         self._log.warn(
             "A listener of the live events was sent away: it reads more slowly than calls are made. The calls and "
             "the other listeners are untouched, and it may come again and go on where it was."
         )
-        self._send_away(listener, TOO_SLOW)
+        self._send_away(subscriber, TOO_SLOW)
 
-    def _drop_stuck(self, listener: Subscriber) -> None:
+    def _drop_stuck(self, subscriber: Subscriber) -> None:
         self._counters.disconnected += 1
         self._log.warn(
             "A listener of the live events was sent away: it has read nothing for a minute, and held a place. It "
             "may come again and go on where it was."
         )
-        self._send_away(listener, TOO_SLOW)
+        self._send_away(subscriber, TOO_SLOW)
 
-    def _send_away(self, listener: Subscriber, farewell: Farewell) -> None:
-        self._forget(listener)
-        self._closing.add(listener)
-        listener.close(farewell)
+    def _send_away(self, subscriber: Subscriber, farewell: Farewell) -> None:
+        self._forget(subscriber)
+        self._closing.add(subscriber)
+        subscriber.close(farewell)
 
-    def _forget(self, listener: Subscriber) -> None:
-        self._takers.pop(listener, None)
+    def _forget(self, subscriber: Subscriber) -> None:
+        self._takers.pop(subscriber, None)
         self._count()
 
     def _count(self) -> None:
@@ -186,11 +183,11 @@ class EventHub:
 
     def _keep_alive(self) -> None:
         now = self._clock.seconds()
-        for listener in list(self._takers):
-            if listener.stuck_for(now) >= STUCK_SECONDS:
-                self._drop_stuck(listener)
+        for subscriber in list(self._takers):
+            if subscriber.stuck_for(now) >= STUCK_SECONDS:
+                self._drop_stuck(subscriber)
             else:
-                listener.keep_alive()
+                subscriber.keep_alive()
 
 
 def is_same(token: str, brought: str | None) -> bool:

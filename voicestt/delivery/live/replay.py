@@ -30,8 +30,8 @@ class Replay:
     Published events go through it, during the replay and after it.
     """
 
-    def __init__(self, listener: Subscriber, after: int) -> None:
-        self._listener = listener
+    def __init__(self, subscriber: Subscriber, after: int) -> None:
+        self._subscriber = subscriber
         self._after = after
         self._goal: int | None = None
         self._is_there = False
@@ -47,11 +47,11 @@ class Replay:
             HeldBack: after `MOST_PAUSES`, each of which `pause` waits for.
         """
         pauses = 0
-        while self._listener.is_open:
+        while self._subscriber.is_open:
             page = await self._read(read)
-            self._listener.offer_page(page.records)
+            self._subscriber.offer_page(page.records)
             if len(page.records) == PAGE:
-                await self._listener.all_sent()
+                await self._subscriber.all_sent()
             elif self._is_last(page):
                 break
             elif (pauses := pauses + 1) > MOST_PAUSES:
@@ -106,4 +106,4 @@ class Replay:
             records = [record for record in records if record.number not in self._seen]
         if records and records[-1].number >= self._after:
             self._seen.clear()  # what this process publishes from here on has larger numbers
-        self._listener.offer(records)
+        self._subscriber.offer(records)

@@ -49,8 +49,8 @@ class EventStream(Resource):
             request.finish()
             return NOT_DONE_YET
         request.write(b"retry: %d\n\n" % _RECONNECT_MS)  # with it go the headers
-        listener = self._hub.join(_SseConnection(self._hub.clock, request), self._asked)
-        request.notifyFinish().addBoth(lambda _how: self._hub.leave(listener))
+        subscriber = self._hub.join(_SseConnection(self._hub.clock, request), self._asked)
+        request.notifyFinish().addBoth(lambda _how: self._hub.leave(subscriber))
         return NOT_DONE_YET
 
 

@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from voicestt.journal.port import Record
+from voicestt.runtime.idle import Idle
 
 MOST_EVENTS: Final = 1_000
 MOST_BYTES: Final = 4_000_000
@@ -87,7 +88,7 @@ class Subscriber:
         self._bytes = 0
         self._has_room = True
         self._stuck_since: float | None = None
-        self._until_sent: list[Deferred[None]] = []
+        self._all_sent = Idle(lambda: not self._waiting)
         self.is_open = True
 
     def offer(self, records: Sequence[Record]) -> None:
@@ -119,10 +120,7 @@ class Subscriber:
 
     def all_sent(self) -> "Deferred[None]":
         """Returns a Deferred that fires when the queue is empty or the listener is gone."""
-        sent: Deferred[None] = Deferred()
-        self._until_sent.append(sent)
-        self._tell_if_all_sent()
-        return sent
+        return self._all_sent.wait()
 
     def close(self, farewell: Farewell) -> None:
         """Disconnects the listener; queued events are not sent."""
@@ -135,7 +133,7 @@ class Subscriber:
         self.is_open = False
         self._waiting.clear()
         self._bytes = 0
-        self._tell_if_all_sent()
+        self._all_sent.look()
 
     def pauseProducing(self) -> None:
         """Called by Twisted when there is no room in the connection."""
@@ -157,10 +155,4 @@ class Subscriber:
             self._bytes -= sum(len(record.payload) for record in records)
             self._counters.sent += len(records)
             self._connection.send(records)
-        self._tell_if_all_sent()
-
-    def _tell_if_all_sent(self) -> None:
-        if not self._waiting:
-            waiting, self._until_sent = self._until_sent, []
-            for sent in waiting:
-                sent.callback(None)
+        self._all_sent.look()

@@ -32,19 +32,19 @@ class LiveSocket(WebSocketServerProtocol):
         super().__init__()
         self._hub = hub
         self._asked = asked
-        self._listener: Subscriber | None = None
+        self._subscriber: Subscriber | None = None
 
     def onOpen(self) -> None:
         """Called by Autobahn when the handshake is over: joins the event hub."""
-        self._listener = self._hub.join(_WebSocketConnection(self), self._asked)
+        self._subscriber = self._hub.join(_WebSocketConnection(self), self._asked)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         """Called by Autobahn for a message from the client, which is ignored."""
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         """Called by Autobahn when the socket is closed: leaves the event hub."""
-        if self._listener is not None:
-            self._hub.leave(self._listener)
+        if self._subscriber is not None:
+            self._hub.leave(self._subscriber)
 
 
 class _WebSocketConnection:

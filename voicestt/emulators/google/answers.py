@@ -12,9 +12,9 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from voicestt.emulators.google.dialects import ServiceVersion
-from voicestt.emulators.google.engine import EngineResult, TimedWord
 from voicestt.emulators.google.limits import billed_seconds
+from voicestt.emulators.google.versions import ServiceVersion
+from voicestt.recognisers.whisper.engine.port import EngineResult, TimedWord
 
 SAMPLE_RATE = 8_000
 STABLE_ENOUGH = 0.8
@@ -25,17 +25,17 @@ END_OF_SINGLE_UTTERANCE = 1
 class ResponseBuilder:
     """Builds the responses of one stream in `language` (a BCP-47 code; Google answers with it in lower case)."""
 
-    def __init__(self, dialect: ServiceVersion, language: str) -> None:
-        self._dialect = dialect
+    def __init__(self, api: ServiceVersion, language: str) -> None:
+        self._api = api
         self._language = language.lower()
         self._lead = ""
 
     def say(self, heard: Sequence[EngineResult]) -> list[Any]:
-        """Builds the responses for the results of one moment, in order."""
+        """Build the responses for the results of one moment, in order."""
         responses: list[Any] = []
         for one in heard:
             if one.is_final or not _can_follow(responses):
-                responses.append(self._dialect.StreamingResponse())
+                responses.append(self._api.StreamingResponse())
             self._add(responses[-1], one)
         return responses
 
@@ -63,30 +63,30 @@ class ResponseBuilder:
         alternative = result.alternatives.add()
         alternative.transcript = (self._lead if lead is None else lead) + text
         alternative.confidence = heard.confidence
-        add_words(self._dialect, alternative, heard.words)
+        add_words(self._api, alternative, heard.words)
         result.is_final = final
         result.stability = stability
         result.language_code = self._language
-        set_duration(self._dialect.end_time(result), heard.end)
+        set_duration(self._api.end_time(result), heard.end)
 
     def billed(self, responses: list[Any], audio_seconds: float) -> list[Any]:
-        """Puts the billed time on the last response of a stream, or adds a response that only bills."""
-        last = responses or [self._dialect.StreamingResponse()]
-        self._dialect.billed(last[-1]).seconds = billed_seconds(audio_seconds)
+        """Put the billed time on the last response of a stream, or add a response that only bills."""
+        last = responses or [self._api.StreamingResponse()]
+        self._api.billed(last[-1]).seconds = billed_seconds(audio_seconds)
         return last
 
     def end_of_utterance(self) -> Any:
-        """Builds the event that ends a stream of a single utterance."""
-        return self._dialect.StreamingResponse(speech_event_type=END_OF_SINGLE_UTTERANCE)
+        """Build the event that ends a stream of a single utterance."""
+        return self._api.StreamingResponse(speech_event_type=END_OF_SINGLE_UTTERANCE)
 
 
 def _can_follow(responses: list[Any]) -> bool:
-    """Tells whether a partial may join the last response: only behind a final that is alone in it."""
+    """Tell whether a partial may join the last response: only behind a final that is alone in it."""
     return bool(responses) and len(responses[-1].results) == 1 and responses[-1].results[0].is_final
 
 
 def split(partial: EngineResult) -> tuple[str, str]:
-    """Splits a partial into its stable beginning (may be empty) and its unstable rest."""
+    """Split a partial into its stable beginning (may be empty) and its unstable rest."""
     if partial.stability >= STABLE_ENOUGH:
         return "", partial.text
     words = partial.text.rsplit(" ", UNSTABLE_WORDS)
@@ -95,33 +95,31 @@ def split(partial: EngineResult) -> tuple[str, str]:
     return words[0], partial.text[len(words[0]) :]
 
 
-def recognised(
-    dialect: ServiceVersion, finals: Sequence[EngineResult], language: str, audio_seconds: float
-) -> Any:
-    """Builds the response of Recognize."""
-    response = dialect.RecogniseResponse()
+def recognised(api: ServiceVersion, finals: Sequence[EngineResult], language: str, audio_seconds: float) -> Any:
+    """Build the response of Recognize."""
+    response = api.RecogniseResponse()
     for index, heard in enumerate(finals):
         result = response.results.add()
         alternative = result.alternatives.add(
             transcript=(" " if index else "") + heard.text, confidence=heard.confidence
         )
-        add_words(dialect, alternative, heard.words)
+        add_words(api, alternative, heard.words)
         result.language_code = language.lower()
-        set_duration(dialect.end_time(result), heard.end)
-    dialect.billed(response).seconds = billed_seconds(audio_seconds)
+        set_duration(api.end_time(result), heard.end)
+    api.billed(response).seconds = billed_seconds(audio_seconds)
     return response
 
 
-def add_words(dialect: ServiceVersion, alternative: Any, words: Iterable[TimedWord]) -> None:
-    """Adds WordInfos to a SpeechRecognitionAlternative."""
+def add_words(api: ServiceVersion, alternative: Any, words: Iterable[TimedWord]) -> None:
+    """Add WordInfos to a SpeechRecognitionAlternative."""
     for word in words:
         info = alternative.words.add(word=word.text)
-        start, end = dialect.word_times(info)
+        start, end = api.word_times(info)
         set_duration(start, word.start)
         set_duration(end, word.end)
 
 
 def set_duration(duration: Any, samples: int) -> None:
-    """Fills a protobuf Duration with a number of samples at 8 kHz."""
+    """Fill a protobuf Duration with a number of samples at 8 kHz."""
     duration.seconds, rest = divmod(samples, SAMPLE_RATE)
     duration.nanos = rest * (1_000_000_000 // SAMPLE_RATE)

@@ -10,12 +10,12 @@ import click
 
 from voicestt.config.readers import is_loopback_host
 from voicestt.emulators.google import script
-from voicestt.emulators.google.engine import Engine
-from voicestt.emulators.google.faultlines import BadFaults
+from voicestt.emulators.google.fault_parser import BadFaults
 from voicestt.emulators.google.limits import GOOGLES
 from voicestt.emulators.google.recording import Recorder
 from voicestt.emulators.google.scripted import ScriptEngine
 from voicestt.emulators.google.service import STREAMS_PER_CONNECTION, CannotListen, LocalGoogle
+from voicestt.recognisers.whisper.engine.port import Engine
 
 _EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -82,7 +82,7 @@ def google_local(
     own; Whisper's are an estimate: the words spread over what is voiced of the utterance, by their lengths.
 
     The file of --faults has lines like "next: error UNAVAILABLE after 5 s": see
-    voicestt.emulators.google.faultlines.
+    voicestt.emulators.google.fault_parser.
     """
     host, port = _address(listen)
     if record_audio and record is None:
@@ -149,7 +149,7 @@ def _engine(script_file: Path | None, model: Path | None) -> Engine:
 
 def _whisper(model: Path | None) -> Engine:
     try:
-        from voicestt.emulators.google import whisper  # noqa: PLC0415 - only where the extra is installed
+        from voicestt.recognisers.whisper import engine as whisper  # noqa: PLC0415 - only where the extra is installed
     except ImportError as error:
         raise click.ClickException(_NO_WHISPER) from error
     try:

@@ -1,4 +1,4 @@
-"""Faults of the service as values: kind, moment, and the calls that they strike. See `faultlines.py`."""
+"""Faults of the service as values: kind, moment, and the calls that they strike. See `fault_parser.py`."""
 
 import enum
 import math
@@ -39,7 +39,7 @@ class Method(enum.Enum):
     RECOGNIZE = "recognize"
 
     def is_a(self, other: "Method") -> bool:
-        """Tells whether `other` covers this method."""
+        """Tell whether `other` covers this method."""
         return other in {Method.ANY, self}
 
 
@@ -88,7 +88,7 @@ class FaultRule:
         return f"{' '.join(filter(None, (self.which.value, amount, self.method.value)))}: {self.fault}"
 
     def names(self, number: int) -> bool:
-        """Tells whether the ranges of `streams` include this number."""
+        """Tell whether the ranges of `streams` include this number."""
         return any(first <= number <= last for first, last in self.numbers)
 
 
@@ -102,13 +102,13 @@ class Faults:
         self.replace(lines)
 
     def replace(self, lines: Iterable[FaultRule]) -> None:
-        """Replaces all faults; `next` lines count anew."""
+        """Replace all faults; `next` lines count anew."""
         with self._lock:
             self._lines = tuple(lines)
             self._left = [line.count for line in self._lines]
 
     def of_new_call(self, number: int, method: Method) -> tuple[Fault, ...]:
-        """Takes the faults for a call that begins."""
+        """Take the faults for a call that begins."""
         with self._lock:
             return tuple(self._taken(number, method))
 
@@ -138,7 +138,7 @@ class Due:
         self._waiting = list(faults)
 
     def add(self, faults: Iterable[Fault]) -> None:
-        """Adds faults to those that wait."""
+        """Add faults to those that wait."""
         self._waiting.extend(faults)
 
     @property
@@ -147,13 +147,13 @@ class Due:
         return sum(fault.delay for fault in self._waiting)
 
     def at(self, when: When, reached: float = 0.0) -> list[Fault]:
-        """Takes the faults that strike at this moment, each once; `reached` is the seconds that `after` counts."""
+        """Take the faults that strike at this moment, each once; `reached` is the seconds that `after` counts."""
         striking = [fault for fault in self._waiting if _strikes(fault, when, reached)]
         self._waiting = [fault for fault in self._waiting if fault not in striking]
         return striking
 
     def timed(self) -> list[Fault]:
-        """Takes the faults that strike after some seconds of the clock; the caller sets the timers."""
+        """Take the faults that strike after some seconds of the clock; the caller sets the timers."""
         return self.at(When.SECONDS, math.inf)
 
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import grpc
 
-from voicestt.emulators.google.dialects import DIALECTS, ServiceVersion
 from voicestt.emulators.google.limits import Code, Refusal
 from voicestt.emulators.google.recognising import RecogniseCall
 from voicestt.emulators.google.recording import CallRecorder, Recorder, StreamRecord
 from voicestt.emulators.google.shared import Shared
 from voicestt.emulators.google.streaming import StreamingCall
+from voicestt.emulators.google.versions import API_VERSIONS, ServiceVersion
 
 
 class RpcHandlers:
@@ -41,16 +41,16 @@ class RpcHandlers:
         self._pool = ThreadPoolExecutor(4, "google-local-recognise")
 
     def generic(self) -> tuple[Any, ...]:
-        """Makes one generic handler for each version of the API."""
-        return tuple(self._of(dialect) for dialect in DIALECTS)
+        """Make one generic handler for each version of the API."""
+        return tuple(self._of(api) for api in API_VERSIONS)
 
     def suffer(self) -> None:
-        """Applies changed faults to the running calls that they name."""
+        """Apply changed faults to the running calls that they name."""
         for call in tuple(self._calls):
             call.suffer(self._shared.faults.of_running_call(call.method))
 
     async def dismiss(self) -> None:
-        """Ends all calls with UNAVAILABLE: a server stopped under running calls logs tracebacks."""
+        """End all calls with UNAVAILABLE: a server stopped under running calls logs tracebacks."""
         for call in tuple(self._calls):
             call.refuse(Refusal(Code.UNAVAILABLE, "The service is shutting down."))
         for _ in range(100):
@@ -59,55 +59,57 @@ class RpcHandlers:
             await asyncio.sleep(0.01)
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _of(self, dialect: ServiceVersion) -> Any:
+    def _of(self, api: ServiceVersion) -> Any:
         streaming = grpc.stream_stream_rpc_method_handler(
-            _method(self._streaming, dialect),
-            request_deserializer=dialect.StreamingRequest.FromString,
-            response_serializer=dialect.StreamingResponse.SerializeToString,
+            _method(self._streaming, api),
+            request_deserializer=api.StreamingRequest.FromString,
+            response_serializer=api.StreamingResponse.SerializeToString,
         )
         recognise = grpc.unary_unary_rpc_method_handler(
-            _method(self._recognise, dialect),
-            request_deserializer=dialect.RecogniseRequest.FromString,
-            response_serializer=dialect.RecogniseResponse.SerializeToString,
+            _method(self._recognise, api),
+            request_deserializer=api.RecogniseRequest.FromString,
+            response_serializer=api.RecogniseResponse.SerializeToString,
         )
         return grpc.method_handlers_generic_handler(
-            dialect.service, {"StreamingRecognize": streaming, "Recognize": recognise}
+            api.service, {"StreamingRecognize": streaming, "Recognize": recognise}
         )
 
-    async def _streaming(self, dialect: ServiceVersion, _requests: Any, context: Any) -> None:
-        tape = self._begin("StreamingRecognize", dialect, context)
-        faults = self._shared.faults.of_new_call(tape.record.number, StreamingCall.method)
-        call = StreamingCall(self._shared, dialect, context, tape, faults)
-        await self._carry(call, tape, call.run())
+    async def _streaming(self, api: ServiceVersion, _requests: Any, context: Any) -> None:
+        recorder = self._begin("StreamingRecognize", api, context)
+        faults = self._shared.faults.of_new_call(recorder.record.number, StreamingCall.method)
+        call = StreamingCall(self._shared, api, context, recorder, faults)
+        await self._carry(call, recorder, call.run())
 
-    async def _recognise(self, dialect: ServiceVersion, request: Any, context: Any) -> Any:
-        tape = self._begin("Recognize", dialect, context)
-        faults = self._shared.faults.of_new_call(tape.record.number, RecogniseCall.method)
-        call = RecogniseCall(self._shared, dialect, context, tape, faults, self._pool)
-        return await self._carry(call, tape, call.run(request))
+    async def _recognise(self, api: ServiceVersion, request: Any, context: Any) -> Any:
+        recorder = self._begin("Recognize", api, context)
+        faults = self._shared.faults.of_new_call(recorder.record.number, RecogniseCall.method)
+        call = RecogniseCall(self._shared, api, context, recorder, faults, self._pool)
+        return await self._carry(call, recorder, call.run(request))
 
-    async def _carry(self, call: StreamingCall | RecogniseCall, tape: CallRecorder, life: Awaitable[Any]) -> Any:
+    async def _carry(
+        self, call: StreamingCall | RecogniseCall, recorder: CallRecorder, life: Awaitable[Any]
+    ) -> Any:
         self._calls.add(call)
         try:
             return await life
         finally:
             self._calls.discard(call)
-            tape.note(ended=time.monotonic())
-            self._recorder.end(tape)
+            recorder.note(ended=time.monotonic())
+            self._recorder.end(recorder)
 
-    def _begin(self, method: str, dialect: ServiceVersion, context: Any) -> CallRecorder:
+    def _begin(self, method: str, api: ServiceVersion, context: Any) -> CallRecorder:
         self._refresh()
         return self._recorder.begin(
             StreamRecord(
                 next(self._numbers),
                 method,
-                dialect.version,
+                api.version,
                 peer=self._peer_name(context.peer()),
                 started=time.monotonic(),
             )
         )
 
 
-def _method(handler: Callable[..., Any], dialect: ServiceVersion) -> Any:
-    """Binds a handler to a version; gRPC recognises a partial of a coroutine function as one."""
-    return partial(handler, dialect)
+def _method(handler: Callable[..., Any], api: ServiceVersion) -> Any:
+    """Bind a handler to a version; gRPC recognises a partial of a coroutine function as one."""
+    return partial(handler, api)

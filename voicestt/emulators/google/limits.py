@@ -115,7 +115,7 @@ class StreamRules:
     _last_audio: float = field(default=0.0, repr=False)
 
     def message(self, kind: MessageKind, size: int, seconds: float, now: float) -> None:
-        """Checks one message: `size` bytes that last `seconds` (both 0 unless it is audio), at time `now`."""
+        """Check one message: `size` bytes that last `seconds` (both 0 unless it is audio), at time `now`."""
         if kind is MessageKind.CONFIG:
             self._config(now)
         elif kind is MessageKind.NOTHING:
@@ -130,7 +130,7 @@ class StreamRules:
         self.half_closed = True
 
     def check(self, now: float) -> None:
-        """Raises `Refusal` when the stream or a pause in its audio lasted too long."""
+        """Raise `Refusal` when the stream or a pause in its audio lasted too long."""
         if now >= self.limits.stream_seconds:
             raise self._too_long()
         if not self.half_closed and now - self._last_audio >= self.limits.silence_seconds:
@@ -169,7 +169,7 @@ class StreamRules:
 
 
 def check_recording(seconds: float, limits: ServiceLimits = GOOGLES) -> None:
-    """Raises `Refusal` for a recording that Recognize does not take."""
+    """Raise `Refusal` for a recording that Recognize does not take."""
     if seconds == 0:
         raise Refusal(Code.INVALID_ARGUMENT, "RecognitionAudio not set.")
     if seconds > limits.recording_seconds:

@@ -5,9 +5,7 @@ from concurrent.futures import Executor
 from typing import Any
 
 from voicestt.emulators.google.answers import recognised
-from voicestt.emulators.google.audio import AudioDecoder
-from voicestt.emulators.google.dialects import ServiceVersion
-from voicestt.emulators.google.engine import EngineResult
+from voicestt.emulators.google.client_config import AudioDecoder
 from voicestt.emulators.google.faults import (
     Due,
     Fault,
@@ -18,6 +16,8 @@ from voicestt.emulators.google.faults import (
 from voicestt.emulators.google.limits import Refusal, check_recording
 from voicestt.emulators.google.recording import CallRecorder
 from voicestt.emulators.google.shared import Shared, engine_failed, set_status
+from voicestt.emulators.google.versions import ServiceVersion
+from voicestt.recognisers.whisper.engine.port import EngineResult
 
 
 class RecogniseCall:
@@ -28,30 +28,30 @@ class RecogniseCall:
     def __init__(
         self,
         shared: Shared,
-        dialect: ServiceVersion,
+        api: ServiceVersion,
         context: Any,
-        tape: CallRecorder,
+        recorder: CallRecorder,
         faults: tuple[Fault, ...],
         pool: Executor,
     ) -> None:
-        self._shared, self._dialect, self._context, self._tape = shared, dialect, context, tape
+        self._shared, self._api, self._context, self._recorder = shared, api, context, recorder
         self._faults = faults
         self._pool = pool
         self._refused: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
     async def run(self, request: Any) -> Any:
-        """Returns the response; after a refusal an empty one, with the status set."""
+        """Return the response; after a refusal an empty one, with the status set."""
         work = asyncio.get_running_loop().create_task(self._work(request))
         try:
             await asyncio.wait((work, self._refused), return_when=asyncio.FIRST_COMPLETED)
             response = self._refused.result() if self._refused.done() else work.result()
-            self._tape.note(how="OK")
-            self._tape.response()
+            self._recorder.note(how="OK")
+            self._recorder.response()
         except Refusal as refusal:
-            self._tape.note(how=set_status(self._context, refusal))
-            return self._dialect.RecogniseResponse()
+            self._recorder.note(how=set_status(self._context, refusal))
+            return self._api.RecogniseResponse()
         except asyncio.CancelledError:
-            self._tape.note(how="cancelled by the client")
+            self._recorder.note(how="cancelled by the client")
             raise
         finally:
             work.cancel()
@@ -59,12 +59,12 @@ class RecogniseCall:
         return response
 
     def refuse(self, refusal: Refusal) -> None:
-        """Ends the call with this status; on the loop."""
+        """End the call with this status; on the loop."""
         if not self._refused.done():
             self._refused.set_exception(refusal)
 
     def suffer(self, faults: tuple[Fault, ...]) -> None:
-        """Applies faults that came into force during the call, at once; `slow` comes too late and is ignored."""
+        """Apply faults that came into force during the call, at once; `slow` comes too late and is ignored."""
         for fault in faults:
             if fault.what is not What.SLOW:
                 self._suffer(fault)
@@ -86,31 +86,31 @@ class RecogniseCall:
             await self._hold(fault)
 
     async def _hold(self, fault: Fault) -> None:
-        """Applies a fault; unless it is a goaway, the call then waits for ever and no answer comes."""
+        """Apply a fault; unless it is a goaway, the call then waits for ever and no answer comes."""
         self._suffer(fault)
         if fault.what is not What.GOAWAY:
             await asyncio.Event().wait()
 
     def _suffer(self, fault: Fault) -> None:
-        self._tape.struck(str(fault))
+        self._recorder.struck(str(fault))
         if fault.what in {What.ERROR, What.IN_BAND}:
             self.refuse(Refusal(fault.code, fault.details))
         elif fault.what is not What.HANG:
             self._shared.connection(self._context.peer(), fault.what)
 
     async def _recording(self, request: Any, due: Due) -> Any:
-        audio = self._dialect.recording(request)
-        self._tape.note(config=str(request.config), half_closed=True)
-        self._tape.audio(audio)
-        asked = self._dialect.recognise_asked(request)
-        self._tape.note(language=asked.language, model=asked.model, encoding=asked.encoding)
-        seconds = asked.seconds(len(audio))
+        audio = self._api.recording(request)
+        self._recorder.note(config=str(request.config), half_closed=True)
+        self._recorder.audio(audio)
+        config = self._api.recognise_config(request)
+        self._recorder.note(language=config.language, model=config.model, encoding=config.encoding)
+        seconds = config.seconds(len(audio))
         check_recording(seconds, self._shared.limits)
         await self._strike(due, When.AUDIO, seconds)
-        finals = await self._heard(asked.request(), AudioDecoder(asked.encoding).feed(audio))
+        finals = await self._heard(config.request(), AudioDecoder(config.encoding).feed(audio))
         for final in finals:
-            self._tape.final(final.text)
-        return recognised(self._dialect, finals, asked.language, seconds)
+            self._recorder.final(final.text)
+        return recognised(self._api, finals, config.language, seconds)
 
     async def _heard(self, request: Any, pcm: bytes) -> list[EngineResult]:
         loop = asyncio.get_running_loop()

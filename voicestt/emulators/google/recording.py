@@ -45,7 +45,7 @@ class StreamRecord:
     audio: bytes = b""
 
     def to_json(self) -> str:
-        """Formats a line of `streams.jsonl`: every field but the audio."""
+        """Format a line of `streams.jsonl`: every field but the audio."""
         fields = asdict(self)
         del fields["audio"]
         return json.dumps(fields, ensure_ascii=False)
@@ -65,7 +65,7 @@ class CallRecorder:
         self._responses = 0
 
     def note(self, **changes: object) -> None:
-        """Sets fields of the record, such as the configuration or the end."""
+        """Set fields of the record, such as the configuration or the end."""
         self.record = replace(self.record, **changes)  # type: ignore[arg-type]
 
     def audio(self, audio: bytes) -> None:
@@ -82,7 +82,7 @@ class CallRecorder:
         self.note(fault="; ".join(filter(None, (self.record.fault, fault))))
 
     def response(self) -> None:
-        """Counts one response sent."""
+        """Count one response sent."""
         self._responses += 1
 
     def final(self, text: str) -> None:
@@ -90,7 +90,7 @@ class CallRecorder:
         self._finals.append(text)
 
     def snapshot(self) -> StreamRecord:
-        """Returns the record as of now."""
+        """Return the record as of now."""
         return replace(
             self.record,
             audio_bytes=self._bytes,
@@ -130,16 +130,16 @@ class Recorder:
             directory.mkdir(parents=True, exist_ok=True)
 
     def begin(self, record: StreamRecord) -> CallRecorder:
-        """Starts the record of a call."""
-        tape = CallRecorder(record, keep_audio=self._keep_audio or self._write_audio)
+        """Start the record of a call."""
+        call = CallRecorder(record, keep_audio=self._keep_audio or self._write_audio)
         with self._changed:
-            self._running[record.number] = tape
+            self._running[record.number] = call
             self._changed.notify_all()
-        return tape
+        return call
 
-    def end(self, tape: CallRecorder) -> None:
-        """Ends the record of a call and writes it where there is a directory."""
-        record = tape.snapshot()
+    def end(self, call: CallRecorder) -> None:
+        """End the record of a call and write it where there is a directory."""
+        record = call.snapshot()
         self._write(record)
         if not self._keep_audio:
             record = replace(record, audio=b"")
@@ -158,10 +158,10 @@ class Recorder:
     def running(self) -> tuple[StreamRecord, ...]:
         """The records of running calls, as of now."""
         with self._changed:
-            return tuple(tape.snapshot() for tape in self._running.values())
+            return tuple(call.snapshot() for call in self._running.values())
 
     def wait(self, until: Callable[[], bool], seconds: float) -> bool:
-        """Waits until the start or end of a call makes `until` true; returns False on timeout."""
+        """Wait until the start or end of a call makes `until` true; returns False on timeout."""
         with self._changed:
             return self._changed.wait_for(until, seconds)
 

@@ -16,7 +16,7 @@ _LAST_STREAM = 0x7FFF_FFFF
 
 
 def goaway_frame() -> bytes:
-    """Makes an HTTP/2 GOAWAY with NO_ERROR that lets every stream live: RFC 9113, 6.8."""
+    """Make an HTTP/2 GOAWAY with NO_ERROR that lets every stream live: RFC 9113, 6.8."""
     payload = struct.pack("!II", _LAST_STREAM, 0)
     return struct.pack("!I", len(payload))[1:] + struct.pack("!BBI", _GOAWAY, 0, 0) + payload
 
@@ -35,7 +35,7 @@ class FrameCursor:
         return not self._header and not self._payload_left and not self._is_continued
 
     def feed(self, data: bytes) -> int | None:
-        """Follows the frames in `data`; returns the first position behind a whole frame in it, or None."""
+        """Follow the frames in `data`; return the first position behind a whole frame in it, or None."""
         position, boundary = 0, None
         while position < len(data):
             position += self._some(data, position)
@@ -110,7 +110,7 @@ class Link:
         self._ready = False
 
     def connected(self, half: _Half) -> None:
-        """Notes that one connection is up; data passes once both are."""
+        """Note that one connection is up; data passes once both are."""
         if half is self.client:
             self.relay.dial(self)
             return
@@ -130,25 +130,25 @@ class Link:
         return f"ipv4:{host}:{port}"
 
     def cut(self) -> None:
-        """Resets the client's connection."""
+        """Reset the client's connection."""
         sock = self.client.transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.client.transport.abort()
         self.close()
 
     def freeze(self) -> None:
-        """Stops all forwarding; both connections stay open."""
+        """Stop all forwarding; both connections stay open."""
         self._is_frozen = True
 
     def goaway(self) -> None:
-        """Sends GOAWAY to the client at the next boundary between frames."""
+        """Send GOAWAY to the client at the next boundary between frames."""
         if self._cursor.is_between_frames:
             self.client.transport.write(goaway_frame())
         else:
             self._goaway_waits = True
 
     def close(self) -> None:
-        """Closes both connections after their pending data was written."""
+        """Close both connections after their pending data was written."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -158,11 +158,11 @@ class Link:
             self.server.transport.close()
 
     def pause(self, half: _Half) -> None:
-        """Stops reading from the other connection: `half` cannot write more for now."""
+        """Stop reading from the other connection: `half` cannot write more for now."""
         self._set_reading(half, reading=False)
 
     def resume(self, half: _Half) -> None:
-        """Reads from the other connection again: `half` can write."""
+        """Read from the other connection again: `half` can write."""
         self._set_reading(half, reading=True)
 
     def _set_reading(self, half: _Half, *, reading: bool) -> None:
@@ -201,7 +201,7 @@ class Relay:
         self._listener: asyncio.Server | None = None
 
     async def listen(self, host: str, port: int) -> int:
-        """Starts listening and returns the port; raises OSError."""
+        """Start listening and return the port; raises OSError."""
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(lambda: Link(self).client, host, port)
         bound: int = self._listener.sockets[0].getsockname()[1]
@@ -213,25 +213,25 @@ class Relay:
         return tuple(self._links.values())
 
     def link_of(self, peer: str) -> Link | None:
-        """Finds the link behind a peer as the gRPC server names it ("ipv4:127.0.0.1:4711")."""
+        """Find the link behind a peer as the gRPC server names it ("ipv4:127.0.0.1:4711")."""
         return self._links.get(int(peer.rpartition(":")[2]))
 
     def dial(self, link: Link) -> None:
-        """Connects a new link to the server."""
+        """Connect a new link to the server."""
         task = asyncio.get_running_loop().create_task(self._connect(link))
         self._dials.add(task)
         task.add_done_callback(self._dials.discard)
 
     def register(self, link: Link, port: int) -> None:
-        """Files the link under its own port towards the server, by which the server knows it."""
+        """File the link under its own port towards the server, by which the server knows it."""
         self._links[port] = link
 
     def forget(self, link: Link) -> None:
-        """Removes a link that ended."""
+        """Remove a link that ended."""
         self._links = {port: other for port, other in self._links.items() if other is not link}
 
     async def close(self) -> None:
-        """Stops listening and ends all connections; data that cannot be written at once is lost."""
+        """Stop listening and end all connections; data that cannot be written at once is lost."""
         if self._listener is not None:
             self._listener.close()
         for half in tuple(self.halves):
@@ -249,6 +249,6 @@ class Relay:
 
 
 async def _a_moment() -> None:
-    """Lets the loop run the callbacks that closing a transport scheduled."""
+    """Let the loop run the callbacks that closing a transport scheduled."""
     for _ in range(3):
         await asyncio.sleep(0)

@@ -20,11 +20,11 @@ so far. `repeat` says the utterances again every so many seconds, for calls of a
 default) partials are now and then repeated and shortened, as Google's are.
 
 Results depend on nothing but the audio received: never on a clock, never on how it was cut into messages.
-Time counts from the stream's first sample, unless the audio carries its own position (`coded.py`): then it
-counts from the call's first sample, so a word that was cut by a change of streams is heard by neither and one
-that was sent twice is heard twice, as it would be with the real service.
+Time counts from the stream's first sample, unless the audio carries its own position (`watermarked_audio.py`):
+then it counts from the call's first sample, so a word that was cut by a change of streams is heard by neither and
+one that was sent twice is heard twice, as it would be with the real service.
 
-Placeholders in a text: `{key}` is the call's number in coded audio and `stream_key` of the stream elsewhere,
+Placeholders in a text: `{key}` is the call's number in watermarked audio and `stream_key` of the stream elsewhere,
 `{round}` counts the repetitions from 0, `{sha}` is the first 8 hex digits of the SHA-256 of a recording.
 
 Recognize gives the words whose time lies within the recording, one result for each utterance; with `recordings`
@@ -77,7 +77,7 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def parse(text: str | bytes) -> Script:
-    """Parses the script in JSON `text`; raises `BadScript`."""
+    """Parse the script in JSON `text`; raises `BadScript`."""
     try:
         return msgspec.json.decode(text, type=Script)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -85,7 +85,7 @@ def parse(text: str | bytes) -> Script:
 
 
 def load(path: Path) -> Script:
-    """Reads the script in the file `path`; raises `BadScript`."""
+    """Read the script in the file `path`; raises `BadScript`."""
     try:
         return parse(path.read_bytes())
     except OSError as error:

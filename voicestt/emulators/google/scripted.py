@@ -9,16 +9,16 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from voicestt.emulators.google.coded import Span, Tracker
-from voicestt.emulators.google.engine import (
+from voicestt.emulators.google.script import Script
+from voicestt.emulators.google.timeline import ScriptedUtterance, Timeline, samples
+from voicestt.emulators.google.watermarked_audio import Span, Tracker
+from voicestt.recognisers.whisper.engine.port import (
     EngineListener,
     EngineResult,
     Request,
     TimedWord,
+    word_times_in,
 )
-from voicestt.emulators.google.script import Script
-from voicestt.emulators.google.spread import spread
-from voicestt.emulators.google.timeline import ScriptedUtterance, Timeline, samples
 
 KEY_BYTES = 320
 CONFIDENCE = 0.92
@@ -26,7 +26,7 @@ STABLE, UNSTABLE = 0.89, 0.1
 
 
 def stream_key(pcm: bytes) -> str:
-    """The value of `{key}` in audio that is not coded: 8 hex digits of a SHA-256.
+    """The value of `{key}` in audio that is not watermarked: 8 hex digits of a SHA-256.
 
     It is over the first 320 bytes of LINEAR16 (20 ms at 8 kHz, one Twilio frame), or over all of it when it is
     shorter.
@@ -50,11 +50,11 @@ class ScriptEngine:
         self._lock = threading.Lock()
 
     def open(self, request: Request, listener: EngineListener) -> "ScriptStream":
-        """Opens a new stream; the request's language is ignored."""
+        """Open a new stream; the request's language is ignored."""
         return ScriptStream(self._script, self._timeline, listener, word_times=request.word_times)
 
     def recognise(self, request: Request, pcm: bytes) -> list[EngineResult]:
-        """Returns the next of `recordings`, or the words whose time lies within the recording."""
+        """Return the next of `recordings`, or the words whose time lies within the recording."""
         if not self._script.recordings:
             return self._heard_within(request, pcm)
         with self._lock:
@@ -62,11 +62,11 @@ class ScriptEngine:
         key = recording_key(pcm)
         text = text.replace("{sha}", key).replace("{key}", stream_key(pcm))
         end = len(pcm) // 2
-        words = spread(text, [(0, end)]) if request.word_times else ()
+        words = word_times_in(text, [(0, end)]) if request.word_times else ()
         return [EngineResult(text, is_final=True, end=end, confidence=CONFIDENCE, words=words)]
 
     def close(self) -> None:
-        """Does nothing: the engine has no threads."""
+        """Do nothing: the engine has no threads."""
 
     def _heard_within(self, request: Request, pcm: bytes) -> list[EngineResult]:
         finals = _Finals()
@@ -89,7 +89,7 @@ class _Finals:
             self.heard_finals.append(heard)
 
     def ended(self, error: Exception | None) -> None:
-        """Ignores the end: the finals are already kept."""
+        """Ignore the end: the finals are already kept."""
 
 
 @dataclass(slots=True)
@@ -127,14 +127,14 @@ class ScriptStream:
         self._aborted = False
 
     def write(self, pcm: bytes) -> None:
-        """Takes more audio; its results are told to the listener before this returns."""
+        """Take more audio; its results are told to the listener before this returns."""
         if len(self._first) < KEY_BYTES:
             self._first += pcm[: KEY_BYTES - len(self._first)]
         for span in self._tracker.feed(pcm):
             self._advance(span)
 
     def finish(self) -> None:
-        """Makes a final of the words heard so far and ends the stream."""
+        """Make a final of the words heard so far and end the stream."""
         for span in self._tracker.finish():
             self._advance(span)
         self._flush()
@@ -142,11 +142,11 @@ class ScriptStream:
             self._listener.ended(None)
 
     def abort(self) -> None:
-        """Stops all calls to the listener."""
+        """Stop all calls to the listener."""
         self._aborted = True
 
     def _advance(self, span: Span) -> None:
-        """Moves on to `span`: the same stretch grown longer, or another one after a jump."""
+        """Move on to `span`: the same stretch grown longer, or another one after a jump."""
         if span.start != self._span.start or span.offset != self._span.offset or self._span.is_empty:
             self._flush()
             self._hearing = _ScriptPosition(self._timeline.first_ending_after(span.start), 0, [])
@@ -155,7 +155,7 @@ class ScriptStream:
             pass
 
     def _step(self, now: int) -> bool:
-        """Handles one event that the audio up to call sample `now` brings; False when there is none."""
+        """Handle one event that the audio up to call sample `now` brings; False when there is none."""
         spoken = self._timeline.utterance(self._hearing.number)
         if spoken is None:
             return False
@@ -215,7 +215,7 @@ class ScriptStream:
             self._tell(EngineResult(self._text(spoken, words), is_final=False, end=end, stability=stability))
 
     def _as_google_says_it(self, words: list[str]) -> Iterator[tuple[list[str], float]]:
-        """Yields one more word's partials: every third is repeated, every fifth is shortened and comes back."""
+        """Yield one more word's partials: every third is repeated, every fifth is shortened and comes back."""
         count = len(words)
         yield words, UNSTABLE
         if self._quirks and count % 5 == 0:

@@ -10,15 +10,14 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from voicestt.emulators.google.engine import Engine
-from voicestt.emulators.google.faultfile import FaultFile
-from voicestt.emulators.google.faultlines import parse
+from voicestt.emulators.google.fault_parser import FaultFile, parse
 from voicestt.emulators.google.faults import Faults, What
 from voicestt.emulators.google.handlers import RpcHandlers
 from voicestt.emulators.google.limits import GOOGLES, ServiceLimits
 from voicestt.emulators.google.recording import Recorder, StreamRecord
 from voicestt.emulators.google.relay import Relay
 from voicestt.emulators.google.shared import Shared
+from voicestt.recognisers.whisper.engine.port import Engine
 
 STREAMS_PER_CONNECTION = 100
 LARGEST_REQUEST = 10_485_760
@@ -34,7 +33,7 @@ class LocalGoogle:
 
     `host` and `port` say where it listens (port 0: a free one), in plaintext. `time_scale` lets its clock run so
     many times as fast: all limits in seconds pass sooner, audio may come so many times as fast; audio itself
-    stays as long as it is. `recorder` keeps what came. `faults` (see `faultlines.py`, "" for none yet) or
+    stays as long as it is. `recorder` keeps what came. `faults` (see `fault_parser.py`, "" for none yet) or
     `faults_file` make it able to fail; without either `set_faults` is refused. The engine stays the caller's:
     it is not closed. Raises `BadFaults`.
     """
@@ -69,7 +68,7 @@ class LocalGoogle:
         self._thread = threading.Thread(target=self._live, name="google-local", daemon=True)
 
     def start(self) -> int:
-        """Starts listening and returns the port; raises `CannotListen`."""
+        """Start listening and return the port; raises `CannotListen`."""
         self._thread.start()
         self._ready.wait()
         if self._failed is not None:
@@ -77,7 +76,7 @@ class LocalGoogle:
         return self.port
 
     def stop(self) -> None:
-        """Ends all calls and the thread, and returns when they have ended; may be called again."""
+        """End all calls and the thread, and return when they have ended; may be called again."""
         if self._loop is not None and self._stopping is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stopping.set)
         if self._thread.is_alive():
@@ -106,17 +105,17 @@ class LocalGoogle:
         return self.recorder.running
 
     def wait_for_streams(self, count: int, seconds: float = 10.0) -> tuple[StreamRecord, ...]:
-        """Waits until `count` calls have ended; raises `TimeoutError`."""
+        """Wait until `count` calls have ended; raises `TimeoutError`."""
         return self.wait(lambda: len(self.streams) >= count, seconds)
 
     def wait(self, until: Callable[[], bool], seconds: float = 10.0) -> tuple[StreamRecord, ...]:
-        """Waits until the start or end of a call makes `until` true; raises `TimeoutError`."""
+        """Wait until the start or end of a call makes `until` true; raises `TimeoutError`."""
         if not self.recorder.wait(until, seconds):
             raise TimeoutError(f"google-local: not so within {seconds:g} s; ended so far: {self.streams}")
         return self.streams
 
     def set_faults(self, text: str) -> None:
-        """Replaces the faults, in force on return; raises `BadFaults`. Needs a service that can fail."""
+        """Replace the faults, in force on return; raises `BadFaults`. Needs a service that can fail."""
         if not self._can_fail:
             raise RuntimeError('start the service with faults="" to set faults later')
         lines = parse(text)
@@ -213,6 +212,6 @@ def _cannot_listen(target: str) -> CannotListen:
 
 
 def _ignore_shared_poller(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Drops the errors of gRPC's shared poller: it wakes every thread's loop and only one has an event."""
+    """Drop the errors of gRPC's shared poller: it wakes every thread's loop and only one has an event."""
     if not isinstance(context.get("exception"), BlockingIOError):
         loop.default_exception_handler(context)

@@ -6,7 +6,6 @@ from typing import Any
 
 import grpc
 
-from voicestt.emulators.google.engine import Engine
 from voicestt.emulators.google.faults import Faults, What
 from voicestt.emulators.google.limits import (
     GOOGLES,
@@ -14,6 +13,7 @@ from voicestt.emulators.google.limits import (
     Refusal,
     ServiceLimits,
 )
+from voicestt.recognisers.whisper.engine.port import Engine
 
 STATUS = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -33,7 +33,7 @@ class Shared:
 
 
 def set_status(context: Any, refusal: Refusal) -> str:
-    """Sets a call's status for the client and returns it as text for the record."""
+    """Set a call's status for the client and return it as text for the record."""
     context.set_code(STATUS[refusal.code])
     context.set_details(refusal.details)
     return f"{refusal.code.name}: {refusal.details}"

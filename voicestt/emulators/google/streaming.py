@@ -1,15 +1,18 @@
-"""One StreamingRecognize call: one task reads, another answers and ends the call with a status."""
+"""One StreamingRecognize call: one task reads, another answers and ends the call with a status.
+
+The engine's results come from any thread; a queue brings them to the service's loop, in order.
+"""
 
 import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import grpc
 
 from voicestt.emulators.google.answers import ResponseBuilder
-from voicestt.emulators.google.asked import AcceptedConfig
-from voicestt.emulators.google.audio import AudioDecoder
-from voicestt.emulators.google.dialects import ServiceVersion
-from voicestt.emulators.google.engine import EngineResult, EngineStream
+from voicestt.emulators.google.client_config import AcceptedConfig, AudioDecoder
 from voicestt.emulators.google.faults import (
     Due,
     Fault,
@@ -18,9 +21,64 @@ from voicestt.emulators.google.faults import (
     When,
 )
 from voicestt.emulators.google.limits import MessageKind, Refusal, StreamRules
-from voicestt.emulators.google.outbox import ResultQueue
 from voicestt.emulators.google.recording import CallRecorder
 from voicestt.emulators.google.shared import Shared, engine_failed, set_status
+from voicestt.emulators.google.versions import ServiceVersion
+from voicestt.recognisers.whisper.engine.port import EngineResult, EngineStream
+
+
+class ResultQueue:
+    """An `EngineListener`, made on the loop's thread; `wake` is called on the loop after each result.
+
+    With a `delay` (wall seconds, may be changed) everything arrives so much later.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, wake: Callable[[], None], delay: float = 0.0) -> None:
+        self._loop = loop
+        self._thread = threading.get_ident()
+        self._wake = wake
+        self.delay = delay
+        self._late: deque[Callable[[], None]] = deque()
+        self._heard: list[EngineResult] = []
+        self.is_over = False
+        self.error: Exception | None = None
+
+    def heard(self, heard: EngineResult) -> None:
+        """Queue a partial or a final."""
+        self._on_loop(lambda: self._heard.append(heard))
+
+    def ended(self, error: Exception | None) -> None:
+        """Queue the end of the results."""
+        self._on_loop(lambda: self._over(error))
+
+    def take(self) -> list[EngineResult]:
+        """Return the results since the last call."""
+        heard, self._heard = self._heard, []
+        return heard
+
+    def _over(self, error: Exception | None) -> None:
+        self.is_over = True
+        self.error = error
+
+    def _on_loop(self, said: Callable[[], None]) -> None:
+        if threading.get_ident() == self._thread:
+            self._arrived(said)
+        elif not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._arrived, said)
+
+    def _arrived(self, said: Callable[[], None]) -> None:
+        if self.delay or self._late:
+            self._late.append(said)
+            self._loop.call_later(self.delay, self._deliver_late)
+        else:
+            self._deliver(said)
+
+    def _deliver_late(self) -> None:
+        self._deliver(self._late.popleft())  # timers due at once fire in any order; results keep theirs
+
+    def _deliver(self, said: Callable[[], None]) -> None:
+        said()
+        self._wake()
 
 
 class StreamingCall:
@@ -31,21 +89,21 @@ class StreamingCall:
     def __init__(
         self,
         shared: Shared,
-        dialect: ServiceVersion,
+        api: ServiceVersion,
         context: Any,
-        tape: CallRecorder,
+        recorder: CallRecorder,
         faults: tuple[Fault, ...] = (),
     ) -> None:
-        self._shared, self._dialect, self._context, self._tape = shared, dialect, context, tape
+        self._shared, self._api, self._context, self._recorder = shared, api, context, recorder
         self._due = Due()
         self._faults = faults
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
-        self._rules = StreamRules(dialect.limits(shared.limits), dialect.wording)
+        self._rules = StreamRules(api.limits(shared.limits), api.wording)
         self._wake = asyncio.Event()
-        self._outbox = ResultQueue(self._loop, self._wake.set)
-        self._answers = ResponseBuilder(dialect, "")
-        self._asked: AcceptedConfig | None = None
+        self._results = ResultQueue(self._loop, self._wake.set)
+        self._answers = ResponseBuilder(api, "")
+        self._config: AcceptedConfig | None = None
         self._decoder: AudioDecoder | None = None
         self._stream: EngineStream | None = None
         self._refusal: Refusal | None = None
@@ -57,30 +115,30 @@ class StreamingCall:
         self._timers: list[asyncio.TimerHandle] = []
 
     async def run(self) -> None:
-        """Carries the call to its end and sets its status; cancelled when the client goes."""
+        """Carry the call to its end and set its status; cancelled when the client goes."""
         try:
             self._begin()
             await self._answer()
-            self._tape.note(how="OK")
+            self._recorder.note(how="OK")
         except Refusal as refusal:
-            self._tape.note(how=set_status(self._context, refusal))
+            self._recorder.note(how=set_status(self._context, refusal))
         except asyncio.CancelledError:
-            self._tape.note(how="cancelled by the client")
+            self._recorder.note(how="cancelled by the client")
             raise
         finally:
             self._leave()
 
     def refuse(self, refusal: Refusal) -> None:
-        """Ends the call with this status, after the results so far; on the loop."""
+        """End the call with this status, after the results so far; on the loop."""
         self._refusal = self._refusal or refusal
         self._wake.set()
 
     def suffer(self, faults: tuple[Fault, ...]) -> None:
-        """Adds faults to those that the call has, and applies those that are due."""
+        """Add faults to those that the call has, and apply those that are due."""
         self._due.add(faults)
-        self._outbox.delay = self._due.delay / self._shared.scale
+        self._results.delay = self._due.delay / self._shared.scale
         for slow in (fault for fault in faults if fault.what is What.SLOW):
-            self._tape.struck(str(slow))
+            self._recorder.struck(str(slow))
         self._set_timers()
         self._strike(When.START)
         self._strike(When.AUDIO, self._rules.audio_seconds)
@@ -111,7 +169,7 @@ class StreamingCall:
         return (self._loop.time() - self._began) * self._shared.scale
 
     def _watch(self) -> None:
-        """Checks the rules at their deadline: one timer for each call, not for each message."""
+        """Check the rules at their deadline: one timer for each call, not for each message."""
         try:
             self._rules.check(self._now())
         except Refusal as refusal:
@@ -131,7 +189,7 @@ class StreamingCall:
             self._suffer(fault)
 
     def _suffer(self, fault: Fault) -> None:
-        self._tape.struck(str(fault))
+        self._recorder.struck(str(fault))
         if fault.what is What.ERROR:
             self._is_silenced |= fault.when is When.FIRST_RESPONSE
             self.refuse(Refusal(fault.code, fault.details))
@@ -157,31 +215,31 @@ class StreamingCall:
             self.refuse(engine_failed(error))
 
     def _take(self, message: Any) -> None:
-        kind = self._dialect.kind(message)
+        kind = self._api.kind(message)
         if kind is MessageKind.AUDIO:
-            self._audio(self._dialect.audio(message))
+            self._audio(self._api.audio(message))
         else:
             self._rules.message(kind, 0, 0.0, self._now())
             self._configure(message)
 
     def _configure(self, message: Any) -> None:
-        self._tape.note(config=str(message))
-        asked = self._asked = self._dialect.streaming_asked(message)
-        self._tape.note(language=asked.language, model=asked.model, encoding=asked.encoding)
-        self._decoder = AudioDecoder(asked.encoding)
-        self._answers = ResponseBuilder(self._dialect, asked.language)
-        self._stream = self._shared.engine.open(asked.request(), self._outbox)
+        self._recorder.note(config=str(message))
+        config = self._config = self._api.streaming_config(message)
+        self._recorder.note(language=config.language, model=config.model, encoding=config.encoding)
+        self._decoder = AudioDecoder(config.encoding)
+        self._answers = ResponseBuilder(self._api, config.language)
+        self._stream = self._shared.engine.open(config.request(), self._results)
 
     def _audio(self, audio: bytes) -> None:
-        seconds = self._asked.seconds(len(audio)) if self._asked else 0.0
-        self._tape.audio(audio)
+        seconds = self._config.seconds(len(audio)) if self._config else 0.0
+        self._recorder.audio(audio)
         self._rules.message(MessageKind.AUDIO, len(audio), seconds, self._now())
         if self._decoder and self._stream:
             self._stream.write(self._decoder.feed(audio))
         self._strike(When.AUDIO, self._rules.audio_seconds)
 
     def _half_close(self) -> None:
-        self._tape.note(half_closed=True)
+        self._recorder.note(half_closed=True)
         self._rules.half_close()
         self._strike(When.HALF_CLOSE)
         if self._stream and self._refusal is None and not self._is_silenced:
@@ -198,11 +256,11 @@ class StreamingCall:
             await self._send(self._responses())
         if self._refusal:
             raise self._refusal
-        if self._outbox.error:
-            raise engine_failed(self._outbox.error)
+        if self._results.error:
+            raise engine_failed(self._results.error)
 
     def _is_over(self) -> bool:
-        is_said = self._outbox.is_over or self._in_band is not None
+        is_said = self._results.is_over or self._in_band is not None
         return self._refusal is not None or (is_said and not self._is_silenced)
 
     async def _send(self, responses: list[Any]) -> None:
@@ -211,25 +269,25 @@ class StreamingCall:
             if self._is_silenced:
                 return
             await self._context.write(response)
-            self._tape.response()
+            self._recorder.response()
 
     def _responses(self) -> list[Any]:
         if self._is_silenced:
             return []
-        responses: list[Any] = self._answers.say([one for one in self._outbox.take() if self._is_wanted(one)])
+        responses: list[Any] = self._answers.say([one for one in self._results.take() if self._is_wanted(one)])
         if self._utterance_over and responses:
             responses.insert(len(responses) - 1, self._answers.end_of_utterance())
         if self._in_band:
-            return [*responses, self._dialect.in_band_error(self._in_band.code, self._in_band.details)]
-        if self._outbox.is_over and not self._refusal:
+            return [*responses, self._api.in_band_error(self._in_band.code, self._in_band.details)]
+        if self._results.is_over and not self._refusal:
             return self._answers.billed(responses, self._rules.audio_seconds)
         return responses
 
     def _is_wanted(self, heard: EngineResult) -> bool:
-        if self._asked is None or self._utterance_over:
+        if self._config is None or self._utterance_over:
             return False
         if heard.is_final:
-            self._tape.final(heard.text)
-            self._utterance_over = self._asked.single_utterance
+            self._recorder.final(heard.text)
+            self._utterance_over = self._config.single_utterance
             return True
-        return self._asked.interim_results
+        return self._config.interim_results

@@ -7,20 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from voicestt.emulators.google.coded import clip
 from voicestt.emulators.google.script import Script, Utterance
+from voicestt.emulators.google.watermarked_audio import clip
 
 SAMPLE_RATE = 8_000
-
-
-@dataclass(frozen=True, slots=True)
-class ScriptedWord:
-    """One word: start and end of its audio (samples of the call), and its place in its utterance."""
-
-    start: int
-    end: int
-    utterance: int
-    index: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +58,7 @@ class Timeline:
         return number
 
     def between(self, start: int, end: int) -> Iterator[ScriptedUtterance]:
-        """Yields all utterances that overlap [start, end)."""
+        """Yield all utterances that overlap [start, end)."""
         number = self.first_ending_after(start)
         while (spoken := self.utterance(number)) is not None and spoken.start < end:
             yield spoken
@@ -76,7 +66,7 @@ class Timeline:
 
 
 def samples(seconds: float) -> int:
-    """Converts seconds of audio to samples."""
+    """Convert seconds of audio to samples."""
     return round(seconds * SAMPLE_RATE)
 
 
@@ -88,7 +78,7 @@ def _placed(utterance: Utterance, number: int, turn: int, offset: int) -> Script
 
 
 def clip_of(script: Script, number: int, seconds: float) -> bytes:
-    """Makes coded audio of call `number` that speaks the script: LINEAR16 at 8 kHz, loud where it has words."""
+    """Make watermarked audio of call `number` that speaks the script: LINEAR16, 8 kHz, loud at its words."""
     length = samples(seconds)
     speech = [(spoken.start, spoken.end) for spoken in Timeline(script).between(0, length)]
     return clip(number, length, speech)

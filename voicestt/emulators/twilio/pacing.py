@@ -7,8 +7,6 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from voicestt.emulators.twilio.schedule import EVERY_20_MS
 
-FRAME_SECONDS = EVERY_20_MS.frame_seconds
-
 
 class Pacer:
     """Calls `send(number)` for `count` frames on an absolute clock; late frames are caught up with, none lost.

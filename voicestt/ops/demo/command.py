@@ -4,18 +4,26 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 
 from voicestt.emulators.twilio.clip import BadClip, read_clip
 from voicestt.emulators.twilio.running import run_with_reactor
 from voicestt.ops.demo.judgement import Judged, all_problems
-from voicestt.ops.demo.scripted import NOTICE, is_scripted, scripted_voice, write_script
-from voicestt.ops.demo.services import Services, free_port
 from voicestt.ops.demo.show import DemoFailed, show
 from voicestt.ops.demo.table import report
-from voicestt.ops.demo.voices import NoVoices, Voice, in_waves, packaged_voices
+from voicestt.ops.demo.voices import (
+    NOTICE,
+    NoVoices,
+    Voice,
+    in_waves,
+    is_scripted,
+    packaged_voices,
+    scripted_voice,
+    write_script,
+)
+from voicestt.ops.processes import ProcessReactor
+from voicestt.ops.services import Services, free_port
 
 
 @click.command()
@@ -61,7 +69,7 @@ def _show_scripted(services: Services) -> list[Judged]:
 
 
 def _show(waves: list[list[Voice]], services: Services) -> list[Judged]:
-    async def main(reactor: Any) -> list[Judged]:
+    async def main(reactor: ProcessReactor) -> list[Judged]:
         return await show(reactor, services, waves, click.echo)
 
     return run_with_reactor(main)

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, FirstError, gatherResults
 from twisted.internet.defer import TimeoutError as NoAnswerInTime
@@ -19,9 +18,9 @@ from voicestt.ops.demo.judgement import (
     read_events,
     read_streams,
 )
-from voicestt.ops.demo.processes import ProcessDied, WatchedProcess
-from voicestt.ops.demo.services import PUBLIC_HOST, Services
 from voicestt.ops.demo.voices import Voice
+from voicestt.ops.processes import ProcessDied, ProcessReactor, WatchedProcess
+from voicestt.ops.services import PUBLIC_HOST, Services
 
 _GOOGLE_SECONDS = 90.0  # it loads a model
 _SERVER_SECONDS = 30.0
@@ -35,14 +34,14 @@ class DemoFailed(Exception):
 
 
 async def show(
-    reactor: Any, services: Services, waves: Sequence[Sequence[Voice]], say: Callable[[str], None]
+    reactor: ProcessReactor, services: Services, waves: Sequence[Sequence[Voice]], say: Callable[[str], None]
 ) -> list[Judged]:
     """Starts the processes, places the calls wave by wave, ends all; raises `DemoFailed`."""
     return await _Show(reactor, services, say).run(waves)
 
 
 class _Show:
-    def __init__(self, reactor: Any, services: Services, say: Callable[[str], None]) -> None:
+    def __init__(self, reactor: ProcessReactor, services: Services, say: Callable[[str], None]) -> None:
         self._reactor = reactor
         self._services = services
         self._say = say

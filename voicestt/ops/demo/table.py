@@ -8,6 +8,7 @@ from voicestt.ops.demo.judgement import (
     percentile,
     total_errors,
 )
+from voicestt.ops.tables import table
 
 _HEADINGS = (
     "call",
@@ -26,7 +27,7 @@ def report(calls: Sequence[Judged]) -> list[str]:
     return [
         *(line for call in calls for line in _words(call)),
         "",
-        *_aligned([_HEADINGS, *(_cells(call) for call in calls)]),
+        *table(_HEADINGS, [_cells(call) for call in calls]),
         "",
         "first partial: after the first voiced frame was sent; final after: since the last voiced frame ended;",
         "gaps: between successive partials of an utterance (the debounce is 180 ms); bytes are mu-law.",
@@ -61,11 +62,6 @@ def _cells(call: Judged) -> tuple[str, ...]:
 
 def _ms(seconds: float | None) -> str:
     return "-" if seconds is None else f"{1000 * seconds:.0f}"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _verdict(calls: Sequence[Judged]) -> str:

@@ -1,12 +1,19 @@
-"""Recorded voices for calls: recordings of Debian's packages, with their transcripts.
+"""The voices of the demonstration: Debian's recordings with their transcripts, and a scripted text in Hebrew.
 
-They are read where the package puts them and are not copied: LibriVox readings of Jane Austen (public domain)
-and a command to a robot, from pocketsphinx-testdata.
+The recordings are read where pocketsphinx-testdata puts them and are not copied: LibriVox readings of Jane Austen
+(public domain) and a command to a robot. The embedded recogniser understands Hebrew badly: what is heard of a
+scripted text is settled before, and its audio is made here. It shows partials and finals, not recognition.
 """
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+
+from voicestt.audio import mulaw
+from voicestt.emulators.google import watermarked_audio
 
 POCKETSPHINX = Path("/usr/share/pocketsphinx/test/data")
 _TRANSCRIPT = re.compile(r"<s> (?P<text>.*) </s> \((?P<name>\S+)\)")
@@ -45,3 +52,41 @@ def packaged_voices(data: Path = POCKETSPHINX) -> list[Voice]:
 def in_waves(voices: list[Voice]) -> list[list[Voice]]:
     """Groups the voices that call at once: the first alone, so that its lines can be followed, then pairs."""
     return [voices[:1], *(voices[at : at + 2] for at in range(1, len(voices), 2))]
+
+
+NOTICE = (
+    "No recogniser listens in this demonstration: the embedded one understands Hebrew badly. A script gives these "
+    "words, whatever is said. They take the way that Google's would. To hear a recording of yours: --clip FILE."
+)
+_UTTERANCES = (
+    ("שלום אני מתקשר לגבי ההזמנה שלי", 0.5, 3.0),
+    ("מתי היא תגיע", 3.8, 5.2),
+    ("תודה רבה ולהתראות", 6.0, 7.4),
+)
+_SECONDS = 8.0
+_CALL = 1
+
+
+def is_scripted(language: str) -> bool:
+    """Tells whether calls in this language (a BCP-47 code) are shown with a script."""
+    return language.partition("-")[0].lower() in {"he", "iw"}
+
+
+def write_script(folder: Path) -> Path:
+    """Writes the script for `voicestt google-local --script`."""
+    path = folder / "hebrew.json"
+    said = [{"text": text, "start": start, "end": end} for text, start, end in _UTTERANCES]
+    path.write_text(json.dumps({"utterances": said}, ensure_ascii=False), encoding="utf-8")
+    return path
+
+
+def scripted_voice(folder: Path) -> Voice:
+    """Makes a caller whose audio is loud while the script has words."""
+    path = folder / "hebrew.ulaw"
+    loud = [(_samples(start), _samples(end)) for _, start, end in _UTTERANCES]
+    path.write_bytes(mulaw.encode(np.frombuffer(watermarked_audio.clip(_CALL, _samples(_SECONDS), loud), "<i2")))
+    return Voice("hebrew", path, " ".join(text for text, _, _ in _UTTERANCES))
+
+
+def _samples(seconds: float) -> int:
+    return int(seconds * mulaw.BYTES_PER_SECOND)

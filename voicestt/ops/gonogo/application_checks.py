@@ -16,7 +16,7 @@ from voicestt.ops.gonogo.report import (
     ok,
     unseen,
 )
-from voicestt.ops.gonogo.scene import RunContext, Where
+from voicestt.ops.gonogo.run_context import RunContext, Where
 from voicestt.ops.gonogo.server_log import Stumble, handler_failures
 from voicestt.ops.gonogo.settings_checks import READ
 from voicestt.ops.gonogo.web import NoAnswer, ask, in_thread
@@ -35,28 +35,28 @@ _LONGEST = 400
 Health = Mapping[str, Any]
 
 
-def application_checks(scene: RunContext) -> list[Check]:
+def application_checks(context: RunContext) -> list[Check]:
     """Makes the checks that need no server."""
     return [
-        Check(LOADS, "the application's handler can be loaded", lambda: _loads(scene), (READ,)),
-        Check("speech.speaks", "the TTS engine speaks", lambda: _speaks(scene), (READ,), seconds=40.0),
+        Check(LOADS, "the application's handler can be loaded", lambda: _loads(context), (READ,)),
+        Check("speech.speaks", "the TTS engine speaks", lambda: _speaks(context), (READ,), seconds=40.0),
     ]
 
 
-def handler_check(scene: RunContext) -> Check:
+def handler_check(context: RunContext) -> Check:
     """Makes the check of the handler after the call."""
-    return Check("handler.told", "the handler was told of the call", lambda: _told(scene), (LOADS, STAYS))
+    return Check("handler.told", "the handler was told of the call", lambda: _told(context), (LOADS, STAYS))
 
 
-async def _loads(scene: RunContext) -> Found:
-    path = scene.settings.handler
+async def _loads(context: RunContext) -> Found:
+    path = context.settings.handler
     if path is None:
         return ok(_NONE)
-    if scene.where is not Where.STARTED:
+    if context.where is not Where.STARTED:
         # A server does not start without it.
         return ok("the running server has it")
     try:
-        said = await in_thread(scene.reactor, lambda: _probe(path, scene.environ))
+        said = await in_thread(context.reactor, lambda: _probe(path, context.environ))
     except subprocess.TimeoutExpired:
         advice = "Something at the top of its module waits: move it into the class, for example on_call_started."
         return failed(f"not within {_LOAD_SECONDS:.0f} s", advice)
@@ -95,16 +95,16 @@ def _loaded(methods: Sequence[str], misspelt: Sequence[str]) -> Found:
     return ok(f"told of {figure}", f"{', '.join(misspelt)}: there is no such event, so it is never called.")
 
 
-async def _told(scene: RunContext) -> Found:
-    if scene.settings.handler is None:
+async def _told(context: RunContext) -> Found:
+    if context.settings.handler is None:
         return ok(_NONE)
-    health = await _health_when_told(scene)
+    health = await _health_when_told(context)
     if health is None:
         return failed("the server does not tell", "Is it an older voicestt? Deploy this version, then try again.")
-    if scene.server is None:
+    if context.server is None:
         return _told_by_running(health)
-    server, count = scene.server, health["failed"]
-    await scene.until(lambda: len(handler_failures(server.messages())) >= count, _LOG_SECONDS)
+    server, count = context.server, health["failed"]
+    await context.until(lambda: len(handler_failures(server.messages())) >= count, _LOG_SECONDS)
     stumbles = handler_failures(server.messages())
     mistakes = [stumble for stumble in stumbles if not stumble.asked_twilio]
     if mistakes or len(stumbles) < count:
@@ -142,38 +142,38 @@ def _how_it_went(health: Health, has_asked: bool) -> Found:
     return ok("no failure")
 
 
-async def _health_when_told(scene: RunContext) -> Health | None:
+async def _health_when_told(context: RunContext) -> Health | None:
     """Reads the handlers' counts; for a started server, once its call was told to the end or time is up."""
-    give_up = scene.monotonic() + _TELL_SECONDS
+    give_up = context.monotonic() + _TELL_SECONDS
     while True:
-        health = await health_of(scene, "handler")
-        if health is None or scene.server is None or not health["calls"] or scene.monotonic() > give_up:
+        health = await health_of(context, "handler")
+        if health is None or context.server is None or not health["calls"] or context.monotonic() > give_up:
             return health
-        await scene.rest(_LOOK_SECONDS)
+        await context.rest(_LOOK_SECONDS)
 
 
-async def health_of(scene: RunContext, part: str) -> Health | None:
+async def health_of(context: RunContext, part: str) -> Health | None:
     """Reads a part of the server's health check; None where it has no such part."""
     try:
-        reply = await ask(scene.reactor, scene.url + twiml.HEALTH, scene.host)
+        reply = await ask(context.reactor, context.url + twiml.HEALTH, context.host)
         found: Health = json.loads(reply.body)[part]
     except (NoAnswer, ValueError, KeyError, TypeError):
         return None
     return found if isinstance(found, dict) else None
 
 
-async def _speaks(scene: RunContext) -> Found:
-    settings = scene.settings
+async def _speaks(context: RunContext) -> Found:
+    settings = context.settings
     if settings.tts_engine == "off":
         return ok("TTS_ENGINE=off")
-    if scene.where is Where.PUBLIC and settings.tts_engine == "espeak-ng":
+    if context.where is Where.PUBLIC and settings.tts_engine == "espeak-ng":
         return unseen("it is beside the server", ELSEWHERE)
-    began = scene.monotonic()
+    began = context.monotonic()
     try:
-        audio = await in_thread(scene.reactor, lambda: _speak(settings))
+        audio = await in_thread(context.reactor, lambda: _speak(settings))
     except SpeechError as problem:
         return failed("it does not", f"{str(problem).rstrip('.')}.")
-    seconds = scene.monotonic() - began
+    seconds = context.monotonic() - began
     figure = f"{mulaw.seconds(len(audio)) * 1000:.0f} ms of speech in {seconds * 1000:.0f} ms"
     if not audio.strip(mulaw.SILENCE):
         return failed("it says nothing", "Do TTS_LANGUAGE and TTS_VOICE name a voice that it has?")

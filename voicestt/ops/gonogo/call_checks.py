@@ -14,9 +14,11 @@ from voicestt.ops.gonogo.listening import (
     HeardCall,
     broken,
     call_and_listen,
+    find_recording,
     handler_hung_up,
+    is_stand_in,
+    sound,
 )
-from voicestt.ops.gonogo.recordings import find_recording, is_stand_in, sound
 from voicestt.ops.gonogo.report import (
     Found,
     failed,
@@ -24,7 +26,7 @@ from voicestt.ops.gonogo.report import (
     skipped,
     unseen,
 )
-from voicestt.ops.gonogo.scene import RunContext, Where
+from voicestt.ops.gonogo.run_context import RunContext, Where
 from voicestt.ops.gonogo.server_log import own_failures
 from voicestt.ops.gonogo.settings_checks import READ
 from voicestt.ops.gonogo.socket_checks import OPENS
@@ -43,34 +45,34 @@ _LIVE_LINES = (
 ELSEWHERE = "`voicestt gonogo` without arguments proves it with the same settings."
 
 
-def call_checks(scene: RunContext, heard: HeardCall) -> list[Check]:
+def call_checks(context: RunContext, heard: HeardCall) -> list[Check]:
     """Makes the check that places the call and one for each possible fault of it; they fill `heard`."""
     return [
-        Check(RECORDING, "there is a recording to call with", lambda: _recording(scene, heard), (READ,)),
+        Check(RECORDING, "there is a recording to call with", lambda: _recording(context, heard), (READ,)),
         Check(
             STAYS,
             "the connection stays for the whole call",
-            lambda: _stays(scene, heard),
+            lambda: _stays(context, heard),
             (DOCUMENT, OPENS),
             31921,
             _CALL_SECONDS,
         ),
-        Check(_FINAL, "the final comes", lambda: _final(scene, heard), (STAYS, RECORDING)),
-        Check(_PARTIALS, "partials come while the caller speaks", lambda: _partials(scene, heard), (_FINAL,)),
+        Check(_FINAL, "the final comes", lambda: _final(context, heard), (STAYS, RECORDING)),
+        Check(_PARTIALS, "partials come while the caller speaks", lambda: _partials(context, heard), (_FINAL,)),
         Check("call.latency", "the words come in time", lambda: _latency(heard), (_PARTIALS,)),
-        Check("call.cadence", "partials keep the debounce", lambda: _cadence(scene, heard), (_PARTIALS,)),
-        Check("call.words", "the words are those that were said", lambda: _words(scene, heard), (_FINAL,)),
-        Check("call.log", "the log has the four lines of going live", lambda: _log(scene), (_PARTIALS,)),
+        Check("call.cadence", "partials keep the debounce", lambda: _cadence(context, heard), (_PARTIALS,)),
+        Check("call.words", "the words are those that were said", lambda: _words(context, heard), (_FINAL,)),
+        Check("call.log", "the log has the four lines of going live", lambda: _log(context), (_PARTIALS,)),
     ]
 
 
-async def _recording(scene: RunContext, heard: HeardCall) -> Found:
+async def _recording(context: RunContext, heard: HeardCall) -> Found:
     try:
-        heard.recording = find_recording(scene.settings, scene.clip, scene.text)
+        heard.recording = find_recording(context.settings, context.clip, context.text)
     except BadClip as problem:
         return failed("it cannot be read", f"{str(problem).rstrip('.')}. Give another with --clip.")
     if heard.recording is None:
-        language = scene.settings.language
+        language = context.settings.language
         advice = (
             f"Record a few sentences in {language} and say: voicestt gonogo --clip FILE --text 'THE WORDS IN IT'."
             + " Or: apt-get install pocketsphinx-testdata." * language.lower().startswith("en")
@@ -79,9 +81,9 @@ async def _recording(scene: RunContext, heard: HeardCall) -> Found:
     return ok(heard.recording.name)
 
 
-async def _stays(scene: RunContext, heard: HeardCall) -> Found:
+async def _stays(context: RunContext, heard: HeardCall) -> Found:
     recording = heard.recording or sound()
-    await call_and_listen(scene, scene.target, recording, heard)
+    await call_and_listen(context, context.target, recording, heard)
     report = heard.report
     assert report is not None  # noqa: S101 - place_call never raises
     problem = broken(report)
@@ -97,9 +99,9 @@ async def _stays(scene: RunContext, heard: HeardCall) -> Found:
     return failed(f"{problem.words[:70]}, after {report.seconds:.1f} s", advice, problem.code)
 
 
-async def _final(scene: RunContext, heard: HeardCall) -> Found:
-    if scene.events_file is None:
-        return _not_seen(scene)
+async def _final(context: RunContext, heard: HeardCall) -> Found:
+    if context.events_file is None:
+        return _not_seen(context)
     delay = heard.last_final
     if delay is None:
         advice = (
@@ -111,8 +113,8 @@ async def _final(scene: RunContext, heard: HeardCall) -> Found:
     return ok(f"{len(heard.finals)}, {delay * 1000:.0f} ms after the speech")
 
 
-def _not_seen(scene: RunContext) -> Found:
-    if scene.where is Where.PUBLIC:
+def _not_seen(context: RunContext) -> Found:
+    if context.where is Where.PUBLIC:
         return unseen("not seen from outside", ELSEWHERE)
     advice = (
         "Set EVENTS_FILE, for the server and here, to see its words; or run voicestt gonogo without arguments."
@@ -120,14 +122,14 @@ def _not_seen(scene: RunContext) -> Found:
     return skipped("no EVENTS_FILE to read them from", advice)
 
 
-async def _partials(scene: RunContext, heard: HeardCall) -> Found:
+async def _partials(context: RunContext, heard: HeardCall) -> Found:
     if heard.partials:
         return ok(f"{len(heard.partials)} of them")
-    if not scene.settings.enable_streaming_stt:
+    if not context.settings.enable_streaming_stt:
         return failed(
             "none: the flag is off", "Set ENABLE_STREAMING_STT=true, or `voicestt flag on` in a running server."
         )
-    degraded = [line for line in scene.server.messages() if "Degraded" in line] if scene.server else []
+    degraded = [line for line in context.server.messages() if "Degraded" in line] if context.server else []
     seen = f" Here: {degraded[0][:200]}" if degraded else ""
     advice = (
         "Streaming fails and each utterance is one request: the log's line `Degraded` says why. Or the flag "
@@ -149,12 +151,12 @@ async def _latency(heard: HeardCall) -> Found:
     return failed(figure, advice)
 
 
-async def _cadence(scene: RunContext, heard: HeardCall) -> Found:
+async def _cadence(context: RunContext, heard: HeardCall) -> Found:
     gaps = partial_gaps(heard.events)
     middle, most = percentile(gaps, 0.5), percentile(gaps, 0.95)
     if middle is None or most is None:
         return skipped("fewer than two partials", "Say more: give a longer recording with --clip.")
-    debounce = scene.settings.partial_debounce_ms
+    debounce = context.settings.partial_debounce_ms
     figure = f"p50 {middle * 1000:.0f} ms, p95 {most * 1000:.0f} ms, debounce {debounce} ms"
     if min(gaps) < debounce / 1000 - CLOCK_GRAIN:
         return failed(
@@ -163,10 +165,10 @@ async def _cadence(scene: RunContext, heard: HeardCall) -> Found:
     return ok(figure)
 
 
-async def _words(scene: RunContext, heard: HeardCall) -> Found:
+async def _words(context: RunContext, heard: HeardCall) -> Found:
     text = heard.recording.text if heard.recording else None
     if text is None:
-        if is_stand_in(scene.settings):
+        if is_stand_in(context.settings):
             return unseen("a stand-in recogniser: nothing to compare", "This says nothing of Google itself.")
         return skipped("nobody said what is spoken", "Give the words of --clip with --text.")
     errors = WordErrors.between(text, heard.words)
@@ -174,18 +176,18 @@ async def _words(scene: RunContext, heard: HeardCall) -> Found:
     if errors.rate < WORST_WORD_ERRORS:
         return ok(figure)
     advice = (
-        f"Heard: {heard.words[:160]!r}. Is GCP_STT_LANGUAGE ({scene.settings.language}) the language of the "
+        f"Heard: {heard.words[:160]!r}. Is GCP_STT_LANGUAGE ({context.settings.language}) the language of the "
         "recording, and --text what is said in it? Try GCP_STT_MODEL=default."
     )
     return failed(figure, advice)
 
 
-async def _log(scene: RunContext) -> Found:
-    if scene.server is None:
+async def _log(context: RunContext) -> Found:
+    if context.server is None:
         return unseen(
-            "not seen from outside", ELSEWHERE if scene.where is Where.PUBLIC else "Look for them yourself."
+            "not seen from outside", ELSEWHERE if context.where is Where.PUBLIC else "Look for them yourself."
         )
-    messages = scene.server.messages()
+    messages = context.server.messages()
     missing = [line for line in _LIVE_LINES if not any(message.startswith(line) for message in messages)]
     if missing:
         return failed(

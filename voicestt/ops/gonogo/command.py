@@ -6,7 +6,6 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -14,7 +13,8 @@ from voicestt.emulators.twilio.running import run_with_reactor
 from voicestt.ops.gonogo import report
 from voicestt.ops.gonogo.report import CheckOutcome, Finding
 from voicestt.ops.gonogo.run import run
-from voicestt.ops.gonogo.scene import RunContext, Where
+from voicestt.ops.gonogo.run_context import RunContext, Where
+from voicestt.ops.processes import ProcessReactor
 
 _COLOURS = {
     CheckOutcome.OK: "green",
@@ -92,7 +92,7 @@ def _examine(
     click.echo(f"Examining {where.value}. {_SAYS[where]} This takes up to a minute.", err=err)
     with tempfile.TemporaryDirectory(prefix="voicestt-gonogo-") as folder:
 
-        async def main(reactor: Any) -> tuple[Finding, ...]:
+        async def main(reactor: ProcessReactor) -> tuple[Finding, ...]:
             return await run(RunContext(reactor, where, os.environ, Path(folder), address, clip, text), tell)
 
         return run_with_reactor(main)

@@ -10,7 +10,7 @@ from voicestt.ops.gonogo.call_checks import STAYS
 from voicestt.ops.gonogo.examination import Check
 from voicestt.ops.gonogo.listening import HeardCall
 from voicestt.ops.gonogo.report import Found, failed, ok
-from voicestt.ops.gonogo.scene import RunContext, Where
+from voicestt.ops.gonogo.run_context import RunContext, Where
 from voicestt.ops.gonogo.web import in_thread
 from voicestt.tts.engines import synthesiser_of
 from voicestt.tts.port import SpeechError
@@ -29,15 +29,15 @@ class Wanted:
     exact: bool = True
 
 
-def greeting_check(scene: RunContext, heard: HeardCall) -> Check:
+def greeting_check(context: RunContext, heard: HeardCall) -> Check:
     """Makes the check of the greeting after the call."""
-    return Check("call.greeting", "the caller is greeted at once", lambda: _greeted(scene, heard), (STAYS,))
+    return Check("call.greeting", "the caller is greeted at once", lambda: _greeted(context, heard), (STAYS,))
 
 
-async def _greeted(scene: RunContext, heard: HeardCall) -> Found:
+async def _greeted(context: RunContext, heard: HeardCall) -> Found:
     assert heard.report is not None  # noqa: S101 - there was a call
-    wanted = await in_thread(scene.reactor, lambda: _wanted(scene.settings))
-    latest = _LATEST_FROM_OUTSIDE if scene.where is Where.PUBLIC else _LATEST
+    wanted = await in_thread(context.reactor, lambda: _wanted(context.settings))
+    latest = _LATEST_FROM_OUTSIDE if context.where is Where.PUBLIC else _LATEST
     return judged(heard.report, wanted, latest)
 
 

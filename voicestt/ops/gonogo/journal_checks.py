@@ -4,24 +4,54 @@ import os
 import shutil
 from pathlib import Path
 
-from sqlalchemy import Row, text
+from sqlalchemy import Row, make_url, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from voicestt.journal.database import Database
 from voicestt.journal.problems import BadJournal, words_of
 from voicestt.journal.schema import Tables, tables_in
+from voicestt.journal.tables import events, sessions
 from voicestt.ops.gonogo.call_checks import ELSEWHERE
 from voicestt.ops.gonogo.examination import Check
-from voicestt.ops.gonogo.journal_of_a_call import file_of
 from voicestt.ops.gonogo.report import (
     Found,
     failed,
     ok,
     unseen,
 )
-from voicestt.ops.gonogo.scene import RunContext, Where
+from voicestt.ops.gonogo.run_context import RunContext, Where
 from voicestt.ops.gonogo.settings_checks import READ
 from voicestt.ops.gonogo.web import in_thread
+
+
+def file_of(journal_url: str) -> Path | None:
+    """Finds the file of an SQLite journal; None for another database."""
+    url = make_url(journal_url)
+    return Path(url.database or "").absolute() if url.drivername == "sqlite" else None
+
+
+def events_of(journal_url: str, call_sid: str) -> list[bytes]:
+    """Reads the events of a call as JSON, in the order of the journal; blocks.
+
+    Raises:
+        BadJournal: where the journal cannot be read.
+    """
+    file = file_of(journal_url)
+    if file is not None and not file.is_file():
+        # Opening it would create it.
+        raise BadJournal(f"there is no file {file}")
+    # By the session: there is no index of the CallSids of events, and a journal in use has many.
+    its_sessions = select(sessions.c.session).where(sessions.c.call_sid == call_sid)
+    asked = select(events.c.payload).where(events.c.session.in_(its_sessions)).order_by(events.c.number)
+    database = Database(journal_url)
+    try:
+        with database.reading() as connection:
+            return [payload.encode() for payload in connection.execute(asked).scalars()]
+    except SQLAlchemyError as problem:
+        raise BadJournal(words_of(problem)) from None
+    finally:
+        database.close()
+
 
 _LEAST_BYTES, _FEW_BYTES = 200_000_000, 2_000_000_000
 _GIGABYTE = 1e9
@@ -35,35 +65,35 @@ _POSTGRESQL = text(
 _OFF = "What is told while a receiver is away, or the server is started afresh, is gone."
 
 
-def journal_check(scene: RunContext) -> Check:
+def journal_check(context: RunContext) -> Check:
     """Makes the check of the journal, which needs no server."""
-    return Check("journal.opens", "the journal can be written", lambda: _opens(scene), (READ,), seconds=40.0)
+    return Check("journal.opens", "the journal can be written", lambda: _opens(context), (READ,), seconds=40.0)
 
 
-async def _opens(scene: RunContext) -> Found:
-    url = scene.settings.journal_url
+async def _opens(context: RunContext) -> Found:
+    url = context.settings.journal_url
     if url == "off":
         return ok("JOURNAL_URL=off", _OFF)
     try:
         # This connects to nothing, and raises BadJournal for a URL that cannot be used.
         Database(url).close()
         file = file_of(url)
-        if scene.where is Where.PUBLIC:
-            return unseen("not seen from outside", _forgetful(scene, file) or ELSEWHERE)
+        if context.where is Where.PUBLIC:
+            return unseen("not seen from outside", _forgetful(context, file) or ELSEWHERE)
         if file is None:
-            return await in_thread(scene.reactor, lambda: _postgresql(url))
-        found = await in_thread(scene.reactor, lambda: _sqlite(url, file))
+            return await in_thread(context.reactor, lambda: _postgresql(url))
+        found = await in_thread(context.reactor, lambda: _sqlite(url, file))
     except BadJournal as problem:
         return failed("it cannot be used", f"{str(problem).rstrip('.')}.")
     except SQLAlchemyError as problem:
         advice = "JOURNAL_URL: is the database running, and reachable from here? Are its user and password right?"
         return failed(words_of(problem)[:160], advice)
-    return Found(found.outcome, found.figure, " ".join(filter(None, (found.advice, _forgetful(scene, file)))))
+    return Found(found.outcome, found.figure, " ".join(filter(None, (found.advice, _forgetful(context, file)))))
 
 
-def _forgetful(scene: RunContext, file: Path | None) -> str:
+def _forgetful(context: RunContext, file: Path | None) -> str:
     """Warns where the file's disk is emptied at each restart; "" elsewhere."""
-    if file is None or not ("DYNO" in scene.environ or scene.host.endswith(_HEROKU)):
+    if file is None or not ("DYNO" in context.environ or context.host.endswith(_HEROKU)):
         return ""
     return (
         "Heroku empties this disk at each restart, at least once a day, and the journal with it: use PostgreSQL "

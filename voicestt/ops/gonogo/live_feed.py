@@ -3,7 +3,6 @@
 import http.client
 import socket
 from contextlib import suppress
-from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from twisted.internet.defer import Deferred, succeed
@@ -15,6 +14,7 @@ from voicestt.ops.gonogo.web import (
     in_thread,
     words_of,
 )
+from voicestt.runtime.reactor import FullReactor
 from voicestt.twilio import twiml
 
 _SILENCE_SECONDS = 60.0
@@ -29,7 +29,7 @@ class LiveFeed:
     `told` has their JSON in the order in which they came; a thread adds to it until `stop`.
     """
 
-    def __init__(self, reactor: Any, url: str, host: str, call_sid: str, token: str | None) -> None:
+    def __init__(self, reactor: FullReactor, url: str, host: str, call_sid: str, token: str | None) -> None:
         self._reactor = reactor
         self._path = f"{urlsplit(url).path}{twiml.EVENTS}?{urlencode({'call': call_sid})}"
         self._headers = {"Host": host, "Accept": "text/event-stream"}

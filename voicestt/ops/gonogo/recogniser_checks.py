@@ -16,7 +16,7 @@ from voicestt.ops.gonogo.report import (
     ok,
     unseen,
 )
-from voicestt.ops.gonogo.scene import RunContext, Where
+from voicestt.ops.gonogo.run_context import RunContext, Where
 from voicestt.ops.gonogo.settings_checks import KEY, READ
 from voicestt.ops.gonogo.web import NoAnswer, Reply, ask
 from voicestt.recognisers.google.client import GoogleRecogniser
@@ -58,38 +58,38 @@ class _Ear:
             self.end.callback(error)
 
 
-def recogniser_checks(scene: RunContext) -> list[Check]:
+def recogniser_checks(context: RunContext) -> list[Check]:
     """Makes the checks of the recogniser: reachable, key accepted, model and language accepted, clock right."""
     answer = _StreamOutcome()
     return [
-        Check(REACHED, "the recogniser can be reached", lambda: _reached(scene, answer), (READ, KEY)),
-        Check(TAKEN, "the recogniser accepts the credentials", lambda: _taken(scene, answer), (REACHED,)),
-        Check(PAIR, "the recogniser accepts model and language", lambda: _pair(scene, answer), (TAKEN,)),
-        Check("recogniser.clock", "the clock is right for signed tokens", lambda: _clock(scene), (READ,)),
+        Check(REACHED, "the recogniser can be reached", lambda: _reached(context, answer), (READ, KEY)),
+        Check(TAKEN, "the recogniser accepts the credentials", lambda: _taken(context, answer), (REACHED,)),
+        Check(PAIR, "the recogniser accepts model and language", lambda: _pair(context, answer), (TAKEN,)),
+        Check("recogniser.clock", "the clock is right for signed tokens", lambda: _clock(context), (READ,)),
     ]
 
 
-async def _reached(scene: RunContext, answer: _StreamOutcome) -> Found:
-    if scene.settings.engine == "embedded":
+async def _reached(context: RunContext, answer: _StreamOutcome) -> Found:
+    if context.settings.engine == "embedded":
         return unseen("it is inside the server: STT_ENGINE=embedded", "The call below is its proof.")
-    began = scene.monotonic()
-    answer.error, answer.model = await _ask_google(scene)
-    answer.seconds = scene.monotonic() - began
+    began = context.monotonic()
+    answer.error, answer.model = await _ask_google(context)
+    answer.seconds = context.monotonic() - began
     error = answer.error
     if error is None or error.status not in _NEVER_REACHED:
-        return ok(f"{_address(scene)} in {answer.seconds * 1000:.0f} ms")
+        return ok(f"{_address(context)} in {answer.seconds * 1000:.0f} ms")
     advice = (
-        f"It said: {error.details[:160]}. Is the way to {_address(scene)} open from this "
+        f"It said: {error.details[:160]}. Is the way to {_address(context)} open from this "
         "machine (firewall, proxy, DNS)? Calls go on with one request per utterance as long as streaming fails."
     )
     return failed(error.status, advice)
 
 
-def _address(scene: RunContext) -> str:
-    return target_of(scene.settings).endpoint or f"{_GOOGLE}:443"
+def _address(context: RunContext) -> str:
+    return target_of(context.settings).endpoint or f"{_GOOGLE}:443"
 
 
-async def _taken(scene: RunContext, answer: _StreamOutcome) -> Found:
+async def _taken(context: RunContext, answer: _StreamOutcome) -> Found:
     error = answer.error
     if error is not None and error.status in _KEY_REFUSED:
         advice = (
@@ -99,11 +99,11 @@ async def _taken(scene: RunContext, answer: _StreamOutcome) -> Found:
         return failed(error.status, advice)
     if error is not None and error.status == "RESOURCE_EXHAUSTED":
         return failed(error.status, "The quota is used up: raise it in the Google console, or wait.")
-    return ok("none are needed" if scene.settings.insecure else "")
+    return ok("none are needed" if context.settings.insecure else "")
 
 
-async def _pair(scene: RunContext, answer: _StreamOutcome) -> Found:
-    choice = choice_of(scene.settings)
+async def _pair(context: RunContext, answer: _StreamOutcome) -> Found:
+    choice = choice_of(context.settings)
     error = answer.error
     if error is not None:
         advice = (
@@ -120,10 +120,10 @@ async def _pair(scene: RunContext, answer: _StreamOutcome) -> Found:
     return ok(f"{used} will be used", advice)
 
 
-async def _ask_google(scene: RunContext) -> tuple[RecogniserError | None, str]:
+async def _ask_google(context: RunContext) -> tuple[RecogniserError | None, str]:
     """Streams half a second of silence and returns its error and the model that it ended up with."""
-    settings = scene.settings
-    thread = SessionThread(scene.reactor)
+    settings = context.settings
+    thread = SessionThread(context.reactor)
     thread.start()
     try:
         google = GoogleRecogniser([thread], target_of(settings), request_of(settings))
@@ -147,16 +147,16 @@ async def _silent_stream(google: GoogleRecogniser) -> RecogniserError | None:
         session.abort()
 
 
-async def _clock(scene: RunContext) -> Found:
+async def _clock(context: RunContext) -> Found:
     """Compares the server's clock with Google's, by the Date of their answers; a local server has this clock."""
-    settings = scene.settings
+    settings = context.settings
     if settings.engine == "embedded" or settings.insecure:
         return unseen("not checked: no token is signed")
     try:
-        theirs = await _date_of(scene, f"https://{_GOOGLE}/", _GOOGLE)
+        theirs = await _date_of(context, f"https://{_GOOGLE}/", _GOOGLE)
         here, there = time.time() - theirs, 0.0
-        if scene.where is Where.PUBLIC:
-            there = time.time() - await _date_of(scene, scene.url + "/healthz", scene.host)
+        if context.where is Where.PUBLIC:
+            there = time.time() - await _date_of(context, context.url + "/healthz", context.host)
     except (NoAnswer, ValueError):
         return unseen(
             "not checked: no Date was to be had", f"Compare `date -u` with a watch, within {_MOST_SKEW:.0f} s."
@@ -167,8 +167,8 @@ async def _clock(scene: RunContext) -> Found:
     return failed(f"{skew:.0f} s off", "Google refuses tokens signed at such a time: switch the machine's NTP on.")
 
 
-async def _date_of(scene: RunContext, url: str, host: str) -> float:
-    return date_in(await ask(scene.reactor, url, host))
+async def _date_of(context: RunContext, url: str, host: str) -> float:
+    return date_in(await ask(context.reactor, url, host))
 
 
 def date_in(reply: Reply | Any) -> float:

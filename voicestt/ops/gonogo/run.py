@@ -13,39 +13,39 @@ from voicestt.ops.gonogo.network_checks import ANSWERS, network_checks
 from voicestt.ops.gonogo.receiver_checks import delivery_check, receiver_checks
 from voicestt.ops.gonogo.recogniser_checks import recogniser_checks
 from voicestt.ops.gonogo.report import Finding
+from voicestt.ops.gonogo.run_context import RunContext
 from voicestt.ops.gonogo.safety_checks import safety_checks
-from voicestt.ops.gonogo.scene import RunContext
 from voicestt.ops.gonogo.settings_checks import same_settings_check, settings_checks
 from voicestt.ops.gonogo.socket_checks import socket_checks
 from voicestt.ops.gonogo.webhook_checks import webhook_checks
 
 
-def all_checks(scene: RunContext) -> list[Check]:
+def all_checks(context: RunContext) -> list[Check]:
     """Makes all checks, from those that run nothing to those that need everything."""
     heard, listener = HeardCall(), EventListener()
     return [
-        *settings_checks(scene),
-        *recogniser_checks(scene),
-        *application_checks(scene),
-        journal_check(scene),
-        *receiver_checks(scene),
-        *network_checks(scene),
-        same_settings_check(scene, ANSWERS),
-        *webhook_checks(scene),
-        *socket_checks(scene),
-        feed_check(scene, heard, listener),
-        *call_checks(scene, heard),
-        greeting_check(scene, heard),
-        *event_checks(scene, heard, listener),
-        handler_check(scene),
-        delivery_check(scene),
-        *safety_checks(scene, heard, ANSWERS),
+        *settings_checks(context),
+        *recogniser_checks(context),
+        *application_checks(context),
+        journal_check(context),
+        *receiver_checks(context),
+        *network_checks(context),
+        same_settings_check(context, ANSWERS),
+        *webhook_checks(context),
+        *socket_checks(context),
+        feed_check(context, heard, listener),
+        *call_checks(context, heard),
+        greeting_check(context, heard),
+        *event_checks(context, heard, listener),
+        handler_check(context),
+        delivery_check(context),
+        *safety_checks(context, heard, ANSWERS),
     ]
 
 
-async def run(scene: RunContext, tell: Callable[[Finding], None]) -> tuple[Finding, ...]:
+async def run(context: RunContext, tell: Callable[[Finding], None]) -> tuple[Finding, ...]:
     """Runs all checks and returns every finding; whatever was started is ended in any case."""
     try:
-        return await examine(scene.reactor, all_checks(scene), tell)
+        return await examine(context.reactor, all_checks(context), tell)
     finally:
-        await scene.clear_up()
+        await context.clear_up()

@@ -23,8 +23,7 @@ from voicestt.ops.demo.word_errors import WordErrors
 from voicestt.ops.flag import ask as ask_control
 from voicestt.ops.gonogo.call_checks import RECORDING
 from voicestt.ops.gonogo.examination import Check
-from voicestt.ops.gonogo.listening import HeardCall, broken, call_and_listen
-from voicestt.ops.gonogo.recordings import coded_speech
+from voicestt.ops.gonogo.listening import HeardCall, broken, call_and_listen, watermarked_speech
 from voicestt.ops.gonogo.report import (
     CheckOutcome,
     Found,
@@ -32,7 +31,7 @@ from voicestt.ops.gonogo.report import (
     ok,
     unseen,
 )
-from voicestt.ops.gonogo.scene import RunContext
+from voicestt.ops.gonogo.run_context import RunContext
 from voicestt.ops.gonogo.settings_checks import READ
 from voicestt.ops.gonogo.started import ServerNotStarted, StartedServer
 from voicestt.ops.gonogo.web import in_thread
@@ -44,7 +43,7 @@ _SAID = Script(
 )
 _WORDS = " ".join(utterance.text for utterance in _SAID.utterances)
 _LENGTH = 7.2
-# The silence at the end is coded too: the stand-in takes audio without a place for a call of its own.
+# The silence at the end is watermarked too: the stand-in takes audio without a place for a call of its own.
 _OPTIONS = CallOptions(silence=0.0, status_callbacks=False)
 _OFF_AFTER, _ON_AFTER = 1.6, 1.2
 _PATIENCE = 15.0
@@ -54,9 +53,9 @@ _STREAMING_FAILS = "all streaming: error UNAVAILABLE"
 Act = Callable[[StartedServer], Coroutine[Any, Any, None]]
 
 
-def safety_checks(scene: RunContext, heard: HeardCall, *needs: str) -> list[Check]:
+def safety_checks(context: RunContext, heard: HeardCall, *needs: str) -> list[Check]:
     """Makes three checks, each on a server of its own; `heard` holds the recording of the first call."""
-    both = _Both(scene)
+    both = _Both(context)
     needed = (READ, *needs)
     return [
         Check("safety.turned", "turning the flag in a call loses no word", both.turned, needed, seconds=_SECONDS),
@@ -64,7 +63,7 @@ def safety_checks(scene: RunContext, heard: HeardCall, *needs: str) -> list[Chec
         Check(
             "safety.off",
             "flag off: the final comes by one request",
-            lambda: _off(scene, heard),
+            lambda: _off(context, heard),
             (*needed, RECORDING),
             seconds=_SECONDS,
         ),
@@ -74,20 +73,20 @@ def safety_checks(scene: RunContext, heard: HeardCall, *needs: str) -> list[Chec
 class _Both:
     """Runs the two checks with a stand-in at the same time: they count words, not milliseconds."""
 
-    def __init__(self, scene: RunContext) -> None:
-        self._scene = scene
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
         self._other: Deferred[Found] | None = None
 
     async def turned(self) -> Found:
-        if self._scene.server is None:
+        if self._context.server is None:
             return _elsewhere()
-        self._other = Deferred.fromCoroutine(_fails(self._scene))
-        return await _turned(self._scene)
+        self._other = Deferred.fromCoroutine(_fails(self._context))
+        return await _turned(self._context)
 
     async def fails(self) -> Found:
-        if self._scene.server is None:
+        if self._context.server is None:
             return _elsewhere()
-        return await (self._other or _fails(self._scene))
+        return await (self._other or _fails(self._context))
 
 
 def _elsewhere() -> Found:
@@ -96,33 +95,33 @@ def _elsewhere() -> Found:
     )
 
 
-async def _turned(scene: RunContext) -> Found:
+async def _turned(context: RunContext) -> Found:
     async def turn(server: StartedServer) -> None:
         for word, after in (("off", _OFF_AFTER), ("on", _ON_AFTER)):
-            await scene.rest(after)
-            await in_thread(scene.reactor, partial(ask_control, server.control_socket, word))
+            await context.rest(after)
+            await in_thread(context.reactor, partial(ask_control, server.control_socket, word))
 
-    return await _with_stand_in(scene, "turned", "", turn)
+    return await _with_stand_in(context, "turned", "", turn)
 
 
-async def _fails(scene: RunContext) -> Found:
+async def _fails(context: RunContext) -> Found:
     async def do_nothing(_server: StartedServer) -> None:
         pass
 
-    found = await _with_stand_in(scene, "fails", _STREAMING_FAILS, do_nothing)
+    found = await _with_stand_in(context, "fails", _STREAMING_FAILS, do_nothing)
     if found.outcome is not CheckOutcome.OK:
         return found
     return ok(f"{found.figure}, by single requests")
 
 
-async def _with_stand_in(scene: RunContext, name: str, faults: str, act: Act) -> Found:
+async def _with_stand_in(context: RunContext, name: str, faults: str, act: Act) -> Found:
     google = LocalGoogle(ScriptEngine(_SAID), faults=faults)
-    await in_thread(scene.reactor, google.start)
+    await in_thread(context.reactor, google.start)
     try:
-        server = _server(scene, name, {"GCP_STT_ENDPOINT": google.target, **_STAND_IN})
+        server = _server(context, name, {"GCP_STT_ENDPOINT": google.target, **_STAND_IN})
         try:
             await server.start()
-            return await _every_word(scene, server, act)
+            return await _every_word(context, server, act)
         except ServerNotStarted as problem:
             return _did_not_start(problem)
         except click.ClickException as problem:
@@ -130,7 +129,7 @@ async def _with_stand_in(scene: RunContext, name: str, faults: str, act: Act) ->
         finally:
             await server.stop()
     finally:
-        await in_thread(scene.reactor, google.stop)
+        await in_thread(context.reactor, google.stop)
 
 
 _STAND_IN = {"GCP_STT_INSECURE": "true", "STT_ENGINE": "google", "ENABLE_STREAMING_STT": "true"}
@@ -138,17 +137,17 @@ _SAYS_NOTHING = {"HANDLER": "", "GREETING": "off", "TTS_ENGINE": "off"}
 """Variables that silence the application and the voice: the first call tried them, here words are counted."""
 
 
-def _server(scene: RunContext, name: str, variables: Mapping[str, str]) -> StartedServer:
-    return StartedServer(scene.reactor, scene.folder / name, {**scene.environ, **_SAYS_NOTHING, **variables})
+def _server(context: RunContext, name: str, variables: Mapping[str, str]) -> StartedServer:
+    return StartedServer(context.reactor, context.folder / name, {**context.environ, **_SAYS_NOTHING, **variables})
 
 
 def _did_not_start(problem: ServerNotStarted) -> Found:
     return failed("its server does not start", f"{problem} Correct what it says, then try again.")
 
 
-async def _every_word(scene: RunContext, server: StartedServer, act: Act) -> Found:
-    audio = coded_speech(_LENGTH, [_FIRST, _SECOND])
-    calling = Deferred.fromCoroutine(place_call(scene.reactor, _target(scene, server), audio, _OPTIONS))
+async def _every_word(context: RunContext, server: StartedServer, act: Act) -> Found:
+    audio = watermarked_speech(_LENGTH, [_FIRST, _SECOND])
+    calling = Deferred.fromCoroutine(place_call(context.reactor, _target(context, server), audio, _OPTIONS))
     try:
         await act(server)
     finally:
@@ -160,7 +159,7 @@ async def _every_word(scene: RunContext, server: StartedServer, act: Act) -> Fou
     def wrong() -> int:
         return WordErrors.between(_WORDS, _heard(server.events_file, report.call_sid)).wrong
 
-    await scene.until(lambda: wrong() == 0, _PATIENCE)
+    await context.until(lambda: wrong() == 0, _PATIENCE)
     heard = _heard(server.events_file, report.call_sid)
     if wrong():
         return failed(
@@ -171,9 +170,9 @@ async def _every_word(scene: RunContext, server: StartedServer, act: Act) -> Fou
     return ok(f"all {len(_WORDS.split())} words, once each")
 
 
-def _target(scene: RunContext, server: StartedServer) -> ServerTarget:
+def _target(context: RunContext, server: StartedServer) -> ServerTarget:
     return ServerTarget(
-        f"http://127.0.0.1:{server.port}", scene.host, next(iter(scene.settings.twilio_auth_tokens), None)
+        f"http://127.0.0.1:{server.port}", context.host, next(iter(context.settings.twilio_auth_tokens), None)
     )
 
 
@@ -181,14 +180,14 @@ def _heard(path: Path, call: str) -> str:
     return " ".join(event.text.strip() for event in read_events(path) if event.call == call and event.is_final)
 
 
-async def _off(scene: RunContext, said: HeardCall) -> Found:
-    if scene.server is None or said.recording is None:
+async def _off(context: RunContext, said: HeardCall) -> Found:
+    if context.server is None or said.recording is None:
         return _elsewhere()
-    server = _server(scene, "off", {"ENABLE_STREAMING_STT": "false"})
+    server = _server(context, "off", {"ENABLE_STREAMING_STT": "false"})
     heard = HeardCall()
     try:
         await server.start()
-        await call_and_listen(scene, _target(scene, server), said.recording, heard, server.events_file)
+        await call_and_listen(context, _target(context, server), said.recording, heard, server.events_file)
     except ServerNotStarted as problem:
         return _did_not_start(problem)
     finally:

@@ -14,7 +14,7 @@ from voicestt.emulators.twilio.signatures import HEADER, signature
 from voicestt.ops.gonogo.examination import Check
 from voicestt.ops.gonogo.network_checks import ANSWERS
 from voicestt.ops.gonogo.report import Found, failed, ok
-from voicestt.ops.gonogo.scene import RunContext
+from voicestt.ops.gonogo.run_context import RunContext
 from voicestt.ops.gonogo.settings_checks import READ, SIGNED
 from voicestt.ops.gonogo.web import NoAnswer, ask
 from voicestt.twilio import twiml
@@ -24,35 +24,35 @@ _WRONG_TOKEN = "0" * 32
 _STATUS = re.compile(r"answered with '([^']+)'")
 
 
-def socket_checks(scene: RunContext) -> list[Check]:
+def socket_checks(context: RunContext) -> list[Check]:
     """Makes the checks of the path and of its WebSocket handshake."""
     url = twiml.media_url
     opens = (NO_PAGE, OPENS)
     return [
-        Check(NO_PAGE, "no page stands before the WebSocket", lambda: _no_page(scene), (READ, ANSWERS), 31920),
-        Check(OPENS, "101 with no subprotocol, as Twilio asks", lambda: _opens(scene), (NO_PAGE,), 31920),
-        Check("socket.subprotocol", f"101 with {SUBPROTOCOL} offered", lambda: _selects(scene), opens, 31920),
+        Check(NO_PAGE, "no page stands before the WebSocket", lambda: _no_page(context), (READ, ANSWERS), 31920),
+        Check(OPENS, "101 with no subprotocol, as Twilio asks", lambda: _opens(context), (NO_PAGE,), 31920),
+        Check("socket.subprotocol", f"101 with {SUBPROTOCOL} offered", lambda: _selects(context), opens, 31920),
         Check(
             "socket.slash",
             "the signature over the URL + / is good",
-            lambda: _slash(scene),
+            lambda: _slash(context),
             (*opens, SIGNED),
             31920,
         ),
         Check(
             "socket.forged",
             "a wrong signature is refused",
-            lambda: _forged(scene, url(scene.host)),
+            lambda: _forged(context, url(context.host)),
             (*opens, SIGNED),
         ),
     ]
 
 
-async def _no_page(scene: RunContext) -> Found:
+async def _no_page(context: RunContext) -> Found:
     """Checks that no web page answers a plain GET at the path, also with a slash or a query added."""
     for path in (twiml.MEDIA, twiml.MEDIA + "/", twiml.MEDIA + "?page=1"):
         try:
-            reply = await ask(scene.reactor, scene.url + path, scene.host)
+            reply = await ask(context.reactor, context.url + path, context.host)
         except NoAnswer as problem:
             return failed(str(problem), "See the log of the server and of the proxy before it.")
         if reply.is_page or reply.status < 400:
@@ -65,10 +65,10 @@ async def _no_page(scene: RunContext) -> Found:
     return ok(f"{reply.status}, {reply.media_type}")
 
 
-async def _opens(scene: RunContext) -> Found:
-    began = scene.monotonic()
+async def _opens(context: RunContext) -> Found:
+    began = context.monotonic()
     try:
-        subprotocol = await _shake_hands(scene, _signature(scene, ""))
+        subprotocol = await _shake_hands(context, _signature(context, ""))
     except CallRefused as refused:
         return failed(_short(refused), _why_refused(refused), refused.problem.code)
     if subprotocol is not None:
@@ -76,12 +76,12 @@ async def _opens(scene: RunContext) -> Found:
             "Twilio offered none, so it hangs up on an answer that names one: something changes the handshake."
         )
         return failed(f"it selected {subprotocol}", advice)
-    return ok(f"101, {(scene.monotonic() - began) * 1000:.0f} ms")
+    return ok(f"101, {(context.monotonic() - began) * 1000:.0f} ms")
 
 
-async def _selects(scene: RunContext) -> Found:
+async def _selects(context: RunContext) -> Found:
     try:
-        subprotocol = await _shake_hands(scene, _signature(scene, ""), offer=True)
+        subprotocol = await _shake_hands(context, _signature(context, ""), offer=True)
     except CallRefused as refused:
         return failed(_short(refused), _why_refused(refused))
     if subprotocol != SUBPROTOCOL:
@@ -90,9 +90,9 @@ async def _selects(scene: RunContext) -> Found:
     return ok("101, selected")
 
 
-async def _slash(scene: RunContext) -> Found:
+async def _slash(context: RunContext) -> Found:
     try:
-        await _shake_hands(scene, _signature(scene, "/"))
+        await _shake_hands(context, _signature(context, "/"))
     except CallRefused as refused:
         return failed(
             _short(refused), "Twilio may sign the URL with a slash at its end; the server must take both."
@@ -100,9 +100,9 @@ async def _slash(scene: RunContext) -> Found:
     return ok("101")
 
 
-async def _forged(scene: RunContext, url: str) -> Found:
+async def _forged(context: RunContext, url: str) -> Found:
     try:
-        await _shake_hands(scene, {HEADER: signature(_WRONG_TOKEN, url)})
+        await _shake_hands(context, {HEADER: signature(_WRONG_TOKEN, url)})
     except CallRefused as refused:
         words = str(refused)
         if "403" in words:
@@ -111,17 +111,17 @@ async def _forged(scene: RunContext, url: str) -> Found:
     return failed("101", "Anybody can stream audio to this server. Set TWILIO_VALIDATE=true and start it again.")
 
 
-def _signature(scene: RunContext, ending: str) -> dict[str, str]:
-    token = next(iter(scene.settings.twilio_auth_tokens), None)
-    return {} if token is None else {HEADER: signature(token, twiml.media_url(scene.host) + ending)}
+def _signature(context: RunContext, ending: str) -> dict[str, str]:
+    token = next(iter(context.settings.twilio_auth_tokens), None)
+    return {} if token is None else {HEADER: signature(token, twiml.media_url(context.host) + ending)}
 
 
-async def _shake_hands(scene: RunContext, headers: dict[str, str], offer: bool = False) -> str | None:
+async def _shake_hands(context: RunContext, headers: dict[str, str], offer: bool = False) -> str | None:
     """Shakes hands and returns the subprotocol that the server selected; raises `CallRefused`."""
-    url = twiml.media_url(scene.host)
+    url = twiml.media_url(context.host)
     events = SocketEvents(_nothing, _gone)
-    reached = scene.target.reached_at(url)
-    socket = await open_media_socket(scene.reactor, reached, urlsplit(url).netloc, headers, events, offer)
+    reached = context.target.reached_at(url)
+    socket = await open_media_socket(context.reactor, reached, urlsplit(url).netloc, headers, events, offer)
     selected = socket.subprotocol
     socket.say_goodbye()
     await events.closed

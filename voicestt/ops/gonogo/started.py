@@ -7,13 +7,12 @@ to Twilio's REST API to an address where nobody listens.
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as NoAnswerInTime
 
-from voicestt.ops.demo.processes import ProcessDied, WatchedProcess
-from voicestt.ops.demo.services import Services
+from voicestt.ops.processes import ProcessDied, ProcessReactor, WatchedProcess
+from voicestt.ops.services import Services
 
 _READY = "Listening on"
 _START_SECONDS = 120.0  # the embedded recogniser loads its model first
@@ -33,7 +32,7 @@ class StartedServer:
     `environ` is complete: the file that VOICESTT_ENV_FILE names has been read into it.
     """
 
-    def __init__(self, reactor: Any, folder: Path, environ: Mapping[str, str]) -> None:
+    def __init__(self, reactor: ProcessReactor, folder: Path, environ: Mapping[str, str]) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._reactor = reactor
         self._services = Services(folder)

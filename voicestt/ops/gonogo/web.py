@@ -15,6 +15,8 @@ from urllib.parse import urlencode, urlsplit
 
 from twisted.internet.threads import deferToThreadPool
 
+from voicestt.runtime.reactor import FullReactor
+
 ANSWER_SECONDS = 15.0
 """The seconds that Twilio waits for an answer."""
 
@@ -51,14 +53,14 @@ class Reply:
         )
 
 
-async def in_thread(reactor: Any, blocking: Callable[[], _T]) -> _T:
+async def in_thread(reactor: FullReactor, blocking: Callable[[], _T]) -> _T:
     """Runs `blocking` in a thread of the reactor's pool and returns or raises as it does."""
     result: _T = await deferToThreadPool(reactor, reactor.getThreadPool(), blocking)
     return result
 
 
 async def ask(
-    reactor: Any,
+    reactor: FullReactor,
     url: str,
     host: str,
     form: Mapping[str, str] | None = None,

@@ -11,7 +11,7 @@ from voicestt.ops.demo.judgement import percentile
 from voicestt.ops.gonogo.examination import Check
 from voicestt.ops.gonogo.network_checks import ANSWERS
 from voicestt.ops.gonogo.report import Found, failed, ok
-from voicestt.ops.gonogo.scene import RunContext
+from voicestt.ops.gonogo.run_context import RunContext
 from voicestt.ops.gonogo.settings_checks import READ, SIGNED
 from voicestt.ops.gonogo.web import NoAnswer, Reply, ask
 from voicestt.twilio import twiml
@@ -25,29 +25,31 @@ _SLOWEST = 1.0
 Form = Mapping[str, str]
 
 
-def webhook_checks(scene: RunContext) -> list[Check]:
+def webhook_checks(context: RunContext) -> list[Check]:
     """Makes the checks of both webhooks."""
     here, guarded = (READ, ANSWERS), (READ, ANSWERS, SIGNED)
     return [
-        Check(ANSWERED, "the webhook takes a signed call", lambda: _answered(scene), here, 11200),
-        Check(DOCUMENT, "the TwiML is right, byte for byte", lambda: _document(scene), (ANSWERED,), 12100),
-        Check("twiml.unsigned", "an unsigned webhook is refused", lambda: _refused(scene, None), guarded),
-        Check("twiml.forged", "a wrongly signed one is refused", lambda: _refused(scene, _WRONG_TOKEN), guarded),
-        Check("status.answered", "the status callback gets an empty 204", lambda: _status(scene), here, 15003),
+        Check(ANSWERED, "the webhook takes a signed call", lambda: _answered(context), here, 11200),
+        Check(DOCUMENT, "the TwiML is right, byte for byte", lambda: _document(context), (ANSWERED,), 12100),
+        Check("twiml.unsigned", "an unsigned webhook is refused", lambda: _refused(context, None), guarded),
+        Check("twiml.forged", "a wrongly signed one is refused", lambda: _refused(context, _WRONG_TOKEN), guarded),
+        Check("status.answered", "the status callback gets an empty 204", lambda: _status(context), here, 15003),
     ]
 
 
-async def _post(scene: RunContext, path: str, form: Form, headers: Mapping[str, str] | None = None) -> Reply:
+async def _post(context: RunContext, path: str, form: Form, headers: Mapping[str, str] | None = None) -> Reply:
     """Posts a form to `path`, signed as the account would unless `headers` are given."""
     signed = signed_headers(
-        next(iter(scene.settings.twilio_auth_tokens), None), twiml.webhook_url(scene.host, path), form
+        next(iter(context.settings.twilio_auth_tokens), None), twiml.webhook_url(context.host, path), form
     )
-    return await ask(scene.reactor, scene.url + path, scene.host, form, signed if headers is None else headers)
+    return await ask(
+        context.reactor, context.url + path, context.host, form, signed if headers is None else headers
+    )
 
 
-async def _answered(scene: RunContext) -> Found:
+async def _answered(context: RunContext) -> Found:
     try:
-        reply = await _post(scene, twiml.INCOMING_CALL, webhook_forms.incoming_call(Sids()))
+        reply = await _post(context, twiml.INCOMING_CALL, webhook_forms.incoming_call(Sids()))
     except NoAnswer as problem:
         return failed(str(problem), "See the log of the server and of the proxy before it.")
     return _judged_answer(reply)
@@ -72,9 +74,9 @@ def _judged_answer(reply: Reply) -> Found:
     return ok(f"200, {reply.media_type}, {reply.seconds * 1000:.0f} ms")
 
 
-async def _document(scene: RunContext) -> Found:
-    reply = await _post(scene, twiml.INCOMING_CALL, webhook_forms.incoming_call(Sids()))
-    return judged_document(reply.body, scene.host)
+async def _document(context: RunContext) -> Found:
+    reply = await _post(context, twiml.INCOMING_CALL, webhook_forms.incoming_call(Sids()))
+    return judged_document(reply.body, context.host)
 
 
 def judged_document(body: bytes, host: str) -> Found:
@@ -100,25 +102,25 @@ def judged_document(body: bytes, host: str) -> Found:
     )
 
 
-async def _refused(scene: RunContext, token: str | None) -> Found:
+async def _refused(context: RunContext, token: str | None) -> Found:
     form = webhook_forms.incoming_call(Sids())
-    url = twiml.webhook_url(scene.host, twiml.INCOMING_CALL)
+    url = twiml.webhook_url(context.host, twiml.INCOMING_CALL)
     headers = {} if token is None else {"X-Twilio-Signature": signature(token, url, form)}
-    reply = await _post(scene, twiml.INCOMING_CALL, form, headers)
+    reply = await _post(context, twiml.INCOMING_CALL, form, headers)
     if reply.status == 403:
         return ok("403")
     advice = "Anybody can make calls to this server. Set TWILIO_VALIDATE=true there and start it again."
     return failed(f"answered with {reply.status}", advice)
 
 
-async def _status(scene: RunContext) -> Found:
+async def _status(context: RunContext) -> Found:
     """Posts some status callbacks of a call that does not exist, one after the other."""
     sids, times = Sids(), []
     for number in range(_CALLBACKS):
         event = "stream-stopped" if number % 2 else "stream-started"
         form: Any = webhook_forms.stream_status(sids, event, None, time.time_ns())
         try:
-            reply = await _post(scene, twiml.STREAM_STATUS, form)
+            reply = await _post(context, twiml.STREAM_STATUS, form)
         except NoAnswer as problem:
             return failed(str(problem), _WHY_NO_STATUS)
         if (reply.status, reply.body) != (204, b""):

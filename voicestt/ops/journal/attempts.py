@@ -12,8 +12,8 @@ from voicestt.ops.journal.words import (
     iso,
     moment,
     plain,
-    table,
 )
+from voicestt.ops.tables import table
 
 _SHOWN = 100
 _HEAD = ("AT", "ID", "TO", "EVENT", "CALL", "RESULT", "ANSWER")

@@ -17,8 +17,8 @@ from voicestt.ops.journal.words import (
     masked,
     moment,
     plain,
-    table,
 )
+from voicestt.ops.tables import table
 
 _HEAD = ("CALL", "BEGAN", "TOOK", "FINALS", "FROM", "TO", "ENDED")
 

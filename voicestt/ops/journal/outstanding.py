@@ -15,14 +15,14 @@ from voicestt.ops.journal.words import (
     iso,
     length,
     plain,
-    table,
 )
+from voicestt.ops.tables import table
 from voicestt.runtime.escaping import escaped
 
 _SHOWN = 100
 _LONGEST_ERROR = 200
 _HEAD = (
-    *("DESTINATION", "PENDING", "OLDEST", "FAILING", "LAID ASIDE"),
+    *("DESTINATION", "PENDING", "OLDEST", "FAILING", "DEAD-LETTERED"),
     *("IN FLIGHT", "PER SECOND", "LAST ERROR"),
 )
 _was_dead_lettered = outbox.c.dead_lettered_at.is_not(None)

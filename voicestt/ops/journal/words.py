@@ -1,7 +1,6 @@
-"""Formats times, numbers and tables for the journal's commands."""
+"""Formats times and numbers for the journal's commands."""
 
 import json
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from voicestt.runtime.escaping import escaped_in_json
@@ -41,9 +40,3 @@ def plain(text: str) -> str:
 def json_text(value: object) -> str:
     """Formats a JSON document with letters as they are and without control characters for a terminal."""
     return escaped_in_json(json.dumps(value, ensure_ascii=False, indent=2))
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Formats rows as lines of columns, each as wide as its widest cell."""
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in (head, *rows)]

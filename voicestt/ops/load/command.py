@@ -12,10 +12,11 @@ import click
 
 from voicestt.emulators.twilio.command import target_from
 from voicestt.ops.load.figures import LoadResult
+from voicestt.ops.load.own_server import Server, own_server
 from voicestt.ops.load.plot import CannotPlot, plot, require_matplotlib
-from voicestt.ops.load.processes import ProcessNotStarted, Server, own_server
 from voicestt.ops.load.run import LoadFailed, load
 from voicestt.ops.load.table import report
+from voicestt.ops.processes import ProcessNotStarted
 
 MOST_CALL_SECONDS = 100_000
 _FILES_BESIDES = 50

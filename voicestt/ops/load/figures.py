@@ -1,15 +1,41 @@
-"""Computes the figures of one load from the calls, the delivered events and the process's usage."""
+"""Computes the figures of one load from the calls, the delivered events and the process's usage.
+
+The usage (CPU time, memory, threads) is read from /proc (Linux).
+"""
 
 import math
+import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from voicestt.ops.load import said
 from voicestt.ops.load.accounts import BytesAccount
 from voicestt.ops.load.raw_call import RawCall
 from voicestt.ops.load.talking import Talked
-from voicestt.ops.load.usage import Usage
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """CPU seconds of the process, its resident kilobytes and its threads; `at` is CLOCK_MONOTONIC."""
+
+    at: float
+    cpu: float
+    rss_kb: int
+    threads: int
+
+    @classmethod
+    def of(cls, pid: int) -> "Usage":
+        """Reads the usage of process `pid` now; raises FileNotFoundError when there is no such process."""
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+        status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        cpu = (int(fields[11]) + int(fields[12])) / _TICKS  # utime and stime: proc(5)
+        return cls(time.monotonic(), cpu, int(status["VmRSS"].split()[0]), int(status["Threads"]))
+
 
 CLOSED_PROPERLY = 1000
 

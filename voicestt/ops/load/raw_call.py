@@ -1,4 +1,7 @@
-"""One cheap call among many: its frames are made in advance, its socket is bare."""
+"""One cheap call among many: its frames are made in advance, its socket is bare.
+
+A client's WebSocket frames are encoded, and a server's decoded, without a library (RFC 6455, section 5).
+"""
 
 import http.client
 import os
@@ -20,14 +23,37 @@ from voicestt.emulators.twilio.signatures import signed_headers
 from voicestt.emulators.twilio.twilio_messages import CONNECTED, Sids, StreamMessages
 from voicestt.emulators.twilio.twiml import StreamNoun, parse_twiml
 from voicestt.ops.load import said
-from voicestt.ops.load.wire import (
-    CLOSE,
-    PING,
-    PONG,
-    TEXT,
-    masked,
-    unmasked,
-)
+
+TEXT, CLOSE, PING, PONG = 0x81, 0x88, 0x89, 0x8A
+
+
+def masked(opcode: int, payload: bytes, mask: bytes | None = None) -> bytes:
+    """Encodes one frame; `opcode` is its first byte, `mask` four bytes, random and not all zero if not given.
+
+    The mask matters: a receiver may take a shortcut for a mask of zeros, and Twilio's masks are not zero.
+    """
+    key = mask or os.urandom(3) + b"\x5a"
+    size = len(payload)
+    length = struct.pack("!B", 0x80 | size) if size < 126 else struct.pack("!BH", 0x80 | 126, size)
+    number = int.from_bytes(payload, "little") ^ int.from_bytes((key * (size // 4 + 1))[:size], "little")
+    return bytes([opcode]) + length + key + number.to_bytes(size, "little")
+
+
+def unmasked(inbox: bytearray) -> tuple[int, bytes] | None:
+    """Takes one whole frame of the server off `inbox`: its first byte and its payload; None if there is none."""
+    if len(inbox) < 2:
+        return None
+    size, header = inbox[1] & 0x7F, 2
+    if size == 126:
+        if len(inbox) < 4:
+            return None
+        size, header = int.from_bytes(inbox[2:4], "big"), 4
+    if len(inbox) < header + size:
+        return None
+    opcode, payload = inbox[0], bytes(inbox[header : header + size])
+    del inbox[: header + size]
+    return opcode, payload
+
 
 ANSWER_SECONDS = 15
 _LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)

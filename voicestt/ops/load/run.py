@@ -7,8 +7,8 @@ from http.client import HTTPException
 from voicestt.emulators.twilio.problems import CallRefused
 from voicestt.ops.load import accounts, figures
 from voicestt.ops.load.accounts import BytesAccount, json_lines
-from voicestt.ops.load.figures import Cost, LoadResult
-from voicestt.ops.load.processes import Server
+from voicestt.ops.load.figures import Cost, LoadResult, Usage
+from voicestt.ops.load.own_server import Server
 from voicestt.ops.load.raw_call import RawCall, open_call, tell_status
 from voicestt.ops.load.said import FRAMES_A_SECOND, ROUND
 from voicestt.ops.load.talking import (
@@ -18,7 +18,6 @@ from voicestt.ops.load.talking import (
     spread,
     talk,
 )
-from voicestt.ops.load.usage import Usage
 
 WARM_UP_CALLS, WARM_UP_FRAMES = 2, 50
 _WARM_UP_FROM = 60_000

@@ -1,8 +1,8 @@
 """The callers' words, and the moments at which a recogniser can know them.
 
 Every call says eight words every four seconds, in audio that carries its own position
-(`voicestt.emulators.google.coded`): the scripted service recognises the call's number and the round in it, so a
-lost, doubled or foreign byte cannot hide.
+(`voicestt.emulators.google.watermarked_audio`): the scripted service recognises the call's number and the round in
+it, so a lost, doubled or foreign byte cannot hide.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 
 from voicestt.audio import mulaw
 from voicestt.audio.mulaw import BYTES_PER_FRAME, BYTES_PER_SECOND
-from voicestt.emulators.google import coded
+from voicestt.emulators.google import watermarked_audio
 
 WORDS = ("{key}", "{round}", "three", "four", "five", "six", "seven", "eight")
 SPOKEN_FROM, SPOKEN_TO, ROUND = 0.5, 2.5, 4.0
@@ -31,7 +31,7 @@ def audio_of(number: int, frames: int) -> bytes:
     samples = frames * BYTES_PER_FRAME
     rounds = range(int(samples / BYTES_PER_SECOND / ROUND) + 1)
     speech = [(_place(n * ROUND + SPOKEN_FROM), _place(n * ROUND + SPOKEN_TO)) for n in rounds]
-    return mulaw.encode(np.frombuffer(coded.clip(number, samples, speech), "<i2"))
+    return mulaw.encode(np.frombuffer(watermarked_audio.clip(number, samples, speech), "<i2"))
 
 
 def first_partial_frame(number: int) -> int:
@@ -48,9 +48,9 @@ def _frame_that_completes(seconds: float) -> int:
     """Finds the frame (from 0) that completes the batch holding the audio up to `seconds`.
 
     A server hands audio on in batches of 150 ms: waiting for that frame is no delay of its own making. Neither
-    is the recogniser's wait for whole periods (40 ms) of coded audio.
+    is the recogniser's wait for whole periods (40 ms) of watermarked audio.
     """
-    understood = -(-_place(seconds) // coded.PERIOD) * coded.PERIOD
+    understood = -(-_place(seconds) // watermarked_audio.PERIOD) * watermarked_audio.PERIOD
     batches = -(-understood // BATCH_BYTES)
     return -(-batches * BATCH_BYTES // BYTES_PER_FRAME) - 1
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from voicestt.ops.load.figures import LoadResult, percentile
+from voicestt.ops.tables import table
 
 HEADINGS = (
     "calls",
@@ -43,12 +44,6 @@ def cells(figures: LoadResult) -> tuple[str, ...]:
     )
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Formats rows as lines of aligned columns, the numbers to the right."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-
-
 def milliseconds(values: Sequence[float], *shares: float) -> str:
     """Formats percentiles of seconds in milliseconds."""
     found = [percentile(values, share) for share in shares]
@@ -58,7 +53,7 @@ def milliseconds(values: Sequence[float], *shares: float) -> str:
 def report(loads: Sequence[LoadResult]) -> list[str]:
     """Formats all lines; the last ones are the verdict."""
     return [
-        *aligned([HEADINGS, *(cells(figures) for figures in loads)]),
+        *table(HEADINGS, [cells(figures) for figures in loads], right=True),
         "",
         *LEGEND,
         "",

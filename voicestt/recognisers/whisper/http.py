@@ -24,6 +24,7 @@ from voicestt.recognisers.port import RecogniserError, Result
 from voicestt.recognisers.punctuation import Clean, unchanged, visible
 from voicestt.recognisers.whisper.pool import SOURCE, ConcurrencyLimit
 from voicestt.runtime.http import WholeBody, read_body
+from voicestt.runtime.reactor import FullReactor
 
 CONNECTIONS: Final = 4
 _ATTEMPTS: Final = 3
@@ -58,7 +59,7 @@ class WhisperHttp:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: FullReactor,
         endpoint: Endpoint,
         clean: Clean = unchanged,
         *,

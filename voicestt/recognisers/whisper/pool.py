@@ -7,7 +7,7 @@ thread or model exists before the first utterance comes.
 from collections.abc import Callable
 from dataclasses import replace
 from threading import Lock
-from typing import Any, Final
+from typing import Final
 
 from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.internet.threads import deferToThreadPool
@@ -16,6 +16,8 @@ from twisted.python.threadpool import ThreadPool
 
 from voicestt.recognisers.port import RecogniserError, Result
 from voicestt.recognisers.single_shot import Recognise
+from voicestt.runtime.idle import Idle
+from voicestt.runtime.reactor import ReactorLike
 
 THREADS: Final = 2
 SOURCE: Final = "whisper"
@@ -35,7 +37,7 @@ class ConcurrencyLimit:
         self._places = DeferredSemaphore(at_once)
         self._taken = 0
         self._stopping = False
-        self._idle: Deferred[None] | None = None
+        self._idle = Idle(lambda: not self._taken)
 
     def __call__(self, audio: bytes) -> "Deferred[Result | None]":
         """Recognise one utterance in mu-law; fails with RecogniserError."""
@@ -44,9 +46,7 @@ class ConcurrencyLimit:
     async def stop(self) -> None:
         """Fail the utterances that wait and those still to come; return when the ones under way have ended."""
         self._stopping = True
-        if self._taken:
-            self._idle = Deferred()
-            await self._idle
+        await self._idle.wait()
 
     async def _take(self, audio: bytes) -> Result | None:
         self._taken += 1
@@ -54,9 +54,7 @@ class ConcurrencyLimit:
             return await self._in_turn(audio)
         finally:
             self._taken -= 1
-            if self._idle is not None and not self._taken:
-                idle, self._idle = self._idle, None
-                idle.callback(None)
+            self._idle.look()
 
     async def _in_turn(self, audio: bytes) -> Result | None:
         await self._places.acquire()
@@ -79,7 +77,7 @@ class Whisper:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: ReactorLike,
         load: Callable[[], Understand],
         *,
         threads: int = THREADS,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from voicestt.call.facts import Event
 from voicestt.delivery.deliverer import DeliveryFigures
 from voicestt.handler.counts import Counts
 from voicestt.journal.journal import Journal
@@ -35,7 +36,7 @@ class EventFamilies(Collector):
             yield counter("events_file_lost_events", "Events that EVENTS_FILE did not take.", self._file.lost)
 
 
-def _of_journal(journal: Journal) -> Iterator[Metric]:
+def _of_journal(journal: Journal[Event]) -> Iterator[Metric]:
     state = journal.state
     yield gauge("journal_up", "1 while events get into the database.", state.is_written)
     yield gauge("journal_outage_seconds", "How long it could not be written, 0 if it can.", _age(state.since))

@@ -1,0 +1,161 @@
+"""The messages of the API's two versions, `google.cloud.speech.v1` and `v2`, behind one interface.
+
+Everything here is raw protobuf (`Type.pb()`): proto-plus wrappers cost ten times as much to read.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from google.cloud.speech_v1.types import cloud_speech as v1
+from google.cloud.speech_v2.types import cloud_speech as v2
+
+from voicestt.emulators.google import client_config
+from voicestt.emulators.google.client_config import AcceptedConfig
+from voicestt.emulators.google.limits import (
+    V1_WORDING,
+    V2_STREAM_SECONDS,
+    V2_WORDING,
+    Code,
+    MessageKind,
+    Refusal,
+    ServiceLimits,
+    Wording,
+)
+
+
+class ServiceVersion(ABC):
+    """One version of the API: its messages, access to their fields, and its own wording."""
+
+    version: ClassVar[str]
+    service: ClassVar[str]
+    wording: ClassVar[Wording]
+    StreamingRequest: ClassVar[Any]
+    StreamingResponse: ClassVar[Any]
+    RecogniseRequest: ClassVar[Any]
+    RecogniseResponse: ClassVar[Any]
+    _audio_field: ClassVar[str]
+    _end_field: ClassVar[str]
+    _word_fields: ClassVar[tuple[str, str]]
+
+    def limits(self, limits: ServiceLimits) -> ServiceLimits:
+        """Apply this version's own limits to `limits`."""
+        return limits
+
+    def kind(self, message: Any) -> MessageKind:
+        """Return the kind of a message of a stream; audio without a byte in it counts as nothing."""
+        if message.WhichOneof("streaming_request") == "streaming_config":
+            return MessageKind.CONFIG
+        return MessageKind.AUDIO if self.audio(message) else MessageKind.NOTHING
+
+    def audio(self, message: Any) -> bytes:
+        """Read a streaming message's audio."""
+        content: bytes = getattr(message, self._audio_field)
+        return content
+
+    @abstractmethod
+    def streaming_config(self, message: Any) -> AcceptedConfig:
+        """Read a stream's configuration; raises `Refusal`."""
+
+    @abstractmethod
+    def recording(self, request: Any) -> bytes:
+        """Read the audio of a Recognize request."""
+
+    @abstractmethod
+    def recognise_config(self, request: Any) -> AcceptedConfig:
+        """Read the configuration of a Recognize request; raises `Refusal`."""
+
+    def end_time(self, result: Any) -> Any:
+        """Return the Duration with the end time of a result."""
+        return getattr(result, self._end_field)
+
+    def word_times(self, word: Any) -> tuple[Any, Any]:
+        """Return the Durations with the start and end times of a word."""
+        start, end = self._word_fields
+        return getattr(word, start), getattr(word, end)
+
+    @abstractmethod
+    def billed(self, response: Any) -> Any:
+        """Return the Duration with the billed time of a response."""
+
+    def in_band_error(self, code: Code, details: str) -> Any:
+        """Make a response that carries an error; raises `Refusal` where the version has none."""
+        raise Refusal(code, details)
+
+
+class ServiceV1(ServiceVersion):
+    """The version `google.cloud.speech.v1`."""
+
+    version = "v1"
+    service = "google.cloud.speech.v1.Speech"
+    wording = V1_WORDING
+    StreamingRequest = v1.StreamingRecognizeRequest.pb()
+    StreamingResponse = v1.StreamingRecognizeResponse.pb()
+    RecogniseRequest = v1.RecognizeRequest.pb()
+    RecogniseResponse = v1.RecognizeResponse.pb()
+    _audio_field = "audio_content"
+    _end_field = "result_end_time"
+    _word_fields = ("start_time", "end_time")
+
+    def streaming_config(self, message: Any) -> AcceptedConfig:
+        """Read a stream's configuration; raises `Refusal`."""
+        return client_config.v1_streaming(message.streaming_config)
+
+    def recording(self, request: Any) -> bytes:
+        """Read the audio of a Recognize request."""
+        content: bytes = request.audio.content
+        return content
+
+    def recognise_config(self, request: Any) -> AcceptedConfig:
+        """Read the configuration of a Recognize request; raises `Refusal`."""
+        return client_config.v1(request.config)
+
+    def billed(self, response: Any) -> Any:
+        """Return the Duration with the billed time of a response."""
+        return response.total_billed_time
+
+    def in_band_error(self, code: Code, details: str) -> Any:
+        """Make a response that carries an error."""
+        response = self.StreamingResponse()
+        response.error.code = int(code)
+        response.error.message = details
+        return response
+
+
+class ServiceV2(ServiceVersion):
+    """The version `google.cloud.speech.v2`, with the recogniser `_` and a configuration in the request."""
+
+    version = "v2"
+    service = "google.cloud.speech.v2.Speech"
+    wording = V2_WORDING
+    StreamingRequest = v2.StreamingRecognizeRequest.pb()
+    StreamingResponse = v2.StreamingRecognizeResponse.pb()
+    RecogniseRequest = v2.RecognizeRequest.pb()
+    RecogniseResponse = v2.RecognizeResponse.pb()
+    _audio_field = "audio"
+    _end_field = "result_end_offset"
+    _word_fields = ("start_offset", "end_offset")
+
+    def limits(self, limits: ServiceLimits) -> ServiceLimits:
+        """Apply this version's own limits to `limits`."""
+        return replace(limits, stream_seconds=min(limits.stream_seconds, V2_STREAM_SECONDS))
+
+    def streaming_config(self, message: Any) -> AcceptedConfig:
+        """Read a stream's configuration; raises `Refusal`."""
+        return client_config.v2_streaming(message.recognizer, message.streaming_config)
+
+    def recording(self, request: Any) -> bytes:
+        """Read the audio of a Recognize request."""
+        content: bytes = request.content
+        return content
+
+    def recognise_config(self, request: Any) -> AcceptedConfig:
+        """Read the configuration of a Recognize request; raises `Refusal`."""
+        return client_config.v2(request.recognizer, request.config)
+
+    def billed(self, response: Any) -> Any:
+        """Return the Duration with the billed time of a response."""
+        return response.metadata.total_billed_duration
+
+
+API_VERSIONS: tuple[ServiceVersion, ...] = (ServiceV1(), ServiceV2())

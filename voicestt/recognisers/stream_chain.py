@@ -1,0 +1,168 @@
+"""The streams of one endless session: the one in charge, its successor, and the change from one to the other."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from voicestt.audio import mulaw
+from voicestt.audio.source import AudioSource
+from voicestt.recognisers.finals import ToldFinals
+from voicestt.recognisers.hang_detection import HangDetector, ServiceHabits
+from voicestt.recognisers.health import Health
+from voicestt.recognisers.port import Recogniser
+from voicestt.recognisers.stream import AttemptOwner, ReplayPace, StreamAttempt
+from voicestt.recognisers.stream_limits import StreamLimits
+from voicestt.recognisers.streaming_states import (
+    CatchingUp,
+    Finishing,
+    HalfClosed,
+    Live,
+    Over,
+    Silent,
+    State,
+    left,
+)
+from voicestt.runtime.clock import Clock, Timer
+
+_LAST_WORD = mulaw.BYTES_PER_SECOND  # it may have been cut by a network that stood still
+
+
+@dataclass(frozen=True, slots=True)
+class StreamingParts:
+    """The parts that all sessions of the process share; `jitter` gives numbers from 0 to 1."""
+
+    clock: Clock
+    streaming: Recogniser
+    limits: StreamLimits
+    jitter: Callable[[], float]
+    health: Health
+    pace: ReplayPace = field(default_factory=ReplayPace)
+    habits: ServiceHabits = field(default_factory=ServiceHabits)
+
+
+class StreamChain:
+    """A session's state, and with it the streams; `owner` is told their results and ends."""
+
+    def __init__(
+        self, owner: AttemptOwner, parts: StreamingParts, ledger: AudioSource, hangs: HangDetector
+    ) -> None:
+        self.state: State = Silent()
+        self._owner = owner
+        self._parts = parts
+        self._ledger = ledger
+        self._hangs = hangs
+        self._told = ToldFinals()
+        self._no_successor_before = 0.0
+
+    @property
+    def is_due(self) -> bool:
+        """True if the stream in charge needs a successor, and may have one."""
+        state, limits = self.state, self._parts.limits
+        if not isinstance(state, Live) or self._parts.clock.seconds() < self._no_successor_before:
+            return False
+        age = state.attempt.age
+        return age >= limits.hard or (age >= limits.soft and not state.is_speaking)
+
+    def open(self) -> StreamAttempt:
+        """Open a stream from the end of the recognised audio."""
+        self.skip_silence()
+        return self._attempt(hurries=True)
+
+    def skip_silence(self) -> None:
+        """Let go of the audio at the beginning that holds no word."""
+        self._ledger.pass_over(self._hangs.wordless_until())
+
+    def begin_successor(self) -> StreamAttempt | None:
+        """Open a successor to the stream in charge; None if that one is not live, or has one already."""
+        state = self.state
+        if not isinstance(state, Live):
+            return None
+        if not state.is_speaking:
+            self.let_go_of_silence(state)
+        self._hangs.stop()
+        successor = self._attempt(hurries=False)
+        self.state = CatchingUp(state.attempt, state.is_speaking, successor, Timer(self._parts.clock))
+        return successor
+
+    def promote(self) -> StreamAttempt | None:
+        """Put the successor in charge; return the stream that was, or None if there is no successor."""
+        state = self.state
+        if not isinstance(state, CatchingUp):
+            return None
+        self._go_on_with(state.successor, state)
+        return state.attempt
+
+    def successor_ended(self, state: CatchingUp) -> None:
+        """Go on with the stream in charge; another successor is tried until that one ends too."""
+        self._go_on_with(state.attempt, state)
+        self._no_successor_before = self._parts.clock.seconds() + self._parts.limits.backoff.longest
+
+    def without_successor(self) -> State:
+        """Drop the successor that is catching up, if any; return the state."""
+        state = self.state
+        if isinstance(state, CatchingUp):
+            self._go_on_with(state.attempt, state)
+            state.successor.drop()
+        return self.state
+
+    def let_go_of_silence(self, state: Live | CatchingUp) -> None:
+        """Let go of silence, and of audio a living stream gave no words for. No words may be under way.
+
+        Audio that a stream was not given yet is kept: the stream's time must not jump.
+        """
+        given = state.attempt.position
+        if isinstance(state, CatchingUp):
+            given = min(given, state.successor.position)
+        self._ledger.pass_over(min(self._hangs.wordless_until(), given))
+
+    def drop(self) -> StreamAttempt | None:
+        """Drop the stream in charge, which has failed, and return it; None if there is none."""
+        match self.state:
+            case HalfClosed(attempt=attempt, drain=drain):
+                drain.cancel()
+                attempt.drop()
+                return attempt
+            case Live(attempt=attempt) | CatchingUp(attempt=attempt):
+                attempt.drop()
+                return attempt
+            case Finishing(attempt=last) if last is not None:
+                last.drop()
+                return last
+        return None
+
+    def finish(self, drain: Timer) -> State:
+        """Half-close the stream in charge, if there is one; return the state that was, without its successor."""
+        state = self.without_successor()
+        match state:
+            case Live(attempt=attempt, is_speaking=is_speaking):
+                self.state = Finishing(drain, attempt, is_speaking)
+                attempt.finish()
+            case HalfClosed(attempt=attempt, is_speaking=is_speaking, drain=old):
+                old.cancel()
+                self.state = Finishing(drain, attempt, is_speaking, was_half_closed=True)
+            case Finishing() | Over():
+                drain.cancel()
+        return state
+
+    def has_rested(self, state: HalfClosed, *, is_paused: bool) -> bool:
+        """Take the end of a half-closed stream; return True if no audio has come since it was half-closed."""
+        state.drain.cancel()
+        self.state = Silent()
+        if is_paused:
+            # It has said all that it will say of what it was given, and nothing has come since.
+            self._ledger.pass_over(state.attempt.position - _LAST_WORD)
+        return state.attempt.position >= self._ledger.received
+
+    def close(self) -> None:
+        """Drop all streams and cancel all timers."""
+        state, self.state = self.state, Over()
+        left(state)
+
+    def _attempt(self, *, hurries: bool) -> StreamAttempt:
+        number = self._ledger.streams + 1
+        to_ledger = (self._parts.clock, self._parts.streaming, self._ledger)
+        return StreamAttempt(number, *to_ledger, self._owner, self._parts.pace, self._told, hurries=hurries)
+
+    def _go_on_with(self, attempt: StreamAttempt, state: CatchingUp) -> None:
+        """Leave only `attempt`, one of the two streams, in charge."""
+        state.patience.cancel()
+        self.state = Live(attempt, state.is_speaking)
