@@ -1,6 +1,5 @@
 """The router: Twilio's webhooks, the health check, the events, and the WebSocket's path."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, cast
 from urllib.parse import parse_qs
@@ -26,10 +25,12 @@ from voicestt.server.call_registry import CallRegistry
 from voicestt.server.calls import Calls
 from voicestt.server.connections import UNKNOWN, Visitors
 from voicestt.server.health import HealthReport
+from voicestt.server.http_answers import answer as http_answer
+from voicestt.server.http_answers import headers_of, json_answer, text_answer
 from voicestt.server.metrics.page import MetricsPage
 from voicestt.server.returns import Returns
 from voicestt.twilio import twiml
-from voicestt.twilio.signatures import Headers, SignatureCheck
+from voicestt.twilio.signatures import SignatureCheck
 
 _UPGRADE_REQUIRED = 426
 _LONGEST_STATUS = 200
@@ -113,7 +114,7 @@ class Routes:
             if self._announced is not None:
                 self._announced(call_sid, comes_back=answer.comes_back)
             self._log.info(words, log_system=escaped(call_sid, _LONGEST_SID))
-        return _answer(request, answer.code, answer.content_type, answer.body)
+        return http_answer(request, answer.code, answer.content_type, answer.body)
 
     @app.route(twiml.STREAM_STATUS, methods=["GET", "POST"])
     @app.route(twiml.STREAM_STATUS + "/", methods=["GET", "POST"])
@@ -132,11 +133,11 @@ class Routes:
         """Open the media WebSocket, if the request asks for one and is signed."""
         if not _asks_for_websocket(request):
             return _upgrade_required(request)
-        if not self._signatures.accepts(self._url(request, "wss"), _headers(request)):
+        if not self._signatures.accepts(self._url(request, "wss"), headers_of(request)):
             self._refuse(request, "A WebSocket was refused with 403: its signature is missing or wrong.", _HINT)
-            return _text(request, FORBIDDEN, "The signature is missing or wrong.")
+            return text_answer(request, FORBIDDEN, "The signature is missing or wrong.")
         if self._calls.is_stopping:
-            return _text(request, SERVICE_UNAVAILABLE, "The server is stopping.")
+            return text_answer(request, SERVICE_UNAVAILABLE, "The server is stopping.")
         visitor = visitor_of(request)
         if visitor is not None:
             visitor.pin()
@@ -147,7 +148,7 @@ class Routes:
     def health(self, request: Request) -> bytes:
         """Answer a platform's health check: always 200, `status` and `reasons` say how the server is."""
         feed = {} if self._hub is None else {"feed": self._hub.counters}
-        return _json(request, 200, {**self._health.json, **feed})
+        return json_answer(request, 200, {**self._health.json, **feed})
 
     @app.route(twiml.READY, methods=["GET"])
     @app.route(twiml.READY + "/", methods=["GET"])
@@ -155,14 +156,14 @@ class Routes:
         """Answer a balancer: 200 while new calls are taken here, 503 with the reason while they are not."""
         why_not = self._calls.why_not_ready
         code = 200 if why_not is None else SERVICE_UNAVAILABLE
-        return _json(request, code, {"ready": why_not is None, "reason": why_not})
+        return json_answer(request, code, {"ready": why_not is None, "reason": why_not})
 
     @app.route(twiml.METRICS, methods=["GET"])
     @app.route(twiml.METRICS + "/", methods=["GET"])
     def metrics(self, request: Request) -> bytes:
         """Answer Prometheus, if it has the token."""
         if self._metrics is None:
-            return _text(request, NOT_FOUND, "There is nothing here.")
+            return text_answer(request, NOT_FOUND, "There is nothing here.")
         return self._metrics.answer(request, self._refuse)
 
     @app.route(digests.PATH, methods=["POST"])
@@ -170,9 +171,9 @@ class Routes:
         """Answer `voicestt gonogo --public`: a digest of each setting, keyed and salted (`config.digests`)."""
         form = self._signed_form(request, "https")
         if form is None or self._digest_answers is None:
-            return _text(request, FORBIDDEN, "The signature is missing or wrong.")
+            return text_answer(request, FORBIDDEN, "The signature is missing or wrong.")
         answer = self._digest_answers(_first(form, digests.NONCE) or "")
-        return _json(request, 200, answer)
+        return json_answer(request, 200, answer)
 
     @app.route(twiml.EVENTS, methods=["GET", "OPTIONS"])
     @app.route(twiml.EVENTS + "/", methods=["GET", "OPTIONS"])
@@ -203,7 +204,9 @@ class Routes:
     @app.handle_errors(HTTPException)
     def not_found(self, request: IRequest, failure: Failure) -> bytes:
         """Answer a path or a method that does not exist."""
-        return _text(cast(Request, request), getattr(failure.value, "code", NOT_FOUND), "There is nothing here.")
+        return text_answer(
+            cast(Request, request), getattr(failure.value, "code", NOT_FOUND), "There is nothing here."
+        )
 
     def _signed_form(self, request: Request, scheme: str) -> Form | None:
         """Return the form of a signed request; None if the signature is not Twilio's."""
@@ -212,14 +215,14 @@ class Routes:
         text = body.decode("utf-8", "replace")
         form = _parsed(text) if is_form else {}
         signed = form if is_form or not text else text
-        if not self._signatures.accepts(self._url(request, scheme), _headers(request), signed):
+        if not self._signatures.accepts(self._url(request, scheme), headers_of(request), signed):
             self._refuse(request, "A webhook was refused with 403: its signature is missing or wrong.", _HINT)
             return None
         return form or _parsed(request.uri.partition(b"?")[2].decode("ascii", "replace"))
 
     def _refuse(self, request: Request, kind: str, hint: str) -> None:
         peer = str(getattr(request.getClientAddress(), "host", UNKNOWN))
-        forwarded = _headers(request)("x-forwarded-for")
+        forwarded = headers_of(request)("x-forwarded-for")
         self._refusals.count(kind, self._visitors.client(peer, forwarded), hint)
 
     def _preflight(self, request: Request) -> bytes:
@@ -247,23 +250,13 @@ _HINT = (
 )
 
 
-def _headers(request: Request) -> Headers:
-    """Make a header look-up for `request`; Twisted's own raises if a stranger's bytes are not UTF-8."""
-
-    def header(name: str, /) -> str | None:
-        value = request.getHeader(name.encode())
-        return None if value is None else value.decode("utf-8", "replace")
-
-    return header
-
-
 def _asks_for_websocket(request: Request) -> bool:
-    return (_headers(request)("upgrade") or "").lower() == "websocket"
+    return (headers_of(request)("upgrade") or "").lower() == "websocket"
 
 
 def _upgrade_required(request: Request) -> bytes:
     request.setHeader("upgrade", "websocket")
-    return _text(request, _UPGRADE_REQUIRED, "This path speaks WebSocket only.")
+    return text_answer(request, _UPGRADE_REQUIRED, "This path speaks WebSocket only.")
 
 
 def _set_headers(request: Request, headers: Mapping[bytes, bytes]) -> None:
@@ -273,11 +266,11 @@ def _set_headers(request: Request, headers: Mapping[bytes, bytes]) -> None:
 
 def _not_admitted(request: Request, refusal: NotAdmitted) -> bytes:
     _set_headers(request, refusal.headers)
-    return _text(request, refusal.code, str(refusal))
+    return text_answer(request, refusal.code, str(refusal))
 
 
 def _refusal(request: Request) -> bytes:
-    return _text(request, FORBIDDEN, "The signature is missing or wrong.")
+    return text_answer(request, FORBIDDEN, "The signature is missing or wrong.")
 
 
 def _no_stranger(request: Request) -> None:
@@ -297,19 +290,3 @@ def _parsed(text: str) -> Form:
 def _first(form: Form, name: str) -> str | None:
     values = form.get(name)
     return values[0] if values else None
-
-
-def _text(request: Request, code: int, words: str) -> bytes:
-    return _answer(request, code, "text/plain; charset=utf-8", words.encode() + b"\n")
-
-
-def _json(request: Request, code: int, answer: Mapping[str, object]) -> bytes:
-    return _answer(request, code, "application/json", json.dumps(answer).encode())
-
-
-def _answer(request: Request, code: int, content_type: str, body: bytes) -> bytes:
-    # Klein answers in chunks where no length is set, which Twilio takes, but not every proxy before it.
-    request.setResponseCode(code)
-    request.setHeader(b"content-type", content_type.encode())
-    request.setHeader(b"content-length", str(len(body)).encode())
-    return body

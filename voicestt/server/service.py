@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from twisted.application.service import Service
@@ -11,20 +12,13 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.web.server import Site
 
-from voicestt.audio import mulaw
-from voicestt.audio.ledger import RetainedAudioLimit
 from voicestt.config.digests import digest_answers
 from voicestt.config.env_file import EnvironmentFile, ReadAgain
 from voicestt.config.settings import Settings
-from voicestt.recognisers.fallback import Fallback
 from voicestt.recognisers.google.channels import GoogleTarget
-from voicestt.recognisers.google.client import GoogleRecogniser
-from voicestt.recognisers.google.request import request_of, target_of
+from voicestt.recognisers.google.request import target_of
 from voicestt.recognisers.modes import Flag
-from voicestt.recognisers.probe import Probe
-from voicestt.recognisers.services import Persistent, ServicesHealth
-from voicestt.recognisers.single_shot import SingleShot
-from voicestt.recognisers.streaming import Endless, StreamLimits
+from voicestt.recognisers.services import ServicesHealth
 from voicestt.runtime.deadline import Deadline, within
 from voicestt.runtime.reactor import FullReactor
 from voicestt.runtime.session_thread import SessionThread
@@ -42,10 +36,10 @@ from voicestt.server.embedded import EmbeddedGoogle
 from voicestt.server.events_file import EventsFile
 from voicestt.server.former_streams import FormerLookup
 from voicestt.server.media_factory import media_resource
-from voicestt.server.metrics.of_recognition import RecognitionFamilies
 from voicestt.server.monitoring import Monitoring
 from voicestt.server.moving import REQUEST_SECONDS
 from voicestt.server.pipeline import EventPipeline
+from voicestt.server.recognition import recognition_of
 from voicestt.server.returns import Returns
 from voicestt.server.root import Root
 from voicestt.server.routes import Routes
@@ -60,6 +54,15 @@ from voicestt.twilio.signatures import SignatureCheck
 
 _NO_FILE = EnvironmentFile(None, {}, {})
 _FOR_LAST_WORDS, _FOR_THREADS = 0.65, 0.5  # of the time that is left to a stop
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    """The parts that only a started server has."""
+
+    calls: Calls
+    health: ServicesHealth
+    monitoring: Monitoring
 
 
 class VoiceService(Service):
@@ -104,11 +107,8 @@ class VoiceService(Service):
         self._control = ControlSocket(reactor, settings.control_socket, switch, self._drain_asked)
         self._sighup = SighupHandler(reactor, switch, read_again, settings, self._reopen_files)
         self._former = FormerLookup(reactor, self._pipeline.former_streams)
-        self._calls: Calls | None = None
-        self._health: ServicesHealth | None = None
-        self._monitoring: Monitoring | None = None
+        self._started: _Started | None = None
         self._starting: Deferred[None] = succeed(None)
-        self._descriptors = 0
 
     @property
     def addresses(self) -> list[Any]:
@@ -131,7 +131,7 @@ class VoiceService(Service):
 
     async def _start(self) -> None:
         announce(self._settings)
-        self._descriptors = raise_descriptors()
+        visitors = visitors_of(self._settings, raise_descriptors())
         target = await self._find_google()
         self._threads = [SessionThread(self._reactor) for _ in range(self._settings.session_threads)]
         for thread in self._threads:
@@ -139,14 +139,11 @@ class VoiceService(Service):
         if self._events_file is not None:
             self._events_file.start()
         await self._pipeline.start(self._make_tracing())
-        calls, recognition = self._make_calls(target)
-        self._calls = calls
-        calls.start()
-        visitors = visitors_of(self._settings, self._descriptors)
-        monitoring = self._monitoring = self._make_monitoring(calls, visitors, recognition)
-        monitoring.start()
-        await self._listen(self._site(calls, visitors, monitoring))
-        await self._listen_for_metrics(monitoring)
+        started = self._started = self._make(target, visitors)
+        started.calls.start()
+        started.monitoring.start()
+        await self._listen(self._site(started.calls, visitors, started.monitoring))
+        await self._listen_for_metrics(started.monitoring)
         self._control.start()
 
     async def _stop(self) -> None:
@@ -164,11 +161,11 @@ class VoiceService(Service):
         self._shutdown.end()
 
     async def _stop_calls(self, deadline: Deadline) -> None:
-        if self._calls is not None:
-            await self._shutdown.drain(self._calls)
+        if self._started is not None:
+            await self._shutdown.drain(self._started.calls)
         await self._control.stop()
-        if self._calls is not None:
-            await self._calls.stop(deadline.part(_FOR_LAST_WORDS, self._settings.drain_seconds))
+        if self._started is not None:
+            await self._started.calls.stop(deadline.part(_FOR_LAST_WORDS, self._settings.drain_seconds))
         await self._pipeline.stop(deadline)
 
     async def _stop_listening(self) -> None:
@@ -178,16 +175,15 @@ class VoiceService(Service):
                 await stopped
 
     async def _stop_threads(self, deadline: Deadline) -> None:
-        if self._monitoring is not None:
-            self._monitoring.stop()
-        if self._health is not None:
-            self._health.stop()
+        if self._started is not None:
+            self._started.monitoring.stop()
+            self._started.health.stop()
         await within(self._reactor, deadline.part(_FOR_THREADS), self._whisper.stop())
         for thread in self._threads:
             await within(self._reactor, deadline.part(_FOR_THREADS), thread.stop())
 
     def _drain_asked(self) -> str:
-        live, seconds = len(self._calls or ()), self._settings.shutdown_seconds
+        live, seconds = 0 if self._started is None else len(self._started.calls), self._settings.shutdown_seconds
         if self._shutdown.has_begun:
             left = self._shutdown.seconds_left
             return f"The server is stopping already; its {live} live calls may go on for {left:.0f} s more"
@@ -199,43 +195,22 @@ class VoiceService(Service):
             return target_of(self._settings)
         return GoogleTarget(await self._embedded.start(), insecure=True)
 
-    def _make_calls(self, target: GoogleTarget) -> tuple[Calls, RecognitionFamilies]:
-        settings = self._settings
-        google = GoogleRecogniser(self._threads, target, request_of(settings))
-        health = self._health = ServicesHealth(self._reactor, google, self._whisper)
-        single_shot = SingleShot(
-            Persistent(self._reactor, health.services), lambda action: self._reactor.callLater(0, action)
-        )
-        streaming = Endless(self._reactor, google, _limits(settings), health=health.streaming)
-        recognition = RecognitionFamilies(health, google, streaming, single_shot)
-        recogniser = Fallback(
-            self._reactor,
-            self._flag,
-            streaming,
-            single_shot,
-            Probe(self._reactor, google),
-            health.streaming,
-            retain_bytes=int(settings.retain_seconds * mulaw.BYTES_PER_SECOND),
-            retention=RetainedAudioLimit(settings.retain_total_mb * 1_000_000),
-            recover_seconds=settings.recover_seconds,
-        )
-        pipeline = self._pipeline
+    def _make(self, target: GoogleTarget, visitors: Visitors) -> _Started:
+        reactor, settings, pipeline = self._reactor, self._settings, self._pipeline
+        recognition = recognition_of(reactor, settings, self._flag, self._threads, target, self._whisper)
         calls = Calls(
-            self._reactor,
+            reactor,
             settings,
             self._registry,
-            recogniser,
+            recognition.recogniser,
             self._active_calls,
             pipeline.greeting,
             pipeline.observer_of,
             self._former,
         )
-        return calls, recognition
-
-    def _make_monitoring(self, calls: Calls, visitors: Visitors, recognition: RecognitionFamilies) -> Monitoring:
-        return Monitoring(
-            self._reactor, self._settings, calls, visitors, self._pipeline, self._events_file, recognition
-        )
+        file, families = self._events_file, recognition.families
+        monitoring = Monitoring(reactor, settings, calls, visitors, pipeline, file, families)
+        return _Started(calls, recognition.health, monitoring)
 
     def _site(self, calls: Calls, visitors: Visitors, monitoring: Monitoring) -> Site:
         settings = self._settings
@@ -319,14 +294,3 @@ def _move_of(settings: Settings) -> Callable[[str, str], None] | None:
 
 def _embedded(settings: Settings) -> EmbeddedGoogle:
     return EmbeddedGoogle(settings.language, settings.whisper_model)
-
-
-def _limits(settings: Settings) -> StreamLimits:
-    return StreamLimits(
-        soft=settings.soft_limit_seconds,
-        hard=settings.hard_limit_seconds,
-        hold=settings.hold_seconds,
-        silent=settings.silent_seconds,
-        queue=settings.queue_seconds,
-        restarts=settings.restarts,
-    )

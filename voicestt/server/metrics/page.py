@@ -12,12 +12,13 @@ from twisted.web.resource import Resource
 
 from voicestt.delivery.live.access import presented
 from voicestt.delivery.live.hub import is_same
+from voicestt.server.http_answers import answer, headers_of
 
 Refuse = Callable[[Request, str, str], object]
 _CHALLENGE: Final = b'Bearer realm="voicestt metrics"'
 _NOTHING: Final = b"There is nothing here.\n"
 _NO_TOKEN: Final = b"The token is missing or wrong.\n"
-_PLAIN: Final = b"text/plain; charset=utf-8"
+_PLAIN: Final = "text/plain; charset=utf-8"
 
 
 class MetricsPage:
@@ -42,15 +43,15 @@ class MetricsPage:
 
     def answer_inside(self, request: Request, refuse: Refuse) -> bytes:
         """Answer on an address of its own, where a token is asked for only if there is one."""
-        brought = presented(_header(request, b"authorization"), "")
+        brought = presented(headers_of(request)("authorization"), "")
         if self._token is not None and not is_same(self._token, brought):
             what = "missing" if brought is None else "wrong"
             hint = "Either it is a stranger, or your Prometheus does not have this server's METRICS_TOKEN."
             refuse(request, f"A reader of /metrics was refused with 401: its token is {what}.", hint)
             request.setHeader(b"www-authenticate", _CHALLENGE)
             return _answer(request, UNAUTHORIZED, _PLAIN, _NO_TOKEN)
-        encode, content_type = choose_encoder(_header(request, b"accept") or "")
-        return _answer(request, 200, content_type.encode(), encode(self._registry))
+        encode, content_type = choose_encoder(headers_of(request)("accept") or "")
+        return _answer(request, 200, content_type, encode(self._registry))
 
     def _complain(self) -> None:
         if not self._has_complained:
@@ -79,14 +80,6 @@ class MetricsResource(Resource):
         return self._page.answer_inside(request, self._refuse)
 
 
-def _header(request: Request, name: bytes) -> str | None:
-    value = request.getHeader(name)
-    return None if value is None else value.decode("utf-8", "replace")
-
-
-def _answer(request: Request, code: int, content_type: bytes, body: bytes) -> bytes:
-    request.setResponseCode(code)
-    request.setHeader(b"content-type", content_type)
-    request.setHeader(b"content-length", str(len(body)).encode())
+def _answer(request: Request, code: int, content_type: str, body: bytes) -> bytes:
     request.setHeader(b"cache-control", b"no-store")
-    return body
+    return answer(request, code, content_type, body)

@@ -1,0 +1,68 @@
+"""The recognition of a server's calls, composed of its settings: Google's streams, single requests behind them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from voicestt.audio import mulaw
+from voicestt.audio.ledger import RetainedAudioLimit
+from voicestt.config.settings import Settings
+from voicestt.recognisers.fallback import Fallback
+from voicestt.recognisers.google.channels import GoogleTarget
+from voicestt.recognisers.google.client import GoogleRecogniser
+from voicestt.recognisers.google.request import request_of
+from voicestt.recognisers.modes import Flag
+from voicestt.recognisers.probe import Probe
+from voicestt.recognisers.services import Persistent, ServicesHealth
+from voicestt.recognisers.single_shot import SingleShot
+from voicestt.recognisers.streaming import Endless, StreamLimits
+from voicestt.runtime.reactor import FullReactor
+from voicestt.runtime.session_thread import SessionThread
+from voicestt.server.metrics.of_recognition import RecognitionFamilies
+from voicestt.server.whisper import LastResort
+
+
+@dataclass(frozen=True, slots=True)
+class Recognition:
+    """The recogniser of all calls, the health of its services, and their metrics."""
+
+    recogniser: Fallback
+    health: ServicesHealth
+    families: RecognitionFamilies
+
+
+def recognition_of(
+    reactor: FullReactor,
+    settings: Settings,
+    flag: Flag,
+    threads: Sequence[SessionThread],
+    target: GoogleTarget,
+    whisper: LastResort,
+) -> Recognition:
+    """Make the recognition that `settings` ask for, in `threads`; `flag` says whether calls are streamed."""
+    google = GoogleRecogniser(threads, target, request_of(settings))
+    health = ServicesHealth(reactor, google, whisper)
+    single_shot = SingleShot(Persistent(reactor, health.services), lambda action: reactor.callLater(0, action))
+    streaming = Endless(reactor, google, _limits(settings), health=health.streaming)
+    recogniser = Fallback(
+        reactor,
+        flag,
+        streaming,
+        single_shot,
+        Probe(reactor, google),
+        health.streaming,
+        retain_bytes=int(settings.retain_seconds * mulaw.BYTES_PER_SECOND),
+        retention=RetainedAudioLimit(settings.retain_total_mb * 1_000_000),
+        recover_seconds=settings.recover_seconds,
+    )
+    return Recognition(recogniser, health, RecognitionFamilies(health, google, streaming, single_shot))
+
+
+def _limits(settings: Settings) -> StreamLimits:
+    return StreamLimits(
+        soft=settings.soft_limit_seconds,
+        hard=settings.hard_limit_seconds,
+        hold=settings.hold_seconds,
+        silent=settings.silent_seconds,
+        queue=settings.queue_seconds,
+        restarts=settings.restarts,
+    )
