@@ -32,10 +32,10 @@ from twisted.internet.threads import deferToThread
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from sqlalchemy import create_engine, text
-from voicestt.emulators.google.watermarked_audio import clip
 
 from tests.bench.balancer import Balancer
 from voicestt.audio import mulaw
+from voicestt.emulators.google.watermarked_audio import clip
 from voicestt.emulators.twilio.call_values import CallOptions, CallReport, ServerTarget
 from voicestt.emulators.twilio.caller import CallControl, place_call
 from voicestt.emulators.twilio.rest_api import TwilioRestApi
