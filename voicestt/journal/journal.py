@@ -33,7 +33,6 @@ from voicestt.journal.thread import TurnResults
 from voicestt.journal.threads import Callbacks, JournalSettings, JournalThreads
 from voicestt.journal.undelivered import Undelivered
 from voicestt.journal.write_queue import Entry, GuardedReaders, LateFacts, WriteQueue
-from voicestt.runtime.histogram import Histogram
 from voicestt.runtime.reactor import ReactorLike
 
 CLOSE_SECONDS = 10.0
@@ -49,8 +48,8 @@ class Journal(Generic[Fact]):
     The other parameters are JOURNAL_URL, JOURNAL_DAYS, JOURNAL_REDACT and JOURNAL_SPILL_DIR. What `redact` keeps
     out of the database is in the records nevertheless, for as long as this process lives and an event is not
     delivered everywhere. `changed` is called when deliveries were changed by hand: what was pending before need
-    not be any more. `figures` returns the state of each destination's deliveries, for the commands that look into
-    the journal. `write_delay` is from an event's `put` until it is known to be in the database.
+    not be any more. `figures` returns the state of each destination's deliveries, for commands that look into it.
+    `write_delay` is from an event's `put` until it is known to be in the database.
     """
 
     _log = Logger()
@@ -83,7 +82,7 @@ class Journal(Generic[Fact]):
         self._memories: dict[str, Entry[Fact]] = {}
         self._threads: JournalThreads[Fact] | None = None
         self._is_closed = self._is_through = False
-        self.write_delay = Histogram()
+        self.write_delay = self._lateness.delay
 
     @property
     def state(self) -> JournalState:
@@ -196,10 +195,7 @@ class Journal(Generic[Fact]):
         return tuple(replace(attempt, answer="") for attempt in attempts)
 
     async def since(self, number: int, limit: int, wanted: Filter = EVERYTHING) -> Page:
-        """Returns past events, see `voicestt.journal.port.History`.
-
-        In a shared database, events written by other processes are among them.
-        """
+        """Returns past events, in a shared database also other processes', see `voicestt.journal.port.History`."""
         return await self._ask(lambda connection: reading.since(connection, self._whole, number, limit, wanted))
 
     async def close(self, seconds: float = CLOSE_SECONDS) -> None:
@@ -280,10 +276,6 @@ class Journal(Generic[Fact]):
         if self._is_through:
             return
         written = [self._lateness.written(*each) for each in results.written if each[0].flushed is None]
-        now = self._reactor.seconds()
-        for entry, record in results.written:
-            if record is not None:
-                self.write_delay.record(max(0.0, now - entry.at))
         if written:
             self._undelivered.wrote([entry.record for entry in written if entry.record is not None])
             self._readers.written(written)

@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from voicestt.events import Event, Final, Partial, type_of
 from voicestt.journal.former import MemoryToWrite
 from voicestt.journal.port import Fact, Readers, Record, Written
+from voicestt.runtime.histogram import Histogram
 
 MOST = 200_000
 MOST_BYTES = 128 * 1024 * 1024
@@ -136,7 +137,8 @@ class GuardedReaders(Generic[Fact]):
 class LateFacts(Generic[Fact]):
     """Watches entries, and reports the facts of those that wait for `LATE_SECONDS`, each once, in order.
 
-    An entry without a fact, such as recovery's end of another server's call, is nothing to report.
+    An entry without a fact, such as recovery's end of another server's call, is nothing to report. `delay` is
+    from an event's `put` until it is known to be in the database.
     """
 
     _log = Logger()
@@ -147,6 +149,7 @@ class LateFacts(Generic[Fact]):
         self._entries: deque[Entry[Fact]] = deque()
         self._late_ones: deque[Entry[Fact]] = deque()
         self._looking = LoopingCall(self.look)
+        self.delay = Histogram()
         self._looking.clock = clock
 
     def start(self) -> None:
@@ -182,6 +185,8 @@ class LateFacts(Generic[Fact]):
     def written(self, entry: Entry[Fact], record: Record | None) -> Written[Fact]:
         """Returns what the readers are told of an entry; `record` is None if the journal refused its event."""
         entry.is_over = True
+        if record is not None:
+            self.delay.record(max(0.0, self._clock.seconds() - entry.at))
         if record is None and entry.event is not None and not entry.was_late:
             # No reader may take it for written.
             entry.was_late = True
