@@ -28,7 +28,7 @@ PAUSES: Final = Backoff(first=0.5, longest=60.0, jitter=0.5)
 
 
 @dataclass(slots=True)
-class Closed:
+class BreakerClosed:
     """The receiver works, as far as is known.
 
     `in_doubt` are the calls of which an event failed at its first attempt, since one last arrived.
@@ -38,7 +38,7 @@ class Closed:
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
+class BreakerOpen:
     """The receiver is down since `since`, and may be probed from `due` on.
 
     `probes` have failed without a sign of life; `answers`: it answered the last, if only with a failure.
@@ -51,13 +51,13 @@ class Open:
 
 
 @dataclass(frozen=True, slots=True)
-class Stopped:
+class BreakerStopped:
     """The receiver has said that it wants no event any more; it takes none since `since`."""
 
     since: float
 
 
-State = Closed | Open | Stopped
+State = BreakerClosed | BreakerOpen | BreakerStopped
 
 
 class DeliveryCircuitBreaker:
@@ -65,32 +65,32 @@ class DeliveryCircuitBreaker:
 
     def __init__(self, chance: Chance) -> None:
         self._chance = chance
-        self._state: State = Closed()
+        self._state: State = BreakerClosed()
 
     @property
     def is_down(self) -> bool:
         """True if nothing but a probe may go."""
-        return not isinstance(self._state, Closed)
+        return not isinstance(self._state, BreakerClosed)
 
     @property
     def is_proven(self) -> bool:
         """True if the receiver is down and a probe has failed, too, which is worth a line in the log."""
-        return isinstance(self._state, Open) and self._state.probes > 0
+        return isinstance(self._state, BreakerOpen) and self._state.probes > 0
 
     @property
     def is_stopped(self) -> bool:
         """True if the receiver wants no event any more."""
-        return isinstance(self._state, Stopped)
+        return isinstance(self._state, BreakerStopped)
 
     @property
     def due(self) -> float:
         """The time from which a probe may go; 0 if everything may."""
         match self._state:
-            case Open(due=due):
+            case BreakerOpen(due=due):
                 return due
-            case Stopped():
+            case BreakerStopped():
                 return float("inf")
-            case Closed():
+            case BreakerClosed():
                 return 0.0
 
     def may_probe(self, now: float) -> bool:
@@ -99,16 +99,16 @@ class DeliveryCircuitBreaker:
 
     def lasts(self, now: float) -> float:
         """The duration of the outage in seconds, 0 if there is none."""
-        return 0.0 if isinstance(self._state, Closed) else now - self._state.since
+        return 0.0 if isinstance(self._state, BreakerClosed) else now - self._state.since
 
     def ended(self) -> None:
         """Closes the breaker, after an event has arrived or was refused; one that was stopped stays so."""
-        if not isinstance(self._state, Stopped):
-            self._state = Closed()
+        if not isinstance(self._state, BreakerStopped):
+            self._state = BreakerClosed()
 
     def stop(self, now: float) -> None:
         """Opens the breaker for good: the receiver has said that it wants no event any more."""
-        self._state = Stopped(now if isinstance(self._state, Closed) else self._state.since)
+        self._state = BreakerStopped(now if isinstance(self._state, BreakerClosed) else self._state.since)
 
     def failed(self, now: float, failed: DeliveryFailed, session: str, *, is_first: bool, is_probe: bool) -> None:
         """Records that an event of `session` did not arrive.
@@ -116,20 +116,20 @@ class DeliveryCircuitBreaker:
         `is_first`: at its first attempt.
         """
         match self._state:
-            case Closed() as closed:
+            case BreakerClosed() as closed:
                 if is_first:
                     closed.in_doubt.add(session)
                 if failed.is_whole or len(closed.in_doubt) >= ENOUGH_CALLS:
                     due = now + max(failed.after, PAUSES.pause(0, self._chance))
-                    self._state = Open(since=now, due=due, answers=not failed.is_whole)
-            case Open() as down:
+                    self._state = BreakerOpen(since=now, due=due, answers=not failed.is_whole)
+            case BreakerOpen() as down:
                 if is_probe:
                     down = self._after_probe(down, now, answers=not failed.is_whole)
                 self._state = replace(down, due=max(down.due, now + failed.after))
-            case Stopped():
+            case BreakerStopped():
                 pass
 
-    def _after_probe(self, down: Open, now: float, *, answers: bool) -> Open:
+    def _after_probe(self, down: BreakerOpen, now: float, *, answers: bool) -> BreakerOpen:
         # One that could not be reached and answers now, if only with a refusal, is starting.
         probes = 1 if answers and not down.answers else down.probes + 1
         return replace(down, probes=probes, answers=answers, due=now + PAUSES.pause(probes, self._chance))

@@ -13,7 +13,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from voicestt.delivery.circuit_breaker import PAUSES, DeliveryCircuitBreaker
-from voicestt.delivery.counts import DeliveryCounts
+from voicestt.delivery.counts import DestinationCounts
 from voicestt.delivery.delivery_log import DeliveryLog
 from voicestt.delivery.dispatcher import InFlight
 from voicestt.delivery.sender import Arrived, DeliveryFailed, Outcome
@@ -180,7 +180,7 @@ class Completer:
         self._now = now
         self._is_strict = is_strict
         self._why = ""
-        self.counts = DeliveryCounts(clock)
+        self.counts = DestinationCounts(clock)
 
     def settle(self, parcel: Sequence[Pending], outcomes: Sequence[Outcome], *, is_probe: bool) -> None:
         """Handles the outcomes of a parcel; there is one for each of its events."""

@@ -37,7 +37,7 @@ class Rate:
             self._counts.popleft()
 
 
-class DeliveryCounts:
+class DestinationCounts:
     """Counts events that arrived, attempts that failed, and events that are dead-lettered.
 
     `last_error` is the last failure, escaped and without a secret, and its time in seconds since 1970.

@@ -30,7 +30,7 @@ from voicestt.journal.port import (
 from voicestt.journal.problems import JournalClosed
 from voicestt.journal.reading import Answer, Ask
 from voicestt.journal.thread import TurnResults
-from voicestt.journal.threads import Callbacks, JournalSettings, JournalThreads
+from voicestt.journal.threads import Callbacks, JournalOptions, JournalThreads
 from voicestt.journal.undelivered import Undelivered
 from voicestt.journal.write_queue import Entry, GuardedReaders, LateFacts, WriteQueue
 from voicestt.runtime.reactor import ReactorLike
@@ -69,7 +69,7 @@ class Journal(Generic[Fact]):
         figures: Callable[[], Mapping[str, object]] = dict,
     ) -> None:
         self._reactor = reactor
-        self._settings = JournalSettings(url, destinations, days, redact, spill_dir, pace)
+        self._settings = JournalOptions(url, destinations, days, redact, spill_dir, pace)
         self._readers = GuardedReaders(readers)
         self._changed = changed
         self._figures = figures

@@ -35,7 +35,7 @@ _LAST_CHORE_SECONDS = 2.5
 
 
 @dataclass(frozen=True, slots=True)
-class JournalSettings:
+class JournalOptions:
     """The configuration of a journal.
 
     `days` is JOURNAL_DAYS, `redact` JOURNAL_REDACT and `spill_dir` JOURNAL_SPILL_DIR.
@@ -76,7 +76,7 @@ class JournalThreads(Generic[Fact]):
 
     def __init__(
         self,
-        settings: JournalSettings,
+        settings: JournalOptions,
         waiting: WriteQueue[Fact],
         whole: StoredPayloads,
         callbacks: Callbacks[Fact],
@@ -134,7 +134,7 @@ class JournalThreads(Generic[Fact]):
         self._maintenance.join(_JOIN_SECONDS)
 
 
-def _maintenance(settings: JournalSettings, lease: Lease, callbacks: Callbacks[Any]) -> Maintenance:
+def _maintenance(settings: JournalOptions, lease: Lease, callbacks: Callbacks[Any]) -> Maintenance:
     database = Database(settings.url)
     names = [destination.name for destination in settings.destinations]
     recovery = Recovery(database, lease, names, callbacks.ended, callbacks.found, callbacks.counted)
@@ -142,7 +142,7 @@ def _maintenance(settings: JournalSettings, lease: Lease, callbacks: Callbacks[A
     return Maintenance(database, lease, recovery, retention, settings.pace, callbacks.changed, callbacks.figures)
 
 
-def _place(settings: JournalSettings, database: Database) -> Place:
+def _place(settings: JournalOptions, database: Database) -> Place:
     place = database.spill
     return place if settings.spill_dir is None else replace(place, folder=Path(settings.spill_dir).absolute())
 
