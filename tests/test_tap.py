@@ -212,3 +212,8 @@ def test_the_working_folder_has_the_application(tmp_path: Path, monkeypatch: pyt
     assert str(tmp_path) not in sys.path
     makeService(parsed("--handler", "mine:Mine"))
     assert sys.path[0] == str(tmp_path)
+
+
+def test_traces_that_cannot_be_sent_as_asked_stop_the_start() -> None:
+    error = usage_error(environ={**ENVIRONMENT, "OTEL_TRACES_EXPORTER": "zipkin"})
+    assert "OTEL_TRACES_EXPORTER=zipkin is not known" in error

@@ -20,6 +20,9 @@ from voicestt.runtime.clock import use_monotonic_time
 from voicestt.runtime.log_output import log_observer, open_log
 from voicestt.server.preflight import problems_of
 from voicestt.server.service import VoiceService
+from voicestt.tracing.port import Tracing
+from voicestt.tracing.switch import problem_of as otel_problem
+from voicestt.tracing.switch import tracing_of
 
 _log = Logger()
 _NO_SOCKET = "systemd has handed over no such socket; start the server by its .socket unit (docs/deploying.md)"
@@ -70,6 +73,8 @@ class Options(TwistedOptions):
         problems.extend(problem for endpoint in self["listen"] if (problem := _problem_of("--listen", endpoint)))
         if self["metrics"] and (problem := _problem_of("--metrics", self["metrics"])):
             problems.append(problem)
+        if (problem := otel_problem(self._environ)) is not None:
+            problems.append(problem)
         if problems:
             raise UsageError("it cannot start:\n" + "\n".join(f"  - {problem}" for problem in problems))
         self._choose_log()
@@ -105,6 +110,10 @@ class Options(TwistedOptions):
         absolute = os.path.abspath(path) if path else None
         given = {name: self[option] for name, option in _OVERRULED.items() if self[option] is not None}
         return EnvironmentFile(absolute, self._environ, given)
+
+    def tracing(self) -> Tracing:
+        """Make the tracing that the environment asks for."""
+        return tracing_of(_reactor(), self._environ)
 
     def endpoints(self, settings: Settings) -> list[str]:
         """Where to listen, in Twisted's words."""
@@ -160,6 +169,7 @@ def makeService(options: Options) -> IService:  # noqa: N802 - twistd calls it
         read_again,
         _end_after,
         options["metrics"] or None,
+        options.tracing,
     )
 
 

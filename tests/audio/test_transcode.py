@@ -46,7 +46,7 @@ def linear(audio: bytes) -> npt.NDArray[np.float64]:
 
 
 def is_tone(audio: bytes) -> bool:
-    """Whether it is the tone, as long, as high and as loud."""
+    """True if it is the tone, as long, as high and as loud."""
     heard = linear(audio)
     wanted = TONE * 32_768
     return len(heard) == len(wanted) and bool(np.abs(heard - wanted)[80:-80].max() < 0.06 * wanted.max())

@@ -18,9 +18,8 @@ from voicestt.events import (
     event_id,
 )
 from voicestt.journal.database import Database
-from voicestt.journal.payloads import StoredPayloads
+from voicestt.journal.payloads import StoredPayloads, redaction
 from voicestt.journal.port import Destination
-from voicestt.journal.redaction import redaction
 from voicestt.journal.schema import bring_up_to_date
 from voicestt.journal.writing import EventWriter
 

@@ -60,4 +60,5 @@ def test_only_what_differs_from_the_defaults_is_listed_as_changed() -> None:
         "GCP_STT_LANGUAGE=en-US",
         "EVENTS_TOKEN is set",
         "JOURNAL_URL is set",
+        "SHUTDOWN_SECONDS=0",  # as the tests run
     ]

@@ -23,6 +23,7 @@ from voicestt.delivery.redis_streams import stream_of
 from voicestt.events import Event, event_id
 from voicestt.journal.journal import Journal
 from voicestt.journal.port import Destination, Written
+from voicestt.runtime.backoff import Backoff
 
 KEY = b"0123456789abcdef0123456789abcdef"
 SECRET = "whsec_" + b64encode(KEY).decode()
@@ -145,7 +146,7 @@ async def test_only_the_types_that_are_wanted_are_posted(tmp_path: Path) -> None
 async def test_in_batches_one_bad_event_is_dead_lettered_and_all_others_arrive_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("voicestt.delivery.completer.pause_after_refusal", lambda *_given: 0.01)
+    monkeypatch.setattr("voicestt.delivery.completer.AFTER_REFUSAL", Backoff(first=0.01, longest=0.01))
     call = Call("CA1")
     bad = event_id(call.session, 5).encode()
     async with receiving() as receiver:

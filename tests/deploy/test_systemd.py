@@ -117,7 +117,8 @@ def test_a_request_waits_for_a_server_that_systemd_starts_for_it(services: Servi
 
 
 def test_a_server_that_was_given_no_socket_says_so_and_does_not_start() -> None:
-    options = Options({"PUBLIC_HOST": "a.example", "TWILIO_AUTH_TOKEN": "x"})
+    google = {"GCP_STT_ENDPOINT": "127.0.0.1:1", "GCP_STT_INSECURE": "true"}
+    options = Options({"PUBLIC_HOST": "a.example", "TWILIO_AUTH_TOKEN": "x", **google})
     said = "--listen systemd:domain=INET:name=voicestt: systemd has handed over no such socket"
     with pytest.raises(UsageError, match=said):
         options.parseOptions(["--listen", "systemd:domain=INET:name=voicestt"])  # type: ignore[no-untyped-call]

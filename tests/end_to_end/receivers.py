@@ -35,6 +35,7 @@ class Post:
     event: dict[str, Any]
     was_held: bool
     status: int | None = None
+    traceparent: str | None = None
 
 
 class WebhookReceiver:
@@ -118,6 +119,7 @@ class WebhookReceiver:
         Webhook(SECRET).verify(body, dict(headers))
         with self._lock:
             post = Post(headers["webhook-id"], json.loads(body), not self._may_answer.is_set())
+            post.traceparent = headers.get("traceparent")
             self.posts.append(post)
         self._may_answer.wait(PATIENCE)
         with self._lock:

@@ -52,6 +52,14 @@ def test_a_missing_token_is_said_with_where_to_find_it(tmp_path: Path) -> None:
     assert "Traceback" not in words
 
 
+def test_google_without_any_key_is_refused_before_the_first_call_loses_its_words(tmp_path: Path) -> None:
+    nowhere = {"CLOUDSDK_CONFIG": str(tmp_path), "NO_GCE_CHECK": "true"}
+    code, words = started(tmp_path, settings={"GCP_STT_ENDPOINT": "", "GCP_STT_INSECURE": "", **nowhere})
+    assert code == 1
+    assert "  - GOOGLE_APPLICATION_CREDENTIALS is not set, and this machine has no application default" in words
+    assert "Traceback" not in words
+
+
 def test_a_port_that_is_taken_is_said_in_words_and_the_server_ends(tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

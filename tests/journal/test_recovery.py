@@ -36,9 +36,8 @@ from voicestt.journal.leases import (
     Process,
     this_process,
 )
-from voicestt.journal.payloads import StoredPayloads
+from voicestt.journal.payloads import StoredPayloads, redaction
 from voicestt.journal.recovery import Recovery
-from voicestt.journal.redaction import redaction
 from voicestt.journal.schema import bring_up_to_date
 from voicestt.journal.writing import EventWriter
 

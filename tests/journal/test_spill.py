@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.journal.made import CALLER, Call
 from voicestt.events import encode
-from voicestt.journal.redaction import redaction
+from voicestt.journal.payloads import redaction
 from voicestt.journal.spill import (
     Place,
     Spill,

@@ -13,9 +13,8 @@ from tests.postgres import cluster
 from voicestt.events import Event, encode
 from voicestt.journal import outbox, reading, tables
 from voicestt.journal.database import Database
-from voicestt.journal.payloads import StoredPayloads
+from voicestt.journal.payloads import StoredPayloads, redaction
 from voicestt.journal.port import EVERYTHING, Record
-from voicestt.journal.redaction import redaction
 from voicestt.journal.schema import bring_up_to_date
 from voicestt.journal.writing import EventWriter
 

@@ -69,7 +69,7 @@ def quieter(speech: Wave, decibels: float) -> Wave:
 
 @dataclass(frozen=True)
 class Habit:
-    """How a service answers: after `latency` seconds, with partials at most every `interval` (None: with none)."""
+    """A service's way to answer: after `latency` seconds, with partials every `interval` at most (None: none)."""
 
     latency: float = 0.3
     interval: float | None = 0.0

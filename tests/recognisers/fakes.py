@@ -34,7 +34,7 @@ class Ear:
 
     @property
     def kinds(self) -> list[str]:
-        """Of the incidents."""
+        """The kinds of the incidents."""
         return [incident.kind for incident in self.incidents]
 
     @property

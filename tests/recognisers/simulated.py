@@ -66,7 +66,7 @@ def energy_voicing(_mode: int) -> Callable[[bytes], bool]:
 
 
 def place_of(audio: bytes) -> int:
-    """Where in the call a piece of audio, longer than a few bytes, is from."""
+    """The place in the call of a piece of audio that is longer than a few bytes."""
     place = SPEECH.find(audio)
     assert place >= 0, "this is no piece of the call: something is missing in it, doubled, or out of order"
     return place
@@ -109,7 +109,7 @@ NO_ROUTE = RecogniserError("UNAVAILABLE", "no route")
 
 @dataclass(frozen=True)
 class Manner:
-    """How a stream behaves: its answers' latency and the pause that ends an utterance for it; the error that
+    """A stream's behaviour: its answers' latency and the pause that ends an utterance for it; the error that
     ends it once it has `fails_after` bytes (None: never; 0: before anything), or on half-close; whether it is deaf
     and answers nothing at all, or hangs once it is half-closed, or then ends well without the final that is due;
     or whether it lives and finds no words.
@@ -145,7 +145,7 @@ class Stream:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing of it is left open."""
+        """True if nothing of it is left open."""
         return self.is_finished or self.is_aborted or self.has_ended
 
     @property

@@ -26,7 +26,7 @@ class Stream:
         self._finals.partial(Result("something", False, end), sent, max(0, sent - SECOND))
 
     def final(self, final: Result, sent: int, sent_before: int | None = None) -> int | None:
-        """Where it ends; None if it was told before."""
+        """Its end; None if it was told before."""
         placed = self._finals.final(final, sent, max(0, sent - SECOND) if sent_before is None else sent_before)
         return None if placed is None else placed.end
 

@@ -25,7 +25,7 @@ MUTE = Habit(is_mute=True)
 
 @pytest.fixture(scope="module")
 def fresh() -> float:
-    """When the first partial of the speech comes in a call that has nothing before it."""
+    """The time of the first partial in a call that begins with the speech."""
     call = Call(WORDS)
     call.say(encoded(TALK))
     return call.partials_at[0]

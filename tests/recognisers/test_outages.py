@@ -113,7 +113,7 @@ class Google(World):
                 stream.breaks(NO_ROUTE)
 
     def return_(self) -> None:
-        """What hung stays so, as on a connection that leads nowhere."""
+        """Keeps hanging what hung, as on a connection that leads nowhere."""
         self.away = None
 
     def remake_channels(self) -> None:

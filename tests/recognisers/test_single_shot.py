@@ -115,7 +115,7 @@ WITHIN_THE_SECOND_WORD = WORDS[1].start + 1_000
 
 
 def heard(audio: bytes) -> Result:
-    """What a recogniser makes of it that gives the times of words."""
+    """The answer to it of a recogniser that gives the times of words."""
     return said(words_in(audio), place_of(audio))
 
 

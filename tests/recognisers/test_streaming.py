@@ -76,7 +76,7 @@ class Conversation:
                 self.session.write(batch)
 
     def play(self, seconds: float, sound: bytes) -> None:
-        """What has no words: streams must be deaf to it."""
+        """Say something without words: streams must be deaf to it."""
         for _ in range(round(seconds * 20)):
             self.pass_time(0.05)
             self.ledger.receive(sound)

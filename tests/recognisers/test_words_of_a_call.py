@@ -1,4 +1,4 @@
-"""Where the words of a call are, through real gRPC: a stream, one that replaces it, and single requests."""
+"""The places of a call's words, through real gRPC: a stream, one that replaces it, and single requests."""
 
 from itertools import pairwise
 

@@ -8,7 +8,7 @@ SILENCE = mulaw.SILENCE
 
 
 def silence(seconds: float) -> bytes:
-    """Nothing at all."""
+    """Silence."""
     return SILENCE * round(seconds * mulaw.BYTES_PER_SECOND)
 
 

@@ -47,7 +47,7 @@ def test_a_call_that_was_never_there_is_told_at_once() -> None:
 
 def test_its_last_words_are_waited_for() -> None:
     clock, journal = Clock(), Journal(LIVE, LIVE, ENDED)
-    assert found_in(journal, clock, 0.12) == [ENDED]
+    assert found_in(journal, clock, 0.17) == [ENDED]
     assert journal.asked == 3
     assert clock.getDelayedCalls() == []
 
@@ -56,6 +56,12 @@ def test_of_a_stream_that_does_not_end_one_utterance_is_left_free_for_its_last_w
     clock = Clock()
     assert found_in(Journal(LIVE), clock, SECONDS) == [FormerStream("s1", has_ended=False, utterances=3)]
     assert clock.getDelayedCalls() == []
+
+
+def test_it_is_not_asked_for_often() -> None:
+    journal = Journal(LIVE)
+    found_in(journal, Clock(), SECONDS)
+    assert journal.asked <= 6
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from voicestt.tts.port import Synthesiser
 SERVICE = "google.cloud.texttospeech.v1.TextToSpeech"
 
 Answer = Callable[[SynthesizeSpeechRequest, Any], bytes]
-"""What is to be answered: the audio's bytes; it may abort the call instead."""
+"""Gives the answer: the audio's bytes; it may abort the call instead."""
 
 
 def wav(audio: bytes, *, size: int | None = None, kind: int = 7, rate: int = 8_000, bits: int = 8) -> bytes:

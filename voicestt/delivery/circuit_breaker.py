@@ -15,11 +15,13 @@ refusal (see `DeliveryFailed`) proves that the receiver works. One that says it 
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from voicestt.delivery.in_flight import ROUNDING
 from voicestt.delivery.sender import DeliveryFailed
 from voicestt.runtime.backoff import Backoff, Chance
 
 ENOUGH_CALLS: Final = 3
+
+ROUNDING: Final = 1e-6
+"""Seconds that a timer may go off before the moment it was set for."""
 
 PAUSES: Final = Backoff(first=0.5, longest=60.0, jitter=0.5)
 """Pauses between probes of a receiver that is down, and between attempts at an event."""

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from voicestt.delivery.circuit_breaker import PAUSES, DeliveryCircuitBreaker
 from voicestt.delivery.counts import DeliveryCounts
 from voicestt.delivery.delivery_log import DeliveryLog
-from voicestt.delivery.in_flight import InFlight
+from voicestt.delivery.dispatcher import InFlight
 from voicestt.delivery.sender import Arrived, DeliveryFailed, Outcome
 from voicestt.journal.port import Attempt, Outbox, Pending
 from voicestt.runtime.backoff import Backoff, Chance

@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -23,14 +23,12 @@ from twisted.python.failure import Failure
 from voicestt.delivery.circuit_breaker import DeliveryCircuitBreaker
 from voicestt.delivery.completer import Completer, CompletionReporter
 from voicestt.delivery.delivery_log import DeliveryLog
-from voicestt.delivery.dispatcher import Dispatcher, Trip
-from voicestt.delivery.in_flight import InFlight
+from voicestt.delivery.dispatcher import Dispatcher, InFlight, Trip
 from voicestt.delivery.outbox_poller import OutboxPoller
 from voicestt.delivery.sender import DeliveryFailed, EventSender, Outcome
 from voicestt.journal.port import Destination, Outbox, Pending
 from voicestt.runtime.backoff import Chance
 from voicestt.runtime.clock import Timer
-from voicestt.runtime.idle import Idle
 
 READ_AT_ONCE: Final = 64
 _READ_OF_EACH: Final = 8
@@ -101,7 +99,6 @@ class Deliverer:
             clock, self._in_flight, self._breaker, self._reporter, log, chance, patience, now, is_strict=is_strict
         )
         self._under_way: set[Deferred[None]] = set()
-        self._none_under_way = Idle(lambda: not self._under_way)
         self._soon = Timer(clock)
         self._later = Timer(clock)
         self._idle = Timer(clock)
@@ -167,7 +164,8 @@ class Deliverer:
         await self._for_at_most(_CLOSE_SECONDS, self._sender.stop())
 
     async def _finish(self) -> None:
-        await self._none_under_way.wait()
+        # When time is over, this cancels all of them.
+        await DeferredList(list(self._under_way))
         await self._reporter.finished()
 
     async def _for_at_most(self, seconds: float, work: Coroutine[Any, Any, None]) -> None:
@@ -226,7 +224,6 @@ class Deliverer:
 
     def _ended(self, result: Failure | None, going: "Deferred[None]") -> None:
         self._under_way.discard(going)
-        self._none_under_way.look()
         self._look_soon()
         if result is not None:
             self._log.failure("A mistake in the delivery of events.", result)

@@ -1,7 +1,7 @@
 """The destinations of events, made from the settings."""
 
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from twisted.logger import Logger
@@ -38,20 +38,38 @@ def destinations_of(settings: Settings) -> list[Destination]:
     return destinations
 
 
-def deliverers_of(reactor: FullReactor, settings: Settings, outbox: Outbox) -> list[Deliverer]:
+class DeliveryTracing(Protocol):
+    """Makes the spans of deliveries (`voicestt.tracing.port`)."""
+
+    def sender(self, sender: EventSender, destination: str) -> EventSender:
+        """Wraps the sender of a destination."""
+        ...
+
+    def headers(self) -> Mapping[str, str]:
+        """Makes the headers of a request that is part of the current span."""
+        ...
+
+
+def deliverers_of(
+    reactor: FullReactor, settings: Settings, outbox: Outbox, tracing: DeliveryTracing | None = None
+) -> list[Deliverer]:
     """Creates a deliverer for each of the `destinations_of` the settings, in their order, none of them started."""
-    senders = dict(_senders(reactor, settings))
+    senders = dict(_senders(reactor, settings, dict if tracing is None else tracing.headers))
+    if tracing is not None:
+        senders = {name: tracing.sender(sender, name) for name, sender in senders.items()}
     return [_deliverer(reactor, settings, outbox, each, senders[each.name]) for each in destinations_of(settings)]
 
 
-def _senders(reactor: FullReactor, settings: Settings) -> Iterator[tuple[str, EventSender]]:
+def _senders(
+    reactor: FullReactor, settings: Settings, trace_headers: Callable[[], Mapping[str, str]]
+) -> Iterator[tuple[str, EventSender]]:
     """Yields the sender of each destination, by its name."""
     receivers, keys = settings.events_webhooks or (), settings.events_webhook_secret
     if len(receivers) > 1:
         _log.info("Events go to several webhooks: {names}.", names=", ".join(map(_shown, receivers)))
     if keys is not None:  # there are no receivers without
         for receiver in receivers:
-            yield receiver.name, _webhook(reactor, settings, receiver, keys)
+            yield receiver.name, _webhook(reactor, settings, receiver, keys, trace_headers)
     if settings.redis_url is not None:
         yield REDIS, _redis(reactor, settings, settings.redis_url)
 
@@ -60,9 +78,23 @@ def _shown(receiver: Receiver) -> str:
     return f"{receiver.name} is at {urlsplit(receiver.url).netloc}"
 
 
-def _webhook(reactor: FullReactor, settings: Settings, receiver: Receiver, keys: Sequence[bytes]) -> Webhook:
+def _webhook(
+    reactor: FullReactor,
+    settings: Settings,
+    receiver: Receiver,
+    keys: Sequence[bytes],
+    trace_headers: Callable[[], Mapping[str, str]],
+) -> Webhook:
     at_once, batch = settings.events_webhook_at_once, settings.events_webhook_batch
-    return Webhook(reactor, receiver.url, keys, name=receiver.name, at_once=at_once, batch=batch)
+    return Webhook(
+        reactor,
+        receiver.url,
+        keys,
+        name=receiver.name,
+        at_once=at_once,
+        batch=batch,
+        trace_headers=trace_headers,
+    )
 
 
 def _redis(reactor: FullReactor, settings: Settings, url: str) -> RedisStreams:

@@ -6,8 +6,7 @@ from typing import Final
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
-from voicestt.delivery.circuit_breaker import PAUSES
-from voicestt.delivery.in_flight import ROUNDING
+from voicestt.delivery.circuit_breaker import PAUSES, ROUNDING
 from voicestt.journal.port import Outbox, Pending
 from voicestt.runtime.backoff import Chance
 from voicestt.runtime.clock import Clock

@@ -74,6 +74,7 @@ class Webhook:
         at_once: int = AT_ONCE,
         batch: int = 1,
         answer_seconds: float = ANSWER_SECONDS,
+        trace_headers: Callable[[], Mapping[str, str]] = dict,
         now: Callable[[], float] = time.time,
     ) -> None:
         parts = urlsplit(url)
@@ -89,6 +90,7 @@ class Webhook:
         self.at_once = at_once
         self.most = batch
         self._answer_seconds = answer_seconds
+        self._trace_headers = trace_headers
         self._now = now
         self._shown = Answers(url).shown
         self._connections = HTTPConnectionPool(reactor)
@@ -144,7 +146,7 @@ class Webhook:
         now = self._now()
         body = _array_of(batch) if self.most > 1 else batch[0].payload
         proof = signed(self._keys, _id_of(batch), int(now), body)
-        headers = Headers({name: [value] for name, value in proof.items()})
+        headers = Headers({name: [value] for name, value in (*self._trace_headers().items(), *proof.items())})
         headers.setRawHeaders("Content-Type", ["application/json"])
         headers.setRawHeaders("User-Agent", [f"voicestt/{__version__}"])
         response = await self._agent.request(b"POST", self._url, headers, WholeBody(body))

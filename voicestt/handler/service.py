@@ -23,7 +23,7 @@ from voicestt.handler.memory import CallMemory
 from voicestt.handler.protocol import METHODS, methods_of
 from voicestt.handler.speaking import Speak, Speaking
 from voicestt.handler.stalls import LoopWatchdog
-from voicestt.handler.worker import HandlerWorker
+from voicestt.handler.worker import HandlerWorker, Traced, not_traced
 from voicestt.runtime.clock import Timer
 from voicestt.runtime.loop_thread import CANCELLED_SECONDS, LoopThread
 from voicestt.runtime.reactor import ReactorLike
@@ -88,6 +88,7 @@ class Handlers:
         twilio: CallRestControl | None = None,
         patience: Patience = Patience(),
         parts: HandlerParts = HandlerParts(),
+        traced: Traced = not_traced,
     ) -> None:
         self._reactor = reactor
         self._factory = factory
@@ -97,6 +98,7 @@ class Handlers:
         self._twilio = twilio
         self._patience = patience
         self._parts = parts
+        self._traced = traced
         self._plain = parts.threads(threads, "handler")
         self._speakers = parts.threads(SPEAKERS, "speech")
         self._askers = parts.threads(ASKERS, "twilio")
@@ -169,7 +171,9 @@ class Handlers:
         speaking = Speaking(line, event.call_sid, seconds, cross, self._speak)
         leaving = CallHandover(event, line, self._twilio, self._askers, cross)
         call = self._parts.call(event, speaking, leaving, seen, memory)
-        worker = HandlerWorker(self._factory, self._methods, events, call, self._plain, seconds, self._counts)
+        worker = HandlerWorker(
+            self._factory, self._methods, events, call, self._plain, seconds, self._counts, self._traced
+        )
         handled = HandledCall(
             event.call_sid,
             line,

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,15 @@ from voicestt.handler.protocol import Methods
 from voicestt.runtime.thread_pool import DaemonThreadPool
 
 _OURS: Final = str(Path(__file__).parent)
+
+
+Traced = Callable[[str, str], AbstractContextManager[object]]
+"""Makes the context in which a method of a call's handler is called; given the CallSid and the method's name."""
+
+
+def not_traced(_call_sid: str, _method: str) -> AbstractContextManager[object]:
+    """Make a context that does nothing."""
+    return nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,7 @@ class HandlerWorker:
         threads: DaemonThreadPool,
         seconds: Callable[[], float],
         counts: Counts,
+        traced: Traced = not_traced,
     ) -> None:
         self._factory = factory
         self._methods = methods
@@ -57,6 +68,7 @@ class HandlerWorker:
         self._threads = threads
         self._seconds = seconds
         self._counts = counts
+        self._traced = traced
         self._something = asyncio.Event()
         self._in_thread: Future[Any] | None = None
         self._is_given_up = False
@@ -125,7 +137,8 @@ class HandlerWorker:
     async def _try(self, name: str, action: Callable[[], Any], words: str, **fields: Any) -> None:
         self.busy = Busy(name, self._seconds())
         try:
-            await action()
+            with self._traced(self._call.call_sid, name):
+                await action()
         except BaseException as problem:  # no mistake in one call's handler may end the others
             if self._is_given_up:
                 raise

@@ -21,7 +21,6 @@ from voicestt.journal.port import (
     Destination,
     Fact,
     Filter,
-    GuardedReaders,
     JournalState,
     Page,
     Pending,
@@ -33,7 +32,7 @@ from voicestt.journal.reading import Answer, Ask
 from voicestt.journal.thread import TurnResults
 from voicestt.journal.threads import Callbacks, JournalSettings, JournalThreads
 from voicestt.journal.undelivered import Undelivered
-from voicestt.journal.write_queue import Entry, LateFacts, WriteQueue
+from voicestt.journal.write_queue import Entry, GuardedReaders, LateFacts, WriteQueue
 from voicestt.runtime.histogram import Histogram
 from voicestt.runtime.reactor import ReactorLike
 
@@ -158,9 +157,7 @@ class Journal(Generic[Fact]):
             return
         entry = Entry[Fact](None, None, self._reactor.seconds(), memory=MemoryToWrite(session, memory))
         self._memories[session] = entry
-        gone = self._threads.put(entry)
-        if gone:
-            self._reactor.callLater(0, self._lateness.drop, gone)
+        self._put(entry)
 
     async def former(self, call_sid: str) -> FormerStream | None:
         """Returns the latest stream of a call, see `voicestt.journal.port.FormerStreams`."""
@@ -220,7 +217,11 @@ class Journal(Generic[Fact]):
         if await ended:
             threads.join()
         self._lateness.stop()
-        self._give_up()
+        self._is_through = True
+        self._lateness.give_up()
+        asked, self._asked = self._asked, set()
+        for done in asked:
+            done.errback(JournalClosed("the journal was closed"))
 
     def _callbacks(self) -> Callbacks[Fact]:
         hand_over = self._reactor.callFromThread
@@ -235,10 +236,7 @@ class Journal(Generic[Fact]):
         )
 
     def _figures_then(self) -> str | None:
-        """Returns the figures that the reactor's thread prepared before, and asks it to prepare the next.
-
-        Called in the maintenance thread, which must not read the reactor's objects.
-        """
+        """Returns the figures prepared last, and asks for the next; not made here, in the maintenance thread."""
         self._reactor.callFromThread(self._note_figures)
         return self._figures_now
 
@@ -251,9 +249,8 @@ class Journal(Generic[Fact]):
             self._changed()
 
     def _put_ends(self, ends: Sequence[Event]) -> None:
-        for end in ends:
-            if not self._is_closed:
-                self.put(end, None)
+        for end in () if self._is_closed else ends:
+            self.put(end, None)
 
     def _find(self, destination: str, sessions: Sequence[str]) -> None:
         if sessions and not self._is_closed:
@@ -302,13 +299,6 @@ class Journal(Generic[Fact]):
         if done in self._asked:
             self._asked.remove(done)
             done.callback(answer)
-
-    def _give_up(self) -> None:
-        self._is_through = True
-        self._lateness.give_up()
-        asked, self._asked = self._asked, set()
-        for done in asked:
-            done.errback(JournalClosed("the journal was closed"))
 
 
 def _fire(deferred: Deferred[Any], value: object) -> None:

@@ -19,12 +19,12 @@ from voicestt.journal.port import (
     EVERYTHING,
     Fact,
     Filter,
-    GuardedReaders,
     Page,
     Readers,
     Record,
     Written,
 )
+from voicestt.journal.write_queue import GuardedReaders
 from voicestt.runtime.idle import Idle
 
 KEPT = 1_000

@@ -8,8 +8,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from twisted.logger import Logger
-
 from voicestt.events import Event
 from voicestt.journal.former import FormerStream
 
@@ -78,29 +76,6 @@ class Readers(Protocol[Fact]):
         They are not lost yet.
         """
         ...
-
-
-class GuardedReaders(Generic[Fact]):
-    """Calls the readers, and logs what they raise instead of letting it stop the calls."""
-
-    _log = Logger()
-
-    def __init__(self, readers: Readers[Fact]) -> None:
-        self._readers = readers
-
-    def written(self, entries: Sequence[Written[Fact]]) -> None:
-        """Tells the readers of entries that are in the database."""
-        try:
-            self._readers.written(entries)
-        except Exception:  # noqa: BLE001 - a reader's mistake must not stop the calls
-            self._log.failure("A reader of the journal failed; its other readers may not have been told either.")
-
-    def late(self, facts: Sequence[Fact]) -> None:
-        """Tells the readers of facts whose events have waited too long for the database."""
-        try:
-            self._readers.late(facts)
-        except Exception:  # noqa: BLE001 - likewise
-            self._log.failure("A reader of the journal failed; its other readers may not have been told either.")
 
 
 class Writer(Protocol[_Put_contra]):

@@ -20,8 +20,7 @@ from voicestt.events import (
     Partial,
     decode,
 )
-from voicestt.journal.payloads import payload_or_none
-from voicestt.journal.redaction import Redact
+from voicestt.journal.payloads import Redact, payload_or_none
 
 MOST_BYTES: Final = 256 * 1024 * 1024
 """Largest size of all spill files of a journal together. Partials are left out when half of it is used."""

@@ -18,11 +18,10 @@ from voicestt.journal.leases import Lease, this_process
 from voicestt.journal.maintenance import Maintenance, Pace
 from voicestt.journal.outage import JournalOutage
 from voicestt.journal.outbox import Mark
-from voicestt.journal.payloads import StoredPayloads
+from voicestt.journal.payloads import StoredPayloads, redaction
 from voicestt.journal.port import Destination, Fact, Standing
 from voicestt.journal.reading import Ask, ReaderThread
 from voicestt.journal.recovery import Recovery
-from voicestt.journal.redaction import redaction
 from voicestt.journal.retention import Retention
 from voicestt.journal.schema import bring_up_to_date
 from voicestt.journal.spill import Place, Spill

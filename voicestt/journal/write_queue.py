@@ -14,7 +14,7 @@ from twisted.logger import Logger
 
 from voicestt.events import Event, Final, Partial, type_of
 from voicestt.journal.former import MemoryToWrite
-from voicestt.journal.port import Fact, Record, Written
+from voicestt.journal.port import Fact, Readers, Record, Written
 
 MOST = 200_000
 MOST_BYTES = 128 * 1024 * 1024
@@ -108,6 +108,29 @@ class WriteQueue(Generic[Fact]):
         self.dropped += len(gone)
         self.bytes -= sum(size_of(entry.event) for entry in gone)
         return gone
+
+
+class GuardedReaders(Generic[Fact]):
+    """Calls the readers, and logs what they raise instead of letting it stop the calls."""
+
+    _log = Logger()
+
+    def __init__(self, readers: Readers[Fact]) -> None:
+        self._readers = readers
+
+    def written(self, entries: Sequence[Written[Fact]]) -> None:
+        """Tells the readers of entries that are in the database."""
+        try:
+            self._readers.written(entries)
+        except Exception:  # noqa: BLE001 - a reader's mistake must not stop the calls
+            self._log.failure("A reader of the journal failed; its other readers may not have been told either.")
+
+    def late(self, facts: Sequence[Fact]) -> None:
+        """Tells the readers of facts whose events have waited too long for the database."""
+        try:
+            self._readers.late(facts)
+        except Exception:  # noqa: BLE001 - likewise
+            self._log.failure("A reader of the journal failed; its other readers may not have been told either.")
 
 
 class LateFacts(Generic[Fact]):

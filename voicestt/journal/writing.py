@@ -21,13 +21,13 @@ from voicestt.events import (
 )
 from voicestt.journal.database import Database
 from voicestt.journal.payloads import (
+    Redact,
     StoredPayloads,
     clean,
     clean_text,
     payload_of,
 )
 from voicestt.journal.port import Destination, Record
-from voicestt.journal.redaction import Redact
 from voicestt.journal.tables import events, outbox, sessions
 
 _EVENT_COLUMNS = ("number", "session", "sequence", "type", "call_sid", "written_at", "payload")

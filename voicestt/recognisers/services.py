@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from voicestt.audio import mulaw
@@ -156,7 +157,8 @@ class Persistent:
                 if error.is_fatal or attempts >= _ATTEMPTS or service.health.is_open:
                     raise
             is_again = True
-            await self._pause(_QUOTA_BACKOFF if is_quota else _BACKOFF.pause(attempts - 1))
+            pause = _QUOTA_BACKOFF if is_quota else _BACKOFF.pause(attempts - 1)
+            await deferLater(self._clock, pause)  # type: ignore[arg-type]  # it needs callLater only
             if service.health.is_open:
                 raise RecogniserError("UNAVAILABLE", service.health.reason)
 
@@ -203,11 +205,6 @@ class Persistent:
         if wait:
             timer.set(wait, look)
         return changed
-
-    def _pause(self, seconds: float) -> "Deferred[None]":
-        over: Deferred[None] = Deferred(lambda _: pending.cancel())
-        pending = self._clock.callLater(seconds, lambda: over.callback(None))
-        return over
 
 
 def _unless_it_opens(service: Service, audio: bytes) -> "Deferred[Result | None]":

@@ -167,12 +167,13 @@ class RollingMetrics(ProcessMetrics):
     minute.
     """
 
-    __slots__ = ("_before", "_minutes", "_totals")
+    __slots__ = ("_before", "_minutes", "_sums", "_totals")
 
     def __init__(self) -> None:
         super().__init__()
         self._before = ProcessMetrics()
         self._minutes: deque[ProcessMetrics] = deque(maxlen=MINUTES_KEPT)
+        self._sums: dict[int, ProcessMetrics] = {}  # of whole minutes: anybody may ask, and often
         self._totals: dict[Counted, int] = {}
 
     def minute_over(self) -> None:
@@ -183,6 +184,7 @@ class RollingMetrics(ProcessMetrics):
             setattr(minute, name, getattr(self, name))
             setattr(self, name, fresh)
         self._minutes.append(minute)
+        self._sums.clear()
         self._before.add(minute)
 
     def note_total(self, counted: Counted, total: int) -> None:
@@ -194,7 +196,10 @@ class RollingMetrics(ProcessMetrics):
 
     def of_the_last(self, minutes: int) -> ProcessMetrics:
         """Return the metrics of the last `minutes` (60 at most), and of the part of a minute since."""
-        return _sum([*list(self._minutes)[-minutes:], self])
+        whole = self._sums.get(minutes)
+        if whole is None:
+            whole = self._sums[minutes] = _sum(list(self._minutes)[-minutes:])
+        return _sum([whole, self])
 
     @property
     def since_start(self) -> ProcessMetrics:

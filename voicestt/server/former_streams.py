@@ -16,7 +16,7 @@ from voicestt.journal.former import FormerStream
 from voicestt.journal.port import FormerStreams
 
 SECONDS: Final = 1.0
-_LOOK_SECONDS: Final = 0.05
+_FIRST_LOOK_SECONDS: Final = 0.05
 
 
 class FormerLookup:
@@ -40,13 +40,14 @@ class FormerLookup:
         return Deferred.fromCoroutine(self._at_its_end(call_sid))
 
     async def _at_its_end(self, call_sid: str) -> FormerStream | None:
-        until = self._clock.seconds() + SECONDS
+        until, pause = self._clock.seconds() + SECONDS, _FIRST_LOOK_SECONDS
         found = await self._within(call_sid, until)
         while found is not None and not found.has_ended:
-            if self._clock.seconds() + _LOOK_SECONDS >= until:
+            if self._clock.seconds() + pause >= until:
                 return replace(found, utterances=found.utterances + 1)
-            await deferLater(self._clock, _LOOK_SECONDS)
+            await deferLater(self._clock, pause)
             found = await self._within(call_sid, until) or found
+            pause *= 2  # many calls may come back at once, and the journal has other readers
         return found
 
     async def _within(self, call_sid: str, until: float) -> FormerStream | None:

@@ -14,6 +14,7 @@ from twisted.internet.threads import deferToThread
 from voicestt.audio.greeting import BadGreeting, greeting_of
 from voicestt.call.facts import CallObserver, Event
 from voicestt.call.line import Line
+from voicestt.call.observers import ObserverGroup
 from voicestt.config.settings import Settings
 from voicestt.delivery.deliverer import Deliverer, DeliveryFigures
 from voicestt.delivery.destinations import deliverers_of, destinations_of
@@ -29,11 +30,13 @@ from voicestt.runtime.deadline import Deadline, within
 from voicestt.runtime.reactor import FullReactor
 from voicestt.server.call_log import CallLog
 from voicestt.server.events_file import EventsFile
+from voicestt.tracing.port import NoTracing, Tracing
 from voicestt.tts.engines import synthesiser_of
 from voicestt.tts.port import Synthesiser
 from voicestt.twilio.rest import TwilioCalls
 
 _LAST_DELIVERIES_SECONDS = 3.0
+_LAST_TRACES_SECONDS = 2.0
 _LOOK_SECONDS = 0.05
 _HALF, _MOST = 0.5, 0.8  # of the time that is left to a stop
 
@@ -86,6 +89,7 @@ class EventPipeline:
         self._handlers: Handlers | None = None
         self._publishing = Publishing(self._journal, file=file)
         self._is_open = False
+        self.tracing: Tracing = NoTracing()
         self.hub = EventHub(reactor, self._journal, settings.events_token)
         self.greeting = b""
 
@@ -122,6 +126,8 @@ class EventPipeline:
             health["journal"] = asdict(self.journal.state)
         if self._handlers is not None:
             health["handler"] = asdict(self._handlers.counts)
+        if self.tracing.counts:
+            health["traces"] = dict(self.tracing.counts)
         return health
 
     def _health_of(self, deliverer: Deliverer) -> dict[str, object]:
@@ -143,20 +149,23 @@ class EventPipeline:
 
     def observer_of(self, line: Line) -> CallObserver:
         """Make the observer of the call on `line`."""
-        return self._publishing.of_call(line)
+        publisher = self._publishing.of_call(line)
+        tracers = self.tracing.observers()
+        return ObserverGroup([publisher, *tracers]) if tracers else publisher
 
-    async def start(self) -> None:
+    async def start(self, tracing: Tracing | None = None) -> None:
         """Check and start everything, before the first call comes.
 
         Raises:
             SpeechError, BadGreeting, BadHandler, BadJournal, CannotDeliver: in words, with what to do.
         """
         settings = self._settings
+        self.tracing = tracing or self.tracing
         speaks = await deferToThread(synthesiser_of, settings)
         self.greeting = await self._make_greeting(speaks)
         handlers = None if settings.handler is None else self._make_handlers(settings.handler, speaks)
         if self.journal is not None:
-            self._deliverers = deliverers_of(self._reactor, settings, self.journal)
+            self._deliverers = deliverers_of(self._reactor, settings, self.journal, self.tracing)
         await self._journal.open()
         self._is_open = True
         for deliverer in self._deliverers:
@@ -178,6 +187,7 @@ class EventPipeline:
         for deliverer in self._deliverers:
             await within(reactor, deadline.part(_HALF), deliverer.stop())
         await within(reactor, deadline.part(_HALF), self.hub.stop())
+        await within(reactor, deadline.part(_HALF, _LAST_TRACES_SECONDS), self.tracing.stop())
         await self._journal.close(deadline.part(_MOST, CLOSE_SECONDS))
 
     def _make_journal(self, readers: PersistedEvents) -> Journal[Event] | NoJournal[Event]:
@@ -216,6 +226,7 @@ class EventPipeline:
             threads=settings.handler_threads,
             speak=None if speaks is None else speaks.speak,
             twilio=TwilioCalls(tokens[0], settings.twilio_api_url, others=tokens[1:]) if tokens else None,
+            traced=self.tracing.handler_call,
         )
 
     def _published(self, records: Sequence[Record]) -> None:

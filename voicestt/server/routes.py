@@ -1,7 +1,7 @@
 """The router: Twilio's webhooks, the health check, the events, and the WebSocket's path."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import cast
+from typing import Protocol, cast
 from urllib.parse import parse_qs
 
 from klein import Klein
@@ -41,6 +41,13 @@ _FORM = b"application/x-www-form-urlencoded"
 Form = Mapping[str, Sequence[str]]
 
 
+class Announced(Protocol):
+    """Is told of each call that a webhook announced."""
+
+    def __call__(self, call_sid: str, *, comes_back: bool) -> None:
+        """Take note of the call."""
+
+
 class Routes:
     """All paths of the server; `media` is the resource of the WebSocket's path.
 
@@ -64,6 +71,7 @@ class Routes:
         busy: CallAnswer = UNAVAILABLE,
         returns: Returns | None = None,
         metrics: MetricsPage | None = None,
+        announced: Announced | None = None,
     ) -> None:
         self._public_host = public_host
         self._signatures = signatures
@@ -78,6 +86,7 @@ class Routes:
         self._metrics = metrics
         self._refusals = calls.refusals
         self._access = FeedAccess(hub, self._refuse)
+        self._announced = announced
         self._returns = returns or Returns(public_host, calls, busy)
 
     @app.route(twiml.INCOMING_CALL, methods=["GET", "POST"])
@@ -102,6 +111,8 @@ class Routes:
             account_sid = _first(form, "AccountSid")
             self._registry.announce(call_sid, *numbers, account_sid=account_sid, comes_back=answer.comes_back)
             words = "A call comes back." if answer.comes_back else "Incoming call announced."
+            if self._announced is not None:
+                self._announced(call_sid, comes_back=answer.comes_back)
             self._log.info(words, log_system=escaped(call_sid, _LONGEST_SID))
         return http_answer(request, answer.code, answer.content_type, answer.body)
 

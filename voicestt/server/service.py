@@ -46,6 +46,7 @@ from voicestt.server.routes import Routes
 from voicestt.server.startup import announce, raise_descriptors
 from voicestt.server.stopping import Shutdown
 from voicestt.server.whisper import last_resort
+from voicestt.tracing.port import NoTracing, Tracing
 from voicestt.twilio import twiml
 from voicestt.twilio.rest import TwilioCalls
 from voicestt.twilio.returning import moved
@@ -67,7 +68,7 @@ class _Started:
 class VoiceService(Service):
     """The whole server. `endpoints` are Twisted's endpoint strings; `failed` is called if it cannot start;
     `read_again` is what SIGHUP reads; `enforce` is told how long a stop may take before the process is ended;
-    `metrics_endpoint` is an address of the metrics' own.
+    `metrics_endpoint` is an address of the metrics' own; `tracing` makes what makes traces.
 
     Stopping is in order, which a MultiService does not know: no new calls; the live ones go on for their time, and
     tell their last words; then the threads that carried them end. The listener is open to the last.
@@ -84,12 +85,14 @@ class VoiceService(Service):
         read_again: Callable[[], ReadAgain] = _NO_FILE.read_again,
         enforce: Callable[[float], object] = lambda _seconds: None,
         metrics_endpoint: str | None = None,
+        tracing: Callable[[], Tracing] = NoTracing,
     ) -> None:
         self._reactor = reactor
         self._failed = failed
         self._settings = settings
         self._endpoints = endpoints
         self._metrics_endpoint = metrics_endpoint
+        self._make_tracing = tracing
         self._ports: list[IListeningPort] = []
         self._threads: list[SessionThread] = []
         self._registry = CallRegistry(reactor)
@@ -135,7 +138,7 @@ class VoiceService(Service):
             thread.start()
         if self._events_file is not None:
             self._events_file.start()
-        await self._pipeline.start()
+        await self._pipeline.start(self._make_tracing())
         started = self._started = self._make(target, visitors)
         started.calls.start()
         started.monitoring.start()
@@ -236,6 +239,7 @@ class VoiceService(Service):
             busy,
             returns,
             monitoring.page,
+            self._pipeline.tracing.webhook,
         )
 
         def turned_away(address: str) -> None:

@@ -40,7 +40,7 @@ def cut(pcm: bytes, size: int = 2_400) -> list[bytes]:
 
 @dataclass(frozen=True)
 class Refused:
-    """How a call ended that did not end well."""
+    """The status of a call that did not end well."""
 
     code: str
     words: str

@@ -129,7 +129,7 @@ def test_the_key_is_that_of_the_first_20_ms() -> None:
     assert stream_key(pcm) in finals(hear(SCRIPT, cut(pcm, 100)))[0]
 
 
-def test_in_coded_audio_the_key_is_the_calls_number() -> None:
+def test_in_watermarked_audio_the_key_is_the_calls_number() -> None:
     assert finals(hear(SCRIPT, cut(clip_of(SCRIPT, 77, 12)))) == [
         "שלום 77 אני מתקשר לגבי ההזמנה 0",
         "תודה רבה",

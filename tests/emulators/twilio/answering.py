@@ -23,15 +23,27 @@ TWIML = """<?xml version="1.0" encoding="UTF-8"?>
 """
 
 
+def response(inside: str) -> str:
+    """A document of these verbs."""
+    return f'<?xml version="1.0" encoding="UTF-8"?><Response>{inside}</Response>'
+
+
+STREAM = '<Stream url="wss://demo.example/ws/twilio-media" statusCallback="https://demo.example/webhook/status"/>'
+
+
 def nothing(_socket: "Socket", _message: dict[str, Any]) -> None:
     """What a server does that only listens."""
 
 
 @dataclass
 class Answering:
-    """How the server behaves, and what it was told: `posts` are (path, headers, form)."""
+    """How the server behaves, and what it was told: `posts` are (path, headers, form).
+
+    `documents` are TwiML by path; every other path has `twiml`.
+    """
 
     twiml: str = TWIML
+    documents: dict[str, str] = field(default_factory=dict)
     content_type: str = "text/xml"
     webhook_code: int = 200
     status_code: int = 204
@@ -110,7 +122,10 @@ class Webhook(Resource):
             return b""
         request.setResponseCode(self._answering.webhook_code)
         request.setHeader("content-type", self._answering.content_type)
-        return self._answering.twiml.encode()
+        return self._answering.documents.get(path, self._answering.twiml).encode()
+
+    def render_GET(self, request: Request) -> bytes:
+        return self.render_POST(request)
 
 
 class Factory(WebSocketServerFactory):

@@ -23,9 +23,10 @@ from voicestt.emulators.twilio.call_values import (
     ServerTarget,
     Speech,
 )
-from voicestt.emulators.twilio.caller import CallControl, Clocks, place_call
+from voicestt.emulators.twilio.caller import CallControl, place_call
 from voicestt.emulators.twilio.schedule import Pause, Schedule, parse_dtmf
 from voicestt.emulators.twilio.signatures import signature
+from voicestt.emulators.twilio.stream import Clocks
 
 VOICE = b"\x00\x80" * 400
 QUICK = CallOptions(silence=0.04)

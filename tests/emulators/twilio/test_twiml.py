@@ -5,7 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicestt.emulators.twilio.problems import CallRefused
-from voicestt.emulators.twilio.twiml import StreamNoun, parse_twiml
+from voicestt.emulators.twilio.twiml import (
+    FOR_EVER,
+    Connect,
+    Dial,
+    Fetch,
+    HangUp,
+    Listen,
+    Redirect,
+    StreamNoun,
+    UnknownVerb,
+    parse_document,
+    parse_twiml,
+)
 
 XML = "text/xml; charset=utf-8"
 
@@ -70,3 +82,35 @@ def test_what_twilio_refuses_is_refused_with_its_number(
 def test_any_answer_is_a_stream_or_refused(body: bytes) -> None:
     with suppress(CallRefused):
         assert parse_twiml(XML, body).url.startswith("wss://")
+
+
+def test_the_verbs_of_a_document_come_in_order() -> None:
+    body = document(
+        """<!-- a comment --><Say voice="x">Fifteen letters</Say><Play loop="2">https://a/b.wav</Play><Pause/>
+        <Pause length="3"/><Play loop="0">https://a/b.wav</Play>
+        <Connect action="/next" method="get"><Stream url="wss://a/"/></Connect>
+        <Dial timeout="7" action="https://a/dialled"><Number>+15555550123</Number></Dial><Dial>desk</Dial>
+        <Gather/><Connect><Room>x</Room></Connect><Redirect method="GET"> ../other?a=b </Redirect>
+        <Hangup/><Reject/>"""
+    )
+    assert parse_document(XML, body) == (
+        Listen("Say", 1.0),
+        Listen("Play", 2.0),
+        Listen("Pause", 1),
+        Listen("Pause", 3),
+        Listen("Play", FOR_EVER),
+        Connect(StreamNoun("wss://a/"), Fetch("/next", "GET")),
+        Dial(7, Fetch("https://a/dialled")),
+        Dial(30),
+        UnknownVerb("Gather"),
+        UnknownVerb("Connect"),
+        Redirect(Fetch("../other?a=b", "GET")),
+        HangUp("Hangup"),
+        HangUp("Reject"),
+    )
+
+
+@pytest.mark.parametrize("length", ["", "-1", "1.5", "a lot", "9" * 5_000])
+def test_a_length_that_is_no_number_is_refused(length: str) -> None:
+    with pytest.raises(CallRefused, match="no whole number"):
+        parse_document(XML, document(f'<Pause length="{length}"/>'))

@@ -204,7 +204,7 @@ both = pytest.mark.parametrize("api", list(INFOS), ids=["v1", "v2"])
 
 
 def words(api: ApiVersion, *told: Told, clean: Any = unchanged) -> tuple[RecognisedWord, ...]:
-    """Of words with times in seconds."""
+    """Convert words with times in seconds."""
     return words_of([INFOS[api](text, duration(start), duration(end)) for text, start, end in told], clean, api)
 
 

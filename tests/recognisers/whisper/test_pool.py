@@ -279,7 +279,7 @@ def held() -> Held:
 
 
 def now(deferred: Deferred[Result | None]) -> str:
-    """What it fired with: words, or the status of an error."""
+    """Its outcome: words, or the status of an error."""
     outcomes: list[object] = []
     deferred.addBoth(outcomes.append)
     (outcome,) = outcomes

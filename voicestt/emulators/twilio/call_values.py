@@ -1,13 +1,18 @@
 """The values of a call: its target, options, audio and report."""
 
 from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Literal
 from urllib.parse import urlsplit
 
 from voicestt.audio.mulaw import BYTES_PER_FRAME, BYTES_PER_SECOND, SILENCE
 from voicestt.emulators.twilio.clip import voiced_span
 from voicestt.emulators.twilio.problems import Problem
 from voicestt.emulators.twilio.schedule import EVERY_20_MS, Insert, Schedule
+from voicestt.emulators.twilio.twiml import Fetch
 
+Callee = Literal["completed", "busy", "no-answer", "failed"]
+EndedBy = Literal["caller", "server", "api", "twiml"]
 WEBHOOK_PATH = "/webhook/incoming_call"
 
 
@@ -53,7 +58,9 @@ class CallOptions:
     closes the socket without a stop message, `drop_at` cuts the connection that long after the stream was opened
     without any goodbye, `subprotocol` offers audio.twilio.com as some test clients do (Twilio does not).
     `schedule` has the length of the frames and the pauses between them, `inserts` what is said in between (keys,
-    bad input). A `slow_reader` takes nothing of what the server sends until the call is over.
+    bad input). A `slow_reader` takes nothing of what the server sends until the call is over. `callee` is how a
+    `<Dial>` goes (Twilio's DialCallStatus; completed: somebody picks up), `fallback_url` is asked for TwiML where
+    the webhook fails ("Primary handler fails").
     """
 
     silence: float = 1.5
@@ -65,6 +72,17 @@ class CallOptions:
     schedule: Schedule = EVERY_20_MS
     inserts: tuple[Insert, ...] = ()
     slow_reader: bool = False
+    callee: Callee = "completed"
+    fallback_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallUpdate:
+    """A change of a live call by REST: a document to fetch, or one that came along (`twiml`); neither ends it."""
+
+    fetch: Fetch | None = None
+    twiml: str | None = None
+    fallback: Fetch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +122,23 @@ def _silence(seconds: float) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamLeg:
+    """One stream of a call: opened when `start` was sent, left when `stop` was or when its loss was noticed.
+
+    `by_server` says that the server closed it, or that its connection broke. `sent` is the part of the call's
+    audio that it carried: first byte, byte after the last.
+    """
+
+    stream_sid: str
+    opened_at: float
+    left_at: float
+    by_server: bool = False
+    sent: tuple[int, int] = (0, 0)
+    close_code: int | None = None
+    close_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CallReport:
     """The result of a call; times `*_at` are CLOCK_MONOTONIC seconds, None if it did not come so far.
 
@@ -114,6 +149,11 @@ class CallReport:
     `received_audio` is all that the server sent, `heard_audio` what the caller heard, from the first frame to the
     end of the call: with silence where nothing was played, and without what was cleared. Both are mu-law.
     `first_heard_at` is when the first audio came, `cleared_at` when each clear did.
+
+    `streams` are the call's media streams in order, the closing figures those of the last; `unsent` are the parts
+    of the call's audio (first byte, byte after the last) that were spoken while there was none. `verbs` are the
+    TwiML's as they were performed, `updates` counts the REST API's. `warnings` are what Twilio logs and the call
+    survived; `ended_by` is who ended it: the caller, the server by a closed stream, the API, or the TwiML.
     """
 
     call_sid: str
@@ -136,7 +176,18 @@ class CallReport:
     cleared_at: tuple[float, ...] = ()
     marks_returned: tuple[str, ...] = ()
     inserted: tuple[str, ...] = ()
+    streams: tuple[StreamLeg, ...] = ()
+    unsent: tuple[tuple[int, int], ...] = ()
+    verbs: tuple[str, ...] = ()
+    updates: int = 0
+    ended_by: EndedBy = "caller"
+    warnings: tuple[Problem, ...] = ()
     problems: tuple[Problem, ...] = ()
+
+    @property
+    def gaps(self) -> list[float]:
+        """The seconds between each two streams."""
+        return [after.opened_at - before.left_at for before, after in pairwise(self.streams)]
 
     @property
     def ok(self) -> bool:

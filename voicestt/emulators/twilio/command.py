@@ -6,15 +6,17 @@ import wave
 from collections.abc import Callable, Mapping
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
+from twisted.internet.error import CannotListenError
 
 from voicestt.config.readers import several
 from voicestt.emulators.twilio.bad_input import described, parse_bad
-from voicestt.emulators.twilio.call_values import CallOptions, CallReport, ServerTarget
+from voicestt.emulators.twilio.call_values import Callee, CallOptions, CallReport, ServerTarget
 from voicestt.emulators.twilio.caller import place_call
 from voicestt.emulators.twilio.clip import BadClip, clip_files, read_clip
+from voicestt.emulators.twilio.rest_api import TwilioRestApi
 from voicestt.emulators.twilio.running import run_with_reactor
 from voicestt.emulators.twilio.schedule import (
     Insert,
@@ -44,7 +46,23 @@ def report_lines(report: CallReport) -> list[str]:
         *([f"between   {', '.join(report.inserted)}"] if report.inserted else []),
         f"webhook   {report.webhook_status}; status callbacks: {statuses}",
         f"closed    {report.close_code} {report.close_reason or ''}".rstrip(),
+        *_moving(report),
+        *(f"warning   {problem}" for problem in report.warnings),
         *(f"PROBLEM   {problem}" for problem in report.problems),
+    ]
+
+
+def _moving(report: CallReport) -> list[str]:
+    """Describes a call that was more than one stream."""
+    if len(report.verbs) < 2:
+        return []
+    gaps = ", ".join(f"{gap * 1000:.0f}" for gap in report.gaps)
+    unsent = sum(ends - begins for begins, ends in report.unsent) // 8
+    return [
+        f"followed  {', '.join(report.verbs)}; ended by the {report.ended_by}",
+        f"streams   {len(report.streams)}, {report.updates} updates by REST"
+        + (f"; without a stream for {gaps} ms" if gaps else "")
+        + f"; {unsent} ms spoken to nobody",
     ]
 
 
@@ -118,6 +136,19 @@ _AT_LEAST_0 = click.FloatRange(min=0)
     help="Bad input; `all` is every kind. The list is below.",
 )
 @click.option("--slow-reader", is_flag=True, help="Read nothing of what the server sends until the end.")
+@click.option(
+    "--api",
+    type=click.IntRange(0, 65_535),
+    help="Be Twilio's REST API too, on this port of 127.0.0.1 (0: any that is free): the server's TWILIO_API_URL.",
+)
+@click.option("--fallback", help='The URL asked where the webhook fails ("Primary handler fails").')
+@click.option(
+    "--callee",
+    type=click.Choice(get_args(Callee)),
+    default="completed",
+    show_default=True,
+    help="How a <Dial> goes.",
+)
 @click.option("--no-status", is_flag=True, help="Leave the status callbacks out.")
 @click.option("--subprotocol/--no-subprotocol", help="Offer audio.twilio.com (Twilio itself does not).")
 @click.option(
@@ -136,6 +167,9 @@ def call(
     dtmf: tuple[tuple[Insert, ...], ...],
     bad: tuple[tuple[Insert, ...], ...],
     slow_reader: bool,
+    api: int | None,
+    fallback: str | None,
+    callee: Callee,
     no_status: bool,
     subprotocol: bool,
     save: Path | None,
@@ -156,12 +190,17 @@ def call(
         schedule=Schedule(frame_ms, pauses),
         inserts=tuple(chain(*dtmf, *bad)),
         slow_reader=slow_reader,
+        callee=callee,
+        fallback_url=fallback,
     )
     try:
         clips = [(file, read_clip(file)) for file in clip_files(clip)]
     except BadClip as error:
         raise click.ClickException(str(error)) from error
-    reports = _run(target, clips, options, _savings(clip, save))
+    try:
+        reports = _run(target, clips, options, _savings(clip, save), api)
+    except CannotListenError as error:
+        raise click.ClickException(f"the REST API cannot listen on port {api}: {error.socketError}") from error
     sys.exit(0 if all(report.ok for report in reports) else 1)
 
 
@@ -178,13 +217,18 @@ def _run(
     clips: list[tuple[Path, bytes]],
     options: CallOptions,
     savings: Callable[[Path], Path | None],
+    port: int | None,
 ) -> list[CallReport]:
     async def place(reactor: Any) -> list[CallReport]:
+        api = TwilioRestApi(target.auth_token)
+        if port is not None:
+            api.listen(reactor, port)
+            click.echo(f"Twilio's REST API is at TWILIO_API_URL={api.url}")
         reports = []
         for file, audio in clips:
             if len(clips) > 1:
                 click.echo(f"--- {file.name}")
-            report = await place_call(reactor, target, audio, options, click.echo)
+            report = await place_call(reactor, target, audio, options, click.echo, control=api.new_call())
             click.echo("\n".join(report_lines(report)))
             reports.append(report)
             heard = savings(file)

@@ -1,4 +1,4 @@
-"""Sends one stream's frames, keys and bad input on time over an open media socket, and returns marks."""
+"""Speaks the caller's side of a call in real time, over whichever stream is open, and returns marks."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,18 +7,16 @@ from twisted.internet.interfaces import IDelayedCall
 
 from voicestt.emulators.twilio import bad_input
 from voicestt.emulators.twilio.call_values import CallOptions, Speech
-from voicestt.emulators.twilio.media_socket import MediaSocket
-from voicestt.emulators.twilio.pacing import Pacer
 from voicestt.emulators.twilio.playback import Playback
-from voicestt.emulators.twilio.schedule import Insert
-from voicestt.emulators.twilio.server_messages import parse_server_message
-from voicestt.emulators.twilio.twilio_messages import StreamMessages
+from voicestt.emulators.twilio.schedule import Insert, Pacer
+from voicestt.emulators.twilio.server_messages import AudioToPlay, parse_server_message
+from voicestt.emulators.twilio.stream import CallerStream
 
 _PROGRESS_SECONDS = 5.0
 
 
 class CallerSide:
-    """Plays the caller's side of one started stream.
+    """Says the frames, keys and bad input of a call on time; what falls between two streams is not sent.
 
     `reactor` schedules, `monotonic` tells the time in seconds, `progress` takes a line of text now and then.
     """
@@ -27,16 +25,12 @@ class CallerSide:
         self,
         reactor: Any,
         monotonic: Callable[[], float],
-        messages: StreamMessages,
-        stream_sid: str,
         speech: Speech,
         options: CallOptions,
         progress: Callable[[str], None],
     ) -> None:
         self._reactor = reactor
         self._monotonic = monotonic
-        self._messages = messages
-        self._stream_sid = stream_sid
         self._speech = speech
         self._schedule = options.schedule
         self._drop_at = options.drop_at
@@ -45,7 +39,9 @@ class CallerSide:
         self._pacer = Pacer(reactor, monotonic, options.schedule.due)
         self._playback = Playback()
         self._echo: IDelayedCall | None = None
-        self._socket: MediaSocket | None = None
+        self._stream: CallerStream | None = None
+        self._frames_spoken = 0
+        self._unsent: list[tuple[int, int]] = []
         self._told = 0.0
         self._ended_at: float | None = None
         self._is_stopped = False
@@ -81,21 +77,35 @@ class CallerSide:
         """The times of the server's clears."""
         return tuple(self._playback.cleared_at)
 
-    async def run(self, socket: MediaSocket) -> bool:
-        """Sends all audio; returns True at its end or after `stop`, False at the time to drop the call."""
-        self._socket = socket
-        whole = self._schedule.due(self._speech.frames)
-        is_dropped = self._drop_at is not None and self._drop_at < whole
-        if not self._is_stopped:
-            await self._speak(self._drop_at if is_dropped else None)
+    @property
+    def unsent(self) -> tuple[tuple[int, int], ...]:
+        """The parts of the audio that were spoken without a stream: first byte, byte after the last."""
+        return tuple(self._unsent)
+
+    async def run(self) -> bool:
+        """Says everything; returns True at its end or after `stop`, False at the time to drop the call."""
+        frames = self._speech.frames
+        is_dropped = self._drop_at is not None and self._drop_at < self._schedule.due(frames)
+        await self._speak(self._drop_at if is_dropped else None)
         if not self._is_stopped and not is_dropped:
-            self._say_inserts(socket, self._speech.frames)
+            self._say_inserts(frames)
             self._return_marks()
         self._end()
         return self._is_stopped or not is_dropped
 
+    def join(self, stream: CallerStream) -> None:
+        """Speaks and listens by this stream from now on."""
+        self._stream = stream
+
+    def leave(self) -> None:
+        """Drops what the stream still had to play; the caller speaks on, to nobody."""
+        if self._stream is not None:
+            self._stream = None
+            self._playback.leave(self._monotonic())
+            self._forget_echo()
+
     def stop(self) -> None:
-        """Stops sending."""
+        """Stops speaking."""
         self._is_stopped = True
         self._pacer.stop()
         self._end()
@@ -104,7 +114,7 @@ class CallerSide:
         frames = self._speech.frames
         if drop_at is not None:
             frames = self._schedule.frames_before(drop_at, frames)
-        await self._pacer.run(frames, self._send_frame, drop_at)
+        await self._pacer.run(frames, self._say_frame, drop_at)
 
     def _end(self) -> None:
         """Ends the playback to the caller: notes the time and cancels the next mark."""
@@ -112,51 +122,66 @@ class CallerSide:
             self._ended_at = self._monotonic()
         self._forget_echo()
 
-    def hear(self, text: str) -> None:
+    def hear(self, stream: CallerStream, text: str) -> None:
         """Takes one message of the server; raises `CallRefused` where Twilio would warn."""
-        self._playback.take(parse_server_message(text, self._stream_sid), self._monotonic())
-        self._return_marks()
+        message = parse_server_message(text, stream.sids.stream)
+        if stream is self._stream:
+            self._playback.take(message, self._monotonic())
+            self._return_marks()
+        elif isinstance(message, AudioToPlay):
+            self._playback.received += message.mulaw
 
     def spoken_at(self, position: int) -> float | None:
         """The time at which the frame with byte `position` was due; None if the call did not come so far."""
         frame = position // self._speech.frame_bytes
-        if self.first_frame_at is None or frame > self.frames_sent:
+        if self.first_frame_at is None or frame > self._frames_spoken:
             return None
         return self.first_frame_at + self._schedule.due(frame) - self._schedule.due(0)
 
     # -- frames
 
-    def _send_frame(self, number: int) -> None:
-        assert self._socket is not None  # noqa: S101 (frames are sent once it is open)
-        self._say_inserts(self._socket, number)
+    def _say_frame(self, number: int) -> None:
+        self._say_inserts(number)
         if self.first_frame_at is None:
             self.first_frame_at = self._monotonic()
-        self._messages.hold(self._held_just_before(number))
-        self._socket.say(self._messages.media(self._speech.frame(number)))
-        self.frames_sent += 1
+        if self._stream is None:
+            self._note_unsent(number)
+        else:
+            begins = number * self._speech.frame_bytes
+            self._stream.say_frame(self._speech.frame(number), begins, self._held_just_before(number))
+            self.frames_sent += 1
+        self._frames_spoken = number + 1
         self._tell_progress()
+
+    def _note_unsent(self, number: int) -> None:
+        size = self._speech.frame_bytes
+        begins = number * size
+        if self._unsent and self._unsent[-1][1] == begins:
+            begins = self._unsent.pop()[0]
+        self._unsent.append((begins, (number + 1) * size))
 
     def _held_just_before(self, number: int) -> float:
         before = self._schedule.held_before(number - 1) if number else 0.0
         return self._schedule.held_before(number) - before
 
     def _tell_progress(self) -> None:
-        spoken = self.frames_sent * self._schedule.frame_seconds
+        spoken = self._frames_spoken * self._schedule.frame_seconds
         if spoken - self._told >= _PROGRESS_SECONDS - 1e-9:
             self._told = spoken
             self._progress(f"{spoken:.0f} s spoken")
 
-    def _say_inserts(self, socket: MediaSocket, number: int) -> None:
+    def _say_inserts(self, number: int) -> None:
         for insert in self._inserts.get(number, ()):
-            self._say_insert(socket, insert)
+            if self._stream is not None:
+                self._say_insert(self._stream, insert)
 
-    def _say_insert(self, socket: MediaSocket, insert: Insert) -> None:
+    def _say_insert(self, stream: CallerStream, insert: Insert) -> None:
         if insert.kind == "dtmf":
-            socket.say(self._messages.dtmf(insert.detail))
+            stream.socket.say(stream.messages.dtmf(insert.detail))
             self.inserted.append(f"key {insert.detail}")
             return
-        message = bad_input.KINDS[insert.kind].make(self._messages)
-        socket.say_bytes(message.payload, message.is_binary)
+        message = bad_input.KINDS[insert.kind].make(stream.messages)
+        stream.socket.say_bytes(message.payload, message.is_binary)
         self.inserted.append(f"bad {insert.kind}")
 
     # -- marks
@@ -166,8 +191,8 @@ class CallerSide:
         self._forget_echo()
         for name in self._playback.played(self._monotonic()):
             self.marks.append(name)
-            if self._socket is not None:
-                self._socket.say(self._messages.mark(name))
+            if self._stream is not None:
+                self._stream.socket.say(self._stream.messages.mark(name))
         next_due = self._playback.next_due()
         if next_due is not None:
             self._echo = self._reactor.callLater(max(0.0, next_due - self._monotonic()), self._return_marks)

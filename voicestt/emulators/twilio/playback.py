@@ -62,6 +62,12 @@ class Playback:
             case Clear():
                 self._clear(now)
 
+    def leave(self, now: float) -> None:
+        """Ends the stream: what waits is not played any more, and its marks do not come back."""
+        self._cut(now)
+        self._marks.clear()
+        self._cleared.clear()
+
     def played(self, now: float) -> list[str]:
         """Takes the names of the marks that are due, in order."""
         due, self._cleared = self._cleared, []
@@ -96,10 +102,13 @@ class Playback:
 
     def _clear(self, now: float) -> None:
         self.cleared_at.append(now)
-        if self.silent_from > now:
-            self._utterances[-1].cut(now)
+        self._cut(now)
         self._cleared += [name for _, name in self._marks]
         self._marks.clear()
+
+    def _cut(self, now: float) -> None:
+        if self.silent_from > now:
+            self._utterances[-1].cut(now)
 
 
 def _samples(seconds: float) -> int:

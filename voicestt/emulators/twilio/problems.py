@@ -1,5 +1,6 @@
 """Problems of a call, in words and with the number of Twilio's error log."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -20,3 +21,43 @@ class CallRefused(Exception):
     def __init__(self, words: str, code: int | None = None) -> None:
         self.problem = Problem(words, code)
         super().__init__(str(self.problem))
+
+
+class CallTroubles:
+    """The problems of one call, and the warnings: what Twilio logs and the call survives."""
+
+    def __init__(self, progress: Callable[[str], None]) -> None:
+        self._progress = progress
+        self._unsettled: Problem | None = None
+        self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
+
+    def add(self, problem: Problem) -> None:
+        """Notes a problem."""
+        self.problems.append(problem)
+        self._progress(f"trouble: {problem}")
+
+    def warn(self, problem: Problem) -> None:
+        """Notes a warning."""
+        self.warnings.append(problem)
+        self._progress(f"warning: {problem}")
+
+    def unsettle(self, problem: Problem) -> None:
+        """Notes the loss of a stream: a problem if the call ends of it, and only a warning if it goes on."""
+        self.settle()
+        self._unsettled = problem
+        self._progress(f"trouble: {problem}")
+
+    def settle(self) -> None:
+        """Notes that the call went on."""
+        if self._unsettled is not None:
+            self.warnings.append(self._unsettled)
+            self._unsettled = None
+
+    def conclude(self) -> bool:
+        """Makes a problem of a lost stream that nothing followed; returns whether there was one."""
+        if self._unsettled is None:
+            return False
+        self.problems.append(self._unsettled)
+        self._unsettled = None
+        return True

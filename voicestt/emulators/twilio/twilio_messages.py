@@ -8,7 +8,7 @@ timestamp is "52": a receiver must not expect a stream to begin at 0.
 import json
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
@@ -30,6 +30,10 @@ class Sids:
     account: str = field(default_factory=lambda: new_sid("AC"))
     call: str = field(default_factory=lambda: new_sid("CA"))
     stream: str = field(default_factory=lambda: new_sid("MZ"))
+
+    def next_stream(self) -> "Sids":
+        """Makes the SIDs of another stream of the same call."""
+        return replace(self, stream=new_sid("MZ"))
 
 
 class StreamMessages:

@@ -12,12 +12,20 @@ CALLED = "+15555550199"
 
 
 def incoming_call(sids: Sids) -> dict[str, str]:
-    """Makes the fields of the first webhook; empty ones, as for many callers, are sent and signed too."""
+    """Makes the fields of the first webhook."""
+    return call_form(sids, "ringing")
+
+
+def call_form(sids: Sids, status: str) -> dict[str, str]:
+    """Makes the fields that every webhook of a call has; empty ones, as for many callers, are sent and signed too.
+
+    `status` is the call's: ringing, in-progress, completed.
+    """
     return {
         "AccountSid": sids.account,
         "ApiVersion": "2010-04-01",
         "CallSid": sids.call,
-        "CallStatus": "ringing",
+        "CallStatus": status,
         "Called": CALLED,
         "Caller": CALLER,
         "CallerCity": "",

@@ -34,6 +34,19 @@ def audio_of(number: int, frames: int) -> bytes:
     return mulaw.encode(np.frombuffer(watermarked_audio.clip(number, samples, speech), "<i2"))
 
 
+def words_within(number: int, begins: int, ends: int) -> list[str]:
+    """Returns the words of call `number` whose audio lies wholly within these bytes of it, in order."""
+    found = []
+    for turn in range(begins // _place(ROUND), -(-ends // _place(ROUND))):
+        starts = _place(turn * ROUND + SPOKEN_FROM)
+        length = _place(SPOKEN_TO - SPOKEN_FROM)
+        for at, word in enumerate(WORDS):
+            first, last = (starts + length * place // len(WORDS) for place in (at, at + 1))
+            if begins <= first and last <= ends:
+                found.append(word.format(key=number, round=turn))
+    return found
+
+
 def first_partial_frame(number: int) -> int:
     """The frame after which the first word of round `number` can be known."""
     return _frame_that_completes(number * ROUND + SPOKEN_FROM + (SPOKEN_TO - SPOKEN_FROM) / len(WORDS))

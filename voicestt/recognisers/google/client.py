@@ -20,7 +20,7 @@ from twisted.internet.defer import Deferred
 from voicestt.audio import mulaw
 from voicestt.recognisers.google.channels import ChannelPool, GoogleTarget
 from voicestt.recognisers.google.request import FeatureNegotiation, RecognitionRequest
-from voicestt.recognisers.google.responses import error_from, error_of
+from voicestt.recognisers.google.responses import error_of, error_of_ended, error_of_key
 from voicestt.recognisers.port import RecogniserError, Result, ResultListener
 from voicestt.runtime.metrics import Stamps
 from voicestt.runtime.session_thread import SessionThread
@@ -178,7 +178,7 @@ class _GrpcStream:
         except RecogniserError as problem:
             error = self._owner.features.consider(problem.with_traceback(None), self._request)
         except google.auth.exceptions.GoogleAuthError as problem:
-            error = _no_key(problem)
+            error = error_of_key(problem)
         except asyncio.CancelledError:
             error = RecogniserError("CANCELLED", "the stream was cancelled here")
         finally:
@@ -213,7 +213,7 @@ class _GrpcStream:
             self._line.channels.heard(channel)
 
     def _keep_status(self, call: Any) -> None:
-        self._status = error_from(_settled(call.code()), _settled(call.details()))
+        self._status = error_of_ended(call)
 
     def _servers_own(self, error: RecogniserError) -> RecogniserError:
         # A write that fails after the server has ended the stream overwrites the server's status with this one:
@@ -244,15 +244,6 @@ class _GrpcStream:
             await self._more.wait()
 
 
-def _settled(coroutine: Any) -> Any:
-    """Return the value of `coroutine`, which must complete without waiting."""
-    try:
-        coroutine.send(None)
-    except StopIteration as done:
-        return done.value
-    raise AssertionError("a call that is done has its status")
-
-
 async def _recognise(
     line: _Line, owner: GoogleRecogniser, audio: bytes, answer: "Deferred[Result | None]"
 ) -> None:
@@ -262,7 +253,7 @@ async def _recognise(
     except RecogniserError as problem:
         outcome = problem
     except google.auth.exceptions.GoogleAuthError as problem:
-        outcome = _no_key(problem)
+        outcome = error_of_key(problem)
     finally:
         settled = outcome
         line.thread.hand_back(lambda: _settle(answer, settled))
@@ -299,9 +290,3 @@ def _settle(answer: "Deferred[Result | None]", outcome: Result | RecogniserError
         answer.errback(outcome)
     else:
         answer.callback(outcome)
-
-
-def _no_key(problem: google.auth.exceptions.GoogleAuthError) -> RecogniserError:
-    # google-auth's own words may quote what it was given: only the kind of the problem is passed on.
-    words = f"no usable Google credentials ({type(problem).__name__}): see GOOGLE_APPLICATION_CREDENTIALS"
-    return RecogniserError("UNAUTHENTICATED", words)

@@ -63,11 +63,11 @@ class RecognitionRequest:
         return self.api.config(self.language, self.model, punctuation=self.punctuation, word_times=self.word_times)
 
     def results_of(self, response: Any) -> Sequence[Result]:
-        """See `responses.results_of`."""
+        """Convert a raw StreamingRecognizeResponse to results whose texts are cleaned."""
         return results_of(response, self.clean_partial, self.clean_final, self.api)
 
     def utterance_of(self, response: Any) -> Result | None:
-        """See `responses.utterance_of`."""
+        """Convert a raw RecognizeResponse to a final whose text is cleaned; None if nothing was understood."""
         return utterance_of(response, self.clean_final, self.api)
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
+import google.auth.exceptions
 import grpc
 
 from voicestt.audio import mulaw
@@ -94,6 +95,18 @@ def error_from(code: grpc.StatusCode, details: str | None) -> RecogniserError:
     return RecogniserError(code.name, (details or "no details")[:_LONGEST_WORDS])
 
 
+def error_of_ended(call: Any) -> RecogniserError:
+    """Convert the status of an asyncio call that has ended to a RecogniserError."""
+    return error_from(_settled(call.code()), _settled(call.details()))
+
+
+def error_of_key(problem: google.auth.exceptions.GoogleAuthError) -> RecogniserError:
+    """Convert google-auth's complaint about the key to a RecogniserError."""
+    # google-auth's own words may quote what it was given: only the kind of the problem is passed on.
+    words = f"no usable Google credentials ({type(problem).__name__}): see GOOGLE_APPLICATION_CREDENTIALS"
+    return RecogniserError("UNAUTHENTICATED", words)
+
+
 def _final(portion: Any, clean: Clean, api: ApiVersion) -> Result:
     best = portion.alternatives[0]
     end = position(api.end_of(portion))
@@ -123,3 +136,12 @@ def _span(start: Any, end: Any, *, is_first: bool) -> tuple[int, int] | None:
     if end is None or (start is None and not is_first):
         return None
     return 0 if start is None else position(start), position(end)
+
+
+def _settled(coroutine: Any) -> Any:
+    """Return the value of `coroutine`, which must complete without waiting."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        return done.value
+    raise AssertionError("a call that is done has its status")

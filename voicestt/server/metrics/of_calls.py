@@ -54,6 +54,9 @@ class CallFamilies(Collector):
         refused = {"busy": calls.admission.refused, "bad_start": calls.starts_refused}
         yield counters("calls_refused", "Calls that were not taken.", "reason", refused)
         yield counters("calls_ended", "Calls that have ended.", "reason", labelled(counts, "ended", END_LABELS))
+        moves = calls.moves
+        asked = {"moved": moves.moved, "request_failed": moves.failed_requests, "not_moved": moves.not_moved}
+        yield counters("moves", "Moves of calls to another process, as the server stops.", "outcome", asked)
         yield gauge("ready", "1 while new calls are taken, as /readyz says.", calls.why_not_ready is None)
 
     def _audio(self, measured: ProcessMetrics) -> Iterator[Metric]:

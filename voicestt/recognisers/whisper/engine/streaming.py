@@ -72,18 +72,12 @@ class WhisperStream:
         workers: Workers,
         ended: Ended,
     ) -> None:
-        self._request = request
-        self._language = language
-        self._listener = listener
-        self._endpointer = endpointer
-        self._decoder = decoder
-        self._workers = workers
-        self._ended = ended
+        self._request, self._language = request, language
+        self._listener, self._ended = listener, ended
+        self._endpointer, self._decoder, self._workers = endpointer, decoder, workers
         # the caller's thread only
         self._audio = bytearray()
-        self._audio_from = 0
-        self._asked_at = 0
-        self._voiced_when_asked = 0
+        self._audio_from = self._asked_at = self._voiced_when_asked = 0
         self._deaf = False
         # shared with the workers
         self._todo = Lock()
@@ -96,7 +90,7 @@ class WhisperStream:
         self._last_words: list[str] = []
 
     def write(self, pcm: bytes) -> None:
-        """Implement `EngineStream.write`; audio after the final of a single utterance is ignored."""
+        """Take more audio; that after the final of a single utterance is ignored."""
         if self._deaf or self._over:
             return
         self._audio += pcm
@@ -109,7 +103,7 @@ class WhisperStream:
         self._forget(self._endpointer.needed_from)
 
     def finish(self) -> None:
-        """Implement `EngineStream.finish`."""
+        """End the audio: the pending words come as a final, then the end."""
         segment = None if self._deaf else self._endpointer.finish()
         self._deaf = True
         if segment is not None:
@@ -119,7 +113,7 @@ class WhisperStream:
         self._workers.offer(self)
 
     def abort(self) -> None:
-        """Implement `EngineStream.abort`; waits for a listener's call that is under way in another thread."""
+        """Drop the stream; waits for a listener's call that is under way in another thread."""
         with self._telling:
             self._over = True
         self._ended(self)

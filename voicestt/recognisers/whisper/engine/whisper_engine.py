@@ -84,7 +84,7 @@ class WhisperEngine:
             self._model_for(language).decoder().check_language(language)
 
     def open(self, request: Request, listener: EngineListener) -> WhisperStream:
-        """Implement `Engine.open`. Raises EngineClosed after `close`; other errors come by `listener.ended`."""
+        """Open a stream. Raises EngineClosed after `close`; other errors come by `listener.ended`."""
         language = self._understood(request.language)
         stream = WhisperStream(
             request,
@@ -102,7 +102,7 @@ class WhisperEngine:
         return stream
 
     def recognise(self, request: Request, pcm: bytes) -> list[EngineResult]:
-        """Implement `Engine.recognise`, in the full window of 30 s: slower than a stream, with fewer errors."""
+        """Recognise a recording in the full window of 30 s: slower than a stream, with fewer errors."""
         language = self._understood(request.language)
         decoder = self._model_for(language).decoder()
         finals = []
@@ -116,7 +116,7 @@ class WhisperEngine:
         return finals
 
     def close(self) -> None:
-        """Implement `Engine.close`; open streams end with EngineClosed. Not to be called from a listener."""
+        """End the threads; open streams end with EngineClosed. Not to be called from a listener."""
         with self._lock:
             self._closed = True
             streams = list(self._streams)

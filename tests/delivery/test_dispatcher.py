@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.delivery.fakes import record
-from voicestt.delivery.in_flight import InFlight
+from voicestt.delivery.dispatcher import InFlight
 from voicestt.journal.port import Pending
 
 

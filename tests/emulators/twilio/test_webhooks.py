@@ -1,15 +1,15 @@
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.error import ConnectionLost
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import ConnectError, ConnectionLost
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 
 from voicestt.emulators.twilio.problems import CallRefused
-from voicestt.emulators.twilio.web_requests import Answer, post_form
+from voicestt.emulators.twilio.webhooks import Answer, send_form
 
 
 class Response:
@@ -34,7 +34,7 @@ class Agent:
 
 def asking(clock: Clock, answer: Deferred[Any]) -> Deferred[Answer]:
     agent: Any = Agent(answer)
-    return Deferred.fromCoroutine(post_form(clock, agent, "http://h/", {}, {}))
+    return Deferred.fromCoroutine(send_form(clock, agent, "POST", "http://h/", {}, {}))
 
 
 def refusal(asked: Deferred[Answer]) -> str:
@@ -69,3 +69,36 @@ def test_a_connection_that_breaks_in_the_body_is_no_answer(clock: Clock) -> None
     response.body.connectionLost(Failure(ConnectionLost()))
     assert "no answer came from http://h/" in refusal(asked)
     assert not clock.getDelayedCalls()
+
+
+class Refusing:
+    """Refuses the first connections."""
+
+    def __init__(self, refusals: int) -> None:
+        self.refusals = refusals
+        self.requests = 0
+
+    def request(self, *_arguments: object) -> Deferred[Any]:
+        self.requests += 1
+        return fail(ConnectError(string="refused")) if self.requests <= self.refusals else succeed(Response())
+
+
+@pytest.mark.parametrize(("refusals", "is_refused"), [(1, False), (2, True)])
+def test_a_connection_that_cannot_be_made_is_tried_once_more(
+    clock: Clock, refusals: int, is_refused: bool
+) -> None:
+    agent: Any = Refusing(refusals)
+    asked = Deferred.fromCoroutine(send_form(clock, agent, "POST", "http://h/", {"a": "b"}, {}))
+    assert agent.requests == 2
+    assert asked.called == is_refused
+    if is_refused:
+        assert "refused" in refusal(asked)
+
+
+def test_a_request_that_was_sent_is_not_repeated(clock: Clock) -> None:
+    agent: Any = Refusing(0)
+    answer = Deferred[Any]()
+    agent.request = lambda *_arguments: answer
+    asked = Deferred.fromCoroutine(send_form(clock, agent, "POST", "http://h/", {}, {}))
+    answer.errback(Failure(ConnectionLost()))
+    assert "no answer came" in refusal(asked)

@@ -1,0 +1,197 @@
+"""Twilio's REST API for the calls of this process: shows a call, and updates or ends a live one.
+
+Source: Twilio's "Call resource" (`Url`, `Method`, `FallbackUrl`, `Twiml`, `Status`), "Twilio API requests"
+(basic authentication with account SID and auth token), errors 20003, 20404, 20429, 21205, 21220.
+"""
+
+import hmac
+import json
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, cast
+from urllib.parse import urlsplit
+
+from klein import Klein
+from twisted.internet.defer import Deferred
+from twisted.web.http import Request
+from twisted.web.server import Site
+
+from voicestt.emulators.twilio.call_values import CallUpdate
+from voicestt.emulators.twilio.caller import CallControl
+from voicestt.emulators.twilio.twiml import Fetch
+from voicestt.emulators.twilio.webhook_forms import CALLED, CALLER
+
+_CALL: Final = "/2010-04-01/Accounts/<account_sid>/Calls/<call_sid>.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiError:
+    """An error of Twilio's: the HTTP status, Twilio's number and its message."""
+
+    status: int
+    code: int
+    message: str
+
+
+_UNAUTHORISED: Final = ApiError(401, 20003, "Authenticate")
+_NOT_IN_PROGRESS: Final = ApiError(400, 21220, "Call is not in-progress. Cannot redirect.")
+_NO_URL: Final = ApiError(400, 21205, "Url is not a valid URL")
+_BOTH: Final = ApiError(400, 20001, "Url and Twiml are mutually exclusive")
+REFUSALS: Final[Mapping[int, ApiError]] = {
+    401: _UNAUTHORISED,
+    404: ApiError(404, 20404, "The requested resource was not found"),
+    429: ApiError(429, 20429, "Too many requests"),
+    500: ApiError(500, 20500, "An internal server error has occurred"),
+    503: ApiError(503, 20503, "Service unavailable"),
+}
+"""The errors that can be asked for, by HTTP status."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiRequest:
+    """A request that came: its method, the SIDs of its path, and its form."""
+
+    method: str
+    account_sid: str
+    call_sid: str
+    form: Mapping[str, str]
+
+
+class TwilioRestApi:
+    """The API on a port of 127.0.0.1; without an `auth_token` every password is right.
+
+    `requests` are all that came, in order. A call that is over is answered with 404 (20404), or with 400 (21220),
+    which Twilio documents for it too, if `keeps_calls`.
+    """
+
+    app = Klein()
+
+    def __init__(self, auth_token: str | None = None, *, keeps_calls: bool = False) -> None:
+        self._auth_token = auth_token
+        self._keeps_calls = keeps_calls
+        self._calls: dict[str, CallControl] = {}
+        self._refusals: deque[ApiError] = deque()
+        self._holds = False
+        self._reactor: Any = None
+        self._port: Any = None
+        self.requests: list[ApiRequest] = []
+
+    def listen(self, reactor: Any, port: int = 0) -> None:
+        """Begins to listen; port 0 is any that is free. Raises twisted's CannotListenError."""
+        self._reactor = reactor
+        self._port = reactor.listenTCP(port, Site(self.app.resource()), interface="127.0.0.1")
+
+    @property
+    def url(self) -> str:
+        """The value of the server's TWILIO_API_URL."""
+        return f"http://127.0.0.1:{self._port.getHost().port}"
+
+    async def close(self) -> None:
+        """Stops listening."""
+        await self._port.stopListening()
+
+    def new_call(self) -> CallControl:
+        """Makes the control of a call that is about to be placed, and knows it from now on."""
+        control = CallControl()
+        self._calls[control.call_sid] = control
+        return control
+
+    def refuse(self, status: int, count: int = 1) -> None:
+        """Answers the next `count` requests with an error of `REFUSALS`."""
+        self._refusals.extend([REFUSALS[status]] * count)
+
+    def hold(self, holds: bool = True) -> None:
+        """Answers no request as long as it `holds`."""
+        self._holds = holds
+
+    @app.route(_CALL, methods=["GET", "POST"])
+    def call(self, request: Request, account_sid: str, call_sid: str) -> bytes | Deferred[bytes]:
+        """Shows the call, or updates it first."""
+        asked = ApiRequest(request.method.decode(), account_sid, call_sid, _form(request))
+        self.requests.append(asked)
+        if self._holds:
+            return Deferred()
+        control = self._calls.get(call_sid)
+        error = self._refused(request, asked, control)
+        if error is not None or control is None:
+            return _answer(request, error or REFUSALS[404])
+        update = _update(asked.form) if asked.method == "POST" else None
+        if update is not None:
+            self._reactor.callLater(0, control.update, update)  # Twilio answers first and acts then
+        return _resource(request, control)
+
+    def _refused(self, request: Request, asked: ApiRequest, control: CallControl | None) -> ApiError | None:
+        if self._refusals:
+            return self._refusals.popleft()
+        if not self._is_authorised(request, asked.account_sid):
+            return _UNAUTHORISED
+        if control is None or control.sids.account != asked.account_sid:
+            return REFUSALS[404]
+        return self._refused_update(asked.form, control) if asked.method == "POST" else None
+
+    def _refused_update(self, form: Mapping[str, str], control: CallControl) -> ApiError | None:
+        if control.status == "completed":
+            return _NOT_IN_PROGRESS if self._keeps_calls else REFUSALS[404]
+        if "Url" in form and "Twiml" in form:
+            return _BOTH
+        if "Url" in form and urlsplit(form["Url"]).scheme not in {"http", "https"}:
+            return _NO_URL
+        return None
+
+    def _is_authorised(self, request: Request, account_sid: str) -> bool:
+        user, password = request.getUser(), request.getPassword()
+        right = self._auth_token is None or hmac.compare_digest(password, self._auth_token.encode())
+        return right and user == account_sid.encode()
+
+
+def _form(request: Request) -> dict[str, str]:
+    fields = cast(Mapping[bytes, list[bytes]], request.args or {})
+    return {name.decode(): values[0].decode() for name, values in fields.items()}
+
+
+def _update(form: Mapping[str, str]) -> CallUpdate | None:
+    """Reads the update; None for a form that changes nothing of the call's course."""
+    if form.get("Status") == "completed":
+        return CallUpdate()
+    if "Url" not in form and "Twiml" not in form:
+        return None
+    return CallUpdate(
+        _fetch(form, "Url", "Method"), form.get("Twiml"), _fetch(form, "FallbackUrl", "FallbackMethod")
+    )
+
+
+def _fetch(form: Mapping[str, str], url: str, method: str) -> Fetch | None:
+    return Fetch(form[url], form.get(method, "POST").upper()) if url in form else None
+
+
+def _resource(request: Request, control: CallControl) -> bytes:
+    sids = control.sids
+    return _json(
+        request,
+        200,
+        {
+            "sid": sids.call,
+            "account_sid": sids.account,
+            "api_version": "2010-04-01",
+            "direction": "inbound",
+            "from": CALLER,
+            "to": CALLED,
+            "status": control.status,
+            "uri": f"/2010-04-01/Accounts/{sids.account}/Calls/{sids.call}.json",
+        },
+    )
+
+
+def _answer(request: Request, error: ApiError) -> bytes:
+    more = f"https://www.twilio.com/docs/errors/{error.code}"
+    body = {"code": error.code, "message": error.message, "more_info": more, "status": error.status}
+    return _json(request, error.status, body)
+
+
+def _json(request: Request, status: int, value: Mapping[str, object]) -> bytes:
+    body = json.dumps(value).encode()
+    request.setResponseCode(status)
+    request.setHeader(b"content-type", b"application/json")
+    request.setHeader(b"content-length", str(len(body)).encode())
+    return body
