@@ -1,12 +1,11 @@
 """What an operator sees of one server: its health report, its metrics page, and the watch that keeps both true."""
 
-from typing import Any
-
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
 from twisted.web.http import Request
 
 from voicestt.config.settings import Settings
+from voicestt.runtime.reactor import FullReactor
 from voicestt.server.bounded_http import BoundedSite
 from voicestt.server.calls import Calls
 from voicestt.server.connections import UNKNOWN, Visitors
@@ -28,7 +27,7 @@ class Monitoring:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: FullReactor,
         settings: Settings,
         calls: Calls,
         visitors: Visitors,

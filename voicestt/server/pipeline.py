@@ -122,8 +122,8 @@ class EventPipeline:
     def health(self) -> Mapping[str, object]:
         """Counts for the health check."""
         health: dict[str, object] = {each.destination.name: self._health_of(each) for each in self._deliverers}
-        if isinstance(self._journal, Journal):
-            health["journal"] = asdict(self._journal.state)
+        if self.journal is not None:
+            health["journal"] = asdict(self.journal.state)
         if self._handlers is not None:
             health["handler"] = asdict(self._handlers.counts)
         if self.tracing.counts:
@@ -135,9 +135,9 @@ class EventPipeline:
         figures = asdict(deliverer.figures)
         at = figures.pop("last_error_at")
         figures["last_error_seconds"] = None if at is None else round(time.time() - at, 1)
-        if not isinstance(self._journal, Journal):
+        if self.journal is None:
             return figures
-        standing = self._journal.standing(deliverer.destination.name)
+        standing = self.journal.standing(deliverer.destination.name)
         oldest = None if standing.oldest_at is None else round(time.time() - standing.oldest_at, 1)
         return {
             **figures,
@@ -164,8 +164,8 @@ class EventPipeline:
         speaks = await deferToThread(synthesiser_of, settings)
         self.greeting = await self._make_greeting(speaks)
         handlers = None if settings.handler is None else self._make_handlers(settings.handler, speaks)
-        if isinstance(self._journal, Journal):
-            self._deliverers = deliverers_of(self._reactor, settings, self._journal, self.tracing)
+        if self.journal is not None:
+            self._deliverers = deliverers_of(self._reactor, settings, self.journal, self.tracing)
         await self._journal.open()
         self._is_open = True
         for deliverer in self._deliverers:
@@ -244,15 +244,14 @@ class EventPipeline:
     async def _last_deliveries(self, seconds: float) -> None:
         """Wait for the last deliveries, within a time limit: a host that starts afresh forgets its disk."""
         give_up = self._reactor.seconds() + seconds
+        journal = self.journal
+        if journal is None:
+            return
         for deliverer in self._deliverers:
             while self._reactor.seconds() < give_up and not deliverer.figures.is_down:
-                if await self._is_through(deliverer):
+                if not await journal.pending(deliverer.destination.name, 1):
                     break
                 await deferLater(self._reactor, _LOOK_SECONDS)
-
-    async def _is_through(self, deliverer: Deliverer) -> bool:
-        assert isinstance(self._journal, Journal)  # noqa: S101 - without one there are no deliverers
-        return not await self._journal.pending(deliverer.destination.name, 1)
 
 
 def _handler(path: str) -> type:
