@@ -5,7 +5,7 @@ from twisted.internet.task import Clock
 from tests.conftest import Logged
 from voicestt.journal.former import FormerStream
 from voicestt.journal.problems import JournalClosed
-from voicestt.server.former_streams import SECONDS, FormerLookup
+from voicestt.server.former_streams import LEFT_FREE, SECONDS, FormerLookup
 
 LIVE = FormerStream("s1", has_ended=False, utterances=2)
 ENDED = FormerStream("s1", reason="moved", utterances=3, memory="1")
@@ -52,9 +52,11 @@ def test_its_last_words_are_waited_for() -> None:
     assert clock.getDelayedCalls() == []
 
 
-def test_of_a_stream_that_does_not_end_one_utterance_is_left_free_for_its_last_words() -> None:
+def test_of_a_stream_that_does_not_end_numbers_are_left_free_for_its_last_words() -> None:
     clock = Clock()
-    assert found_in(Journal(LIVE), clock, SECONDS) == [FormerStream("s1", has_ended=False, utterances=3)]
+    assert found_in(Journal(LIVE), clock, SECONDS) == [
+        FormerStream("s1", has_ended=False, utterances=2 + LEFT_FREE)
+    ]
     assert clock.getDelayedCalls() == []
 
 
@@ -78,5 +80,7 @@ def test_a_journal_that_does_not_say_costs_a_call_its_past_only(
 
 def test_a_journal_that_stops_answering_has_said_enough(logged: Logged) -> None:
     clock = Clock()
-    assert found_in(Journal(LIVE, "never"), clock, SECONDS) == [FormerStream("s1", has_ended=False, utterances=3)]
+    assert found_in(Journal(LIVE, "never"), clock, SECONDS) == [
+        FormerStream("s1", has_ended=False, utterances=2 + LEFT_FREE)
+    ]
     assert logged.matching("did not answer") != []

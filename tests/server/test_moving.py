@@ -89,6 +89,13 @@ def test_whatever_their_number_all_are_moved_in_time(count: int, seconds: float)
     assert rig.calls == []
 
 
+def test_a_reactor_that_is_late_moves_all_of_them_all_the_same() -> None:
+    rig = Rig(100)
+    for _ in range(5):
+        rig.clock.advance(3.1)
+    assert rig.calls == []
+
+
 def test_a_request_that_fails_is_made_again_and_said_once(logged: Logged) -> None:
     rig = Rig(1, 15, CA0=[REFUSED, REFUSED, ValueError("a mistake"), OK])
     rig.pass_time(20)

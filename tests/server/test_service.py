@@ -1,9 +1,12 @@
 """The whole server on the real reactor: sockets, session threads and gRPC to a local Google-compatible service."""
 
+import base64
 import gc
 import json
+import socket
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -50,6 +53,8 @@ from voicestt.emulators.google.service import LocalGoogle
 from voicestt.emulators.google.timeline import clip_of
 from voicestt.emulators.twilio.signatures import signature
 from voicestt.emulators.twilio.twilio_messages import Sids, StreamMessages
+from voicestt.events import CallEnded
+from voicestt.handler import Call
 from voicestt.recognisers.fallback import FallbackSession
 from voicestt.recognisers.google.client import GoogleSession
 from voicestt.recognisers.single_shot import SingleShotSession
@@ -313,6 +318,40 @@ async def test_stopping_brings_the_last_words_and_gives_every_thread_back(
     assert len(logged.matching("Call ended: the server is stopping; 0.80 s")) == 1
     await until(lambda: caller.closed is not None)
     await until(lambda: own_threads() - before == set())
+
+
+class NeverDone:
+    """A handler that does not return from the call's end until the test is over."""
+
+    released = threading.Event()
+
+    def on_call_ended(self, _call: Call, _event: CallEnded) -> None:
+        self.released.wait(60)
+
+
+@on_reactor
+async def test_however_much_hangs_the_stop_is_over_in_its_time(make: Callable[..., OneOf], tmp_path: Path) -> None:
+    with (
+        LocalGoogle(ScriptEngine(SCRIPT), faults="all: hang on half-close") as hanging,
+        socket.create_server(("127.0.0.1", 0)) as receiver,  # it takes connections and never answers
+    ):
+        one = make(
+            GCP_STT_ENDPOINT=hanging.target,
+            HANDLER=f"{__name__}:NeverDone",
+            JOURNAL_URL=f"sqlite:///{tmp_path}/journal.db",
+            EVENTS_WEBHOOK_URL=f"http://127.0.0.1:{receiver.getsockname()[1]}/",
+            EVENTS_WEBHOOK_SECRET="whsec_" + base64.b64encode(bytes(range(24))).decode(),
+            SHUTDOWN_SECONDS="3",
+        )
+        caller = await join(await one.start())
+        say(caller, CONNECTED, start(), *frames(9, seconds=0.8))
+        await until(lambda: one.texts("partial"))
+        began = time.monotonic()
+        await one.stop()
+        assert time.monotonic() - began < 3 + 2
+        NeverDone.released.set()
+    (ended,) = (event for event in one.events if event["type"] == "call_ended")
+    assert ended["reason"] == "the server is stopping"
 
 
 @on_reactor

@@ -16,6 +16,9 @@ from voicestt.journal.former import FormerStream
 from voicestt.journal.port import FormerStreams
 
 SECONDS: Final = 1.0
+LEFT_FREE: Final = 10
+"""So many numbers of utterances are left for the last words of a former stream that has not ended."""
+
 _FIRST_LOOK_SECONDS: Final = 0.05
 
 
@@ -35,7 +38,7 @@ class FormerLookup:
     def at_its_end(self, call_sid: str) -> "Deferred[FormerStream | None]":
         """Find the same once it has told its last words; as it stands where that takes longer.
 
-        Then one utterance is left free, for the words that are still being recognised.
+        Then LEFT_FREE numbers are left for the utterances that are still being recognised.
         """
         return Deferred.fromCoroutine(self._at_its_end(call_sid))
 
@@ -44,7 +47,7 @@ class FormerLookup:
         found = await self._within(call_sid, until)
         while found is not None and not found.has_ended:
             if self._clock.seconds() + pause >= until:
-                return replace(found, utterances=found.utterances + 1)
+                return replace(found, utterances=found.utterances + LEFT_FREE)
             await deferLater(self._clock, pause)
             found = await self._within(call_sid, until) or found
             pause *= 2  # many calls may come back at once, and the journal has other readers

@@ -112,11 +112,11 @@ class Mover:
         fresh = [call for call in idle if not self._attempt(call).failed]
         again = [call for call in idle if self._attempt(call).failed and self._attempt(call).due <= now]
         gap = (self._until - self._last) / (len(fresh) + 1)
-        if again:
-            self._move(again[0])
-        elif fresh and now >= self._last + gap:
-            self._last = now
-            self._move(fresh[0])
+        for call in again:
+            self._move(call)
+        while fresh and now >= self._last + gap:  # several at once where the reactor is late
+            self._last += gap
+            self._move(fresh.pop(0))
         self._timer.set(max(_SHORTEST_STEP, min(gap, _LOOK_SECONDS)), self._step)
 
     def _move(self, call: MovableCall) -> None:
