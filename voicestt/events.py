@@ -208,12 +208,12 @@ class BadEvent(ValueError):
 
 
 def encode(event: Event) -> bytes:
-    """Encodes an event as JSON."""
+    """Encode an event as JSON."""
     return _encoder.encode(event)
 
 
 def decode(data: bytes | str) -> AnyEvent:
-    """Decodes an event from JSON; unknown fields are left out.
+    """Decode an event from JSON; unknown fields are left out.
 
     Raises:
         BadEvent: for whatever is none.
@@ -225,12 +225,12 @@ def decode(data: bytes | str) -> AnyEvent:
 
 
 def type_of(event: Event) -> str:
-    """Returns the `type` of an event, as in the JSON."""
+    """Return the `type` of an event, as in the JSON."""
     return str(event.__struct_config__.tag)
 
 
 def event_id(session: str, sequence: int) -> str:
-    """Returns the `id` of an event.
+    """Return the `id` of an event.
 
     As texts, those of one session are in the order of their sequence up to a million.
     """
@@ -238,7 +238,7 @@ def event_id(session: str, sequence: int) -> str:
 
 
 def json_schema() -> dict[str, Any]:
-    """Returns the JSON Schema (2020-12) of all events of this version."""
+    """Return the JSON Schema (2020-12) of all events of this version."""
     (schema,), components = msgspec.json.schema_components([AnyEvent], ref_template="#/$defs/{name}")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -62,7 +62,7 @@ class Options(TwistedOptions):
     opt_l = opt_listen
 
     def postOptions(self) -> None:  # noqa: N802
-        """Checks everything there is to check before anything is started.
+        """Check everything there is to check before anything is started.
 
         Raises:
             UsageError: with every problem, one a line.
@@ -151,7 +151,7 @@ def _reactor() -> Any:
 
 
 def makeService(options: Options) -> IService:  # noqa: N802 - twistd calls it
-    """The server, not yet started: no socket, no thread, no gRPC, because twistd may fork after this."""
+    """Return the server, not yet started: no socket, no thread, no gRPC, because twistd may fork after this."""
     # A terminal that cannot show Hebrew must not lose a log line.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

@@ -165,7 +165,7 @@ class Worker:
                 return
 
     def _share_out(self) -> None:
-        """Keeps, takes or gives back streams, so that every worker has about as many."""
+        """Keep, take or give back streams, so that every worker has about as many."""
         self._shared_out = time.monotonic()
         now, workers = time.time(), f"voicestt:workers:{self._group}"
         self._redis.zadd(workers, {self._name: now})
@@ -202,7 +202,7 @@ class Worker:
 
 
 def connect(url: str) -> Any:
-    """A client for a REDIS_URL. It tries once: what it sent twice might skip events that nobody has seen."""
+    """Return a client for a REDIS_URL. It tries once: a command sent twice might skip events unseen."""
     options: dict[str, Any] = {"decode_responses": True, "protocol": 2, "socket_timeout": ANSWER_SECONDS}
     parts = urlsplit(url)
     scheme, _, kind = parts.scheme.partition("+")
@@ -220,7 +220,7 @@ def connect(url: str) -> Any:
 
 
 def primary(sentinels: list[tuple[str | None, int]], service: str, options: dict[str, Any]) -> redis.Redis:
-    """A client of whoever these Sentinels name, by options of a URL."""
+    """Return a client of whoever these Sentinels name, by options of a URL."""
     login = {name: options.pop(f"sentinel_{name}", None) for name in ("username", "password")}
     for name in ("host", "port"):
         options.pop(name, None)
@@ -239,7 +239,7 @@ def once() -> Retry:
 
 
 def plain(text: str) -> str:
-    """A name that can be part of a key."""
+    """Return a name that can be part of a key."""
     if not re.fullmatch(r"[\w.-]+", text):
         raise ValueError
     return text

@@ -29,7 +29,7 @@ class BadSignature(Exception):
 
 
 def verify(secret: str, headers: Mapping[str, str], body: bytes, now: float) -> None:
-    """Checks the three `webhook-` headers, their names in lower case, against the body as it came, byte for byte.
+    """Check the three `webhook-` headers, their names in lower case, against the body as it came, byte for byte.
 
     Raises:
         BadSignature: with what is wrong.

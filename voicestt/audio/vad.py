@@ -88,7 +88,7 @@ def silent_until(audio: bytes) -> int:
 
 
 def is_silent(audio: bytes) -> bool:
-    """True if no frame of mu-law `audio` has a voice in it."""
+    """Return True if no frame of mu-law `audio` has a voice in it."""
     return not any(_voiced_frames(audio, _LENIENT))
 
 

@@ -27,7 +27,7 @@ class Credentials:
 
 
 def read_credentials(text: str) -> Credentials:
-    """Reads the key in `text`, or in the file that `text` names.
+    """Read the key in `text`, or in the file that `text` names.
 
     Raises:
         ValueError: in words that hold nothing of the key.
@@ -77,6 +77,6 @@ def _parsed(text: str) -> dict[str, Any]:
 
 
 def _repaired(info: dict[str, Any]) -> dict[str, Any]:
-    """Undoes the doubled backslashes that a key gets when it is pasted into a platform's settings page."""
+    """Undo the doubled backslashes that a key gets when it is pasted into a platform's settings page."""
     key = info.get("private_key")
     return {**info, "private_key": key.replace("\\n", "\n")} if isinstance(key, str) else info

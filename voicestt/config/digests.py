@@ -36,7 +36,7 @@ Answer = Mapping[str, object]
 
 
 def digest_answers(settings: Settings, is_streaming: Callable[[], bool]) -> Callable[[str], Answer] | None:
-    """Returns a function that answers a nonce with a salt and the digests of `settings`.
+    """Return a function that answers a nonce with a salt and the digests of `settings`.
 
     None where there is no key for them. `is_streaming` returns the current ENABLE_STREAMING_STT: it can be turned
     while the server runs.
@@ -54,7 +54,7 @@ def digest_answers(settings: Settings, is_streaming: Callable[[], bool]) -> Call
 
 
 def digests(settings: Settings, token: str, nonce: str, salt: str) -> dict[str, str]:
-    """Returns the digest of each variable's parsed value.
+    """Return the digest of each variable's parsed value.
 
     A key as a path and the same in base64 are equal, and so are " ON" and `true`.
     """
@@ -68,7 +68,7 @@ def digests(settings: Settings, token: str, nonce: str, salt: str) -> dict[str, 
 
 
 def differing(settings: Settings, token: str, nonce: str, answer: Answer) -> list[str]:
-    """Returns the variables whose digests differ between `settings` and `answer`, or are in only one of them.
+    """Return the variables whose digests differ between `settings` and `answer`, or are in only one of them.
 
     Raises:
         ValueError: when it is no such answer.

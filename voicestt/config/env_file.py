@@ -39,7 +39,7 @@ class EnvironmentFile:
         self._overrides = overrides
 
     def variables(self) -> dict[str, str]:
-        """Returns all variables that are set.
+        """Return all variables that are set.
 
         Raises:
             BadSettings: where the file cannot be read.
@@ -47,7 +47,7 @@ class EnvironmentFile:
         return self._over(self._read())
 
     def sources(self) -> dict[str, str]:
-        """Returns where each variable that is set was set.
+        """Return where each variable that is set was set.
 
         Raises:
             BadSettings: where the file cannot be read.
@@ -60,7 +60,7 @@ class EnvironmentFile:
         return {name: source for values, source in layers for name in values if values[name].strip()}
 
     def read_again(self) -> ReadAgain:
-        """Reads the file as it is now, and checks it as at the start.
+        """Read the file as it is now, and check it as at the start.
 
         Raises:
             BadSettings: where there is no file, it cannot be read, or something in it cannot be used.

@@ -25,7 +25,7 @@ class InForce:
 
 
 def in_force(settings: Settings, sources: Mapping[str, str]) -> list[InForce]:
-    """Lists all settings. `sources` names the source of each variable that is set; the others are defaults."""
+    """List all settings. `sources` names the source of each variable that is set; the others are defaults."""
     return [
         InForce(variable, shown(variable, getattr(settings, attribute)), sources.get(variable.name, "default"))
         for attribute, variable in setting_fields()
@@ -33,7 +33,7 @@ def in_force(settings: Settings, sources: Mapping[str, str]) -> list[InForce]:
 
 
 def changed_settings(settings: Settings) -> list[str]:
-    """Lists the settings that differ from their defaults, as NAME=VALUE; "NAME is set" for a secret."""
+    """List the settings that differ from their defaults, as NAME=VALUE; "NAME is set" for a secret."""
     return [
         f"{variable.name} is set" if variable.secret else f"{variable.name}={shown(variable, value)}"
         for attribute, variable in setting_fields()
@@ -42,7 +42,7 @@ def changed_settings(settings: Settings) -> list[str]:
 
 
 def shown(variable: Variable, value: object) -> str:
-    """Formats a value for people, without secrets and without phone numbers."""
+    """Format a value for people, without secrets and without phone numbers."""
     if variable.secret:
         # A secret with a default, such as JOURNAL_URL, may be shown where it is that.
         is_default = variable.default is not None and value == _default_of(variable)

@@ -20,13 +20,13 @@ class Misspelt(NamedTuple):
     meant: str
 
     def __str__(self) -> str:
-        """Describes it in a sentence, with what to do."""
+        """Describe it in a sentence, with what to do."""
         advice = f"is {self.meant} meant?" if self.meant else "`voicestt settings` lists all."
         return f"{self.name} is set, and there is no such variable: {advice}"
 
 
 def misspelt(names: Iterable[str]) -> list[Misspelt]:
-    """Finds the variables among `names` that may be misspelt ones of ours.
+    """Find the variables among `names` that may be misspelt ones of ours.
 
     A name is suspected if it begins with VOICESTT_, is ours but for small letters, or differs from one of ours,
     which is not set, by about one letter of ten. All other names belong to other programs.

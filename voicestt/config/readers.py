@@ -31,7 +31,7 @@ _LONGEST_SENTENCE = 500
 
 
 def flag(text: str) -> bool:
-    """Reads "true" or "false", or another usual word for it."""
+    """Read "true" or "false", or another usual word for it."""
     word = text.lower()
     if word in _TRUE | _FALSE:
         return word in _TRUE
@@ -39,17 +39,17 @@ def flag(text: str) -> bool:
 
 
 def number(low: float, high: float) -> Callable[[str], int]:
-    """Returns a reader of whole numbers from `low` to `high`."""
+    """Return a reader of whole numbers from `low` to `high`."""
     return between(low, high, int, "a whole number")
 
 
 def seconds(low: float, high: float) -> Callable[[str], float]:
-    """Returns a reader of seconds from `low` to `high`."""
+    """Return a reader of seconds from `low` to `high`."""
     return between(low, high, float, "a number of seconds")
 
 
 def between(low: float, high: float, kind: Callable[[str], N], what: str) -> Callable[[str], N]:
-    """Returns a reader of numbers from `low` to `high`; `what` names them in the error."""
+    """Return a reader of numbers from `low` to `high`; `what` names them in the error."""
 
     def read(text: str) -> N:
         try:
@@ -64,7 +64,7 @@ def between(low: float, high: float, kind: Callable[[str], N], what: str) -> Cal
 
 
 def one_of(*words: str) -> Callable[[str], str]:
-    """Returns a reader of one of `words`."""
+    """Return a reader of one of `words`."""
 
     def read(text: str) -> str:
         if text.lower() in words:
@@ -75,7 +75,7 @@ def one_of(*words: str) -> Callable[[str], str]:
 
 
 def matching(pattern: re.Pattern[str], what: str) -> Callable[[str], str]:
-    """Returns a reader of texts that `pattern` matches whole; `what` names them in the error."""
+    """Return a reader of texts that `pattern` matches whole; `what` names them in the error."""
 
     def read(text: str) -> str:
         if pattern.fullmatch(text):
@@ -86,7 +86,7 @@ def matching(pattern: re.Pattern[str], what: str) -> Callable[[str], str]:
 
 
 def public_host(text: str) -> str:
-    """Reads a host and its port, if given, of "host", "https://host/" or "wss://host/ws/twilio-media".
+    """Read a host and its port, if given, of "host", "https://host/" or "wss://host/ws/twilio-media".
 
     Twilio signs the host as it was typed in its console, so capitals are kept.
     """
@@ -103,17 +103,17 @@ def public_host(text: str) -> str:
 
 
 def is_number(text: str) -> bool:
-    """True if the text is a telephone number as E.164 has it: "+" and up to 15 digits."""
+    """Return True if the text is a telephone number as E.164 has it: "+" and up to 15 digits."""
     return _E164.fullmatch(text) is not None
 
 
 def is_sip(text: str) -> bool:
-    """True if the text is a SIP address that Twilio dials, of at most 255 letters."""
+    """Return True if the text is a SIP address that Twilio dials, of at most 255 letters."""
     return len(text) <= _LONGEST_SIP and _SIP.fullmatch(text) is not None
 
 
 def busy(text: str) -> str:
-    """Reads BUSY: "503", a number or SIP address without blanks, or a text that is said to a refused caller."""
+    """Read BUSY: "503", a number or SIP address without blanks, or a text that is said to a refused caller."""
     # What was typed is not repeated: it may be a telephone number.
     if text == "503":
         return text
@@ -132,7 +132,7 @@ def busy(text: str) -> str:
 
 
 def endpoint(text: str) -> str:
-    """Reads HOST:PORT."""
+    """Read HOST:PORT."""
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or int(port) not in _PORTS:
         raise ValueError("is not HOST:PORT")
@@ -140,7 +140,7 @@ def endpoint(text: str) -> str:
 
 
 def networks(text: str) -> tuple[Network, ...]:
-    """Reads addresses and networks (`10.0.0.0/8`), separated by commas; an empty text has none."""
+    """Read addresses and networks (`10.0.0.0/8`), separated by commas; an empty text has none."""
     try:
         return tuple(ipaddress.ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
     except ValueError:
@@ -148,17 +148,17 @@ def networks(text: str) -> tuple[Network, ...]:
 
 
 def secret(text: str) -> str:
-    """Reads any text."""
+    """Read any text."""
     return text
 
 
 def several(text: str) -> tuple[str, ...]:
-    """Splits a text at commas, without blanks and empty parts."""
+    """Split a text at commas, without blanks and empty parts."""
     return tuple(part for each in text.split(",") if (part := each.strip()))
 
 
 def some_of(*words: str) -> Callable[[str], tuple[str, ...]]:
-    """Returns a reader of some of `words`, separated by commas; they come in the order of `words`, each once."""
+    """Return a reader of some of `words`, separated by commas; they come in the order of `words`, each once."""
 
     def read(text: str) -> tuple[str, ...]:
         given = {part.lower(): part for part in several(text)}
@@ -172,14 +172,14 @@ def some_of(*words: str) -> Callable[[str], tuple[str, ...]]:
 
 
 def header_secret(text: str) -> str:
-    """Reads a text that an HTTP header can carry."""
+    """Read a text that an HTTP header can carry."""
     if text.isascii() and text.isprintable():
         return text
     raise ValueError("holds something that an HTTP header cannot carry")
 
 
 def url(text: str) -> str:
-    """Reads an address of http or https, without a name or password in it."""
+    """Read an address of http or https, without a name or password in it."""
     # What was pasted is not repeated: it may hold a password.
     if not _is_address(text, "http", "https") or not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError("is not an address such as https://example.com/path")
@@ -197,12 +197,12 @@ def _is_address(text: str, *schemes: str) -> bool:
 
 
 def is_loopback(endpoint: str) -> bool:
-    """True if HOST:PORT is on this machine."""
+    """Return True if HOST:PORT is on this machine."""
     return is_loopback_host(endpoint.rpartition(":")[0].strip("[]"))
 
 
 def is_loopback_host(host: str) -> bool:
-    """True if a name or an address, in brackets or without, is this machine's own."""
+    """Return True if a name or an address, in brackets or without, is this machine's own."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:

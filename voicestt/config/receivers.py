@@ -26,7 +26,7 @@ class Receiver(NamedTuple):
 
 
 def receivers(text: str) -> tuple[Receiver, ...]:
-    """Reads receivers' addresses, separated by blanks or commas; `#NAME` behind one, not sent, names it."""
+    """Read receivers' addresses, separated by blanks or commas; `#NAME` behind one, not sent, names it."""
     addresses = [url(each) for each in _BETWEEN_ADDRESSES.split(text) if each] or [url(text)]
     found = tuple(Receiver(_name_of(each, is_first=not place), each) for place, each in enumerate(addresses))
     names = [each.name for each in found]
@@ -37,7 +37,7 @@ def receivers(text: str) -> tuple[Receiver, ...]:
 
 
 def _name_of(address: str, *, is_first: bool) -> str:
-    """Returns a receiver's name: its #NAME, `webhook` for the first, else a hash of host and path.
+    """Return a receiver's name: its #NAME, `webhook` for the first, else a hash of host and path.
 
     /healthz shows names to anybody. The query is left out, as a token in it may change.
     """
@@ -53,7 +53,7 @@ def _name_of(address: str, *, is_first: bool) -> str:
 
 
 def webhook_secret(text: str) -> bytes:
-    """Reads the key of a secret as Standard Webhooks writes it: `whsec_` and 24 to 64 bytes in base64."""
+    """Read the key of a secret as Standard Webhooks writes it: `whsec_` and 24 to 64 bytes in base64."""
     try:
         key = b64decode(text.removeprefix(_WEBHOOK_SECRET), validate=True)
     except ValueError:
@@ -64,7 +64,7 @@ def webhook_secret(text: str) -> bytes:
 
 
 def webhook_secrets(text: str) -> tuple[bytes, ...]:
-    """Reads the keys of one secret, or of two with a comma between."""
+    """Read the keys of one secret, or of two with a comma between."""
     secrets = [each.strip() for each in text.split(",")]
     if len(secrets) > _MOST_SECRETS:
         raise ValueError("holds more than two secrets: the new one and the old one are enough")
@@ -72,7 +72,7 @@ def webhook_secrets(text: str) -> tuple[bytes, ...]:
 
 
 def journal_url(text: str) -> str:
-    """Reads a database's URL as SQLAlchemy has it, or "off"; Heroku's `postgres://` is understood."""
+    """Read a database's URL as SQLAlchemy has it, or "off"; Heroku's `postgres://` is understood."""
     if text.lower() == "off":
         return "off"
     scheme, separator, rest = text.partition("://")
@@ -84,6 +84,6 @@ def journal_url(text: str) -> str:
 
 
 def redis_url(text: str) -> str:
-    """Reads the URL of a Redis server, Sentinel or cluster, see `voicestt.config.redis_address`."""
+    """Read the URL of a Redis server, Sentinel or cluster, see `voicestt.config.redis_address`."""
     redis_address(text)
     return text

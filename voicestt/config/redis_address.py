@@ -52,7 +52,7 @@ class RedisAddress:
 
 
 def redis_address(text: str) -> RedisAddress:
-    """Parses a REDIS_URL.
+    """Parse a REDIS_URL.
 
     Raises:
         ValueError: if it is none; the words have nothing of it.
@@ -92,7 +92,7 @@ def _hosts(text: str, kind: Kind) -> Iterator[Host]:
 
 
 def _service(kind: Kind, path: str) -> tuple[str, str]:
-    """Returns the service's name, and the path of a server's URL."""
+    """Return the service's name, and the path of a server's URL."""
     if kind == "server":
         return "", path
     if kind == "cluster":

@@ -78,7 +78,7 @@ class Settings(
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
-        """Reads the settings in `environ`; an empty variable counts as not set.
+        """Read the settings in `environ`; an empty variable counts as not set.
 
         Raises:
             BadSettings: with one sentence for each variable that cannot be used.
@@ -101,7 +101,7 @@ class Reading(NamedTuple):
 
 
 def read_settings(environ: Mapping[str, str]) -> Reading:
-    """Reads the settings in `environ`, also where something is wrong; an empty variable counts as not set."""
+    """Read the settings in `environ`, also where something is wrong; an empty variable counts as not set."""
     values: dict[str, object] = {}
     problems: dict[str, str] = {}
     for name, variable in setting_fields():
@@ -123,17 +123,17 @@ def _default(variable: Variable) -> object:
 
 
 def variables() -> list[Variable]:
-    """Returns all variables, in the order of the code."""
+    """Return all variables, in the order of the code."""
     return [variable for _, variable in setting_fields()]
 
 
 def differences(one: Settings, other: Settings) -> list[str]:
-    """Returns the names of the variables that differ between two settings, in the order of the code."""
+    """Return the names of the variables that differ between two settings, in the order of the code."""
     return [variable.name for name, variable in setting_fields() if getattr(one, name) != getattr(other, name)]
 
 
 def setting_fields() -> Iterator[tuple[str, Variable]]:
-    """Yields the attribute of `Settings` and the variable of each setting, in the order of the code."""
+    """Yield the attribute of `Settings` and the variable of each setting, in the order of the code."""
     for group in GROUPS.values():
         for each in fields(group):
             yield each.name, each.metadata["variable"]

@@ -29,6 +29,6 @@ def setting(
     required: bool = False,
     secret: bool = False,
 ) -> Any:
-    """Makes the field of a setting, read from the variable `name` by `reader`."""
+    """Make the field of a setting, read from the variable `name` by `reader`."""
     variable = Variable(name, default, meaning, reader, required, secret)
     return field(repr=not secret, metadata={"variable": variable})

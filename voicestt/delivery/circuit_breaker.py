@@ -94,24 +94,24 @@ class DeliveryCircuitBreaker:
                 return 0.0
 
     def may_probe(self, now: float) -> bool:
-        """True if one event may be tried although the receiver is down."""
+        """Return True if one event may be tried although the receiver is down."""
         return now >= self.due - ROUNDING
 
     def lasts(self, now: float) -> float:
-        """The duration of the outage in seconds, 0 if there is none."""
+        """Return the duration of the outage in seconds, 0 if there is none."""
         return 0.0 if isinstance(self._state, BreakerClosed) else now - self._state.since
 
     def ended(self) -> None:
-        """Closes the breaker, after an event has arrived or was refused; one that was stopped stays so."""
+        """Close the breaker, after an event has arrived or was refused; one that was stopped stays so."""
         if not isinstance(self._state, BreakerStopped):
             self._state = BreakerClosed()
 
     def stop(self, now: float) -> None:
-        """Opens the breaker for good: the receiver has said that it wants no event any more."""
+        """Open the breaker for good: the receiver has said that it wants no event any more."""
         self._state = BreakerStopped(now if isinstance(self._state, BreakerClosed) else self._state.since)
 
     def failed(self, now: float, failed: DeliveryFailed, session: str, *, is_first: bool, is_probe: bool) -> None:
-        """Records that an event of `session` did not arrive.
+        """Record that an event of `session` did not arrive.
 
         `is_first`: at its first attempt.
         """

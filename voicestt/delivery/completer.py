@@ -68,23 +68,23 @@ class CompletionReporter:
         return len(self._notes)
 
     def arrived(self, pending: Pending, attempt: Attempt | None = None) -> None:
-        """Reports an arrived event, with its attempt if that is to be remembered."""
+        """Report an arrived event, with its attempt if that is to be remembered."""
         self._add("arrived", pending, "", attempt)
 
     def failed(self, pending: Pending, why: str, attempt: Attempt) -> None:
-        """Reports an event that will be tried again."""
+        """Report an event that will be tried again."""
         self._add("failed", pending, why, attempt)
 
     def dead_lettered(self, pending: Pending, why: str, attempt: Attempt | None = None) -> None:
-        """Reports an event that will not be tried again."""
+        """Report an event that will not be tried again."""
         self._add("dead-lettered", pending, why, attempt)
 
     def finished(self) -> "Deferred[None]":
-        """Returns a Deferred that fires when everything has been reported."""
+        """Return a Deferred that fires when everything has been reported."""
         return self._idle.wait()
 
     def stop(self) -> None:
-        """Stops reporting, whatever is left."""
+        """Stop reporting, whatever is left."""
         working, self._working = self._working, None
         self._idle.look()
         if working is not None:
@@ -183,7 +183,7 @@ class Completer:
         self.counts = DestinationCounts(clock)
 
     def settle(self, parcel: Sequence[Pending], outcomes: Sequence[Outcome], *, is_probe: bool) -> None:
-        """Handles the outcomes of a parcel; there is one for each of its events."""
+        """Handle the outcomes of a parcel; there is one for each of its events."""
         is_whole = any(isinstance(outcome, DeliveryFailed) and outcome.is_whole for outcome in outcomes)
         for place, (session, results) in enumerate(_by_session(parcel, outcomes).items()):
             # Where nothing could be taken, the first event stands for all: the others were not tried.
@@ -200,7 +200,7 @@ class Completer:
         self.give_up()
 
     def give_up(self) -> None:
-        """Dead-letters all events in hand older than `patience`, if the receiver has been down for that long."""
+        """Dead-letter all events in hand older than `patience`, if the receiver has been down for that long."""
         patience, lasts = self._patience, self._breaker.lasts(self._clock.seconds())
         if patience is None or self._breaker.is_stopped or lasts < patience:
             return
@@ -224,7 +224,7 @@ class Completer:
         self._in_flight.came_back(session, len(results) - len(again), again, due)
 
     def _failed(self, pending: Pending, failure: DeliveryFailed, *, is_probe: bool) -> float | None:
-        """Records a failed event, and returns the time from which its lane may go again.
+        """Record a failed event, and return the time from which its lane may go again.
 
         None if that depends on the receiver as a whole.
         """
@@ -243,7 +243,7 @@ class Completer:
         return now + max(failure.after, PAUSES.pause(pending.attempts, self._chance))
 
     def _refused(self, pending: Pending, failure: DeliveryFailed, now: float) -> float:
-        """Records a refusal, and returns the time of the next attempt.
+        """Record a refusal, and return the time of the next attempt.
 
         The receiver answers, so it is not down, whatever it was before.
         """
@@ -252,7 +252,7 @@ class Completer:
         return now + max(failure.after, pauses.pause(pending.attempts, self._chance))
 
     def _arrival(self, pending: Pending, arrived: Arrived | None) -> Attempt | None:
-        """Returns the attempt to be stored; None for partials that arrived at once, as there are too many."""
+        """Return the attempt to be stored; None for partials that arrived at once, as there are too many."""
         if arrived is None or (pending.record.type == "partial" and not pending.attempts):
             return None
         return Attempt(pending.record.number, self._now(), None, arrived.status, arrived.answer)

@@ -20,7 +20,7 @@ class Rate:
         self._counts: deque[tuple[int, int]] = deque()
 
     def add(self, count: int, now: float) -> None:
-        """Counts `count` arrived events."""
+        """Count `count` arrived events."""
         second = int(now)
         if self._counts and self._counts[-1][0] == second:
             count += self._counts.pop()[1]
@@ -28,7 +28,7 @@ class Rate:
         self._forget(second)
 
     def per_second(self, now: float) -> float:
-        """Returns the mean number of events a second over the last minute."""
+        """Return the mean number of events a second over the last minute."""
         self._forget(int(now))
         return round(sum(count for _, count in self._counts) / SECONDS, 2)
 
@@ -57,11 +57,11 @@ class DestinationCounts:
         return self._rate.per_second(self._clock.seconds())
 
     def arrived(self, count: int) -> None:
-        """Counts events that arrived."""
+        """Count events that arrived."""
         self.delivered += count
         self._rate.add(count, self._clock.seconds())
 
     def attempt_failed(self, why: str, at: float) -> None:
-        """Counts a failed attempt, which ended at `at`."""
+        """Count a failed attempt, which ended at `at`."""
         self.failed += 1
         self.last_error = (escaped(why, _LONGEST_ERROR), at)

@@ -122,7 +122,7 @@ class Deliverer:
         )
 
     def start(self) -> None:
-        """Starts the delivery, beginning with the events that were left over.
+        """Start the delivery, beginning with the events that were left over.
 
         Raises:
             CannotDeliver: if it can never work as it is set up.
@@ -132,7 +132,7 @@ class Deliverer:
         self.wake()
 
     def wake(self) -> None:
-        """Notes that there may be new events in the journal, and looks for them soon.
+        """Note that there may be new events in the journal, and looks for them soon.
 
         It costs next to nothing.
         """
@@ -142,7 +142,7 @@ class Deliverer:
             self._look_soon()
 
     def read_again(self) -> None:
-        """Discards the events that were read and are not under way, and reads the journal again.
+        """Discard the events that were read and are not under way, and read the journal again.
 
         It is called when deliveries were changed by hand.
         """
@@ -151,7 +151,7 @@ class Deliverer:
         self.wake()
 
     async def stop(self) -> None:
-        """Stops the delivery, and waits two seconds at most for what is under way.
+        """Stop the delivery, and wait two seconds at most for what is under way.
 
         The rest is delivered after the next start.
         """
@@ -177,7 +177,7 @@ class Deliverer:
             self._soon.set(0, self._look)
 
     def _look(self) -> None:
-        """Sends what may go now, reads more events, and sets a timer for what is due later."""
+        """Send what may go now, read more events, and set a timer for what is due later."""
         if self._breaker.is_stopped:
             self._later.cancel()
             return

@@ -26,7 +26,7 @@ class DeliveryLog:
         self._is_gone = False
 
     def down(self, why: str) -> None:
-        """Logs that the receiver is down."""
+        """Log that the receiver is down."""
         if not self._is_down:
             self._is_down = True
             self._log.error(
@@ -38,7 +38,7 @@ class DeliveryLog:
             )
 
     def works(self, arrived: int) -> None:
-        """Logs that the receiver works again, if it was down.
+        """Log that the receiver works again, if it was down.
 
         `arrived` counts the events whose arrival the journal does not know yet.
         """
@@ -47,7 +47,7 @@ class DeliveryLog:
             Deferred.fromCoroutine(self._count_and_say(arrived))
 
     def gone(self, why: str) -> None:
-        """Logs that the receiver wants no event any more."""
+        """Log that the receiver wants no event any more."""
         if not self._is_gone:
             self._is_gone = True
             self._log.error(
@@ -59,7 +59,7 @@ class DeliveryLog:
             )
 
     def dead_lettered(self, pending: Pending, why: str) -> None:
-        """Logs that an event was refused a few times and is dead-lettered."""
+        """Log that an event was refused a few times and is dead-lettered."""
         self._log.error(
             "🔴 {place} refused an event ({kind}) {attempts} times: {why}. It is dead-lettered (kept in the "
             "journal, not sent again), and the later events of its call go on. What to do: see why in the "
@@ -72,7 +72,7 @@ class DeliveryLog:
         )
 
     def refused(self, pending: Pending, failure: DeliveryFailed) -> None:
-        """Logs an event that keeps failing while others may arrive, the first of several."""
+        """Log an event that keeps failing while others may arrive, the first of several."""
         if not self._is_refusing and not self._is_down and pending.attempts >= _ATTEMPTS_BEFORE_A_LINE:
             self._is_refusing = True
             self._log.warn(
@@ -86,13 +86,13 @@ class DeliveryLog:
             )
 
     def nothing_held(self) -> None:
-        """Logs that no call waits for a failed event any more, if any did."""
+        """Log that no call waits for a failed event any more, if any did."""
         if self._is_refusing:
             self._is_refusing = False
             self._log.info("{place} holds back no call's events any more", place=self._sender.place)
 
     def expired(self, count: int, hours: float, why: str) -> None:
-        """Logs that events are not tried again because they are too old."""
+        """Log that events are not tried again because they are too old."""
         self._log.error(
             "🔴 {place}: {count} events are dead-lettered, as they had not arrived in {hours:g} h: {why}. They "
             "are kept in the journal, and what follows them goes on. What to do: `voicestt deliveries` shows "

@@ -21,12 +21,12 @@ _log = Logger()
 
 
 def is_name(destination: str) -> bool:
-    """True if a destination may have this name."""
+    """Return True if a destination may have this name."""
     return destination in (WEBHOOK, REDIS) or destination.startswith(f"{WEBHOOK}:")
 
 
 def destinations_of(settings: Settings) -> list[Destination]:
-    """Returns all configured destinations, for which the journal keeps events."""
+    """Return all configured destinations, for which the journal keeps events."""
     types = settings.events_webhook_types
     partials = settings.events_webhook_partials or "partial" in types
     destinations = [
@@ -42,18 +42,18 @@ class DeliveryTracing(Protocol):
     """Makes the spans of deliveries (`voicestt.tracing.port`)."""
 
     def sender(self, sender: EventSender, destination: str) -> EventSender:
-        """Wraps the sender of a destination."""
+        """Wrap the sender of a destination."""
         ...
 
     def headers(self) -> Mapping[str, str]:
-        """Makes the headers of a request that is part of the current span."""
+        """Make the headers of a request that is part of the current span."""
         ...
 
 
 def deliverers_of(
     reactor: FullReactor, settings: Settings, outbox: Outbox, tracing: DeliveryTracing | None = None
 ) -> list[Deliverer]:
-    """Creates a deliverer for each of the `destinations_of` the settings, in their order, none of them started."""
+    """Create a deliverer for each of the `destinations_of` the settings, in their order, none of them started."""
     senders = dict(_senders(reactor, settings, dict if tracing is None else tracing.headers))
     if tracing is not None:
         senders = {name: tracing.sender(sender, name) for name, sender in senders.items()}
@@ -63,7 +63,7 @@ def deliverers_of(
 def _senders(
     reactor: FullReactor, settings: Settings, trace_headers: Callable[[], Mapping[str, str]]
 ) -> Iterator[tuple[str, EventSender]]:
-    """Yields the sender of each destination, by its name."""
+    """Yield the sender of each destination, by its name."""
     receivers, keys = settings.events_webhooks or (), settings.events_webhook_secret
     if len(receivers) > 1:
         _log.info("Events go to several webhooks: {names}.", names=", ".join(map(_shown, receivers)))

@@ -91,7 +91,7 @@ class InFlight:
         return self._held[0][0] if self._held else None
 
     def take(self, found: Sequence[Pending], stamp: int) -> None:
-        """Adds events that were read, of sessions that were not in hand."""
+        """Add events that were read, of sessions that were not in hand."""
         for pending in found:
             session = pending.record.session
             lane = self._lanes.get(session)
@@ -101,7 +101,7 @@ class InFlight:
             lane.waiting.append(pending)
 
     def parcel(self, most: int, *, of_one: bool = False) -> list[Pending]:
-        """Takes the next `most` events that may go, of as many lanes as needed, sorted by number.
+        """Take the next `most` events that may go, of as many lanes as needed, sorted by number.
 
         They are away then. Current calls and what is left over take turns. `of_one`: all of one lane.
         """
@@ -116,7 +116,7 @@ class InFlight:
         return sorted(parcel, key=lambda pending: pending.record.number)
 
     def held_parcel(self, most: int, now: float | None = None) -> list[Pending]:
-        """Takes at most `most` events of the held lane that is due first; with `now`, only if due by then."""
+        """Take at most `most` events of the held lane that is due first; with `now`, only if due by then."""
         if not self._held or (now is not None and self._held[0][0] > now + ROUNDING):
             return []
         return _send_off(heappop(self._held)[2], most)
@@ -124,7 +124,7 @@ class InFlight:
     def came_back(
         self, session: str, arrived: int, failed: Sequence[Pending] = (), due: float | None = None
     ) -> None:
-        """Records the outcome of a session's events that were away.
+        """Record the outcome of a session's events that were away.
 
         `arrived` counts those that are to be told to the journal; `failed` go again before the others, and not
         before `due`, if it is given.
@@ -144,17 +144,17 @@ class InFlight:
             heappush(self._held, (due, self._held_before, lane))
 
     def told(self, session: str) -> None:
-        """Records that the journal knows the outcome of one more event of the session."""
+        """Record that the journal knows the outcome of one more event of the session."""
         lane = self._lanes[session]
         lane.untold -= 1
         self._release(lane)
 
     def all_due(self, now: float) -> None:
-        """Lets all held lanes go at once."""
+        """Let all held lanes go at once."""
         self._held = sorted((min(due, now), order, lane) for due, order, lane in self._held)
 
     def drop(self, written_before: float) -> list[Pending]:
-        """Removes and returns events written before a time, but for lanes with events away.
+        """Remove and return events written before a time, but for lanes with events away.
 
         The journal is to be told of each.
         """
@@ -169,7 +169,7 @@ class InFlight:
         return dropped
 
     def forget(self) -> None:
-        """Discards all events that wait; those under way are finished, and do not wait again if they fail."""
+        """Discard all events that wait; those under way are finished, and do not wait again if they fail."""
         self._current.clear()
         self._left_over.clear()
         self._held.clear()
@@ -249,11 +249,11 @@ class Dispatcher:
         return not self._breaker.is_down and self._in_flight.fresh_current < self._at_once
 
     def may_probe(self, now: float) -> bool:
-        """True if the receiver is down and a probe is due."""
+        """Return True if the receiver is down and a probe is due."""
         return self._breaker.is_down and not self._away and self._breaker.may_probe(now)
 
     def next_trip(self, now: float) -> Trip | None:
-        """Returns the parcel to send now, or None."""
+        """Return the parcel to send now, or None."""
         if self._breaker.is_down:
             trip = Trip(self._probe(now), is_probe=True)
         elif len(self._away) >= self._at_once:
@@ -268,7 +268,7 @@ class Dispatcher:
         return trip
 
     def came_back(self, trip: Trip, now: float, *, has_failed: bool) -> None:
-        """Records the end of a trip, on which an event did not arrive if `has_failed`."""
+        """Record the end of a trip, on which an event did not arrive if `has_failed`."""
         self._away.remove(trip)
         if trip.is_again and has_failed:
             self._again_due = now + AGAIN_SECONDS

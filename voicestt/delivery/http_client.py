@@ -41,7 +41,7 @@ _BEGINNING: Final = b"HTTP/"
 
 
 def with_short_heads(factory: Any) -> Any:
-    """Wraps a client's factory, so that long heads are shortened.
+    """Wrap a client's factory, so that long heads are shortened.
 
     The client's own protocol is the `wrappedProtocol` of a connection.
     """
@@ -61,17 +61,17 @@ class _ShortHeads(ProtocolWrapper):
         self._is_over = False
 
     def write(self, data: bytes) -> None:
-        """Writes a part of a request."""
+        """Write a part of a request."""
         self._look(data)
         super().write(data)  # type: ignore[no-untyped-call]
 
     def writeSequence(self, data: Sequence[bytes]) -> None:  # noqa: N802
-        """Writes several parts of a request."""
+        """Write several parts of a request."""
         self._look(data[0] if data else b"")
         super().writeSequence(data)  # type: ignore[no-untyped-call]
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
-        """Receives a part of an answer."""
+        """Receive a part of an answer."""
         if self._is_over:
             return
         if self._head is None:
@@ -82,7 +82,7 @@ class _ShortHeads(ProtocolWrapper):
             pass
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
-        """Passes on the bytes that were held back, and then the loss of the connection."""
+        """Pass on the bytes that were held back, and then the loss of the connection."""
         head, self._head = self._head, None
         if head and not self._is_over:
             self._client.dataReceived(head)
@@ -93,7 +93,7 @@ class _ShortHeads(ProtocolWrapper):
             self._head = b""
 
     def _has_passed_on_one(self, head: bytes) -> bool:
-        """Passes on a head if it is complete; True if another may follow it, as after a 100 (Continue)."""
+        """Pass on a head if it is complete; True if another may follow it, as after a 100 (Continue)."""
         end = _END.search(head, 0, LONGEST_HEAD)
         status = _STATUS.match(head)
         if not head.startswith(_BEGINNING[: len(head)]) or (end and status is None):
@@ -129,7 +129,7 @@ class _ShortHeadsFactory(WrappingFactory, ClientFactory):
 
 
 def quiet_agent(reactor: FullReactor, pool: HTTPConnectionPool, connect_seconds: float) -> Agent:
-    """Creates an Agent that connects within `connect_seconds`; with HTTPS it trusts the machine's certificates."""
+    """Create an Agent that connects within `connect_seconds`; with HTTPS it trusts the machine's certificates."""
     agent: Agent = Agent.usingEndpointFactory(reactor, _Endpoints(reactor, connect_seconds), pool)
     return agent
 
@@ -142,7 +142,7 @@ class _Endpoints:
         self._seconds = seconds
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:  # noqa: N802
-        """Creates the endpoint of a URI."""
+        """Create the endpoint of a URI."""
         endpoint: Any = HostnameEndpoint(self._reactor, uri.host, uri.port, timeout=self._seconds)
         if uri.scheme == b"https":
             endpoint = wrapClientTLS(self._policy.creatorForNetloc(uri.host, uri.port), endpoint)
@@ -157,7 +157,7 @@ class _Quiet:
         self._endpoint = endpoint
 
     def connect(self, factory: Any) -> Deferred[IProtocol]:
-        """Connects as the endpoint does, with a quiet factory."""
+        """Connect as the endpoint does, with a quiet factory."""
         factory.noisy = False
         connected: Deferred[Any] = self._endpoint.connect(with_short_heads(factory))
         return connected.addCallback(lambda wrapper: wrapper.wrappedProtocol)
@@ -178,7 +178,7 @@ class Answers:
         self._secrets = sorted(secrets.union(segments), key=len, reverse=True)
 
     def shown(self, body: bytes) -> str:
-        """Returns the first `LONGEST` bytes of a body as text.
+        """Return the first `LONGEST` bytes of a body as text.
 
         Control characters and the URL's secrets are left out.
         """
@@ -192,7 +192,7 @@ class Answers:
 
 
 def without_host(words: str, host: str | None) -> str:
-    """Removes the host's name from an error's words, as anybody may see the last error in /healthz."""
+    """Remove the host's name from an error's words, as anybody may see the last error in /healthz."""
     return re.sub(rf"(?<![\w.-]){re.escape(host)}(?![\w-])", _HIDDEN, words) if host else words
 
 

@@ -59,16 +59,16 @@ class OutboxPoller:
         return self._is_current_wanted and self._under_way is None
 
     def is_due(self, now: float) -> bool:
-        """True if the last reading is long enough ago."""
+        """Return True if the last reading is long enough ago."""
         return now >= self.due - ROUNDING
 
     def written(self) -> None:
-        """Notes that events were written, or may have been."""
+        """Note that events were written, or may have been."""
         self._written += 1
         self._is_wanted = self._is_current_wanted = True
 
     def let_go(self, stamp: int) -> None:
-        """Notes that a session is not in hand any more.
+        """Note that a session is not in hand any more.
 
         If events were written since `stamp`, when it was read, more of it may be in the journal.
         """
@@ -76,12 +76,12 @@ class OutboxPoller:
             self._is_wanted = self._is_current_wanted = True
 
     def forget(self) -> None:
-        """Discards the result of a reading under way, and asks for another."""
+        """Discard the result of a reading under way, and ask for another."""
         self._forgotten += 1
         self.written()
 
     def read(self, busy: Collection[str], *, with_left_over: bool = True) -> None:
-        """Begins to read events of sessions that are not in `busy`.
+        """Begin to read events of sessions that are not in `busy`.
 
         Only those of current calls if not `with_left_over`.
         """
@@ -94,7 +94,7 @@ class OutboxPoller:
             self._under_way = None
 
     def stop(self) -> None:
-        """Cancels a reading that is under way."""
+        """Cancel a reading that is under way."""
         self._is_wanted = self._is_current_wanted = False
         if self._under_way is not None:
             self._under_way.cancel()

@@ -21,23 +21,23 @@ class Servers(Protocol):
     """Finds the server that keeps a stream."""
 
     def of(self, stream: str) -> Any:
-        """Returns the client of the server that keeps `stream`, the same one until that changes."""
+        """Return the client of the server that keeps `stream`, the same one until that changes."""
         ...
 
     def drop_connections(self) -> bool:
-        """Drops the connections after a failure, and looks again for the servers of the streams.
+        """Drop the connections after a failure, and looks again for the servers of the streams.
 
         True if other streams may be written all the same.
         """
         ...
 
     def close(self) -> None:
-        """Closes all connections."""
+        """Close all connections."""
         ...
 
 
 def stream_name(shard: int, *, in_cluster: bool = False) -> str:
-    """Returns the name of a shard's stream.
+    """Return the name of a shard's stream.
 
     In a cluster the number is its hash tag: keys with the same tag are on the same server.
     """
@@ -45,7 +45,7 @@ def stream_name(shard: int, *, in_cluster: bool = False) -> str:
 
 
 def open_servers(address: RedisAddress, connect_seconds: float, answer_seconds: float) -> Servers:
-    """Creates the clients for an address; they connect at their first use.
+    """Create the clients for an address; they connect at their first use.
 
     Raises:
         ImportError: where the library is not installed.
@@ -68,7 +68,7 @@ def open_servers(address: RedisAddress, connect_seconds: float, answer_seconds: 
 
 
 def redis_failures() -> tuple[type[Exception], ...]:
-    """The exceptions raised when a server fails, cannot be reached, or refuses."""
+    """Return the exceptions raised when a server fails, cannot be reached, or refuses."""
     from redis import RedisError  # noqa: PLC0415 - an extra
     from redis.exceptions import RedisClusterException  # noqa: PLC0415
 
@@ -76,7 +76,7 @@ def redis_failures() -> tuple[type[Exception], ...]:
 
 
 def words_of(problem: Exception, address: RedisAddress) -> str:
-    """Describes a failure in words, without a secret, a server's address or what a caller said."""
+    """Describe a failure in words, without a secret, a server's address or what a caller said."""
     # The library puts the command before the error, and a command holds what a caller said.
     said = " ".join(str(problem).rpartition(" caused error: ")[2].split())
     said = _SENTINEL_CLIENTS.sub(r"\1: \2", said)
@@ -99,7 +99,7 @@ class _One:
         return self._client
 
     def drop_connections(self) -> bool:
-        """Drops the connections: this server may be a primary no more, and another may have its name."""
+        """Drop the connections: this server may be a primary no more, and another may have its name."""
         self._client.connection_pool.disconnect()
         return False
 

@@ -42,7 +42,7 @@ WATCH_SECONDS: Final = 60.0
 
 
 def stream_of(call_sid: str, shards: int, *, in_cluster: bool = False) -> str:
-    """Returns the name of the stream that holds all events of a call."""
+    """Return the name of the stream that holds all events of a call."""
     return stream_name(crc32(call_sid.encode()) % shards, in_cluster=in_cluster)
 
 
@@ -92,7 +92,7 @@ class RedisStreams:
         self._look_due = 0.0
 
     def start(self) -> None:
-        """Starts the thread, and connects without waiting for it.
+        """Start the thread, and connect without waiting for it.
 
         Raises:
             CannotDeliver: where the library is missing, or REDIS_URL has what it does not know.
@@ -102,14 +102,14 @@ class RedisStreams:
         self._look(self._servers)
 
     async def stop(self) -> None:
-        """Closes the connections and ends the thread."""
+        """Close the connections and end the thread."""
         if self._servers is not None:
             # Not waited for by itself: who gives up waiting has said what is to be done all the same.
             self._worker.do(self._servers.close)
         await self._worker.stop()
 
     async def carry(self, records: Sequence[Record]) -> Sequence[Outcome]:
-        """Adds the events in one transaction, or in a cluster one for each stream.
+        """Add the events in one transaction, or in a cluster one for each stream.
 
         See `voicestt.delivery.sender.EventSender`.
         """
@@ -121,7 +121,7 @@ class RedisStreams:
         return outcomes
 
     def _look(self, servers: Servers) -> None:
-        """Asks Redis about lags and memory, without waiting for the answer.
+        """Ask Redis about lags and memory, without waiting for the answer.
 
         The next work of the thread waits for it.
         """
@@ -144,7 +144,7 @@ class RedisStreams:
         return outcomes
 
     def _transactions(self, records: Sequence[Record]) -> Iterable[Sequence[int]]:
-        """Groups the records' places into transactions: one in all, or in a cluster one for each stream."""
+        """Group the records' places into transactions: one in all, or in a cluster one for each stream."""
         if not self._in_cluster:
             return [range(len(records))]
         streams: dict[str, list[int]] = {}
@@ -190,7 +190,7 @@ class RedisStreams:
             )
 
     def _dropped(self, servers: Servers, problem: Exception) -> DeliveryFailed:
-        """Drops the connections after a failure, and returns the outcome of its events."""
+        """Drop the connections after a failure, and return the outcome of its events."""
         from redis.exceptions import ClusterDownError  # noqa: PLC0415 - an extra
 
         self._answering.clear()
@@ -205,7 +205,7 @@ class RedisStreams:
 
 
 def check_redis(url: str) -> None:
-    """Checks that the library for the Redis at `url` is there and knows what the URL says; connects to nothing.
+    """Check that the library for the Redis at `url` is there and knows what the URL says; connect to nothing.
 
     Raises:
         CannotDeliver: where it could never work.
@@ -258,11 +258,11 @@ class WorkerThread:
         self._ended: Deferred[None] = Deferred()
 
     def start(self) -> None:
-        """Starts the thread."""
+        """Start the thread."""
         self._thread.start()
 
     def do(self, work: Callable[[], T]) -> "Deferred[T]":
-        """Runs `work` in the thread; the Deferred fires with its result.
+        """Run `work` in the thread; the Deferred fires with its result.
 
         Cancelling stops the waiting, not the work.
         """
@@ -271,7 +271,7 @@ class WorkerThread:
         return done
 
     def stop(self) -> "Deferred[None]":
-        """Ends the thread when its queued work is done; the Deferred fires then."""
+        """End the thread when its queued work is done; the Deferred fires then."""
         if self._thread.ident is None:
             return succeed(None)
         self._jobs.put(None)

@@ -51,7 +51,7 @@ class Seen:
 
 
 def eviction_risk(memory: Mapping[str, Any]) -> str:
-    """Describes what a Redis with this INFO about its memory may evict; "" if it evicts nothing."""
+    """Describe what a Redis with this INFO about its memory may evict; "" if it evicts nothing."""
     policy = str(memory.get("maxmemory_policy", ""))
     if memory.get("maxmemory") == 0:
         return ""
@@ -72,7 +72,7 @@ class RedisLook:
         self._skipped: dict[tuple[str, str], int] = {}
 
     def __call__(self, servers: Servers) -> Seen | None:
-        """Returns the servers' answers; None if one of them does not answer."""
+        """Return the servers' answers; None if one of them does not answer."""
         by_server: dict[Any, list[str]] = {}
         memory: list[Mapping[str, Any]] = []
         lags: list[GroupLag] = []
@@ -123,7 +123,7 @@ class RedisLook:
 
 
 def _following(server: Any, stream: str, last: str) -> int:
-    """Counts the entries behind one, up to `_COUNTED`."""
+    """Count the entries behind one, up to `_COUNTED`."""
     from redis import ResponseError  # noqa: PLC0415 - an extra
 
     try:
@@ -133,7 +133,7 @@ def _following(server: Any, stream: str, last: str) -> int:
 
 
 def _unread(about: Mapping[str, Any], group: Mapping[str, Any]) -> int | None:
-    """Counts the entries that a group was not given; None if the server does not know."""
+    """Count the entries that a group was not given; None if the server does not know."""
     added, read = about.get("entries-added"), group.get("entries-read")
     lag: int | None = group.get("lag")
     return lag if added is None or read is None else int(added - read)
@@ -160,7 +160,7 @@ class RedisWatch:
         self._losing: set[tuple[str, str]] = set()
 
     def saw(self, seen: Seen | None) -> None:
-        """Compares what was seen now with what was logged before; None: the servers did not answer."""
+        """Compare what was seen now with what was logged before; None: the servers did not answer."""
         if seen is None:
             return
         if seen.memory:

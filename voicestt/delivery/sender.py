@@ -73,14 +73,14 @@ class EventSender(Protocol):
         ...
 
     def start(self) -> None:
-        """Gets ready; called before the first `carry`.
+        """Get ready; called before the first `carry`.
 
         Raises:
             CannotDeliver: if this can never work.
         """
 
     async def carry(self, records: Sequence[Record]) -> Sequence[Outcome]:
-        """Sends `records` in this order, and returns the outcome of each.
+        """Send `records` in this order, and return the outcome of each.
 
         Where one has failed, those of its session behind it have failed too. It ends in bounded time; cancelled,
         it ends at once, and what it says of events that have not arrived does not matter.
@@ -88,4 +88,4 @@ class EventSender(Protocol):
         ...
 
     async def stop(self) -> None:
-        """Ends what is under way; the caller may cancel it."""
+        """End what is under way; the caller may cancel it."""

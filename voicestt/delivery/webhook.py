@@ -99,14 +99,14 @@ class Webhook:
         self._agent = quiet_agent(reactor, self._connections, CONNECT_SECONDS)
 
     def start(self) -> None:
-        """Does nothing: connections are made when there are events."""
+        """Do nothing: connections are made when there are events."""
 
     async def stop(self) -> None:
-        """Closes idle connections."""
+        """Close idle connections."""
         await self._connections.closeCachedConnections()
 
     async def carry(self, records: Sequence[Record]) -> list[Outcome]:
-        """Posts events of one session, see `voicestt.delivery.sender.EventSender`."""
+        """Post events of one session, see `voicestt.delivery.sender.EventSender`."""
         return await self._carry_batches(_batches(records, self.most))
 
     async def _carry_batches(self, batches: Iterable[Sequence[Record]]) -> list[Outcome]:
@@ -133,7 +133,7 @@ class Webhook:
             return self._failed(problem)
 
     def _failed(self, problem: Exception) -> DeliveryFailed:
-        """Returns the outcome of an exception that Twisted's client raised; some of its kinds wrap others."""
+        """Return the outcome of an exception that Twisted's client raised; some of its kinds wrap others."""
         reasons = getattr(problem, "reasons", None)
         cause = reasons[0].value if reasons else problem
         said = without_host(str(cause), self._host)
@@ -165,7 +165,7 @@ def _in_time(result: Outcome | Failure, seconds: float) -> Outcome:
 
 
 def _batches(records: Sequence[Record], most: int) -> Iterator[Sequence[Record]]:
-    """Splits records into batches of at most `most`, in their order, whose bodies are of limited length."""
+    """Split records into batches of at most `most`, in their order, whose bodies are of limited length."""
     start = size = 0
     for place, record in enumerate(records):
         if place - start == most or (place > start and size + len(record.payload) > _LONGEST_BATCH):
@@ -215,7 +215,7 @@ def _with_phrase(code: int) -> str:
 
 
 def signed(keys: Sequence[bytes], event_id: str, timestamp: int, body: bytes) -> Mapping[str, str]:
-    """Returns the headers of an event sent at `timestamp`, seconds since 1970, with a signature by each key.
+    """Return the headers of an event sent at `timestamp`, seconds since 1970, with a signature by each key.
 
     Source: Standard Webhooks, specification 1.0.0, "Webhook headers" and "Signature scheme": the key signs the id,
     the time in seconds and the body, with full stops between them, by HMAC-SHA256. Any of its
@@ -237,7 +237,7 @@ _LONGEST_TEXT: Final = 100
 
 
 def seconds_after(header: str | None, now: float) -> float:
-    """Returns the seconds that a Retry-After asks for, five minutes at most; 0 if it cannot be understood.
+    """Return the seconds that a Retry-After asks for, five minutes at most; 0 if it cannot be understood.
 
     `now` is in seconds since 1970. Source: RFC 9110, section 10.2.3: a number of seconds, or a date of HTTP.
     """

@@ -120,7 +120,7 @@ def _takes_self(handler: type, name: str) -> bool:
 
 
 def _takes(function: Callable[..., object], count: int) -> bool:
-    """True if `function` can be called with `count` arguments, or if that cannot be known."""
+    """Return True if `function` can be called with `count` arguments, or if that cannot be known."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):

@@ -75,7 +75,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Opens a write transaction, which is committed when the block ends without an exception.
+        """Open a write transaction, which is committed when the block ends without an exception.
 
         In SQLite it is the only writer.
         """
@@ -84,16 +84,16 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Opens a connection that only reads, and so waits for no writer."""
+        """Open a connection that only reads, and so waits for no writer."""
         with self._engine.connect() as connection:
             yield connection.execution_options(**{READS: True})
 
     def is_there(self) -> bool:
-        """True if there is a database to read from; a command that only reads must not create the file."""
+        """Return True if there is a database to read from; a command that only reads must not create the file."""
         return self._dialect.is_there()
 
     def make_ready(self) -> None:
-        """Prepares the database, once before its first use.
+        """Prepare the database, once before its first use.
 
         Raises:
             BadJournal: where it cannot be used.
@@ -101,32 +101,32 @@ class Database:
         self._dialect.make_ready(self._engine)
 
     def hurry(self, connection: Connection, seconds: float) -> None:
-        """Limits the statements of this transaction to `seconds`, where the database can do that.
+        """Limit the statements of this transaction to `seconds`, where the database can do that.
 
         So nobody waits long for it.
         """
         self._dialect.hurry(connection, seconds)
 
     def lock_schema(self, connection: Connection) -> None:
-        """Keeps other processes from changing the tables until the transaction ends."""
+        """Keep other processes from changing the tables until the transaction ends."""
         self._dialect.lock_schema(connection)
 
     def now(self, connection: Connection) -> float:
-        """The current time by the clock shared by all users of this database, in seconds since 1970."""
+        """Return the current time by the clock shared by all users of this database, in seconds since 1970."""
         return self._dialect.now(connection)
 
     def numbers(self, connection: Connection, count: int) -> Sequence[int]:
-        """Reserves the next `count` event numbers, in ascending order."""
+        """Reserve the next `count` event numbers, in ascending order."""
         return self._dialect.numbers(connection, count)
 
     def shrink(self, connection: Connection) -> bool:
-        """Gives some of the space freed by deletions back to the disk; True if there may be more."""
+        """Give some of the space freed by deletions back to the disk; True if there may be more."""
         return self._dialect.shrink(connection)
 
     def insert(
         self, connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]
     ) -> None:
-        """Inserts `rows`; rows that exist already are skipped, except of events, where they are an error."""
+        """Insert `rows`; rows that exist already are skipped, except of events, where they are an error."""
         key = (table.name, tuple(columns))
         if key not in self._insertions:
             clash = "" if table is events else " ON CONFLICT DO NOTHING"
@@ -134,12 +134,12 @@ class Database:
         connection.execute(self._insertions[key], {"rows": _encode(rows).decode()})
 
     def close(self) -> None:
-        """Closes the connections; the next use opens new ones."""
+        """Close the connections; the next use opens new ones."""
         self._engine.dispose()
 
 
 def check_url(url: str) -> None:
-    """Checks what can be checked of a journal's URL without opening the journal.
+    """Check what can be checked of a journal's URL without opening the journal.
 
     Raises:
         BadJournal: where it can never work: the library or the file's folder is missing.
@@ -150,7 +150,7 @@ def check_url(url: str) -> None:
 
 
 def name_of(url: str) -> str:
-    """The name of the journal at `url` in words, without a secret.
+    """Return the name of the journal at `url` in words, without a secret.
 
     Raises:
         BadJournal: for a URL that names none.

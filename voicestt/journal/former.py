@@ -56,21 +56,21 @@ class MemoryToWrite:
         self._lock = threading.Lock()
 
     def replace(self, text: str) -> bool:
-        """Puts a newer text in the place of this one; False if it is taken already."""
+        """Put a newer text in the place of this one; False if it is taken already."""
         with self._lock:
             if not self._is_taken:
                 self._text = text
             return not self._is_taken
 
     def write(self, connection: Connection) -> None:
-        """Writes it beside its session, which is in the journal already; in the writer's thread."""
+        """Write it beside its session, which is in the journal already; in the writer's thread."""
         with self._lock:
             self._is_taken = True
         connection.execute(_remember, {"of": self.session, "text": self._text})
 
 
 def former(connection: Connection, call_sid: str) -> FormerStream | None:
-    """Reads the latest stream of the call; None if there was none."""
+    """Read the latest stream of the call; None if there was none."""
     this = {"call": call_sid}
     row = connection.execute(_latest, this).first()
     if row is None:

@@ -95,11 +95,11 @@ class Journal(Generic[Fact]):
         return JournalState(why is None, len(waiting), waiting.bytes, waiting.dropped, since, why, in_file)
 
     def standing(self, destination: str) -> Standing:
-        """The state of the deliveries to a destination: the last count, adjusted by what followed."""
+        """Return the state of the deliveries to a destination: the last count, adjusted by what followed."""
         return self._undelivered.standing(destination)
 
     async def open(self) -> None:
-        """Opens the database and starts the journal's threads.
+        """Open the database and start the journal's threads.
 
         A database that cannot be used at present, or takes long, is not waited for: that is an outage.
 
@@ -128,11 +128,11 @@ class Journal(Generic[Fact]):
         _fire(began, problem)
 
     def put(self, event: Event | None, fact: Fact | None) -> None:
-        """Queues `event` to be written, see `voicestt.journal.port.Writer`."""
+        """Queue `event` to be written, see `voicestt.journal.port.Writer`."""
         self._put(Entry(event, fact, self._reactor.seconds()))
 
     def flush(self) -> "Deferred[None]":
-        """Returns a Deferred that fires when what was put before is written and told to readers, or lost."""
+        """Return a Deferred that fires when what was put before is written and told to readers, or lost."""
         flushed: Deferred[None] = Deferred()
         self._put(Entry(None, None, self._reactor.seconds(), flushed=flushed))
         return flushed
@@ -148,7 +148,7 @@ class Journal(Generic[Fact]):
             self._reactor.callLater(0, self._lateness.drop, gone)
 
     def remember(self, session: str, memory: str) -> None:
-        """Queues a handler's memory of the session's call, see `voicestt.journal.port.Writer`."""
+        """Queue a handler's memory of the session's call, see `voicestt.journal.port.Writer`."""
         waiting = self._memories.get(session)
         if waiting is not None and not waiting.is_over and waiting.memory and waiting.memory.replace(memory):
             return
@@ -159,13 +159,13 @@ class Journal(Generic[Fact]):
         self._put(entry)
 
     async def former(self, call_sid: str) -> FormerStream | None:
-        """Returns the latest stream of a call, see `voicestt.journal.port.FormerStreams`."""
+        """Return the latest stream of a call, see `voicestt.journal.port.FormerStreams`."""
         return await self._ask(lambda connection: former(connection, clean(call_sid)))
 
     async def pending(
         self, destination: str, limit: int, busy: Collection[str] = (), *, with_left_over: bool = True
     ) -> list[Pending]:
-        """Returns pending events, see `voicestt.journal.port.Outbox`; waits while the database cannot be read.
+        """Return pending events, see `voicestt.journal.port.Outbox`; wait while the database cannot be read.
 
         Raises:
             JournalClosed: where the journal is closed before there is an answer. The same holds for the others.
@@ -174,19 +174,19 @@ class Journal(Generic[Fact]):
         return await self._undelivered.pending(destination, limit, busy, with_left_over=with_left_over)
 
     async def delivered(self, destination: str, numbers: Sequence[int], attempts: Sequence[Attempt] = ()) -> None:
-        """Records delivered events, see `voicestt.journal.port.Outbox`."""
+        """Record delivered events, see `voicestt.journal.port.Outbox`."""
         await self._undelivered.record(Delivered(destination, tuple(numbers), self._redacted(attempts)))
 
     async def failed(self, destination: str, number: int, why: str, attempts: Sequence[Attempt] = ()) -> None:
-        """Records a failed attempt, see `voicestt.journal.port.Outbox`."""
+        """Record a failed attempt, see `voicestt.journal.port.Outbox`."""
         await self._undelivered.record(Failed(destination, number, why, False, self._redacted(attempts)))
 
     async def dead_letter(self, destination: str, number: int, why: str, attempts: Sequence[Attempt] = ()) -> None:
-        """Records an event as undeliverable, see `voicestt.journal.port.Outbox`."""
+        """Record an event as undeliverable, see `voicestt.journal.port.Outbox`."""
         await self._undelivered.record(Failed(destination, number, why, True, self._redacted(attempts)))
 
     def _redacted(self, attempts: Sequence[Attempt]) -> tuple[Attempt, ...]:
-        """Removes the receivers' answers from attempts, unless JOURNAL_REDACT is "none".
+        """Remove the receivers' answers from attempts, unless JOURNAL_REDACT is "none".
 
         A receiver may answer with the event it was sent.
         """
@@ -195,11 +195,14 @@ class Journal(Generic[Fact]):
         return tuple(replace(attempt, answer="") for attempt in attempts)
 
     async def since(self, number: int, limit: int, wanted: Filter = EVERYTHING) -> Page:
-        """Returns past events, in a shared database also other processes', see `voicestt.journal.port.History`."""
+        """Return past events, see `voicestt.journal.port.History`.
+
+        In a shared database, events written by other processes are among them.
+        """
         return await self._ask(lambda connection: reading.since(connection, self._whole, number, limit, wanted))
 
     async def close(self, seconds: float = CLOSE_SECONDS) -> None:
-        """Writes the queued events, for at most `seconds`, and ends the threads.
+        """Write the queued events, for at most `seconds`, and end the threads.
 
         No event may be `put` after it. It does nothing if the journal is not open.
         """
@@ -232,7 +235,7 @@ class Journal(Generic[Fact]):
         )
 
     def _figures_then(self) -> str | None:
-        """Returns the figures prepared last, and asks for the next; not made here, in the maintenance thread."""
+        """Return the figures prepared last, and ask for the next; not made here, in the maintenance thread."""
         self._reactor.callFromThread(self._note_figures)
         return self._figures_now
 

@@ -36,13 +36,13 @@ class Process:
 
 
 def this_process() -> Process:
-    """Identifies the current process."""
+    """Identify the current process."""
     parts = (socket.gethostname(), _text("/proc/sys/kernel/random/boot_id"), _link("/proc/self/ns/pid"))
     return Process(" ".join(filter(None, parts)), os.getpid(), _started(os.getpid()))
 
 
 def is_running(process: Process, here: Process) -> bool:
-    """True if `process`, which must be on this host, is running."""
+    """Return True if `process`, which must be on this host, is running."""
     if process.pid == here.pid:
         # If start times are unknown, a process with our own number was an earlier one.
         return bool(here.started) and process.started == here.started
@@ -75,13 +75,13 @@ class Lease:
         self._changed: dict[str, tuple[float, float]] = {}  # what `seen_at` was, and since when, by our own clock
 
     def begin(self, connection: Connection, now: float) -> None:
-        """Inserts the row of this lease."""
+        """Insert the row of this lease."""
         here = self._process
         row = {"id": self.id, "host": here.host, "pid": here.pid, "started": here.started, "seen_at": now}
         connection.execute(insert(instances), row)
 
     def renew(self, connection: Connection, now: float, figures: str | None = None) -> bool:
-        """Renews the lease, with the current figures of our deliveries.
+        """Renew the lease, with the current figures of our deliveries.
 
         False if the row was gone: another process took us for dead, and delivers our calls' events now. A new row
         is inserted then.
@@ -93,12 +93,12 @@ class Lease:
         return False
 
     def end(self, connection: Connection, now: float) -> None:
-        """Marks the lease as ended, so that any other process may take over what is left."""
+        """Mark the lease as ended, so that any other process may take over what is left."""
         mine = update(instances).where(instances.c.id == self.id)
         connection.execute(mine.values(ended_at=now, figures=None))
 
     def others(self, connection: Connection) -> list[Instance]:
-        """Reads the leases of all other processes, and notes which have changed."""
+        """Read the leases of all other processes, and note which have changed."""
         rows = connection.execute(select(instances).where(instances.c.id != self.id))
         found = [_instance(row) for row in rows]
         now = self._seconds()
@@ -110,7 +110,7 @@ class Lease:
         return found
 
     def is_gone(self, other: Instance, *, by_age: bool) -> bool:
-        """True if one of `others` will never write again.
+        """Return True if one of `others` will never write again.
 
         `by_age`: a process on another host whose row has not changed for `GONE_SECONDS` counts as gone.
         """
@@ -124,7 +124,7 @@ class Lease:
 
     @staticmethod
     def take_over(connection: Connection, other: Instance) -> bool:
-        """Deletes the other's lease; True if this process, and nobody else, is the one that takes over from it."""
+        """Delete the other's lease; True if this process, and nobody else, is the one that takes over from it."""
         # An instance that was not gone after all has changed its `seen_at`.
         this = (instances.c.id == other.id) & (instances.c.seen_at == other.seen_at)
         return bool(connection.execute(delete(instances).where(this)).rowcount)

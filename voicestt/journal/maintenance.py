@@ -81,15 +81,15 @@ class Maintenance:
         self._thread = threading.Thread(target=self._run, name="journal's chores", daemon=True)
 
     def start(self) -> None:
-        """Starts the thread; the tables and the lease must exist."""
+        """Start the thread; the tables and the lease must exist."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stops after the current chore, without waiting for the thread to end."""
+        """Stop after the current chore, without waiting for the thread to end."""
         self._closing.set()
 
     def join(self, seconds: float) -> None:
-        """Waits up to `seconds` for the thread to end, after `stop`."""
+        """Wait up to `seconds` for the thread to end, after `stop`."""
         if self._thread.ident is not None:
             self._thread.join(seconds)
 
@@ -142,7 +142,7 @@ class Maintenance:
         return self._pace.renew
 
     def _see(self, noted: int) -> None:
-        """Reports deliveries that were changed by hand, and schedules a look for sessions to adopt."""
+        """Report deliveries that were changed by hand, and schedules a look for sessions to adopt."""
         if noted != self._changes:
             self._changed()
             self._due[self._look] = self._seconds()

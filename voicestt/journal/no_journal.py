@@ -47,32 +47,32 @@ class NoJournal(Generic[Fact]):
         self._last: deque[Record] = deque(maxlen=KEPT)
 
     async def open(self) -> None:
-        """Does nothing: there is no database to open."""
+        """Do nothing: there is no database to open."""
 
     def put(self, event: Event | None, fact: Fact | None) -> None:
-        """Tells the readers of the event in the reactor's next turn, together with all others put in this one."""
+        """Tell the readers of the event in the reactor's next turn, together with all others put in this one."""
         if not self._group:
             self._clock.callLater(0, self._tell)
         self._group.append(Written(None if event is None else self._record(event), fact))
 
     def remember(self, session: str, memory: str) -> None:
-        """Does nothing: no call can go on elsewhere."""
+        """Do nothing: no call can go on elsewhere."""
 
     async def former(self, _call_sid: str) -> FormerStream | None:
-        """Returns None: what was is not known."""
+        """Return None: what was is not known."""
         return None
 
     def flush(self) -> "Deferred[None]":
-        """Returns a Deferred that fires when the readers know the events that were put before."""
+        """Return a Deferred that fires when the readers know the events that were put before."""
         return self._idle.wait()
 
     async def since(self, number: int, limit: int, wanted: Filter = EVERYTHING) -> Page:
-        """Returns the first `limit` wanted events after `number`, of those that are remembered."""
+        """Return the first `limit` wanted events after `number`, of those that are remembered."""
         found = (record for record in self._last if record.number > number and wanted.lets_through(record))
         return Page(list(islice(found, limit)), self._number, self._number)
 
     async def close(self, _seconds: float = 0.0) -> None:
-        """Tells the readers of the events that were put in this turn."""
+        """Tell the readers of the events that were put in this turn."""
         self._tell()
 
     def _record(self, event: Event) -> Record | None:

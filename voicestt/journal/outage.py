@@ -45,7 +45,7 @@ class JournalOutage:
         return self._began is not None
 
     def failed(self, problem: Exception) -> float:
-        """Records a failed attempt, and returns the seconds until the next one."""
+        """Record a failed attempt, and return the seconds until the next one."""
         self.why = str(problem) if isinstance(problem, BadJournal) else words_of(problem)
         if self._began is None:
             self._began = self._seconds()
@@ -64,7 +64,7 @@ class JournalOutage:
         return pause
 
     def worked(self) -> None:
-        """Records a successful attempt, which ends an outage."""
+        """Record a successful attempt, which ends an outage."""
         if self._began is None:
             return
         self._log.warn(

@@ -101,14 +101,14 @@ Mark = Delivered | Failed
 
 
 def settled_by(mark: Mark) -> Sequence[int]:
-    """Returns the numbers of the events that are pending no more after this result."""
+    """Return the numbers of the events that are pending no more after this result."""
     if isinstance(mark, Delivered):
         return mark.numbers
     return (mark.number,) if mark.is_hopeless else ()
 
 
 def apply(connection: Connection, marks: Sequence[Mark], now: float) -> None:
-    """Writes the results of deliveries into the outbox; events that are not in it are ignored."""
+    """Write the results of deliveries into the outbox; events that are not in it are ignored."""
     delivered: dict[str, list[int]] = defaultdict(list)
     for mark in marks:
         if isinstance(mark, Delivered):
@@ -122,7 +122,7 @@ def apply(connection: Connection, marks: Sequence[Mark], now: float) -> None:
 
 
 def forget(whole: StoredPayloads, marks: Sequence[Mark]) -> None:
-    """Releases the stored payloads of delivered events, after the transaction of `apply` was committed."""
+    """Release the stored payloads of delivered events, after the transaction of `apply` was committed."""
     for mark in marks:
         if isinstance(mark, Delivered):
             whole.done(mark.destination, list(mark.numbers))
@@ -137,7 +137,7 @@ def pending(
     most: int,
     settled: Collection[int] = (),
 ) -> list[Pending]:
-    """Reads the first `most` pending events of each of `sessions`, if `owner` is its owner.
+    """Read the first `most` pending events of each of `sessions`, if `owner` is its owner.
 
     The `settled` events are left out. They come in the order of `sessions`, and by number within a session.
     """
@@ -156,7 +156,7 @@ def pending(
 
 @cache
 def statement_of(dialect: str, *, is_settled: bool) -> TextClause:
-    """The statement of `pending` for a dialect.
+    """Return the statement of `pending` for a dialect.
 
     `is_settled`: it leaves out the events in `:settled`.
     """
@@ -228,7 +228,7 @@ _prune = delete(attempts).where(
 
 
 def write_attempts(connection: Connection, made: Sequence[tuple[str, Attempt]]) -> None:
-    """Inserts attempts, each with its destination, and deletes all but the last `MOST_KEPT` of an event."""
+    """Insert attempts, each with its destination, and delete all but the last `MOST_KEPT` of an event."""
     if not made:
         return
     rows = [(each.number, to, each.at, each.status, _error_of(each), clean_text(each.answer)) for to, each in made]
@@ -252,10 +252,10 @@ _changes_noted = select(changes.c.number).where(changes.c.name == _COUNTER)
 
 
 def note_change(connection: Connection) -> None:
-    """Increments the counter, in the transaction of the change."""
+    """Increment the counter, in the transaction of the change."""
     connection.execute(_note_change)
 
 
 def changes_noted(connection: Connection) -> int:
-    """Returns the counter, 0 if no delivery was ever changed by hand."""
+    """Return the counter, 0 if no delivery was ever changed by hand."""
     return connection.execute(_changes_noted).scalar() or 0

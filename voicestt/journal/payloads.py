@@ -25,7 +25,7 @@ _log = Logger()
 
 
 def payload_of(event: Event) -> bytes:
-    """Encodes the event as JSON; half of a surrogate pair, which is no character, becomes U+FFFD.
+    """Encode the event as JSON; half of a surrogate pair, which is no character, becomes U+FFFD.
 
     Raises:
         Exception: for what no JSON can hold.
@@ -37,7 +37,7 @@ def payload_of(event: Event) -> bytes:
 
 
 def payload_or_none(event: Event) -> bytes | None:
-    """Encodes the event as JSON; returns None, and says so in the log, for what no JSON can hold."""
+    """Encode the event as JSON; return None, and say so in the log, for what no JSON can hold."""
     try:
         return payload_of(event)
     except Exception as problem:  # noqa: BLE001 - an application's parameters may hold anything
@@ -51,7 +51,7 @@ def payload_or_none(event: Event) -> bytes | None:
 
 
 def clean(name: str) -> str:
-    """Makes a CallSid or another identifier fit for an index of any database.
+    """Make a CallSid or another identifier fit for an index of any database.
 
     It comes from outside, so NUL and half characters are replaced, and its length is limited.
     """
@@ -61,7 +61,7 @@ def clean(name: str) -> str:
 
 
 def clean_text(text: str) -> str:
-    """Makes a text of any length fit for any database: NUL and half characters are replaced."""
+    """Make a text of any length fit for any database: NUL and half characters are replaced."""
     return _whole_characters(text).replace("\0", "\ufffd")
 
 
@@ -90,7 +90,7 @@ class StoredPayloads:
         self._kept: dict[int, tuple[bytes, set[str]]] = {}
 
     def keep(self, number: int, payload: bytes, destinations: list[str]) -> None:
-        """Keeps a payload until each of `destinations` is done with it."""
+        """Keep a payload until each of `destinations` is done with it."""
         if not destinations:
             return
         self._kept[number] = (payload, set(destinations))
@@ -98,12 +98,12 @@ class StoredPayloads:
             del self._kept[next(iter(self._kept))]
 
     def get(self, number: int, otherwise: str) -> bytes:
-        """The whole payload, or `otherwise`, the redacted one of the journal."""
+        """Return the whole payload, or `otherwise`, the redacted one of the journal."""
         kept = self._kept.get(number)
         return otherwise.encode() if kept is None else kept[0]
 
     def done(self, destination: str, numbers: list[int]) -> None:
-        """Releases payloads that the destination does not need any more."""
+        """Release payloads that the destination does not need any more."""
         for number in numbers:
             if number not in self._kept:
                 continue
@@ -121,7 +121,7 @@ _DIGITS = range(7, 16)  # E.164 has at most 15
 
 
 def redaction(words: str) -> Redact:
-    """Returns the function that redacts events as "none", "numbers", "texts" or "all" says.
+    """Return the function that redacts events as "none", "numbers", "texts" or "all" says.
 
     An event's id and times always stay.
     """
@@ -129,7 +129,7 @@ def redaction(words: str) -> Redact:
 
 
 def looks_like_a_number(value: object) -> bool:
-    """True if the value may be a phone number; in doubt it is taken for one."""
+    """Return True if the value may be a phone number; in doubt it is taken for one."""
     text = str(value).strip() if isinstance(value, str | int) else ""
     digits = sum(character.isdecimal() for character in text.partition("@")[0])
     return digits in _DIGITS and _NUMBER.fullmatch(text) is not None

@@ -64,14 +64,14 @@ class Readers(Protocol[Fact]):
     """Receives the journal's entries, in the order in which they were put."""
 
     def written(self, entries: Sequence[Written[Fact]]) -> None:
-        """Receives entries that are in the database.
+        """Receive entries that are in the database.
 
         An empty sequence: no entry is new, but more may be pending than before.
         """
         ...
 
     def late(self, facts: Sequence[Fact]) -> None:
-        """Receives facts whose events have waited for two seconds, because the database cannot be written.
+        """Receive facts whose events have waited for two seconds, because the database cannot be written.
 
         They are not lost yet.
         """
@@ -82,14 +82,14 @@ class Writer(Protocol[_Put_contra]):
     """Takes events to be written."""
 
     def put(self, event: Event | None, fact: _Put_contra | None) -> None:
-        """Queues `event` to be written; `fact` is passed to the readers with it.
+        """Queue `event` to be written; `fact` is passed to the readers with it.
 
         An `event` of None writes no row, but keeps its place in the order.
         """
         ...
 
     def remember(self, session: str, memory: str) -> None:
-        """Queues a handler's memory, JSON, to be kept beside the session, whose start was put before."""
+        """Queue a handler's memory, JSON, to be kept beside the session, whose start was put before."""
         ...
 
 
@@ -97,7 +97,7 @@ class FormerStreams(Protocol):
     """The former streams of calls that come back."""
 
     async def former(self, call_sid: str) -> FormerStream | None:
-        """Returns the latest stream of the call, in any process of this journal; None if there was none.
+        """Return the latest stream of the call, in any process of this journal; None if there was none.
 
         It waits while the database cannot be read.
         """
@@ -116,7 +116,7 @@ class Destination:
     types: frozenset[str] | None = None
 
     def wants(self, kind: str) -> bool:
-        """True if events of this type are delivered there."""
+        """Return True if events of this type are delivered there."""
         if kind == "partial":
             return self.partials
         return self.types is None or kind in self.types
@@ -143,7 +143,7 @@ class Outbox(Protocol):
     async def pending(
         self, destination: str, limit: int, busy: Collection[str] = (), *, with_left_over: bool = True
     ) -> list[Pending]:
-        """Returns about `limit` pending events, fewer only if there are fewer, and none of the sessions in `busy`.
+        """Return about `limit` pending events, fewer only if there are fewer, and none of the sessions in `busy`.
 
         Those of a session come in its order, some of many sessions rather than all of a few: half of them of calls
         that go on, the newest first, and half of what is left over. Only the former if not `with_left_over`.
@@ -151,18 +151,18 @@ class Outbox(Protocol):
         ...
 
     async def delivered(self, destination: str, numbers: Sequence[int], attempts: Sequence[Attempt] = ()) -> None:
-        """Records that events have arrived, with the `attempts` that are to be remembered."""
+        """Record that events have arrived, with the `attempts` that are to be remembered."""
         ...
 
     async def failed(self, destination: str, number: int, why: str, attempts: Sequence[Attempt] = ()) -> None:
-        """Records a failed attempt; the event stays pending.
+        """Record a failed attempt; the event stays pending.
 
         `why` is in words, without a secret.
         """
         ...
 
     async def dead_letter(self, destination: str, number: int, why: str, attempts: Sequence[Attempt] = ()) -> None:
-        """Records an event as undeliverable: it is pending no more, and `voicestt deliveries` shows it."""
+        """Record an event as undeliverable: it is pending no more, and `voicestt deliveries` shows it."""
         ...
 
 
@@ -174,7 +174,7 @@ class Filter:
     types: frozenset[str] | None = None
 
     def lets_through(self, record: Record) -> bool:
-        """True if `record` is selected."""
+        """Return True if `record` is selected."""
         is_of_type = self.types is None or record.type in self.types
         return is_of_type and (not self.calls or record.call_sid in self.calls)
 
@@ -199,7 +199,7 @@ class History(Protocol):
     """The events of the past."""
 
     async def since(self, number: int, limit: int, wanted: Filter = EVERYTHING) -> Page:
-        """Returns the first `limit` wanted events after `number`, up to the last settled one.
+        """Return the first `limit` wanted events after `number`, up to the last settled one.
 
         An event is settled when no smaller number can be committed any more.
         """

@@ -50,7 +50,7 @@ _UNDER_WAY = text(
 
 
 def settled(connection: Connection) -> tuple[int, int]:
-    """Returns the largest number given to an event, and the one up to which no transaction is open any more."""
+    """Return the largest number given to an event, and the one up to which no transaction is open any more."""
     # In this order: whoever had a number of up to `last` held a lock before, and holds it still or has ended.
     last = int(connection.execute(_LAST_NUMBER).scalar_one())
     befores = [last - _difference(last, low) for low in connection.execute(_UNDER_WAY).scalars()]
@@ -72,7 +72,7 @@ class PostgreSQL:
         return Place(Path.cwd(), f"voicestt-journal-{hashlib.sha256(which.encode()).hexdigest()[:8]}")
 
     def engine(self) -> Engine:
-        """Creates an engine that opens one connection at a time."""
+        """Create an engine that opens one connection at a time."""
         # A server that vanished must be noticed: the operating system's own time-out is 15 minutes.
         patience: dict[str, Any] = {
             "connect_timeout": _CONNECT_SECONDS,
@@ -98,14 +98,14 @@ class PostgreSQL:
         return engine
 
     def is_there(self) -> bool:
-        """True: that can only be known by connecting."""
+        """Return True: that can only be known by connecting."""
         return True
 
     def check_place(self) -> None:
-        """Does nothing: what is at the URL can only be known by connecting."""
+        """Do nothing: what is at the URL can only be known by connecting."""
 
     def make_ready(self, engine: Engine) -> None:
-        """Checks that the database has the encoding UTF8.
+        """Check that the database has the encoding UTF8.
 
         Raises:
             BadJournal: where it has another one.
@@ -119,26 +119,26 @@ class PostgreSQL:
             )
 
     def hurry(self, connection: Connection, seconds: float) -> None:
-        """Limits each statement of this transaction to `seconds`, and each wait for a lock to a third of that."""
+        """Limit each statement of this transaction to `seconds`, and each wait for a lock to a third of that."""
         milliseconds = seconds * 1000
         limits = {"statement": f"{milliseconds:.0f}ms", "lock": f"{milliseconds / 3:.0f}ms"}
         connection.execute(_LIMITS, limits)
 
     def lock_schema(self, connection: Connection) -> None:
-        """Takes the lock for changing the tables, after waiting for another process that holds it."""
+        """Take the lock for changing the tables, after waiting for another process that holds it."""
         connection.execute(_LIMITS, {"statement": "0", "lock": "60s"})
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
 
     def now(self, connection: Connection) -> float:
-        """The database server's time, as the clocks of its clients may differ."""
+        """Return the database server's time, as the clocks of its clients may differ."""
         return float(connection.execute(_CLOCK).scalar_one())
 
     def numbers(self, connection: Connection, count: int) -> Sequence[int]:
-        """Reserves the next numbers; those of two processes may interleave."""
+        """Reserve the next numbers; those of two processes may interleave."""
         return connection.execute(_NEXT_NUMBERS, {"count": count}).scalars().all()
 
     def insertion(self, table: Table, columns: Sequence[str]) -> str:
-        """The statement that inserts `:rows`, a JSON array of arrays."""
+        """Return the statement that inserts `:rows`, a JSON array of arrays."""
         values = ", ".join(
             f"CAST(value ->> {index} AS {table.c[name].type.compile(_dialect)})"
             for index, name in enumerate(columns)
@@ -149,7 +149,7 @@ class PostgreSQL:
         )
 
     def shrink(self, _connection: Connection) -> bool:
-        """Does nothing, as PostgreSQL's autovacuum does it."""
+        """Do nothing, as PostgreSQL's autovacuum does it."""
         return False
 
     @staticmethod

@@ -55,7 +55,7 @@ class JournalClosed(Exception):
 
 
 def is_poisoned(problem: Exception) -> bool:
-    """True if the data is to blame and not the database: the same write fails however often it is tried."""
+    """Return True if the data is to blame and not the database: the same write fails however often it is tried."""
     if not isinstance(problem, DBAPIError):
         # SQLAlchemy's own say that there is no connection, except for a value that it cannot hand on.
         others = SQLAlchemyError | OSError | MemoryError
@@ -67,7 +67,7 @@ def is_poisoned(problem: Exception) -> bool:
 
 
 def words_of(problem: BaseException) -> str:
-    """Describes the problem in one line.
+    """Describe the problem in one line.
 
     If an event's data is to blame, only the kind of error is told: the database's own words quote the data.
     """

@@ -33,7 +33,7 @@ class Quarantine:
         self.kept_out = 0
 
     def write(self, event: Event) -> Record | None:
-        """Writes the event and returns its record; None if it is refused, which is logged.
+        """Write the event and return its record; None if it is refused, which is logged.
 
         Raises:
             Exception: where the database is to blame, and not the event.
@@ -55,7 +55,7 @@ class Quarantine:
         return draft.records[0]
 
     def _write_again(self, event: Event) -> Record | None:
-        """Resolves a clash of sequence numbers, and writes the event if it is not in the journal yet.
+        """Resolve a clash of sequence numbers, and write the event if it is not in the journal yet.
 
         The place may be taken by the event itself, whose commit was not confirmed, or by the end of the call that
         another process wrote because it took this one for dead.

@@ -32,7 +32,7 @@ class Asks(Protocol):
     """Runs a query in the reader thread."""
 
     def __call__(self, ask: Ask[Answer], /) -> Awaitable[Answer]:
-        """Returns the query's answer; waits while the database cannot be read."""
+        """Return the query's answer; wait while the database cannot be read."""
         ...
 
 
@@ -56,21 +56,21 @@ class ReaderThread:
         self._thread = threading.Thread(target=self._run, name="journal's reader", daemon=True)
 
     def start(self) -> None:
-        """Starts the thread; the tables must exist before the first query."""
+        """Start the thread; the tables must exist before the first query."""
         self._thread.start()
 
     def ask(self, ask: Ask[Answer], done: Deferred[Answer]) -> None:
-        """Queues a query; `done` fires with its answer after the queries before it."""
+        """Queue a query; `done` fires with its answer after the queries before it."""
         self._asks.append((ask, done))
         self._bell.set()
 
     def stop(self) -> None:
-        """Stops answering, without waiting for the thread to end."""
+        """Stop answering, without waiting for the thread to end."""
         self._closing.set()
         self._bell.set()
 
     def join(self, seconds: float) -> None:
-        """Waits up to `seconds` for the thread to end, after `stop`."""
+        """Wait up to `seconds` for the thread to end, after `stop`."""
         if self._thread.ident is not None:
             self._thread.join(seconds)
 
@@ -122,7 +122,7 @@ _of_calls = (
 
 
 def since(connection: Connection, whole: StoredPayloads, number: int, limit: int, wanted: Filter) -> Page:
-    """Returns the first `limit` wanted events after `number`, up to the last settled one.
+    """Return the first `limit` wanted events after `number`, up to the last settled one.
 
     An event is settled when no smaller number can be committed any more.
     """

@@ -95,7 +95,7 @@ class Recovery:
         self._adopted = self._closed = 0
 
     def look(self, *, by_age: bool) -> Iterator[None]:
-        """Takes over from all processes that are gone; yields after each bunch."""
+        """Take over from all processes that are gone; yield after each bunch."""
         try:
             yield from self._look(by_age=by_age)
         finally:
@@ -154,7 +154,7 @@ class Recovery:
         return claimed
 
     def _walk(self, destination: str) -> Iterator[None]:
-        """Reports our sessions that have pending events for the destination, and adopts orphans among them."""
+        """Report our sessions that have pending events for the destination, and adopts orphans among them."""
         while self._fill_in(destination):
             yield
         after, waiting, first = "", 0, None
@@ -185,7 +185,7 @@ class Recovery:
         return True
 
     def _ours(self, some: Sequence[str]) -> set[str]:
-        """Returns those of `some` that are ours, after adopting the orphans among them."""
+        """Return those of `some` that are ours, after adopting the orphans among them."""
         with self._database.reading() as connection:
             known = set(connection.execute(select(instances.c.id)).scalars()) | {self._lease.id}
             asked = select(sessions.c.session, sessions.c.owner).where(sessions.c.session.in_(some))
@@ -217,7 +217,7 @@ class Recovery:
             )
 
     def _name_others(self) -> None:
-        """Logs once each destination that has pending events but is not configured any more."""
+        """Log once each destination that has pending events but is not configured any more."""
         name = ""
         while True:
             following = select(func.min(outbox.c.destination)).where(outbox.c.destination > name, _is_pending)

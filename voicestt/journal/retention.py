@@ -37,7 +37,7 @@ class Retention:
         self._held_until = float("-inf")
 
     def step(self) -> bool:
-        """Deletes some of the old events; True if there may be more."""
+        """Delete some of the old events; True if there may be more."""
         with self._database.writing() as connection:
             now = self._database.now(connection)
             if not self._is_believed(now):

@@ -32,7 +32,7 @@ class Tables(enum.Enum):
 
 
 def bring_up_to_date(database: Database) -> None:
-    """Creates the tables, or upgrades those of an older version.
+    """Create the tables, or upgrades those of an older version.
 
     Raises:
         BadJournal: where the database cannot be used as JOURNAL_URL names it.
@@ -51,7 +51,7 @@ def bring_up_to_date(database: Database) -> None:
 
 
 def check(database: Database, connection: Connection) -> None:
-    """Checks that the tables are of this version, for commands that only read.
+    """Check that the tables are of this version, for commands that only read.
 
     Raises:
         BadJournal: where the tables are of another version, or missing.
@@ -71,7 +71,7 @@ def check(database: Database, connection: Connection) -> None:
 
 
 def tables_in(connection: Connection, migrations: Path = _FOLDER) -> Tables:
-    """Compares the tables of a database with this version's, which the `migrations` create."""
+    """Compare the tables of a database with this version's, which the `migrations` create."""
     version = _version(connection)
     scripts = ScriptDirectory(str(migrations))
     if version is None:

@@ -44,11 +44,11 @@ class Place:
     name: str
 
     def path(self, owner: str) -> Path:
-        """The path of one process's file."""
+        """Return the path of one process's file."""
         return self.folder / f"{self.name}.spill-{owner}.jsonl"
 
     def all(self) -> list[Path]:
-        """The paths of all spill files of the journal, the oldest first."""
+        """Return the paths of all spill files of the journal, the oldest first."""
         return sorted(self.folder.glob(f"{glob.escape(self.name)}.spill-*.jsonl"))
 
 
@@ -75,7 +75,7 @@ class Spill:
         return self._place.path(self._owner)
 
     def write(self, events: Sequence[Event]) -> None:
-        """Appends events to the file and syncs it to the disk; partials are left out where there is little room.
+        """Append events to the file and syncs it to the disk; partials are left out where there is little room.
 
         So is what no JSON can hold, which is logged.
 
@@ -100,7 +100,7 @@ class Spill:
         self.left_out += len(events) - len(kept)
 
     def own(self) -> "SpillFile | None":
-        """Hands over the current file to be read, or None; later events go into a new file."""
+        """Hand over the current file to be read, or None; later events go into a new file."""
         file, self._file = self._file, None
         if file is None:
             return None
@@ -110,14 +110,14 @@ class Spill:
         return found
 
     def left(self) -> Iterator["SpillFile"]:
-        """Opens and yields the files of processes that are gone."""
+        """Open and yield the files of processes that are gone."""
         for path in self._place.all():
             file = _locked(path)
             if file is not None:
                 yield SpillFile(path, path.name.removesuffix(".jsonl").rpartition("-")[2], file)
 
     def close(self) -> None:
-        """Closes the file, which stays on the disk."""
+        """Close the file, which stays on the disk."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -157,7 +157,7 @@ class SpillFile:
         return self.path.with_suffix(".unread")
 
     def bunches(self) -> Iterator[list[Event]]:
-        """Yields the file's events in their order, at most `_AT_ONCE` at a time.
+        """Yield the file's events in their order, at most `_AT_ONCE` at a time.
 
         A last line without a newline is skipped: its event was never reported as saved.
         """
@@ -176,7 +176,7 @@ class SpillFile:
             yield bunch
 
     def remove(self) -> None:
-        """Deletes the file, after all its events were imported.
+        """Delete the file, after all its events were imported.
 
         A file with bad lines is renamed instead, so that somebody can look at it.
         """
@@ -186,7 +186,7 @@ class SpillFile:
             self.path.unlink()
 
     def close(self) -> None:
-        """Closes the file, which ends the lock."""
+        """Close the file, which ends the lock."""
         os.close(self._file)
 
     def _read(self, line: bytes) -> Event | None:
@@ -205,7 +205,7 @@ def _new_owner() -> str:
 
 
 def _locked(path: Path) -> int | None:
-    """Opens and locks a spill file; None if another process holds it, or has just removed it."""
+    """Open and lock a spill file; None if another process holds it, or has just removed it."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -217,7 +217,7 @@ def _locked(path: Path) -> int | None:
 
 
 def _lock(path: Path, file: int) -> bool:
-    """Locks an open file; False if another process holds it, or has removed it from its path."""
+    """Lock an open file; False if another process holds it, or has removed it from its path."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return os.path.samestat(path.stat(), os.fstat(file))

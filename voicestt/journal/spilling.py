@@ -28,7 +28,7 @@ class Spilling:
         self._left_out = 0
 
     def write(self, events: Sequence[Event | None]) -> bool:
-        """Writes events to the disk; False if that failed and none of them is there."""
+        """Write events to the disk; False if that failed and none of them is there."""
         some = [event for event in events if event is not None]
         try:
             if some:
@@ -40,7 +40,7 @@ class Spilling:
         return True
 
     def close(self) -> None:
-        """Closes the file at the server's end, and logs that its events wait for the next server."""
+        """Close the file at the server's end, and log that its events wait for the next server."""
         if self._spill.count:
             self._log.error(
                 "{count} events wait in {path}. The next server that can write the journal takes them from there; "
@@ -91,7 +91,7 @@ class SpillImport:
         self._own: SpillFile | None = None
 
     def read(self) -> None:
-        """Imports all spill files; events that an earlier attempt has imported are skipped.
+        """Import all spill files; events that an earlier attempt has imported are skipped.
 
         Raises:
             Exception: where the database is to blame; then it is to be called again.
@@ -149,7 +149,7 @@ def _key_of(event: Event) -> tuple[str, int]:
 
 
 def _known(connection: Connection, bunch: Sequence[Event]) -> dict[tuple[str, int], bytes]:
-    """Reads the payloads that the journal has for these events, by session and sequence number."""
+    """Read the payloads that the journal has for these events, by session and sequence number."""
     keys = [_key_of(event) for event in bunch]
     asked = select(events.c.session, events.c.sequence, events.c.payload).where(
         events.c.session.in_({session for session, _ in keys}),

@@ -28,7 +28,7 @@ _LAST_NUMBER = text(f"SELECT seq FROM sqlite_sequence WHERE name = '{events.name
 
 
 def settled(connection: Connection) -> tuple[int, int]:
-    """Returns the largest number of an event, twice.
+    """Return the largest number of an event, twice.
 
     Only one connection writes at a time, so no smaller number is under way.
     """
@@ -55,7 +55,7 @@ class SQLite:
         return Place(self._path.parent, self._path.name)
 
     def engine(self) -> Engine:
-        """Creates an engine that opens one connection at a time."""
+        """Create an engine that opens one connection at a time."""
         engine = create_engine(
             self._url,
             connect_args={"timeout": _BUSY_SECONDS, "isolation_level": None, "check_same_thread": False},
@@ -68,11 +68,11 @@ class SQLite:
         return engine
 
     def is_there(self) -> bool:
-        """True if the file exists."""
+        """Return True if the file exists."""
         return self._path.is_file()
 
     def make_ready(self, engine: Engine) -> None:
-        """Creates the file where it is missing, and sets its permanent options.
+        """Create the file where it is missing, and set its permanent options.
 
         Raises:
             BadJournal: where it cannot be used.
@@ -97,22 +97,22 @@ class SQLite:
                 raise BadJournal(self._refused(problem)) from None
 
     def hurry(self, _connection: Connection, _seconds: float) -> None:
-        """Does nothing: any wait for a lock ends after `_BUSY_SECONDS`."""
+        """Do nothing: any wait for a lock ends after `_BUSY_SECONDS`."""
 
     def lock_schema(self, connection: Connection) -> None:
-        """Does nothing: a write transaction excludes all others."""
+        """Do nothing: a write transaction excludes all others."""
 
     def now(self, _connection: Connection) -> float:
-        """This machine's time, as all users of a file are on the same machine."""
+        """Return this machine's time, as all users of a file are on the same machine."""
         return time.time()
 
     def numbers(self, connection: Connection, count: int) -> Sequence[int]:
-        """Returns the next numbers; nobody else takes one before the transaction ends."""
+        """Return the next numbers; nobody else takes one before the transaction ends."""
         last = connection.execute(_LAST_NUMBER).scalar() or 0
         return range(last + 1, last + 1 + count)
 
     def insertion(self, table: Table, columns: Sequence[str]) -> str:
-        """The statement that inserts `:rows`, a JSON array of arrays."""
+        """Return the statement that inserts `:rows`, a JSON array of arrays."""
         values = ", ".join(f"json_extract(value, '$[{index}]')" for index in range(len(columns)))
         # Without "WHERE" the "ON" of "ON CONFLICT" would be a join's.
         return (
@@ -121,7 +121,7 @@ class SQLite:
         )
 
     def shrink(self, connection: Connection) -> bool:
-        """Gives some free pages back to the disk; True if there are more to give back."""
+        """Give some free pages back to the disk; True if there are more to give back."""
         free = int(connection.execute(text("PRAGMA freelist_count")).scalar_one())
         is_possible = connection.execute(text("PRAGMA auto_vacuum")).scalar_one() == _INCREMENTAL
         if not is_possible or free <= _SPARE_PAGES:
@@ -143,7 +143,7 @@ class SQLite:
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     def check_place(self) -> None:
-        """Checks that a file can be at this path.
+        """Check that a file can be at this path.
 
         Raises:
             BadJournal: where its folder is missing, or something else is there.

@@ -53,7 +53,7 @@ class TurnResults(Generic[Fact]):
         return bool(self.written or self.answers)
 
     def take(self) -> "TurnResults[Fact]":
-        """Moves all results into a new object, and leaves this one empty."""
+        """Move all results into a new object, and leave this one empty."""
         taken = TurnResults(self.written, self.answers)
         self.written, self.answers = [], []
         return taken
@@ -104,7 +104,7 @@ class JournalThread(Generic[Fact]):
         self._ended: Callable[[], object] = lambda: None
 
     def start(self, began: Callable[[Failure | None], object]) -> None:
-        """Starts the thread; `began` is called when the database is ready.
+        """Start the thread; `began` is called when the database is ready.
 
         It is called with None, or with a Failure if the settings are wrong. A database that cannot be used at
         present is waited for, and is an outage like any other.
@@ -113,24 +113,24 @@ class JournalThread(Generic[Fact]):
         self._thread.start()
 
     def stop(self, seconds: float, ended: Callable[[], object]) -> None:
-        """Writes the queued events for at most `seconds`, and then calls `ended`."""
+        """Write the queued events for at most `seconds`, and then call `ended`."""
         self._ended = ended
         self._give_up_at = time.monotonic() + seconds
         self._closing.set()
         self._bell.set()
 
     def join(self) -> None:
-        """Waits for the thread to end, after `ended`, for a second at most."""
+        """Wait for the thread to end, after `ended`, for a second at most."""
         self._thread.join(1.0)
 
     def put(self, entry: Entry[Fact]) -> list[Entry[Fact]]:
-        """Queues an entry to be written, and returns the entries that were dropped to make room."""
+        """Queue an entry to be written, and return the entries that were dropped to make room."""
         gone = self._parts.waiting.put(entry)
         self._ring()
         return gone
 
     def mark(self, mark: Mark, done: Deferred[None]) -> None:
-        """Queues a delivery result to be written; `done` is answered when it is."""
+        """Queue a delivery result to be written; `done` is answered when it is."""
         self._marks.append((mark, done))
         self._ring()
 
@@ -167,7 +167,7 @@ class JournalThread(Generic[Fact]):
         return True
 
     def _wait_to_begin(self, pause: float, *, is_newer: bool) -> None:
-        """Waits before the database is tried again.
+        """Wait before the database is tried again.
 
         If a newer version made the tables, queued events go to the spill file meanwhile.
         """
@@ -182,7 +182,7 @@ class JournalThread(Generic[Fact]):
         self._rest(max(0.0, until - time.monotonic()))
 
     def _spill(self) -> bool:
-        """Moves all queued events into the spill file; False if that failed."""
+        """Move all queued events into the spill file; False if that failed."""
         entries, waiting = self._entries, self._parts.waiting
         while entries or len(waiting):
             if not entries:
@@ -221,7 +221,7 @@ class JournalThread(Generic[Fact]):
         return not self._has_work() or time.monotonic() > self._give_up_at
 
     def _write(self) -> bool:
-        """Writes a batch; False if the database was not needed.
+        """Write a batch; False if the database was not needed.
 
         Entries without an event only keep the order, and are reported without it.
         """

@@ -110,11 +110,11 @@ class JournalThreads(Generic[Fact]):
         return self._writing.has_begun
 
     def start(self, began: Callable[[Failure | None], object]) -> None:
-        """Starts the writer thread, see `JournalThread.start`."""
+        """Start the writer thread, see `JournalThread.start`."""
         self._writing.start(began)
 
     def start_others(self) -> None:
-        """Starts the reader and maintenance threads.
+        """Start the reader and maintenance threads.
 
         Called when the writer has begun: before that, there may be no tables.
         """
@@ -122,13 +122,13 @@ class JournalThreads(Generic[Fact]):
         self._maintenance.start()
 
     def stop(self, seconds: float, ended: Callable[[], object]) -> None:
-        """Stops the threads; the writer writes the queued events for at most `seconds`, and then calls `ended`."""
+        """Stop the threads; the writer writes the queued events for at most `seconds`, and then calls `ended`."""
         self._reader.stop()
         self._maintenance.stop()
         self._writing.stop(seconds, ended)
 
     def join(self) -> None:
-        """Waits for all threads to end, after `ended`."""
+        """Wait for all threads to end, after `ended`."""
         self._writing.join()
         self._reader.join(_JOIN_SECONDS)
         self._maintenance.join(_JOIN_SECONDS)

@@ -54,28 +54,28 @@ class Undelivered:
         self._settled: dict[str, set[int]] = defaultdict(set)
 
     def standing(self, destination: str) -> Standing:
-        """The state of a destination's deliveries: the last count, adjusted by the writes and deliveries since."""
+        """Return the state of a destination's deliveries: the last count and the changes since."""
         found = self._standings.get(destination, Standing())
         waiting = self._backlogs[destination].waiting
         return replace(found, waiting=waiting, oldest_at=found.oldest_at if waiting else None)
 
     def counted(self, destination: str, standing: Standing) -> None:
-        """Records the state that was counted in the database."""
+        """Record the state that was counted in the database."""
         self._standings[destination] = standing
         self._backlogs[destination].waiting = standing.waiting
 
     def found(self, destination: str, sessions: Iterable[str]) -> None:
-        """Records sessions that have pending events from before."""
+        """Record sessions that have pending events from before."""
         self._backlogs[destination].found(sessions)
 
     def wrote(self, records: Sequence[Record]) -> None:
-        """Records events that are in the database now."""
+        """Record events that are in the database now."""
         for destination in self._destinations:
             wanted = [each.session for each in records if destination.wants(each.type)]
             self._backlogs[destination.name].wrote(wanted, self._clock.seconds())
 
     async def record(self, mark: Mark) -> None:
-        """Records the result of a delivery.
+        """Record the result of a delivery.
 
         Returns when it is written, or after `MARK_SECONDS` while the database cannot be written: what is settled
         is remembered then, so that it is not read again. Where there is too much of that, it waits.
@@ -107,7 +107,7 @@ class Undelivered:
     async def pending(
         self, destination: str, limit: int, busy: Collection[str], *, with_left_over: bool
     ) -> list[Pending]:
-        """Returns pending events, see `voicestt.journal.port.Outbox`."""
+        """Return pending events, see `voicestt.journal.port.Outbox`."""
         backlog, skip, found = self._backlogs[destination], set(busy), list[Pending]()
         while len(found) < limit:
             choice = backlog.choose(self._clock.seconds(), skip, with_left_over=with_left_over)
@@ -170,7 +170,7 @@ class Backlog:
         return len(self._stamps)
 
     def wrote(self, sessions: Iterable[str], now: float) -> None:
-        """Records events that were written just now, by their sessions.
+        """Record events that were written just now, by their sessions.
 
         A session is named once for each of its events.
         """
@@ -181,18 +181,18 @@ class Backlog:
             self._current[session] = now
 
     def found(self, sessions: Iterable[str]) -> None:
-        """Records sessions that were found in the database with pending events from before."""
+        """Record sessions that were found in the database with pending events from before."""
         for session in sessions:
             self._touch(session)
             if session not in self._current:
                 self._left_over[session] = None
 
     def delivered(self, count: int) -> None:
-        """Subtracts `count` delivered events from `waiting`."""
+        """Subtract `count` delivered events from `waiting`."""
         self.waiting = max(0, self.waiting - count)
 
     def choose(self, now: float, busy: Collection[str], *, with_left_over: bool) -> Choice:
-        """Chooses the sessions to read next, leaving out the `busy` ones."""
+        """Choose the sessions to read next, leaving out the `busy` ones."""
         self._age(now)
         current = _first(reversed(self._current), busy, AT_ONCE)
         left_over: list[str] = []
@@ -202,7 +202,7 @@ class Backlog:
         return Choice(current, left_over, [self._stamps[session] for session in (*current, *left_over)])
 
     def read(self, choice: Choice, found: Collection[str]) -> None:
-        """Removes the chosen sessions that had no pending events when they were read.
+        """Remove the chosen sessions that had no pending events when they were read.
 
         `found` are those that had some. A session that was touched after the choice stays.
         """

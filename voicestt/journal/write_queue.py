@@ -46,14 +46,14 @@ class Entry(Generic[Fact]):
     flushed: Deferred[None] | None = None
 
     def end(self) -> None:
-        """Ends its wait, and tells whoever waits for it."""
+        """End its wait, and tell whoever waits for it."""
         self.is_over = True
         if self.flushed is not None and not self.flushed.called:
             self.flushed.callback(None)
 
 
 def size_of(event: Event | None) -> int:
-    """Estimates the bytes of memory that an event takes, with all that it refers to."""
+    """Estimate the bytes of memory that an event takes, with all that it refers to."""
     if not isinstance(event, Final | Partial):
         return _EVENT_BYTES
     # Four bytes a character at most, in the event and in the fact, if these do not share it.
@@ -79,7 +79,7 @@ class WriteQueue(Generic[Fact]):
         return len(self._entries)
 
     def put(self, entry: Entry[Fact]) -> list[Entry[Fact]]:
-        """Adds an entry, and returns those dropped for it: partials first, then the oldest of the others."""
+        """Add an entry, and return those dropped for it: partials first, then the oldest of the others."""
         with self._lock:
             gone = self._make_room() if self._is_full else []
             self._entries.append(entry)
@@ -87,7 +87,7 @@ class WriteQueue(Generic[Fact]):
         return gone
 
     def take(self, most: int) -> list[Entry[Fact]]:
-        """Removes and returns the first `most` entries."""
+        """Remove and return the first `most` entries."""
         with self._lock:
             entries = self._entries
             taken = [entries.popleft() for _ in range(min(most, len(entries)))]
@@ -120,14 +120,14 @@ class GuardedReaders(Generic[Fact]):
         self._readers = readers
 
     def written(self, entries: Sequence[Written[Fact]]) -> None:
-        """Tells the readers of entries that are in the database."""
+        """Tell the readers of entries that are in the database."""
         try:
             self._readers.written(entries)
         except Exception:  # noqa: BLE001 - a reader's mistake must not stop the calls
             self._log.failure("A reader of the journal failed; its other readers may not have been told either.")
 
     def late(self, facts: Sequence[Fact]) -> None:
-        """Tells the readers of facts whose events have waited too long for the database."""
+        """Tell the readers of facts whose events have waited too long for the database."""
         try:
             self._readers.late(facts)
         except Exception:  # noqa: BLE001 - likewise
@@ -153,37 +153,37 @@ class LateFacts(Generic[Fact]):
         self._looking.clock = clock
 
     def start(self) -> None:
-        """Starts to look for late entries, every `_EVERY_SECONDS`."""
+        """Start to look for late entries, every `_EVERY_SECONDS`."""
         self._looking.start(_EVERY_SECONDS, now=False)
 
     def stop(self) -> None:
-        """Stops looking, if it was started."""
+        """Stop looking, if it was started."""
         if self._looking.running:
             self._looking.stop()
 
     def watch(self, entry: Entry[Fact]) -> None:
-        """Adds an entry that begins to wait."""
+        """Add an entry that begins to wait."""
         self._entries.append(entry)
 
     def look(self) -> None:
-        """Reports the entries that are late by now."""
+        """Report the entries that are late by now."""
         self._tell(self._clock.seconds() - LATE_SECONDS)
 
     def tell_all(self) -> None:
-        """Reports all waiting entries, late or not."""
+        """Report all waiting entries, late or not."""
         self._tell(self._clock.seconds())
 
     def forget(self) -> None:
-        """Drops all finished entries, also those behind unfinished ones: in an outage they may be many."""
+        """Drop all finished entries, also those behind unfinished ones: in an outage they may be many."""
         self._late_ones = deque(entry for entry in self._late_ones if not entry.is_over)
         self._entries = deque(entry for entry in self._entries if not entry.is_over)
 
     def waiting(self) -> list[Entry[Fact]]:
-        """The entries that are not finished, in order."""
+        """Return the entries that are not finished, in order."""
         return [entry for entry in chain(self._late_ones, self._entries) if not entry.is_over]
 
     def written(self, entry: Entry[Fact], record: Record | None) -> Written[Fact]:
-        """Returns what the readers are told of an entry; `record` is None if the journal refused its event."""
+        """Return what the readers are told of an entry; `record` is None if the journal refused its event."""
         entry.is_over = True
         if record is not None:
             self.delay.record(max(0.0, self._clock.seconds() - entry.at))
@@ -194,7 +194,7 @@ class LateFacts(Generic[Fact]):
         return Written(record, entry.fact, entry.was_late)
 
     def drop(self, gone: Sequence[Entry[Fact]]) -> None:
-        """Reports entries that had to make room for others, and logs it."""
+        """Report entries that had to make room for others, and log it."""
         self.tell_all()
         for entry in gone:
             entry.end()
@@ -207,7 +207,7 @@ class LateFacts(Generic[Fact]):
         )
 
     def refuse(self, entry: Entry[Fact]) -> None:
-        """Reports an entry that was put while the journal was closed, and logs it."""
+        """Report an entry that was put while the journal was closed, and log it."""
         if entry.flushed is None:
             self._log.error(
                 "The journal is closed: an event ({kind}) is not written.",
@@ -217,7 +217,7 @@ class LateFacts(Generic[Fact]):
         entry.end()
 
     def give_up(self) -> None:
-        """Reports all entries that still wait when the server ends, and logs it."""
+        """Report all entries that still wait when the server ends, and log it."""
         left = self.waiting()
         lost = [entry for entry in left if entry.event is not None]
         self.tell_all()

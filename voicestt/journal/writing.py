@@ -78,11 +78,11 @@ class EventWriter:
         self._shifts: dict[str, int] = {}
 
     def for_owner(self, owner: str) -> "EventWriter":
-        """Creates a writer that does the same for the sessions of another instance."""
+        """Create a writer that does the same for the sessions of another instance."""
         return EventWriter(self._database, owner, self._destinations, self._redact, self._whole)
 
     def write(self, connection: Connection, entries: Sequence[Event | None]) -> Draft:
-        """Writes events in this transaction; call `keep` with the draft when it is committed."""
+        """Write events in this transaction; call `keep` with the draft when it is committed."""
         given = [event for event in entries if event is not None]
         if not given:
             return Draft([None] * len(entries))
@@ -101,7 +101,7 @@ class EventWriter:
         return draft
 
     def keep(self, draft: Draft) -> None:
-        """Applies a draft whose transaction was committed."""
+        """Apply a draft whose transaction was committed."""
         self._known |= draft.opened
         self._known -= draft.closed
         for session in draft.closed:
@@ -110,7 +110,7 @@ class EventWriter:
             self._whole.keep(number, payload, destinations)
 
     def find(self, connection: Connection, event: Event) -> Record | None:
-        """Returns the event's record, if the journal has it already, else None."""
+        """Return the event's record, if the journal has it already, else None."""
         event = self._shifted(event)
         mine = (events.c.session == clean(event.session)) & (events.c.sequence == event.sequence)
         found = connection.execute(select(events).where(mine)).one_or_none()
@@ -119,7 +119,7 @@ class EventWriter:
         return Record(found.number, found.session, found.sequence, found.type, found.call_sid, payload_of(event))
 
     def make_way(self, connection: Connection, event: Event) -> None:
-        """Moves the event, and all that follow in its session, behind the sequence numbers that are taken.
+        """Move the event, and all that follow in its session, behind the sequence numbers that are taken.
 
         Another event has its number.
         """

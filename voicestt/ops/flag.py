@@ -39,7 +39,7 @@ def flag(state: str, path: Path | None) -> None:
 
 
 def ask(path: Path, word: str) -> dict[str, Any]:
-    """Sends one word of the protocol in `voicestt.server.control.socket` and returns the server's answer.
+    """Send one word of the protocol in `voicestt.server.control.socket` and return the server's answer.
 
     Raises:
         click.ClickException: in words, where there is no server or it does not answer.
@@ -92,7 +92,7 @@ def _nobody(path: Path, problem: OSError) -> str:
 
 
 def the_one_server() -> Path:
-    """Finds the control socket of this user's one running server.
+    """Find the control socket of this user's one running server.
 
     Raises:
         click.ClickException: in words, where there is none, or several.

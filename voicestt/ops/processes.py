@@ -50,13 +50,13 @@ class Lines:
         self._rest = b""
 
     def feed(self, data: bytes) -> None:
-        """Takes more output and passes every complete line on."""
+        """Take more output and pass every complete line on."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             self._take(line.decode("utf-8", "replace").rstrip("\r"))
 
     def end(self) -> None:
-        """Ends the output; an unfinished line counts."""
+        """End the output; an unfinished line counts."""
         if self._rest:
             self.feed(b"\n")
 
@@ -77,19 +77,19 @@ class WatchedProcess(ProcessProtocol):
         self.ended: Deferred[None] = Deferred()
 
     def start(self, reactor: ProcessReactor, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Starts the process; its end before `stop` is told to `on_death`."""
+        """Start the process; its end before `stop` is told to `on_death`."""
         self._reactor = reactor
         reactor.spawnProcess(self, command[0], list(command), env=dict(environment))
         reactor.addSystemEventTrigger("before", "shutdown", self.kill)
 
     def says(self, words: str) -> Deferred[None]:
-        """Fires when a line with these words has come; to be asked before `start`."""
+        """Fire when a line with these words has come; to be asked before `start`."""
         said: Deferred[None] = Deferred()
         self._waiting.append((words, said))
         return said
 
     async def stop(self) -> None:
-        """Asks the process to end, waits for it, and kills it after 20 s."""
+        """Ask the process to end, wait for it, and kill it after 20 s."""
         self._stopping = True
         self._signal("TERM")
         timer = self._reactor.callLater(_STOP_SECONDS, self.kill)
@@ -98,16 +98,16 @@ class WatchedProcess(ProcessProtocol):
             timer.cancel()
 
     def kill(self) -> None:
-        """Kills the process."""
+        """Kill the process."""
         self._stopping = True
         self._signal("KILL")
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:  # noqa: N803
-        """Takes output of the process from Twisted."""
+        """Take output of the process from Twisted."""
         self._outputs[childFD].feed(data)
 
     def processEnded(self, reason: Failure) -> None:
-        """Handles the end of the process, after all its output."""
+        """Handle the end of the process, after all its output."""
         for output in self._outputs.values():
             output.end()
         self.ended.callback(None)
@@ -133,13 +133,13 @@ class WatchedProcess(ProcessProtocol):
 
 
 def accepts(port: int) -> bool:
-    """Tells whether a process listens on this port of 127.0.0.1."""
+    """Tell whether a process listens on this port of 127.0.0.1."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def is_healthy(port: int) -> bool:
-    """Tells whether the server answers GET /healthz with 200."""
+    """Tell whether the server answers GET /healthz with 200."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", "/healthz")
@@ -164,7 +164,7 @@ class Running:
         return self.process.pid
 
     def wait_until(self, is_ready: Callable[[], bool]) -> None:
-        """Waits until the process is ready; raises `ProcessNotStarted` when it dies before or takes a minute."""
+        """Wait until the process is ready; raise `ProcessNotStarted` when it dies before or takes a minute."""
         give_up = time.monotonic() + _START_SECONDS
         while not is_ready():
             if self.process.poll() is not None or time.monotonic() > give_up:
@@ -178,7 +178,7 @@ class Running:
 def running(
     name: str, command: Sequence[str], environment: Mapping[str, str], log: Path, folder: Path | None = None
 ) -> Iterator[Running]:
-    """Runs a process in `folder` that writes to `log`; ends it afterwards, and kills it after 20 s."""
+    """Run a process in `folder` that writes to `log`; end it afterwards, and kill it after 20 s."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, cwd=folder, env=dict(environment), stdout=output, stderr=subprocess.STDOUT

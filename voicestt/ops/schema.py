@@ -8,7 +8,7 @@ from voicestt.events import json_schema
 
 
 def schema_text() -> str:
-    """Formats the text of `voicestt/events.schema.json`."""
+    """Format the text of `voicestt/events.schema.json`."""
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 

@@ -17,7 +17,7 @@ PUBLIC_HOST = "demo.example"
 
 
 def free_port() -> int:
-    """Finds a port of 127.0.0.1 that nobody listens on now."""
+    """Find a port of 127.0.0.1 that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -25,7 +25,7 @@ def free_port() -> int:
 
 
 def beside_python(name: str) -> str:
-    """The path of a command in this installation, whatever PATH says."""
+    """Return the path of a command in this installation, whatever PATH says."""
     return str(Path(sys.executable).parent / name)
 
 
@@ -61,18 +61,18 @@ class Services:
         return f"http://127.0.0.1:{self.server_port}"
 
     def google_command(self) -> list[str]:
-        """The command line of the local Google service."""
+        """Return the command line of the local Google service."""
         command = [beside_python("voicestt"), "google-local", "--listen", f"127.0.0.1:{self.google_port}"]
         command += ["--record", str(self.streams_file.parent)]
         return command + (["--script", str(self.script)] if self.script else [])
 
     def server_command(self) -> list[str]:
-        """The command line of the server, as in a Procfile, on loopback only."""
+        """Return the command line of the server, as in a Procfile, on loopback only."""
         listen = f"tcp:{self.server_port}:interface=127.0.0.1"
         return [beside_python("twistd"), "--nodaemon", "--pidfile=", "voicestt", "--listen", listen]
 
     def server_environment(self, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-        """The server's environment; the machine's own voicestt variables are left out."""
+        """Return the server's environment; the machine's own voicestt variables are left out."""
         ours = {variable.name for variable in variables()} | {"VOICESTT_ENV_FILE"}
         kept = {name: value for name, value in environment.items() if name not in ours}
         return kept | {

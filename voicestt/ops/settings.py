@@ -27,7 +27,7 @@ GROUPS: Final[Mapping[str, Sequence[str]]] = {
 @click.option("--effective", is_flag=True, help="What is in force here, and where it was set.")
 @click.option("--env-file", metavar="FILE", envvar="VOICESTT_ENV_FILE", help="As of twistd; with --effective.")
 def settings(effective: bool, env_file: str | None) -> None:
-    """Prints every environment variable, its default and its meaning, as Markdown tables, one for each group.
+    """Print every environment variable, its default and its meaning, as Markdown tables, one for each group.
 
     With --effective: the value of each, here and now, and its source (environment, env file, default). Secrets are
     "set" or "not set". Ends with 1, and says why, if a server would not start so.
@@ -43,7 +43,7 @@ def settings(effective: bool, env_file: str | None) -> None:
 
 
 def _show_effective(file: EnvironmentFile) -> list[str]:
-    """Prints the settings in force, and returns what is wrong with them."""
+    """Print the settings in force, and return what is wrong with them."""
     from voicestt.server.preflight import problems_of  # noqa: PLC0415 - it loads half of the server
 
     try:
@@ -68,7 +68,7 @@ def _effective_row(setting: InForce, unusable: Container[str]) -> tuple[str, str
 
 
 def markdown_tables() -> str:
-    """Makes a heading and a table for each group from the settings' definitions."""
+    """Make a heading and a table for each group from the settings' definitions."""
     by_name = {variable.name: variable for variable in variables()}
     return "\n\n".join(
         f"## {group}\n\n{_table([by_name[name] for name in names])}" for group, names in GROUPS.items()

@@ -6,7 +6,7 @@ from tabulate import tabulate
 
 
 def table(head: Sequence[str], rows: Collection[Sequence[str]], *, right: bool = False) -> list[str]:
-    """Formats rows as lines of columns, each as wide as its widest cell; `right` sets all cells to the right."""
+    """Format rows as lines of columns, each as wide as its widest cell; `right` sets all cells to the right."""
     # The head is a row: the library sets heads of its own two blanks apart from their columns.
     text = tabulate(
         [head, *rows],

@@ -47,7 +47,7 @@ class ToldFinals:
         return self._told[-1] if self._told else None
 
     def of_stream(self, start: int, text: str) -> list[_Told]:
-        """The finals with this text from the stream that began at `start`."""
+        """Return the finals with this text from the stream that began at `start`."""
         return [told for told in self._told if (told.start, told.text) == (start, text)]
 
 
@@ -88,7 +88,7 @@ class StreamFinals:
         return placed
 
     def _believed_end(self, final: Result, sent: int) -> int | None:
-        """The end of the final as the service gives it, or of its last word; None if neither is plausible."""
+        """Return the end of the final as the service says, or of its last word; None if neither is plausible."""
         earliest = self._final_to + len(final.text.split()) * _SHORTEST_WORD
         places = [self._start + end for end in (final.end, *(word.end for word in final.words[-1:])) if end]
         return max((min(at, sent) for at in places if earliest <= at <= sent + _ROUNDING), default=None)
@@ -107,7 +107,7 @@ class StreamFinals:
         return self._is_heard_again(final, last, believed, sent)
 
     def _is_heard_again(self, final: Result, last: _Told, believed: int | None, sent: int) -> bool:
-        """True if this final of a replacement stream repeats the last final of the stream before it."""
+        """Return True if this final of a replacement stream repeats the last final of the stream before it."""
         if self._final_to != self._start:
             return False
         if last.believed is None and believed is not None and believed <= last.sent:
@@ -116,5 +116,5 @@ class StreamFinals:
 
 
 def _said_end(final: Result) -> int:
-    """The end that the service gives, in the stream's own time; 0 if it gives none."""
+    """Return the end that the service gives, in the stream's own time; 0 if it gives none."""
     return max(final.end, final.words[-1].end if final.words else 0)

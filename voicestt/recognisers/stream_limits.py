@@ -94,7 +94,7 @@ class StreamWatch:
         return self._hangs.trouble_with(attempt, speaking=state.is_speaking, may_compare=may_compare)
 
     def must_be_half_closed(self, state: Live | CatchingUp) -> bool:
-        """True if the stream must give its words now: on hold, or after a monologue.
+        """Return True if the stream must give its words now: on hold, or after a monologue.
 
         One that is behind is half-closed when it has caught up: its last final is waited for from then on.
         """
@@ -103,7 +103,7 @@ class StreamWatch:
         return state.is_speaking and not state.attempt.is_behind and self._is_nearly_full()
 
     def has_open_words(self, state: Live | CatchingUp) -> bool:
-        """True if there are, or may be, words without a final; False while the stream is behind."""
+        """Return True if there are, or may be, words without a final; False while the stream is behind."""
         ledger = self._ledger
         voices = self._hangs.voices
         return not state.attempt.is_behind and (
@@ -111,7 +111,7 @@ class StreamWatch:
         )
 
     def _is_nearly_full(self) -> bool:
-        """True if a final is needed, best between two words, before audio that could be needed again is let go."""
+        """Return True if a final is needed before audio that could be needed again is let go."""
         kept = self._ledger.kept
         most = min(_OF_RETENTION * self._ledger.most, self._limits.monologue * mulaw.BYTES_PER_SECOND)
         if kept < _FILLED * most:

@@ -261,7 +261,7 @@ class EndlessSession:
             self._half_close()
 
     def _has_open_words(self, state: Live | CatchingUp) -> bool:
-        """True if audio has paused while there are, or may be, words without a final."""
+        """Return True if audio has paused while there are, or may be, words without a final."""
         return self._is_paused and self._watch.has_open_words(state)
 
     def _half_close(self) -> None:

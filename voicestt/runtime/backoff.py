@@ -25,6 +25,6 @@ class Backoff:
     jitter: float = 0.0
 
     def pause(self, failures: int, chance: Chance = random.random) -> float:
-        """Returns the pause in seconds after one more failure; `failures` counts those before it."""
+        """Return the pause in seconds after one more failure; `failures` counts those before it."""
         full = min(self.longest, self.first * self.factor ** min(failures, _MOST_STEPS))
         return full * (1.0 - self.jitter + self.jitter * chance())

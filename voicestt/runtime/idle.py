@@ -13,14 +13,14 @@ class Idle:
         self._waiting: list[Deferred[None]] = []
 
     def wait(self) -> "Deferred[None]":
-        """Returns a Deferred that fires when nothing is left, at once if that is so now. It may be cancelled."""
+        """Return a Deferred that fires when nothing is left, at once if that is so now. It may be cancelled."""
         idle: Deferred[None] = Deferred()
         self._waiting.append(idle)
         self.look()
         return idle
 
     def look(self) -> None:
-        """Fires all that wait, if nothing is left."""
+        """Fire all that wait, if nothing is left."""
         if self._waiting and self._is_idle():
             waiting, self._waiting = self._waiting, []
             for idle in waiting:

@@ -39,7 +39,7 @@ class Punctuality:
         self._turn = -inf
 
     def is_late(self, now: float, timestamp: object) -> bool:
-        """True if the frame that came at `now` is late; False if `timestamp` is no number.
+        """Return True if the frame that came at `now` is late; False if `timestamp` is no number.
 
         `timestamp` is as it came, a string of digits as a rule."""
         try:

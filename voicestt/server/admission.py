@@ -88,7 +88,7 @@ class Admission:
         return None
 
     def takes(self, call_sid: str, live: int) -> bool:
-        """True if a webhook's call is taken; one that is on its way already is. A refused one is counted."""
+        """Return True if a webhook's call is taken: one on its way already is. Count a refused one."""
         cause = self.why_not(live)
         if cause is not None and call_sid not in self._on_their_way:
             self._refuse(cause)
@@ -102,7 +102,7 @@ class Admission:
             self._on_their_way[call_sid] = self._clock.seconds()
 
     def takes_unannounced(self, live: int) -> bool:
-        """True if a socket's call that no webhook announced is taken. A refused one is counted.
+        """Return True if a socket's call that no webhook announced is taken. A refused one is counted.
 
         A server that takes no new calls takes it: another has answered the webhook, and to refuse is to hang up.
         """

@@ -149,11 +149,11 @@ class Calls:
         return call
 
     def takes(self, call_sid: str) -> bool:
-        """True if a call that a webhook announces is taken. One that is live already is: it comes back."""
+        """Return True if a call that a webhook announces is taken. One that is live already is: it comes back."""
         return bool(self._streams_of(call_sid)) or self.admission.takes(call_sid, len(self._live))
 
     def was_hung_up(self, call_sid: str) -> bool:
-        """True if this server hung up on the call: it ended, or is to end."""
+        """Return True if this server hung up on the call: it ended, or is to end."""
         return self._registry.find(call_sid).was_hung_up or any(
             is_hang_up(call.reason) for call in self._live if call.call_sid == call_sid
         )
@@ -243,5 +243,5 @@ class Calls:
 
 
 def is_hang_up(reason: str) -> bool:
-    """True if a call that ended for this reason is over for its caller too: it may not come back."""
+    """Return True if a call that ended for this reason is over for its caller too: it may not come back."""
     return reason in {HUNG_UP, TOO_SLOW} or reason.startswith(NO_AUDIO)

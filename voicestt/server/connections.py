@@ -95,7 +95,7 @@ class Visitors:
         return visitor
 
     def is_proxy(self, address: str) -> bool:
-        """True if `address` is one of TRUSTED_PROXIES."""
+        """Return True if `address` is one of TRUSTED_PROXIES."""
         parsed = _parsed(address)
         return parsed is not None and any(parsed in network for network in self._proxies)
 

@@ -60,7 +60,7 @@ class LiveCall:
         return self._reason
 
     def is_stream_of(self, call_sid: str) -> bool:
-        """True if this is a live stream of that call, one that still has its socket."""
+        """Return True if this is a live stream of that call, one that still has its socket."""
         return self.call_sid == call_sid and not self._has_finished
 
     def media(self, audio: bytes, timestamp: object = None) -> None:

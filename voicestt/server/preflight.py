@@ -42,7 +42,7 @@ class _Check(NamedTuple):
 
 
 def problems_of(reading: Reading, *, may_import: bool = True) -> list[str]:
-    """Lists everything that is wrong with the settings, in words: of their reading, and of the checks here.
+    """List everything that is wrong with the settings, in words: of their reading, and of the checks here.
 
     `may_import` is False where the application's code must not be imported yet, as in a process that will fork.
     """

@@ -18,7 +18,7 @@ KNOWN_PROTOCOLS: Final = ("grpc", "http/protobuf")
 
 
 def is_traced(environ: Mapping[str, str]) -> bool:
-    """True if the variables ask for traces: an endpoint, or an exporter, and nothing that switches them off."""
+    """Return True if the variables ask for traces: an endpoint or exporter, and nothing that switches them off."""
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return False
     exporter = environ.get(_EXPORTER, "").strip()

@@ -136,7 +136,7 @@ def _talk(process: subprocess.Popen[bytes], text: str) -> _Said:
 
 
 def _limit(pid: int) -> None:
-    """Limits the process's time and memory, where the system can do that from outside.
+    """Limit the process's time and memory, where the system can do that from outside.
 
     Code that runs before `exec` is not safe beside threads. The process has no text yet, so it has not begun.
     """

@@ -5,7 +5,7 @@ from voicestt.tts.port import SpeechError
 
 
 def is_wav(content: bytes) -> bool:
-    """True if `content` begins as a WAV file does."""
+    """Return True if `content` begins as a WAV file does."""
     return content[:4] == b"RIFF" and content[8:12] == b"WAVE"
 
 

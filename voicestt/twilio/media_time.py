@@ -26,7 +26,7 @@ class MediaTime:
         self._missing = deque([0], maxlen=_KEPT)  # the bytes missing up to each of them
 
     def frame(self, position: int, timestamp: object, elapsed: float) -> None:
-        """Records the `timestamp` of a frame that begins at `position`.
+        """Record the `timestamp` of a frame that begins at `position`.
 
         It is Twilio's: milliseconds, in a string, as it came. `elapsed` are the seconds since the call's first
         frame by our own clock. What is no number, or cannot be right, changes nothing.
@@ -44,11 +44,11 @@ class MediaTime:
             self._missing.append(missing)
 
     def of_start(self, position: int) -> float:
-        """The time of audio that begins at `position`: after a gap, if there is one."""
+        """Return the time of audio that begins at `position`: after a gap, if there is one."""
         return self._of(position, bisect_right(self._gaps, position))
 
     def of_end(self, position: int) -> float:
-        """The time of audio that ends at `position`: before a gap, if there is one."""
+        """Return the time of audio that ends at `position`: before a gap, if there is one."""
         return self._of(position, bisect_left(self._gaps, position))
 
     def _of(self, position: int, after: int) -> float:

@@ -91,7 +91,7 @@ class TwilioCalls:
         self._update(account_sid, call_sid, twiml=twiml)
 
     def move(self, account_sid: str, call_sid: str, url: str) -> None:
-        """Lets Twilio ask `url` for the call's further TwiML, by POST; Twilio closes its stream.
+        """Let Twilio ask `url` for the call's further TwiML, by POST; Twilio closes its stream.
 
         Raises:
             CallIsOver: if there is nothing to move.
@@ -112,7 +112,7 @@ class TwilioCalls:
             raise kind(_words(problem, self._seconds)) from None
 
     def _update_with_any(self, account_sid: str, call_sid: str, change: dict[str, str]) -> None:
-        """Asks with one token after the other, as long as they are refused: subaccounts have their own."""
+        """Ask with one token after the other, as long as they are refused: subaccounts have their own."""
         for token in self._tokens:
             try:
                 self._call(account_sid, call_sid, token).update(**change)

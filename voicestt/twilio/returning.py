@@ -34,24 +34,24 @@ class Return:
         return self.count > MOST
 
     def next(self, now: float) -> "Return":
-        """Returns the return after this one; counting begins anew when the time is over."""
+        """Return the return after this one; counting begins anew when the time is over."""
         if not 0 <= now - self.since <= WITHIN_SECONDS:
             return first_return(now)
         return Return(self.count + 1, self.since)
 
 
 def first_return(now: float) -> Return:
-    """Returns the first return of a call whose stream is lost."""
+    """Return the first return of a call whose stream is lost."""
     return Return(1, int(now))
 
 
 def moved(now: float) -> Return:
-    """Returns the return of a call that is moved."""
+    """Return the return of a call that is moved."""
     return Return(0, int(now))
 
 
 def read_return(query: str) -> Return | None:
-    """Reads the query of a webhook's address; None if the call does not come back."""
+    """Read the query of a webhook's address; None if the call does not come back."""
     try:
         fields = parse_qs(query, max_num_fields=_MOST_FIELDS)
         count, since = (int(fields[name][0]) for name in ("again", "since"))

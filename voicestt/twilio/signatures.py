@@ -58,7 +58,7 @@ class SignatureCheck:
         self._validators = None if token is None else [RequestValidator(each) for each in several(token)]
 
     def accepts(self, url: str, header: Headers, form: Mapping[str, Sequence[str]] | str | None = None) -> bool:
-        """True if the signature is good for `url`, with or without a slash at its end, and `form`.
+        """Return True if the signature is good for `url`, with or without a slash at its end, and `form`.
 
         `form` is what a form POST carried, or the whole body of another POST.
         """
@@ -79,7 +79,7 @@ class SignatureCheck:
 
 
 def _names_the_body(url: str) -> bool:
-    """True if the URL holds the hash of a body that is no form; without it the body is not signed."""
+    """Return True if the URL holds the hash of a body that is no form; without it the body is not signed."""
     return "bodySHA256" in parse_qs(urlparse(url).query)
 
 

@@ -50,7 +50,7 @@ class FeedAccess:
         self._has_complained = False
 
     def admit(self, request: Request) -> tuple[EventHub, EventFilter]:
-        """Checks a request, and returns the event hub and the filter that it asks for.
+        """Check a request, and return the event hub and the filter that it asks for.
 
         Raises:
             NotAdmitted: when the request lacks the token, cannot be understood, or comes at a wrong time.
@@ -72,7 +72,7 @@ class FeedAccess:
         return hub, asked
 
     def open(self) -> EventHub:
-        """Returns the event hub.
+        """Return the event hub.
 
         Raises:
             NotAdmitted: when there is none, or it has no token.
@@ -104,7 +104,7 @@ def _header(request: Request, name: bytes) -> str | None:
 
 
 def presented(authorization: str | None, query: str) -> str | None:
-    """Returns the token of a request; the one in the header wins over the one in the query.
+    """Return the token of a request; the one in the header wins over the one in the query.
 
     Another kind of Authorization is not ours: a proxy in front may have asked for it. Source: RFC 6750: in the
     header Authorization (section 2.1), or as `access_token` in the query (section 2.3), which is for browsers:

@@ -40,7 +40,7 @@ class EventFilter:
     types: frozenset[str] = _ALL_TYPES
 
     def wants(self, record: Record) -> bool:
-        """True if `record` is wanted."""
+        """Return True if `record` is wanted."""
         return self.filter.lets_through(record)
 
     @property
@@ -50,7 +50,7 @@ class EventFilter:
 
 
 def asked_of(query: str, last_event_id: str | None = None) -> EventFilter:
-    """Reads the filter from `query`, without its question mark, and the header Last-Event-ID.
+    """Read the filter from `query`, without its question mark, and the header Last-Event-ID.
 
     Raises:
         BadQuestion: where one of the parameters has a value that it cannot have.

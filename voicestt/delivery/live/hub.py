@@ -84,16 +84,16 @@ class EventHub:
         return asdict(self._counters)
 
     def opens_to(self, brought: str | None) -> bool:
-        """True if `brought` is the token."""
+        """Return True if `brought` is the token."""
         return self._token is not None and is_same(self._token, brought)
 
     def publish(self, records: Sequence[Record]) -> None:
-        """Publishes records that were just written into the journal, in this order."""
+        """Publish records that were just written into the journal, in this order."""
         for take in list(self._takers.values()):
             take(records)
 
     def join(self, connection: SubscriberConnection, asked: EventFilter) -> Subscriber:
-        """Adds a listener at `connection`; call `leave` when its connection is lost."""
+        """Add a listener at `connection`; call `leave` when its connection is lost."""
         subscriber = Subscriber(connection, asked.wants, self._counters, self._drop)
         self._takers[subscriber] = subscriber.offer
         self._count()
@@ -105,14 +105,14 @@ class EventHub:
         return subscriber
 
     def leave(self, subscriber: Subscriber) -> None:
-        """Removes a listener whose connection is lost."""
+        """Remove a listener whose connection is lost."""
         self._forget(subscriber)
         subscriber.gone()
         self._closing.discard(subscriber)
         self._all_gone.look()
 
     async def stop(self) -> None:
-        """Disconnects all listeners; returns when they are gone, and after two seconds in any case."""
+        """Disconnect all listeners; return when they are gone, and after two seconds in any case."""
         self.is_stopping = True
         for subscriber in list(self._takers):
             self._send_away(subscriber, STOPPING)
@@ -191,5 +191,5 @@ class EventHub:
 
 
 def is_same(token: str, brought: str | None) -> bool:
-    """True if `brought` is `token`, compared in constant time."""
+    """Return True if `brought` is `token`, compared in constant time."""
     return brought is not None and compare_digest(token.encode(), brought.encode("utf-8", "surrogatepass"))

@@ -39,7 +39,7 @@ class Replay:
         self._seen: dict[int, None] = {}
 
     async def run(self, read: Read, pause: Callable[[], Awaitable[object]]) -> None:
-        """Sends the past events, as quickly as the listener takes them.
+        """Send the past events, as quickly as the listener takes them.
 
         What `read` raises is passed on.
 
@@ -61,7 +61,7 @@ class Replay:
         self._arrive()
 
     def published(self, records: Sequence[Record]) -> None:
-        """Takes events that are published now: kept during the replay, passed on after it."""
+        """Take events that are published now: kept during the replay, passed on after it."""
         if self._is_there:
             self._pass(records)
             return

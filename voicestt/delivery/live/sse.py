@@ -42,7 +42,7 @@ class EventStream(Resource):
         self._asked = asked
 
     def render(self, request: Request) -> int:
-        """Begins the answer, and adds its connection to the event hub."""
+        """Begin the answer, and add its connection to the event hub."""
         for name, value in _HEADERS.items():
             request.setHeader(name, value)
         if request.method == b"HEAD":
@@ -83,7 +83,7 @@ class _SseConnection:
 
 
 def block(record: Record) -> bytes:
-    """Encodes an event as a block of the stream."""
+    """Encode an event as a block of the stream."""
     return b"id: %d\n" % record.number + _block(record.type.encode(), record.payload)
 
 

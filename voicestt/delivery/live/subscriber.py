@@ -41,19 +41,19 @@ class SubscriberConnection(Protocol):
     """A listener's connection, whose methods never raise, even if it is lost."""
 
     def attach(self, producer: IPushProducer) -> None:
-        """Registers `producer`, which is told when there is no room and when there is again."""
+        """Register `producer`, which is told when there is no room and when there is again."""
         ...
 
     def send(self, records: Sequence[Record]) -> None:
-        """Sends events in one write, as a write costs many times what the events in it do."""
+        """Send events in one write, as a write costs many times what the events in it do."""
         ...
 
     def keep_alive(self) -> None:
-        """Sends something without a meaning, for proxies that cut silent connections."""
+        """Send something without a meaning, for proxies that cut silent connections."""
         ...
 
     def close(self, farewell: Farewell) -> None:
-        """Closes the connection, with the reason."""
+        """Close the connection, with the reason."""
         ...
 
 
@@ -92,13 +92,13 @@ class Subscriber:
         self.is_open = True
 
     def offer(self, records: Sequence[Record]) -> None:
-        """Takes new events, of which any number may be wanted; too many in the queue end the listener."""
+        """Take new events, of which any number may be wanted; too many in the queue end the listener."""
         self.offer_page(records)
         if len(self._waiting) > MOST_EVENTS or self._bytes > MOST_BYTES:
             self._too_slow(self)
 
     def offer_page(self, records: Sequence[Record]) -> None:
-        """Takes past events, without a limit: whoever offers them waits until they are sent."""
+        """Take past events, without a limit: whoever offers them waits until they are sent."""
         if self.is_open:
             wanted = [record for record in records if self._wants(record)]
             self._waiting.extend(wanted)
@@ -106,7 +106,7 @@ class Subscriber:
             self._send()
 
     def stuck_for(self, now: float) -> float:
-        """The seconds for which there was no room, counted from the first call of this method that saw it."""
+        """Return the seconds without room, counted from the first call of this method that saw it."""
         if self._has_room:
             return 0.0
         if self._stuck_since is None:
@@ -114,39 +114,39 @@ class Subscriber:
         return now - self._stuck_since
 
     def keep_alive(self) -> None:
-        """Sends a keep-alive, if there is room for it."""
+        """Send a keep-alive, if there is room for it."""
         if self.is_open and self._has_room:
             self._connection.keep_alive()
 
     def all_sent(self) -> "Deferred[None]":
-        """Returns a Deferred that fires when the queue is empty or the listener is gone."""
+        """Return a Deferred that fires when the queue is empty or the listener is gone."""
         return self._all_sent.wait()
 
     def close(self, farewell: Farewell) -> None:
-        """Disconnects the listener; queued events are not sent."""
+        """Disconnect the listener; queued events are not sent."""
         if self.is_open:
             self.gone()
             self._connection.close(farewell)
 
     def gone(self) -> None:
-        """Discards the queue, as the listener is gone."""
+        """Discard the queue, as the listener is gone."""
         self.is_open = False
         self._waiting.clear()
         self._bytes = 0
         self._all_sent.look()
 
     def pauseProducing(self) -> None:
-        """Called by Twisted when there is no room in the connection."""
+        """Note that there is no room in the connection; Twisted calls it."""
         self._has_room = False
 
     def resumeProducing(self) -> None:
-        """Called by Twisted when there is room again."""
+        """Note that there is room again; Twisted calls it."""
         self._has_room = True
         self._stuck_since = None
         self._send()
 
     def stopProducing(self) -> None:
-        """Called by Twisted when the connection is lost, which its owner reports."""
+        """Note that the connection is lost, which its owner reports; Twisted calls it."""
         self._has_room = False
 
     def _send(self) -> None:

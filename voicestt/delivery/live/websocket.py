@@ -35,14 +35,14 @@ class LiveSocket(WebSocketServerProtocol):
         self._subscriber: Subscriber | None = None
 
     def onOpen(self) -> None:
-        """Called by Autobahn when the handshake is over: joins the event hub."""
+        """Join the event hub: the handshake is over."""
         self._subscriber = self._hub.join(_WebSocketConnection(self), self._asked)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
-        """Called by Autobahn for a message from the client, which is ignored."""
+        """Ignore a message from the client."""
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
-        """Called by Autobahn when the socket is closed: leaves the event hub."""
+        """Leave the event hub: the socket is closed."""
         if self._subscriber is not None:
             self._hub.leave(self._subscriber)
 
@@ -69,7 +69,7 @@ class _WebSocketConnection:
         return frame
 
     def keep_alive(self) -> None:
-        """Does nothing: Autobahn sends pings, and ends a socket that does not answer them."""
+        """Do nothing: Autobahn sends pings, and ends a socket that does not answer them."""
 
     def close(self, farewell: Farewell) -> None:
         # sendClose refuses the codes that mean something to everybody (RFC 6455 section 7.4.1, and IANA).
@@ -96,7 +96,7 @@ class LiveSocketFactory(WebSocketServerFactory):
         )
 
     def buildProtocol(self, _address: object) -> LiveSocket:
-        """Creates the socket, for Autobahn's resource."""
+        """Create the socket, for Autobahn's resource."""
         protocol = LiveSocket(self._hub, self._asked)
         protocol.factory = self
         return protocol
@@ -109,7 +109,7 @@ class LiveResource(WebSocketResource):
         super().__init__(LiveSocketFactory(hub, asked))  # type: ignore[no-untyped-call]
 
     def render(self, request: Request) -> Any:
-        """Answers the request, after taking the token out of it.
+        """Answer the request, after taking the token out of it.
 
         Autobahn reads the request again and may log it.
         """

@@ -47,11 +47,11 @@ class AcceptedConfig:
     word_times: bool = False
 
     def seconds(self, size: int) -> float:
-        """The duration of `size` bytes of audio in this encoding, in seconds."""
+        """Return the duration of `size` bytes of audio in this encoding, in seconds."""
         return size / (SAMPLE_RATE * _BYTES_PER_SAMPLE[self.encoding])
 
     def request(self) -> Request:
-        """The request for the engine."""
+        """Return the request for the engine."""
         return Request(self.language, self.interim_results, self.single_utterance, self.word_times)
 
 

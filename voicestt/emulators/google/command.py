@@ -70,7 +70,7 @@ def google_local(
     record_audio: bool,
     faults: Path | None,
 ) -> None:
-    """A service that speaks Google's Speech-to-Text API (v1 and v2, gRPC, plaintext) and needs no account.
+    """Start a service that speaks Google's Speech-to-Text API (v1 and v2, gRPC, plaintext) and needs no account.
 
     It takes one channel of LINEAR16 or MULAW at 8000 Hz and keeps Google's rules and limits: 305 seconds a
     stream, 10 seconds without audio, 25,600 bytes a message, about real time, 60 seconds for Recognize. With

@@ -125,7 +125,7 @@ class FaultFile:
         return self._path.read_text("utf-8") if self._seen else ""
 
     def _stamp(self) -> object:
-        """A value that changes when the file does; None without a file."""
+        """Return a value that changes when the file does; None without a file."""
         try:
             status = self._path.stat()
         except FileNotFoundError:

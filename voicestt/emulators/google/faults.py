@@ -113,7 +113,7 @@ class Faults:
             return tuple(self._taken(number, method))
 
     def of_running_call(self, method: Method) -> tuple[Fault, ...]:
-        """The faults for a call that was running when these came into force."""
+        """Return the faults for a call that was running when these came into force."""
         return tuple(
             line.fault for line in self._lines if line.which is Which.RUNNING and method.is_a(line.method)
         )

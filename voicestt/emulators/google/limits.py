@@ -124,7 +124,7 @@ class StreamRules:
             self._audio(size, seconds, now)
 
     def half_close(self) -> None:
-        """Records the client's half-close; refuses a stream that never had a config."""
+        """Record the client's half-close; refuses a stream that never had a config."""
         if not self.configured:
             raise Refusal(Code.INVALID_ARGUMENT, MALORDERED)
         self.half_closed = True
@@ -177,5 +177,5 @@ def check_recording(seconds: float, limits: ServiceLimits = GOOGLES) -> None:
 
 
 def billed_seconds(audio_seconds: float) -> int:
-    """The seconds that Google bills: a begun second counts as a whole one."""
+    """Return the seconds that Google bills: a begun second counts as a whole one."""
     return int(-(-audio_seconds // 1))

@@ -69,7 +69,7 @@ class CallRecorder:
         self.record = replace(self.record, **changes)  # type: ignore[arg-type]
 
     def audio(self, audio: bytes) -> None:
-        """Records one message of audio, as it came."""
+        """Record one message of audio, as it came."""
         self._hash.update(audio)
         self._bytes += len(audio)
         self._messages += 1
@@ -78,7 +78,7 @@ class CallRecorder:
             self._audio.append(audio)
 
     def struck(self, fault: str) -> None:
-        """Records a fault that struck the call."""
+        """Record a fault that struck the call."""
         self.note(fault="; ".join(filter(None, (self.record.fault, fault))))
 
     def response(self) -> None:
@@ -86,7 +86,7 @@ class CallRecorder:
         self._responses += 1
 
     def final(self, text: str) -> None:
-        """Records the text of a final that was sent."""
+        """Record the text of a final that was sent."""
         self._finals.append(text)
 
     def snapshot(self) -> StreamRecord:

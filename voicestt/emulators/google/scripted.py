@@ -26,7 +26,7 @@ STABLE, UNSTABLE = 0.89, 0.1
 
 
 def stream_key(pcm: bytes) -> str:
-    """The value of `{key}` in audio that is not watermarked: 8 hex digits of a SHA-256.
+    """Return the value of `{key}` in audio that is not watermarked: 8 hex digits of a SHA-256.
 
     It is over the first 320 bytes of LINEAR16 (20 ms at 8 kHz, one Twilio frame), or over all of it when it is
     shorter.
@@ -35,7 +35,7 @@ def stream_key(pcm: bytes) -> str:
 
 
 def recording_key(pcm: bytes) -> str:
-    """The value of `{sha}`: 8 hex digits of the SHA-256 of a whole recording in LINEAR16."""
+    """Return the value of `{sha}`: 8 hex digits of the SHA-256 of a whole recording in LINEAR16."""
     return hashlib.sha256(pcm).hexdigest()[:8]
 
 
@@ -201,7 +201,7 @@ class ScriptStream:
             self._tell(EngineResult(text, is_final=True, end=place, confidence=CONFIDENCE, words=words))
 
     def _words(self, spoken: ScriptedUtterance) -> tuple[TimedWord, ...]:
-        """The words heard of the utterance with their times in the script: the last ones before the next word."""
+        """Return the utterance's words heard before the next word, with their times in the script."""
         first = self._hearing.index - len(self._hearing.heard)
         place = self._span.offset_of
         return tuple(

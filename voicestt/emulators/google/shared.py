@@ -40,5 +40,5 @@ def set_status(context: Any, refusal: Refusal) -> str:
 
 
 def engine_failed(error: Exception) -> Refusal:
-    """The refusal that tells a client that the recogniser failed."""
+    """Return the refusal that tells a client that the recogniser failed."""
     return Refusal(Code.INTERNAL, f"The recogniser behind google-local failed: {type(error).__name__}: {error}")

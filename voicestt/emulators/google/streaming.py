@@ -165,7 +165,7 @@ class StreamingCall:
             self._watcher.cancel()
 
     def _now(self) -> float:
-        """The time of the service's clock: seconds since the call began."""
+        """Return the time of the service's clock: seconds since the call began."""
         return (self._loop.time() - self._began) * self._shared.scale
 
     def _watch(self) -> None:

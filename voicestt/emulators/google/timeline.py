@@ -24,11 +24,11 @@ class ScriptedUtterance:
     end: int
 
     def word_end(self, index: int) -> int:
-        """The sample at which word `index` ends."""
+        """Return the sample at which word `index` ends."""
         return self.start + (self.end - self.start) * (index + 1) // len(self.words)
 
     def word_start(self, index: int) -> int:
-        """The sample at which word `index` begins."""
+        """Return the sample at which word `index` begins."""
         return self.start + (self.end - self.start) * index // len(self.words)
 
 
@@ -41,7 +41,7 @@ class Timeline:
         self.utterance = lru_cache(maxsize=64)(self._utterance)
 
     def _utterance(self, number: int) -> ScriptedUtterance | None:
-        """The utterance with this number; None after the last."""
+        """Return the utterance with this number; None after the last."""
         if not self._utterances:
             return None
         turn, index = divmod(number, len(self._utterances))
@@ -50,7 +50,7 @@ class Timeline:
         return _placed(self._utterances[index], number, turn, turn * (self._repeat or 0))
 
     def first_ending_after(self, sample: int) -> int:
-        """The number of the first utterance that ends after `sample`."""
+        """Return the number of the first utterance that ends after `sample`."""
         turn = sample // self._repeat if self._repeat else 0
         number = turn * len(self._utterances)
         while (spoken := self.utterance(number)) is not None and spoken.end <= sample:

@@ -48,7 +48,7 @@ class Span:
         return self.start == self.end
 
     def offset_of(self, position: int) -> int:
-        """The position in the stream of a position in the call."""
+        """Return the position in the stream of a position in the call."""
         return self.offset + position - self.start
 
 
@@ -77,7 +77,7 @@ def _payload(number: int, index: int) -> bytes:
 
 
 def _signs_of(number: int, index: int, periods: int) -> Bits:
-    """The signs of `periods` periods from `index` on, one for each sample."""
+    """Return the signs of `periods` periods from `index` on, one for each sample."""
     payloads = b"".join(_payload(number, index + later) for later in range(periods))
     return np.unpackbits(np.frombuffer(payloads, np.uint8)).astype(np.bool_).repeat(_BIT)
 

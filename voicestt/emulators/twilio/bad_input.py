@@ -71,7 +71,7 @@ KINDS: Mapping[str, FaultKind] = {
 
 
 def parse_bad(text: str) -> tuple[Insert, ...]:
-    """Parses KIND or KIND@AT to the messages to send, one every tenth of a second from `AT` on.
+    """Parse KIND or KIND@AT to the messages to send, one every tenth of a second from `AT` on.
 
     "all" stands for every kind; without `AT` they begin at half a second. Raises ValueError in words.
     """
@@ -89,5 +89,5 @@ def parse_bad(text: str) -> tuple[Insert, ...]:
 
 
 def described() -> str:
-    """Lists the kinds with their descriptions as text."""
+    """List the kinds with their descriptions as text."""
     return "; ".join(f"{name}: {kind.words}" for name, kind in KINDS.items())

@@ -42,7 +42,7 @@ class ServerTarget:
         return origin + self.webhook_path
 
     def reached_at(self, url: str) -> str:
-        """Maps a public `url` to the address to connect to: its path here, as secure as `self.url` is."""
+        """Map a public `url` to the address to connect to: its path here, as secure as `self.url` is."""
         here, there = urlsplit(self.url), urlsplit(url)
         socket = there.scheme in {"ws", "wss"}
         scheme = here.scheme.replace("http", "ws") if socket else here.scheme
@@ -100,7 +100,7 @@ class Speech:
 
     @classmethod
     def of(cls, clip: bytes, options: CallOptions) -> "Speech":
-        """Puts the clip between its silences."""
+        """Put the clip between its silences."""
         before = _silence(options.leading_silence)
         first, last = voiced_span(clip)
         audio = before + clip + SILENCE * (-len(clip) % BYTES_PER_FRAME) + _silence(options.silence)
@@ -113,7 +113,7 @@ class Speech:
         return len(self.audio) // self.frame_bytes
 
     def frame(self, number: int) -> bytes:
-        """Returns the audio of one frame, counted from 0."""
+        """Return the audio of one frame, counted from 0."""
         return self.audio[number * self.frame_bytes : (number + 1) * self.frame_bytes]
 
 

@@ -33,17 +33,17 @@ class CallControl:
         return self.sids.call
 
     def hang_up(self) -> None:
-        """Sends `stop` and closes; a call not yet placed then sends no audio between `start` and `stop`."""
+        """Send `stop` and close; a call not yet placed then sends no audio between `start` and `stop`."""
         self.update(CallUpdate())
 
     def update(self, update: CallUpdate) -> None:
-        """Makes the call leave what it does and follow the update; does nothing when it is over."""
+        """Make the call leave what it does and follow the update; do nothing when it is over."""
         self._update = update
         if self._call is not None:
             self._call.obey(update)
 
     async def run(self, call: SimulatedCall) -> CallReport:
-        """Runs the call, which `update` then reaches."""
+        """Run the call, which `update` then reaches."""
         self._call, self.status = call, "in-progress"
         if self._update is not None:
             call.obey(self._update)
@@ -66,7 +66,7 @@ async def place_call(
     clocks: Clocks | None = None,
     control: CallControl | None = None,
 ) -> CallReport:
-    """Calls `target` and plays `clip` (mu-law, 8 kHz); never raises for what the server does.
+    """Call `target` and plays `clip` (mu-law, 8 kHz); never raise for what the server does.
 
     `reactor` provides IReactorTime, IReactorTCP and name resolution. `progress` takes a line of text at each
     step. `control`, one for each call, can update and end it. What went wrong is in the report's `problems`.

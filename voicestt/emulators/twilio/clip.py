@@ -23,7 +23,7 @@ class BadClip(Exception):
 
 
 def read_clip(path: Path) -> bytes:
-    """Reads the whole recording as mu-law bytes, 8,000 a second; raises `BadClip`."""
+    """Read the whole recording as mu-law bytes, 8,000 a second; raise `BadClip`."""
     try:
         audio = _mulaw(path, path.read_bytes())
     except OSError as error:
@@ -36,7 +36,7 @@ def read_clip(path: Path) -> bytes:
 
 
 def clip_files(path: Path) -> list[Path]:
-    """Lists the recordings at `path`: the file itself, or all in the folder by name; raises `BadClip`."""
+    """List the recordings at `path`: the file itself, or all in the folder by name; raise `BadClip`."""
     if not path.is_dir():
         return [path]
     files = sorted(file for file in path.iterdir() if file.suffix.lower() in CLIP_SUFFIXES)
@@ -46,7 +46,7 @@ def clip_files(path: Path) -> list[Path]:
 
 
 def voiced_span(audio: bytes) -> tuple[int, int]:
-    """Finds the start and end of speech, in bytes of `audio` and at whole frames.
+    """Find the start and end of speech, in bytes of `audio` and at whole frames.
 
     A frame counts as voiced when it is a tenth as loud as the loud ones (their 95th percentile): enough to
     take off the silence around a recording, not a voice activity detector. All of it when nothing is voiced.

@@ -28,7 +28,7 @@ from voicestt.emulators.twilio.schedule import (
 
 
 def target_from(environment: Mapping[str, str], to: str | None) -> ServerTarget:
-    """Finds the server to call: `to`, or this machine at the server's own PORT."""
+    """Find the server to call: `to`, or this machine at the server's own PORT."""
     port = environment.get("PORT") or "5000"
     host = environment.get("PUBLIC_HOST", "").strip().removeprefix("https://").rstrip("/")
     token = next(iter(several(environment.get("TWILIO_AUTH_TOKEN", ""))), None)
@@ -36,7 +36,7 @@ def target_from(environment: Mapping[str, str], to: str | None) -> ServerTarget:
 
 
 def report_lines(report: CallReport) -> list[str]:
-    """Formats a call's report for people, without telephone numbers."""
+    """Format a call's report for people, without telephone numbers."""
     statuses = ", ".join(f"{event} {status}" for event, status in report.status_callbacks) or "none"
     return [
         f"sent      {report.bytes_sent} bytes in {report.frames_sent} frames, {report.seconds:.2f} s; "
@@ -53,7 +53,7 @@ def report_lines(report: CallReport) -> list[str]:
 
 
 def _moving(report: CallReport) -> list[str]:
-    """Describes a call that was more than one stream."""
+    """Describe a call that was more than one stream."""
     if len(report.verbs) < 2:
         return []
     gaps = ", ".join(f"{gap * 1000:.0f}" for gap in report.gaps)
@@ -74,7 +74,7 @@ def _hearing(report: CallReport) -> list[str]:
 
 
 def save_audio(path: Path, mulaw: bytes) -> None:
-    """Saves the audio that the caller heard: WAV (16-bit, 8 kHz) for a name in .wav, else bare mu-law bytes."""
+    """Save the audio that the caller heard: WAV (16-bit, 8 kHz) for a name in .wav, else bare mu-law bytes."""
     if path.suffix.lower() != ".wav":
         path.write_bytes(mulaw)
         return
@@ -95,7 +95,7 @@ class Parsed(click.ParamType[Any]):
         self._parse = parse
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Parses the option's value."""
+        """Parse the option's value."""
         try:
             return self._parse(value)
         except ValueError as error:
@@ -205,7 +205,7 @@ def call(
 
 
 def _savings(clip: Path, save: Path | None) -> Callable[[Path], Path | None]:
-    """Chooses the file for the audio heard in answer to each recording."""
+    """Choose the file for the audio heard in answer to each recording."""
     if save is None or not clip.is_dir():
         return lambda _file: save
     save.mkdir(parents=True, exist_ok=True)

@@ -83,7 +83,7 @@ class CallerSide:
         return tuple(self._unsent)
 
     async def run(self) -> bool:
-        """Says everything; returns True at its end or after `stop`, False at the time to drop the call."""
+        """Say everything; return True at its end or after `stop`, False at the time to drop the call."""
         frames = self._speech.frames
         is_dropped = self._drop_at is not None and self._drop_at < self._schedule.due(frames)
         await self._speak(self._drop_at if is_dropped else None)
@@ -94,18 +94,18 @@ class CallerSide:
         return self._is_stopped or not is_dropped
 
     def join(self, stream: CallerStream) -> None:
-        """Speaks and listens by this stream from now on."""
+        """Speak and listens by this stream from now on."""
         self._stream = stream
 
     def leave(self) -> None:
-        """Drops what the stream still had to play; the caller speaks on, to nobody."""
+        """Drop what the stream still had to play; the caller speaks on, to nobody."""
         if self._stream is not None:
             self._stream = None
             self._playback.leave(self._monotonic())
             self._forget_echo()
 
     def stop(self) -> None:
-        """Stops speaking."""
+        """Stop speaking."""
         self._is_stopped = True
         self._pacer.stop()
         self._end()
@@ -117,13 +117,13 @@ class CallerSide:
         await self._pacer.run(frames, self._say_frame, drop_at)
 
     def _end(self) -> None:
-        """Ends the playback to the caller: notes the time and cancels the next mark."""
+        """End the playback to the caller: note the time and cancel the next mark."""
         if self._ended_at is None:
             self._ended_at = self._monotonic()
         self._forget_echo()
 
     def hear(self, stream: CallerStream, text: str) -> None:
-        """Takes one message of the server; raises `CallRefused` where Twilio would warn."""
+        """Take one message of the server; raise `CallRefused` where Twilio would warn."""
         message = parse_server_message(text, stream.sids.stream)
         if stream is self._stream:
             self._playback.take(message, self._monotonic())
@@ -132,7 +132,7 @@ class CallerSide:
             self._playback.received += message.mulaw
 
     def spoken_at(self, position: int) -> float | None:
-        """The time at which the frame with byte `position` was due; None if the call did not come so far."""
+        """Return the time at which the frame with byte `position` was due; None for one that was not sent."""
         frame = position // self._speech.frame_bytes
         if self.first_frame_at is None or frame > self._frames_spoken:
             return None
@@ -187,7 +187,7 @@ class CallerSide:
     # -- marks
 
     def _return_marks(self) -> None:
-        """Sends back the marks that are due and schedules the next."""
+        """Send back the marks that are due and schedules the next."""
         self._forget_echo()
         for name in self._playback.played(self._monotonic()):
             self.marks.append(name)

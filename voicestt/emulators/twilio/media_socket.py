@@ -46,7 +46,7 @@ class SocketEvents:
 
 
 def as_twilio_asks(request: bytes, host: str) -> bytes:
-    """Rewrites Autobahn's opening request: without the headers that Twilio omits, and for the public `host`."""
+    """Rewrite Autobahn's opening request: without the headers that Twilio omits, and for the public `host`."""
     lines = [line for line in request.split(b"\r\n") if not line.lower().startswith(_NOT_TWILIOS)]
     return b"\r\n".join(
         b"Host: " + host.encode("ascii") if line.lower().startswith(b"host:") else line for line in lines
@@ -62,26 +62,26 @@ class MediaSocket(WebSocketClientProtocol):
     subprotocol: str | None = None
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
-        """Sends to the transport for Autobahn, with the opening request rewritten to Twilio's."""
+        """Send to the transport for Autobahn, with the opening request rewritten to Twilio's."""
         if self.state == self.STATE_CONNECTING:
             data = as_twilio_asks(data, self.factory.public_host)
         super().sendData(data, sync, chopsize)
 
     def onConnect(self, response: ConnectionResponse) -> None:
-        """Notes the subprotocol of the server's 101."""
+        """Note the subprotocol of the server's 101."""
         self.subprotocol = response.protocol
 
     def onOpen(self) -> None:
-        """Fires `opened`: messages may be sent."""
+        """Fire `opened`: messages may be sent."""
         self.is_up = True
         self.factory.events.opened.callback(self)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
-        """Passes a message of the server on."""
+        """Pass a message of the server on."""
         self.factory.events.message(payload, isBinary)
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
-        """Reports the end: of an open connection to `lost`, of a failed handshake to `opened`."""
+        """Report the end: of an open connection to `lost`, of a failed handshake to `opened`."""
         self.is_up = False
         events, closed = self.factory.events, Closed(wasClean, code if code != NO_CLOSE_FRAME else None, reason)
         if events.opened.called:
@@ -91,28 +91,28 @@ class MediaSocket(WebSocketClientProtocol):
         events.closed.callback(closed)
 
     def say(self, text: str) -> None:
-        """Sends a text message; does nothing on a socket that is closed or closing."""
+        """Send a text message; do nothing on a socket that is closed or closing."""
         self.say_bytes(text.encode("utf-8"))
 
     def say_bytes(self, payload: bytes, is_binary: bool = False) -> None:
-        """Sends a message as it is, valid or not; does nothing on a socket that is closed or closing."""
+        """Send a message as it is, valid or not; do nothing on a socket that is closed or closing."""
         if self.is_up and self.state == self.STATE_OPEN:
             self.sendMessage(payload, is_binary)  # type: ignore[no-untyped-call]
 
     def read(self, reads: bool) -> None:
-        """Switches reading from the transport; a server that sends meanwhile fills its own buffers."""
+        """Switch reading from the transport; a server that sends meanwhile fills its own buffers."""
         if reads:
             self.transport.resumeProducing()
         else:
             self.transport.pauseProducing()
 
     def say_goodbye(self) -> None:
-        """Closes properly, with a close frame of code 1000."""
+        """Close properly, with a close frame of code 1000."""
         if self.is_up:
             self.sendClose(1000)
 
     def cut(self) -> None:
-        """Resets the connection without a close frame."""
+        """Reset the connection without a close frame."""
         self.is_up = False
         self.dropConnection(abort=True)
 
@@ -141,7 +141,7 @@ async def open_media_socket(
     events: SocketEvents,
     subprotocol: bool = False,
 ) -> MediaSocket:
-    """Connects to `url` (ws: or wss:) and shakes hands; raises `CallRefused` with 31901, 31902 or 31920."""
+    """Connect to `url` (ws: or wss:) and shake hands; raise `CallRefused` with 31901, 31902 or 31920."""
     factory = _Factory(
         events,
         public_host,

@@ -53,7 +53,7 @@ class Playback:
         return self._utterances[-1].ends if self._utterances else 0.0
 
     def take(self, message: ServerMessage, now: float) -> None:
-        """Takes one message of the server; raises `CallRefused` with 31931 when too much audio waits already."""
+        """Take one message of the server; raise `CallRefused` with 31931 when too much audio waits already."""
         match message:
             case AudioToPlay(mulaw):
                 self._play(mulaw, now)
@@ -63,26 +63,26 @@ class Playback:
                 self._clear(now)
 
     def leave(self, now: float) -> None:
-        """Ends the stream: what waits is not played any more, and its marks do not come back."""
+        """End the stream: what waits is not played any more, and its marks do not come back."""
         self._cut(now)
         self._marks.clear()
         self._cleared.clear()
 
     def played(self, now: float) -> list[str]:
-        """Takes the names of the marks that are due, in order."""
+        """Take the names of the marks that are due, in order."""
         due, self._cleared = self._cleared, []
         while self._marks and self._marks[0][0] <= now:
             due.append(self._marks.popleft()[1])
         return due
 
     def next_due(self) -> float | None:
-        """The time at which the next mark is due; None where none waits."""
+        """Return the time at which the next mark is due; None where none waits."""
         if self._cleared:
             return 0.0
         return self._marks[0][0] if self._marks else None
 
     def heard(self, begin: float, end: float) -> bytes:
-        """The audio played between two times: mu-law, with silence where none was played."""
+        """Return the audio played between two times: mu-law, with silence where none was played."""
         line = bytearray(SILENCE * _samples(end - begin))
         for utterance in self._utterances:
             at = _samples(utterance.begins - begin)

@@ -33,29 +33,29 @@ class CallTroubles:
         self.warnings: list[Problem] = []
 
     def add(self, problem: Problem) -> None:
-        """Notes a problem."""
+        """Note a problem."""
         self.problems.append(problem)
         self._progress(f"trouble: {problem}")
 
     def warn(self, problem: Problem) -> None:
-        """Notes a warning."""
+        """Note a warning."""
         self.warnings.append(problem)
         self._progress(f"warning: {problem}")
 
     def unsettle(self, problem: Problem) -> None:
-        """Notes the loss of a stream: a problem if the call ends of it, and only a warning if it goes on."""
+        """Note the loss of a stream: a problem if the call ends of it, and only a warning if it goes on."""
         self.settle()
         self._unsettled = problem
         self._progress(f"trouble: {problem}")
 
     def settle(self) -> None:
-        """Notes that the call went on."""
+        """Note that the call went on."""
         if self._unsettled is not None:
             self.warnings.append(self._unsettled)
             self._unsettled = None
 
     def conclude(self) -> bool:
-        """Makes a problem of a lost stream that nothing followed; returns whether there was one."""
+        """Make a problem of a lost stream that nothing followed; return whether there was one."""
         if self._unsettled is None:
             return False
         self.problems.append(self._unsettled)

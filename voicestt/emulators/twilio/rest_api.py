@@ -78,7 +78,7 @@ class TwilioRestApi:
         self.requests: list[ApiRequest] = []
 
     def listen(self, reactor: Any, port: int = 0) -> None:
-        """Begins to listen; port 0 is any that is free. Raises twisted's CannotListenError."""
+        """Begin to listen; port 0 is any that is free. Raises twisted's CannotListenError."""
         self._reactor = reactor
         self._port = reactor.listenTCP(port, Site(self.app.resource()), interface="127.0.0.1")
 
@@ -88,26 +88,26 @@ class TwilioRestApi:
         return f"http://127.0.0.1:{self._port.getHost().port}"
 
     async def close(self) -> None:
-        """Stops listening."""
+        """Stop listening."""
         await self._port.stopListening()
 
     def new_call(self) -> CallControl:
-        """Makes the control of a call that is about to be placed, and knows it from now on."""
+        """Make the control of a call that is about to be placed, and knows it from now on."""
         control = CallControl()
         self._calls[control.call_sid] = control
         return control
 
     def refuse(self, status: int, count: int = 1) -> None:
-        """Answers the next `count` requests with an error of `REFUSALS`."""
+        """Answer the next `count` requests with an error of `REFUSALS`."""
         self._refusals.extend([REFUSALS[status]] * count)
 
     def hold(self, holds: bool = True) -> None:
-        """Answers no request as long as it `holds`."""
+        """Answer no request as long as it `holds`."""
         self._holds = holds
 
     @app.route(_CALL, methods=["GET", "POST"])
     def call(self, request: Request, account_sid: str, call_sid: str) -> bytes | Deferred[bytes]:
-        """Shows the call, or updates it first."""
+        """Show the call, or updates it first."""
         asked = ApiRequest(request.method.decode(), account_sid, call_sid, _form(request))
         self.requests.append(asked)
         if self._holds:
@@ -151,7 +151,7 @@ def _form(request: Request) -> dict[str, str]:
 
 
 def _update(form: Mapping[str, str]) -> CallUpdate | None:
-    """Reads the update; None for a form that changes nothing of the call's course."""
+    """Read the update; None for a form that changes nothing of the call's course."""
     if form.get("Status") == "completed":
         return CallUpdate()
     if "Url" not in form and "Twiml" not in form:

@@ -13,7 +13,7 @@ _T = TypeVar("_T")
 
 
 def run_with_reactor(main: Callable[[Any], Coroutine[Any, Any, _T]]) -> _T:
-    """Returns or raises as `main(reactor)` does; `KeyboardInterrupt` when a signal stopped the reactor before."""
+    """Return or raise as `main(reactor)` does; `KeyboardInterrupt` when a signal stopped the reactor before."""
     results: list[_T] = []
     errors: list[Exception] = []
 

@@ -54,16 +54,16 @@ class Schedule:
         return self.frame_ms * BYTES_PER_SECOND // 1000
 
     def held_before(self, number: int) -> float:
-        """The seconds that the line was on hold before frame `number` (from 0) is due."""
+        """Return the seconds that the line was on hold before frame `number` (from 0) is due."""
         at = number * self.frame_seconds + _HAIR
         return sum(pause.seconds for pause in self.pauses if pause.at <= at)
 
     def due(self, number: int) -> float:
-        """The due time of a frame, in seconds after the stream was opened."""
+        """Return the due time of a frame, in seconds after the stream was opened."""
         return number * self.frame_seconds + self.held_before(number)
 
     def frames_before(self, seconds: float, most: int) -> int:
-        """Counts the frames, of at most `most`, that are due earlier than `seconds`."""
+        """Count the frames, of at most `most`, that are due earlier than `seconds`."""
         first, last = 0, most
         while first < last:
             middle = (first + last) // 2
@@ -74,7 +74,7 @@ class Schedule:
         return first
 
     def before_frames(self, inserts: Iterable[Insert], frames: int) -> Mapping[int, list[Insert]]:
-        """Maps frame numbers to the inserts sent before them; later inserts come after the last frame."""
+        """Map frame numbers to the inserts sent before them; later inserts come after the last frame."""
         table: dict[int, list[Insert]] = defaultdict(list)
         for insert in sorted(inserts, key=lambda each: each.at):
             table[min(frames, math.ceil(insert.at / self.frame_seconds - _HAIR))].append(insert)
@@ -86,13 +86,13 @@ EVERY_20_MS = Schedule()
 
 
 def parse_pause(text: str) -> Pause:
-    """Parses AT:SECONDS, such as "3:12.5"; raises ValueError in words."""
+    """Parse AT:SECONDS, such as "3:12.5"; raise ValueError in words."""
     at, _, length = text.partition(":")
     return Pause(_seconds(at, text), _seconds(length, text))
 
 
 def parse_dtmf(text: str) -> tuple[Insert, ...]:
-    """Parses AT:DIGITS, such as "2.5:42#": the keys follow one another every quarter of a second.
+    """Parse AT:DIGITS, such as "2.5:42#": the keys follow one another every quarter of a second.
 
     Raises ValueError in words.
     """
@@ -131,7 +131,7 @@ class Pacer:
         self.latest = 0.0
 
     async def run(self, count: int, send: Callable[[int], None], end: float | None = None) -> None:
-        """Sends the frames; returns when one more would be due, at `end` seconds, or after `stop`."""
+        """Send the frames; return when one more would be due, at `end` seconds, or after `stop`."""
         self._count, self._send, self._next = count, send, 0
         self._start = self._monotonic()
         self._end = self._due_after_start(count) if end is None else end
@@ -140,7 +140,7 @@ class Pacer:
         await done
 
     def stop(self) -> None:
-        """Stops sending frames; harmless when none is to come."""
+        """Stop sending frames; harmless when none is to come."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -161,7 +161,7 @@ class Pacer:
             self._timer = self._clock.callLater(max(0.0, self._due(self._next) - now), self._tick)
 
     def _due(self, number: int) -> float:
-        """The due time of a frame; past the last frame, the time of the end."""
+        """Return the due time of a frame; past the last frame, the time of the end."""
         return self._start + (self._due_after_start(number) if number < self._count else self._end) - 1e-9
 
     def _finish(self) -> None:
@@ -178,7 +178,7 @@ class Wait:
         self._waiting: Deferred[None] | None = None
 
     async def rest(self, seconds: float | None) -> None:
-        """Waits so long, for ever if None, or until `cut`."""
+        """Wait so long, for ever if None, or until `cut`."""
         self._waiting = waiting = Deferred[None]()
         timer = None if seconds is None else self._clock.callLater(seconds, self.cut)
         await waiting
@@ -186,7 +186,7 @@ class Wait:
             timer.cancel()
 
     def cut(self) -> None:
-        """Ends the wait; harmless when there is none."""
+        """End the wait; harmless when there is none."""
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             waiting.callback(None)

@@ -33,7 +33,7 @@ _BODY_FIELDS = {"media": {"payload"}, "mark": {"name"}, "clear": set[str]()}
 
 
 def parse_server_message(text: str, stream_sid: str) -> ServerMessage:
-    """Parses one text frame; raises `CallRefused` with 31951 for anything Twilio would not take."""
+    """Parse one text frame; raise `CallRefused` with 31951 for anything Twilio would not take."""
     message = _json_object(text)
     event = message.get("event")
     if not isinstance(event, str) or event not in _BODY_FIELDS:

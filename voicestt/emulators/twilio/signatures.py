@@ -12,11 +12,11 @@ HEADER = "X-Twilio-Signature"
 
 
 def signature(auth_token: str, url: str, form: Mapping[str, str] | None = None) -> str:
-    """Computes base64 of HMAC-SHA1 over the URL and every field's name and value, sorted by name."""
+    """Compute base64 of HMAC-SHA1 over the URL and every field's name and value, sorted by name."""
     signed = url + "".join(name + value for name, value in sorted((form or {}).items()))
     return b64encode(hmac.digest(auth_token.encode(), signed.encode(), "sha1")).decode("ascii")
 
 
 def signed_headers(auth_token: str | None, url: str, form: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Makes the signature header; empty without a token, as for a caller that is not Twilio."""
+    """Make the signature header; empty without a token, as for a caller that is not Twilio."""
     return {HEADER: signature(auth_token, url, form)} if auth_token else {}

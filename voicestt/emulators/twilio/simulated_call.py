@@ -66,7 +66,7 @@ class SimulatedCall:
         self._statuses: list[tuple[str, int]] = []
 
     async def run(self) -> CallReport:
-        """Places the call and follows it to its end; never raises for what the server does."""
+        """Place the call and follows it to its end; never raise for what the server does."""
         document = await self._asked(self._webhooks.incoming_call(), self._setting.target.public_url)
         while document is not None:
             document = await self._next(document, await self._follow(document))
@@ -77,7 +77,7 @@ class SimulatedCall:
     # -- documents
 
     async def _follow(self, document: TwimlDocument) -> Fetch | None:
-        """Performs the verbs in order; returns where to ask for what follows, None at the end."""
+        """Perform the verbs in order; return where to ask for what follows, None at the end."""
         for verb in document.verbs:
             fetch = await self._perform(verb)
             if fetch is not None or self._is_interrupted:
@@ -85,7 +85,7 @@ class SimulatedCall:
         return None
 
     async def _next(self, document: TwimlDocument, fetch: Fetch | None) -> TwimlDocument | None:
-        """Finds the document that follows; None at the end of the call.
+        """Find the document that follows; None at the end of the call.
 
         An update comes before all else; the `action` of what it interrupts is asked nevertheless, as Twilio was
         seen to do, and its answer dropped.
@@ -112,7 +112,7 @@ class SimulatedCall:
         return await self._asked(given_document(here, update.twiml or ""), here)
 
     async def _asked(self, asking: Coroutine[Any, Any, TwimlDocument], url: str) -> TwimlDocument | None:
-        """Awaits a document; where there is none, asks the fallback's URL instead, once."""
+        """Await a document; where there is none, ask the fallback's URL instead, once."""
         self._documents += 1
         try:
             return await asking
@@ -132,7 +132,7 @@ class SimulatedCall:
     # -- verbs
 
     async def _perform(self, verb: Verb) -> Fetch | None:
-        """Performs one verb; returns where to ask for what follows, None where that is the next verb."""
+        """Perform one verb; return where to ask for what follows, None where that is the next verb."""
         self._verbs.append(getattr(verb, "verb", type(verb).__name__))
         match verb:
             case Connect(stream, action):
@@ -201,7 +201,7 @@ class SimulatedCall:
             await self._wait.rest(seconds)
 
     def obey(self, update: CallUpdate) -> None:
-        """Leaves what the call does and follows the update."""
+        """Leave what the call does and follows the update."""
         if update.fetch is None and update.twiml is None:
             self._end("api")
         else:
@@ -223,7 +223,7 @@ class SimulatedCall:
         self._wait.cut()
 
     def heard(self, stream: CallerStream, payload: bytes, is_binary: bool) -> None:
-        """Takes a message of the server."""
+        """Take a message of the server."""
         if is_binary:
             self._troubles.add(Problem("the server sent a binary frame; only text frames are understood", 31950))
             return
@@ -233,17 +233,17 @@ class SimulatedCall:
             self._troubles.add(refused.problem)
 
     def lost(self, stream: CallerStream, problem: Problem) -> None:
-        """Handles the end of a stream that the server closed, or whose connection broke."""
+        """Handle the end of a stream that the server closed, or whose connection broke."""
         self._conversation.leave()
         self._troubles.unsettle(problem)
         self._wait.cut()
 
     def trouble(self, problem: Problem, *, is_expected: bool) -> None:
-        """Notes a problem that does not end the call."""
+        """Note a problem that does not end the call."""
         (self._troubles.warn if is_expected else self._troubles.add)(problem)
 
     def answered(self, event: str, status: int) -> None:
-        """Notes the answer to a status callback."""
+        """Note the answer to a status callback."""
         self._statuses.append((event, status))
 
     # -- the end

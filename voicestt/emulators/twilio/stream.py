@@ -41,16 +41,16 @@ class StreamWatcher(Protocol):
     """The call as its streams see it."""
 
     def heard(self, stream: "CallerStream", payload: bytes, is_binary: bool) -> None:
-        """Takes a message of the server."""
+        """Take a message of the server."""
 
     def lost(self, stream: "CallerStream", problem: Problem) -> None:
-        """Handles the end of a stream that the server closed, or whose connection broke."""
+        """Handle the end of a stream that the server closed, or whose connection broke."""
 
     def trouble(self, problem: Problem, *, is_expected: bool) -> None:
-        """Notes a problem that ends nothing; only a warning if it follows from another."""
+        """Note a problem that ends nothing; only a warning if it follows from another."""
 
     def answered(self, event: str, status: int) -> None:
-        """Notes the answer to a status callback."""
+        """Note the answer to a status callback."""
 
 
 class CallerStream:
@@ -73,7 +73,7 @@ class CallerStream:
         self.sent: tuple[int, int] | None = None
 
     async def open(self) -> None:
-        """Shakes hands and says `connected` and `start`; raises `CallRefused`."""
+        """Shake hands and say `connected` and `start`; raise `CallRefused`."""
         setting, url = self._setting, self._noun.url
         self.socket = socket = await open_media_socket(
             setting.reactor,
@@ -95,13 +95,13 @@ class CallerStream:
         return self.socket.is_up
 
     def say_frame(self, audio: bytes, begins: int, pause: float) -> None:
-        """Says a frame of the call's audio, from byte `begins` on, after a pause of so many seconds."""
+        """Say a frame of the call's audio, from byte `begins` on, after a pause of so many seconds."""
         self.messages.hold(pause)
         self.socket.say(self.messages.media(audio))
         self.sent = (self.sent[0] if self.sent else begins, begins + len(audio))
 
     def leave(self) -> None:
-        """Says `stop` and closes properly; does nothing where the server was first."""
+        """Say `stop` and close properly; do nothing where the server was first."""
         if not self.is_up:
             return
         self._note_leaving()
@@ -111,14 +111,14 @@ class CallerStream:
         self.socket.read(True)
 
     def drop(self) -> None:
-        """Cuts the connection without a goodbye."""
+        """Cut the connection without a goodbye."""
         if self.is_up:
             self._is_dropped = True
             self._note_leaving()
             self.socket.cut()
 
     async def finished(self) -> StreamLeg:
-        """Waits until the socket is closed and all is reported; returns what became of the stream."""
+        """Wait until the socket is closed and all is reported; return what became of the stream."""
         await self._events.closed
         await gatherResults(self._statuses)
         left = self._left_at or self._setting.clocks.monotonic()

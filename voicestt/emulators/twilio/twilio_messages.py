@@ -19,7 +19,7 @@ CONNECTED = '{"event":"connected","protocol":"Call","version":"1.0.0"}'
 
 
 def new_sid(prefix: str) -> str:
-    """Makes a SID as Twilio does: two letters (CA a call, MZ a stream, AC an account) and 32 hex digits."""
+    """Make a SID as Twilio does: two letters (CA a call, MZ a stream, AC an account) and 32 hex digits."""
     return prefix + uuid4().hex
 
 
@@ -32,7 +32,7 @@ class Sids:
     stream: str = field(default_factory=lambda: new_sid("MZ"))
 
     def next_stream(self) -> "Sids":
-        """Makes the SIDs of another stream of the same call."""
+        """Make the SIDs of another stream of the same call."""
         return replace(self, stream=new_sid("MZ"))
 
 
@@ -47,15 +47,15 @@ class StreamMessages:
         self._held_ms = 0
 
     def hold(self, seconds: float) -> None:
-        """Moves the timestamps on by a pause of `seconds` without frames, as Twilio's do."""
+        """Move the timestamps on by a pause of `seconds` without frames, as Twilio's do."""
         self._held_ms += round(seconds * 1000)
 
     def jump(self, count: int) -> None:
-        """Shifts the next sequence number by `count`, as Twilio never does."""
+        """Shift the next sequence number by `count`, as Twilio never do."""
         self._sequence = max(0, self._sequence + count)
 
     def start(self, parameters: Mapping[str, str]) -> str:
-        """Builds the first numbered message; `parameters` are the `<Parameter>`s of the TwiML."""
+        """Build the first numbered message; `parameters` are the `<Parameter>`s of the TwiML."""
         start = {
             "accountSid": self._sids.account,
             "streamSid": self._sids.stream,
@@ -67,7 +67,7 @@ class StreamMessages:
         return self._numbered("start", start)
 
     def media(self, audio: bytes) -> str:
-        """Builds one frame of mu-law audio: 160 bytes for 20 ms, but any length is reported truthfully."""
+        """Build one frame of mu-law audio: 160 bytes for 20 ms, but any length is reported truthfully."""
         self._chunk += 1
         elapsed_ms = self._audio_bytes * 1000 // BYTES_PER_SECOND
         self._audio_bytes += len(audio)
@@ -80,19 +80,19 @@ class StreamMessages:
         return self._numbered("media", media)
 
     def mark(self, name: str) -> str:
-        """Builds the return of a server's mark, when the audio before it has been played or was cleared."""
+        """Build the return of a server's mark, when the audio before it has been played or was cleared."""
         return self._numbered("mark", {"name": name})
 
     def dtmf(self, digit: str) -> str:
-        """Builds the message of a pressed key."""
+        """Build the message of a pressed key."""
         return self._numbered("dtmf", {"track": "inbound_track", "digit": digit})
 
     def stop(self) -> str:
-        """Builds the message of the stream's end."""
+        """Build the message of the stream's end."""
         return self._numbered("stop", {"accountSid": self._sids.account, "callSid": self._sids.call})
 
     def custom(self, event: str, body: dict[str, Any]) -> bytes:
-        """Builds a numbered message of any kind, whether Twilio has such a kind or not."""
+        """Build a numbered message of any kind, whether Twilio has such a kind or not."""
         return self._numbered(event, body).encode()
 
     def _numbered(self, event: str, body: dict[str, Any]) -> str:

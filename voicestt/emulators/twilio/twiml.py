@@ -94,13 +94,13 @@ Verb = Connect | Listen | Dial | Redirect | HangUp | UnknownVerb
 
 
 def parse_document(content_type: str | None, body: bytes) -> tuple[Verb, ...]:
-    """Reads the verbs of a document in order; raises `CallRefused`."""
+    """Read the verbs of a document in order; raise `CallRefused`."""
     _check_content_type(content_type)
     return tuple(_verb(element) for element in _document(body))
 
 
 def parse_twiml(content_type: str | None, body: bytes) -> StreamNoun:
-    """Reads the first stream that the answer asks for; raises `CallRefused`, also where there is none."""
+    """Read the first stream that the answer asks for; raise `CallRefused`, also where there is none."""
     verbs = parse_document(content_type, body)
     stream = next((verb.stream for verb in verbs if isinstance(verb, Connect)), None)
     if stream is None:

@@ -12,12 +12,12 @@ CALLED = "+15555550199"
 
 
 def incoming_call(sids: Sids) -> dict[str, str]:
-    """Makes the fields of the first webhook."""
+    """Make the fields of the first webhook."""
     return call_form(sids, "ringing")
 
 
 def call_form(sids: Sids, status: str) -> dict[str, str]:
-    """Makes the fields that every webhook of a call has; empty ones, as for many callers, are sent and signed too.
+    """Make the fields that every webhook of a call has; empty ones, as for many callers, are sent and signed too.
 
     `status` is the call's: ringing, in-progress, completed.
     """
@@ -41,7 +41,7 @@ def call_form(sids: Sids, status: str) -> dict[str, str]:
 
 
 def stream_status(sids: Sids, event: str, stream_name: str | None, unix_ns: int) -> dict[str, str]:
-    """Makes the fields of a status callback; `event` is stream-started, stream-stopped or stream-error."""
+    """Make the fields of a status callback; `event` is stream-started, stream-stopped or stream-error."""
     return {
         "AccountSid": sids.account,
         "CallSid": sids.call,
@@ -53,6 +53,6 @@ def stream_status(sids: Sids, event: str, stream_name: str | None, unix_ns: int)
 
 
 def timestamp(unix_ns: int) -> str:
-    """Formats ISO 8601 with nanoseconds, as Twilio does (Python's own parser does not read it)."""
+    """Format ISO 8601 with nanoseconds, as Twilio does (Python's own parser does not read it)."""
     seconds, nanoseconds = divmod(unix_ns, 1_000_000_000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"

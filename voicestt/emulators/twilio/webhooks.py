@@ -94,7 +94,7 @@ class _Body(Protocol):
 
 
 def web_agent(reactor: IReactorTime) -> IAgent:
-    """Makes an agent with Twilio's connect timeout; one connection per request."""
+    """Make an agent with Twilio's connect timeout; one connection per request."""
     return Agent(reactor, connectTimeout=CONNECT_SECONDS)
 
 
@@ -106,7 +106,7 @@ async def send_form(
     form: Mapping[str, str],
     headers: Mapping[str, str],
 ) -> Answer:
-    """Sends a form by POST, or the URL as it is by GET, and reads the answer, all within 15 s.
+    """Send a form by POST, or the URL as it is by GET, and read the answer, all within 15 s.
 
     A connection that cannot be made is tried once more, as Twilio does; a request that was sent is not repeated.
     Raises `CallRefused` with 11200 when no answer comes. Source: Twilio's error 11205 ("two 5-second attempts").
@@ -160,7 +160,7 @@ class TwimlDocument:
 
 
 async def given_document(url: str, twiml: str) -> TwimlDocument:
-    """Reads a document that needs no fetching, as if it came from `url`; raises `CallRefused`."""
+    """Read a document that needs no fetching, as if it came from `url`; raise `CallRefused`."""
     return TwimlDocument(url, parse_document("text/xml", twiml.encode()))
 
 
@@ -175,13 +175,13 @@ class WebhookClient:
         self.first_status = 0
 
     async def incoming_call(self) -> TwimlDocument:
-        """Announces the call; raises `CallRefused` where Twilio would not go on."""
+        """Announce the call; raise `CallRefused` where Twilio would not go on."""
         return await self._document(
             self._target.public_url, "POST", webhook_forms.call_form(self._sids, "ringing")
         )
 
     async def follow(self, base: str, fetch: Fetch) -> TwimlDocument:
-        """Asks for the next document of the live call; `base` is the URL of the document that named it.
+        """Ask for the next document of the live call; `base` is the URL of the document that named it.
 
         Raises `CallRefused` as `incoming_call` does.
         """
@@ -189,7 +189,7 @@ class WebhookClient:
         return await self._document(urljoin(base, fetch.url), fetch.method, form)
 
     async def stream_status(self, stream: StreamNoun, sids: Sids, event: str, unix_ns: int) -> int:
-        """Reports `event` to the stream's status callback and returns the answer's status.
+        """Report `event` to the stream's status callback and return the answer's status.
 
         Raises `CallRefused` with 15003 when that is an error, with 11200 when no answer comes.
         """

@@ -82,7 +82,7 @@ class Judged:
 
 
 def read_events(path: Path) -> list[RecordedEvent]:
-    """Reads the partials and finals of EVENTS_FILE, in its order; none while it does not exist."""
+    """Read the partials and finals of EVENTS_FILE, in its order; none while it does not exist."""
     return [
         RecordedEvent(line["call"], line["kind"] == "final", line["text"], line["t"])
         for line in _json_lines(path)
@@ -91,12 +91,12 @@ def read_events(path: Path) -> list[RecordedEvent]:
 
 
 def read_streams(path: Path) -> list[RecordedStream]:
-    """Reads the local Google service's records of its streams."""
+    """Read the local Google service's records of its streams."""
     return [RecordedStream(line["audio_bytes"], line["sha256"]) for line in _json_lines(path)]
 
 
 def _json_lines(path: Path) -> list[dict[str, Any]]:
-    """Reads the whole lines of a JSON Lines file that another process may still be writing."""
+    """Read the whole lines of a JSON Lines file that another process may still be writing."""
     if not path.exists():
         return []
     text = path.read_text(encoding="utf-8")
@@ -104,7 +104,7 @@ def _json_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def judge(placed: Placed, events: Sequence[RecordedEvent], streams: Iterable[RecordedStream]) -> Judged:
-    """Judges one call, from the events and streams of all calls."""
+    """Judge one call, from the events and streams of all calls."""
     own = [event for event in events if event.call == placed.report.call_sid]
     partials = [event for event in own if not event.is_final]
     finals = [event for event in own if event.is_final]
@@ -124,7 +124,7 @@ def judge(placed: Placed, events: Sequence[RecordedEvent], streams: Iterable[Rec
 
 
 def partial_gaps(events: Iterable[RecordedEvent]) -> tuple[float, ...]:
-    """Lists the seconds between successive partials of the same utterance (a final ends it) of one call."""
+    """List the seconds between successive partials of the same utterance (a final ends it) of one call."""
     gaps: list[float] = []
     previous: RecordedEvent | None = None
     for event in events:
@@ -135,13 +135,13 @@ def partial_gaps(events: Iterable[RecordedEvent]) -> tuple[float, ...]:
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:
-    """Returns the value at the quantile `share` (0 to 1); None without values."""
+    """Return the value at the quantile `share` (0 to 1); None without values."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None
 
 
 def all_problems(calls: Sequence[Judged]) -> list[str]:
-    """Lists the problems of the demonstration as a whole, in words."""
+    """List the problems of the demonstration as a whole, in words."""
     found = [problem for call in calls for problem in call.problems]
     errors = total_errors(calls)
     if errors.rate >= WORST_WORD_ERRORS:
@@ -150,7 +150,7 @@ def all_problems(calls: Sequence[Judged]) -> list[str]:
 
 
 def total_errors(calls: Iterable[Judged]) -> WordErrors:
-    """Sums the word errors of all calls whose words are known."""
+    """Sum the word errors of all calls whose words are known."""
     return sum((call.errors for call in calls if call.errors is not None), WordErrors())
 
 
@@ -159,6 +159,6 @@ def _since(moment: float | None, events: Sequence[RecordedEvent]) -> float | Non
 
 
 def _received(audio: bytes, streams: Iterable[RecordedStream]) -> int | None:
-    """Returns the length of `audio` if a stream carried exactly it, as mu-law or as LINEAR16; else None."""
+    """Return the length of `audio` if a stream carried exactly it, as mu-law or as LINEAR16; else None."""
     hashes = {hashlib.sha256(coded).hexdigest() for coded in (audio, mulaw.decode(audio))}
     return len(audio) if any(stream.sha256 in hashes for stream in streams) else None

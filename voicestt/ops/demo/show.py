@@ -36,7 +36,7 @@ class DemoFailed(Exception):
 async def show(
     reactor: ProcessReactor, services: Services, waves: Sequence[Sequence[Voice]], say: Callable[[str], None]
 ) -> list[Judged]:
-    """Starts the processes, places the calls wave by wave, ends all; raises `DemoFailed`."""
+    """Start the processes, place the calls wave by wave, end all; raise `DemoFailed`."""
     return await _Show(reactor, services, say).run(waves)
 
 
@@ -90,7 +90,7 @@ class _Show:
         self._working.cancel()
 
     def _check_alive(self) -> None:
-        """Raises `DemoFailed` when a process died: code that its death cancelled may go on regardless."""
+        """Raise `DemoFailed` when a process died: code that its death cancelled may go on regardless."""
         if self._death is not None:
             raise DemoFailed(str(self._death))
 
@@ -136,7 +136,7 @@ class _Show:
         return Placed(voice, Speech.of(clip, self._options).audio, report)
 
     async def _last_words(self, placed: Sequence[Placed]) -> None:
-        """Waits until every call has a final, which may come after the caller has hung up."""
+        """Wait until every call has a final, which may come after the caller has hung up."""
         wanted = {call.report.call_sid for call in placed}
         give_up = self._reactor.seconds() + _LAST_WORDS_SECONDS
         while self._reactor.seconds() < give_up:

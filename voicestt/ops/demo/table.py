@@ -23,7 +23,7 @@ _HEADINGS = (
 
 
 def report(calls: Sequence[Judged]) -> list[str]:
-    """Formats all lines; the last one is the verdict."""
+    """Format all lines; the last one is the verdict."""
     return [
         *(line for call in calls for line in _words(call)),
         "",

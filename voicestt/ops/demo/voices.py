@@ -34,7 +34,7 @@ class Voice:
 
 
 def packaged_voices(data: Path = POCKETSPHINX) -> list[Voice]:
-    """Lists the voices of pocketsphinx-testdata; raises `NoVoices`."""
+    """List the voices of pocketsphinx-testdata; raise `NoVoices`."""
     try:
         transcripts = (data / "librivox" / "transcription").read_text(encoding="utf-8")
     except OSError as error:
@@ -50,7 +50,7 @@ def packaged_voices(data: Path = POCKETSPHINX) -> list[Voice]:
 
 
 def in_waves(voices: list[Voice]) -> list[list[Voice]]:
-    """Groups the voices that call at once: the first alone, so that its lines can be followed, then pairs."""
+    """Group the voices that call at once: the first alone, so that its lines can be followed, then pairs."""
     return [voices[:1], *(voices[at : at + 2] for at in range(1, len(voices), 2))]
 
 
@@ -68,12 +68,12 @@ _CALL = 1
 
 
 def is_scripted(language: str) -> bool:
-    """Tells whether calls in this language (a BCP-47 code) are shown with a script."""
+    """Tell whether calls in this language (a BCP-47 code) are shown with a script."""
     return language.partition("-")[0].lower() in {"he", "iw"}
 
 
 def write_script(folder: Path) -> Path:
-    """Writes the script for `voicestt google-local --script`."""
+    """Write the script for `voicestt google-local --script`."""
     path = folder / "hebrew.json"
     said = [{"text": text, "start": start, "end": end} for text, start, end in _UTTERANCES]
     path.write_text(json.dumps({"utterances": said}, ensure_ascii=False), encoding="utf-8")
@@ -81,7 +81,7 @@ def write_script(folder: Path) -> Path:
 
 
 def scripted_voice(folder: Path) -> Voice:
-    """Makes a caller whose audio is loud while the script has words."""
+    """Make a caller whose audio is loud while the script has words."""
     path = folder / "hebrew.ulaw"
     loud = [(_samples(start), _samples(end)) for _, start, end in _UTTERANCES]
     path.write_bytes(mulaw.encode(np.frombuffer(watermarked_audio.clip(_CALL, _samples(_SECONDS), loud), "<i2")))

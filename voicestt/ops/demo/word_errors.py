@@ -17,7 +17,7 @@ _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 
 
 def words_of(text: str) -> list[str]:
-    """Splits a text into words to compare: lower case, no punctuation, numbers below 100 spelled out."""
+    """Split a text into words to compare: lower case, no punctuation, numbers below 100 spelled out."""
     return [word for written in _WORD.findall(text.casefold()) for word in _spelled(written.replace("’", "'"))]
 
 
@@ -31,7 +31,7 @@ def _spelled(word: str) -> list[str]:
 
 
 def distance(spoken: Sequence[str], heard: Sequence[str]) -> int:
-    """Counts the fewest words to replace, leave out or put in to turn one into the other (Levenshtein)."""
+    """Count the fewest words to replace, leave out or put in to turn one into the other (Levenshtein)."""
     row = list(range(len(heard) + 1))
     for at, said in enumerate(spoken, 1):
         diagonal, row[0] = row[0], at
@@ -50,7 +50,7 @@ class WordErrors:
 
     @classmethod
     def between(cls, spoken: str, heard: str) -> "WordErrors":
-        """Compares a spoken and a recognised text."""
+        """Compare a spoken and a recognised text."""
         said = words_of(spoken)
         return cls(distance(said, words_of(heard)), len(said))
 

@@ -36,7 +36,7 @@ Health = Mapping[str, Any]
 
 
 def application_checks(context: RunContext) -> list[Check]:
-    """Makes the checks that need no server."""
+    """Make the checks that need no server."""
     return [
         Check(LOADS, "the application's handler can be loaded", lambda: _loads(context), (READ,)),
         Check("speech.speaks", "the TTS engine speaks", lambda: _speaks(context), (READ,), seconds=40.0),
@@ -44,7 +44,7 @@ def application_checks(context: RunContext) -> list[Check]:
 
 
 def handler_check(context: RunContext) -> Check:
-    """Makes the check of the handler after the call."""
+    """Make the check of the handler after the call."""
     return Check("handler.told", "the handler was told of the call", lambda: _told(context), (LOADS, STAYS))
 
 
@@ -143,7 +143,7 @@ def _how_it_went(health: Health, has_asked: bool) -> Found:
 
 
 async def _health_when_told(context: RunContext) -> Health | None:
-    """Reads the handlers' counts; for a started server, once its call was told to the end or time is up."""
+    """Read the handlers' counts; for a started server, once its call was told to the end or time is up."""
     give_up = context.monotonic() + _TELL_SECONDS
     while True:
         health = await health_of(context, "handler")
@@ -153,7 +153,7 @@ async def _health_when_told(context: RunContext) -> Health | None:
 
 
 async def health_of(context: RunContext, part: str) -> Health | None:
-    """Reads a part of the server's health check; None where it has no such part."""
+    """Read a part of the server's health check; None where it has no such part."""
     try:
         reply = await ask(context.reactor, context.url + twiml.HEALTH, context.host)
         found: Health = json.loads(reply.body)[part]

@@ -46,7 +46,7 @@ ELSEWHERE = "`voicestt gonogo` without arguments proves it with the same setting
 
 
 def call_checks(context: RunContext, heard: HeardCall) -> list[Check]:
-    """Makes the check that places the call and one for each possible fault of it; they fill `heard`."""
+    """Make the check that places the call and one for each possible fault of it; they fill `heard`."""
     return [
         Check(RECORDING, "there is a recording to call with", lambda: _recording(context, heard), (READ,)),
         Check(

@@ -99,7 +99,7 @@ def _examine(
 
 
 def lines(findings: Sequence[Finding], width: int, colour: bool) -> list[str]:
-    """Formats the end of a run for people: the table, its legend, and the verdict as the last line."""
+    """Format the end of a run for people: the table, its legend, and the verdict as the last line."""
     verdict = report.verdict(findings)
     shown = click.style(verdict, fg="green" if verdict == "GO" else "red", bold=True) if colour else verdict
     rest = [finding for finding in findings if finding.outcome in {CheckOutcome.UNSEEN, CheckOutcome.SKIPPED}]
@@ -111,5 +111,5 @@ def _width() -> int:
 
 
 def _wants_colour(environ: Mapping[str, str], is_terminal: bool) -> bool:
-    """Tells whether to colour the output; any NO_COLOR but the empty one forbids it (https://no-color.org)."""
+    """Tell whether to colour the output; any NO_COLOR but the empty one forbids it (https://no-color.org)."""
     return is_terminal and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"

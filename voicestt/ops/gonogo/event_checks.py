@@ -37,13 +37,13 @@ _MISTAKE = "A mistake of the server: do not go live, report it."
 
 
 def feed_check(context: RunContext, heard: HeardCall, listener: "EventListener") -> Check:
-    """Makes the check before the call of access to the live events; it also opens the listener's feed."""
+    """Make the check before the call of access to the live events; it also opens the listener's feed."""
     title = "live events are for who has the token"
     return Check(OPENS, title, lambda: _opens(context, heard, listener), (READ, ANSWERS), seconds=40.0)
 
 
 def event_checks(context: RunContext, heard: HeardCall, listener: "EventListener") -> list[Check]:
-    """Makes the checks of the events after the call."""
+    """Make the checks of the events after the call."""
     told = "its events come live, all and in order"
     return [
         Check(
@@ -187,12 +187,12 @@ _WITHOUT_NUMBERS = frozenset({"numbers", "all"})
 
 
 def are_over(payloads: Sequence[bytes]) -> bool:
-    """Tells whether the last event ends the call."""
+    """Tell whether the last event ends the call."""
     return bool(payloads) and b'"call_ended"' in payloads[-1]
 
 
 def fault_in(payloads: Sequence[bytes]) -> str:
-    """Describes the fault of a call's events (JSON texts, in the order in which they came); "" without one."""
+    """Describe the fault of a call's events (JSON texts, in the order in which they came); "" without one."""
     try:
         told = [events.decode(payload) for payload in payloads]
     except BadEvent as problem:
@@ -203,12 +203,12 @@ def fault_in(payloads: Sequence[bytes]) -> str:
 
 
 def finals_in(payloads: Sequence[bytes]) -> list[str]:
-    """Lists the texts of the finals; `payloads` must be valid events."""
+    """List the texts of the finals; `payloads` must be valid events."""
     return [event.text for event in map(events.decode, payloads) if isinstance(event, Final)]
 
 
 def fault_in_privacy(payloads: Sequence[bytes], redact: str) -> str:
-    """Describes content that JOURNAL_REDACT (`redact`) should keep out; "" without any. Valid events only."""
+    """Describe content that JOURNAL_REDACT (`redact`) should keep out; "" without any. Valid events only."""
     told = [events.decode(payload) for payload in payloads]
     started = [event for event in told if isinstance(event, CallStarted)]
     if redact in _WITHOUT_TEXTS and any(finals_in(payloads)):
@@ -219,12 +219,12 @@ def fault_in_privacy(payloads: Sequence[bytes], redact: str) -> str:
 
 
 def keeps_texts(redact: str) -> bool:
-    """Tells whether the journal keeps the transcripts."""
+    """Tell whether the journal keeps the transcripts."""
     return redact not in _WITHOUT_TEXTS
 
 
 def figure_of(payloads: Sequence[bytes]) -> str:
-    """Counts the events and the finals, in words."""
+    """Count the events and the finals, in words."""
     finals = len(finals_in(payloads))
     return f"{len(payloads)} events, {finals} final{'s' * (finals != 1)}"
 

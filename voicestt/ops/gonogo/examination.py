@@ -38,7 +38,7 @@ class Check:
 async def examine(
     clock: IReactorTime, checks: Sequence[Check], tell: Callable[[Finding], None]
 ) -> tuple[Finding, ...]:
-    """Runs all checks in their order and tells each finding as it comes; never raises for what a check does."""
+    """Run all checks in their order and tell each finding as it comes; never raise for what a check does."""
     findings: dict[str, Finding] = {}
     causes: dict[str, Finding] = {}
     for check in checks:

@@ -30,7 +30,7 @@ class Wanted:
 
 
 def greeting_check(context: RunContext, heard: HeardCall) -> Check:
-    """Makes the check of the greeting after the call."""
+    """Make the check of the greeting after the call."""
     return Check("call.greeting", "the caller is greeted at once", lambda: _greeted(context, heard), (STAYS,))
 
 
@@ -42,7 +42,7 @@ async def _greeted(context: RunContext, heard: HeardCall) -> Found:
 
 
 def _wanted(settings: Settings) -> Wanted | None:
-    """Makes the greeting as the server does; None where this machine cannot: a file may be elsewhere."""
+    """Make the greeting as the server does; None where this machine cannot: a file may be elsewhere."""
     spoken: list[str] = []
 
     def speak(text: str) -> bytes:
@@ -58,7 +58,7 @@ def _wanted(settings: Settings) -> Wanted | None:
 
 
 def judged(report: CallReport, wanted: Wanted | None, latest: float) -> Found:
-    """Judges whether the caller heard the `wanted` greeting (None: unknown) within `latest` seconds."""
+    """Judge whether the caller heard the `wanted` greeting (None: unknown) within `latest` seconds."""
     if wanted is not None and not wanted.audio:
         return ok("GREETING=off")
     if report.first_heard_at is None or report.first_frame_at is None:

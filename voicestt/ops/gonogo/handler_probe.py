@@ -14,7 +14,7 @@ from voicestt.handler.protocol import methods_of
 
 
 def look_at(path: str) -> dict[str, object]:
-    """Loads the handler at `path` and lists its methods and misspelt ones, or its problem."""
+    """Load the handler at `path` and list its methods and misspelt ones, or its problem."""
     try:
         handler = load_handler(path)
     except BadHandler as problem:

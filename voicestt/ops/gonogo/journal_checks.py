@@ -25,13 +25,13 @@ from voicestt.ops.gonogo.web import in_thread
 
 
 def file_of(journal_url: str) -> Path | None:
-    """Finds the file of an SQLite journal; None for another database."""
+    """Find the file of an SQLite journal; None for another database."""
     url = make_url(journal_url)
     return Path(url.database or "").absolute() if url.drivername == "sqlite" else None
 
 
 def events_of(journal_url: str, call_sid: str) -> list[bytes]:
-    """Reads the events of a call as JSON, in the order of the journal; blocks.
+    """Read the events of a call as JSON, in the order of the journal; blocks.
 
     Raises:
         BadJournal: where the journal cannot be read.
@@ -66,7 +66,7 @@ _OFF = "What is told while a receiver is away, or the server is started afresh, 
 
 
 def journal_check(context: RunContext) -> Check:
-    """Makes the check of the journal, which needs no server."""
+    """Make the check of the journal, which needs no server."""
     return Check("journal.opens", "the journal can be written", lambda: _opens(context), (READ,), seconds=40.0)
 
 
@@ -92,7 +92,7 @@ async def _opens(context: RunContext) -> Found:
 
 
 def _forgetful(context: RunContext, file: Path | None) -> str:
-    """Warns where the file's disk is emptied at each restart; "" elsewhere."""
+    """Warn where the file's disk is emptied at each restart; "" elsewhere."""
     if file is None or not ("DYNO" in context.environ or context.host.endswith(_HEROKU)):
         return ""
     return (

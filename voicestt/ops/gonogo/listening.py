@@ -39,18 +39,18 @@ class Recording:
 
 
 def watermarked_speech(seconds: float, stretches: Sequence[tuple[float, float]]) -> bytes:
-    """Makes mu-law audio, loud within `stretches` (seconds), that carries its own position in the call."""
+    """Make mu-law audio, loud within `stretches` (seconds), that carries its own position in the call."""
     loud = [(int(start * _RATE), int(end * _RATE)) for start, end in stretches]
     return mulaw.encode(np.frombuffer(watermarked_audio.clip(_NUMBER, int(seconds * _RATE), loud), "<i2"))
 
 
 def sound() -> Recording:
-    """Makes three seconds with something loud in them: no words, but enough for a line to carry."""
+    """Make three seconds with something loud in them: no words, but enough for a line to carry."""
     return Recording(watermarked_speech(_LENGTH, [_SPEECH]), "three seconds of watermarked sound")
 
 
 def find_recording(settings: Settings, clip: Path | None, text: str | None) -> Recording | None:
-    """Finds the audio to send to the recogniser of `settings`; None where it needs a voice and none is found.
+    """Find the audio to send to the recogniser of `settings`; None where it needs a voice and none is found.
 
     Raises:
         BadClip: when `clip` cannot be read.
@@ -63,12 +63,12 @@ def find_recording(settings: Settings, clip: Path | None, text: str | None) -> R
 
 
 def is_stand_in(settings: Settings) -> bool:
-    """Tells whether the recogniser is a local service in Google's place, whose words are unknown."""
+    """Tell whether the recogniser is a local service in Google's place, whose words are unknown."""
     return settings.insecure and settings.engine != "embedded"
 
 
 def _packaged(language: str) -> Recording | None:
-    """Finds the longest recording of pocketsphinx-testdata, if it is installed and `language` is English."""
+    """Find the longest recording of pocketsphinx-testdata, if it is installed and `language` is English."""
     if not language.lower().startswith("en"):
         return None
     try:
@@ -108,11 +108,11 @@ class HeardCall:
         return self.control.call_sid
 
     def watch(self, path: Path | None) -> None:
-        """Starts reading at the end of `path`: older lines are of other calls."""
+        """Start reading at the end of `path`: older lines are of other calls."""
         self._file, self._before = path, _size(path)
 
     def look(self) -> None:
-        """Reads the words that have come so far."""
+        """Read the words that have come so far."""
         if self._file is not None and self.report is not None:
             written = _events_after(self._file, self._before)
             self.events = [event for event in written if event.call == self.report.call_sid]
@@ -133,7 +133,7 @@ class HeardCall:
         return " ".join(event.text.strip() for event in self.finals)
 
     def after(self, moment: float | None, events: list[RecordedEvent], at: int) -> float | None:
-        """Computes the seconds from `moment` to one of `events`; None without either."""
+        """Compute the seconds from `moment` to one of `events`; None without either."""
         return events[at].at - moment if events and moment is not None else None
 
     @property
@@ -154,7 +154,7 @@ async def call_and_listen(
     heard: HeardCall,
     events_file: Path | None = None,
 ) -> None:
-    """Makes the call and, where its words can be read, waits for a final and for what comes right after it."""
+    """Make the call and, where its words can be read, wait for a final and for what comes right after it."""
     heard.watch(events_file or context.events_file)
     report = await place_call(context.reactor, target, recording.audio, OPTIONS, control=heard.control)
     heard.report = report
@@ -171,7 +171,7 @@ async def call_and_listen(
 
 
 def broken(report: CallReport) -> Problem | None:
-    """Finds the problem that ended the call before its time; None without one.
+    """Find the problem that ended the call before its time; None without one.
 
     A goodbye that came late after all of the call is none, and neither is the application's handler, which may
     hang up.
@@ -181,7 +181,7 @@ def broken(report: CallReport) -> Problem | None:
 
 
 def handler_hung_up(report: CallReport) -> bool:
-    """Tells by the server's close reason whether the application ended the call."""
+    """Tell by the server's close reason whether the application ended the call."""
     return report.close_reason == HUNG_UP
 
 
@@ -190,7 +190,7 @@ def _size(path: Path | None) -> int:
 
 
 def _events_after(path: Path, start: int) -> list[RecordedEvent]:
-    """Reads the partials and finals after byte `start` of EVENTS_FILE."""
+    """Read the partials and finals after byte `start` of EVENTS_FILE."""
     try:
         with path.open("rb") as file:
             file.seek(start)

@@ -42,14 +42,14 @@ class LiveFeed:
         self.told: list[bytes] = []
 
     async def open(self) -> Reply:
-        """Asks for the events and returns the answer's head; with 200 the listening begins. Raises `NoAnswer`."""
+        """Ask for the events and return the answer's head; with 200 the listening begins. Raises `NoAnswer`."""
         answer = await in_thread(self._reactor, self._ask)
         if answer.status == 200:
             self._reading = Deferred.fromCoroutine(in_thread(self._reactor, lambda: self._listen(answer)))
         return Reply(answer.status, {name.lower(): value for name, value in answer.getheaders()})
 
     def stop(self) -> "Deferred[None]":
-        """Disconnects; fires when the thread has ended."""
+        """Disconnect; fire when the thread has ended."""
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:

@@ -26,7 +26,7 @@ _START_SECONDS = 130.0
 
 
 def network_checks(context: RunContext) -> list[Check]:
-    """Makes the checks for the kind of server that is examined."""
+    """Make the checks for the kind of server that is examined."""
     start = Check(_STARTS, "the server starts", lambda: _start(context), (READ,), seconds=_START_SECONDS)
     name = Check(_DNS, "PUBLIC_HOST has an address", lambda: _dns(context), (READ,), 11200)
     tls = Check(_TLS, "its TLS certificate is good", lambda: _tls(context), (READ, _DNS), 31910)

@@ -47,7 +47,7 @@ _OF_EACH_CALL = ("call_started", "call_ended")
 
 
 def receiver_checks(context: RunContext) -> list[Check]:
-    """Makes the checks that need no server."""
+    """Make the checks that need no server."""
     return [
         Check("webhook.reached", "the webhook's receiver can be reached", lambda: _webhook(context), (READ,)),
         Check("redis.answers", "Redis takes streams", lambda: redis_found(context), (READ,)),
@@ -55,7 +55,7 @@ def receiver_checks(context: RunContext) -> list[Check]:
 
 
 def delivery_check(context: RunContext) -> Check:
-    """Makes the check of deliveries after the call; it needs a server that delivers."""
+    """Make the check of deliveries after the call; it needs a server that delivers."""
     return Check("delivery.arrives", "events arrive where they are delivered", lambda: _arrives(context), (STAYS,))
 
 
@@ -91,7 +91,7 @@ async def _reached(context: RunContext, url: str) -> Found:
 
 
 def unencrypted(endpoint: str) -> str:
-    """Warns of http to HOST:PORT; "" where it stays on this machine."""
+    """Warn of http to HOST:PORT; "" where it stays on this machine."""
     return "" if is_loopback(endpoint) else "http is not encrypted, and callers' words go by it: use https."
 
 
@@ -123,7 +123,7 @@ async def _arrives(context: RunContext) -> Found:
 
 
 async def _health_when_delivered(context: RunContext, name: str) -> Health | None:
-    """Waits until a delivery to the destination arrived or it is down, and reads its health."""
+    """Wait until a delivery to the destination arrived or it is down, and read its health."""
     give_up = context.monotonic() + _DELIVERY_SECONDS
     while True:
         health = await health_of(context, name)
@@ -145,7 +145,7 @@ _OLDEST_REDIS = 5
 
 
 async def redis_found(context: RunContext) -> Found:
-    """Checks that the Redis of the settings, or each of its servers that keeps streams, takes events."""
+    """Check that the Redis of the settings, or each of its servers that keeps streams, takes events."""
     settings = context.settings
     url = settings.redis_url
     if url is None:
@@ -177,7 +177,7 @@ def _ask_redis(url: str, shards: int, replicas: int) -> Found:
 
 
 def _each(servers: Servers, streams: Sequence[str]) -> Sequence[tuple[Any, str]]:
-    """Lists each server that keeps streams, with the first of them."""
+    """List each server that keeps streams, with the first of them."""
     found: dict[Any, str] = {}
     for stream in streams:
         found.setdefault(servers.of(stream), stream)
@@ -195,7 +195,7 @@ def _ask_server(server: Any, stream: str, replicas: int) -> Found:
 
 
 def _worst(founds: Sequence[Found]) -> Found:
-    """Picks the finding of several servers that matters most: a failure, else one with advice."""
+    """Pick the finding of several servers that matters most: a failure, else one with advice."""
     worst = next((found for found in founds if found.outcome is CheckOutcome.FAILED), None)
     worst = worst or next((found for found in founds if found.advice), founds[0])
     several = f"{len(founds)} servers with streams: " * (len(founds) > 1)
@@ -203,7 +203,7 @@ def _worst(founds: Sequence[Found]) -> Found:
 
 
 def _about(client: Any) -> dict[str, Any]:
-    """Reads INFO; empty where the user may not ask for it."""
+    """Read INFO; empty where the user may not ask for it."""
     from redis import ResponseError  # noqa: PLC0415 - an extra
 
     try:
@@ -214,7 +214,7 @@ def _about(client: Any) -> dict[str, Any]:
 
 
 def judged_redis(about: dict[str, Any], replicas: int = 0) -> Found:
-    """Judges by INFO whether Redis can keep streams and has `replicas` replicas."""
+    """Judge by INFO whether Redis can keep streams and has `replicas` replicas."""
     version = str(about.get("redis_version", ""))
     policy = str(about.get("maxmemory_policy", ""))
     if not version:

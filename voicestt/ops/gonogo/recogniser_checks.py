@@ -59,7 +59,7 @@ class _Ear:
 
 
 def recogniser_checks(context: RunContext) -> list[Check]:
-    """Makes the checks of the recogniser: reachable, key accepted, model and language accepted, clock right."""
+    """Make the checks of the recogniser: reachable, key accepted, model and language accepted, clock right."""
     answer = _StreamOutcome()
     return [
         Check(REACHED, "the recogniser can be reached", lambda: _reached(context, answer), (READ, KEY)),
@@ -121,7 +121,7 @@ async def _pair(context: RunContext, answer: _StreamOutcome) -> Found:
 
 
 async def _ask_google(context: RunContext) -> tuple[RecogniserError | None, str]:
-    """Streams half a second of silence and returns its error and the model that it ended up with."""
+    """Stream half a second of silence and return its error and the model that it ended up with."""
     settings = context.settings
     thread = SessionThread(context.reactor)
     thread.start()
@@ -148,7 +148,7 @@ async def _silent_stream(google: GoogleRecogniser) -> RecogniserError | None:
 
 
 async def _clock(context: RunContext) -> Found:
-    """Compares the server's clock with Google's, by the Date of their answers; a local server has this clock."""
+    """Compare the server's clock with Google's, by the Date of their answers; a local server has this clock."""
     settings = context.settings
     if settings.engine == "embedded" or settings.insecure:
         return unseen("not checked: no token is signed")
@@ -172,7 +172,7 @@ async def _date_of(context: RunContext, url: str, host: str) -> float:
 
 
 def date_in(reply: Reply | Any) -> float:
-    """Reads the answer's Date, in seconds since 1970; raises ValueError where it has none."""
+    """Read the answer's Date, in seconds since 1970; raise ValueError where it has none."""
     headers: Mapping[str, str] = reply.headers
     try:
         return parsedate_to_datetime(headers["date"]).timestamp()

@@ -55,22 +55,22 @@ class Found:
 
 
 def ok(figure: str = "", advice: str = "") -> Found:
-    """Makes the result of a passed check."""
+    """Make the result of a passed check."""
     return Found(CheckOutcome.OK, figure, advice)
 
 
 def failed(figure: str, advice: str, twilio: int | None = None) -> Found:
-    """Makes the result of a failed check: the observed figure, and the cause and cure."""
+    """Make the result of a failed check: the observed figure, and the cause and cure."""
     return Found(CheckOutcome.FAILED, figure, advice, twilio)
 
 
 def skipped(figure: str, advice: str) -> Found:
-    """Makes the result of a check that must pass and could not be tried."""
+    """Make the result of a check that must pass and could not be tried."""
     return Found(CheckOutcome.SKIPPED, figure, advice)
 
 
 def unseen(figure: str, advice: str = "") -> Found:
-    """Makes the result of a check that this run cannot see: another run sees it, or there is nothing to see."""
+    """Make the result of a check that this run cannot see: another run sees it, or there is nothing to see."""
     return Found(CheckOutcome.UNSEEN, figure, advice)
 
 
@@ -97,29 +97,29 @@ class Finding:
 
 
 def against(findings: Sequence[Finding]) -> list[Finding]:
-    """Lists the findings that forbid going live."""
+    """List the findings that forbid going live."""
     return [finding for finding in findings if not finding.outcome.allows_go]
 
 
 def verdict(findings: Sequence[Finding]) -> str:
-    """Computes `GO`, or `NO-GO: n of m` when n of m checks failed or were skipped. No checks are no GO."""
+    """Compute `GO`, or `NO-GO: n of m` when n of m checks failed or were skipped. No checks are no GO."""
     wrong = against(findings)
     return "GO" if findings and not wrong else f"NO-GO: {len(wrong)} of {len(findings)}"
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
-    """Returns 0 for GO, 1 for NO-GO."""
+    """Return 0 for GO, 1 for NO-GO."""
     return 0 if verdict(findings) == "GO" else 1
 
 
 def progress_line(finding: Finding) -> str:
-    """Formats one finding as it comes."""
+    """Format one finding as it comes."""
     figure = f" ({finding.figure})" if finding.figure else ""
     return f"{finding.outcome.value:>8}  {finding.check}{figure}"
 
 
 def table(findings: Sequence[Finding], width: int) -> list[str]:
-    """Formats all findings in lines of at most `width` columns (as words allow), with the advice beside them.
+    """Format all findings in lines of at most `width` columns (as words allow), with the advice beside them.
 
     Where too little room is left beside them the advice stands below its check.
     """
@@ -149,7 +149,7 @@ def _below(advice: str, width: int) -> list[str]:
 
 
 def as_json(findings: Sequence[Finding]) -> str:
-    """Formats the findings as JSON: `verdict` (GO, NO-GO), `against`, `of`, and `checks` with every field."""
+    """Format the findings as JSON: `verdict` (GO, NO-GO), `against`, `of`, and `checks` with every field."""
     wrong = against(findings)
     return json.dumps(
         {

@@ -21,7 +21,7 @@ from voicestt.ops.gonogo.webhook_checks import webhook_checks
 
 
 def all_checks(context: RunContext) -> list[Check]:
-    """Makes all checks, from those that run nothing to those that need everything."""
+    """Make all checks, from those that run nothing to those that need everything."""
     heard, listener = HeardCall(), EventListener()
     return [
         *settings_checks(context),
@@ -44,7 +44,7 @@ def all_checks(context: RunContext) -> list[Check]:
 
 
 async def run(context: RunContext, tell: Callable[[Finding], None]) -> tuple[Finding, ...]:
-    """Runs all checks and returns every finding; whatever was started is ended in any case."""
+    """Run all checks and return every finding; whatever was started is ended in any case."""
     try:
         return await examine(context.reactor, all_checks(context), tell)
     finally:

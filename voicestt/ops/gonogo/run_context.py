@@ -75,11 +75,11 @@ class RunContext:
         return Path(path) if path and self.where is Where.AGAINST else None
 
     async def rest(self, seconds: float) -> None:
-        """Waits for `seconds`."""
+        """Wait for `seconds`."""
         await deferLater(self.reactor, seconds)
 
     async def until(self, is_so: Callable[[], bool], seconds: float) -> bool:
-        """Waits until `is_so`, at most for `seconds`; returns whether it is."""
+        """Wait until `is_so`, at most for `seconds`; return whether it is."""
         give_up = self.monotonic() + seconds
         while not is_so():
             if self.monotonic() > give_up:
@@ -88,6 +88,6 @@ class RunContext:
         return True
 
     async def clear_up(self) -> None:
-        """Ends everything that was started, the last first."""
+        """End everything that was started, the last first."""
         while self.leftovers:
             await self.leftovers.pop()()

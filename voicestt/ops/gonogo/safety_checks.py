@@ -54,7 +54,7 @@ Act = Callable[[StartedServer], Coroutine[Any, Any, None]]
 
 
 def safety_checks(context: RunContext, heard: HeardCall, *needs: str) -> list[Check]:
-    """Makes three checks, each on a server of its own; `heard` holds the recording of the first call."""
+    """Make three checks, each on a server of its own; `heard` holds the recording of the first call."""
     both = _Both(context)
     needed = (READ, *needs)
     return [

@@ -49,12 +49,12 @@ class Stumble:
 
 
 def handler_failures(messages: Sequence[str]) -> list[Stumble]:
-    """Lists the failures of the application's handler that the server reports."""
+    """List the failures of the application's handler that the server reports."""
     return [stumble for stumble in _stumbles_in(messages) if stumble.is_the_handlers]
 
 
 def own_failures(messages: Sequence[str]) -> list[Stumble]:
-    """Lists the failures of the server itself."""
+    """List the failures of the server itself."""
     return [stumble for stumble in _stumbles_in(messages) if stumble.is_ours]
 
 
@@ -74,7 +74,7 @@ def _is_indented(line: str) -> bool:
 
 
 def _file_of(frames: Sequence[str]) -> str:
-    """Finds the file in which a traceback began: the first that is not Python's own."""
+    """Find the file in which a traceback began: the first that is not Python's own."""
     files = [found[1] for line in frames if (found := _FILE.match(line))]
     whose = (file for file in files if file.startswith(_INSTALLED) or not file.startswith(_NOBODYS))
     return next(whose, "")

@@ -39,7 +39,7 @@ _OF_THE_PLACE = frozenset({"PORT"})
 
 
 def settings_checks(context: RunContext) -> list[Check]:
-    """Makes the checks that need nothing to run."""
+    """Make the checks that need nothing to run."""
     return [
         Check(READ, "every variable can be used", lambda: _read(context)),
         Check(
@@ -55,7 +55,7 @@ def settings_checks(context: RunContext) -> list[Check]:
 
 
 def same_settings_check(context: RunContext, *needs: str) -> Check:
-    """Makes the check that the server, once it answers, has the same settings."""
+    """Make the check that the server, once it answers, has the same settings."""
     title = "the server runs with these very settings"
     return Check(SAME, title, lambda: _same(context), needs=(READ, SIGNED, *needs))
 
@@ -110,7 +110,7 @@ async def _key(context: RunContext) -> Found:
 
 
 def _load(settings: Settings) -> tuple[str, str | None]:
-    """Loads the key and returns its kind and project. Blocks: the machine's metadata server may be asked."""
+    """Load the key and return its kind and project. Blocks: the machine's metadata server may be asked."""
     key = settings.credentials
     if key is not None:
         load_key(key)
@@ -220,7 +220,7 @@ _ENDINGS = {
 
 
 def why_not_public(public_host: str) -> str | None:
-    """Says why a live number must not depend on `public_host` (port allowed); None where it may.
+    """Say why a live number must not depend on `public_host` (port allowed); None where it may.
 
     Sources: RFC 2606 and RFC 6761 (reserved names), and the services' documentation of the names they hand out.
     """

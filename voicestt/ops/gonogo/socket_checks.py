@@ -25,7 +25,7 @@ _STATUS = re.compile(r"answered with '([^']+)'")
 
 
 def socket_checks(context: RunContext) -> list[Check]:
-    """Makes the checks of the path and of its WebSocket handshake."""
+    """Make the checks of the path and of its WebSocket handshake."""
     url = twiml.media_url
     opens = (NO_PAGE, OPENS)
     return [
@@ -49,7 +49,7 @@ def socket_checks(context: RunContext) -> list[Check]:
 
 
 async def _no_page(context: RunContext) -> Found:
-    """Checks that no web page answers a plain GET at the path, also with a slash or a query added."""
+    """Check that no web page answers a plain GET at the path, also with a slash or a query added."""
     for path in (twiml.MEDIA, twiml.MEDIA + "/", twiml.MEDIA + "?page=1"):
         try:
             reply = await ask(context.reactor, context.url + path, context.host)
@@ -117,7 +117,7 @@ def _signature(context: RunContext, ending: str) -> dict[str, str]:
 
 
 async def _shake_hands(context: RunContext, headers: dict[str, str], offer: bool = False) -> str | None:
-    """Shakes hands and returns the subprotocol that the server selected; raises `CallRefused`."""
+    """Shake hands and return the subprotocol that the server selected; raise `CallRefused`."""
     url = twiml.media_url(context.host)
     events = SocketEvents(_nothing, _gone)
     reached = context.target.reached_at(url)
@@ -137,7 +137,7 @@ def _gone(_closed: Closed) -> None:
 
 
 def _short(refused: CallRefused) -> str:
-    """Shortens a refusal to the status line where one came."""
+    """Shorten a refusal to the status line where one came."""
     status = _STATUS.search(refused.problem.words)
     return status[1] if status else refused.problem.words[:80]
 

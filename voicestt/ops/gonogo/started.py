@@ -78,7 +78,7 @@ class StartedServer:
         }
 
     async def start(self) -> None:
-        """Starts the server and waits until it listens; raises `ServerNotStarted`."""
+        """Start the server and wait until it listens; raise `ServerNotStarted`."""
         self._started = True
         self._process.start(self._reactor, self._services.server_command(), self.environ)
         try:
@@ -89,11 +89,11 @@ class StartedServer:
             raise ServerNotStarted(f"it does not listen after {_START_SECONDS:.0f} s") from late
 
     def stop(self) -> "Deferred[None]":
-        """Stops the server; fires when it has ended."""
+        """Stop the server; fire when it has ended."""
         return Deferred.fromCoroutine(self._stop())
 
     def messages(self, system: str | None = None) -> list[str]:
-        """Lists the log's messages so far, of one call (its CallSid) or all."""
+        """List the log's messages so far, of one call (its CallSid) or all."""
         return [message for whose, message in self._lines if system in {None, whose}]
 
     async def _stop(self) -> None:

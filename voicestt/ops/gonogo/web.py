@@ -54,7 +54,7 @@ class Reply:
 
 
 async def in_thread(reactor: FullReactor, blocking: Callable[[], _T]) -> _T:
-    """Runs `blocking` in a thread of the reactor's pool and returns or raises as it does."""
+    """Run `blocking` in a thread of the reactor's pool and return or raise as it does."""
     result: _T = await deferToThreadPool(reactor, reactor.getThreadPool(), blocking)
     return result
 
@@ -66,7 +66,7 @@ async def ask(
     form: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Reply:
-    """Sends a GET of `url`, or a POST of `form`, for the public `host`; raises `NoAnswer`."""
+    """Send a GET of `url`, or a POST of `form`, for the public `host`; raise `NoAnswer`."""
     return await in_thread(reactor, lambda: _ask(url, host, form, headers or {}))
 
 
@@ -93,7 +93,7 @@ def _ask(url: str, host: str, form: Mapping[str, str] | None, headers: Mapping[s
 
 
 def connection_to(url: str) -> http.client.HTTPConnection:
-    """Makes a connection for requests to `url`, not yet opened."""
+    """Make a connection for requests to `url`, not yet opened."""
     parts = urlsplit(url)
     if parts.scheme == "https":
         context = ssl.create_default_context()
@@ -102,7 +102,7 @@ def connection_to(url: str) -> http.client.HTTPConnection:
 
 
 def certificate_of(host: str, port: int, seconds: float = ANSWER_SECONDS) -> Any:
-    """Reads a server's certificate as `getpeercert` gives it; blocks, and raises as `ssl` does for a bad one."""
+    """Read a server's certificate as `getpeercert` gives it; blocks, and raises as `ssl` does for a bad one."""
     context = ssl.create_default_context()
     with (
         socket.create_connection((host, port), timeout=seconds) as plain,
@@ -112,12 +112,12 @@ def certificate_of(host: str, port: int, seconds: float = ANSWER_SECONDS) -> Any
 
 
 def days_left(certificate: Any, now: float) -> float:
-    """Counts the days that a certificate (as `getpeercert` gives it) is valid after `now` (seconds since 1970)."""
+    """Count the days that a certificate (as `getpeercert` gives it) is valid after `now` (seconds since 1970)."""
     return (ssl.cert_time_to_seconds(certificate["notAfter"]) - now) / _DAY
 
 
 def words_of(problem: Exception, seconds: float = ANSWER_SECONDS) -> str:
-    """Says in few words why a connection with a time limit of `seconds` failed."""
+    """Say in few words why a connection with a time limit of `seconds` failed."""
     if isinstance(problem, ssl.SSLCertVerificationError):
         return f"the certificate is not valid: {problem.verify_message}"
     if isinstance(problem, TimeoutError):

@@ -26,7 +26,7 @@ Form = Mapping[str, str]
 
 
 def webhook_checks(context: RunContext) -> list[Check]:
-    """Makes the checks of both webhooks."""
+    """Make the checks of both webhooks."""
     here, guarded = (READ, ANSWERS), (READ, ANSWERS, SIGNED)
     return [
         Check(ANSWERED, "the webhook takes a signed call", lambda: _answered(context), here, 11200),
@@ -38,7 +38,7 @@ def webhook_checks(context: RunContext) -> list[Check]:
 
 
 async def _post(context: RunContext, path: str, form: Form, headers: Mapping[str, str] | None = None) -> Reply:
-    """Posts a form to `path`, signed as the account would unless `headers` are given."""
+    """Post a form to `path`, signed as the account would unless `headers` are given."""
     signed = signed_headers(
         next(iter(context.settings.twilio_auth_tokens), None), twiml.webhook_url(context.host, path), form
     )
@@ -80,7 +80,7 @@ async def _document(context: RunContext) -> Found:
 
 
 def judged_document(body: bytes, host: str) -> Found:
-    """Judges whether `body` is the TwiML for `host`, and finds the first difference."""
+    """Judge whether `body` is the TwiML for `host`, and find the first difference."""
     wanted = twiml.connect_stream(host)
     if body == wanted:
         return ok(f"{len(body)} bytes, {twiml.media_url(host)}")
@@ -114,7 +114,7 @@ async def _refused(context: RunContext, token: str | None) -> Found:
 
 
 async def _status(context: RunContext) -> Found:
-    """Posts some status callbacks of a call that does not exist, one after the other."""
+    """Post some status callbacks of a call that does not exist, one after the other."""
     sids, times = Sids(), []
     for number in range(_CALLBACKS):
         event = "stream-stopped" if number % 2 else "stream-started"

@@ -20,7 +20,7 @@ _HEAD = ("AT", "ID", "TO", "EVENT", "CALL", "RESULT", "ANSWER")
 
 
 def attempts_of(connection: Connection, selection: Selection) -> list[dict[str, Any]]:
-    """Reads the latest attempts at the events of `selection`, the last one last."""
+    """Read the latest attempts at the events of `selection`, the last one last."""
     rows = connection.execute(
         select(attempts, events.c.session, events.c.sequence, events.c.type, events.c.call_sid)
         .join_from(attempts, events, attempts.c.number == events.c.number)
@@ -32,7 +32,7 @@ def attempts_of(connection: Connection, selection: Selection) -> list[dict[str, 
 
 
 def attempts_table(found: list[dict[str, Any]]) -> list[str]:
-    """Formats the attempts as lines of text."""
+    """Format the attempts as lines of text."""
     if not found:
         return ["No attempts are remembered."]
     lines = table(_HEAD, [_cells(each) for each in found])

@@ -64,7 +64,7 @@ def backup(file: Path) -> None:
 
 
 def _sqlite_file(url: str, file: Path) -> Path:
-    """Returns the path of the journal's file.
+    """Return the path of the journal's file.
 
     Raises:
         click.ClickException: where it is missing, or the journal is in PostgreSQL, with what to do there.
@@ -87,7 +87,7 @@ def _sqlite_file(url: str, file: Path) -> Path:
 
 
 def _copy(source: Path, file: Path) -> int:
-    """Copies the database `source` to the new `file`, and returns its size."""
+    """Copy the database `source` to the new `file`, and return its size."""
     if file.exists():
         raise FileExistsError
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
@@ -144,7 +144,7 @@ def _there(url: str) -> Database:
 
 
 def _report(database: Database, connection: Connection) -> list[str]:
-    """Prints what the journal is and has, and returns what is wrong with it."""
+    """Print what the journal is and has, and return what is wrong with it."""
     state = tables_in(connection)
     click.echo(f"The journal: {database.name}")
     click.echo(f"Its tables: {_version(connection, state)}")

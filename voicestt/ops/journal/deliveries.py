@@ -114,7 +114,7 @@ def _known(destination: str) -> str:
 
 
 def _wanted_by(destination: str, selection: Selection) -> Selection:
-    """Narrows a replay to a webhook to the types that it takes, unless types or an event are named."""
+    """Narrow a replay to a webhook to the types that it takes, unless types or an event are named."""
     if selection.types or selection.event or not destination.startswith(WEBHOOK):
         return selection
     return replace(selection, types=setting(os.environ, "EVENTS_WEBHOOK_TYPES"))

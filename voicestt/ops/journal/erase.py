@@ -71,7 +71,7 @@ def erase(number: str, called: bool, yes: bool, dry_run: bool) -> None:
 
 
 def _of_number(number: str, *, called: bool) -> ColumnElement[bool]:
-    """Makes the condition for the sessions of a number, written with or without its "+" and blanks."""
+    """Make the condition for the sessions of a number, written with or without its "+" and blanks."""
     text = number.strip()
     if _PHONE_NUMBER.fullmatch(text):
         digits = _BETWEEN_DIGITS.sub("", text).removeprefix("+")
@@ -102,14 +102,14 @@ def _ended(theirs: ColumnElement[bool]) -> Select[str]:
 
 
 def _erase(database: Database, theirs: ColumnElement[bool]) -> None:
-    """Deletes the calls, each transaction a piece, so that a running server can still write."""
+    """Delete the calls, each transaction a piece, so that a running server can still write."""
     while _erase_some(database, theirs):
         time.sleep(_PAUSE_SECONDS)
     _forget_pages(database)
 
 
 def _erase_some(database: Database, theirs: ColumnElement[bool]) -> bool:
-    """Deletes some events of the first call, or the call when it has none left; False if there is no call."""
+    """Delete some events of the first call, or the call when it has none left; False if there is no call."""
     with database.writing() as connection:
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("PRAGMA secure_delete = ON")  # deleted text is overwritten in the file
@@ -132,7 +132,7 @@ def _delete_events(connection: Connection, numbers: Sequence[int]) -> None:
 
 
 def _forget_pages(database: Database) -> None:
-    """Empties SQLite's write-ahead log, which has the deleted text, unless somebody reads it just now."""
+    """Empty SQLite's write-ahead log, which has the deleted text, unless somebody reads it just now."""
     with database.reading() as connection:
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("COMMIT")

@@ -19,7 +19,7 @@ _NAME = "JOURNAL_URL"
 
 @contextmanager
 def journal() -> Iterator[Database]:
-    """Opens and checks the journal of this environment and of VOICESTT_ENV_FILE.
+    """Open and check the journal of this environment and of VOICESTT_ENV_FILE.
 
     Raises:
         click.ClickException: in words, where there is none or it cannot be read.
@@ -38,7 +38,7 @@ def journal() -> Iterator[Database]:
 
 
 def journal_url(environ: Mapping[str, str]) -> str:
-    """Reads JOURNAL_URL as the server does.
+    """Read JOURNAL_URL as the server does.
 
     Raises:
         BadSettings: where it cannot be used, or the file of VOICESTT_ENV_FILE cannot.
@@ -51,7 +51,7 @@ def journal_url(environ: Mapping[str, str]) -> str:
 
 
 def setting(environ: Mapping[str, str], name: str) -> Any:
-    """Reads the variable `name`, which has a default, as the server does.
+    """Read the variable `name`, which has a default, as the server does.
 
     Raises:
         BadSettings: where it cannot be used, or the file of VOICESTT_ENV_FILE cannot.

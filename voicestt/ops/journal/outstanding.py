@@ -29,7 +29,7 @@ _was_dead_lettered = outbox.c.dead_lettered_at.is_not(None)
 
 
 def summary_of(connection: Connection, now: float) -> list[dict[str, Any]]:
-    """Summarises each destination, from the journal and the servers that run at `now`, the database's time.
+    """Summarise each destination, from the journal and the servers that run at `now`, the database's time.
 
     What is in flight, the rate and the last error are a few seconds old.
     """
@@ -71,7 +71,7 @@ def _outstanding(connection: Connection) -> dict[str, dict[str, Any]]:
 
 
 def _running(connection: Connection, now: float) -> Mapping[str, list[dict[str, Any]]]:
-    """Reads the figures of each live process (its lease renewed), by destination."""
+    """Read the figures of each live process (its lease renewed), by destination."""
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     alive = instances.c.figures.is_not(None) & (instances.c.seen_at > now - GONE_SECONDS)
     for text in connection.execute(select(instances.c.figures).where(alive)).scalars():
@@ -88,7 +88,7 @@ def _last_error(connection: Connection, destination: str) -> dict[str, Any]:
 
 
 def rows_of(connection: Connection, selection: Selection, dead_lettered: bool) -> list[dict[str, Any]]:
-    """Reads the first deliveries of `selection`; without one, those that fail or were dead-lettered."""
+    """Read the first deliveries of `selection`; without one, those that fail or were dead-lettered."""
     # Deliveries that merely wait are counted in the summary, and listed only when selected.
     others = true() if selection else outbox.c.attempts > 0
     shown = _was_dead_lettered if dead_lettered else or_(_was_dead_lettered, others)
@@ -118,7 +118,7 @@ def _shown(row: Any) -> dict[str, Any]:
 
 
 def show(summary: list[dict[str, Any]], rows: list[dict[str, Any]]) -> Iterator[str]:
-    """Formats the summary and the deliveries as lines of text."""
+    """Format the summary and the deliveries as lines of text."""
     if not any(one["pending"] or one["dead_lettered"] for one in summary):
         yield "Everything has arrived."
     if summary:

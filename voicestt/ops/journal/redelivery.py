@@ -40,19 +40,19 @@ class Redelivery:
         self._is_dry = is_dry
 
     def retry(self) -> int:
-        """Makes dead-lettered deliveries pending again, at their place in their call's order."""
+        """Make dead-lettered deliveries pending again, at their place in their call's order."""
         return self._change(self._rows(_is_dead_lettered), outbox, _retry)
 
     def skip(self) -> int:
-        """Dead-letters pending deliveries, so that their calls go on."""
+        """Dead-letter pending deliveries, so that their calls go on."""
         return self._change(self._rows(~_is_dead_lettered), outbox, partial(_skip, now=time.time()))
 
     def discard(self, *, dead_lettered_only: bool = False) -> int:
-        """Deletes pending and dead-lettered deliveries; they are never delivered."""
+        """Delete pending and dead-lettered deliveries; they are never delivered."""
         return self._change(self._rows(*[_is_dead_lettered] * dead_lettered_only), outbox, _discard)
 
     def replay(self, destination: str) -> int:
-        """Delivers events again that are neither pending nor dead-lettered there; partials only where named."""
+        """Deliver events again that are neither pending nor dead-lettered there; partials only where named."""
         is_there = exists().where(outbox.c.number == events.c.number, outbox.c.destination == destination)
         wanted = [] if "partial" in self._selection.types else [events.c.type != "partial"]
         those = select(events.c.number, events.c.session).where(self._selection.of_events(), ~is_there, *wanted)
@@ -114,7 +114,7 @@ def _of_each_destination(connection: Connection, rows: _Rows, statement: Any) ->
 
 
 def _forget_arrivals(connection: Connection, rows: _Rows, destination: str) -> None:
-    """Deletes all but the last successful attempt of each event: every replay adds one."""
+    """Delete all but the last successful attempt of each event: every replay adds one."""
     same = attempts.alias()
     later = exists().where(
         same.c.number == attempts.c.number,
@@ -130,7 +130,7 @@ def _forget_arrivals(connection: Connection, rows: _Rows, destination: str) -> N
 
 
 def _let_somebody_have(connection: Connection, rows: _Rows) -> None:
-    """Frees the sessions whose owner is gone, so that a running server, or the next one, takes them over."""
+    """Free the sessions whose owner is gone, so that a running server, or the next one, takes them over."""
     is_nobodys = sessions.c.owner.not_in(select(instances.c.id))
     those = sessions.c.session.in_({row.session for row in rows})
     connection.execute(update(sessions).where(those, is_nobodys).values(owner=None))

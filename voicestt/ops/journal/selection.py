@@ -34,7 +34,7 @@ class Selection:
         return self != Selection()
 
     def of_events(self) -> ColumnElement[bool]:
-        """Makes the condition on the journal's table of events.
+        """Make the condition on the journal's table of events.
 
         Raises:
             click.ClickException: for an id that can be none.
@@ -53,13 +53,13 @@ class Selection:
         return and_(True, *conditions)
 
     def at(self, destination: Any) -> ColumnElement[bool]:
-        """Makes the condition on a column with destinations."""
+        """Make the condition on a column with destinations."""
         condition: ColumnElement[bool] = and_(True)
         return condition if self.destination is None else destination == self.destination
 
 
 def selecting(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds the options of a Selection to a command: `call`, `kind`, `since`, `before` and `to`."""
+    """Add the options of a Selection to a command: `call`, `kind`, `since`, `before` and `to`."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command

@@ -53,7 +53,7 @@ class SpokenStream:
 
 
 def spoken_in(connection: Connection, call_sid: str) -> list[SpokenStream]:
-    """Reads all streams of the call whose CallSid is, or begins with, `call_sid`; the earliest first.
+    """Read all streams of the call whose CallSid is, or begins with, `call_sid`; the earliest first.
 
     Raises:
         NotFound: where there is none, or several calls.

@@ -18,7 +18,7 @@ _ESCAPES = {
 
 
 def subtitles(streams: Sequence[SpokenStream], kind: str) -> str:
-    """Writes the finals as subtitles; `kind` is "srt" or "vtt". A later stream is offset by its start."""
+    """Write the finals as subtitles; `kind` is "srt" or "vtt". A later stream is offset by its start."""
     file = SSAFile()
     for stream in streams:
         offset = stream.row.started_at - streams[0].row.started_at
@@ -30,7 +30,7 @@ def subtitles(streams: Sequence[SpokenStream], kind: str) -> str:
 
 
 def one_line(text: str, kind: str) -> str:
-    """Escapes a text to one line that no player takes for markup."""
+    """Escape a text to one line that no player takes for markup."""
     safe = plain(text).replace("-->", "→")
     return safe.translate(_ESCAPES[kind]) or NOT_KEPT
 

@@ -17,7 +17,7 @@ class Moment(click.ParamType[float]):
     name = "time"
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> float:
-        """Parses an age such as "2h", or a date, to seconds since 1970."""
+        """Parse an age such as "2h", or a date, to seconds since 1970."""
         age = _AGE.fullmatch(str(value))
         if age is not None:
             return time.time() - int(age[1]) * _UNITS[age[2]]

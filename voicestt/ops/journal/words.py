@@ -9,34 +9,34 @@ _SHOWN_DIGITS = 4
 
 
 def moment(seconds: float) -> str:
-    """Formats seconds since 1970 for people, in UTC."""
+    """Format seconds since 1970 for people, in UTC."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def iso(seconds: float | None) -> str | None:
-    """Formats seconds since 1970 as RFC 3339, in UTC."""
+    """Format seconds since 1970 as RFC 3339, in UTC."""
     if seconds is None:
         return None
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def length(seconds: float) -> str:
-    """Formats a duration as 1:02, or 1:00:02."""
+    """Format a duration as 1:02, or 1:00:02."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def masked(number: str | None) -> str | None:
-    """Shortens a phone number to its last four digits."""
+    """Shorten a phone number to its last four digits."""
     return number and f"…{number[-_SHOWN_DIGITS:]}"
 
 
 def plain(text: str) -> str:
-    """Puts a text in one line without control characters for a terminal."""
+    """Put a text in one line without control characters for a terminal."""
     return " ".join("".join(each if each.isprintable() else " " for each in text).split())
 
 
 def json_text(value: object) -> str:
-    """Formats a JSON document with letters as they are and without control characters for a terminal."""
+    """Format a JSON document with letters as they are and without control characters for a terminal."""
     return escaped_in_json(json.dumps(value, ensure_ascii=False, indent=2))

@@ -32,12 +32,12 @@ class BytesAccount:
 
 
 def json_lines(path: Path) -> list[dict[str, Any]]:
-    """Reads a file of JSON lines; an empty list when it does not exist."""
+    """Read a file of JSON lines; an empty list when it does not exist."""
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def accounts(calls: Sequence[RawCall], records: Iterable[Record]) -> list[BytesAccount]:
-    """Makes an account for each call; a stream belongs to the call whose key its finals begin with."""
+    """Make an account for each call; a stream belongs to the call whose key its finals begin with."""
     by_key: dict[str, list[Record]] = {}
     by_hash: dict[str, Record] = {}
     for record in records:
@@ -49,13 +49,13 @@ def accounts(calls: Sequence[RawCall], records: Iterable[Record]) -> list[BytesA
 
 
 def faults(calls: Sequence[RawCall], records: Iterable[Record]) -> list[str]:
-    """Describes the fault of every call whose audio did not arrive as it was sent."""
+    """Describe the fault of every call whose audio did not arrive as it was sent."""
     told = zip(calls, accounts(calls, records), strict=True)
     return [f"call {call.number}: {each.words}" for call, each in told if each.words]
 
 
 def account(audio: bytes, streams: Sequence[Record]) -> BytesAccount:
-    """Lays one call's streams, in the order of their start, along its mu-law and accounts for the bytes."""
+    """Lay one call's streams, in the order of their start, along its mu-law and account for the bytes."""
     if not streams:
         return BytesAccount(lost=len(audio), words="no stream has it")
     reached = again = 0
@@ -79,7 +79,7 @@ def _streams_of(call: RawCall, by_key: Mapping[str, list[Record]], by_hash: Mapp
 
 
 def _place_of(stream: Record, audio: bytes, length: int, expected: int) -> int | None:
-    """Finds the start of the stream in the call: at the end of those before, or earlier for audio sent again."""
+    """Find the start of the stream in the call: at the end of those before, or earlier for audio sent again."""
     begins: int
     step = _STEP_MS * mulaw.BYTES_PER_SECOND // 1000
     earliest = max(0, expected - _REPLAY_SECONDS * mulaw.BYTES_PER_SECOND)

@@ -128,7 +128,7 @@ def _check(numbers: tuple[int, ...], seconds: float, picture: Path | None) -> No
 
 
 def _allow_files(wanted: int) -> None:
-    """Raises the limit of open files: each call is one, here and in the server, which inherits the limit."""
+    """Raise the limit of open files: each call is one, here and in the server, which inherits the limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return

@@ -30,7 +30,7 @@ class Usage:
 
     @classmethod
     def of(cls, pid: int) -> "Usage":
-        """Reads the usage of process `pid` now; raises FileNotFoundError when there is no such process."""
+        """Read the usage of process `pid` now; raise FileNotFoundError when there is no such process."""
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
         status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
         cpu = (int(fields[11]) + int(fields[12])) / _TICKS  # utime and stime: proc(5)
@@ -53,7 +53,7 @@ class Cost:
 
     @classmethod
     def between(cls, calls: int, idle: Usage, before: Usage, after: Usage) -> "Cost":
-        """Computes the cost between two usages while `calls` calls talked."""
+        """Compute the cost between two usages while `calls` calls talked."""
         cpu = 1000 * (after.cpu - before.cpu) / (after.at - before.at) / calls
         return cls(cpu, (after.rss_kb - idle.rss_kb) / calls, after.threads)
 
@@ -72,7 +72,7 @@ class Delays:
     counted: int = 0
 
     def add(self, call: RawCall, index: int, talked: Talked, events: Sequence[Mapping[str, Any]]) -> None:
-        """Adds one call's events, in the order of their delivery; their `t` is CLOCK_MONOTONIC."""
+        """Add one call's events, in the order of their delivery; their `t` is CLOCK_MONOTONIC."""
         number, is_new = 0, True
         for event in events:
             if event["kind"] not in {"partial", "final"}:
@@ -93,7 +93,7 @@ class Delays:
 
 
 def delays(calls: Sequence[RawCall], talked: Talked, events: Sequence[Mapping[str, Any]]) -> Delays:
-    """Computes the delays of all calls together."""
+    """Compute the delays of all calls together."""
     by_call: dict[str, list[Mapping[str, Any]]] = {call.sids.call: [] for call in calls}
     for event in events:
         if event["call"] in by_call:
@@ -124,7 +124,7 @@ def judge(
     heard: Delays | None,
     accounts: Sequence[BytesAccount] | None,
 ) -> LoadResult:
-    """Computes the figures of a load, with its faults in words."""
+    """Compute the figures of a load, with its faults in words."""
     faults = [f"call {call.number}: closed with {call.close_code}" for call in calls if not _closed(call)]
     if accounts is not None:
         told = zip(calls, accounts, strict=True)
@@ -143,7 +143,7 @@ def judge(
 
 
 def total(accounts: Sequence[BytesAccount]) -> BytesAccount:
-    """Sums the accounts of all calls."""
+    """Sum the accounts of all calls."""
     return BytesAccount(
         sum(each.lost for each in accounts),
         sum(each.doubled for each in accounts),
@@ -152,7 +152,7 @@ def total(accounts: Sequence[BytesAccount]) -> BytesAccount:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Returns the smallest value that at least `share` of the values do not exceed; NaN without values."""
+    """Return the smallest value that at least `share` of the values do not exceed; NaN without values."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else math.nan
 

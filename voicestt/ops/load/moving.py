@@ -93,7 +93,7 @@ class MovingResult:
 
 
 def moving_load(server: Server, plan: MovingPlan, events: Sequence[Path]) -> MovingResult:
-    """Places the calls, waits for their last words, and accounts for every one in the files of events."""
+    """Place the calls, wait for their last words, and account for every one in the files of events."""
     reports = run_with_reactor(lambda reactor: _placed(reactor, server, plan))
     if not events:
         return MovingResult(reports)
@@ -128,7 +128,7 @@ async def _call(
 
 
 def word_accounts(reports: Sequence[CallReport], events: Sequence[Mapping[str, Any]]) -> list[WordAccount]:
-    """Accounts for the words of each call, whose number is its place in `reports`."""
+    """Account for the words of each call, whose number is its place in `reports`."""
     heard: dict[str, list[str]] = {}
     for event in events:
         if event["kind"] == "final":
@@ -137,7 +137,7 @@ def word_accounts(reports: Sequence[CallReport], events: Sequence[Mapping[str, A
 
 
 def _account(number: int, report: CallReport, heard: Mapping[str, Sequence[str]]) -> WordAccount:
-    """Compares what each stream was to bring with what its finals said."""
+    """Compare what each stream was to bring with what its finals said."""
     sent = lost = doubled = 0
     for leg in report.streams:
         wanted, came = words_within(number, *leg.sent), heard.get(leg.stream_sid, [])
@@ -155,7 +155,7 @@ def _ended_early(report: CallReport) -> bool:
 
 
 def report_moving(result: MovingResult) -> list[str]:
-    """Formats all lines; the last ones are the verdict."""
+    """Format all lines; the last ones are the verdict."""
     return [*table(HEADINGS, [_cells(result)], right=True), "", *LEGEND, "", *_warnings(result), *_verdict(result)]
 
 
@@ -175,7 +175,7 @@ def _cells(result: MovingResult) -> tuple[str, ...]:
 
 
 def _warnings(result: MovingResult) -> list[str]:
-    """Counts what Twilio would have logged."""
+    """Count what Twilio would have logged."""
     counted: dict[str, int] = {}
     for report in result.reports:
         for problem in (*report.warnings, *report.problems):

@@ -25,7 +25,7 @@ class Server:
 
 @contextlib.contextmanager
 def own_server(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """Runs the real server with a scripted Google service, both on free ports of 127.0.0.1, and ends both.
+    """Run the real server with a scripted Google service, both on free ports of 127.0.0.1, and end both.
 
     Their logs and records go to `folder`; `settings` are variables besides. Raises `ProcessNotStarted`.
     """
@@ -40,21 +40,21 @@ def own_server(folder: Path, settings: Mapping[str, str] | None = None) -> Itera
 
 
 def scripted_services(folder: Path) -> Services:
-    """Makes the layout of both processes and writes the script."""
+    """Make the layout of both processes and write the script."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "script.json").write_text(json.dumps(script()))
     return Services(folder, script=folder / "script.json")
 
 
 def served_by(services: Services, pid: int) -> Server:
-    """Describes the server of these services, in process `pid`."""
+    """Describe the server of these services, in process `pid`."""
     target = ServerTarget(services.url, PUBLIC_HOST, services.auth_token)
     return Server(target, pid, services.events_file, services.streams_file)
 
 
 @contextlib.contextmanager
 def google(services: Services) -> Iterator[None]:
-    """Runs the local Google service and waits until it listens."""
+    """Run the local Google service and wait until it listens."""
     log = services.folder / "google.log"
     environment = dict(os.environ) | {"PYTHONUNBUFFERED": "1"}
     with running("The local Google service", services.google_command(), environment, log) as up:

@@ -16,7 +16,7 @@ class CannotPlot(Exception):
 
 
 def require_matplotlib() -> None:
-    """Raises `CannotPlot` without matplotlib: better before a long run than after it."""
+    """Raise `CannotPlot` without matplotlib: better before a long run than after it."""
     try:
         import_module("matplotlib")
     except ImportError as error:
@@ -26,7 +26,7 @@ def require_matplotlib() -> None:
 
 
 def plot(loads: Sequence[LoadResult], path: Path, title: str) -> None:
-    """Writes the picture in the format of the name's ending; raises `CannotPlot`."""
+    """Write the picture in the format of the name's ending; raise `CannotPlot`."""
     require_matplotlib()
     figure = import_module("matplotlib.figure").Figure(figsize=(8, 6.5), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True)

@@ -28,7 +28,7 @@ TEXT, CLOSE, PING, PONG = 0x81, 0x88, 0x89, 0x8A
 
 
 def masked(opcode: int, payload: bytes, mask: bytes | None = None) -> bytes:
-    """Encodes one frame; `opcode` is its first byte, `mask` four bytes, random and not all zero if not given.
+    """Encode one frame; `opcode` is its first byte, `mask` four bytes, random and not all zero if not given.
 
     The mask matters: a receiver may take a shortcut for a mask of zeros, and Twilio's masks are not zero.
     """
@@ -40,7 +40,7 @@ def masked(opcode: int, payload: bytes, mask: bytes | None = None) -> bytes:
 
 
 def unmasked(inbox: bytearray) -> tuple[int, bytes] | None:
-    """Takes one whole frame of the server off `inbox`: its first byte and its payload; None if there is none."""
+    """Take one whole frame of the server off `inbox`: its first byte and its payload; None if there is none."""
     if len(inbox) < 2:
         return None
     size, header = inbox[1] & 0x7F, 2
@@ -84,7 +84,7 @@ class RawCall:
         return str(self.number)
 
     def send(self, data: bytes) -> None:
-        """Sends what the socket takes and keeps the rest."""
+        """Send what the socket takes and keep the rest."""
         if self.closed:
             return
         if self.outbox:
@@ -100,7 +100,7 @@ class RawCall:
         self.outbox[:] = data[sent:]
 
     def receive(self) -> None:
-        """Reads from the socket: answers pings, notes a close."""
+        """Read from the socket: answer pings, note a close."""
         try:
             while data := self.socket.recv(65_536):
                 self.inbox += data
@@ -118,7 +118,7 @@ class RawCall:
 
 
 def post(target: ServerTarget, public_url: str, form: Mapping[str, str]) -> tuple[int, str | None, bytes]:
-    """Posts a signed form: status, content type and body; raises OSError or HTTPException without an answer."""
+    """Post a signed form: status, content type and body; raise OSError or HTTPException without an answer."""
     here = urlsplit(target.reached_at(public_url))
     headers = signed_headers(target.auth_token, public_url, form) | {
         "Host": urlsplit(public_url).netloc,
@@ -135,7 +135,7 @@ def post(target: ServerTarget, public_url: str, form: Mapping[str, str]) -> tupl
 
 
 def open_call(target: ServerTarget, number: int, frames: int) -> RawCall:
-    """Places call `number` of `frames` frames up to its `start`: webhook, handshake, status callback.
+    """Place call `number` of `frames` frames up to its `start`: webhook, handshake, status callback.
 
     Raises `CallRefused` where Twilio would not go on, OSError and HTTPException where nothing answers.
     """
@@ -162,7 +162,7 @@ def open_call(target: ServerTarget, number: int, frames: int) -> RawCall:
 
 
 def tell_status(target: ServerTarget, stream: StreamNoun, sids: Sids, event: str) -> None:
-    """Posts the status callback, if the TwiML names one."""
+    """Post the status callback, if the TwiML names one."""
     if stream.status_callback:
         post(target, stream.status_callback, webhook_forms.stream_status(sids, event, None, time.time_ns()))
 
@@ -200,7 +200,7 @@ def _connected(here: SplitResult) -> socket.socket:
 
 
 def _head(line: socket.socket) -> bytes:
-    """Reads the head of the answer byte by byte: frames may follow it."""
+    """Read the head of the answer byte by byte: frames may follow it."""
     answer = b""
     while not answer.endswith(b"\r\n\r\n"):
         byte = line.recv(1)

@@ -30,7 +30,7 @@ class LoadFailed(Exception):
 
 
 def load(server: Server, count: int, seconds: float, *, together: bool = False) -> LoadResult:
-    """Places `count` calls of `seconds` each and measures them; raises `LoadFailed` when they are not taken.
+    """Place `count` calls of `seconds` each and measure them; raise `LoadFailed` when they are not taken.
 
     They begin spread over four seconds (or over a quarter of a shorter call), as independent callers would;
     `together` they all begin within 20 ms, and everything happens to all of them at once.
@@ -49,7 +49,7 @@ def load(server: Server, count: int, seconds: float, *, together: bool = False) 
 
 
 def _warm_up(server: Server) -> None:
-    """Makes the server create its threads, connections and imports before anything is measured."""
+    """Make the server create its threads, connections and imports before anything is measured."""
     talk(_opened(server, range(_WARM_UP_FROM, _WARM_UP_FROM + WARM_UP_CALLS), WARM_UP_FRAMES))
     time.sleep(0.5)
 
@@ -81,7 +81,7 @@ def _judged(server: Server, calls: Sequence[RawCall], talked: Talked, cost: Cost
 
 
 def _accounts(server: Server, calls: Sequence[RawCall]) -> list[BytesAccount] | None:
-    """Waits until all bytes have arrived: a stream's record is written at its end, after the last final."""
+    """Wait until all bytes have arrived: a stream's record is written at its end, after the last final."""
     if server.streams_file is None:
         return None
     give_up = time.monotonic() + _RECORDS_SECONDS

@@ -21,13 +21,13 @@ FRAMES_A_SECOND = BYTES_PER_SECOND // BYTES_PER_FRAME
 
 
 def script() -> dict[str, Any]:
-    """Makes the script for `voicestt google-local --script`, without quirks: every word brings one partial."""
+    """Make the script for `voicestt google-local --script`, without quirks: every word brings one partial."""
     utterance = {"text": " ".join(WORDS), "start": SPOKEN_FROM, "end": SPOKEN_TO}
     return {"utterances": [utterance], "repeat": ROUND, "final_delay": FINAL_DELAY, "quirks": False}
 
 
 def audio_of(number: int, frames: int) -> bytes:
-    """Makes the mu-law of call `number` (0 to 65535), in whole frames of 20 ms."""
+    """Make the mu-law of call `number` (0 to 65535), in whole frames of 20 ms."""
     samples = frames * BYTES_PER_FRAME
     rounds = range(int(samples / BYTES_PER_SECOND / ROUND) + 1)
     speech = [(_place(n * ROUND + SPOKEN_FROM), _place(n * ROUND + SPOKEN_TO)) for n in rounds]
@@ -35,7 +35,7 @@ def audio_of(number: int, frames: int) -> bytes:
 
 
 def words_within(number: int, begins: int, ends: int) -> list[str]:
-    """Returns the words of call `number` whose audio lies wholly within these bytes of it, in order."""
+    """Return the words of call `number` whose audio lies wholly within these bytes of it, in order."""
     found = []
     for turn in range(begins // _place(ROUND), -(-ends // _place(ROUND))):
         starts = _place(turn * ROUND + SPOKEN_FROM)
@@ -48,17 +48,17 @@ def words_within(number: int, begins: int, ends: int) -> list[str]:
 
 
 def first_partial_frame(number: int) -> int:
-    """The frame after which the first word of round `number` can be known."""
+    """Return the frame after which the first word of round `number` can be known."""
     return _frame_that_completes(number * ROUND + SPOKEN_FROM + (SPOKEN_TO - SPOKEN_FROM) / len(WORDS))
 
 
 def final_frame(number: int) -> int:
-    """The frame after which the final of round `number` can be known."""
+    """Return the frame after which the final of round `number` can be known."""
     return _frame_that_completes(number * ROUND + SPOKEN_TO + FINAL_DELAY)
 
 
 def _frame_that_completes(seconds: float) -> int:
-    """Finds the frame (from 0) that completes the batch holding the audio up to `seconds`.
+    """Find the frame (from 0) that completes the batch holding the audio up to `seconds`.
 
     A server hands audio on in batches of 150 ms: waiting for that frame is no delay of its own making. Neither
     is the recogniser's wait for whole periods (40 ms) of watermarked audio.

@@ -28,7 +28,7 @@ _MOST_FAULTS = 20
 
 
 def cells(figures: LoadResult) -> tuple[str, ...]:
-    """Formats one row."""
+    """Format one row."""
     cost, delays, account = figures.cost, figures.delays, figures.bytes
     return (
         str(figures.calls),
@@ -45,13 +45,13 @@ def cells(figures: LoadResult) -> tuple[str, ...]:
 
 
 def milliseconds(values: Sequence[float], *shares: float) -> str:
-    """Formats percentiles of seconds in milliseconds."""
+    """Format percentiles of seconds in milliseconds."""
     found = [percentile(values, share) for share in shares]
     return "/".join(_UNKNOWN if math.isnan(value) else f"{1000 * value:.0f}" for value in found)
 
 
 def report(loads: Sequence[LoadResult]) -> list[str]:
-    """Formats all lines; the last ones are the verdict."""
+    """Format all lines; the last ones are the verdict."""
     return [
         *table(HEADINGS, [cells(figures) for figures in loads], right=True),
         "",
@@ -62,7 +62,7 @@ def report(loads: Sequence[LoadResult]) -> list[str]:
 
 
 def verdict(loads: Sequence[LoadResult]) -> list[str]:
-    """Lists the faults, or says that there were none."""
+    """List the faults, or say that there were none."""
     faults = [f"FAULT, {figures.calls} calls: {words}" for figures in loads for words in figures.faults]
     if faults:
         more = [f"... and {len(faults) - _MOST_FAULTS} more"] if len(faults) > _MOST_FAULTS else []

@@ -24,17 +24,17 @@ class Talked:
     latest: float
 
     def sent_at(self, index: int, frame: int) -> float:
-        """The time at which a frame of the call at `index` was given to its socket."""
+        """Return the time at which a frame of the call at `index` was given to its socket."""
         return self.times[self.phases[index] + frame * SLOTS]
 
 
 def in_step(count: int) -> list[int]:
-    """Makes phases (ms) within one frame: all calls fill their batches and say their words at the same time."""
+    """Make phases (ms) within one frame: all calls fill their batches and say their words at the same time."""
     return [index % SLOTS for index in range(count)]
 
 
 def spread(count: int, seconds: float) -> list[int]:
-    """Makes phases (ms) spread evenly over so many seconds, as independent callers are; the same each time."""
+    """Make phases (ms) spread evenly over so many seconds, as independent callers are; the same each time."""
     return [int(index * _GOLDEN % 1 * seconds * 1000) for index in range(count)]
 
 
@@ -43,7 +43,7 @@ def talk(
     moments: Mapping[int, Callable[[], None]] | None = None,
     phases: Sequence[int] | None = None,
 ) -> Talked:
-    """Sends every call's frames from its phase on (all `in_step` if not given), then stops and closes it.
+    """Send every call's frames from its phase on (all `in_step` if not given), then stop and close it.
 
     `moments` are called once so many frames' time has passed since the beginning.
     """
@@ -78,7 +78,7 @@ class _Talk:
         return Talked(self._phases, times, self._latest)
 
     def _at(self, tick: int, due: float) -> float:
-        """Sends one millisecond's group at its due time and returns the time at which it began."""
+        """Send one millisecond's group at its due time and return the time at which it began."""
         if (early := due - time.monotonic()) > 0:
             time.sleep(early)
         began = time.monotonic()

@@ -106,7 +106,7 @@ def target_of(settings: Settings) -> GoogleTarget:
 
 
 def is_elsewhere(settings: Settings) -> bool:
-    """True if the model is one that Google does not offer in the location `global`."""
+    """Return True if the model is one that Google does not offer in the location `global`."""
     to_google = settings.engine == "google" and settings.endpoint is None
     of_v2 = settings.api == "v2" and settings.location == "global"
     return to_google and of_v2 and choice_of(settings).model.startswith("chirp")

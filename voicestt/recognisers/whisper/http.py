@@ -200,7 +200,7 @@ def _words(problem: Exception) -> str:
 
 
 def _is_broken_off(problem: Exception) -> bool:
-    """True if the connection ended before the answer did, and not because it was given up here."""
+    """Return True if the connection ended before the answer did, and not because it was given up here."""
     causes = [reason.value for reason in getattr(problem, "reasons", [])] or [problem]
     if any(isinstance(cause, CancelledError) for cause in causes):
         return False

@@ -52,7 +52,7 @@ def live_sockets(environ: Mapping[str, str]) -> list[Path]:
 
 
 def is_live(path: Path) -> bool:
-    """True if a process listens on the Unix socket `path`. Never waits."""
+    """Return True if a process listens on the Unix socket `path`. Never waits."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
@@ -103,7 +103,7 @@ def _clear(folder: Path) -> None:
 
 
 def _is_running(pid: str) -> bool:
-    """True if the process exists: its socket may be bound, and not yet listened on."""
+    """Return True if the process exists: its socket may be bound, and not yet listened on."""
     try:
         os.kill(int(pid), 0)
     except PermissionError:

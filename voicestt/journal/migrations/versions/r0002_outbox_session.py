@@ -11,7 +11,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Adds the column and the indexes."""
+    """Add the column and the indexes."""
     op.add_column("voicestt_outbox", sa.Column("session", sa.Text, nullable=False, server_default=""))
     op.drop_index("voicestt_outbox_pending", "voicestt_outbox")
     _index("voicestt_outbox_of_session", "voicestt_outbox", "laid_aside_at IS NULL", "session", "number")

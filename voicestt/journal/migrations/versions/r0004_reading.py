@@ -8,7 +8,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Creates the indexes."""
+    """Create the indexes."""
     op.create_index("voicestt_events_call", "voicestt_events", ["call_sid", "number"])
     is_no_partial = sa.text("type != 'partial'")
     op.create_index(

@@ -10,7 +10,7 @@ _NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def upgrade() -> None:
-    """Creates the table."""
+    """Create the table."""
     op.create_table(
         "voicestt_attempts",
         sa.Column("number", _NUMBER, primary_key=True, autoincrement=False),

@@ -8,7 +8,7 @@ down_revision = "0005"
 
 
 def upgrade() -> None:
-    """Creates the table."""
+    """Create the table."""
     op.create_table(
         "voicestt_changes",
         sa.Column("name", sa.Text, primary_key=True),

@@ -8,7 +8,7 @@ down_revision = "0007"
 
 
 def upgrade() -> None:
-    """Renames the column and its index; conditions of other indexes follow the column."""
+    """Rename the column and its index; conditions of other indexes follow the column."""
     op.drop_index("voicestt_outbox_laid_aside", "voicestt_outbox")
     op.execute("ALTER TABLE voicestt_outbox RENAME COLUMN laid_aside_at TO dead_lettered_at")
     condition = sa.text("dead_lettered_at IS NOT NULL")

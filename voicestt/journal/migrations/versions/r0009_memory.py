@@ -8,5 +8,5 @@ down_revision = "0008"
 
 
 def upgrade() -> None:
-    """Adds the column; calls of before have none."""
+    """Add the column; calls of before have none."""
     op.add_column("voicestt_sessions", sa.Column("memory", sa.Text))

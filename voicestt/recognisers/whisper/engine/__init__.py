@@ -51,7 +51,7 @@ def load(
 
 
 def check(language_model_dir: Path | None = None) -> None:
-    """Raises WeightsError if `load` would, or the weights are missing; loads nothing."""
+    """Raise WeightsError if `load` would, or the weights are missing; load nothing."""
     _check_runtime()
     if language_model_dir is not None:
         require_directory(language_model_dir)

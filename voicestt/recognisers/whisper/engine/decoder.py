@@ -122,7 +122,7 @@ class WhisperModel:
         return _Attempt(text if any(map(str.isalnum, text)) else "", confidence, repaired)
 
     def _until(self, ids: Sequence[int], seconds: float) -> Sequence[int]:
-        """The tokens before the first timestamp at or past `seconds`."""
+        """Return the tokens before the first timestamp at or past `seconds`."""
         earliest = self._first_timestamp + max(1.0, seconds * _TIMESTAMPS_PER_SECOND)
         past = (at for at, token in enumerate(ids) if at > 0 and token >= earliest)
         return ids[: next(past, len(ids))]

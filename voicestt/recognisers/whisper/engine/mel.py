@@ -58,7 +58,7 @@ def _bands(power: Floats, bands: int) -> Floats:
 
 @cache
 def _sparse_bank(bands: int) -> tuple[npt.NDArray[np.intp], Floats]:
-    """The first bin and the weights of each band below 4 kHz; weights: shape (bins in the widest, bands)."""
+    """Return the first bin and the weights of bands below 4 kHz; weights: shape (bins in the widest, bands)."""
     bank = filter_bank(bands)
     bank = bank[: int(np.flatnonzero(bank.any(axis=1)).max()) + 1]
     first = (bank > 0).argmax(axis=1)

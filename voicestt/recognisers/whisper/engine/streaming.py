@@ -123,7 +123,7 @@ class WhisperStream:
         self._end(error)
 
     def is_urgent(self) -> bool:
-        """True if it goes before others: finals, the end and an utterance's first partial do."""
+        """Return True if it goes before others: finals, the end and an utterance's first partial do."""
         return bool(self._finals) or self._finishing or not self._last_words
 
     def work(self) -> None:

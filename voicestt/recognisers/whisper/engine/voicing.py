@@ -27,7 +27,7 @@ def words_in(text: str, pcm: bytes, start: int) -> tuple[TimedWord, ...]:
 
 
 def _voiced(pcm: bytes, start: int, is_voiced: Voicing) -> list[Stretch]:
-    """The voiced frames, as stretches of samples."""
+    """Return the voiced frames, as stretches of samples."""
     whole = range(0, len(pcm) - BYTES_PER_FRAME + 1, BYTES_PER_FRAME)
     firsts = [start + at // 2 for at in whole if is_voiced(pcm[at : at + BYTES_PER_FRAME])]
     return [(first, first + SAMPLES_PER_FRAME) for first in firsts]
