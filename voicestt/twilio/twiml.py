@@ -1,5 +1,6 @@
 """The paths of this server, named once, and the TwiML that sends a call's audio to it."""
 
+import re
 from xml.sax.saxutils import escape
 
 INCOMING_CALL = "/webhook/incoming_call"
@@ -67,6 +68,12 @@ def connect_stream(public_host: str, comes_back: str = "") -> bytes:
     """
     after = _redirect(public_host, comes_back) if comes_back else ""
     return _DOCUMENT.format(host=public_host, media=MEDIA, status=STREAM_STATUS, after=after).encode()
+
+
+def without_redirect(document: bytes, public_host: str) -> bytes:
+    """Returns the answer to a new call without the `<Redirect>` with which it comes back."""
+    any_time = re.escape(_redirect(public_host, "again=1&since=0")).replace("since=0", "since=[0-9]+")
+    return re.sub(any_time.encode(), b"", document)
 
 
 def ask_later(public_host: str, seconds: int, query: str) -> bytes:

@@ -84,6 +84,8 @@ def judged_document(body: bytes, host: str) -> Found:
     wanted = twiml.connect_stream(host)
     if body == wanted:
         return ok(f"{len(body)} bytes, {twiml.media_url(host)}")
+    if twiml.without_redirect(body, host) == wanted:
+        return ok(f"{len(body)} bytes, {twiml.media_url(host)}, and back here when the stream is lost")
     before, mark, _ = body.partition(b"<?xml")
     if not mark:
         return failed(f"no <?xml: {body[:24]!r}", "A page or a proxy answers instead of this server's webhook.")
