@@ -117,7 +117,7 @@ class Member:
 @dataclass
 class Outcome:
     """What became of one call's words. Gaps in milliseconds; `in_hand` are the seconds of audio since the last
-    word that the killed server has told."""
+    word that the killed server has told; `forgotten` counts the streams that do not know what they continue."""
 
     report: CallReport
     said: list[str]
@@ -128,6 +128,8 @@ class Outcome:
     unexplained: list[str] = field(default_factory=list)
     is_in_order: bool = True
     in_hand: float = 0.0
+    forgotten: int = 0
+    is_counted_on: bool = True
     memory: object = None
 
 
@@ -138,11 +140,15 @@ def audio_of(number: int, seconds: float) -> bytes:
     return mulaw.encode(np.frombuffer(clip(number, round(seconds * place), loud), "<i2"))
 
 
-def judged(number: int, report: CallReport, finals: list[str], reasons: list[str], killed: bool) -> Outcome:
+def judged(number: int, report: CallReport, events: list[dict[str, Any]], killed: bool) -> Outcome:
     """Compare what was said with what came."""
+    finals = [event["text"] for event in events if event["type"] == "final"]
+    ends = [event for event in events if event["type"] == "call_ended"]
+    reasons = [event["reason"] for event in ends]
     heard = [word for final in finals for word in final.split()]
     spoken = report.bytes_sent + sum(end - begin for begin, end in report.unsent)
     lost, in_hand = _excused(number, report, heard, killed)
+    lost += _cuts(report, [event["audio"]["received"] for event in ends])
     missing: list[str] = []
     unexplained: list[str] = []
     order: dict[str, int] = {}
@@ -187,6 +193,19 @@ def _excused(
             in_hand = max(in_hand, at - told)
             stretches.append((told, at + EDGE))
     return stretches, in_hand
+
+
+def _cuts(report: CallReport, received: Sequence[int]) -> list[tuple[float, float]]:
+    """Where one stream follows another, also without a frame between them: a word that is cut is heard by neither.
+
+    `received` are the bytes of each stream in order; after a killed one, whose are not known, nothing fits.
+    """
+    cuts, position = [], 0
+    for count_of_stream in received:
+        position += count_of_stream
+        cuts.append((position / mulaw.BYTES_PER_SECOND - EDGE, position / mulaw.BYTES_PER_SECOND + EDGE))
+        position += sum(end - begin for begin, end in report.unsent if begin == position)
+    return cuts
 
 
 @dataclass
@@ -311,14 +330,12 @@ class Story:
             text("SELECT payload FROM voicestt_events WHERE call_sid = :call ORDER BY session, sequence"), mine
         )
         events = [json.loads(payload) for (payload,) in payloads]
-        finals = [event["text"] for event in events if event["type"] == "final"]
-        reasons = [event["reason"] for event in events if event["type"] == "call_ended"]
-        outcome = judged(number, report, finals, reasons, kills)
+        outcome = judged(number, report, events, kills)
         starts = [event for event in events if event["type"] == "call_started"]
-        sessions = [event["session"] for event in starts]
-        assert [event["continues"] for event in starts] == [None, *sessions[:-1]], starts
+        former = [None, *(event["session"] for event in starts[:-1])]
+        outcome.forgotten = sum(event["continues"] != before for event, before in zip(starts, former, strict=True))
         numbers = [event["utterance"] for event in events if event["type"] == "final"]
-        assert numbers == sorted(set(numbers)), numbers
+        outcome.is_counted_on = numbers == sorted(set(numbers))
         memories = connection.execute(
             text("SELECT memory FROM voicestt_sessions WHERE call_sid = :call ORDER BY session"), mine
         )
@@ -354,6 +371,9 @@ def told(story: Story) -> str:
         outcome.report.verbs.count("Listen") + outcome.report.verbs.count("Pause") for outcome in outcomes
     )
     late = max(outcome.report.latest_frame_ms for outcome in outcomes)
+    forgotten = sum(outcome.forgotten for outcome in outcomes)
+    counted = sum(outcome.is_counted_on for outcome in outcomes)
+    lines.append(f"streams that did not know what they continue {forgotten}; calls counted on {counted}")
     lines.append(f"asked to wait {pauses}; the callers' own frames were late by {late:.0f} ms at most")
     lines += [f"unexplained: {outcome.unexplained[:5]}" for outcome in outcomes if outcome.unexplained]
     moves = [gap for outcome in outcomes for gap in outcome.gaps]

@@ -28,8 +28,10 @@ async def test_a_rolling_restart_and_a_kill_end_no_call_and_lose_no_word_but_tho
         assert outcome.unexplained == []
         assert outcome.is_in_order
         assert outcome.in_hand < 8
+        assert outcome.is_counted_on or outcome.forgotten
         assert len(outcome.said) > 10
         assert set(outcome.reasons) <= {"moved", "stop", "the server was killed"}
+    assert sum(outcome.forgotten for outcome in outcomes) <= 1, "the journal has a second to answer"
     assert sum(outcome.reasons.count("moved") for outcome in outcomes) >= CALLS
     assert any(len(outcome.report.streams) >= 3 for outcome in outcomes)
     assert max(story.stops) < 4.0 + 2.5

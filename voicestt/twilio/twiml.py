@@ -71,7 +71,7 @@ def connect_stream(public_host: str, comes_back: str = "") -> bytes:
 
 
 def without_redirect(document: bytes, public_host: str) -> bytes:
-    """Returns the answer to a new call without the `<Redirect>` with which it comes back."""
+    """Return the answer to a new call without the `<Redirect>` with which it comes back."""
     any_time = re.escape(_redirect(public_host, "again=1&since=0")).replace("since=0", "since=[0-9]+")
     return re.sub(any_time.encode(), b"", document)
 
