@@ -5,7 +5,7 @@ import pytest
 from tests.ops.gonogo.scenes import findings_of, scene
 from tests.recognisers.on_reactor import on_reactor
 from voicestt.emulators.twilio.call_values import CallReport
-from voicestt.emulators.twilio.problems import Problem
+from voicestt.emulators.twilio.problems import CallProblem
 from voicestt.ops.demo.judgement import RecordedEvent
 from voicestt.ops.gonogo.call_checks import call_checks
 from voicestt.ops.gonogo.listening import HeardCall, Recording, broken, find_recording
@@ -54,7 +54,7 @@ async def test_partials_closer_than_the_debounce_are_a_failure(here: RunContext)
 
 
 def test_a_late_goodbye_did_not_break_the_call() -> None:
-    late, lost = Problem("the WebSocket was not closed properly", 31924), Problem("it broke", 31903)
+    late, lost = CallProblem("the WebSocket was not closed properly", 31924), CallProblem("it broke", 31903)
     assert broken(CallReport("CA1", "MZ1", problems=(late,))) is None
     assert broken(CallReport("CA1", "MZ1", problems=(late, lost))) is lost
 
