@@ -81,7 +81,7 @@ class TwilioRestApi:
     def listen(self, reactor: TcpReactor, port: int = 0) -> None:
         """Begin to listen; port 0 is any that is free. Raises twisted's CannotListenError."""
         self._reactor = reactor
-        self._port = reactor.listenTCP(port, Site(self.app.resource()), interface="127.0.0.1")
+        self._port = reactor.listenTCP(port, cast("Any", Site(self.app.resource())), interface="127.0.0.1")
 
     @property
     def url(self) -> str:
