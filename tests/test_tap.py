@@ -29,7 +29,6 @@ def parsed(*arguments: str, environ: dict[str, str] | None = None) -> Options:
 
 def endpoints(*arguments: str, **variables: str) -> list[str]:
     options = parsed(*arguments, environ={**ENVIRONMENT, **variables})
-    assert options.settings is not None
     return options.endpoints(options.settings)
 
 
@@ -90,7 +89,6 @@ def test_the_env_file_is_read(tmp_path: Path) -> None:
     env_file = tmp_path / ".env"
     env_file.write_text("STT_BATCH_MS=100\nGCP_STT_LANGUAGE='en-US'\nEMPTY\n# a remark\n")
     settings = parsed("--env-file", str(env_file)).settings
-    assert settings is not None
     assert (settings.batch_ms, settings.language) == (100, "en-US")
 
 
@@ -98,7 +96,6 @@ def test_the_environment_wins_over_the_env_file(tmp_path: Path) -> None:
     env_file = tmp_path / ".env"
     env_file.write_text("STT_BATCH_MS=100\nPORT=1\nPUBLIC_HOST=from.file.example\n")
     options = parsed("--env-file", str(env_file), environ={**ENVIRONMENT, "STT_BATCH_MS": "200"})
-    assert options.settings is not None
     assert options.settings.batch_ms == 200
     assert options.settings.port == 1
     assert options.settings.public_host == "voice.example.com"
@@ -108,7 +105,6 @@ def test_the_env_file_is_taken_as_it_stands(tmp_path: Path) -> None:
     env_file = tmp_path / ".env"
     env_file.write_text("EVENTS_FILE='/a/${HOME}/b'\n")
     settings = parsed("--env-file", str(env_file)).settings
-    assert settings is not None
     assert settings.events_file == "/a/${HOME}/b"
 
 
@@ -155,7 +151,6 @@ def test_an_application_is_not_imported_before_twistd_forks() -> None:
     options.parent = TwistedOptions()
     options.parent["nodaemon"] = 0
     options.parseOptions([])  # type: ignore[no-untyped-call]
-    assert options.settings is not None
 
 
 def test_a_misspelt_variable_is_warned_of_with_the_one_that_was_meant(tmp_path: Path, logged: Logged) -> None:

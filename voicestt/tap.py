@@ -45,12 +45,12 @@ class Options(TwistedOptions):
     ]
 
     longdesc = "Twilio's live calls to words, by Google Speech-to-Text."
+    settings: Settings  # read by postOptions, without which twistd starts nothing
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._environ = environ
         self["listen"] = []
-        self.settings: Settings | None = None
         self.misspelt: list[Misspelt] = []
         self.environment_file = EnvironmentFile(None, environ, {})
 
@@ -69,20 +69,21 @@ class Options(TwistedOptions):
         """
         problems: list[str] = []
         self.environment_file = self._find_environment_file()
-        self.settings = self._read_settings(problems)
+        settings = self._read_settings(problems)
         problems.extend(problem for endpoint in self["listen"] if (problem := _problem_of("--listen", endpoint)))
         if self["metrics"] and (problem := _problem_of("--metrics", self["metrics"])):
             problems.append(problem)
         if (problem := otel_problem(self._environ)) is not None:
             problems.append(problem)
-        if problems:
+        if settings is None or problems:
             raise UsageError("it cannot start:\n" + "\n".join(f"  - {problem}" for problem in problems))
-        self._choose_log()
+        self.settings = settings
+        self._choose_log(settings)
 
-    def _choose_log(self) -> None:
+    def _choose_log(self, settings: Settings) -> None:
         """Make twistd use our log observer, unless its own options ask for another or for syslog."""
-        twistd, settings = self.parent, self.settings
-        if twistd is not None and settings is not None and not twistd.get("logger") and not twistd.get("syslog"):
+        twistd = self.parent
+        if twistd is not None and not twistd.get("logger") and not twistd.get("syslog"):
             _chosen.append((twistd, settings))
             twistd["logger"] = f"{__name__}.{chosen_log.__name__}"
 
@@ -156,7 +157,6 @@ def makeService(options: Options) -> IService:  # noqa: N802 - twistd calls it
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    assert options.settings is not None  # noqa: S101 - twistd has parsed the options
     for name in options.misspelt:
         _log.warn("⚠️ {misspelt} It has no effect.", misspelt=name)
     read_again = options.environment_file.read_again

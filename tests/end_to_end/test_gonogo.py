@@ -92,8 +92,8 @@ def server_with(folder: Path, faults: str = "", **settings: str) -> Iterator[tup
 
 def examine(folder: Path, port: int, environ: Mapping[str, str]) -> "Deferred[Found]":
     folder.mkdir()
-    scene = RunContext(reactor, Where.AGAINST, environ, folder, f"127.0.0.1:{port}")
-    return Deferred.fromCoroutine(run(scene, lambda _finding: None))
+    context = RunContext(reactor, Where.AGAINST, environ, folder, f"127.0.0.1:{port}")
+    return Deferred.fromCoroutine(run(context, lambda _finding: None))
 
 
 @pytest.fixture(scope="module")

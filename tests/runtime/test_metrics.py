@@ -127,13 +127,13 @@ def test_no_more_than_an_hour_is_kept_and_nothing_is_counted_twice() -> None:
 
 def test_a_call_goes_on_over_the_end_of_a_minute(clock: Clock) -> None:
     whole = RollingMetrics()
-    meter = CallMetrics(whole, clock.seconds)
+    of_call = CallMetrics(whole, clock.seconds)
     for _ in range(3):
-        meter.delivered_final(0.5)
-        meter.batch("0", 700)
-        meter.wordless()
+        of_call.delivered_final(0.5)
+        of_call.batch("0", 700)
+        of_call.wordless()
         whole.minute_over()
-    assert meter.end(0).final.count == whole.summary.final.count == 3
+    assert of_call.end(0).final.count == whole.summary.final.count == 3
     assert whole.of_the_last(1).final.spread.count == 1
     assert whole.of_the_last(1).retained == 700
     assert whole.since_start.counts["utterances_without_words",] == 3

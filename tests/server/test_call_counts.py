@@ -38,8 +38,8 @@ def test_the_end_of_a_call_has_one_of_few_labels(reason: str, label: str) -> Non
 
 
 def test_what_becomes_of_calls_is_counted_and_passed_on() -> None:
-    metrics, audience = ProcessMetrics(), Collected()
-    counts = CallCounts(metrics, audience)
+    metrics, observer = ProcessMetrics(), Collected()
+    counts = CallCounts(metrics, observer)
     events: list[Event] = [
         Partial(CALL, 1, "a"),
         Partial(CALL, 1, "a b"),
@@ -50,7 +50,7 @@ def test_what_becomes_of_calls_is_counted_and_passed_on() -> None:
     ]
     for event in events:
         counts.tell(event)
-    assert audience.events == events
+    assert observer.events == events
     assert dict(metrics.counts) == {
         ("partials",): 2,
         ("finals", "whisper"): 1,

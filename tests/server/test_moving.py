@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 
 from tests.conftest import Logged
 from voicestt.server.moving import FIRST_SECONDS, MoveCounts, Mover
-from voicestt.twilio.rest import CallIsOver, TwilioRefused
+from voicestt.twilio.rest import CallAlreadyEnded, TwilioRefused
 
 OK = None
 REFUSED = TwilioRefused("Twilio answered 429 (it was asked too often)")
@@ -109,7 +109,7 @@ def test_a_request_that_fails_is_made_again_and_said_once(logged: Logged) -> Non
 
 
 def test_a_call_that_is_over_is_not_asked_for_again() -> None:
-    rig = Rig(1, 15, CA0=[CallIsOver("it is over")])
+    rig = Rig(1, 15, CA0=[CallAlreadyEnded("it is over")])
     rig.pass_time(15)
     assert len(rig.asked) == 1
     assert not rig.calls[0].is_being_moved

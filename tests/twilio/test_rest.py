@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.handler.twilio_api import TOKEN, Asked, TwilioApi
 from voicestt.twilio.rest import (
     BadNumber,
-    CallIsOver,
+    CallAlreadyEnded,
     TwilioCalls,
     TwilioRefused,
     dial,
@@ -55,7 +55,7 @@ def test_a_call_that_is_over_is_not_moved(
     calls: TwilioCalls, twilio_api: TwilioApi, status: int, code: int
 ) -> None:
     twilio_api.status, twilio_api.code = status, code
-    with pytest.raises(CallIsOver):
+    with pytest.raises(CallAlreadyEnded):
         calls.move("AC1", "CA1", "https://voice.example.com/")
 
 

@@ -76,7 +76,7 @@ class Call:
 
     @property
     def memory(self) -> Any:
-        """What `memory` was last set to, here or by the handler of the former stream; None if it never was.
+        """The value that `memory` last got, here or from the former stream's handler; None if it got none.
 
         Set it as the call goes on: another process may have to go on from there. Any JSON value of at most 16 KB;
         it is kept in the journal, as long as the call. Setting it raises `voicestt.handler.memory.BadMemory` (a

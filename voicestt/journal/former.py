@@ -31,7 +31,7 @@ _remember = update(sessions).where(sessions.c.session == bindparam("of")).values
 
 @dataclass(frozen=True, slots=True)
 class FormerStream:
-    """What the journal knows of a call's former stream.
+    """The record that the journal has of a call's former stream.
 
     `utterances` is the number of the call's last final, `memory` JSON, or None where no handler has set any.
     `reason` is why the stream ended, if `has_ended`. Phone numbers are None where the journal does not keep them.

@@ -186,10 +186,7 @@ class Journal(Generic[Fact]):
         await self._undelivered.record(Failed(destination, number, why, True, self._redacted(attempts)))
 
     def _redacted(self, attempts: Sequence[Attempt]) -> tuple[Attempt, ...]:
-        """Remove the receivers' answers from attempts, unless JOURNAL_REDACT is "none".
-
-        A receiver may answer with the event it was sent.
-        """
+        """Remove the receivers' answers, which may repeat the events, unless JOURNAL_REDACT is "none"."""
         if self._settings.redact == "none":
             return tuple(attempts)
         return tuple(replace(attempt, answer="") for attempt in attempts)

@@ -4,7 +4,13 @@ Code that only needs time takes a `voicestt.runtime.clock.Clock`. The types here
 whatever implements them can be passed to Twisted's functions too (`Deferred.addTimeout`, `deferToThreadPool`).
 """
 
-from twisted.internet.interfaces import IReactorCore, IReactorFromThreads, IReactorThreads, IReactorTime
+from twisted.internet.interfaces import (
+    IReactorCore,
+    IReactorFromThreads,
+    IReactorTCP,
+    IReactorThreads,
+    IReactorTime,
+)
 
 
 class ReactorLike(IReactorTime, IReactorFromThreads):
@@ -13,3 +19,7 @@ class ReactorLike(IReactorTime, IReactorFromThreads):
 
 class FullReactor(ReactorLike, IReactorThreads, IReactorCore):
     """Twisted's own reactor: its thread pool, start and stop too; endpoints and HTTP clients need it."""
+
+
+class TcpReactor(FullReactor, IReactorTCP):
+    """Twisted's own reactor for those that listen on TCP ports without an endpoint."""

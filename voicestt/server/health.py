@@ -1,4 +1,4 @@
-"""How the server is: its problems in words for /healthz, and the figures of the last minute and hour."""
+"""Health of the server: its problems in words for /healthz, and the figures of the last minute and hour."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

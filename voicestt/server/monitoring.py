@@ -1,4 +1,4 @@
-"""What an operator sees of one server: its health report, its metrics page, and the watch that keeps both true."""
+"""The view that an operator has of a server: its health, its metrics page, and the watch that keeps both true."""
 
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 
 from voicestt.runtime.clock import Clock, Timer
 from voicestt.runtime.thread_pool import DaemonThreadPool
-from voicestt.twilio.rest import CallIsOver, TwilioRefused
+from voicestt.twilio.rest import CallAlreadyEnded, TwilioRefused
 
 THREADS: Final = 8
 REQUEST_SECONDS: Final = 5.0
@@ -54,7 +54,7 @@ class MoveCounts:
 
 
 @dataclass(slots=True)
-class _Attempt:
+class _MoveAttempt:
     failed: int = 0
     due: float = 0.0
     is_over: bool = False
@@ -82,7 +82,7 @@ class Mover:
         self._cross = cross
         self._threads = DaemonThreadPool(THREADS, "moving")
         self._timer = Timer(clock)
-        self._attempts: dict[MovableCall, _Attempt] = {}
+        self._attempts: dict[MovableCall, _MoveAttempt] = {}
         self._until = self._last = 0.0
 
     def start(self, seconds: float) -> None:
@@ -103,8 +103,8 @@ class Mover:
     def _unmoved(self) -> Sequence[MovableCall]:
         return [call for call in self._live() if call.call_sid and not self._attempt(call).is_over]
 
-    def _attempt(self, call: MovableCall) -> _Attempt:
-        return self._attempts.setdefault(call, _Attempt())
+    def _attempt(self, call: MovableCall) -> _MoveAttempt:
+        return self._attempts.setdefault(call, _MoveAttempt())
 
     def _step(self) -> None:
         now = self._clock.seconds()
@@ -132,13 +132,13 @@ class Mover:
         elif problem is None:
             attempt.is_over = True
             self.counts.moved += 1
-        elif isinstance(problem, CallIsOver):
+        elif isinstance(problem, CallAlreadyEnded):
             attempt.is_over = True
             call.is_being_moved = False
         else:
             self._again(call, attempt, problem)
 
-    def _again(self, call: MovableCall, attempt: _Attempt, problem: BaseException) -> None:
+    def _again(self, call: MovableCall, attempt: _MoveAttempt, problem: BaseException) -> None:
         call.is_being_moved = False
         attempt.failed += 1
         self.counts.failed_requests += 1

@@ -28,7 +28,7 @@ class TwilioRefused(Exception):
     """A request to Twilio failed; the words say why and what to do, without a secret or a number."""
 
 
-class CallIsOver(TwilioRefused):
+class CallAlreadyEnded(TwilioRefused):
     """The call has ended, or Twilio does not know it."""
 
 
@@ -94,7 +94,7 @@ class TwilioCalls:
         """Let Twilio ask `url` for the call's further TwiML, by POST; Twilio closes its stream.
 
         Raises:
-            CallIsOver: if there is nothing to move.
+            CallAlreadyEnded: if there is nothing to move.
             TwilioRefused: if that failed otherwise.
         """
         self._update(account_sid, call_sid, url=url, method="POST")
@@ -108,7 +108,7 @@ class TwilioCalls:
             is_over = getattr(problem, "code", None) == _NOT_IN_PROGRESS
             if is_over and change.get("status") == "completed":
                 return
-            kind = CallIsOver if is_over or getattr(problem, "status", None) == _NOT_FOUND else TwilioRefused
+            kind = CallAlreadyEnded if is_over or getattr(problem, "status", None) == _NOT_FOUND else TwilioRefused
             raise kind(_words(problem, self._seconds)) from None
 
     def _update_with_any(self, account_sid: str, call_sid: str, change: dict[str, str]) -> None:

@@ -8,14 +8,14 @@ from voicestt.emulators.google.recording import Recorder, StreamRecord
 
 
 def a_call(recorder: Recorder) -> StreamRecord:
-    tape = recorder.begin(StreamRecord(7, "StreamingRecognize", started=1.5))
+    recording = recorder.begin(StreamRecord(7, "StreamingRecognize", started=1.5))
     for piece in (b"one", b"two", b"three"):
-        tape.audio(piece)
-    tape.final("שלום")
-    tape.response()
-    tape.note(how="OK", ended=2.5)
+        recording.audio(piece)
+    recording.final("שלום")
+    recording.response()
+    recording.note(how="OK", ended=2.5)
     assert [record.audio_bytes for record in recorder.running] == [11]
-    recorder.end(tape)
+    recorder.end(recording)
     return recorder.ended[0]
 
 

@@ -9,7 +9,7 @@ from voicestt.emulators.twilio.call_values import (
     ServerTarget,
     Speech,
 )
-from voicestt.emulators.twilio.problems import Problem
+from voicestt.emulators.twilio.problems import CallProblem
 
 VOICE = b"\x00\x80" * 400
 
@@ -55,4 +55,4 @@ def test_frames_joined_are_the_audio(clip: bytes, before: float, after: float) -
 
 def test_a_report_is_good_when_there_was_no_problem() -> None:
     assert CallReport("CA1", "MZ1").ok
-    assert not CallReport("CA1", "MZ1", problems=(Problem("it rained"),)).ok
+    assert not CallReport("CA1", "MZ1", problems=(CallProblem("it rained"),)).ok

@@ -3,7 +3,7 @@ import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import pytest_twisted  # type: ignore[import-untyped]
@@ -51,7 +51,7 @@ async def calling(
 ) -> CallReport:
     from twisted.internet import reactor
 
-    return await place_call(reactor, target, clip, options, **more)
+    return await place_call(cast("Any", reactor), target, clip, options, **more)
 
 
 @dataclass(frozen=True)

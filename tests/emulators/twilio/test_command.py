@@ -19,7 +19,7 @@ from voicestt.emulators.twilio.command import (
     save_audio,
     target_from,
 )
-from voicestt.emulators.twilio.problems import Problem
+from voicestt.emulators.twilio.problems import CallProblem
 
 
 def test_the_target_comes_from_the_environment_as_the_servers_settings_do() -> None:
@@ -41,7 +41,7 @@ def test_the_report_says_what_happened() -> None:
         webhook_status=200,
         status_callbacks=(("stream-started", 204),),
         close_code=1000,
-        problems=(Problem("it rained", 31903),),
+        problems=(CallProblem("it rained", 31903),),
     )
     assert report_lines(report) == [
         "sent      320 bytes in 2 frames, 0.04 s; the latest frame 0 ms late",

@@ -4,7 +4,7 @@ import json
 import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 from urllib.request import Request, urlopen
 
 import pytest
@@ -42,7 +42,7 @@ def api() -> Iterator[TwilioRestApi]:
     from twisted.internet import reactor
 
     made = TwilioRestApi(TOKEN)
-    made.listen(reactor)
+    made.listen(cast("Any", reactor))
     yield made
     pytest_twisted.blockon(Deferred.fromCoroutine(made.close()))
 
@@ -55,7 +55,7 @@ async def calling(target: ServerTarget, control: CallControl, seconds: float = 1
     from twisted.internet import reactor
 
     clip = CLIP[: round(seconds * 8_000)]
-    return await place_call(reactor, target, clip, CallOptions(silence=0), control=control)
+    return await place_call(cast("Any", reactor), target, clip, CallOptions(silence=0), control=control)
 
 
 Do = Callable[[str, str], Any]
@@ -174,7 +174,7 @@ async def test_a_call_that_is_over_may_be_21220_too(target: ServerTarget) -> Non
     from twisted.internet import reactor
 
     api = TwilioRestApi(None, keeps_calls=True)
-    api.listen(reactor)
+    api.listen(cast("Any", reactor))
     control = api.new_call()
     await calling(target, control, 0.1)
     twiml = response("")

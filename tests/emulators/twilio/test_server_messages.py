@@ -47,7 +47,7 @@ def test_anything_else_is_twilios_warning_31951(message: Any, words: str) -> Non
     with pytest.raises(CallRefused) as raised:
         parse_server_message(json.dumps(message), "MZ1")
     assert raised.value.problem.code == 31951
-    assert words in raised.value.problem.words
+    assert words in raised.value.problem.message
 
 
 JSON = st.recursive(

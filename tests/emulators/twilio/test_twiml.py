@@ -74,7 +74,7 @@ def test_what_twilio_refuses_is_refused_with_its_number(
 ) -> None:
     refused = refusal(content_type, body)
     assert refused.problem.code == code
-    assert words in refused.problem.words
+    assert words in refused.problem.message
     assert (f"(Twilio's error {code})" in str(refused)) is (code is not None)
 
 

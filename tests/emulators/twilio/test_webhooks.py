@@ -43,7 +43,7 @@ def refusal(asked: Deferred[Answer]) -> str:
     with pytest.raises(CallRefused) as raised:
         failures[0].raiseException()
     assert raised.value.problem.code == 11200
-    return raised.value.problem.words
+    return raised.value.problem.message
 
 
 def test_a_server_that_does_not_answer_is_given_up_after_15_seconds(clock: Clock) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from voicestt.audio import mulaw
 from voicestt.emulators.twilio.call_values import CallReport
-from voicestt.emulators.twilio.problems import Problem
+from voicestt.emulators.twilio.problems import CallProblem
 from voicestt.ops.demo.judgement import Placed, RecordedEvent, RecordedStream
 from voicestt.ops.demo.voices import Voice
 
@@ -22,7 +22,7 @@ EVENTS = [
 ]
 
 
-def placed(*problems: Problem, text: str | None = "go forward ten meters") -> Placed:
+def placed(*problems: CallProblem, text: str | None = "go forward ten meters") -> Placed:
     report = CallReport(
         "CA1",
         "MZ1",

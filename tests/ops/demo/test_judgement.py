@@ -11,7 +11,7 @@ from tests.ops.demo.made import (
     STREAM,
     placed,
 )
-from voicestt.emulators.twilio.problems import Problem
+from voicestt.emulators.twilio.problems import CallProblem
 from voicestt.ops.demo.judgement import (
     RecordedEvent,
     RecordedStream,
@@ -43,7 +43,7 @@ def test_mulaw_may_have_been_received_as_it_is() -> None:
 
 
 def test_a_call_of_which_nothing_came_has_every_problem() -> None:
-    assert judge(placed(Problem("it rained", 31903)), [], [RecordedStream(0, "other")]).problems == [
+    assert judge(placed(CallProblem("it rained", 31903)), [], [RecordedStream(0, "other")]).problems == [
         "goforward: it rained (Twilio's error 31903)",
         "goforward: no partial came",
         "goforward: no final came",

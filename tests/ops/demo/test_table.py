@@ -1,10 +1,10 @@
 from tests.ops.demo.made import EVENTS, STREAM, placed
-from voicestt.emulators.twilio.problems import Problem
+from voicestt.emulators.twilio.problems import CallProblem
 from voicestt.ops.demo.judgement import judge
 from voicestt.ops.demo.table import report
 
 GOOD = judge(placed(), EVENTS, [STREAM])
-BAD = judge(placed(Problem("it rained")), [], [])
+BAD = judge(placed(CallProblem("it rained")), [], [])
 
 
 def test_a_good_demonstration_ends_with_what_worked() -> None:

@@ -14,7 +14,7 @@ from tests.ops.gonogo.faulty_proxy import (
     answer,
     faulty_proxy,
 )
-from tests.ops.gonogo.scenes import HOST, findings_of, scene
+from tests.ops.gonogo.run_contexts import HOST, findings_of, run_context
 from tests.ops.gonogo.test_digests import Answering as AnsweringServer
 from tests.recognisers.on_reactor import on_reactor, reactor
 from voicestt.ops.gonogo.network_checks import network_checks
@@ -39,11 +39,11 @@ class Answering:
         self._folder = folder
         self._ports: list[Any] = []
 
-    def scene(self, instead: bytes) -> RunContext:
-        """A scene before one that answers with these bytes."""
+    def run_context(self, instead: bytes) -> RunContext:
+        """A run context before one that answers with these bytes."""
         port = faulty_proxy(reactor, 0, Fault("/", instead=instead))
         self._ports.append(port)
-        return scene(self._folder, address=f"127.0.0.1:{port.getHost().port}")
+        return run_context(self._folder, address=f"127.0.0.1:{port.getHost().port}")
 
     def stop(self) -> None:
         for port in self._ports:
@@ -80,14 +80,14 @@ def failed(finding: Finding, figure: str) -> bool:
 async def test_wrong_answers_of_the_webhook_are_found(
     answering: Answering, instead: bytes, figure: str, twilio: int
 ) -> None:
-    found = await of(webhook_checks(answering.scene(instead)), "twiml.answered")
+    found = await of(webhook_checks(answering.run_context(instead)), "twiml.answered")
     assert failed(found, figure)
     assert found.twilio == twilio
 
 
 @on_reactor
 async def test_a_server_that_takes_anybody_s_calls_is_found_out(answering: Answering) -> None:
-    open_to_all = answering.scene(answer("200 OK", XML, TWIML))
+    open_to_all = answering.run_context(answer("200 OK", XML, TWIML))
     findings = await findings_of(webhook_checks(open_to_all))
     assert findings["twiml.answered"].outcome is CheckOutcome.OK
     assert failed(findings["twiml.unsigned"], "answered with 200")
@@ -107,7 +107,7 @@ async def test_a_server_that_takes_anybody_s_calls_is_found_out(answering: Answe
 async def test_wrong_answers_of_the_status_callback_are_found(
     answering: Answering, instead: bytes, figure: str
 ) -> None:
-    found = await of(webhook_checks(answering.scene(instead)), "status.answered")
+    found = await of(webhook_checks(answering.run_context(instead)), "status.answered")
     assert failed(found, figure)
 
 
@@ -123,7 +123,7 @@ async def test_wrong_answers_of_the_status_callback_are_found(
 async def test_a_handshake_that_fails_says_why(
     answering: Answering, instead: bytes, figure: str, advice: str
 ) -> None:
-    checks = socket_checks(answering.scene(instead))
+    checks = socket_checks(answering.run_context(instead))
     for key in ("socket.opens", "socket.subprotocol", "socket.slash"):
         found = await of(checks, key)
         assert failed(found, figure)
@@ -133,7 +133,7 @@ async def test_a_handshake_that_fails_says_why(
 @on_reactor
 async def test_a_wrong_signature_must_be_refused_by_the_server_itself(answering: Answering) -> None:
     def forged(instead: bytes) -> list[Any]:
-        return socket_checks(answering.scene(instead))
+        return socket_checks(answering.run_context(instead))
 
     assert (await of(forged(answer("403 No", "text/plain", b"")), "socket.forged")).outcome is CheckOutcome.OK
     assert failed(await of(forged(answer("502 Bad", "text/plain", b"")), "socket.forged"), "502 Bad")
@@ -144,7 +144,9 @@ async def test_a_wrong_signature_must_be_refused_by_the_server_itself(answering:
 )
 @on_reactor
 async def test_a_page_at_the_sockets_path_is_found_out(answering: Answering, instead: bytes) -> None:
-    assert (await of(socket_checks(answering.scene(instead)), "socket.no_page")).outcome is CheckOutcome.FAILED
+    assert (
+        await of(socket_checks(answering.run_context(instead)), "socket.no_page")
+    ).outcome is CheckOutcome.FAILED
 
 
 @pytest.mark.parametrize(
@@ -162,7 +164,7 @@ async def test_a_page_at_the_sockets_path_is_found_out(answering: Answering, ins
 async def test_digests_that_do_not_come(
     answering: Answering, instead: bytes, outcome: CheckOutcome, figure: str
 ) -> None:
-    found = await of([same_settings_check(answering.scene(instead))], "settings.same")
+    found = await of([same_settings_check(answering.run_context(instead))], "settings.same")
     assert found.outcome is outcome
     assert figure in found.figure
 
@@ -179,7 +181,7 @@ async def test_of_several_tokens_the_first_signs_whatever_is_tried(tmp_path: Pat
     server = AnsweringServer(reactor, **variables)
     port = reactor.listenTCP(0, server.site, interface="127.0.0.1")
     try:
-        here = scene(tmp_path, address=f"127.0.0.1:{port.getHost().port}", **variables)
+        here = run_context(tmp_path, address=f"127.0.0.1:{port.getHost().port}", **variables)
         checks = [same_settings_check(here), *webhook_checks(here), *socket_checks(here)]
         findings = await findings_of(checks)
     finally:
@@ -197,19 +199,19 @@ async def test_of_several_tokens_the_first_signs_whatever_is_tried(tmp_path: Pat
 )
 @on_reactor
 async def test_something_else_at_the_servers_address(answering: Answering, instead: bytes, figure: str) -> None:
-    assert failed(await of(network_checks(answering.scene(instead)), "server.answers"), figure)
+    assert failed(await of(network_checks(answering.run_context(instead)), "server.answers"), figure)
 
 
 @on_reactor
 async def test_nobody_at_the_servers_address(tmp_path: Path) -> None:
-    nobody = scene(tmp_path, address=f"127.0.0.1:{free_port()}")
+    nobody = run_context(tmp_path, address=f"127.0.0.1:{free_port()}")
     assert failed(await of(network_checks(nobody), "server.answers"), "refused")
     assert failed(await of(socket_checks(nobody), "socket.opens"), "refused")
 
 
 @on_reactor
 async def test_a_name_without_an_address(tmp_path: Path) -> None:
-    nowhere = scene(tmp_path, Where.PUBLIC, PUBLIC_HOST="no-such-name.invalid")
+    nowhere = run_context(tmp_path, Where.PUBLIC, PUBLIC_HOST="no-such-name.invalid")
     findings = await findings_of(network_checks(nowhere))
     assert findings["server.dns"].outcome is CheckOutcome.FAILED
     assert "DNS record" in findings["server.dns"].advice
@@ -218,7 +220,7 @@ async def test_a_name_without_an_address(tmp_path: Path) -> None:
 
 @on_reactor
 async def test_a_server_that_does_not_start_says_its_last_lines(tmp_path: Path) -> None:
-    broken = scene(tmp_path, Where.STARTED)
+    broken = run_context(tmp_path, Where.STARTED)
     broken.environ = {**os.environ, "PUBLIC_HOST": HOST, "STT_BATCH_MS": "fast"}
     found = await of(network_checks(broken), "server.starts")
     await broken.clear_up()
@@ -242,6 +244,6 @@ async def test_a_clock_that_is_wrong_is_found_by_googles_date(
 
     monkeypatch.setattr("voicestt.ops.gonogo.recogniser_checks.ask", instead)
     monkeypatch.setattr("voicestt.ops.gonogo.recogniser_checks.time.time", lambda: 3_600.0 + off)
-    found = await of(recogniser_checks(scene(tmp_path)), "recogniser.clock")
+    found = await of(recogniser_checks(run_context(tmp_path)), "recogniser.clock")
     assert found.outcome is outcome
     assert f"{abs(off)} s" in found.figure

@@ -8,7 +8,7 @@ from textwrap import dedent
 import pytest
 
 from tests.ops.gonogo.faulty_proxy import Fault, answer, faulty_proxy
-from tests.ops.gonogo.scenes import findings_of, scene
+from tests.ops.gonogo.run_contexts import findings_of, run_context
 from tests.recognisers.on_reactor import on_reactor, reactor
 from voicestt.ops.gonogo import application_checks as checks
 from voicestt.ops.gonogo.report import CheckOutcome, Finding
@@ -36,7 +36,7 @@ class Found:
         return (await self._all(where, **variables))["speech.speaks"]
 
     async def _all(self, where: Where, **variables: str) -> dict[str, Finding]:
-        return await findings_of(checks.application_checks(scene(self._folder, where, **variables)))
+        return await findings_of(checks.application_checks(run_context(self._folder, where, **variables)))
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ async def test_a_running_server_says_how_its_handlers_are(
     tmp_path: Path, said: str, outcome: CheckOutcome, figure: str
 ) -> None:
     port = faulty_proxy(reactor, 0, Fault("/", instead=answer("200 OK", "application/json", said.encode())))
-    here = scene(tmp_path, address=f"127.0.0.1:{port.getHost().port}", HANDLER="shop:Agent")
+    here = run_context(tmp_path, address=f"127.0.0.1:{port.getHost().port}", HANDLER="shop:Agent")
     finding = (await findings_of([checks.handler_check(here)]))["handler.told"]
     await port.stopListening()
     assert (finding.outcome, finding.figure) == (outcome, figure)
@@ -192,7 +192,7 @@ async def test_a_server_of_ones_own_says_what_its_handler_did(
         monkeypatch.setattr(checks, name, 0.1)
     health = json.dumps({"handler": {"calls": 0, "failed": 0, "stalls": 0, **counts}}).encode()
     port = faulty_proxy(reactor, 0, Fault("/", instead=answer("200 OK", "application/json", health)))
-    here = scene(tmp_path, Where.STARTED, HANDLER="shop:Agent")
+    here = run_context(tmp_path, Where.STARTED, HANDLER="shop:Agent")
     here.server = StartedServer(reactor, tmp_path, here.environ)
     here.server._services = Services(tmp_path, server_port=port.getHost().port)
     for line in lines:

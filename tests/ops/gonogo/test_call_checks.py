@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.ops.gonogo.scenes import findings_of, scene
+from tests.ops.gonogo.run_contexts import findings_of, run_context
 from tests.recognisers.on_reactor import on_reactor
 from voicestt.emulators.twilio.call_values import CallReport
-from voicestt.emulators.twilio.problems import Problem
+from voicestt.emulators.twilio.problems import CallProblem
 from voicestt.ops.demo.judgement import RecordedEvent
 from voicestt.ops.gonogo.call_checks import call_checks
 from voicestt.ops.gonogo.listening import HeardCall, Recording, broken, find_recording
@@ -24,14 +24,14 @@ def heard(*events: RecordedEvent, text: str | None = "one two three four") -> He
     return HeardCall(Recording(b"\xff", "clip", text), REPORT, list(events))
 
 
-async def one(scene: RunContext, key: str, heard: HeardCall) -> Finding:
-    (check,) = [check for check in call_checks(scene, heard) if check.key == key]
+async def one(context: RunContext, key: str, heard: HeardCall) -> Finding:
+    (check,) = [check for check in call_checks(context, heard) if check.key == key]
     return (await findings_of([check]))[key]
 
 
 @pytest.fixture
 def here(tmp_path: Path) -> RunContext:
-    return scene(tmp_path, EVENTS_FILE=str(tmp_path / "events"))
+    return run_context(tmp_path, EVENTS_FILE=str(tmp_path / "events"))
 
 
 @on_reactor
@@ -54,7 +54,7 @@ async def test_partials_closer_than_the_debounce_are_a_failure(here: RunContext)
 
 
 def test_a_late_goodbye_did_not_break_the_call() -> None:
-    late, lost = Problem("the WebSocket was not closed properly", 31924), Problem("it broke", 31903)
+    late, lost = CallProblem("the WebSocket was not closed properly", 31924), CallProblem("it broke", 31903)
     assert broken(CallReport("CA1", "MZ1", problems=(late,))) is None
     assert broken(CallReport("CA1", "MZ1", problems=(late, lost))) is lost
 
@@ -73,15 +73,15 @@ async def test_late_words_are_a_failure(here: RunContext) -> None:
 @on_reactor
 async def test_no_final_is_a_failure_and_no_way_to_see_one_is_not(tmp_path: Path, here: RunContext) -> None:
     assert (await one(here, "call.final", heard())).outcome is CheckOutcome.FAILED
-    blind = await one(scene(tmp_path), "call.final", heard(FINAL))
+    blind = await one(run_context(tmp_path), "call.final", heard(FINAL))
     assert (blind.outcome, "EVENTS_FILE" in blind.advice) == (CheckOutcome.SKIPPED, True)
-    outside = await one(scene(tmp_path, Where.PUBLIC, EVENTS_FILE="/x"), "call.final", heard(FINAL))
+    outside = await one(run_context(tmp_path, Where.PUBLIC, EVENTS_FILE="/x"), "call.final", heard(FINAL))
     assert (outside.outcome, outside.figure) == (CheckOutcome.UNSEEN, "not seen from outside")
 
 
 @on_reactor
 async def test_a_real_recogniser_needs_a_recording_in_its_language(tmp_path: Path) -> None:
-    found = await one(scene(tmp_path, GCP_STT_LANGUAGE="he-IL"), "call.recording", HeardCall())
+    found = await one(run_context(tmp_path, GCP_STT_LANGUAGE="he-IL"), "call.recording", HeardCall())
     assert found.outcome is CheckOutcome.SKIPPED
     assert "--clip FILE --text" in found.advice
     assert "pocketsphinx" not in found.advice
@@ -98,9 +98,9 @@ async def test_a_recording_that_cannot_be_read_is_a_failure(here: RunContext, tm
 def test_a_recording_of_ones_own_and_a_stand_in_need_nothing_installed(tmp_path: Path) -> None:
     clip = tmp_path / "hello.ulaw"
     clip.write_bytes(b"\x00\x80" * 800)
-    real = scene(tmp_path).settings
+    real = run_context(tmp_path).settings
     assert find_recording(real, clip, "hello") == Recording(b"\x00\x80" * 800, "hello.ulaw", "hello")
-    stand_in = scene(tmp_path, GCP_STT_ENDPOINT="127.0.0.1:1", GCP_STT_INSECURE="true").settings
+    stand_in = run_context(tmp_path, GCP_STT_ENDPOINT="127.0.0.1:1", GCP_STT_INSECURE="true").settings
     made = find_recording(stand_in, None, None)
     assert made is not None
     assert len(made.audio) == 24_000

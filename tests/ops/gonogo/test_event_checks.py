@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.ops.gonogo.faulty_proxy import Fault, answer, faulty_proxy
-from tests.ops.gonogo.scenes import findings_of, scene
+from tests.ops.gonogo.run_contexts import findings_of, run_context
 from tests.recognisers.on_reactor import on_reactor, reactor
 from voicestt import events
 from voicestt.emulators.twilio.call_values import CallReport
@@ -79,7 +79,7 @@ def journal(path: Path, call_sid: str, told: Sequence[events.Event]) -> str:
 
 
 def heard_of(here: RunContext, finals: Sequence[str]) -> HeardCall:
-    """A call that was made, with these finals in the scene's EVENTS_FILE."""
+    """A call that was made, with these finals in the context's EVENTS_FILE."""
     heard = HeardCall()
     heard.watch(here.events_file)
     heard.report = CallReport(heard.call_sid, "MZ1")
@@ -95,7 +95,7 @@ async def journalled(here: RunContext, heard: HeardCall) -> Finding:
 
 
 def against(folder: Path, journal_url: str, redact: str = "none") -> RunContext:
-    return scene(
+    return run_context(
         folder,
         JOURNAL_URL=journal_url,
         EVENTS_FILE=str(folder / "events.jsonl"),
@@ -157,13 +157,13 @@ async def test_another_journal_than_the_running_servers_proves_nothing(tmp_path:
 @on_reactor
 async def test_events_that_cannot_be_seen_are_not_a_failure(tmp_path: Path) -> None:
     assert (await journalled(against(tmp_path, "off"), HeardCall())).outcome is UNSEEN
-    outside = scene(tmp_path, Where.PUBLIC, JOURNAL_URL=f"sqlite:///{tmp_path}/j.db")
+    outside = run_context(tmp_path, Where.PUBLIC, JOURNAL_URL=f"sqlite:///{tmp_path}/j.db")
     assert (await journalled(outside, HeardCall())).outcome is UNSEEN
 
 
 @on_reactor
 async def test_a_server_of_ones_own_must_have_journalled(tmp_path: Path) -> None:
-    here = scene(tmp_path, Where.STARTED, JOURNAL_URL="off", STT_DRAIN_SECONDS="0.1")
+    here = run_context(tmp_path, Where.STARTED, JOURNAL_URL="off", STT_DRAIN_SECONDS="0.1")
     here.server = StartedServer(reactor, tmp_path, here.environ)
     assert (await journalled(here, heard_of(here, []))).outcome is FAILED
     heard = heard_of(here, ["one", "two"])
@@ -175,7 +175,9 @@ async def test_a_server_of_ones_own_must_have_journalled(tmp_path: Path) -> None
 async def feed(folder: Path, said: bytes, token: str = TOKEN) -> AsyncIterator[tuple[Finding, Finding]]:
     """What is found of a server that says this at `GET /events`, before and after a call."""
     port = faulty_proxy(reactor, 0, Fault("/", instead=said))
-    here = scene(folder, address=f"127.0.0.1:{port.getHost().port}", EVENTS_TOKEN=token, STT_DRAIN_SECONDS="0.1")
+    here = run_context(
+        folder, address=f"127.0.0.1:{port.getHost().port}", EVENTS_TOKEN=token, STT_DRAIN_SECONDS="0.1"
+    )
     heard, listener = HeardCall(), EventListener()
     opened = (await findings_of([feed_check(here, heard, listener)]))[checks.OPENS]
     told = (await findings_of(event_checks(here, heard, listener)[1:]))["events.live"]

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ops.gonogo.scenes import scene
+from tests.ops.gonogo.run_contexts import run_context
 from voicestt.audio import mulaw
 from voicestt.emulators.twilio.call_values import CallReport
 from voicestt.ops.gonogo.greeting_check import Wanted, _wanted, judged
@@ -72,11 +72,11 @@ def test_a_greeting_that_is_a_little_late_is_said_to_be() -> None:
 
 
 def test_the_greeting_is_made_as_the_server_makes_it(tmp_path: Path) -> None:
-    chime = _wanted(scene(tmp_path).settings)
+    chime = _wanted(run_context(tmp_path).settings)
     assert chime is not None
     assert (len(chime.audio), chime.exact) == (5_120, True)
-    assert _wanted(scene(tmp_path, GREETING="off").settings) == Wanted(b"")
-    speaking = scene(
+    assert _wanted(run_context(tmp_path, GREETING="off").settings) == Wanted(b"")
+    speaking = run_context(
         tmp_path, GREETING="good day", TTS_ENGINE="espeak-ng", TTS_LANGUAGE="en-US", GREETING_MAX_MS="3000"
     )
     spoken = _wanted(speaking.settings)
@@ -84,9 +84,9 @@ def test_the_greeting_is_made_as_the_server_makes_it(tmp_path: Path) -> None:
     assert (len(spoken.audio) > 2_000, spoken.exact) == (True, False)
     file = tmp_path / "hello.ulaw"
     file.write_bytes(CHIME)
-    assert _wanted(scene(tmp_path, GREETING=str(file)).settings) == Wanted(CHIME)
+    assert _wanted(run_context(tmp_path, GREETING=str(file)).settings) == Wanted(CHIME)
 
 
 def test_a_greeting_whose_file_is_elsewhere_is_not_known_here(tmp_path: Path) -> None:
-    assert _wanted(scene(tmp_path, GREETING="/nowhere/hello.wav").settings) is None
-    assert _wanted(scene(tmp_path, GREETING="a text, and nobody to speak it").settings) is None
+    assert _wanted(run_context(tmp_path, GREETING="/nowhere/hello.wav").settings) is None
+    assert _wanted(run_context(tmp_path, GREETING="a text, and nobody to speak it").settings) is None

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from tests.ops.gonogo.scenes import findings_of, scene
+from tests.ops.gonogo.run_contexts import findings_of, run_context
 from tests.postgres import Cluster, cluster
 from tests.recognisers.on_reactor import on_reactor
 from voicestt.journal.database import Database
@@ -26,7 +26,7 @@ def upgrade(): pass
 
 
 async def found(folder: Path, url: str, where: Where = Where.STARTED, **variables: str) -> Finding:
-    return (await findings_of([journal_check(scene(folder, where, JOURNAL_URL=url, **variables))]))[
+    return (await findings_of([journal_check(run_context(folder, where, JOURNAL_URL=url, **variables))]))[
         "journal.opens"
     ]
 

@@ -14,7 +14,7 @@ from tests.ops.gonogo.faulty_proxy import (
     answer,
     faulty_proxy,
 )
-from tests.ops.gonogo.scenes import HOST
+from tests.ops.gonogo.run_contexts import HOST
 from tests.recognisers.on_reactor import on_reactor, reactor
 from voicestt.delivery.live.sse import block
 from voicestt.journal.port import Record

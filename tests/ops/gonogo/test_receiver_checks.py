@@ -15,7 +15,7 @@ from twisted.internet.protocol import Factory, Protocol
 
 from tests.certificates import certificate
 from tests.ops.gonogo.faulty_proxy import Fault, answer, faulty_proxy
-from tests.ops.gonogo.scenes import findings_of, scene
+from tests.ops.gonogo.run_contexts import findings_of, run_context
 from tests.recognisers.on_reactor import on_reactor, reactor
 from tests.redis_server import RedisServer
 from tests.redis_topologies import SERVICE, cluster, guarded
@@ -30,12 +30,12 @@ PASSWORD = "correct horse"
 
 
 async def webhook(folder: Path, url: str, where: Where = Where.STARTED) -> Finding:
-    checks = receiver_checks(scene(folder, where, EVENTS_WEBHOOK_URL=url, EVENTS_WEBHOOK_SECRET=SECRET))
+    checks = receiver_checks(run_context(folder, where, EVENTS_WEBHOOK_URL=url, EVENTS_WEBHOOK_SECRET=SECRET))
     return (await findings_of(checks[:1]))["webhook.reached"]
 
 
 async def redis(folder: Path, url: str, where: Where = Where.STARTED, **variables: str) -> Finding:
-    here = scene(folder, where, REDIS_URL=url, **variables)
+    here = run_context(folder, where, REDIS_URL=url, **variables)
     return (await findings_of(receiver_checks(here)[1:]))["redis.answers"]
 
 
@@ -50,9 +50,9 @@ class Seen(Protocol):
 
 @on_reactor
 async def test_a_server_without_receivers_is_ok(tmp_path: Path) -> None:
-    findings = await findings_of(receiver_checks(scene(tmp_path)))
+    findings = await findings_of(receiver_checks(run_context(tmp_path)))
     assert {finding.outcome for finding in findings.values()} == {OK}
-    assert (await findings_of([delivery_check(scene(tmp_path))]))["delivery.arrives"].outcome is OK
+    assert (await findings_of([delivery_check(run_context(tmp_path))]))["delivery.arrives"].outcome is OK
 
 
 @on_reactor
@@ -271,7 +271,7 @@ async def test_a_running_server_says_whether_its_deliveries_arrive(
     tmp_path: Path, said: bytes, outcome: CheckOutcome, figure: str
 ) -> None:
     port = faulty_proxy(reactor, 0, Fault("/", instead=said))
-    here = scene(
+    here = run_context(
         tmp_path,
         address=f"127.0.0.1:{port.getHost().port}",
         EVENTS_WEBHOOK_URL="https://x.example/",

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ops.gonogo.scenes import findings_of, outcomes, scene
+from tests.ops.gonogo.run_contexts import findings_of, outcomes, run_context
 from tests.recognisers.on_reactor import on_reactor
 from voicestt.emulators.google.script import Script, Utterance
 from voicestt.emulators.google.scripted import ScriptEngine
@@ -24,7 +24,7 @@ def google() -> Iterator[LocalGoogle]:
 async def found(
     folder: Path, google: LocalGoogle, model: str = "default", language: str = "en-US"
 ) -> dict[str, Finding]:
-    here = scene(
+    here = run_context(
         folder,
         GCP_STT_ENDPOINT=google.target,
         GCP_STT_INSECURE="true",
@@ -85,7 +85,7 @@ async def test_each_refusal_fails_the_check_that_it_belongs_to(
 
 @on_reactor
 async def test_the_embedded_recogniser_is_proved_by_the_call(tmp_path: Path) -> None:
-    findings = await findings_of(recogniser_checks(scene(tmp_path, STT_ENGINE="embedded")))
+    findings = await findings_of(recogniser_checks(run_context(tmp_path, STT_ENGINE="embedded")))
     assert set(outcomes(findings).values()) == {UNSEEN}
 
 

@@ -5,7 +5,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.ops.gonogo.scenes import ENVIRON, findings_of, scene
+from tests.ops.gonogo.run_contexts import ENVIRON, findings_of, run_context
 from tests.recognisers.on_reactor import on_reactor, reactor
 from voicestt.ops.gonogo.report import CheckOutcome, Finding, as_json
 from voicestt.ops.gonogo.run_context import RunContext, Where
@@ -83,10 +83,10 @@ async def test_without_any_key_it_is_said_where_one_goes(tmp_path: Path, monkeyp
 
 
 def test_the_server_s_address_depends_on_where_it_runs(tmp_path: Path) -> None:
-    assert scene(tmp_path, Where.PUBLIC).url == "https://voice.shop.co.il"
-    assert scene(tmp_path, address="127.0.0.1:5000").url == "http://127.0.0.1:5000"
-    assert scene(tmp_path, Where.PUBLIC, EVENTS_FILE="/x").events_file is None
-    assert scene(tmp_path, EVENTS_FILE="/x").events_file == Path("/x")
+    assert run_context(tmp_path, Where.PUBLIC).url == "https://voice.shop.co.il"
+    assert run_context(tmp_path, address="127.0.0.1:5000").url == "http://127.0.0.1:5000"
+    assert run_context(tmp_path, Where.PUBLIC, EVENTS_FILE="/x").events_file is None
+    assert run_context(tmp_path, EVENTS_FILE="/x").events_file == Path("/x")
 
 
 @pytest.mark.parametrize(

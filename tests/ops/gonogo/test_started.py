@@ -3,7 +3,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.ops.gonogo.scenes import ENVIRON
+from tests.ops.gonogo.run_contexts import ENVIRON
 from tests.recognisers.on_reactor import reactor
 from voicestt.config.settings import Settings, differences
 from voicestt.ops.gonogo.started import StartedServer

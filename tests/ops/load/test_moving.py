@@ -8,7 +8,7 @@ from typing import Any
 import click.testing
 
 from voicestt.emulators.twilio.call_values import CallReport, StreamLeg
-from voicestt.emulators.twilio.problems import Problem
+from voicestt.emulators.twilio.problems import CallProblem
 from voicestt.ops.load.command import load_command
 from voicestt.ops.load.moving import MovingResult, WordAccount, report_moving, word_accounts
 from voicestt.ops.load.said import words_within
@@ -50,7 +50,7 @@ def test_what_each_stream_was_to_bring_is_compared_with_its_finals() -> None:
 
 
 def test_the_table_says_how_long_there_was_no_stream() -> None:
-    warned = moved(1, warnings=(Problem("it closed", 31921),))
+    warned = moved(1, warnings=(CallProblem("it closed", 31921),))
     result = MovingResult([moved(), warned], [WordAccount(18, to_nobody=6)] * 2)
     headings, row, *others = report_moving(result)
     assert headings.split()[:2] == ["calls", "moved"]
@@ -61,7 +61,7 @@ def test_the_table_says_how_long_there_was_no_stream() -> None:
 
 
 def test_a_call_that_ended_early_and_a_lost_word_are_faults() -> None:
-    ended = moved(1, ended_by="server", problems=(Problem("it broke", 31903),))
+    ended = moved(1, ended_by="server", problems=(CallProblem("it broke", 31903),))
     result = MovingResult([moved(), ended, CallReport("CA2", "MZ2")], [WordAccount(18, lost=1)] * 3)
     assert result.faults[0] == "CA1: ended by the server: it broke (Twilio's error 31903)"
     assert result.faults[1].startswith("CA2: ended by the caller")

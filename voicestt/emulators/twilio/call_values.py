@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from voicestt.audio.mulaw import BYTES_PER_FRAME, BYTES_PER_SECOND, SILENCE
 from voicestt.emulators.twilio.clip import voiced_span
-from voicestt.emulators.twilio.problems import Problem
+from voicestt.emulators.twilio.problems import CallProblem
 from voicestt.emulators.twilio.schedule import EVERY_20_MS, Insert, Schedule
 from voicestt.emulators.twilio.twiml import Fetch
 
@@ -181,8 +181,8 @@ class CallReport:
     verbs: tuple[str, ...] = ()
     updates: int = 0
     ended_by: EndedBy = "caller"
-    warnings: tuple[Problem, ...] = ()
-    problems: tuple[Problem, ...] = ()
+    warnings: tuple[CallProblem, ...] = ()
+    problems: tuple[CallProblem, ...] = ()
 
     @property
     def gaps(self) -> list[float]:

@@ -6,13 +6,13 @@ webhook POST -> TwiML -> its verbs in order, <Connect><Stream> among them:
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from voicestt.emulators.twilio.call_values import CallOptions, CallReport, CallUpdate, ServerTarget, Speech
-from voicestt.emulators.twilio.simulated_call import SimulatedCall
+from voicestt.emulators.twilio.simulated_caller import SimulatedCaller
 from voicestt.emulators.twilio.stream import CallSetting, Clocks
 from voicestt.emulators.twilio.twilio_messages import Sids
 from voicestt.emulators.twilio.webhooks import WebhookClient
+from voicestt.runtime.reactor import FullReactor
 
 
 class CallControl:
@@ -25,7 +25,7 @@ class CallControl:
         self.sids = Sids()
         self.status = "queued"
         self._update: CallUpdate | None = None
-        self._call: SimulatedCall | None = None
+        self._call: SimulatedCaller | None = None
 
     @property
     def call_sid(self) -> str:
@@ -42,7 +42,7 @@ class CallControl:
         if self._call is not None:
             self._call.obey(update)
 
-    async def run(self, call: SimulatedCall) -> CallReport:
+    async def run(self, call: SimulatedCaller) -> CallReport:
         """Run the call, which `update` then reaches."""
         self._call, self.status = call, "in-progress"
         if self._update is not None:
@@ -58,7 +58,7 @@ def _in_silence(_words: str) -> None:
 
 
 async def place_call(
-    reactor: Any,
+    reactor: FullReactor,
     target: ServerTarget,
     clip: bytes,
     options: CallOptions | None = None,
@@ -74,4 +74,4 @@ async def place_call(
     chosen, governed = options or CallOptions(), control or CallControl()
     webhooks = WebhookClient(reactor, target, governed.sids)
     setting = CallSetting(reactor, target, chosen, clocks or Clocks(), webhooks)
-    return await governed.run(SimulatedCall(setting, governed.sids, Speech.of(clip, chosen), progress))
+    return await governed.run(SimulatedCaller(setting, governed.sids, Speech.of(clip, chosen), progress))

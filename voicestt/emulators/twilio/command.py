@@ -25,6 +25,7 @@ from voicestt.emulators.twilio.schedule import (
     parse_dtmf,
     parse_pause,
 )
+from voicestt.runtime.reactor import TcpReactor
 
 
 def target_from(environment: Mapping[str, str], to: str | None) -> ServerTarget:
@@ -219,7 +220,7 @@ def _run(
     savings: Callable[[Path], Path | None],
     port: int | None,
 ) -> list[CallReport]:
-    async def place(reactor: Any) -> list[CallReport]:
+    async def place(reactor: TcpReactor) -> list[CallReport]:
         api = TwilioRestApi(target.auth_token)
         if port is not None:
             api.listen(reactor, port)

@@ -1,7 +1,6 @@
 """Speaks the caller's side of a call in real time, over whichever stream is open, and returns marks."""
 
 from collections.abc import Callable
-from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall
 
@@ -11,6 +10,7 @@ from voicestt.emulators.twilio.playback import Playback
 from voicestt.emulators.twilio.schedule import Insert, Pacer
 from voicestt.emulators.twilio.server_messages import AudioToPlay, parse_server_message
 from voicestt.emulators.twilio.stream import CallerStream
+from voicestt.runtime.reactor import FullReactor
 
 _PROGRESS_SECONDS = 5.0
 
@@ -23,7 +23,7 @@ class CallerSide:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: FullReactor,
         monotonic: Callable[[], float],
         speech: Speech,
         options: CallOptions,

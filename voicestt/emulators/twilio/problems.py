@@ -5,21 +5,21 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """One problem of a call: `words` for people, `code` as on Twilio's error pages (None: it has none)."""
+class CallProblem:
+    """One problem of a call: `message` for people, `code` as on Twilio's error pages (None: it has none)."""
 
-    words: str
+    message: str
     code: int | None = None
 
     def __str__(self) -> str:
-        return f"{self.words} (Twilio's error {self.code})" if self.code else self.words
+        return f"{self.message} (Twilio's error {self.code})" if self.code else self.message
 
 
 class CallRefused(Exception):
     """The call cannot go on; `problem` says why."""
 
-    def __init__(self, words: str, code: int | None = None) -> None:
-        self.problem = Problem(words, code)
+    def __init__(self, message: str, code: int | None = None) -> None:
+        self.problem = CallProblem(message, code)
         super().__init__(str(self.problem))
 
 
@@ -28,21 +28,21 @@ class CallTroubles:
 
     def __init__(self, progress: Callable[[str], None]) -> None:
         self._progress = progress
-        self._unsettled: Problem | None = None
-        self.problems: list[Problem] = []
-        self.warnings: list[Problem] = []
+        self._unsettled: CallProblem | None = None
+        self.problems: list[CallProblem] = []
+        self.warnings: list[CallProblem] = []
 
-    def add(self, problem: Problem) -> None:
+    def add(self, problem: CallProblem) -> None:
         """Note a problem."""
         self.problems.append(problem)
         self._progress(f"trouble: {problem}")
 
-    def warn(self, problem: Problem) -> None:
+    def warn(self, problem: CallProblem) -> None:
         """Note a warning."""
         self.warnings.append(problem)
         self._progress(f"warning: {problem}")
 
-    def unsettle(self, problem: Problem) -> None:
+    def unsettle(self, problem: CallProblem) -> None:
         """Note the loss of a stream: a problem if the call ends of it, and only a warning if it goes on."""
         self.settle()
         self._unsettled = problem

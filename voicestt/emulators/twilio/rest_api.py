@@ -21,6 +21,7 @@ from voicestt.emulators.twilio.call_values import CallUpdate
 from voicestt.emulators.twilio.caller import CallControl
 from voicestt.emulators.twilio.twiml import Fetch
 from voicestt.emulators.twilio.webhook_forms import CALLED, CALLER
+from voicestt.runtime.reactor import TcpReactor
 
 _CALL: Final = "/2010-04-01/Accounts/<account_sid>/Calls/<call_sid>.json"
 
@@ -73,14 +74,14 @@ class TwilioRestApi:
         self._calls: dict[str, CallControl] = {}
         self._refusals: deque[ApiError] = deque()
         self._holds = False
-        self._reactor: Any = None
+        self._reactor: TcpReactor | None = None
         self._port: Any = None
         self.requests: list[ApiRequest] = []
 
-    def listen(self, reactor: Any, port: int = 0) -> None:
+    def listen(self, reactor: TcpReactor, port: int = 0) -> None:
         """Begin to listen; port 0 is any that is free. Raises twisted's CannotListenError."""
         self._reactor = reactor
-        self._port = reactor.listenTCP(port, Site(self.app.resource()), interface="127.0.0.1")
+        self._port = reactor.listenTCP(port, cast("Any", Site(self.app.resource())), interface="127.0.0.1")
 
     @property
     def url(self) -> str:
@@ -117,7 +118,7 @@ class TwilioRestApi:
         if error is not None or control is None:
             return _answer(request, error or REFUSALS[404])
         update = _update(asked.form) if asked.method == "POST" else None
-        if update is not None:
+        if update is not None and self._reactor is not None:
             self._reactor.callLater(0, control.update, update)  # Twilio answers first and acts then
         return _resource(request, control)
 

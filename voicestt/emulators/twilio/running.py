@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
 from voicestt.runtime.clock import use_monotonic_time
+from voicestt.runtime.reactor import FullReactor
 
 _T = TypeVar("_T")
 
@@ -17,7 +18,7 @@ def run_with_reactor(main: Callable[[Any], Coroutine[Any, Any, _T]]) -> _T:
     results: list[_T] = []
     errors: list[Exception] = []
 
-    async def note(reactor: Any) -> None:
+    async def note(reactor: FullReactor) -> None:
         use_monotonic_time(reactor)
         try:
             results.append(await main(reactor))

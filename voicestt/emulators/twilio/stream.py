@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -11,11 +11,12 @@ from twisted.internet.defer import Deferred, gatherResults
 from voicestt.emulators.twilio import twilio_messages
 from voicestt.emulators.twilio.call_values import CallOptions, ServerTarget, StreamLeg
 from voicestt.emulators.twilio.media_socket import Closed, MediaSocket, SocketEvents, open_media_socket
-from voicestt.emulators.twilio.problems import CallRefused, Problem
+from voicestt.emulators.twilio.problems import CallProblem, CallRefused
 from voicestt.emulators.twilio.signatures import signed_headers
 from voicestt.emulators.twilio.twilio_messages import Sids, StreamMessages
 from voicestt.emulators.twilio.twiml import StreamNoun
 from voicestt.emulators.twilio.webhooks import WebhookClient
+from voicestt.runtime.reactor import FullReactor
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +29,9 @@ class Clocks:
 
 @dataclass(frozen=True, slots=True)
 class CallSetting:
-    """What a call and its streams share."""
+    """The things that a call and its streams share."""
 
-    reactor: Any
+    reactor: FullReactor
     target: ServerTarget
     options: CallOptions
     clocks: Clocks
@@ -43,10 +44,10 @@ class StreamWatcher(Protocol):
     def heard(self, stream: "CallerStream", payload: bytes, is_binary: bool) -> None:
         """Take a message of the server."""
 
-    def lost(self, stream: "CallerStream", problem: Problem) -> None:
+    def lost(self, stream: "CallerStream", problem: CallProblem) -> None:
         """Handle the end of a stream that the server closed, or whose connection broke."""
 
-    def trouble(self, problem: Problem, *, is_expected: bool) -> None:
+    def trouble(self, problem: CallProblem, *, is_expected: bool) -> None:
         """Note a problem that ends nothing; only a warning if it follows from another."""
 
     def answered(self, event: str, status: int) -> None:
@@ -147,7 +148,7 @@ class CallerStream:
             self._watcher.lost(self, _hung_up_on(closed))
         elif not self._is_dropped and not closed.clean:
             self._watcher.trouble(
-                Problem(f"the WebSocket was not closed properly: {closed.reason}", 31924), is_expected=False
+                CallProblem(f"the WebSocket was not closed properly: {closed.reason}", 31924), is_expected=False
             )
 
     def _tell_status(self, event: str) -> None:
@@ -165,8 +166,8 @@ class CallerStream:
             self._watcher.trouble(refused.problem, is_expected=is_expected)
 
 
-def _hung_up_on(closed: Closed) -> Problem:
+def _hung_up_on(closed: Closed) -> CallProblem:
     if closed.code is None or not closed.clean:
-        return Problem(f"the connection broke while the caller spoke: {closed.reason}", 31903)
+        return CallProblem(f"the connection broke while the caller spoke: {closed.reason}", 31903)
     reason = f" ({closed.reason})" if closed.reason else ""
-    return Problem(f"the server hung up while the caller spoke: close code {closed.code}{reason}", 31921)
+    return CallProblem(f"the server hung up while the caller spoke: close code {closed.code}{reason}", 31921)

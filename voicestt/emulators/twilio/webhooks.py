@@ -5,7 +5,6 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from twisted.internet.defer import Deferred
@@ -27,6 +26,7 @@ from voicestt.emulators.twilio.problems import CallRefused
 from voicestt.emulators.twilio.signatures import signed_headers
 from voicestt.emulators.twilio.twilio_messages import Sids
 from voicestt.emulators.twilio.twiml import Fetch, StreamNoun, Verb, parse_document
+from voicestt.runtime.reactor import FullReactor
 
 CONNECT_SECONDS = 5
 ANSWER_SECONDS = 15
@@ -167,7 +167,7 @@ async def given_document(url: str, twiml: str) -> TwimlDocument:
 class WebhookClient:
     """Sends the signed forms of one call: signed over the public URLs, sent to the server's address."""
 
-    def __init__(self, reactor: Any, target: ServerTarget, sids: Sids) -> None:
+    def __init__(self, reactor: FullReactor, target: ServerTarget, sids: Sids) -> None:
         self._reactor = reactor
         self._target = target
         self._sids = sids

@@ -74,7 +74,7 @@ class SimulatedCall:
 
     @property
     def memory(self) -> Any:
-        """What the handler set `call.memory` to, or what the call began with."""
+        """The value that the handler gave `call.memory`, or the one that the call began with."""
         return None if self._memory is None else msgspec.json.decode(self._memory)
 
     @property

@@ -83,9 +83,7 @@ async def _recording(context: RunContext, heard: HeardCall) -> Found:
 
 async def _stays(context: RunContext, heard: HeardCall) -> Found:
     recording = heard.recording or sound()
-    await call_and_listen(context, context.target, recording, heard)
-    report = heard.report
-    assert report is not None  # noqa: S101 - place_call never raises
+    report = await call_and_listen(context, context.target, recording, heard)
     problem = broken(report)
     if handler_hung_up(report):
         return ok(f"{report.seconds:.1f} s, then the handler hung up")
@@ -96,7 +94,7 @@ async def _stays(context: RunContext, heard: HeardCall) -> Found:
         "mistake. If it shows no such line, a proxy between ends WebSockets: look for its time-out, and "
         "switch WebSockets on."
     )
-    return failed(f"{problem.words[:70]}, after {report.seconds:.1f} s", advice, problem.code)
+    return failed(f"{problem.message[:70]}, after {report.seconds:.1f} s", advice, problem.code)
 
 
 async def _final(context: RunContext, heard: HeardCall) -> Found:

@@ -18,7 +18,7 @@ from voicestt.emulators.google import watermarked_audio
 from voicestt.emulators.twilio.call_values import CallOptions, CallReport, ServerTarget
 from voicestt.emulators.twilio.caller import CallControl, place_call
 from voicestt.emulators.twilio.clip import BadClip, read_clip
-from voicestt.emulators.twilio.problems import Problem
+from voicestt.emulators.twilio.problems import CallProblem
 from voicestt.handler.leaving import HUNG_UP
 from voicestt.ops.demo.judgement import RecordedEvent
 from voicestt.ops.demo.voices import NoVoices, Voice, packaged_voices
@@ -153,14 +153,17 @@ async def call_and_listen(
     recording: Recording,
     heard: HeardCall,
     events_file: Path | None = None,
-) -> None:
+) -> CallReport:
     """Make the call and, where its words can be read, wait for a final and for what comes right after it."""
     heard.watch(events_file or context.events_file)
     report = await place_call(context.reactor, target, recording.audio, OPTIONS, control=heard.control)
     heard.report = report
-    if (events_file or context.events_file) is None or broken(report):
-        return
+    if (events_file or context.events_file) is not None and not broken(report):
+        await _wait_for_words(context, heard)
+    return report
 
+
+async def _wait_for_words(context: RunContext, heard: HeardCall) -> None:
     def has_final() -> bool:
         heard.look()
         return bool(heard.finals)
@@ -170,7 +173,7 @@ async def call_and_listen(
     heard.look()
 
 
-def broken(report: CallReport) -> Problem | None:
+def broken(report: CallReport) -> CallProblem | None:
     """Find the problem that ended the call before its time; None without one.
 
     A goodbye that came late after all of the call is none, and neither is the application's handler, which may

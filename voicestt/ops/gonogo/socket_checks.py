@@ -138,8 +138,8 @@ def _gone(_closed: Closed) -> None:
 
 def _short(refused: CallRefused) -> str:
     """Shorten a refusal to the status line where one came."""
-    status = _STATUS.search(refused.problem.words)
-    return status[1] if status else refused.problem.words[:80]
+    status = _STATUS.search(refused.problem.message)
+    return status[1] if status else refused.problem.message[:80]
 
 
 def _why_refused(refused: CallRefused) -> str:

@@ -25,6 +25,7 @@ from voicestt.ops.load.own_server import Server
 from voicestt.ops.load.said import FRAMES_A_SECOND, ROUND, audio_of, words_within
 from voicestt.ops.load.talking import in_step, spread
 from voicestt.ops.tables import table
+from voicestt.runtime.reactor import FullReactor, TcpReactor
 
 _EVENTS_SECONDS: Final = 15.0
 _MOST_FAULTS: Final = 20
@@ -71,7 +72,7 @@ class WordAccount:
 
 @dataclass(frozen=True, slots=True)
 class MovingResult:
-    """What became of a load; the accounts are None where the events are not known."""
+    """The outcome of a load; the accounts are None where the events are not known."""
 
     reports: Sequence[CallReport]
     accounts: Sequence[WordAccount] | None = None
@@ -105,7 +106,7 @@ def moving_load(server: Server, plan: MovingPlan, events: Sequence[Path]) -> Mov
         time.sleep(0.5)
 
 
-async def _placed(reactor: Any, server: Server, plan: MovingPlan) -> list[CallReport]:
+async def _placed(reactor: TcpReactor, server: Server, plan: MovingPlan) -> list[CallReport]:
     api = TwilioRestApi(server.target.auth_token)
     api.listen(reactor, plan.port)
     phases = in_step(plan.count) if plan.together else spread(plan.count, min(ROUND, plan.seconds / 4))
@@ -117,7 +118,7 @@ async def _placed(reactor: Any, server: Server, plan: MovingPlan) -> list[CallRe
 
 
 async def _call(
-    reactor: Any, server: Server, plan: MovingPlan, number: int, begins: float, control: CallControl
+    reactor: FullReactor, server: Server, plan: MovingPlan, number: int, begins: float, control: CallControl
 ) -> CallReport:
     await deferLater(reactor, begins)
     clip = audio_of(number, round(plan.seconds * FRAMES_A_SECOND))

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 
 from voicestt.emulators.twilio.call_values import CallReport, CallUpdate, EndedBy, Speech, StreamLeg
 from voicestt.emulators.twilio.conversation import CallerSide
-from voicestt.emulators.twilio.problems import CallRefused, CallTroubles, Problem
+from voicestt.emulators.twilio.problems import CallProblem, CallRefused, CallTroubles
 from voicestt.emulators.twilio.schedule import Wait
 from voicestt.emulators.twilio.stream import CallerStream, CallSetting
 from voicestt.emulators.twilio.twilio_messages import Sids
@@ -39,7 +39,7 @@ PICK_UP_SECONDS: Final = 2.0
 """The time after which whoever is dialled picks up."""
 
 
-class SimulatedCall:
+class SimulatedCaller:
     """A call from its first webhook to its report; to be run once."""
 
     def __init__(self, setting: CallSetting, sids: Sids, speech: Speech, progress: Callable[[str], None]) -> None:
@@ -91,7 +91,7 @@ class SimulatedCall:
         seen to do, and its answer dropped.
         """
         if self._documents >= MOST_DOCUMENTS:
-            self._troubles.add(Problem(f"{MOST_DOCUMENTS} documents followed one another without a stream"))
+            self._troubles.add(CallProblem(f"{MOST_DOCUMENTS} documents followed one another without a stream"))
             return None
         following = None
         if fetch is not None and self._ended_by is None:
@@ -119,7 +119,7 @@ class SimulatedCall:
         except CallRefused as refused:
             return await self._fallen_back(refused.problem, url)
 
-    async def _fallen_back(self, problem: Problem, url: str) -> TwimlDocument | None:
+    async def _fallen_back(self, problem: CallProblem, url: str) -> TwimlDocument | None:
         fallback, self._fallback = self._fallback, None
         if fallback is None or self._ended_by is not None:
             self._troubles.add(problem)
@@ -148,7 +148,7 @@ class SimulatedCall:
             case HangUp():
                 self._end("twiml")
             case UnknownVerb(name):
-                self._troubles.warn(Problem(f"<{name}> is not simulated, and skipped"))
+                self._troubles.warn(CallProblem(f"<{name}> is not simulated, and skipped"))
         return None
 
     async def _connect(self, noun: StreamNoun) -> None:
@@ -225,20 +225,22 @@ class SimulatedCall:
     def heard(self, stream: CallerStream, payload: bytes, is_binary: bool) -> None:
         """Take a message of the server."""
         if is_binary:
-            self._troubles.add(Problem("the server sent a binary frame; only text frames are understood", 31950))
+            self._troubles.add(
+                CallProblem("the server sent a binary frame; only text frames are understood", 31950)
+            )
             return
         try:
             self._conversation.hear(stream, payload.decode("utf-8"))
         except CallRefused as refused:
             self._troubles.add(refused.problem)
 
-    def lost(self, stream: CallerStream, problem: Problem) -> None:
+    def lost(self, stream: CallerStream, problem: CallProblem) -> None:
         """Handle the end of a stream that the server closed, or whose connection broke."""
         self._conversation.leave()
         self._troubles.unsettle(problem)
         self._wait.cut()
 
-    def trouble(self, problem: Problem, *, is_expected: bool) -> None:
+    def trouble(self, problem: CallProblem, *, is_expected: bool) -> None:
         """Note a problem that does not end the call."""
         (self._troubles.warn if is_expected else self._troubles.add)(problem)
 
@@ -253,7 +255,7 @@ class SimulatedCall:
             self._troubles.settle()
         self._end("server" if self._troubles.conclude() else "twiml")
         if self._speaking is None and self._ended_by == "twiml" and not self._troubles.problems:
-            self._troubles.add(Problem(NO_STREAM))
+            self._troubles.add(CallProblem(NO_STREAM))
         self._conversation.stop()
         if self._speaking is not None:
             await self._speaking

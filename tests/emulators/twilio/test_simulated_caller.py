@@ -2,7 +2,7 @@
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import pytest_twisted  # type: ignore[import-untyped]
@@ -18,7 +18,7 @@ from tests.emulators.twilio.answering import (
 from voicestt.emulators.twilio.call_values import CallOptions, CallReport, CallUpdate, ServerTarget, Speech
 from voicestt.emulators.twilio.caller import CallControl, place_call
 from voicestt.emulators.twilio.signatures import signature
-from voicestt.emulators.twilio.simulated_call import MOST_DOCUMENTS
+from voicestt.emulators.twilio.simulated_caller import MOST_DOCUMENTS
 from voicestt.emulators.twilio.twiml import Fetch
 
 INCOMING, MOVED = "/webhook/incoming_call", "/webhook/moved"
@@ -45,7 +45,7 @@ async def calling(target: ServerTarget, clip: bytes = CLIP, **more: Any) -> Call
     from twisted.internet import reactor
 
     options = CallOptions(silence=0, **{key: more.pop(key) for key in ("callee", "fallback_url") if key in more})
-    return await place_call(reactor, target, clip, options, **more)
+    return await place_call(cast("Any", reactor), target, clip, options, **more)
 
 
 def at_frame(
@@ -251,7 +251,7 @@ async def test_verbs_come_in_order_and_the_end_of_the_document_is_the_end_of_the
     answering.react = at_frame(3, lambda socket: socket.sendClose(1000))
     report = await calling(target)
     assert report.verbs == ("Say", "Gather", "Pause", "Connect", "Redirect", "Connect", "Say")
-    assert [problem.words for problem in report.warnings] == [
+    assert [problem.message for problem in report.warnings] == [
         "<Gather> is not simulated, and skipped",
         "<Connect> is not simulated, and skipped",
     ]
@@ -267,7 +267,7 @@ async def test_a_call_without_a_stream_was_not_taken(
 ) -> None:
     answering.twiml = response(verbs)
     report = await calling(target)
-    assert "no <Connect><Stream>" in report.problems[0].words
+    assert "no <Connect><Stream>" in report.problems[0].message
     assert (report.ended_by, report.streams, report.heard_audio) == ("twiml", (), b"")
 
 
@@ -302,7 +302,7 @@ async def test_a_dial_that_nobody_answers_goes_on_with_its_action(
 async def test_a_redirect_to_itself_ends(answering: Answering, target: ServerTarget) -> None:
     answering.twiml = response("<Redirect/>")
     report = await calling(target)
-    assert "documents followed one another" in report.problems[0].words
+    assert "documents followed one another" in report.problems[0].message
     assert paths(answering) == [INCOMING] * MOST_DOCUMENTS
 
 

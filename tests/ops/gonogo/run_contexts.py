@@ -1,4 +1,4 @@
-"""Scenes to try single checks in: real settings, the real reactor, and whichever server a test has."""
+"""Run contexts to try single checks in: real settings, the real reactor, and whichever server a test has."""
 
 from pathlib import Path
 
@@ -13,8 +13,10 @@ HOST = "voice.shop.co.il"
 ENVIRON = {"PUBLIC_HOST": HOST, "TWILIO_AUTH_TOKEN": TOKEN, "ENABLE_STREAMING_STT": "true"}
 
 
-def scene(folder: Path, where: Where = Where.AGAINST, address: str | None = None, **variables: str) -> RunContext:
-    """A scene with settings that are read already."""
+def run_context(
+    folder: Path, where: Where = Where.AGAINST, address: str | None = None, **variables: str
+) -> RunContext:
+    """A run context with settings that are read already."""
     made = RunContext(reactor, where, {**ENVIRON, **variables}, folder, address)
     made.read_settings = Settings.from_environment(made.environ)
     return made
