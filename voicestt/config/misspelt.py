@@ -48,5 +48,5 @@ def _misspelt(names: frozenset[str]) -> Iterator[Misspelt]:
 
 
 def _turned(name: str, candidates: Iterable[str]) -> list[str]:
-    """Finds the name with the same letters in another order: `LOG_LEVLE`."""
+    """Find the name with the same letters in another order: `LOG_LEVLE`."""
     return [each for each in candidates if sorted(each) == sorted(name)]

@@ -92,7 +92,7 @@ class Returns:
         return _twiml(document, connects=True, comes_back=comes_back)
 
     def _waits_in_vain(self, call_sid: str) -> bool:
-        """True if the call has waited long enough for another process, and this one is still there for a while."""
+        """Count the request; True if that is enough, and this process is still there for a while."""
         self._waits[call_sid] += 1
         is_enough = self._waits[call_sid] > MOST_WAITS and self._seconds_left() > LATER_SECONDS
         if is_enough:
