@@ -128,6 +128,17 @@ def test_a_call_that_is_here_to_the_end_although_twilio_knows_none_is_counted_an
     assert logged.matching("1 calls could not be moved and are ended now") != []
 
 
+def test_a_call_for_which_twilio_never_answers_is_not_taken_for_moved(logged: Logged) -> None:
+    rig = Rig(1)
+    rig.threads.run = lambda _function: Future()  # type: ignore[method-assign]
+    rig.pass_time(15)
+    assert rig.calls[0].is_being_moved
+    rig.mover.stop()
+    assert not rig.calls[0].is_being_moved
+    assert (rig.counts.moved, rig.counts.not_moved, rig.counts.failed_requests) == (0, 1, 1)
+    assert len(logged.matching("could not be moved: Twilio has not answered in time")) == 1
+
+
 def test_those_that_cannot_be_moved_are_counted_and_said(logged: Logged) -> None:
     rig = Rig(2, 15, CA0=[REFUSED] * 100)
     rig.pass_time(15)

@@ -93,6 +93,7 @@ class Mover:
         self._attempts: dict[MovableCall, _MoveAttempt] = {}
         self._moved_at: dict[str, float] = {}
         self._until = self._last = 0.0
+        self._has_stopped = False
 
     def start(self, seconds: float) -> None:
         """Start to move the calls, within `seconds`."""
@@ -102,12 +103,16 @@ class Mover:
 
     def stop(self) -> None:
         """Move no more; those that could not be moved are counted and logged."""
+        self._has_stopped = True
         self._timer.cancel()
         self._threads.stop()
         strange = [call for call in self._live() if call.call_sid and self._attempt(call).over]
         for call in strange:
             self._complain(call, self._attempt(call).over)
-        left = len(strange) + len(self._unmoved())
+        unmoved = self._unmoved()
+        for call in unmoved:
+            self._give_up(call)
+        left = len(strange) + len(unmoved)
         self.counts.not_moved = left
         if self.counts.moved or left:
             self._tell(left)
@@ -145,14 +150,14 @@ class Mover:
         if asked.cancelled():
             call.is_being_moved = False
         elif problem is None:
-            attempt.is_over = True
+            attempt.is_over = call.is_being_moved = True
             self.counts.moved += 1
             self._moved_at[call.call_sid] = self._clock.seconds()
         elif isinstance(problem, CallAlreadyEnded):
             attempt.is_over = True
             attempt.over = str(problem)
             call.is_being_moved = False
-        else:
+        elif not self._has_stopped:
             self._again(call, attempt, problem)
 
     def _again(self, call: MovableCall, attempt: _MoveAttempt, problem: BaseException) -> None:
@@ -169,10 +174,18 @@ class Mover:
                 log_system=call.call_sid,
             )
 
+    def _give_up(self, call: MovableCall) -> None:
+        """Take the call for one that stays, also if Twilio is being asked: it has not agreed."""
+        if call.is_being_moved:
+            call.is_being_moved = False
+            self.counts.failed_requests += 1
+            self._complain(call, "Twilio has not answered in time")
+
     def _complain(self, call: MovableCall, why: str) -> None:
         self._log.warn(
-            "⚠️ The call could not be moved: {problem}. Yet its stream is still here, and is ended now. What to "
-            "do: see whether TWILIO_API_URL is right, and TWILIO_AUTH_TOKEN that of the call's account.",
+            "⚠️ The call could not be moved: {problem}. Its stream is still here, and is ended now. What to "
+            "do: see whether Twilio's API can be reached (TWILIO_API_URL), and TWILIO_AUTH_TOKEN is of the call's "
+            "account.",
             problem=why,
             log_system=call.call_sid,
         )
