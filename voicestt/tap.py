@@ -131,7 +131,8 @@ _chosen: list[tuple[Mapping[str, Any], Settings]] = []
 def chosen_log() -> ILogObserver:
     """Make the log observer that the parsed options' settings ask for, on the output that twistd's options say."""
     twistd, settings = _chosen.pop()
-    return log_observer(open_log(twistd, _reactor()), settings.log_format, settings.log_level)
+    output = open_log(twistd, _reactor())
+    return log_observer(output, settings.log_format, settings.log_level, texts=settings.texts_are_logged)
 
 
 def _problem_of(option: str, endpoint: str) -> str | None:

@@ -13,6 +13,8 @@ from voicestt.config.settings import variables
         ("STT_BATCHMS", "STT_BATCH_MS"),
         ("GREETNG", "GREETING"),
         ("public_host", "PUBLIC_HOST"),
+        ("HANLDER", "HANDLER"),
+        ("LOG_LEVLE", "LOG_LEVEL"),
         ("VOICESTT_ENVFILE", "VOICESTT_ENV_FILE"),
         ("VOICESTT_SOKET", "VOICESTT_SOCKET"),
     ],

@@ -157,3 +157,19 @@ def test_a_file_is_rotated_at_sigusr1(tmp_path: Path) -> None:
     output.close()
     (rotated,) = [each for each in tmp_path.iterdir() if each != file]
     assert ("before" in rotated.read_text(), "after" in file.read_text()) == (True, True)
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_without_texts_an_exception_has_its_type_and_place_but_not_what_a_caller_said(form: str) -> None:
+    output, said = io.StringIO(), "שלום"
+    try:
+        int(said)
+    except ValueError:
+        failed = of_call("The handler failed.", LogLevel.critical, log_failure=Failure())
+    log_observer(output, form, "info", texts=False)(failed)
+    written = output.getvalue()
+    assert said not in written
+    for words in ("The handler failed.", "test_log_output.py", "ValueError: (LOG_TEXTS=false"):
+        assert words in written
+    log_observer(output, form, "info")(failed)
+    assert said in output.getvalue()

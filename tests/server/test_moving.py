@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from tests.conftest import Logged
-from voicestt.server.moving import FIRST_SECONDS, MoveCounts, Mover
+from voicestt.server.moving import CAME_BACK_SECONDS, FIRST_SECONDS, MoveCounts, Mover
 from voicestt.twilio.rest import CallAlreadyEnded, TwilioRefused
 
 OK = None
@@ -116,6 +116,29 @@ def test_a_call_that_is_over_is_not_asked_for_again() -> None:
     assert rig.counts == MoveCounts()
 
 
+def test_a_call_that_is_here_to_the_end_although_twilio_knows_none_is_counted_and_said(logged: Logged) -> None:
+    rig = Rig(3, 15, CA0=[CallAlreadyEnded("Twilio answered 404")], CA1=[CallAlreadyEnded("Twilio answered 404")])
+    rig.pass_time(15)
+    gone, _ = rig.calls
+    rig.calls.remove(gone)  # its caller had hung up: Twilio closed the stream a moment later
+    assert logged.matching("404") == []
+    rig.mover.stop()
+    assert (rig.counts.moved, rig.counts.not_moved, rig.counts.failed_requests) == (1, 1, 0)
+    assert len(logged.matching("could not be moved: Twilio answered 404")) == 1
+    assert logged.matching("1 calls could not be moved and are ended now") != []
+
+
+def test_a_call_for_which_twilio_never_answers_is_not_taken_for_moved(logged: Logged) -> None:
+    rig = Rig(1)
+    rig.threads.run = lambda _function: Future()  # type: ignore[method-assign]
+    rig.pass_time(15)
+    assert rig.calls[0].is_being_moved
+    rig.mover.stop()
+    assert not rig.calls[0].is_being_moved
+    assert (rig.counts.moved, rig.counts.not_moved, rig.counts.failed_requests) == (0, 1, 1)
+    assert len(logged.matching("could not be moved: Twilio has not answered in time")) == 1
+
+
 def test_those_that_cannot_be_moved_are_counted_and_said(logged: Logged) -> None:
     rig = Rig(2, 15, CA0=[REFUSED] * 100)
     rig.pass_time(15)
@@ -133,6 +156,17 @@ def test_a_call_that_comes_meanwhile_is_moved_too_and_one_without_a_start_is_not
     rig.calls += [Movable("CA7"), Movable("")]
     rig.pass_time(5)
     assert [call_sid for _, call_sid in rig.asked] == ["CA0", "CA7"]
+
+
+def test_a_call_that_comes_back_here_is_moved_once_more_but_not_at_once() -> None:
+    rig = Rig(1, 100)
+    for _ in range(200):
+        rig.pass_time(1)
+        if not rig.calls:
+            rig.calls = [Movable("CA0")]  # the webhook's balancer knows no other process
+    pauses = [later - earlier for earlier, later in zip(rig.moments, rig.moments[1:], strict=False)]
+    assert len(pauses) > 2
+    assert min(pauses) >= CAME_BACK_SECONDS
 
 
 def test_while_twilio_is_asked_the_call_knows_it() -> None:

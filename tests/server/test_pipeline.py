@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThread
 
@@ -24,6 +25,7 @@ from voicestt.handler import Call
 from voicestt.handler.loading import BadHandler
 from voicestt.journal.port import Record, Written
 from voicestt.journal.problems import BadJournal
+from voicestt.runtime.deadline import Deadline
 from voicestt.server.call_log import CallLog
 from voicestt.server.call_registry import CallRegistry
 from voicestt.server.pipeline import EventPipeline, PersistedEvents
@@ -128,6 +130,30 @@ async def test_the_commands_see_how_it_stands_and_what_they_change_is_taken_note
         await pipeline.stop()
     assert webhook["last_error"].startswith("it answered 500")
     assert (webhook["pending"], webhook["dead_lettered"]) == (0, 1)
+
+
+@on_reactor
+async def test_a_journal_that_does_not_answer_does_not_hold_up_the_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = pipeline_of(
+        JOURNAL_URL=f"sqlite:///{tmp_path}/journal.db",
+        EVENTS_WEBHOOK_URL="http://127.0.0.1:9/",
+        EVENTS_WEBHOOK_SECRET="whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz",
+    )
+    await pipeline.start()
+    assert pipeline.journal is not None
+    asked: list[str] = []
+
+    def pending(destination: str, _limit: int) -> "Deferred[Any]":
+        asked.append(destination)
+        return Deferred()  # a PostgreSQL that is gone: it waits until it can be read
+
+    monkeypatch.setattr(pipeline.journal, "pending", pending)
+    began = reactor.seconds()
+    await pipeline.stop(Deadline(reactor, 1.0))
+    assert asked == ["webhook"]
+    assert reactor.seconds() - began < 5.0
 
 
 @on_reactor

@@ -14,7 +14,7 @@ from voicestt.call.facts import CallStarted, Final
 from voicestt.handler.leaving import HUNG_UP
 from voicestt.journal.former import FormerStream
 from voicestt.server.former_streams import SECONDS
-from voicestt.server.returns import LATER_SECONDS, SOON_SECONDS
+from voicestt.server.returns import LATER_SECONDS, MOST_WAITS, SOON_SECONDS
 from voicestt.twilio.returning import MOST, Return
 
 BACK = f"{INCOMING}?{Return(1, int(NOW)).query}"
@@ -212,6 +212,24 @@ def test_a_server_that_stops_takes_no_new_calls_and_sends_those_that_come_back_e
     ready = server.http("GET", "/readyz")
     assert (ready.status, b"the server is stopping" in ready.body) == (503, True)
     assert server.http("GET", "/healthz").status == 200
+
+
+def test_a_call_that_no_other_process_takes_does_not_wait_in_silence_until_this_one_has_gone(
+    autobahn_clock: Clock, journal: Journal, logged: Logged
+) -> None:
+    server = server_with(journal, autobahn_clock)
+    server.calls.drain("the server is stopping")
+    server.seconds_left = 3_600.0
+    waits = 0
+    while "Pause" in verbs((answer := post(server, MOVED, FORM)).body):
+        waits += 1
+    assert waits == MOST_WAITS
+    assert verbs(answer.body) == ["Connect"]
+    talking(server)
+    assert begun(server).call.continues == "s1"
+    assert len(logged.matching("no other process has answered")) == 1
+    server.seconds_left = 0.0  # whoever is about to go takes nobody
+    assert verbs(post(server, MOVED, FORM).body) == ["Pause", "Redirect"]
 
 
 def test_it_takes_the_socket_of_a_call_that_another_process_has_answered(server: Server) -> None:

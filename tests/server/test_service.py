@@ -64,6 +64,7 @@ from voicestt.server.bounded_http import KEEP_ALIVE_SECONDS
 from voicestt.server.live_call import LiveCall
 from voicestt.server.media_line import MediaLine
 from voicestt.server.service import VoiceService
+from voicestt.server.stopping import GRACE_SECONDS
 from voicestt.twilio.rest import dial
 
 SCRIPT = script.parse(
@@ -486,6 +487,22 @@ async def test_a_server_stopped_while_it_starts_leaves_nothing_behind(tmp_path: 
     service.startService()
     await soon(service.stopService())
     await until(lambda: own_threads() - before == set())
+
+
+@on_reactor
+async def test_a_start_that_hangs_keeps_no_stop_from_its_time_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs: Deferred[None] = Deferred()
+    enforced: list[float] = []
+    settings = settings_of(VOICESTT_SOCKET=str(tmp_path / "control"), SHUTDOWN_SECONDS="5")
+    service = VoiceService(reactor, settings, ON_LOOPBACK, enforce=enforced.append)
+    monkeypatch.setattr(service._pipeline, "start", lambda *_: hangs)
+    service.startService()
+    stopped = service.stopService()
+    assert enforced == [pytest.approx(5 + GRACE_SECONDS, abs=0.1)]
+    hangs.callback(None)
+    await soon(stopped)
 
 
 # Not the socket's own protocol: Twisted's log keeps the first events, and who logged them, until logging begins,

@@ -80,6 +80,8 @@ async def test_a_call_is_one_trace(collected: tuple[OtlpTracing, Collector]) -> 
         observer.tell(fact)
     with tracing.handler_call(SID, "on_final"):
         pass
+    with pytest.raises(ValueError, match="shalom"), tracing.handler_call(SID, "on_partial"):
+        int("shalom")
     sender = Sender(tracing, None)
     await tracing.sender(sender, "webhook").carry([record(1), record(2)])
     await tracing.stop()
@@ -99,6 +101,8 @@ async def test_a_call_is_one_trace(collected: tuple[OtlpTracing, Collector]) -> 
     assert [event.name for event in media.events] == ["rotated", "degraded", "recovered"]
     assert media.status.message == "degraded: UNAVAILABLE: no route"
     assert len(collector.named("handler on_final")) == 1
+    (failed,) = collector.named("handler on_partial")
+    assert failed.status.message == "ValueError"  # and not what the caller said
     (delivery,) = collector.named("delivery webhook")
     assert attributes(delivery)["voicestt.events"] == 2
     expected = f"00-{trace_id.hex()}-{delivery.span_id.hex()}-01"

@@ -158,7 +158,7 @@ def _end_well(_inputs: CallInputs, parts: CallParts, draining: Draining, error: 
 @_draining.upon(CallInputs.time_is_up).to(_ended)
 def _end_late(_inputs: CallInputs, parts: CallParts, draining: Draining) -> None:
     draining.limit.cancel()
-    draining.active_call.complain(f"no last final within {parts.drain_seconds:g} s of the call's end")
+    draining.active_call.complain(f"no last final within {parts.drain_seconds:.3g} s of the call's end")
     _tell_the_end(parts, draining.active_call)
 
 

@@ -165,7 +165,7 @@ class ShutdownSettings:
         "How long the whole stop takes at most, from SIGTERM or `voicestt drain` on, whatever hangs: no new "
         "calls, live ones go on, and their last words, the journal and the deliveries have the end of it (0.4 of "
         "it, at most 10 s). Without a live call the server ends at once; a second signal ends the calls now. Set "
-        "less than the time after which your platform kills. `0`: calls end at once.",
+        "less than the time after which your platform kills. `0`: calls end at once, and what hangs has 25 s.",
     )
     shutdown_calls: str = setting(
         "SHUTDOWN_CALLS",
@@ -211,7 +211,8 @@ class LogSettings:
         "LOG_TEXTS",
         "true",
         read.flag,
-        "`false` logs how long what callers say is, not what it is; so do `JOURNAL_REDACT=texts` and `all`.",
+        "`false` logs how long what callers say is, not what it is, and of an exception its type and place only; "
+        "so do `JOURNAL_REDACT=texts` and `all`.",
     )
 
 

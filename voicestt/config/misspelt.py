@@ -29,7 +29,8 @@ def misspelt(names: Iterable[str]) -> list[Misspelt]:
     """Find the variables among `names` that may be misspelt ones of ours.
 
     A name is suspected if it begins with VOICESTT_, is ours but for small letters, or differs from one of ours,
-    which is not set, by about one letter of ten. All other names belong to other programs.
+    which is not set, by about one letter of ten, or in the order of its letters. All other names belong to other
+    programs.
     """
     return sorted(_misspelt(frozenset(names)))
 
@@ -39,6 +40,13 @@ def _misspelt(names: frozenset[str]) -> Iterator[Misspelt]:
     candidates = [name for name in ours - names if len(name) >= _SHORTEST]
     for name in names - ours:
         is_ours = name.upper().startswith(_PREFIX)
-        near = get_close_matches(name.upper(), candidates, 1, 0.6 if is_ours else _NEAR)
+        near = _turned(name.upper(), candidates) or get_close_matches(
+            name.upper(), candidates, 1, 0.6 if is_ours else _NEAR
+        )
         if near or is_ours:
             yield Misspelt(name, *(near or [""]))
+
+
+def _turned(name: str, candidates: Iterable[str]) -> list[str]:
+    """Find the name with the same letters in another order: `LOG_LEVLE`."""
+    return [each for each in candidates if sorted(each) == sorted(name)]

@@ -72,6 +72,11 @@ class Settings(
         return read.several(self.twilio_auth_token or "")
 
     @property
+    def texts_are_logged(self) -> bool:
+        """True if what callers say may be in the log: LOG_TEXTS, and JOURNAL_REDACT does not keep it back."""
+        return self.log_texts and self.journal_redact not in {"texts", "all"}
+
+    @property
     def google_project(self) -> str | None:
         """The Google project of requests: GCP_PROJECT, or the key's own."""
         return self.project or (self.credentials.project if self.credentials else None)

@@ -11,7 +11,7 @@ from voicestt.runtime.clock import Clock, Timer
 
 LAST_SHARE: Final = 0.4
 LAST_SECONDS: Final = 10.0
-AT_ONCE_SECONDS: Final = 30.0
+AT_ONCE_SECONDS: Final = 25.0  # platforms kill after 30
 
 
 class Deadline:

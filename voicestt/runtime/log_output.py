@@ -6,6 +6,7 @@ In both forms a line that is about a call has its CallSid: our own log statement
 import json
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -22,10 +23,12 @@ from twisted.logger import (
     formatEvent,
     formatEventAsClassicLogText,
 )
+from twisted.python.failure import Failure
 from twisted.python.logfile import LogFile
 
 _OURS = "voicestt"
 _STDOUT = "-"
+_NO_WORDS = "(LOG_TEXTS=false leaves out what it says)"
 _DEFAULT_FILE = "twistd.log"  # twistd's own, where it daemonises and no file is named
 
 
@@ -69,9 +72,36 @@ def format_json(event: LogEvent) -> str | None:
 _FORMATTERS: Mapping[str, Callable[[LogEvent], str | None]] = {"text": format_text, "json": format_json}
 
 
-def log_observer(output: TextIO, form: str, level: str) -> ILogObserver:
-    """Make an observer that writes what is at least of this level to `output`."""
-    writes = FileLogObserver(output, _FORMATTERS[form])
+class _WordlessFailure:
+    """A failure as formatters see it, without the exception's own words: an application's may repeat a caller."""
+
+    def __init__(self, failure: Failure) -> None:
+        self._failure = failure
+
+    def getTraceback(self, **_options: object) -> str:  # noqa: N802 - Twisted's
+        """Format where it was raised, and its type."""
+        lines = traceback.format_tb(self._failure.getTracebackObject())
+        kind = getattr(self._failure.type, "__qualname__", "an error")
+        return "".join(["Traceback (most recent call last):\n", *lines, f"{kind}: {_NO_WORDS}"])
+
+
+def _wordless(format_event: Callable[[LogEvent], str | None]) -> Callable[[LogEvent], str | None]:
+    """Make a formatter that leaves out what exceptions say."""
+
+    def formatted(event: LogEvent) -> str | None:
+        failure = event.get("log_failure")
+        return format_event(event | {"log_failure": _WordlessFailure(failure)} if failure else event)
+
+    return formatted
+
+
+def log_observer(output: TextIO, form: str, level: str, *, texts: bool = True) -> ILogObserver:
+    """Make an observer that writes what is at least of this level to `output`.
+
+    Without `texts` exceptions have their type and place, but not their words: a handler's `int(final.text)` fails
+    with what the caller said.
+    """
+    writes = FileLogObserver(output, _FORMATTERS[form] if texts else _wordless(_FORMATTERS[form]))
     least = LogLevelFilterPredicate(LogLevel.levelWithName(level))
     return FilteringLogObserver(writes, [least])
 

@@ -22,6 +22,9 @@ FIRST_SHARE: Final = 0.2
 FIRST_SECONDS: Final = 3.0
 """Pause before the first move, as a share of the time and at most: a balancer must have seen /readyz first."""
 
+CAME_BACK_SECONDS: Final = 20.0
+"""Pause before a call is moved once more that came back here, because no other process took it."""
+
 _AGAIN_SECONDS: Final = 1.0
 _LONGEST_AGAIN: Final = 5.0
 _LOOK_SECONDS: Final = 0.2
@@ -46,7 +49,10 @@ class MovableCall(Protocol):
 
 @dataclass(slots=True)
 class MoveCounts:
-    """Counts of calls moved, of requests to Twilio that failed, and of calls that could not be moved."""
+    """Counts of calls moved, of requests to Twilio that failed, and of calls that could not be moved.
+
+    A call that Twilio says is over is no failure, unless its stream is still here when the time is up.
+    """
 
     moved: int = 0
     failed_requests: int = 0
@@ -58,6 +64,8 @@ class _MoveAttempt:
     failed: int = 0
     due: float = 0.0
     is_over: bool = False
+    over: str = ""
+    """Twilio's answer that there is no such call, in words; "" if it did not say so."""
 
 
 class Mover:
@@ -83,7 +91,9 @@ class Mover:
         self._threads = DaemonThreadPool(THREADS, "moving")
         self._timer = Timer(clock)
         self._attempts: dict[MovableCall, _MoveAttempt] = {}
+        self._moved_at: dict[str, float] = {}
         self._until = self._last = 0.0
+        self._has_stopped = False
 
     def start(self, seconds: float) -> None:
         """Start to move the calls, within `seconds`."""
@@ -93,24 +103,34 @@ class Mover:
 
     def stop(self) -> None:
         """Move no more; those that could not be moved are counted and logged."""
+        self._has_stopped = True
         self._timer.cancel()
         self._threads.stop()
-        left = self._unmoved()
-        self.counts.not_moved = len(left)
+        strange = [call for call in self._live() if call.call_sid and self._attempt(call).over]
+        for call in strange:
+            self._complain(call, self._attempt(call).over)
+        unmoved = self._unmoved()
+        for call in unmoved:
+            self._give_up(call)
+        left = len(strange) + len(unmoved)
+        self.counts.not_moved = left
         if self.counts.moved or left:
-            self._tell(len(left))
+            self._tell(left)
 
     def _unmoved(self) -> Sequence[MovableCall]:
         return [call for call in self._live() if call.call_sid and not self._attempt(call).is_over]
 
     def _attempt(self, call: MovableCall) -> _MoveAttempt:
-        return self._attempts.setdefault(call, _MoveAttempt())
+        came_back = self._moved_at.get(call.call_sid)
+        return self._attempts.setdefault(
+            call, _MoveAttempt(due=0.0 if came_back is None else came_back + CAME_BACK_SECONDS)
+        )
 
     def _step(self) -> None:
         now = self._clock.seconds()
-        idle = [call for call in self._unmoved() if not call.is_being_moved]
+        idle = [call for call in self._unmoved() if not call.is_being_moved and self._attempt(call).due <= now]
         fresh = [call for call in idle if not self._attempt(call).failed]
-        again = [call for call in idle if self._attempt(call).failed and self._attempt(call).due <= now]
+        again = [call for call in idle if self._attempt(call).failed]
         gap = (self._until - self._last) / (len(fresh) + 1)
         for call in again:
             self._move(call)
@@ -130,12 +150,14 @@ class Mover:
         if asked.cancelled():
             call.is_being_moved = False
         elif problem is None:
-            attempt.is_over = True
+            attempt.is_over = call.is_being_moved = True
             self.counts.moved += 1
+            self._moved_at[call.call_sid] = self._clock.seconds()
         elif isinstance(problem, CallAlreadyEnded):
             attempt.is_over = True
+            attempt.over = str(problem)
             call.is_being_moved = False
-        else:
+        elif not self._has_stopped:
             self._again(call, attempt, problem)
 
     def _again(self, call: MovableCall, attempt: _MoveAttempt, problem: BaseException) -> None:
@@ -151,6 +173,22 @@ class Mover:
                 problem=str(problem) if isinstance(problem, TwilioRefused) else type(problem).__name__,
                 log_system=call.call_sid,
             )
+
+    def _give_up(self, call: MovableCall) -> None:
+        """Take the call for one that stays, also if Twilio is being asked: it has not agreed."""
+        if call.is_being_moved:
+            call.is_being_moved = False
+            self.counts.failed_requests += 1
+            self._complain(call, "Twilio has not answered in time")
+
+    def _complain(self, call: MovableCall, why: str) -> None:
+        self._log.warn(
+            "⚠️ The call could not be moved: {problem}. Its stream is still here, and is ended now. What to "
+            "do: see whether Twilio's API can be reached (TWILIO_API_URL), and TWILIO_AUTH_TOKEN is of the call's "
+            "account.",
+            problem=why,
+            log_system=call.call_sid,
+        )
 
     def _tell(self, left: int) -> None:
         words = "Calls moved to another process: {moved}; requests to Twilio that failed: {failed}."

@@ -183,7 +183,9 @@ class EventPipeline:
             await self._handlers.stop(deadline.part(_HALF))
         if self._is_open:
             await self._everything_written(deadline.part(_HALF, _LAST_DELIVERIES_SECONDS))
-            await self._last_deliveries(deadline.part(_HALF, _LAST_DELIVERIES_SECONDS))
+            seconds = deadline.part(_HALF, _LAST_DELIVERIES_SECONDS)
+            # A journal that does not answer does not say either that all is delivered.
+            await within(reactor, seconds, self._last_deliveries(seconds))
         for deliverer in self._deliverers:
             await within(reactor, deadline.part(_HALF), deliverer.stop())
         await within(reactor, deadline.part(_HALF), self.hub.stop())

@@ -1,6 +1,7 @@
 """Answers of the webhook: to new calls, and to those that come back after their stream was lost or moved."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -23,6 +24,9 @@ from voicestt.twilio.returning import (
 
 SOON_SECONDS: Final = 1
 LATER_SECONDS: Final = 5
+MOST_WAITS: Final = 10
+"""So often a call is told to ask again, before this process takes it although it stops: nobody else does."""
+
 _LONGEST_SID: Final = 64
 
 
@@ -52,6 +56,7 @@ class Returns:
         self._former = former
         self._seconds_left = seconds_left
         self._now = now
+        self._waits: Counter[str] = Counter()
 
     @property
     def first(self) -> CallAnswer:
@@ -68,7 +73,7 @@ class Returns:
         """Answer a call that comes back: it is live, so it is taken even where new ones are not."""
         if self._calls.was_hung_up(call_sid):
             return succeed(self._hang_up(call_sid))
-        if self._calls.is_draining:
+        if self._calls.is_draining and not self._waits_in_vain(call_sid):
             return succeed(self._later(returns))
         if returns.is_one_too_many:
             return succeed(self._give_up(call_sid))
@@ -85,6 +90,19 @@ class Returns:
     def _connect(self, following: Return, *, comes_back: bool) -> CallAnswer:
         document = twiml.connect_stream(self._host, following.query if self._reconnects else "")
         return _twiml(document, connects=True, comes_back=comes_back)
+
+    def _waits_in_vain(self, call_sid: str) -> bool:
+        """Count the request; True if that is enough, and this process is still there for a while."""
+        self._waits[call_sid] += 1
+        is_enough = self._waits[call_sid] > MOST_WAITS and self._seconds_left() > LATER_SECONDS
+        if is_enough:
+            self._log.warn(
+                "⚠️ The call has asked {count} times, and no other process has answered: it goes on here for now. "
+                "What to do: start another process behind PUBLIC_HOST, and see whether the balancer asks /readyz.",
+                count=self._waits[call_sid],
+                log_system=_shown(call_sid),
+            )
+        return is_enough
 
     def _later(self, returns: Return) -> CallAnswer:
         """Send the call elsewhere: to where a balancer sends it soon, or to this process's successor."""

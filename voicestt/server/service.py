@@ -125,8 +125,9 @@ class VoiceService(Service):
         """Stop everything; fires when the last thread has ended."""
         super().stopService()  # type: ignore[no-untyped-call]
         stopped: Deferred[None] = Deferred()
+        deadline = self._shutdown.begin()  # whatever hangs, a start too
         # Sockets and threads that are being started can be stopped only when they are.
-        self._starting.addBoth(lambda _: Deferred.fromCoroutine(self._stop()).chainDeferred(stopped))
+        self._starting.addBoth(lambda _: Deferred.fromCoroutine(self._stop(deadline)).chainDeferred(stopped))
         return stopped
 
     async def _start(self) -> None:
@@ -146,8 +147,7 @@ class VoiceService(Service):
         await self._listen_for_metrics(started.monitoring)
         self._control.start()
 
-    async def _stop(self) -> None:
-        deadline = self._shutdown.begin()
+    async def _stop(self, deadline: Deadline) -> None:
         try:
             await self._stop_calls(deadline)
         finally:
@@ -274,8 +274,7 @@ class VoiceService(Service):
 
 
 def _call_log(settings: Settings, registry: CallRegistry) -> CallLog:
-    texts = settings.log_texts and settings.journal_redact not in {"texts", "all"}
-    return CallLog(registry, partials=settings.log_partials, texts=texts)
+    return CallLog(registry, partials=settings.log_partials, texts=settings.texts_are_logged)
 
 
 def _move_of(settings: Settings) -> Callable[[str, str], None] | None:

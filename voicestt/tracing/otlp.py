@@ -116,8 +116,13 @@ class OtlpTracing:
     def handler_call(self, call_sid: str, method: str) -> Iterator[None]:
         """Make the context in which a handler's method is called; its own spans become children."""
         span = self._spans.begin(f"handler {method}", call_sid)
-        with trace.use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=True):
-            yield
+        with trace.use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
+            try:
+                yield
+            except BaseException as problem:
+                # Its type only: the words of an application's exception may repeat what the caller said.
+                span.set_status(Status(StatusCode.ERROR, type(problem).__name__))
+                raise
 
     def sender(self, sender: EventSender, destination: str) -> EventSender:
         """Wrap the sender of a destination: a span for each parcel and call."""

@@ -90,6 +90,7 @@ def test_backup_of_postgresql_names_a_pg_dump_command_that_works_without_a_passw
     words = refused("journal", "backup", str(tmp_path / "copy.dump"))
     assert "a-secret" not in words
     (command,) = [line for line in words.splitlines() if line.startswith("  pg_dump ")]
+    assert "***" not in command  # which pg_dump would take for the password
     subprocess.run(command, shell=True, check=True, env=os.environ | {"PGPASSWORD": "a-secret"})
     listed = subprocess.run(
         ["pg_restore", "--list", tmp_path / "copy.dump"], capture_output=True, text=True, check=True

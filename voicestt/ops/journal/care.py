@@ -72,7 +72,8 @@ def _sqlite_file(url: str, file: Path) -> Path:
     parsed = make_url(url)
     if parsed.drivername != "sqlite":
         # --dbname takes a URL of libpq's; a password in it belongs into PGPASSFILE or PGPASSWORD.
-        shown = parsed.set(drivername="postgresql", password=None).render_as_string()
+        # `set(password=None)` would leave it, and stars in its place would be taken for the password.
+        shown = parsed.set(drivername="postgresql")._replace(password=None).render_as_string()
         command = ["pg_dump", "--format=custom", "--table=voicestt_*", f"--file={file}", f"--dbname={shown}"]
         raise click.ClickException(
             f"The journal is in PostgreSQL, which has a backup of its own:\n  {shlex.join(command)}\n"

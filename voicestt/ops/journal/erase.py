@@ -20,9 +20,9 @@ _PAUSE_SECONDS: Final = 0.02
 _BETWEEN_DIGITS: Final = re.compile(r"[\s().\-/]")
 _PHONE_NUMBER: Final = re.compile(r"\+?[\d\s().\-/]+")
 _ELSEWHERE: Final = (
-    "What is not in the journal is not erased: EVENTS_FILE, the server's log, backups, and what receivers of "
-    "events (webhooks, Redis, pages, handlers) have kept. What a server has read already may be delivered within "
-    "the next seconds."
+    "What is not in the journal is not erased: EVENTS_FILE, the server's log, backups, files of events that "
+    "wait for the journal, and what receivers of events (webhooks, Redis, pages, handlers) have kept. What a "
+    "server has read already may be delivered within the next seconds."
 )
 
 
