@@ -176,3 +176,8 @@ def free_port() -> int:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
         return port
+
+
+def empty_database(kind: str, folder: Path) -> str:
+    """The URL of a new database: `kind` is "sqlite", a file in `folder`, or "postgresql"."""
+    return f"sqlite:///{folder}/journal.db" if kind == "sqlite" else cluster().new_database()

@@ -18,7 +18,7 @@ from tests.end_to_end.rig import (
     running_server,
     until,
 )
-from tests.postgres import cluster
+from tests.postgres import empty_database
 
 CALLS = 50
 FINALS = 200
@@ -29,9 +29,7 @@ RECOVERED = "the server was killed"
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/journal.db"
-    return cluster().new_database()
+    return empty_database(request.param, tmp_path)
 
 
 @pytest.fixture
