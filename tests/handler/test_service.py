@@ -31,7 +31,7 @@ PATIENCE = 30.0
 
 
 def told(diary: Diary, call_sid: str = "CA1") -> list[str]:
-    """What the handler of a call was told."""
+    """The lines that the handler of a call wrote."""
     return [entry[1] for entry in diary.entries if isinstance(entry, tuple) and entry[0] == call_sid]
 
 

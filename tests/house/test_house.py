@@ -7,6 +7,8 @@ import ast
 import re
 from statistics import median
 
+import pytest
+
 from tests.house.measure import PACKAGE, ROOT, docstrings, functions, measured, modules
 
 LONGEST_MODULE = 300
@@ -61,8 +63,9 @@ def test_a_function_is_short() -> None:
     assert lines[len(lines) * 9 // 10] <= 15
 
 
-def test_no_docstring_is_a_riddle() -> None:
-    begin_so = [each for each in docstrings() if each.first_word in RIDDLES]
+@pytest.mark.parametrize("folder", ["voicestt", "tests", "docs"])
+def test_no_docstring_is_a_riddle(folder: str) -> None:
+    begin_so = [each for each in docstrings(folder=folder) if each.first_word in RIDDLES]
     assert begin_so == []
 
 
