@@ -1,4 +1,4 @@
-"""How Sphinx builds these pages. Every warning is an error: `sphinx-build -W docs .venv/docs/html`."""
+"""Sphinx builds these pages so. Every warning is an error: `sphinx-build -W docs .venv/docs/html`."""
 
 from importlib.metadata import version as installed
 

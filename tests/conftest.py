@@ -1,4 +1,4 @@
-"""What all tests share: nothing goes wrong unseen, and the parts of a call without a socket or a thread."""
+"""Fixtures of all tests: nothing goes wrong unseen, and the parts of a call without a socket or a thread."""
 
 import gc
 from collections.abc import Iterator

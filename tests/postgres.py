@@ -64,7 +64,7 @@ class Cluster:
         return self.url(name)
 
     def do(self, statement: str, database: str) -> str:
-        """What psql prints for one statement, rows without ornaments."""
+        """The output of psql for one statement, rows without ornaments."""
         where = ("-h", self._folder, "-p", str(self.port), "-U", _USER, "-d", database)
         return self._do("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", *where, "-c", statement)
 
@@ -134,7 +134,7 @@ def cluster() -> Cluster:
 
 
 def as_postgres() -> list[str]:
-    """How a command line begins that is run as PostgreSQL's user, and ends with this process."""
+    """The beginning of a command line that is run as PostgreSQL's user, and ends with this process."""
     # It refuses to run as root. With its parent it ends: SIGQUIT is its own word for "at once".
     ends_with_us = ["setpriv", "--pdeathsig", "QUIT"]
     if os.geteuid() != 0:
@@ -176,3 +176,8 @@ def free_port() -> int:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
         return port
+
+
+def empty_database(kind: str, folder: Path) -> str:
+    """The URL of a new database: `kind` is "sqlite", a file in `folder`, or "postgresql"."""
+    return f"sqlite:///{folder}/journal.db" if kind == "sqlite" else cluster().new_database()

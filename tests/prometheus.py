@@ -26,7 +26,7 @@ def program(name: str) -> str:
 
 
 def promtool(*arguments: str, text: str = "") -> str:
-    """What promtool says; it must find nothing wrong."""
+    """The output of promtool; it must find nothing wrong."""
     done = subprocess.run(
         [program("promtool"), *arguments], input=text, capture_output=True, text=True, check=False
     )

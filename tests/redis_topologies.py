@@ -168,7 +168,7 @@ def _bus_port() -> int:
 
 
 def _first_slot(number: int) -> int:
-    """Of one of three primaries."""
+    """The first slot of one of three primaries."""
     return -(-number * _SLOTS // 3)
 
 

@@ -1,4 +1,4 @@
-"""What the project promises outside its code."""
+"""Promises of the project outside its code."""
 
 import re
 from pathlib import Path

@@ -117,7 +117,7 @@ class Options(TwistedOptions):
         return tracing_of(_reactor(), self._environ)
 
     def endpoints(self, settings: Settings) -> list[str]:
-        """Where to listen, in Twisted's words."""
+        """Return the endpoints to listen on, as Twisted writes them."""
         endpoints: list[str] = list(self["listen"])
         if not endpoints or self["port"] is not None:
             endpoints.insert(0, f"tcp:{settings.port}")

@@ -1,4 +1,4 @@
-"""What strangers get, and what it costs the calls beside them: nothing.
+"""Measures the answers that strangers get, and their cost to the calls beside them: nothing.
 
     python tests/bench/abuse.py --calls 20 --seconds 12
 

@@ -1,4 +1,4 @@
-"""What an application costs the audio: nothing, however slow it is.
+"""Measures the cost of an application to the audio: nothing, however slow it is.
 
     python tests/bench/application.py --calls 50 --seconds 15
 

@@ -53,7 +53,7 @@ _STEP_SECONDS = 0.005
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much of everything. `seconds` are measured, twice; `answer` is the receiver's time for an event."""
+    """The amounts of everything. `seconds` are measured, twice; `answer` is the receiver's time for an event."""
 
     events: int
     calls: int
@@ -160,7 +160,7 @@ def said(services: Services, *kinds: str) -> dict[str, float]:
 
 
 def delays(known: dict[str, float], arrived: dict[str, float], since: float = 0.0) -> list[float]:
-    """How long each took, of what was known after `since`."""
+    """The seconds that each took, of what was known after `since`."""
     return [arrived.get(key, math.inf) - at for key, at in known.items() if at >= since]
 
 

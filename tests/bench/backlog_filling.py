@@ -68,7 +68,7 @@ def _events_of(number: int, count: int, *, is_over: bool) -> list[Event]:
 
 
 class _Names:
-    """What all events of one call have."""
+    """The values that all events of one call have."""
 
     def __init__(self, number: int) -> None:
         self._session = uuid.uuid4().hex

@@ -9,7 +9,7 @@ from voicestt.ops.load.own_server import Server
 
 
 def health(server: Server) -> dict[str, Any]:
-    """What GET /healthz says."""
+    """The answer of GET /healthz."""
     connection = http.client.HTTPConnection(urlsplit(server.target.url).netloc, timeout=30)
     try:
         connection.request("GET", "/healthz")

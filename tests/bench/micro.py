@@ -1,4 +1,4 @@
-"""What the parts of a frame's way cost by themselves, in nanoseconds, beside the plain way to do the same.
+"""The cost of the parts of a frame's way by themselves, in nanoseconds, beside the plain way to do the same.
 
     python tests/bench/micro.py
 

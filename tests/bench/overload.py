@@ -55,7 +55,7 @@ _BUSY = 503
 
 @dataclass
 class Group:
-    """What became of calls that came together. `delays` are seconds."""
+    """The outcome of calls that came together. `delays` are seconds."""
 
     taken: int = 0
     refused: int = 0
@@ -100,7 +100,7 @@ def placed(server: Server, numbers: Sequence[int], seconds: float) -> Group:
 
 
 def partial_delays(server: Server, calls: Sequence[RawCall], talked: Talked) -> list[float]:
-    """Of each utterance's first partial, after the frame that filled its batch."""
+    """The delay of each utterance's first partial, after the frame that filled its batch."""
     assert server.events_file is not None
     return delays(calls, talked, json_lines(server.events_file)).partials
 
@@ -156,7 +156,7 @@ def by_groups(server: Server, count: int, seconds: float) -> Group:
 
 
 def live_calls(server: Server) -> int:
-    """How many calls the server has."""
+    """The number of calls that the server has."""
     return int(health(server)["live_calls"])
 
 
@@ -184,7 +184,7 @@ def row(name: str, settings: Mapping[str, str], live: int, others: int, seconds:
 
 
 def rows(live: int, others: int, seconds: float) -> dict[str, tuple[Mapping[str, str], int, int, float]]:
-    """Of each row: settings, live calls, others, and seconds of a call."""
+    """The parameters of each row: settings, live calls, others, and seconds of a call."""
     limited = {"MAX_CALLS": str(live), "MAX_LAG_MS": "0"}
     long = seconds + (live + others) / GROUP
     return {

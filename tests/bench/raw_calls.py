@@ -1,4 +1,4 @@
-"""What the end-to-end tests say with bare sockets: the parts of `voicestt load`, and audio that is mere noise."""
+"""Calls of the end-to-end tests by bare sockets: the parts of `voicestt load`, and audio that is mere noise."""
 
 import random
 

@@ -86,7 +86,7 @@ class Member:
 
     @property
     def log(self) -> Path:
-        """What it says since its last start."""
+        """The log since its last start."""
         return self.services.folder / f"server-{self.port}-{self.starts}.log"
 
     def start(self) -> None:
@@ -116,7 +116,7 @@ class Member:
 
 @dataclass
 class Outcome:
-    """What became of one call's words. Gaps in milliseconds; `in_hand` are the seconds of audio since the last
+    """The outcome of one call's words. Gaps in milliseconds; `in_hand` are the seconds of audio since the last
     word that the killed server has told; `forgotten` counts the streams that do not know what they continue."""
 
     report: CallReport

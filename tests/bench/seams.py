@@ -1,4 +1,4 @@
-"""How long the words stand still at a seam and at a failover, against calls that nothing befalls.
+"""Measures how long the words stand still at a seam and at a failover, against calls that nothing befalls.
 
     python tests/bench/seams.py --calls 10
 
@@ -44,7 +44,7 @@ HEADINGS = ("trouble", "calls", "gap", "more", "after notice", "new words")
 
 @dataclass(frozen=True)
 class Trouble:
-    """What befalls a call. `against` is the row without trouble that has the same words."""
+    """A trouble that befalls a call. `against` is the row without trouble that has the same words."""
 
     name: str
     said: Script

@@ -68,7 +68,7 @@ def slow_receiver(port: int, seconds: float, file: Path) -> Iterator[None]:
 
 
 def arrivals(file: Path) -> list[Arrival]:
-    """What has come so far, in order; a line that is being written is none yet."""
+    """The events that have come so far, in order; a line that is being written is none yet."""
     whole = file.read_bytes().rpartition(b"\n")[0].splitlines()
     return [Arrival(float(at), json.loads(body)) for at, _, body in (line.partition(b" ") for line in whole)]
 

@@ -134,7 +134,7 @@ def test_the_words_of_a_final_are_in_the_call_s_own_time(line: Line) -> None:
 
 
 def still(line: Line, seconds: float) -> None:
-    """Nothing comes, and is looked for."""
+    """Look for audio, of which none comes."""
     for _ in range(round(seconds / LOOK_SECONDS)):
         line.clock.advance(LOOK_SECONDS)
         look(line)

@@ -41,7 +41,7 @@ def record(session: str, sequence: int, number: int = 1, text: str = "שלום",
 
 
 class MemoryOutbox:
-    """What a journal is to a deliverer. `answers` gives the Deferred that a request waits for, by its name."""
+    """A journal as a deliverer sees it. `answers` gives the Deferred that a request waits for, by its name."""
 
     def __init__(self, now: Callable[[], float], destinations: Sequence[Destination] = (HOOK,)) -> None:
         self._now = now
@@ -68,17 +68,17 @@ class MemoryOutbox:
         return written
 
     def discard(self, session: str, destination: str = HOOK.name) -> None:
-        """What is pending of a session never will be delivered, by hand."""
+        """Dead-letter the pending events of a session, by hand."""
         self._settled[destination].update(
             each.number for each in self.left(destination) if each.session == session
         )
 
     def count(self, session: str) -> int:
-        """How many events of a session were written."""
+        """The number of events of a session that were written."""
         return self._sequences[session]
 
     def left(self, destination: str = HOOK.name) -> list[Record]:
-        """What is pending."""
+        """The pending events."""
         return [entry.record for entry in self._pending(destination)]
 
     async def pending(
@@ -110,7 +110,7 @@ class MemoryOutbox:
         self.dead_lettered[number] = why
 
     def attempts(self, number: int, destination: str = HOOK.name) -> int:
-        """How many attempts are known to have failed."""
+        """The number of attempts that are known to have failed."""
         return self._failures[destination][number]
 
     def _settle(self, destination: str, numbers: Sequence[int]) -> None:

@@ -79,7 +79,7 @@ class QuietSite(Site):
         super().__init__(resource)  # type: ignore[no-untyped-call]
 
     def log(self, request: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 @implementer(IOpenSSLServerConnectionCreator)

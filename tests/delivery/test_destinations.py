@@ -69,7 +69,7 @@ class Delivering:
             deliverer.wake()
 
     def late(self, _facts: Sequence[object]) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def _read_again(self) -> None:
         for deliverer in self.deliverers:

@@ -1,4 +1,4 @@
-"""What the README says of a receiver that is away, on a clock."""
+"""The README's sentences on a receiver that is away, on a clock."""
 
 import pytest
 from twisted.internet.task import Clock

@@ -54,7 +54,7 @@ async def failure(sender: RedisStreams, sequence: int = 1) -> DeliveryFailed:
 
 
 def entries(server: RedisServer) -> dict[str, list[dict[str, str]]]:
-    """What is in each stream."""
+    """The entries of each stream."""
     with server.client(decode_responses=True) as client:
         return {name: [fields for _, fields in client.xrange(name)] for name in client.keys("voicestt:events:*")}
 

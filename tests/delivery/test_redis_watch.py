@@ -1,4 +1,4 @@
-"""What is said of a real Redis that takes events and may lose them."""
+"""Warnings of a real Redis that takes events and may lose them."""
 
 from collections.abc import Iterator
 from pathlib import Path

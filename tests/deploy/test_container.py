@@ -22,7 +22,7 @@ SECOND_STAGE = DOCKERFILE.rpartition("\nFROM ")[2]
 
 
 def instruction(name: str, text: str = SECOND_STAGE) -> list[str]:
-    """What follows each of these instructions."""
+    """The arguments of each of these instructions."""
     return [line.strip() for line in re.findall(rf"^{name} (.*)$", text, re.MULTILINE)]
 
 

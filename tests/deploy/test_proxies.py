@@ -143,7 +143,7 @@ def old(google: LocalGoogle, tmp_path: Path) -> Iterator[Server]:
 
 
 def ready(server: Server) -> int:
-    """What /readyz says to a balancer."""
+    """The answer of /readyz to a balancer."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
     with contextlib.closing(connection):
         connection.request("GET", "/readyz")

@@ -1,4 +1,4 @@
-"""What the pages promise: links lead somewhere, examples fit, and nobody is sent to a stranger's package."""
+"""The promises of the pages: links lead somewhere, examples fit, and nobody is sent to a stranger's package."""
 
 import json
 import re

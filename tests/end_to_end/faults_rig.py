@@ -57,7 +57,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What a process holds."""
+    """The resources that a process holds."""
 
     threads: int
     sockets: int
@@ -98,7 +98,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class Told:
-    """What became of one call."""
+    """The outcome of one call."""
 
     plan: Plan
     report: CallReport
@@ -140,12 +140,12 @@ class Told:
         return [(start, end) for start, end in stretches if not received[start:end].all()]
 
     def count(self, kind: str) -> int:
-        """How many incidents of this kind the call's summary has."""
+        """The number of incidents of this kind in the call's summary."""
         parts = [part.split() for part in self.summary.split("; ")]
         return next((int(part[0]) for part in parts if part[1:] == [kind]), 0)
 
     def check(self) -> None:
-        """Nothing lost, nothing twice, nothing in another order, one final for each utterance."""
+        """Check that nothing is lost, twice or in another order: one final for each utterance."""
         assert self.report.ok, self.report.problems
         assert self.finals == self.spoken, self.story
         assert not self.not_received, self.story
@@ -224,7 +224,7 @@ class Stage:
         self.server.wait_for("Call ended:", len(self.plans))
 
     def wait_until_nothing_is_left(self) -> tuple[Holding, Holding]:
-        """What the server held before the calls, and what it holds after them."""
+        """Wait until the server holds no more than before the calls."""
         before = self.before
         assert before is not None
         pid = self.server.process.pid
@@ -234,13 +234,13 @@ class Stage:
 
     @cached_property
     def streams(self) -> list[Stream]:
-        """What the Google service received, when nothing is under way any more."""
+        """The streams that the Google service received, when nothing is under way any more."""
         folder = self.google.streams_file.parent
         records = json_lines(self.google.streams_file)
         return [Stream.read(record, folder / f"stream-{record['number']}.raw") for record in records]
 
     def told(self, number: int) -> Told:
-        """What became of the call of this number."""
+        """The outcome of the call of this number."""
         plan = next(plan for plan in self.plans if plan.number == number)
         report = self.reports[number]
         lines = [line for line in self.server.output.splitlines() if f"[{report.call_sid}]" in line]

@@ -1,4 +1,4 @@
-"""Who listens to the live events of a server that may go at any time: as a browser does, and by a WebSocket."""
+"""Listeners to the live events of a server that may go at any time: as a browser does, and by a WebSocket."""
 
 import contextlib
 import http.client

@@ -1,4 +1,4 @@
-"""Who events are delivered to: a webhook's receiver that can fail in every way, and workers that read Redis."""
+"""Receivers of events: a webhook's receiver that can fail in every way, and workers that read Redis."""
 
 import contextlib
 import json
@@ -76,7 +76,7 @@ class WebhookReceiver:
 
     @property
     def statuses(self) -> list[int | None]:
-        """What each was answered with."""
+        """The status that each was answered with."""
         return [post.status for post in list(self.posts)]
 
     def up(self) -> None:
@@ -153,7 +153,7 @@ class WebhookReceiver:
                 super().finish()
 
             def log_message(self, *_arguments: Any) -> None:
-                """Nothing."""
+                """Log nothing."""
 
         return Handler
 
@@ -200,14 +200,14 @@ class RedisWorkers:
         process.wait(PATIENCE)
 
     def holder_of(self, stream: str) -> str | None:
-        """Who works on a stream now."""
+        """The worker that has a stream now."""
         with self._redis.client(decode_responses=True) as client:
             holder: str | None = client.get(f"voicestt:lease:workers:{stream}")
             return holder
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """What was worked on, in order, repeats too."""
+        """The events that were worked on, in order, repeats too."""
         lines = self._file.read_text("utf-8").splitlines(keepends=True)
         return [json.loads(line) for line in lines if line.endswith("\n") and not line.startswith("#")]
 

@@ -1,4 +1,4 @@
-"""What the end-to-end tests stand on: the server and the Google service as processes of their own, always ended.
+"""The ground of the end-to-end tests: the server and the Google service as processes of their own, always ended.
 
 Everything here blocks: a test tells its story from top to bottom, and waits for conditions, never for times.
 """
@@ -39,7 +39,7 @@ _FINAL_SHOWN = re.compile(r"^\d{4}-\S+ \[(CA\w+)\] 🟢 Final: (.*)\n", re.MULTI
 
 
 def until(found: Callable[[], _T], what: str, seconds: float = PATIENCE) -> _T:
-    """What `found` gives as soon as it is true; fails with `what` when time is over."""
+    """Return what `found` gives as soon as it is true; fails with `what` when time is over."""
     give_up = time.monotonic() + seconds
     while not (result := found()):
         if time.monotonic() > give_up:
@@ -89,12 +89,12 @@ class Server:
         )
 
     def events(self, call: str | None = None) -> list[dict[str, Any]]:
-        """What EVENTS_FILE has of words, and of their recognition, of one call or all."""
+        """The events of words and of their recognition in EVENTS_FILE, of one call or all."""
         lines = json_lines(self.services.events_file)
         return [line for line in lines if call in {None, line["call"]} and line["kind"] in _ABOUT_WORDS]
 
     def texts(self, kind: str, call: str | None = None) -> list[str]:
-        """What the partials or the finals say."""
+        """The texts of the partials or the finals."""
         return [event["text"] for event in self.events(call) if event["kind"] == kind]
 
     def wait_for_final(self, call: str | None = None, count: int = 1) -> list[str]:
@@ -123,7 +123,7 @@ class Server:
         return [event for event in events if call in {None, event["call_sid"]}]
 
     def asked(self, *arguments: str) -> str:
-        """What a command of `voicestt` prints in the server's environment."""
+        """The output of a command of `voicestt` in the server's environment."""
         command = [beside_python("voicestt"), *arguments]
         done = subprocess.run(
             command,
@@ -148,7 +148,7 @@ class Server:
         self.process.wait(PATIENCE)
 
     def health(self) -> dict[str, Any]:
-        """What /healthz says; {} while nobody answers."""
+        """The answer of /healthz; {} while nobody answers."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
             connection.request("GET", "/healthz")

@@ -36,14 +36,14 @@ SECOND = mulaw.BYTES_PER_SECOND
 
 
 def spoken(text: str) -> bytes:
-    """What the server's voice makes of a text; the same text is always the same audio."""
+    """The audio that the server's voice makes of a text; the same text is always the same audio."""
     voice = synthesiser_of(Settings.from_environment({"PUBLIC_HOST": "h", "TWILIO_VALIDATE": "false", **VOICE}))
     assert voice is not None
     return voice.speak(text).strip(mulaw.SILENCE)
 
 
 def heard_of(whole: bytes, heard: bytes) -> tuple[int, int, int]:
-    """How many bytes of `whole`, from its beginning, are in `heard`, piece by piece; and where from and to."""
+    """The bytes of `whole`, from its beginning, are in `heard`, piece by piece; and where from and to."""
     begin = at = heard.find(whole[:PIECE])
     assert begin >= 0, "the answer does not begin"
     for start in range(0, len(whole), PIECE):

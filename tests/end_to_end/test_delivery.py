@@ -65,7 +65,7 @@ def repeats(events: list[dict[str, Any]]) -> set[str]:
 
 
 def check_repeats(events: list[dict[str, Any]]) -> None:
-    """What has the same id is the same."""
+    """Check that events of the same id are the same."""
     known: dict[str, dict[str, Any]] = {}
     for event in events:
         assert known.setdefault(event["id"], event) == event
@@ -193,7 +193,7 @@ def unacknowledged(redis: RedisServer) -> int:
 
 
 def holder_of(workers: RedisWorkers, event: dict[str, Any]) -> str:
-    """Who has the stream of an event now."""
+    """The worker that has the stream of an event now."""
     holder = workers.holder_of(stream_of(event["call_sid"], SHARDS))
     assert holder is not None
     return holder

@@ -81,7 +81,7 @@ class Position:
     settings: dict[str, str] = field(default_factory=dict)
 
     def fault(self, name: str) -> str:
-        """What goes wrong, as the faults file says it."""
+        """The fault, as the faults file says it."""
         if name == "slow":
             return FAULTS[name]
         when = "at the start" if name == "hang" and self.when == "before the first response" else self.when

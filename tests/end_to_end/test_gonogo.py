@@ -53,7 +53,7 @@ def a_line_too_much(response: bytes) -> bytes:
 
 
 def kept_back(data: bytes) -> bytes:
-    """What a proxy that collects answers passes on of one that does not end: its beginning."""
+    """The part that a proxy that collects answers passes on of one that does not end: its beginning."""
     return b"" if b"data: " in data else data
 
 
@@ -98,7 +98,7 @@ def examine(folder: Path, port: int, environ: Mapping[str, str]) -> "Deferred[Fo
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Found]:
-    """What each fault is found to be; all at once, because each takes a call's time."""
+    """The finding of each fault; all at once, because each takes a call's time."""
     folder = tmp_path_factory.mktemp("rows")
     # The first stream is the one that gonogo asks itself; the call's own fails.
     fails = "streams 2-99 streaming: error UNAVAILABLE"

@@ -1,4 +1,4 @@
-"""What the log shows in green is in the journal, also when the server is killed while fifty callers speak."""
+"""Finals that the log shows are in the journal, also when the server is killed while fifty callers speak."""
 
 import json
 from collections import defaultdict
@@ -18,7 +18,7 @@ from tests.end_to_end.rig import (
     running_server,
     until,
 )
-from tests.postgres import cluster
+from tests.postgres import empty_database
 
 CALLS = 50
 FINALS = 200
@@ -29,9 +29,7 @@ RECOVERED = "the server was killed"
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/journal.db"
-    return cluster().new_database()
+    return empty_database(request.param, tmp_path)
 
 
 @pytest.fixture
@@ -49,7 +47,7 @@ def killed(url: str, tmp_path: Path) -> Iterator[Server]:
 
 
 def finals_in_journal(server: Server) -> dict[str, list[str]]:
-    """What was said in each call, in order."""
+    """The finals of each call, in order."""
     texts: dict[str, list[str]] = defaultdict(list)
     for event in server.journal():
         if event["type"] == "final":
@@ -58,7 +56,7 @@ def finals_in_journal(server: Server) -> dict[str, list[str]]:
 
 
 def listed(server: Server) -> dict[str, dict[str, Any]]:
-    """What `voicestt calls` has of each call."""
+    """The row that `voicestt calls` has of each call."""
     return {call["call_sid"]: call for call in json.loads(server.asked("calls", "--json", "--limit", "1000"))}
 
 
@@ -89,7 +87,7 @@ def test_a_server_killed_during_fifty_calls_has_lost_no_final_that_it_showed(kil
 
 
 def check_transcripts(server: Server, call: str, texts: list[str]) -> None:
-    """Of one call, in every form."""
+    """Check the transcript of one call in every form."""
     with ThreadPoolExecutor() as pool:
         plain, *others = pool.map(lambda form: server.asked("transcript", call, "--format", form), FORMS)
     told = dict(zip(FORMS[1:], others, strict=True))

@@ -62,12 +62,12 @@ def test_each_of_twenty_calls_gets_its_own_words_only(tmp_path: Path) -> None:
 
 
 def open_files(pid: int) -> int:
-    """How many descriptors the process holds."""
+    """The number of descriptors that the process holds."""
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
 def webhook_seconds(server: Server) -> float:
-    """How long one incoming call waits for its TwiML."""
+    """The seconds that one incoming call waits for its TwiML."""
     began = time.monotonic()
     status, _, _ = post(server.target, server.target.public_url, webhook_forms.incoming_call(Sids()))
     assert status == 200

@@ -70,7 +70,7 @@ def server(google: LocalGoogle, tmp_path: Path, env_file: Path) -> Iterator[Serv
 
 
 def flag(server: Server, state: str) -> str:
-    """What `voicestt flag` says; it ends well."""
+    """The output of `voicestt flag`; it ends well."""
     command = [beside_python("voicestt"), "flag", state, "--socket", str(server.services.folder / "s")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
@@ -82,7 +82,7 @@ def words_of_finals(server: Server, call: str) -> list[str]:
 
 
 def streams(google: LocalGoogle) -> int:
-    """How many there have been, open ones too."""
+    """The number of streams so far, open ones too."""
     return sum(record.method == "StreamingRecognize" for record in (*google.streams, *google.running))
 
 

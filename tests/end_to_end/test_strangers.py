@@ -16,14 +16,14 @@ PAUSE = 0.05
 
 
 def held(server: Server, what: str) -> float:
-    """Of the server's memory, in MB: VmRSS now, VmHWM at most."""
+    """The server's memory, in MB: VmRSS now, VmHWM at most."""
     status = Path(f"/proc/{server.pid}/status").read_text()
     (kilobytes,) = re.findall(rf"{what}:\s+(\d+)", status)
     return int(kilobytes) / 1_024
 
 
 def attacked(server: Server, until: float) -> list[str]:
-    """What strangers get who do nothing else, one attack after the other and from the beginning again."""
+    """The answers to strangers who do nothing else, one attack after the other and from the beginning again."""
     got = list[str]()
     while time.monotonic() < until:
         for attack in ATTACKS:

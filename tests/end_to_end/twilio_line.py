@@ -114,7 +114,7 @@ class TwilioLine:
         self.socket.sendall(frame(PING, payload))
 
     def pong(self) -> bytes:
-        """What the server answers to a ping."""
+        """The server's answer to a ping."""
         received = self.receive()
         while received is not None and received[0] == TEXT:  # the greeting
             received = self.receive()

@@ -44,7 +44,7 @@ class Events(ScriptedEvents):
 
 
 class Diary:
-    """What happened, written in any thread, and read, and waited for, in the reactor's."""
+    """A diary of what happened, written in any thread, and read, and waited for, in the reactor's."""
 
     def __init__(self) -> None:
         self.entries: list[Any] = []
@@ -225,7 +225,7 @@ def turn() -> Deferred[None]:
 
 
 async def in_thread(function: Callable[[], Any]) -> Any:
-    """What a function returns in a thread of its own."""
+    """The result of a function in a thread of its own."""
     done: Deferred[Any] = Deferred()
 
     def run() -> None:

@@ -118,7 +118,7 @@ MOVES = st.lists(
 
 
 def event_of(made: Events, move: str, utterance: int) -> Event:
-    """What a move puts."""
+    """The event that a move puts."""
     match move:
         case "partial":
             return made.partial(utterance=utterance)

@@ -31,7 +31,7 @@ SCHEMA = jsonschema.Draft202012Validator(events.json_schema())
 
 
 class NoLine:
-    """Nothing is said in these calls."""
+    """A line on which nothing is said."""
 
     is_open = False
     waiting = 0.0

@@ -31,7 +31,7 @@ PATIENCE = 30.0
 
 
 def told(diary: Diary, call_sid: str = "CA1") -> list[str]:
-    """What the handler of a call was told."""
+    """The lines that the handler of a call wrote."""
     return [entry[1] for entry in diary.entries if isinstance(entry, tuple) and entry[0] == call_sid]
 
 
@@ -387,12 +387,8 @@ async def test_a_sleeping_handler_holds_up_no_other(rig_of: RigOf, diary: Diary)
     await rig.over()
 
 
-@pytest.mark.parametrize("is_async", [False, True])
-@on_reactor
-async def test_one_that_has_not_returned_a_minute_after_the_call_is_given_up(
-    rig_of: RigOf, diary: Diary, logged: Logged, is_async: bool
-) -> None:
-    gate = threading.Event()
+def stuck(diary: Diary, gate: threading.Event) -> type:
+    """A handler that never returns from a partial, and from a key only when `gate` opens."""
 
     class Stuck(writer(diary, is_async=True)):  # type: ignore[misc]
         async def on_partial(self, call: Call, event: events.Partial) -> None:
@@ -403,7 +399,17 @@ async def test_one_that_has_not_returned_a_minute_after_the_call_is_given_up(
             diary.write("begun")
             gate.wait(PATIENCE)
 
-    rig, made = rig_of(Stuck, threads=1), Events()
+    return Stuck
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@on_reactor
+async def test_one_that_has_not_returned_a_minute_after_the_call_is_given_up(
+    rig_of: RigOf, diary: Diary, logged: Logged, is_async: bool
+) -> None:
+    gate = threading.Event()
+
+    rig, made = rig_of(stuck(diary, gate), threads=1), Events()
     handled, _ = rig.begin(made)
     handled.tell(made.partial() if is_async else made.key())
     await diary.until_written("begun")
@@ -558,16 +564,7 @@ async def test_stopping_waits_five_seconds_for_busy_handlers_and_counts_the_lost
 ) -> None:
     gate = threading.Event()
 
-    class Stuck(writer(diary, is_async=True)):  # type: ignore[misc]
-        async def on_partial(self, call: Call, event: events.Partial) -> None:
-            diary.write("begun")
-            await asyncio.Event().wait()
-
-        def on_dtmf(self, call: Call, event: events.Dtmf) -> None:
-            diary.write("begun")
-            gate.wait(PATIENCE)
-
-    rig, made = rig_of(Stuck), Events()
+    rig, made = rig_of(stuck(diary, gate)), Events()
     handled, _ = rig.begin(made)
     handled.tell(made.partial() if is_async else made.key())
     await diary.until_written("begun")

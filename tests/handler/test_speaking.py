@@ -319,7 +319,7 @@ def answer(booth: Booth, move: str) -> list[str]:
 
 
 def after_the_last_clear(asked: list[tuple[Any, ...]]) -> list[str]:
-    """What was said and marked; what could not be spoken is empty."""
+    """The speech and the marks; what could not be spoken is empty."""
     start = max((place + 1 for place, what in enumerate(asked) if what == ("clear",)), default=0)
     details = [detail for _, detail in asked[start:] if detail]
     return [detail.decode() if isinstance(detail, bytes) else detail for detail in details]

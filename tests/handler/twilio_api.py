@@ -80,6 +80,6 @@ class TwilioApi:
                 self.wfile.write(body)
 
             def log_message(self, *_arguments: Any) -> None:
-                """Nothing."""
+                """Log nothing."""
 
         return Handler

@@ -50,10 +50,10 @@ class Docstring:
 
 
 @cache
-def modules(root: Path = ROOT) -> tuple[Module, ...]:
-    """Read all modules of the package."""
+def modules(root: Path = ROOT, folder: str = "voicestt") -> tuple[Module, ...]:
+    """Read all modules of the package, or of another folder."""
     found = []
-    for path in sorted((root / "voicestt").rglob("*.py")):
+    for path in sorted((root / folder).rglob("*.py")):
         text = path.read_text()
         found.append(Module(path.relative_to(root).as_posix(), text, ast.parse(text)))
     return tuple(found)
@@ -74,9 +74,9 @@ def _measured_function(module: Module, node: _Function) -> MeasuredFunction:
     return MeasuredFunction(f"{module.name}:{node.lineno} {node.name}", end - node.lineno + 1, body)
 
 
-def docstrings(root: Path = ROOT) -> Iterator[Docstring]:
+def docstrings(root: Path = ROOT, folder: str = "voicestt") -> Iterator[Docstring]:
     """Find all docstrings of modules, classes and functions."""
-    for module in modules(root):
+    for module in modules(root, folder):
         for node in ast.walk(module.tree):
             if isinstance(node, _Function | ast.ClassDef | ast.Module) and (text := ast.get_docstring(node)):
                 line = getattr(node, "lineno", 1)

@@ -6,15 +6,13 @@ import pytest_twisted  # type: ignore[import-untyped]
 from twisted.internet.defer import Deferred
 
 from tests.journal.made import Journals
-from tests.postgres import cluster
+from tests.postgres import empty_database
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/journal.db"
-    return cluster().new_database()
+    return empty_database(request.param, tmp_path)
 
 
 @pytest.fixture

@@ -165,7 +165,7 @@ class Opened:
         return await self.journal.pending(destination.name, **{"limit": 100, **more})
 
     async def adopted(self, count: int, destination: Destination = WEBHOOK, **more: Any) -> list[Pending]:
-        """What is pending as soon as it is so much: what another left becomes ours a little later."""
+        """The pending events as soon as there are so many: what another left becomes ours a little later."""
         give_up = reactor.seconds() + PATIENCE
         while len(found := await self.pending(destination, **more)) < count:
             assert reactor.seconds() < give_up, f"only {len(found)} are pending"

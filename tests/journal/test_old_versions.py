@@ -1,4 +1,4 @@
-"""What an older version of voicestt left in the journal is delivered by this one."""
+"""Events that an older version of voicestt left in the journal are delivered by this one."""
 
 import json
 import time

@@ -37,7 +37,7 @@ def url(bouncer: Bouncer) -> str:
 
 
 def settings_of_the_pool(url: str) -> list[tuple[str, ...]]:
-    """What another client of the pool finds set in each of its sessions."""
+    """The settings that another client of the pool finds in each of its sessions."""
     where = make_url(url)
     others = [
         psycopg.connect(host=where.host, port=where.port, user=where.username, dbname=where.database)

@@ -1,4 +1,4 @@
-"""What was written, read a page at a time while others write."""
+"""Events that were written, read a page at a time while others write."""
 
 import threading
 import time

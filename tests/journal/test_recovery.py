@@ -1,4 +1,4 @@
-"""What a process leaves behind, and who takes it over."""
+"""Sessions that a process leaves behind, and the process that takes them over."""
 
 import os
 import signal

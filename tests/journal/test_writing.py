@@ -43,7 +43,7 @@ class Desk:
         return draft.records
 
     def take_out(self, destination: str, owner: str = "me") -> list[Record]:
-        """What is pending, which is delivered by that."""
+        """Take out the pending events, which are delivered by that."""
         with self.database.reading() as connection:
             sessions = list(connection.execute(select(tables.sessions.c.session)).scalars())
             found = outbox.pending(connection, self.whole, owner, destination, sessions, 100)

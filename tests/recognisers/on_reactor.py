@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 
 from tests.recognisers.fakes import Ear
 from voicestt.recognisers.port import RecogniserError, Result
-from voicestt.runtime.session_thread import SessionThread
+from voicestt.runtime.loop_thread import SessionThread
 
 PATIENCE = 30.0
 

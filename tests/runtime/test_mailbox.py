@@ -2,7 +2,7 @@ from collections.abc import Callable
 from functools import partial
 
 from tests.conftest import Logged
-from voicestt.runtime.mailbox import Mailbox
+from voicestt.runtime.loop_thread import Mailbox
 
 
 class Sleeper:

@@ -136,7 +136,7 @@ class Media(Joined):
 
     @property
     def heard(self) -> list[ServerMessage]:
-        """What the server said, as Twilio understands it."""
+        """The server's messages, as Twilio understands them."""
         return [parse_server_message(message.decode(), "MZ1") for message in self.client.messages]
 
     def say(self, *messages: bytes, binary: bool = False) -> None:

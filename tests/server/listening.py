@@ -140,5 +140,5 @@ class Stream(Joined):
 
     @property
     def numbers(self) -> list[int]:
-        """Of the events that came."""
+        """The numbers of the events that came."""
         return [int(message.id) for message in self.read.messages]

@@ -12,12 +12,12 @@ class _Forgets:
     """A journal that keeps nothing."""
 
     def put(self, event: Any, fact: object) -> None:
-        """Nothing is kept."""
+        """Keep nothing."""
 
     def remember(self, session: str, memory: str) -> None:
-        """Nothing is kept."""
+        """Keep nothing."""
 
 
 def publisher(file: EventsFile) -> CallObserver:
-    """Who is told of a call whose events `file` gets."""
+    """The observer of a call whose events `file` gets."""
     return Publishing(_Forgets(), file=file).of_call(NoLine())

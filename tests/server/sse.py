@@ -54,7 +54,7 @@ class Reader:
 
 
 def dechunked(body: bytes) -> tuple[bytes, bool]:
-    """What has come of a body in chunks (RFC 9112 section 7.1), and whether it has ended."""
+    """The part that has come of a body in chunks (RFC 9112 section 7.1), and whether it has ended."""
     whole = b""
     while (end := body.find(b"\r\n")) >= 0:
         size = int(body[:end], 16)

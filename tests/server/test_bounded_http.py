@@ -1,4 +1,4 @@
-"""What strangers can send, in memory: the real Site, byte by byte."""
+"""Requests of strangers, in memory: the real Site, byte by byte."""
 
 import ssl
 from urllib.parse import quote

@@ -42,7 +42,7 @@ AUTOBAHNS = keeping(WebSocketServerProtocol)
 
 @dataclass
 class Seen:
-    """What a server made of the bytes: its messages, its answer, and whether it hung up."""
+    """The outcome of the bytes at a server: its messages, its answer, and whether it hung up."""
 
     messages: list[tuple[bytes, bool]]
     answer: bytes

@@ -29,7 +29,7 @@ class Journal:
 
 
 def found_in(journal: Journal, clock: Clock, seconds: float = 0.0) -> list[FormerStream | None]:
-    """What is found within so many seconds, and that nothing is left afterwards."""
+    """Return what is found within so many seconds, and check that nothing is left."""
     told: list[FormerStream | None] = []
     FormerLookup(clock, journal).at_its_end("CA1").addCallback(told.append)
     for _ in range(round(seconds * 100)):

@@ -1,4 +1,4 @@
-"""What /healthz and /readyz say: is the server well, does it take calls, and what of late?"""
+"""Answers of /healthz and /readyz: is the server well, does it take calls, and what of late?"""
 
 import json
 from typing import Any
@@ -144,7 +144,7 @@ def test_one_way_of_google_that_fails_is_degraded_both_are_failing() -> None:
 
 
 class Pipeline:
-    """What an event pipeline shows of itself."""
+    """The state that an event pipeline shows."""
 
     def __init__(self) -> None:
         self.state = WRITTEN

@@ -31,7 +31,7 @@ class Call:
 
 
 class Wire:
-    """What was sent."""
+    """The messages that were sent."""
 
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []

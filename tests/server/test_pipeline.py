@@ -1,4 +1,4 @@
-"""What leaves the server, on the real reactor, with a real journal."""
+"""Events that leave the server, on the real reactor, with a real journal."""
 
 import json
 import sqlite3

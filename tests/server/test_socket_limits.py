@@ -1,4 +1,4 @@
-"""What a media socket may do that is no call's: be silent, flood, not read, and say that it is another's call."""
+"""Limits of a media socket that is no call's: to be silent, flood, not read, and say that it is another's call."""
 
 from collections.abc import Sequence
 

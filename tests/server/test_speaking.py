@@ -1,4 +1,4 @@
-"""What is said to a caller over real sockets, read by a simulated caller."""
+"""Speech to a caller over real sockets, read by a simulated caller."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager

@@ -15,7 +15,7 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as ser
 
 @dataclass(slots=True)
 class Collector:
-    """What a collector has got: `spans` in the order of their arrival, and the resource that sent them."""
+    """A collector's spans: `spans` in the order of their arrival, and the resource that sent them."""
 
     endpoint: str = ""
     spans: list[Any] = field(default_factory=list)

@@ -8,7 +8,7 @@ from voicestt.journal.port import Record
 
 
 class CannotDeliver(Exception):
-    """Delivery cannot work with these settings; the words say why, and what to do."""
+    """Delivery cannot work with these settings; the message says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)

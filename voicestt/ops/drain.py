@@ -4,18 +4,11 @@ from pathlib import Path
 
 import click
 
-from voicestt.ops.flag import ask, the_one_server
+from voicestt.ops.flag import ask, socket_option, the_one_server
 
 
 @click.command(short_help="Stop a running server, but let its calls go on.")
-@click.option(
-    "--socket",
-    "path",
-    type=click.Path(path_type=Path),
-    envvar="VOICESTT_SOCKET",
-    help="The server's control socket; its log names it. Not said: VOICESTT_SOCKET, or the one running server "
-    "of this user.",
-)
+@socket_option
 def drain(path: Path | None) -> None:
     """Stop the running server as SIGTERM does: it takes no new calls, and ends when its live calls are over.
 

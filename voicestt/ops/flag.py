@@ -15,9 +15,7 @@ _PATIENCE_SECONDS = 5.0
 _LONGEST_ANSWER = 65_536
 
 
-@click.command(short_help="Turn ENABLE_STREAMING_STT in a running server.")
-@click.argument("state", type=click.Choice(["on", "off", "show"]))
-@click.option(
+socket_option = click.option(
     "--socket",
     "path",
     type=click.Path(path_type=Path),
@@ -25,6 +23,11 @@ _LONGEST_ANSWER = 65_536
     help="The server's control socket; its log names it. Not said: VOICESTT_SOCKET, or the one running server "
     "of this user.",
 )
+
+
+@click.command(short_help="Turn ENABLE_STREAMING_STT in a running server.")
+@click.argument("state", type=click.Choice(["on", "off", "show"]))
+@socket_option
 def flag(state: str, path: Path | None) -> None:
     """Turn ENABLE_STREAMING_STT on or off in the running server, or show it.
 

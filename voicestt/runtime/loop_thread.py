@@ -1,7 +1,13 @@
-"""A thread with an event loop, and the reactor's way to it: all handlers share one, Google's streams another."""
+"""Threads with an event loop, and the ways to them and back: all handlers share one, Google's streams another.
+
+A thread for each call makes the interpreter's lock the dearest thing in the process (measured: twice the CPU at a
+hundred calls). So one thread carries many streams, and what crosses goes in groups: however much is handed over
+before the other side wakes up, it is woken once.
+"""
 
 import asyncio
 import sys
+from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import cached_property, partial
@@ -13,11 +19,41 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from voicestt.runtime.mailbox import Action, Mailbox
 from voicestt.runtime.reactor import ReactorLike
+
+Action = Callable[[], object]
 
 CANCELLED_SECONDS: Final = 1.0
 """So long may what is cancelled take to tidy up when the thread ends."""
+
+
+class Mailbox:
+    """Actions handed to another thread, in order; `wake` is called only if the other side sleeps."""
+
+    _log = Logger()
+
+    def __init__(self, wake: Callable[[Action], object]) -> None:
+        self._wake = wake
+        self._waiting: deque[Action] = deque()
+        self._woken = False
+
+    def hand(self, action: Action) -> None:
+        """Run `action` soon, in the other thread."""
+        self._waiting.append(action)
+        if not self._woken:
+            self._woken = True
+            self._wake(self._do_all)
+
+    def _do_all(self) -> None:
+        # Lowered first: whatever is handed over from here on either is seen below or wakes us again.
+        self._woken = False
+        waiting = self._waiting
+        while waiting:
+            action = waiting.popleft()
+            try:
+                action()
+            except Exception:  # noqa: BLE001 - one call's mistake must not silence the others
+                self._log.failure("A hand-over between threads failed; the other calls go on.")
 
 
 class LoopThread:
@@ -128,3 +164,28 @@ async def _cancel_all() -> None:
         task.cancel()
     if tasks:
         await asyncio.wait(tasks, timeout=CANCELLED_SECONDS)
+
+
+class SessionThread(LoopThread):
+    """A thread for streams. Its end cancels them and then closes what they ran over."""
+
+    def __init__(self, reactor: ReactorLike) -> None:
+        super().__init__(reactor, "sessions", "In a task of the session thread: {message}.")
+        self._to_reactor = Mailbox(reactor.callFromThread)
+        self._closers: list[Callable[[], Coroutine[Any, Any, None]]] = []
+
+    def hand_back(self, action: Action) -> None:
+        """Run `action` in the reactor's thread; for this thread."""
+        self._to_reactor.hand(action)
+
+    def at_end(self, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Await `close` in this thread, before it ends; for this thread."""
+        self._closers.append(close)
+
+    async def _finish(self) -> None:
+        # Its own tasks only: gRPC's are ended by the closing of its channels.
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for close in self._closers:
+            await close()

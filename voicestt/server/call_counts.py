@@ -1,4 +1,4 @@
-"""A CallObserver before another: it counts what becomes of all calls, for health checks and /metrics."""
+"""CallObservers that count all calls, those that are live and those that ended, for health and /metrics."""
 
 import re
 from typing import Final
@@ -6,9 +6,10 @@ from typing import Final
 import grpc
 
 from voicestt.audio import mulaw
-from voicestt.call.facts import CallEnded, CallObserver, Event, Happened, Partial
+from voicestt.call.facts import CallDescription, CallEnded, CallObserver, CallStarted, Event, Happened, Partial
 from voicestt.call.facts import Final as FinalWords
 from voicestt.recognisers.fallback import SWITCHED_OFF
+from voicestt.recognisers.modes import Flag
 from voicestt.runtime.metrics import Counted, ProcessMetrics
 
 PARTIALS: Final[Counted] = ("partials",)
@@ -32,6 +33,41 @@ _ENDS = {
 
 END_LABELS: Final = (*_ENDS.values(), OTHER)
 RECOGNISERS: Final = ("google-streaming", "google-recognize", "whisper")
+
+
+class ActiveCalls:
+    """Counter of live calls. A call begins as the flag says; incidents change the way it is recognised."""
+
+    def __init__(self, flag: Flag) -> None:
+        self._flag = flag
+        self._streaming: dict[tuple[str, str], bool] = {}
+
+    @property
+    def live(self) -> int:
+        """The number of calls that have begun and not told their end."""
+        return len(self._streaming)
+
+    @property
+    def streaming(self) -> int:
+        """The number of live calls that are streamed."""
+        return sum(self._streaming.values())
+
+    @property
+    def single_shot(self) -> int:
+        """The number of live calls recognised by one request for each utterance."""
+        return self.live - self.streaming
+
+    def tell(self, event: Event) -> None:
+        """Count a call's start, end, or change of recognition."""
+        match event:
+            case CallStarted(call=call):
+                self._streaming[_key(call)] = self._flag.is_on
+            case Happened(call=call, kind="degraded" | "interrupted"):
+                self._streaming[_key(call)] = False
+            case Happened(call=call, kind="recovered" | "resumed"):
+                self._streaming[_key(call)] = True
+            case CallEnded(call=call):
+                self._streaming.pop(_key(call), None)
 
 
 class CallCounts:
@@ -72,3 +108,7 @@ def cause_label(why: str) -> str:
         return "switched_off"
     status = _STATUS.match(why)
     return status[1].lower() if status is not None and status[1] in _STATUSES else OTHER
+
+
+def _key(call: CallDescription) -> tuple[str, str]:
+    return call.call_sid, call.stream_sid

@@ -15,8 +15,8 @@ from voicestt.recognisers.probe import Probe
 from voicestt.recognisers.services import Persistent, ServicesHealth
 from voicestt.recognisers.single_shot import SingleShot
 from voicestt.recognisers.streaming import Endless, StreamLimits
+from voicestt.runtime.loop_thread import SessionThread
 from voicestt.runtime.reactor import FullReactor
-from voicestt.runtime.session_thread import SessionThread
 from voicestt.server.metrics.of_recognition import RecognitionFamilies
 from voicestt.server.whisper import LastResort
 

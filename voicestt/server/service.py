@@ -20,11 +20,11 @@ from voicestt.recognisers.google.request import target_of
 from voicestt.recognisers.modes import Flag
 from voicestt.recognisers.services import ServicesHealth
 from voicestt.runtime.deadline import Deadline, within
+from voicestt.runtime.loop_thread import SessionThread
 from voicestt.runtime.reactor import FullReactor
-from voicestt.runtime.session_thread import SessionThread
-from voicestt.server.active_calls import ActiveCalls
 from voicestt.server.bounded_http import BoundedSite
-from voicestt.server.busy import busy_answer
+from voicestt.server.busy import CallAnswer, busy_answer
+from voicestt.server.call_counts import ActiveCalls
 from voicestt.server.call_log import CallLog
 from voicestt.server.call_registry import CallRegistry
 from voicestt.server.calls import Calls
@@ -218,14 +218,6 @@ class VoiceService(Service):
         media = media_resource(self._reactor, calls)
         answers = digest_answers(settings, lambda: self._flag.is_on)
         busy = busy_answer(settings)
-        returns = Returns(
-            settings.public_host,
-            calls,
-            busy,
-            reconnects=settings.twiml_reconnect,
-            former=self._former,
-            seconds_left=lambda: self._shutdown.seconds_left,
-        )
         webhooks = Routes(
             settings.public_host,
             SignatureCheck(token),
@@ -237,7 +229,7 @@ class VoiceService(Service):
             monitoring.report,
             visitors,
             busy,
-            returns,
+            self._returns(calls, busy),
             monitoring.page,
             self._pipeline.tracing.webhook,
         )
@@ -247,6 +239,16 @@ class VoiceService(Service):
 
         root = Root(webhooks.app.resource())
         return BoundedSite(root, visitors, turned_away, self._reactor)
+
+    def _returns(self, calls: Calls, busy: CallAnswer) -> Returns:
+        return Returns(
+            self._settings.public_host,
+            calls,
+            busy,
+            reconnects=self._settings.twiml_reconnect,
+            former=self._former,
+            seconds_left=lambda: self._shutdown.seconds_left,
+        )
 
     async def _listen(self, site: Site) -> None:
         for endpoint in self._endpoints:

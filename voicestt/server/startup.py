@@ -10,7 +10,7 @@ from voicestt import __version__
 from voicestt.config.in_force import changed_settings
 from voicestt.config.settings import Settings
 from voicestt.journal.database import name_of
-from voicestt.recognisers.google.request import choice_of, is_elsewhere
+from voicestt.recognisers.google.request import ModelChoice, choice_of, is_elsewhere
 
 _MODEL = "GCP_STT_MODEL"
 _log = Logger()
@@ -33,6 +33,10 @@ def announce(settings: Settings) -> None:
         journal=settings.journal_url if settings.journal_url == "off" else name_of(settings.journal_url),
         events_file=os.path.abspath(settings.events_file) if settings.events_file else "none",
     )
+    _warn(settings, choice)
+
+
+def _warn(settings: Settings, choice: ModelChoice) -> None:
     if choice.changed and _MODEL in settings.given:
         _log.warn(
             "⚠️ GCP_STT_MODEL={asked} was asked for, but Google refuses it with {language}: {used} is used. "

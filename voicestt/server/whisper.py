@@ -51,7 +51,7 @@ def understanding(find: Callable[[], Engine], language: str, clean: Clean = unch
     """Make a blocking recogniser of utterances in mu-law over an engine, whose models it loads.
 
     Raises:
-        RecogniserError: FAILED_PRECONDITION, when it cannot be loaded: the words say what to install.
+        RecogniserError: FAILED_PRECONDITION, when it cannot be loaded: the message says what to install.
     """
     with _in_words():
         engine = find()

@@ -11,7 +11,7 @@ from typing import Protocol
 class SpeechError(Exception):
     """A text could not be spoken, or the engine cannot be used.
 
-    The words say why and what to do. No secret is in them.
+    The message says why and what to do. No secret is in them.
     """
 
 

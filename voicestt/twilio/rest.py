@@ -25,7 +25,7 @@ _SILENT = logging.Logger("voicestt.twilio", logging.CRITICAL)
 
 
 class TwilioRefused(Exception):
-    """A request to Twilio failed; the words say why and what to do, without a secret or a number."""
+    """A request to Twilio failed; the message says why and what to do, without a secret or a number."""
 
 
 class CallAlreadyEnded(TwilioRefused):
@@ -33,7 +33,7 @@ class CallAlreadyEnded(TwilioRefused):
 
 
 class BadNumber(ValueError):
-    """A text is neither a phone number nor a SIP address; the words do not repeat it."""
+    """A text is neither a phone number nor a SIP address; the message does not repeat it."""
 
 
 def dial(destination: str) -> str:

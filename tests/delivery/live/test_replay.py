@@ -12,7 +12,7 @@ from voicestt.journal.port import Page, Record
 
 
 class Database:
-    """What two processes write into, and a listener of the first one who catches up from it."""
+    """A database that two processes write into, and a listener of the first one who catches up from it."""
 
     def __init__(self, after: int, before: int = 0) -> None:
         self.connection = Kept()

@@ -32,12 +32,12 @@ STREAM = '<Stream url="wss://demo.example/ws/twilio-media" statusCallback="https
 
 
 def nothing(_socket: "Socket", _message: dict[str, Any]) -> None:
-    """What a server does that only listens."""
+    """The behaviour of a server that only listens."""
 
 
 @dataclass
 class Answering:
-    """How the server behaves, and what it was told: `posts` are (path, headers, form).
+    """The behaviour of the server, and what it was told: `posts` are (path, headers, form).
 
     `documents` are TwiML by path; every other path has `twiml`.
     """

@@ -1,4 +1,4 @@
-"""What a simulated call shows is what the real reactor, in real time, does with the same handler and events."""
+"""A simulated call shows what the real reactor, in real time, does with the same handler and events."""
 
 from collections.abc import Callable
 from functools import partial
@@ -47,7 +47,7 @@ def told_by(diary: Diary) -> type:
 
 
 def play_simulated(moves: list[str], diary: Diary) -> list[list[Action]]:
-    """What a simulated call's handler has asked for after its start, and after each event."""
+    """The requests of a simulated call's handler after its start, and after each event."""
     with simulated_call(told_by(diary)) as call:
         asked = [list(call.actions)]
         for move in moves:
@@ -65,7 +65,7 @@ def play_simulated(moves: list[str], diary: Diary) -> list[list[Action]]:
 
 
 async def play_really(moves: list[str], diary: Diary, asked: list[list[Action]]) -> list[tuple[Any, ...]]:
-    """What the same handler asked for on the reactor, where a text's audio is the text; waits until it `asked`."""
+    """The same handler's requests on the reactor, where a text's audio is the text; waits until it `asked`."""
     rig, made = Rig(told_by(diary), diary, speak=lambda text: text.encode()), Events()
     makers: dict[str, Callable[[], Event]] = {"partial": made.partial, "final": made.final, "key": made.key}
     handled, line = rig.begin(made)

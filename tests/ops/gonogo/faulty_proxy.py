@@ -22,7 +22,7 @@ def answer(status: str, content_type: str, body: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What goes wrong with requests for paths that begin with `path`.
+    """A fault of requests for paths that begin with `path`.
 
     `instead` is answered in the server's place; `change` is done to what the server answers; `cut_after` seconds
     the connection is reset.

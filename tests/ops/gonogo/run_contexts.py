@@ -23,7 +23,7 @@ def run_context(
 
 
 async def findings_of(checks: list[Check]) -> dict[str, Finding]:
-    """What these checks find; those that they need and that are not among them count as passed."""
+    """Return what these checks find; those that they need and that are not among them count as passed."""
     known = {check.key for check in checks}
     alone = [
         Check(
@@ -40,5 +40,5 @@ async def findings_of(checks: list[Check]) -> dict[str, Finding]:
 
 
 def outcomes(findings: dict[str, Finding]) -> dict[str, CheckOutcome]:
-    """How each ended."""
+    """The outcome of each check."""
     return {key: finding.outcome for key, finding in findings.items()}

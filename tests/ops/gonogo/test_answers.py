@@ -1,4 +1,4 @@
-"""What answers at the server's paths when it is not the server, or is one that was set up wrongly."""
+"""Answers at the server's paths when it is not the server, or is one that was set up wrongly."""
 
 import os
 from collections.abc import Iterator

@@ -21,7 +21,7 @@ ESPEAK = {"TTS_ENGINE": "espeak-ng", "TTS_LANGUAGE": "en-US"}
 
 
 class Found:
-    """What the two checks find in a folder that has modules of an application."""
+    """The findings of the two checks in a folder that has modules of an application."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

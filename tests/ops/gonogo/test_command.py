@@ -111,7 +111,7 @@ def test_a_run_tells_each_finding_as_it_comes(monkeypatch: pytest.MonkeyPatch, t
 
 
 def _alone(main: Callable[[object], object]) -> object:
-    """What a coroutine that waits for nothing returns."""
+    """The result of a coroutine that waits for nothing."""
     coroutine = main(None)
     try:
         coroutine.send(None)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""What applications got of a call: journals that are files, and servers that answer at `GET /events`."""
+"""Checks of what applications got of a call: journals that are files, and servers that answer at `GET /events`."""
 
 import json
 from collections.abc import AsyncIterator, Sequence
@@ -173,7 +173,7 @@ async def test_a_server_of_ones_own_must_have_journalled(tmp_path: Path) -> None
 
 @asynccontextmanager
 async def feed(folder: Path, said: bytes, token: str = TOKEN) -> AsyncIterator[tuple[Finding, Finding]]:
-    """What is found of a server that says this at `GET /events`, before and after a call."""
+    """The findings of a server that says this at `GET /events`, before and after a call."""
     port = faulty_proxy(reactor, 0, Fault("/", instead=said))
     here = run_context(
         folder, address=f"127.0.0.1:{port.getHost().port}", EVENTS_TOKEN=token, STT_DRAIN_SECONDS="0.1"

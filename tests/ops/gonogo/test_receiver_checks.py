@@ -40,7 +40,7 @@ async def redis(folder: Path, url: str, where: Where = Where.STARTED, **variable
 
 
 class Seen(Protocol):
-    """What receivers were sent."""
+    """The requests that receivers were sent."""
 
     data: ClassVar[list[bytes]] = []
 

@@ -15,7 +15,7 @@ __all__ = ["Call", "Desk", "do", "run", "run_json"]
 
 
 def run(*arguments: str) -> str:
-    """What a command prints that succeeds."""
+    """The output of a command that succeeds."""
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
     return result.output
@@ -26,7 +26,7 @@ def run_json(*arguments: str) -> Any:
 
 
 def refused(*arguments: str) -> str:
-    """What a command says that fails."""
+    """The error of a command that fails."""
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code in (1, 2)
     assert result.exception is None or isinstance(result.exception, SystemExit), pytest.fail(str(result.exception))

@@ -1,4 +1,4 @@
-"""What came from outside, as the commands show it: no terminal obeys it, and people can read it."""
+"""Texts from outside, as the commands show them: no terminal obeys it, and people can read it."""
 
 import unicodedata
 
@@ -41,7 +41,7 @@ HOSTILE = f"\x1b[2J\x1b]0;gone\x07{HEBREW}\u202e\u2066\u200f\u061c\x9b31m\r\u202
 
 
 def moves(printed: str) -> list[str]:
-    """What of it a terminal obeys or turns around."""
+    """The characters that a terminal obeys or turns around."""
     return [each for each in printed if each != "\n" and is_obeyed(each)]
 
 

@@ -1,4 +1,4 @@
-"""What is changed by hand, and a server that runs and has read it already."""
+"""Changes by hand, and a server that runs and has read the events already."""
 
 from collections.abc import Iterator
 from pathlib import Path

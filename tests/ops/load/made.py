@@ -9,7 +9,7 @@ from voicestt.ops.load.said import audio_of
 
 
 class Call:
-    """What is looked at in a `RawCall`."""
+    """The attributes of a `RawCall` that are looked at."""
 
     def __init__(self, number: int, frames: int = 500) -> None:
         self.number, self.key, self.sids = number, str(number), Sids()

@@ -25,7 +25,7 @@ def figures(calls: int, *faults: str) -> LoadResult:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What the command asks to be loaded, instead of loading it."""
+    """The load that the command asks for, instead of loading it."""
     seen: list[Any] = []
 
     @contextmanager

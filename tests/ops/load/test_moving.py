@@ -1,4 +1,4 @@
-"""What is made of calls that were moved; one such load is real."""
+"""Figures of calls that were moved; one such load is real."""
 
 import subprocess
 import sys

@@ -6,7 +6,7 @@ from tests.conftest import Logged
 from tests.server.fakes import CALL
 from voicestt.call.facts import CallStarted, Happened
 from voicestt.recognisers.modes import Flag
-from voicestt.server.active_calls import ActiveCalls
+from voicestt.server.call_counts import ActiveCalls
 from voicestt.server.control.flag import FlagSwitch, State
 
 

@@ -14,7 +14,7 @@ from tests.server.fakes import TOKEN, settings_of
 from voicestt.config.env_file import ReadAgain
 from voicestt.config.settings import BadSettings
 from voicestt.recognisers.modes import Flag
-from voicestt.server.active_calls import ActiveCalls
+from voicestt.server.call_counts import ActiveCalls
 from voicestt.server.control.flag import FlagSwitch
 from voicestt.server.control.sighup import SighupHandler
 

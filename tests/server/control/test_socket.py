@@ -23,7 +23,7 @@ from tests.emulators.twilio.answering import with_reactor
 from tests.server.fakes import CALL
 from voicestt.call.facts import CallStarted
 from voicestt.recognisers.modes import Flag
-from voicestt.server.active_calls import ActiveCalls
+from voicestt.server.call_counts import ActiveCalls
 from voicestt.server.control import socket as control_module
 from voicestt.server.control.flag import FlagSwitch
 from voicestt.server.control.socket import (

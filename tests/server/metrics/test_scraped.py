@@ -46,7 +46,7 @@ class Silent:
     """An application that does nothing."""
 
     async def on_call_started(self, call: Call) -> None:
-        """Nothing is done."""
+        """Do nothing."""
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ _ALL_TYPES = frozenset(events.TYPES)
 
 
 class BadQuestion(ValueError):
-    """A query that cannot be understood; the words say which part of it, and what would be."""
+    """A query that cannot be understood; the message says which part of it, and what would be."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from voicestt.ops.gonogo.web import NoAnswer, Reply, ask
 from voicestt.recognisers.google.client import GoogleRecogniser
 from voicestt.recognisers.google.request import choice_of, request_of, target_of
 from voicestt.recognisers.port import RecogniserError, Result
-from voicestt.runtime.session_thread import SessionThread
+from voicestt.runtime.loop_thread import SessionThread
 
 _SILENCE = mulaw.SILENCE * (mulaw.BYTES_PER_SECOND // 2)
 _ATTEMPTS = 3  # Google may refuse word times, and then the model

@@ -49,7 +49,7 @@ def transcript(call_sid: str, form: str) -> None:
 
 
 def _as_text(streams: Sequence[SpokenStream]) -> str:
-    """One heading for a call, whatever number of streams it went on with; another for one that began anew."""
+    """Format a call under one heading, whatever number of streams it has; one that began anew has another."""
     parts: list[list[str]] = []
     first = streams[0]
     for before, stream in zip([None, *streams], streams, strict=False):

@@ -22,8 +22,8 @@ from voicestt.recognisers.google.channels import ChannelPool, GoogleTarget
 from voicestt.recognisers.google.request import FeatureNegotiation, RecognitionRequest
 from voicestt.recognisers.google.responses import error_of, error_of_ended, error_of_key
 from voicestt.recognisers.port import RecogniserError, Result, ResultListener
+from voicestt.runtime.loop_thread import SessionThread
 from voicestt.runtime.metrics import Stamps
-from voicestt.runtime.session_thread import SessionThread
 
 STREAM_SECONDS = 320.0  # Google ends a stream after 305 s itself: this is for a server that does not
 RECOGNISE_SECONDS = 12.0

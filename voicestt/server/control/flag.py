@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from twisted.logger import Logger
 
 from voicestt.recognisers.modes import Flag
-from voicestt.server.active_calls import ActiveCalls
+from voicestt.server.call_counts import ActiveCalls
 
 
 @dataclass(frozen=True, slots=True)
