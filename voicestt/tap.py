@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from twisted.application.service import IService
@@ -131,7 +132,9 @@ _chosen: list[tuple[Mapping[str, Any], Settings]] = []
 def chosen_log() -> ILogObserver:
     """Make the log observer that the parsed options' settings ask for, on the output that twistd's options say."""
     twistd, settings = _chosen.pop()
-    return log_observer(open_log(twistd, _reactor()), settings.log_format, settings.log_level)
+    reactor = _reactor()
+    output = open_log(twistd, reactor)
+    return log_observer(output, settings.log_format, settings.log_level, partial(reactor.callLater, 0))
 
 
 def _problem_of(option: str, endpoint: str) -> str | None:
