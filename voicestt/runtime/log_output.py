@@ -27,6 +27,7 @@ from zope.interface import implementer
 
 _OURS = "voicestt"
 _STDOUT = "-"
+_WORSE = frozenset(each for each in LogLevel.iterconstants() if each > LogLevel.info)
 _DEFAULT_FILE = "twistd.log"  # twistd's own, where it daemonises and no file is named
 
 
@@ -36,8 +37,8 @@ def format_text(event: LogEvent) -> str | None:
     `[CA…] Call started` and `[CA…#warn] The stream failed`; lines of no call have theirs anyway:
     `[voicestt.server.service#info]`.
     """
-    level = event.get("log_level")
-    if _call_of(event) is not None and level is not None and level > LogLevel.info:
+    level: Any = event.get("log_level")
+    if level in _WORSE and _call_of(event) is not None:
         event = event | {"log_system": f"{event['log_system']}#{level.name}"}
     return formatEventAsClassicLogText(event, _time_of)
 
