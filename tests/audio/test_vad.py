@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicestt.audio import mulaw, vad
+from voicestt.audio.ledger import Ledger
 
 SECOND = mulaw.BYTES_PER_SECOND
 SILENCE = mulaw.SILENCE * SECOND
@@ -74,3 +75,24 @@ def test_an_ear_hears_the_same_however_the_audio_is_cut(cuts: list[int]) -> None
         at += cut
     whole = vad.VoiceEar(800).hear(audio)
     assert last == whole > 800
+
+
+def test_judging_may_wait_once_the_detector_is_warm_and_for_five_seconds_at_most() -> None:
+    ledger = Ledger(60 * SECOND)
+    track = vad.VoiceTrack(ledger)
+    may_wait = []
+    for audio, is_asked in [(SILENCE, False), (b"", True), (VOICE * 4, False), (VOICE, False), (b"", True)]:
+        ledger.receive(audio)
+        if is_asked:
+            track.seconds_of_speech(0, ledger.received)
+        may_wait.append(track.may_wait)
+    assert may_wait == [False, True, True, False, True]
+    assert track.seconds_of_speech(0, ledger.received) > 3.0
+
+
+def test_audio_that_is_settled_before_anybody_asks_is_not_judged() -> None:
+    ledger = Ledger(60 * SECOND)
+    track = vad.VoiceTrack(ledger)
+    ledger.receive(VOICE * 3)
+    ledger.cover(2 * SECOND)
+    assert track.seconds_of_speech(0, 3 * SECOND) <= 1.0

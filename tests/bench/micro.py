@@ -134,7 +134,7 @@ def live_call() -> InMemory:
     line = server.join()
     line.say(CONNECTED, start())
     (live,) = server.calls._live
-    return InMemory(line.pump.server, live, server.recogniser.session.written)
+    return InMemory(line.pump.serverIO.protocol, live, server.recogniser.session.written)
 
 
 PARTS: tuple[Callable[[float], Measured], ...] = (parsing, decoding, batching, machine, whole_path)

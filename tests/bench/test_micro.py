@@ -14,5 +14,8 @@ def test_the_whole_path_reaches_the_recogniser() -> None:
     for _ in range(15):
         call.live.media(micro.FRAME)
     assert b"".join(call.written) == micro.ROUND
+    call.written.clear()
+    call.protocol.dataReceived(masked(TEXT, micro.MESSAGE) * 15)
+    assert b"".join(call.written) == micro.ROUND
     call.feed(masked(TEXT, micro.MESSAGE) * 15)
     assert call.written == []

@@ -441,3 +441,10 @@ def test_words_are_heard_while_the_call_listens_or_drains(state: Callable[[], Li
     if state is not waiting:
         line.call.heard(WORDS)
     assert line.observer.finals == (["שלום"] if state in (listening, draining) else [])
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_partials_are_shown_while_the_call_listens_or_drains(state: Callable[[], Line]) -> None:
+    line = state()
+    line.parts.show(Result("שלום", is_final=False))
+    assert line.observer.partials == (["שלום"] if state in (listening, draining) else [])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.interfaces import IReactorFromThreads
-from twisted.logger import Logger, LogLevel
+from twisted.logger import Logger, LogLevel, formatTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -173,3 +173,24 @@ def test_without_texts_an_exception_has_its_type_and_place_but_not_what_a_caller
         assert words in written
     log_observer(output, form, "info")(failed)
     assert said in output.getvalue()
+
+
+def test_lines_of_partials_wait_for_each_other_and_for_no_other_line() -> None:
+    output, later = io.StringIO(), list[Callable[[], object]]()
+    observer = log_observer(output, "text", "info", later.append)
+    observer(of_call("one", event="partial"))
+    observer(of_call("two", event="partial"))
+    assert (output.getvalue(), len(later)) == ("", 1)
+    observer(of_call("three", event="final"))
+    assert [line.rsplit(" ", 1)[1] for line in output.getvalue().splitlines()] == ["one", "two", "three"]
+    later.pop()()
+    observer(of_call("four", event="partial"))
+    later.pop()()
+    assert output.getvalue().count("\n") == 4
+
+
+def test_the_time_of_a_line_is_its_own_second() -> None:
+    lines = [format_text(event() | {"log_time": AT + seconds}) or "" for seconds in (0, 0.5, 1, 61)]
+    times = [line.split(" ", 1)[0] for line in lines]
+    assert times == [formatTime(AT + seconds) for seconds in (0, 0.5, 1, 61)]
+    assert len(set(times)) == 3

@@ -22,6 +22,7 @@ from voicestt.call.line import Line
 from voicestt.emulators.twilio.server_messages import ServerMessage, parse_server_message
 from voicestt.emulators.twilio.signatures import signature
 from voicestt.journal.port import FormerStreams
+from voicestt.recognisers.port import CallRecogniser
 from voicestt.server.bounded_http import BoundedSite
 from voicestt.server.busy import busy_answer
 from voicestt.server.call_registry import CallRegistry
@@ -146,9 +147,13 @@ class Media(Joined):
 
 
 class Server:
-    """Everything but the recogniser, the sockets and the threads; `former_streams` knows of former streams."""
+    """Everything but the recogniser, the sockets and the threads; `former_streams` knows of former streams.
+
+    A `call_recogniser` stands in the place of the scripted one.
+    """
 
     former_streams: FormerStreams | None = None
+    call_recogniser: CallRecogniser | None = None
     seconds_left = 10.0
 
     def __init__(
@@ -165,8 +170,9 @@ class Server:
         self.recogniser = ScriptedRecogniser()
         self.observer = Collected()
         former = None if self.former_streams is None else FormerLookup(clock, self.former_streams)
+        recogniser = self.call_recogniser or self.recogniser
         self.calls = Calls(
-            clock, self.settings, self.registry, self.recogniser, self.observer, greeting, observer_of, former
+            clock, self.settings, self.registry, recogniser, self.observer, greeting, observer_of, former
         )
         token = self.settings.twilio_auth_token if self.settings.twilio_validate else None
         self.visitors = Visitors(

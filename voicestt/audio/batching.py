@@ -12,32 +12,26 @@ class Batcher:
         if size < 1:
             raise ValueError(f"a batch of {size} bytes cannot be filled")
         self._size = size
-        self._parts: list[bytes] = []
-        self._gathered = 0
+        self._audio = bytearray()
 
     @property
     def missing(self) -> int:
         """The number of bytes that the next batch lacks."""
-        return self._size - self._gathered
+        return self._size - len(self._audio)
 
     def add(self, audio: bytes) -> Sequence[bytes]:
         """Add audio; return the batches that it completes, usually none."""
-        self._parts.append(audio)
-        self._gathered += len(audio)
-        return self._full() if self._gathered >= self._size else _NONE
+        self._audio += audio
+        return self._full() if len(self._audio) >= self._size else _NONE
 
     def flush(self) -> bytes:
         """Return the rest, shorter than a batch and perhaps empty."""
-        rest = b"".join(self._parts)
-        self._parts = []
-        self._gathered = 0
+        rest = bytes(self._audio)
+        self._audio.clear()
         return rest
 
     def _full(self) -> list[bytes]:
-        audio = self.flush()
-        whole = len(audio) - len(audio) % self._size
-        rest = audio[whole:]
-        if rest:
-            self._parts.append(rest)
-            self._gathered = len(rest)
+        whole = len(self._audio) - len(self._audio) % self._size
+        audio = bytes(self._audio[:whole])
+        del self._audio[:whole]
         return [audio[at : at + self._size] for at in range(0, whole, self._size)]

@@ -215,16 +215,16 @@ class Ledger:
         """Return at most `most` kept bytes from position `start` on, which must not be forgotten."""
         if start < self._start:
             raise ValueError(f"the bytes from {start} on are forgotten; kept are those from {self._start} on")
-        wanted = []
-        position = self._start
-        for part in self._kept:
-            end = position + len(part)
-            if end > start:
-                wanted.append(part[max(0, start - position) :])
-            position = end
-            if end >= start + most:
+        wanted = deque[bytes]()
+        position = self._received
+        for part in reversed(self._kept):  # as a rule it is the newest audio that is read
+            if position <= start:
                 break
-        return b"".join(wanted)[:most]
+            position -= len(part)
+            if position < start + most:
+                wanted.appendleft(part)
+        before = max(0, start - position)
+        return b"".join(wanted)[before : before + most]
 
     def _settle(self, end: int) -> int:
         """Settle and forget the audio before `end`; return the number of bytes newly settled."""
@@ -238,12 +238,12 @@ class Ledger:
             self._retention.changed(more)
 
     def _forget(self, end: int) -> None:
-        self._count(self._start - max(self._start, end))
-        while self._start < end:
-            first = self._kept.popleft()
-            surplus = self._start + len(first) - end
-            if surplus > 0:
-                self._kept.appendleft(first[-surplus:])
-                self._start = end
-            else:
-                self._start += len(first)
+        start, kept = self._start, self._kept
+        while start < end:
+            first = kept.popleft()
+            start += len(first)
+            if start > end:
+                kept.appendleft(first[end - start :])
+                start = end
+        self._count(self._start - start)
+        self._start = start

@@ -16,16 +16,28 @@ from voicestt.audio.source import AudioSource
 _LENIENT, _STRICT = 0, 3
 _FRAME = mulaw.BYTES_PER_FRAME
 _PRE_ROLL = mulaw.BYTES_PER_SECOND // 2
+_WARM_UP = mulaw.BYTES_PER_SECOND // 2
+_AT_ONCE = 5 * mulaw.BYTES_PER_SECOND  # 250 frames: about a millisecond
 
 
 class VoiceTrack:
-    """Track of possible voice in a call's audio: each frame is judged once, in order, leniently."""
+    """Track of possible voice in a call's audio: each frame is judged at most once, in order, leniently.
+
+    Frames are judged when somebody asks about them: those that are settled before then are not.
+    """
 
     def __init__(self, ledger: AudioSource) -> None:
         self._ledger = ledger
         self._is_voiced = webrtc_voicing(_LENIENT)
         self._start = self._end = ledger.start
+        self._judged = 0
         self._voiced = bytearray()
+
+    @property
+    def may_wait(self) -> bool:
+        """True if judging may be put off: the detector is warm, and what waits can be judged at once later."""
+        waits = self._ledger.received - max(self._end, self._ledger.start)
+        return self._judged >= _WARM_UP and waits < _AT_ONCE
 
     def silent_until(self, start: int) -> int:
         """Return the position up to which there can be no word from `start` on: 0.5 s before the next voice."""
@@ -50,6 +62,7 @@ class VoiceTrack:
         if whole:
             self._voiced += bytes(_judged(self._is_voiced, ledger.read(self._end, whole)))
             self._end += whole
+            self._judged += whole
         old = (ledger.start - self._start) // _FRAME
         if old > 0:
             del self._voiced[:old]

@@ -89,7 +89,7 @@ class CallParts:
     `take` is where a frame of the caller's audio goes (mu-law, any length; and Twilio's timestamp of it), by the
     state the call is in; `audio` is what is known of the audio, and `active_call` is set when the call begins.
     `metrics` measures the call. A silence of `turn_silence` bytes ends the caller's turn, and a gap of `gap_looks`
-    times LOOK_SECONDS without a frame ends what was said (0: never).
+    times LOOK_SECONDS without a frame ends what was said (0: never). `show` is where a partial goes.
     """
 
     clock: Clock
@@ -105,22 +105,32 @@ class CallParts:
     audio: CallAudio = field(default_factory=NoAudio)
     active_call: "ActiveCall" = field(init=False)
     take: TakesAudio = field(init=False)
+    show: Callable[[Result], None] = field(init=False)
 
     def __post_init__(self) -> None:
         self.take = self._count_media
+        self.show = self._show_nobody
 
     def begin(self, active_call: "ActiveCall") -> "ActiveCall":
         """Set the call, whose audio is taken from here on; return it."""
         self.active_call = self.audio = active_call
         self.take = active_call.take_after_gap
+        self.show = active_call.hear
         return active_call
 
     def take_no_more(self) -> None:
         """Only count audio from here on."""
         self.take = self._count_media
 
+    def show_no_more(self) -> None:
+        """Ignore partials from here on."""
+        self.show = self._show_nobody
+
     def _count_media(self, _audio: bytes, _timestamp: object = None, /) -> None:
         self.ignored["media out of turn"] += 1
+
+    def _show_nobody(self, _partial: Result) -> None:
+        pass
 
 
 class ActiveCall:

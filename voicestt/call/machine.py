@@ -7,6 +7,7 @@ and ignored: it is never an error of the call. A mistake of this server's own ra
 
 Audio itself does not pass through the machine: five thousand frames a second for a hundred calls would pay for
 looking up the same transition each time. The machine sets where it goes, `CallParts.take`, when the state changes.
+Partials, seven a second for each call that talks, go past it likewise, to `CallParts.show`; finals are inputs.
 The work itself is `voicestt.call.active_call`'s.
 """
 
@@ -55,11 +56,15 @@ class CallInputs(Protocol):
 class _Hearing:
     """Adapter of the machine's inputs to the recogniser's listener."""
 
-    def __init__(self, inputs: CallInputs) -> None:
+    def __init__(self, inputs: CallInputs, parts: CallParts) -> None:
         self._inputs = inputs
+        self._parts = parts
 
     def heard(self, result: Result) -> None:
-        self._inputs.heard(result)
+        if result.is_final:
+            self._inputs.heard(result)
+        else:
+            self._parts.show(result)
 
     def happened(self, incident: Incident) -> None:
         self._inputs.happened(incident)
@@ -77,7 +82,7 @@ class Draining:
 
 
 def _start_call(inputs: CallInputs, parts: CallParts, call: CallDescription) -> ActiveCall:
-    return parts.begin(ActiveCall(_Hearing(inputs), parts, call))
+    return parts.begin(ActiveCall(_Hearing(inputs, parts), parts, call))
 
 
 def _start_draining(inputs: CallInputs, parts: CallParts, reason: str) -> Draining:
@@ -164,6 +169,7 @@ def _end_late(_inputs: CallInputs, parts: CallParts, draining: Draining) -> None
 
 def _tell_the_end(parts: CallParts, active_call: ActiveCall) -> None:
     active_call.end()
+    parts.show_no_more()
     parts.over()
 
 

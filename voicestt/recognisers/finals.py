@@ -6,7 +6,7 @@ covers no more than it can be about: too little is heard again after a failure, 
 """
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from voicestt.audio import mulaw
@@ -70,8 +70,8 @@ class StreamFinals:
         own = self._start + partial.end
         if partial.end and self._final_to < own <= sent + _ROUNDING:
             self._reach = min(own, sent)
-            return replace(partial, end=self._reach)
-        return replace(partial, end=max(self._final_to, sent_before))
+            return partial.reaching(self._reach)
+        return partial.reaching(max(self._final_to, sent_before))
 
     def final(self, final: Result, sent: int, sent_before: int) -> Result | None:
         """Place a final; None if it was told before. A final without a text says that there are no words."""

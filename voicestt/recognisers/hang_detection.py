@@ -145,6 +145,8 @@ class HangDetector:
         if self._speech < _SPEECH_FOR_A_SUSPICION:
             self._since = now - _SPEECH_FOR_A_SUSPICION
         start = max(self._judged_to, self._ledger.start)
+        if self._speech + mulaw.seconds(end - start) < _SPEECH_FOR_A_SUSPICION and self._voices.may_wait:
+            return  # whatever it holds, it is not enough; as a rule it is answered before it is
         if end > start:
             forgotten = _FORGOTTEN * mulaw.seconds(end - start)
             self._speech = max(0.0, self._speech - forgotten) + self._voices.seconds_of_speech(start, end)

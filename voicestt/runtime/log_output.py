@@ -7,28 +7,30 @@ import json
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
+from threading import Lock
 from typing import Any, TextIO
 
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import (
-    FileLogObserver,
-    FilteringLogObserver,
     ILogObserver,
     LogEvent,
     LogLevel,
-    LogLevelFilterPredicate,
     eventAsText,
     formatEvent,
     formatEventAsClassicLogText,
+    formatTime,
 )
 from twisted.python.failure import Failure
 from twisted.python.logfile import LogFile
+from zope.interface import implementer
 
 _OURS = "voicestt"
 _STDOUT = "-"
 _NO_WORDS = "(LOG_TEXTS=false leaves out what it says)"
+_WORSE = frozenset(each for each in LogLevel.iterconstants() if each > LogLevel.info)
 _DEFAULT_FILE = "twistd.log"  # twistd's own, where it daemonises and no file is named
 
 
@@ -38,10 +40,19 @@ def format_text(event: LogEvent) -> str | None:
     `[CA…] Call started` and `[CA…#warn] The stream failed`; lines of no call have theirs anyway:
     `[voicestt.server.service#info]`.
     """
-    level = event.get("log_level")
-    if _call_of(event) is not None and level is not None and level > LogLevel.info:
+    level: Any = event.get("log_level")
+    if level in _WORSE and _call_of(event) is not None:
         event = event | {"log_system": f"{event['log_system']}#{level.name}"}
-    return formatEventAsClassicLogText(event)
+    return formatEventAsClassicLogText(event, _time_of)
+
+
+def _time_of(when: float | None) -> str:
+    return formatTime(when) if when is None else _time_of_second(int(when))
+
+
+@lru_cache(maxsize=1)
+def _time_of_second(second: int) -> str:
+    return formatTime(second)
 
 
 def format_json(event: LogEvent) -> str | None:
@@ -95,15 +106,68 @@ def _wordless(format_event: Callable[[LogEvent], str | None]) -> Callable[[LogEv
     return formatted
 
 
-def log_observer(output: TextIO, form: str, level: str, *, texts: bool = True) -> ILogObserver:
+Later = Callable[[Callable[[], object]], object]
+
+
+def _at_once(action: Callable[[], object]) -> None:
+    action()
+
+
+def log_observer(
+    output: TextIO, form: str, level: str, later: Later = _at_once, *, texts: bool = True
+) -> ILogObserver:
     """Make an observer that writes what is at least of this level to `output`.
 
-    Without `texts` exceptions have their type and place, but not their words: a handler's `int(final.text)` fails
-    with what the caller said.
+    Lines of partials, which are most, wait for each other: `later` is given what writes them, at the end of the
+    reactor's turn. All others are written at once, behind those that wait. Without `texts` exceptions have their
+    type and place, but not their words: a handler's `int(final.text)` fails with what the caller said.
     """
-    writes = FileLogObserver(output, _FORMATTERS[form] if texts else _wordless(_FORMATTERS[form]))
-    least = LogLevelFilterPredicate(LogLevel.levelWithName(level))
-    return FilteringLogObserver(writes, [least])
+    least = LogLevel.levelWithName(level)
+    levels = frozenset(each for each in LogLevel.iterconstants() if each >= least)
+    formatter = _FORMATTERS[form] if texts else _wordless(_FORMATTERS[form])
+    return _LogWriter(output, formatter, levels, later)
+
+
+@implementer(ILogObserver)
+class _LogWriter:
+    """Observer that formats events of some `levels` and writes them to `output`, from any thread."""
+
+    def __init__(
+        self,
+        output: TextIO,
+        format_event: Callable[[LogEvent], str | None],
+        levels: Collection[object],
+        later: Later,
+    ) -> None:
+        self._output = output
+        self._format = format_event
+        self._levels = levels
+        self._later = later
+        self._waiting: list[str] = []
+        self._lock = Lock()
+
+    def __call__(self, event: LogEvent) -> None:
+        if event.get("log_level") not in self._levels:
+            return
+        text = self._format(event)
+        if text and event.get("event") == "partial":
+            self._write_later(text)
+        elif text:
+            self._write(text)
+
+    def _write_later(self, text: str) -> None:
+        with self._lock:
+            self._waiting.append(text)
+            is_first = len(self._waiting) == 1
+        if is_first:
+            self._later(self._write)
+
+    def _write(self, text: str = "") -> None:
+        with self._lock:
+            self._waiting.append(text)
+            self._output.write("".join(self._waiting))
+            self._waiting.clear()
+            self._output.flush()
 
 
 def open_log(options: Mapping[str, Any], reactor: IReactorFromThreads) -> TextIO:

@@ -12,9 +12,10 @@ from typing import Any
 
 from autobahn.twisted.websocket import WebSocketServerProtocol
 
-_TEXT_IN_ONE_FRAME = 0x81  # FIN, no reserved bit, opcode 1: RFC 6455 section 5.2
+# FIN, no reserved bit, text; masked, and a length in two bytes: RFC 6455 section 5.2
+_TEXT, _USUAL = b"\x81", b"\x81\xfe"
 _MASKED = 0x80
-_LENGTH_IN_TWO_BYTES = 126
+_IN_TWO_BYTES = 126  # the shortest length that is written so
 FRAMES_AT_ONCE = 64
 FRAMES_PER_SECOND = 1_000  # in a flood: twenty times what a call sends
 
@@ -72,27 +73,23 @@ class FastFrameProtocol(WebSocketServerProtocol):
             return False
         self._frames_left -= 1
         data = self.data
-        if (
-            len(data) < 6
-            or data[0] != _TEXT_IN_ONE_FRAME
-            or self.current_frame is not None
-            or self.inside_message
-            or self.state != self.STATE_OPEN
-        ):
-            return bool(super().processData())
-        length = data[1] - _MASKED
-        start = 6
-        if length == _LENGTH_IN_TWO_BYTES:
-            length = int.from_bytes(data[2:4])
-            start = 8
-            if length < _LENGTH_IN_TWO_BYTES:
-                return bool(super().processData())  # not the shortest way to write it: Autobahn's to refuse
-        end = start + length
-        if not 0 <= length <= self.maxFramePayloadSize or len(data) < end or data[1] == _MASKED + 127:
+        start, end = text_span(data)
+        is_whole = 0 < end <= len(data) and end - start <= self.maxFramePayloadSize
+        if not is_whole or self.current_frame or self.inside_message or self.state != self.STATE_OPEN:
             return bool(super().processData())
         self.data = data[end:]
         self.onMessage(unmasked(data[start:end], data[start - 4 : start]), False)
         return end < len(data)
+
+
+def text_span(data: bytes) -> tuple[int, int]:
+    """Return where the payload of an unfragmented text frame starts and ends; zeros for all other frames."""
+    if data.startswith(_USUAL):
+        length = int.from_bytes(data[2:4])
+        return (8, 8 + length) if length >= _IN_TWO_BYTES else (0, 0)
+    if data.startswith(_TEXT) and len(data) > 1 and _MASKED <= data[1] < _MASKED + _IN_TWO_BYTES:
+        return 6, 6 + data[1] - _MASKED
+    return 0, 0
 
 
 def unmasked(payload: bytes, mask: bytes) -> bytes:

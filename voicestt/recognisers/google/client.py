@@ -9,7 +9,6 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from itertools import cycle
 from typing import Any
 
@@ -209,7 +208,8 @@ class _GrpcStream:
                 async for response in responses:
                     received = time.monotonic()
                     self._line.channels.heard(channel)
-                    self._pass_on(self._request.results_of(response), received)
+                    stamps = Stamps(received, self._hand_off, tuple(self._hand_offs))
+                    self._pass_on(self._request.results_of(response, stamps))
             self._line.channels.heard(channel)
 
     def _keep_status(self, call: Any) -> None:
@@ -220,12 +220,10 @@ class _GrpcStream:
         # https://github.com/grpc/grpc/issues/36066. The status was right when the call was first done.
         return self._status if self._status is not None and error.details == _WORDS_OF_CORE else error
 
-    def _pass_on(self, results: Sequence[Result], received: float) -> None:
+    def _pass_on(self, results: Sequence[Result]) -> None:
         if results:
-            stamps = Stamps(received, self._hand_off, tuple(self._hand_offs))
             self._hand_offs.clear()
-            stamped = [replace(result, stamps=stamps) for result in results]
-            self._line.thread.hand_back(lambda: self._session.heard(stamped))
+            self._line.thread.hand_back(lambda: self._session.heard(results))
 
     async def _requests(self) -> AsyncIterator[bytes]:
         api = self._request.api

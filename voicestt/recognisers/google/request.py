@@ -19,6 +19,7 @@ from voicestt.recognisers.google.channels import GoogleTarget
 from voicestt.recognisers.google.responses import results_of, utterance_of
 from voicestt.recognisers.port import RecogniserError, Result
 from voicestt.recognisers.punctuation import Clean, unchanged, without_punctuation
+from voicestt.runtime.metrics import Stamps
 
 _GOOGLE_LANGUAGE: Final = {"he": "iw-IL", "he-il": "iw-IL", "iw": "iw-IL", "iw-il": "iw-IL"}
 _MODELS_WITH_HEBREW: Final = frozenset({"default", "command_and_search"})
@@ -62,9 +63,9 @@ class RecognitionRequest:
         """Make a raw RecognitionConfig: LINEAR16, 8 kHz, mono."""
         return self.api.config(self.language, self.model, punctuation=self.punctuation, word_times=self.word_times)
 
-    def results_of(self, response: Any) -> Sequence[Result]:
-        """Convert a raw StreamingRecognizeResponse to results whose texts are cleaned."""
-        return results_of(response, self.clean_partial, self.clean_final, self.api)
+    def results_of(self, response: Any, stamps: Stamps | None = None) -> Sequence[Result]:
+        """Convert a raw StreamingRecognizeResponse to results whose texts are cleaned, each with its `stamps`."""
+        return results_of(response, self.clean_partial, self.clean_final, self.api, stamps)
 
     def utterance_of(self, response: Any) -> Result | None:
         """Convert a raw RecognizeResponse to a final whose text is cleaned; None if nothing was understood."""

@@ -6,7 +6,7 @@ WordInfo: "This is an experimental feature and the accuracy of the time offset c
 give no words, or words without times.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -18,6 +18,7 @@ from voicestt.audio import mulaw
 from voicestt.recognisers.google.api import GOOGLE_V1, ApiVersion
 from voicestt.recognisers.port import RecognisedWord, RecogniserError, Result
 from voicestt.recognisers.punctuation import Clean, unchanged, visible
+from voicestt.runtime.metrics import Stamps
 
 STREAMING = "google-streaming"
 RECOGNIZE = "google-recognize"
@@ -31,8 +32,11 @@ def results_of(
     clean_partial: Clean = unchanged,
     clean_final: Clean = unchanged,
     api: ApiVersion = GOOGLE_V1,
+    stamps: Stamps | None = None,
 ) -> list[Result]:
     """Convert a raw StreamingRecognizeResponse to results, in order: finals, then one partial of all interims.
+
+    Each has the `stamps` of the response.
 
     Raises:
         RecogniserError: for an error inside the response, which gRPC does not raise.
@@ -41,10 +45,10 @@ def results_of(
     if trouble is not None:
         raise RecogniserError(_STATUS_NAMES.get(trouble.code, "UNKNOWN"), trouble.message)
     portions = [portion for portion in response.results if portion.alternatives]
-    results = [_final(portion, clean_final, api) for portion in portions if portion.is_final]
+    results = [_final(portion, clean_final, api, stamps) for portion in portions if portion.is_final]
     interims = [portion for portion in portions if not portion.is_final]
     if interims:
-        results.append(_partial(interims, clean_partial, api))
+        results.append(_partial(interims, clean_partial, api, stamps))
     return results
 
 
@@ -107,17 +111,18 @@ def error_of_key(problem: google.auth.exceptions.GoogleAuthError) -> RecogniserE
     return RecogniserError("UNAUTHENTICATED", words)
 
 
-def _final(portion: Any, clean: Clean, api: ApiVersion) -> Result:
+def _final(portion: Any, clean: Clean, api: ApiVersion, stamps: Stamps | None) -> Result:
     best = portion.alternatives[0]
     end = position(api.end_of(portion))
-    final = Result(visible(clean(best.transcript)), True, end, confidence=best.confidence, source=STREAMING)
+    text = visible(clean(best.transcript))
+    final = Result(text, True, end, confidence=best.confidence, stamps=stamps, source=STREAMING)
     return _with_words(final, words_of(best.words, clean, api))
 
 
-def _partial(interims: Iterable[Any], clean: Clean, api: ApiVersion) -> Result:
-    interims = list(interims)
-    text = "".join(portion.alternatives[0].transcript for portion in interims)
-    return Result(visible(clean(text)), False, position(api.end_of(interims[-1])), stability=interims[0].stability)
+def _partial(interims: Sequence[Any], clean: Clean, api: ApiVersion, stamps: Stamps | None) -> Result:
+    text = visible(clean("".join(portion.alternatives[0].transcript for portion in interims)))
+    end = position(api.end_of(interims[-1]))
+    return Result(text, False, end, stability=interims[0].stability, stamps=stamps)
 
 
 def _all_words(portions: Iterable[Any], clean: Clean, api: ApiVersion) -> tuple[RecognisedWord, ...]:
