@@ -46,7 +46,7 @@ class Threads:
 class HangingThreads(Threads):
     """The pool while Twilio does not answer."""
 
-    def run(self, function: Callable[[], None]) -> "Future[None]":  # noqa: ARG002
+    def run(self, function: Callable[[], None]) -> "Future[None]":
         return Future()
 
 
