@@ -1,0 +1,55 @@
+"""The port to the audio of a call: where a frame goes, and what is known of those that came."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from voicestt.audio.ledger import AudioTotals
+
+
+class TakesAudio(Protocol):
+    """Receiver of frames."""
+
+    def __call__(self, audio: bytes, timestamp: object = None, /) -> None:
+        """Take one frame, mu-law; `timestamp` is Twilio's, as it came."""
+
+
+class CallAudio(Protocol):
+    """The audio of a call that is live, or has not begun."""
+
+    @property
+    def frames(self) -> int:
+        """The number of frames received."""
+        ...
+
+    @property
+    def missing(self) -> int:
+        """The number of bytes that the next batch lacks; 0 if that is not known."""
+        ...
+
+    @property
+    def account(self) -> AudioTotals:
+        """Totals of the caller's audio so far."""
+        ...
+
+    def look(self) -> None:
+        """Check whether frames have stopped coming; called every LOOK_SECONDS."""
+        ...
+
+    def give_up(self) -> None:
+        """Stop waiting for the recogniser, which tells what it has."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NoAudio:
+    """The audio of a call that has not begun."""
+
+    frames: int = 0
+    missing: int = 0
+    account: AudioTotals = field(default_factory=AudioTotals)
+
+    def look(self) -> None:
+        """Do nothing: no frame has come."""
+
+    def give_up(self) -> None:
+        """Do nothing: there is no recogniser to wait for."""
