@@ -1,4 +1,4 @@
-"""The audio of a call, as those see it who give frames or ask about them."""
+"""The port to the audio of a call: where a frame goes, and what is known of those that came."""
 
 from dataclasses import dataclass, field
 from typing import Protocol
