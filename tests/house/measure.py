@@ -49,9 +49,14 @@ class Docstring:
     first_word: str
 
 
-@cache
 def modules(root: Path = ROOT, folder: str = "voicestt") -> tuple[Module, ...]:
-    """Read all modules of the package, or of another folder."""
+    """Read all modules of the package, or of another folder; once, until `read.cache_clear`."""
+    return read(root, folder)
+
+
+@cache
+def read(root: Path, folder: str) -> tuple[Module, ...]:
+    """Read all modules of a folder."""
     found = []
     for path in sorted((root / folder).rglob("*.py")):
         text = path.read_text()
