@@ -541,16 +541,6 @@ async def talk_and_go(port: int, number: int, *, with_stop: bool) -> None:
     caller.dropConnection(abort=True)
 
 
-@pytest.fixture
-def only_new_objects() -> Iterator[None]:
-    """The garbage collector looks at what a test makes, and not at what all tests before it left."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
-@pytest.mark.usefixtures("only_new_objects")
 @on_reactor
 async def test_no_object_of_a_call_outlives_it(make: Callable[..., OneOf], logged: Logged) -> None:
     with LocalGoogle(ScriptEngine(SCRIPT), faults="") as failing:
