@@ -52,7 +52,7 @@ def test_the_source_of_each_is_named() -> None:
 
 
 def test_only_what_differs_from_the_defaults_is_listed_as_changed() -> None:
-    environ = {"STT_BATCH_MS": "150", "GCP_STT_LANGUAGE": "en-US", "EVENTS_TOKEN": "t", "SHUTDOWN_SECONDS": ""}
+    environ = {"STT_BATCH_MS": "150", "GCP_STT_LANGUAGE": "en-US", "EVENTS_TOKEN": "t"}
     changed = changed_settings(settings_of(**environ))
     assert changed == [
         "PUBLIC_HOST=voice.example.com",

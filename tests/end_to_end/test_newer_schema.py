@@ -19,7 +19,7 @@ from voicestt.journal.tables import VERSION_TABLE
 
 CALLS = 5
 FINALS = 30
-_SHOWN = re.compile(r"^\d{4}-\S+ \[(CA\w+)\] ⚪ Final, not in the journal yet: (.*)\n", re.MULTILINE)
+_SHOWN = re.compile(r"^\d{4}-\S+ \[(CA\w+)#warn\] ⚪ Final, not in the journal yet: (.*)\n", re.MULTILINE)
 
 
 def set_version(file: Path, version: str) -> str:

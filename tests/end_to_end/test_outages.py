@@ -37,7 +37,7 @@ SAID = talk(6, 0.3, 3.0, repeat=3.4)
 BEGINS = 3.0
 FOR_ALL = 90.0
 PATIENCE_WITH_PARTIALS = 10.0  # seconds; 0.5 to 1.5 on a quiet machine
-NO_WHISPER = {"WHISPER_MODEL": "/nowhere"}  # it would hear something in what is a code, not speech
+NO_WHISPER = {"WHISPER_MODEL": "off"}  # it would hear something in what is a code, not speech
 
 
 class Google:

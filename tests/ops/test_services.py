@@ -20,6 +20,7 @@ def test_the_server_is_pointed_at_the_local_google_service(tmp_path: Path) -> No
         "GCP_STT_LANGUAGE": "en-US",
         "EVENTS_FILE": str(tmp_path / "events.jsonl"),
         "JOURNAL_URL": f"sqlite:///{tmp_path.resolve()}/journal.db",
+        "SHUTDOWN_SECONDS": "0",
         "PYTHONUNBUFFERED": "1",
     }
     assert services.server_command()[1:] == [

@@ -119,3 +119,7 @@ def test_nothing_is_written(tmp_path: Path) -> None:
         problems(**LOCAL, JOURNAL_URL=f"sqlite:///{tmp_path}/journal.db", EVENTS_FILE=f"{tmp_path}/events") == []
     )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_whisper_can_be_switched_off() -> None:
+    assert problems(**LOCAL, WHISPER_MODEL="off") == []

@@ -88,6 +88,13 @@ def test_the_settings_say_which_whisper_it_is() -> None:
     assert there.endpoint == Endpoint("https://w.example.com/v1", "he", "big/one", "k")
 
 
+def test_switched_off_it_cannot_be_asked_and_says_why() -> None:
+    off = last_resort(NO_REACTOR, settings(WHISPER_MODEL="off"))
+    assert isinstance(off, Whisper)
+    with pytest.raises(RecogniserError, match="WHISPER_MODEL=off"):
+        off._load()
+
+
 def test_a_weak_language_is_said_in_the_log(logged: Logged) -> None:
     whisper._warn("Hebrew is weak")
     assert logged.matching("Hebrew is weak")

@@ -141,7 +141,8 @@ class WhisperSettings:
         None,
         str,
         "A directory with a Whisper of your own in ctranslate2's format, for the embedded engine and for the "
-        "utterances that Google fails to recognise.",
+        "utterances that Google fails to recognise. `off`: no Whisper behind Google, also where the extra "
+        "`embedded` is installed.",
     )
     whisper_url: str | None = setting(
         "WHISPER_URL",

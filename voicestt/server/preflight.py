@@ -20,6 +20,7 @@ from voicestt.journal.database import check_url
 from voicestt.journal.problems import BadJournal
 from voicestt.recognisers.whisper import engine as whisper
 from voicestt.runtime.google_auth import default_key, load_key
+from voicestt.server.whisper import OFF
 from voicestt.tts.engines import synthesiser_of
 from voicestt.tts.port import SpeechError
 
@@ -87,7 +88,8 @@ def _machine_has_a_key() -> bool:
 
 def _embedded(settings: Settings) -> str | None:
     directory = Path(settings.whisper_model) if settings.whisper_model else None
-    if settings.engine != "embedded" and (directory is None or settings.whisper_url is not None):
+    is_off = settings.whisper_model == OFF or settings.whisper_url is not None
+    if settings.engine != "embedded" and (directory is None or is_off):
         return None
     try:
         whisper.check(directory)

@@ -19,6 +19,7 @@ from voicestt.recognisers.whisper.http import Endpoint, WhisperHttp
 from voicestt.recognisers.whisper.pool import Understand, Whisper
 from voicestt.runtime.reactor import FullReactor
 
+OFF = "off"  # WHISPER_MODEL without a Whisper behind Google
 _log = Logger()
 
 
@@ -44,6 +45,8 @@ def last_resort(reactor: FullReactor, settings: Settings, load: Callable[[], Eng
         return WhisperHttp(reactor, where, clean)
     directory = Path(settings.whisper_model) if settings.whisper_model else None
     find = load or (lambda: whisper.load(directory, _warn))
+    if settings.whisper_model == OFF:
+        find = _switched_off
     return Whisper(reactor, lambda: understanding(find, settings.language, clean))
 
 
@@ -71,6 +74,10 @@ def understanding(find: Callable[[], Engine], language: str, clean: Clean = unch
         return Result(text, True, confidence=min(final.confidence for final in heard), start=start, words=words)
 
     return understand
+
+
+def _switched_off() -> Engine:
+    raise whisper.WeightsError("WHISPER_MODEL=off")
 
 
 @contextmanager
