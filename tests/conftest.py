@@ -4,6 +4,7 @@ import gc
 from collections.abc import Iterator
 from typing import Any
 
+import coverage
 import hypothesis
 import pytest
 from twisted.internet.task import Clock
@@ -35,6 +36,13 @@ def pytest_collection_finish() -> None:
     # What is imported by now stays: looking through it again after each test would be most of the suite's time.
     gc.collect()
     gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    # A process of xdist's that takes its time to end is killed, and what it measured would be lost.
+    measuring = coverage.Coverage.current()
+    if measuring is not None:
+        measuring.save()
 
 
 @implementer(ILogObserver)
