@@ -109,8 +109,7 @@ class EventPipeline:
         journal = self.journal
         return {
             name: DestinationState(each.figures, Standing() if journal is None else journal.standing(name))
-            for each in self._deliverers
-            if (name := each.destination.name)
+            for name, each in ((each.destination.name, each) for each in self._deliverers)
         }
 
     @property
@@ -121,7 +120,7 @@ class EventPipeline:
     @property
     def health(self) -> Mapping[str, object]:
         """Counts for the health check."""
-        health: dict[str, object] = {each.destination.name: self._health_of(each) for each in self._deliverers}
+        health: dict[str, object] = {name: _health_of(each) for name, each in self.destinations.items()}
         if self.journal is not None:
             health["journal"] = asdict(self.journal.state)
         if self._handlers is not None:
@@ -129,23 +128,6 @@ class EventPipeline:
         if self.tracing.counts:
             health["traces"] = dict(self.tracing.counts)
         return health
-
-    def _health_of(self, deliverer: Deliverer) -> dict[str, object]:
-        """Collect a deliverer's counts: `waiting` is the journal's backlog, `in_hand` the part already read."""
-        figures = asdict(deliverer.figures)
-        at = figures.pop("last_error_at")
-        figures["last_error_seconds"] = None if at is None else round(time.time() - at, 1)
-        if self.journal is None:
-            return figures
-        standing = self.journal.standing(deliverer.destination.name)
-        oldest = None if standing.oldest_at is None else round(time.time() - standing.oldest_at, 1)
-        return {
-            **figures,
-            "in_hand": figures["waiting"],
-            "waiting": standing.waiting,
-            "oldest_seconds": oldest,
-            "dead_lettered": standing.dead_lettered,
-        }
 
     def observer_of(self, line: Line) -> CallObserver:
         """Make the observer of the call on `line`."""
@@ -261,3 +243,20 @@ def _handler(path: str) -> type:
         return load_handler(path)
     except BadHandler as problem:
         raise BadHandler(f"HANDLER={path}: {problem}") from problem
+
+
+def _health_of(destination: DestinationState) -> dict[str, object]:
+    """Collect a destination's counts: `waiting` is the journal's backlog, `in_hand` the part already read."""
+    figures, standing = asdict(destination.figures), destination.standing
+    figures["last_error_seconds"] = _age(figures.pop("last_error_at"))
+    return {
+        **figures,
+        "in_hand": figures["waiting"],
+        "waiting": standing.waiting,
+        "oldest_seconds": _age(standing.oldest_at),
+        "dead_lettered": standing.dead_lettered,
+    }
+
+
+def _age(since: float | None) -> float | None:
+    return None if since is None else round(time.time() - since, 1)

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Final
@@ -170,7 +171,7 @@ class TracedSender:
 
     async def carry(self, records: Sequence[Record]) -> Sequence[Outcome]:
         """Send the records inside a span, which the headers of the request name."""
-        counts = {sid: sum(each.call_sid == sid for each in records) for sid in {one.call_sid for one in records}}
+        counts = Counter(record.call_sid for record in records)
         spans = [
             self._spans.begin(
                 f"delivery {self._destination}",

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Final
 
 from opentelemetry import trace
@@ -84,24 +84,20 @@ class CallSpans:
 
     def webhook(self, call_sid: str, *, comes_back: bool) -> None:
         """Record the webhook's answer; the root, unless the call comes back."""
-        with self._root(call_sid) if not comes_back else self._child(call_sid) as context:
-            span = self._tracer.start_span(
-                "webhook", context, SpanKind.SERVER, {"voicestt.comes_back": comes_back}, start_time=self.now()
-            )
-        span.set_attribute("voicestt.call_sid", call_sid)
-        span.end(self.now())
+        about: dict[str, str | bool] = {"voicestt.call_sid": call_sid, "voicestt.comes_back": comes_back}
+        self._begin_at_server("webhook", call_sid, about, is_root=not comes_back).end(self.now())
 
     def begin_stream(self, call: CallDescription) -> Span:
         """Begin the span of a media stream; the root, if no webhook of this process announced its call."""
         is_root = call.call_sid not in self._rooted and call.continues is None
-        with self._root(call.call_sid) if is_root else self._child(call.call_sid) as context:
-            return self._tracer.start_span(
-                "media stream",
-                context,
-                SpanKind.SERVER,
-                {"voicestt.call_sid": call.call_sid, "voicestt.stream_sid": call.stream_sid},
-                start_time=self.now(),
-            )
+        about = {"voicestt.call_sid": call.call_sid, "voicestt.stream_sid": call.stream_sid}
+        return self._begin_at_server("media stream", call.call_sid, about, is_root=is_root)
+
+    def _begin_at_server(
+        self, name: str, call_sid: str, attributes: Mapping[str, str | bool], *, is_root: bool
+    ) -> Span:
+        with self._root(call_sid) if is_root else nullcontext(self._context(call_sid)) as context:
+            return self._tracer.start_span(name, context, SpanKind.SERVER, attributes, start_time=self.now())
 
     def begin(
         self,
@@ -123,10 +119,6 @@ class CallSpans:
             self._rooted.popitem(last=False)
         with self._ids.root_of(call_sid):
             yield Context()
-
-    @contextmanager
-    def _child(self, call_sid: str) -> Iterator[Context]:
-        yield self._context(call_sid)
 
     def _context(self, call_sid: str) -> Context:
         trace_id, span_id = ids_of(call_sid)
