@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 KEPT_SECONDS = 300.0
@@ -48,6 +49,10 @@ class CallRegistry:
         record.account_sid = account_sid or None
         record.caller = caller
         record.called = called
+
+    def told(self, answer: bytes) -> "bytes | Deferred[bytes]":
+        """Return the webhook's answer to an announcement, when whoever may get the call's socket knows of it."""
+        return answer
 
     def note_hang_up(self, call_sid: str) -> None:
         """Note that this server hung up: the call is not taken when it comes back."""

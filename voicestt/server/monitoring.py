@@ -1,8 +1,7 @@
 """The view that an operator has of a server: its health, its metrics page, and the watch that keeps both true."""
 
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IListeningPort
 from twisted.web.http import Request
+from twisted.web.server import Site
 
 from voicestt.config.settings import Settings
 from voicestt.runtime.reactor import FullReactor
@@ -10,7 +9,7 @@ from voicestt.server.bounded_http import BoundedSite
 from voicestt.server.calls import Calls
 from voicestt.server.connections import UNKNOWN, Visitors
 from voicestt.server.events_file import EventsFile
-from voicestt.server.health import EventsCheck, HealthReport, RecognitionCheck
+from voicestt.server.health import Check, EventsCheck, HealthReport, RecognitionCheck
 from voicestt.server.metrics.of_calls import CallFamilies
 from voicestt.server.metrics.of_events import EventFamilies
 from voicestt.server.metrics.of_health import HealthFamilies
@@ -18,12 +17,16 @@ from voicestt.server.metrics.of_recognition import RecognitionFamilies
 from voicestt.server.metrics.page import MetricsPage, MetricsResource
 from voicestt.server.metrics_watch import MetricsWatch
 from voicestt.server.pipeline import EventPipeline
+from voicestt.server.siblings import Siblings
 
 _MOST_READERS = 50
 
 
 class Monitoring:
-    """Makes the `report` of a server for /healthz and the `page` for /metrics, of the parts that count."""
+    """Makes the `report` of a server for /healthz and the `page` for /metrics, of the parts that count.
+
+    `siblings` are the other workers of this server, None where it is one process.
+    """
 
     def __init__(
         self,
@@ -34,18 +37,21 @@ class Monitoring:
         pipeline: EventPipeline,
         file: EventsFile | None,
         recognition: RecognitionFamilies,
+        siblings: Siblings | None = None,
     ) -> None:
         self._reactor = reactor
         self._calls = calls
         events = EventsCheck(calls.figures, pipeline, file)
-        self.report = HealthReport(calls, [RecognitionCheck(recognition.health), events], lambda: pipeline.health)
+        checks: list[Check] = [RecognitionCheck(recognition.health), events]
+        self.report = HealthReport(calls, checks, lambda: pipeline.health)
+        self.siblings = siblings
         collectors = [
             CallFamilies(calls, visitors, lambda: recognition.wordless),
             recognition,
             EventFamilies(pipeline, file),
             HealthFamilies(self.report),
         ]
-        self.page = MetricsPage(collectors, settings.metrics_token)
+        self.page = MetricsPage(collectors, settings.metrics_token, siblings)
         self._watch = MetricsWatch(reactor, calls, note_totals=events.note_totals)
 
     def start(self) -> None:
@@ -56,12 +62,10 @@ class Monitoring:
         """Stop measuring, and write the last line of figures."""
         self._watch.stop()
 
-    async def listen(self, endpoint: str) -> IListeningPort:
-        """Listen on an endpoint of Twisted's that has the metrics and nothing else."""
+    def site(self) -> Site:
+        """Make the site that has the metrics and nothing else."""
         root = MetricsResource(self.page, self._refuse)
-        site = BoundedSite(root, Visitors(_MOST_READERS, _MOST_READERS), reactor=self._reactor)
-        port: IListeningPort = await serverFromString(self._reactor, endpoint).listen(site)
-        return port
+        return BoundedSite(root, Visitors(_MOST_READERS, _MOST_READERS), reactor=self._reactor)
 
     def _refuse(self, request: Request, kind: str, hint: str) -> None:
         self._calls.refusals.count(kind, str(getattr(request.getClientAddress(), "host", UNKNOWN)), hint)

@@ -29,6 +29,7 @@ from voicestt.server.http_answers import answer as http_answer
 from voicestt.server.http_answers import headers_of, json_answer, text_answer
 from voicestt.server.metrics.page import MetricsPage
 from voicestt.server.returns import Returns
+from voicestt.server.siblings import Siblings
 from voicestt.twilio import twiml
 from voicestt.twilio.signatures import SignatureCheck
 
@@ -72,6 +73,7 @@ class Routes:
         returns: Returns | None = None,
         metrics: MetricsPage | None = None,
         announced: Announced | None = None,
+        siblings: Siblings | None = None,
     ) -> None:
         self._public_host = public_host
         self._signatures = signatures
@@ -87,6 +89,7 @@ class Routes:
         self._refusals = calls.refusals
         self._access = FeedAccess(hub, self._refuse)
         self._announced = announced
+        self._siblings = siblings
         self._returns = returns or Returns(public_host, calls, busy)
 
     @app.route(twiml.INCOMING_CALL, methods=["GET", "POST"])
@@ -104,7 +107,7 @@ class Routes:
             return self._answer_call(request, form, self._busy)
         return self._answer_call(request, form, self._returns.first)
 
-    def _answer_call(self, request: Request, form: Form, answer: CallAnswer) -> bytes:
+    def _answer_call(self, request: Request, form: Form, answer: CallAnswer) -> "bytes | Deferred[bytes]":
         call_sid = _first(form, "CallSid")
         if answer.connects and call_sid:
             numbers = _first(form, "From"), _first(form, "To")
@@ -114,6 +117,7 @@ class Routes:
             if self._announced is not None:
                 self._announced(call_sid, comes_back=answer.comes_back)
             self._log.info(words, log_system=escaped(call_sid, _LONGEST_SID))
+            return self._registry.told(http_answer(request, answer.code, answer.content_type, answer.body))
         return http_answer(request, answer.code, answer.content_type, answer.body)
 
     @app.route(twiml.STREAM_STATUS, methods=["GET", "POST"])
@@ -145,10 +149,12 @@ class Routes:
 
     @app.route(twiml.HEALTH, methods=["GET"])
     @app.route(twiml.HEALTH + "/", methods=["GET"])
-    def health(self, request: Request) -> bytes:
+    def health(self, request: Request) -> "bytes | Deferred[bytes]":
         """Answer a platform's health check: always 200, `status` and `reasons` say how the server is."""
-        feed = {} if self._hub is None else {"feed": self._hub.counters}
-        return json_answer(request, 200, {**self._health.json, **feed})
+        own = {**self._health.json, **({} if self._hub is None else {"feed": self._hub.counters})}
+        if self._siblings is None:
+            return json_answer(request, 200, own)
+        return self._siblings.health(own).addCallback(lambda answer: json_answer(request, 200, answer))
 
     @app.route(twiml.READY, methods=["GET"])
     @app.route(twiml.READY + "/", methods=["GET"])
@@ -160,7 +166,7 @@ class Routes:
 
     @app.route(twiml.METRICS, methods=["GET"])
     @app.route(twiml.METRICS + "/", methods=["GET"])
-    def metrics(self, request: Request) -> bytes:
+    def metrics(self, request: Request) -> "bytes | Deferred[bytes]":
         """Answer Prometheus, if it has the token."""
         if self._metrics is None:
             return text_answer(request, NOT_FOUND, "There is nothing here.")

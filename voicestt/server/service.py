@@ -7,8 +7,6 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.web.server import Site
 
@@ -32,9 +30,11 @@ from voicestt.server.connections import TOO_MANY, Visitors, visitors_of
 from voicestt.server.control.flag import FlagSwitch
 from voicestt.server.control.sighup import SighupHandler
 from voicestt.server.control.socket import ControlSocket
+from voicestt.server.control.words import ControlWords
 from voicestt.server.embedded import EmbeddedGoogle
 from voicestt.server.events_file import EventsFile
 from voicestt.server.former_streams import FormerLookup
+from voicestt.server.listeners import Listeners
 from voicestt.server.media_factory import media_resource
 from voicestt.server.monitoring import Monitoring
 from voicestt.server.moving import REQUEST_SECONDS
@@ -43,14 +43,17 @@ from voicestt.server.recognition import recognition_of
 from voicestt.server.returns import Returns
 from voicestt.server.root import Root
 from voicestt.server.routes import Routes
+from voicestt.server.shared_registry import SharedCallRegistry
 from voicestt.server.startup import announce, raise_descriptors
 from voicestt.server.stopping import Shutdown
 from voicestt.server.whisper import last_resort
+from voicestt.server.worker import WorkerParts, worker_of
 from voicestt.tracing.port import NoTracing, Tracing
 from voicestt.twilio import twiml
 from voicestt.twilio.rest import TwilioCalls
 from voicestt.twilio.returning import moved
 from voicestt.twilio.signatures import SignatureCheck
+from voicestt.workers.link import WorkerLink
 
 _NO_FILE = EnvironmentFile(None, {}, {})
 _FOR_LAST_WORDS, _FOR_THREADS = 0.65, 0.5  # of the time that is left to a stop
@@ -68,7 +71,8 @@ class _Started:
 class VoiceService(Service):
     """The whole server. `endpoints` are Twisted's endpoint strings; `failed` is called if it cannot start;
     `read_again` is what SIGHUP reads; `enforce` is told how long a stop may take before the process is ended;
-    `metrics_endpoint` is an address of the metrics' own; `tracing` makes what makes traces.
+    `metrics_endpoint` is an address of the metrics' own; `tracing` makes what makes traces; `link` leads to the
+    supervisor of a worker.
 
     Stopping is in order, which a MultiService does not know: no new calls; the live ones go on for their time, and
     tell their last words; then the threads that carried them end. The listener is open to the last.
@@ -86,16 +90,15 @@ class VoiceService(Service):
         enforce: Callable[[float], object] = lambda _seconds: None,
         metrics_endpoint: str | None = None,
         tracing: Callable[[], Tracing] = NoTracing,
+        link: WorkerLink | None = None,
     ) -> None:
         self._reactor = reactor
         self._failed = failed
         self._settings = settings
-        self._endpoints = endpoints
-        self._metrics_endpoint = metrics_endpoint
         self._make_tracing = tracing
-        self._ports: list[IListeningPort] = []
+        self._listeners = Listeners(reactor, settings.public_host, endpoints, metrics_endpoint, link)
         self._threads: list[SessionThread] = []
-        self._registry = CallRegistry(reactor)
+        self._registry = CallRegistry(reactor) if link is None else SharedCallRegistry(reactor, link)
         self._events_file = EventsFile(settings.events_file) if settings.events_file else None
         self._pipeline = EventPipeline(reactor, settings, _call_log(settings, self._registry), self._events_file)
         self._embedded = _embedded(settings) if settings.engine == "embedded" else None
@@ -104,8 +107,12 @@ class VoiceService(Service):
         self._active_calls = ActiveCalls(self._flag)
         switch = FlagSwitch(self._flag, self._active_calls)
         self._shutdown = Shutdown(reactor, settings, _move_of(settings), enforce)
-        self._control = ControlSocket(reactor, settings.control_socket, switch, self._drain_asked)
+        words = ControlWords(switch, self._drain_asked)
+        self._control = ControlSocket(reactor, settings.control_socket, words)
         self._sighup = SighupHandler(reactor, switch, read_again, settings, self._reopen_files)
+        hurry, hang_up = self._shutdown.hurry, self._sighup.read_again
+        parts = WorkerParts(self._listeners, words, self._pipeline, hurry, hang_up)
+        self._worker = worker_of(reactor, link, self._registry, parts)
         self._former = FormerLookup(reactor, self._pipeline.former_streams)
         self._started: _Started | None = None
         self._starting: Deferred[None] = succeed(None)
@@ -113,12 +120,14 @@ class VoiceService(Service):
     @property
     def addresses(self) -> list[Any]:
         """The addresses that the server listens on."""
-        return [port.getHost() for port in self._ports]
+        return self._listeners.addresses
 
     def startService(self) -> None:  # noqa: N802
         """Start sockets and threads, which cannot be made before: a daemonising twistd forks before it starts."""
         super().startService()  # type: ignore[no-untyped-call]
         self._sighup.install()
+        if self._worker is not None:
+            self._worker.start()
         self._starting = Deferred.fromCoroutine(self._start()).addErrback(self._could_not_start)
 
     def stopService(self) -> "Deferred[None]":  # noqa: N802
@@ -126,6 +135,8 @@ class VoiceService(Service):
         super().stopService()  # type: ignore[no-untyped-call]
         stopped: Deferred[None] = Deferred()
         deadline = self._shutdown.begin()  # whatever hangs, a start too
+        if self._worker is not None:
+            self._worker.stopping()
         # Sockets and threads that are being started can be stopped only when they are.
         self._starting.addBoth(lambda _: Deferred.fromCoroutine(self._stop(deadline)).chainDeferred(stopped))
         return stopped
@@ -143,15 +154,20 @@ class VoiceService(Service):
         started = self._started = self._make(target, visitors)
         started.calls.start()
         started.monitoring.start()
-        await self._listen(self._site(started.calls, visitors, started.monitoring))
-        await self._listen_for_metrics(started.monitoring)
-        self._control.start()
+        if self._worker is not None:
+            await self._worker.learn()
+        await self._listeners.listen(self._site(started.calls, visitors, started.monitoring))
+        await self._listeners.listen_for_metrics(started.monitoring)
+        if self._worker is None:
+            self._control.start()
+        else:
+            self._worker.ready(started.calls, started.monitoring)  # commands reach it by its supervisor
 
     async def _stop(self, deadline: Deadline) -> None:
         try:
             await self._stop_calls(deadline)
         finally:
-            await self._stop_listening()
+            await self._listeners.stop()
         await self._stop_threads(deadline)
         if self._events_file is not None:
             self._events_file.stop()
@@ -167,12 +183,6 @@ class VoiceService(Service):
         if self._started is not None:
             await self._started.calls.stop(deadline.part(_FOR_LAST_WORDS, self._settings.drain_seconds))
         await self._pipeline.stop(deadline)
-
-    async def _stop_listening(self) -> None:
-        for port in self._ports:
-            stopped: Any = port.stopListening()
-            if isinstance(stopped, Deferred):
-                await stopped
 
     async def _stop_threads(self, deadline: Deadline) -> None:
         if self._started is not None:
@@ -209,13 +219,13 @@ class VoiceService(Service):
             self._former,
         )
         file, families = self._events_file, recognition.families
-        monitoring = Monitoring(reactor, settings, calls, visitors, pipeline, file, families)
+        siblings = None if self._worker is None else self._worker.siblings
+        monitoring = Monitoring(reactor, settings, calls, visitors, pipeline, file, families, siblings)
         return _Started(calls, recognition.health, monitoring)
 
     def _site(self, calls: Calls, visitors: Visitors, monitoring: Monitoring) -> Site:
         settings = self._settings
         token = settings.twilio_auth_token if settings.twilio_validate else None
-        media = media_resource(self._reactor, calls)
         answers = digest_answers(settings, lambda: self._flag.is_on)
         busy = busy_answer(settings)
         webhooks = Routes(
@@ -223,7 +233,7 @@ class VoiceService(Service):
             SignatureCheck(token),
             self._registry,
             calls,
-            media,
+            media_resource(self._reactor, calls),
             answers,
             self._pipeline.hub,
             monitoring.report,
@@ -232,6 +242,7 @@ class VoiceService(Service):
             self._returns(calls, busy),
             monitoring.page,
             self._pipeline.tracing.webhook,
+            monitoring.siblings,
         )
 
         def turned_away(address: str) -> None:
@@ -249,17 +260,6 @@ class VoiceService(Service):
             former=self._former,
             seconds_left=lambda: self._shutdown.seconds_left,
         )
-
-    async def _listen(self, site: Site) -> None:
-        for endpoint in self._endpoints:
-            self._ports.append(await serverFromString(self._reactor, endpoint).listen(site))
-            host = self._settings.public_host
-            self._log.info("Listening on {endpoint} for https://{host}", endpoint=endpoint, host=host)
-
-    async def _listen_for_metrics(self, monitoring: Monitoring) -> None:
-        if self._metrics_endpoint is not None:
-            self._ports.append(await monitoring.listen(self._metrics_endpoint))
-            self._log.info("Metrics are on {endpoint}, at /metrics", endpoint=self._metrics_endpoint)
 
     def _reopen_files(self) -> None:
         if self._events_file is not None:
