@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from voicestt.workers.crew import (
+    LEFT_SECONDS,
     PAUSES,
     START_SECONDS,
     STEADY_SECONDS,
@@ -110,10 +111,11 @@ def test_a_reload_that_is_asked_for_during_another_follows_it() -> None:
     assert it.ready("2", 6.0) == [ReloadEnded(is_done=True), TellToLeave("1"), StartWorker("3")]
 
 
-def test_one_that_stops_though_nobody_told_it_is_replaced_at_once() -> None:
+def test_one_that_stops_though_nobody_told_it_is_replaced_soon() -> None:
     it = crew()
-    assert it.leaves("2", 5.0) == [TellToLeave("2"), StartWorker("3")]
+    assert it.leaves("2", 5.0) == [TellToLeave("2")]
     assert it.leaves("2", 5.0) == []
+    assert it.look(5.0 + LEFT_SECONDS) == [StartWorker("3")]
     assert it.ended("2", 9.0) == []
 
 

@@ -1,10 +1,12 @@
 """A server that is one of several workers: it obeys its supervisor."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import ensureDeferred
+from twisted.internet.error import ReactorNotRunning
 from twisted.logger import Logger
 
 from voicestt.runtime.reactor import FullReactor
@@ -117,7 +119,11 @@ class WorkerServer:
     def _stop(self) -> None:
         if not self._is_stopping:
             self._is_stopping = True
-            self._reactor.callWhenRunning(self._reactor.stop)
+            self._reactor.callWhenRunning(self._stop_reactor)
+
+    def _stop_reactor(self) -> None:
+        with suppress(ReactorNotRunning):  # a signal has stopped it
+            self._reactor.stop()
 
 
 def worker_of(

@@ -2,8 +2,7 @@
 
 A worker's life:
 
-    starting --ready--> ready --leave--> leaving --ended--> (gone)
-    starting --leave--> leaving            any --ended--> (gone)
+    starting --ready--> ready --leave--> leaving      starting --leave--> leaving      any --ended--> (gone)
 
 Workers belong to a generation. A reload starts the next one, and only when all of it is ready does the one
 before leave; if one of the next ends before, the reload is given up and the old ones go on. A worker that dies is
@@ -25,6 +24,9 @@ STEADY_SECONDS: Final = 60.0
 
 START_SECONDS: Final = 300.0
 """A worker that is not ready after so long is killed, and counts as dead: a model may take minutes to load."""
+
+LEFT_SECONDS: Final = 0.2
+"""A worker that stops by itself is replaced after so long: a terminal's Ctrl-C stops all of us at once."""
 
 PAUSES: Final = Backoff(0.5, 30.0)
 
@@ -151,7 +153,7 @@ class Crew:
         return list(self.members)
 
     def begin(self, now: float) -> list[Action]:
-        """Begin: all workers are to be started."""
+        """Begin: all are to be started."""
         return [self._start(self._generation, now) for _ in range(self.count)]
 
     def ready(self, name: str, now: float) -> list[Action]:
@@ -166,7 +168,7 @@ class Crew:
         return list(self._finish_reload(now))
 
     def leaves(self, name: str, now: float) -> list[Action]:
-        """Note that a worker stops though nobody here told it to: it is told so, and replaced at once."""
+        """Note that a worker stops though nobody here told it to: it is told so, and replaced soon."""
         member = self.members.get(name)
         if member is None or member.phase is Phase.LEAVING or self.is_stopping:
             return []
@@ -174,17 +176,15 @@ class Crew:
         if member.generation > self._generation:
             return [*actions, *self._abandon(now)]
         if not self.is_reloading:
-            actions.append(self._start(self._generation, now))
+            self._due.append(now + LEFT_SECONDS)
         return actions
 
     def ended(self, name: str, now: float) -> list[Action]:
         """Note that a worker's process has ended."""
         member = self.members.pop(name, None)
-        if member is None:
-            return []
-        if self.is_stopping:
+        if member is not None and self.is_stopping:
             return [] if self.members else [CrewGone()]
-        if member.phase is Phase.LEAVING:
+        if member is None or member.phase is Phase.LEAVING:
             return []
         if not self._has_served:
             return [GiveUp(name), *self.stop(now)]

@@ -27,7 +27,7 @@ from voicestt.workers.wire import HasDied, IsReady, Leaves, Message, Order, Rela
 ALL_SECONDS: Final = ANSWER_SECONDS + 0.5
 """Patience with the supervisor, which has patience with each worker."""
 
-NEW_SECONDS: Final = 1.0
+NEW_SECONDS: Final = 0.25
 """A connection counts as load for so long, because it may become a call."""
 
 _LOOK_SECONDS: Final = 0.2
@@ -160,9 +160,9 @@ class WorkerLink:
         if self._server is not None and not self._is_stopping:
             self._log.error(
                 "The supervisor of this worker is gone: the worker stops, and its live calls may go on for "
-                "SHUTDOWN_SECONDS. What to do: see why it ended, and start the server again."
+                "SHUTDOWN_SECONDS. What to do: see why it ended, and start the server again; the port is free."
             )
-            self._server.obey("stop")
+            self._server.obey("leave")
 
 
 class _Pipes(ByteProtocol):

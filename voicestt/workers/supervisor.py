@@ -192,6 +192,7 @@ class Supervisor(Service):
         match message:
             case IsReady():
                 self._log.info("Worker {name} is ready.", name=name)
+                self._asking.workers[name].is_serving = True
                 self._do(self._crew.ready(name, self._now))
             case Leaves():
                 self._do(self._crew.leaves(name, self._now))
@@ -207,6 +208,8 @@ class Supervisor(Service):
         worker = self._asking.workers.get(name)
         if worker is not None:
             worker.channel.say(Told(order))
+            if not worker.is_serving and order in {"leave", "stop"}:
+                worker.signal("TERM")  # while it starts it does not listen
 
     def _tell_all(self, order: Order) -> None:
         for name in list(self._asking.workers):
