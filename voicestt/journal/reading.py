@@ -21,7 +21,7 @@ from voicestt.journal.database import Database
 from voicestt.journal.payloads import StoredPayloads
 from voicestt.journal.port import Filter, Page, Record
 from voicestt.journal.problems import is_poisoned
-from voicestt.journal.tables import events, is_no_partial
+from voicestt.journal.tables import events, is_no_partial, sessions
 from voicestt.runtime.backoff import Backoff
 
 Answer = TypeVar("Answer")
@@ -120,6 +120,15 @@ _of_calls = (
     .prefix_with("MATERIALIZED", dialect="postgresql")
 )
 
+# By the range of numbers, and the session's row of each: a number may be called by everybody.
+_of_number = (
+    select(*_record_columns)
+    .join_from(events, sessions, events.c.session == sessions.c.session)
+    .where(
+        _in_range, (sessions.c.caller == bindparam("of_number")) | (sessions.c.called == bindparam("of_number"))
+    )
+)
+
 
 def since(connection: Connection, whole: StoredPayloads, number: int, limit: int, wanted: Filter) -> Page:
     """Return the first `limit` wanted events after `number`, up to the last settled one.
@@ -130,6 +139,8 @@ def since(connection: Connection, whole: StoredPayloads, number: int, limit: int
     values: dict[str, object] = {"after": number, "through": through}
     if wanted.calls:
         values["calls"] = list(wanted.calls)
+    if wanted.number is not None:
+        values["of_number"] = wanted.number
     if wanted.types is not None:
         values["types"] = list(wanted.types)
     rows = connection.execute(_asked(wanted).limit(limit), values)
@@ -141,6 +152,9 @@ def since(connection: Connection, whole: StoredPayloads, number: int, limit: int
 
 
 def _asked(wanted: Filter) -> Select[tuple[int, str, int, str, str, str]]:
+    if wanted.number is not None:
+        of_calls = [events.c.call_sid.in_(bindparam("calls", expanding=True))] if wanted.calls else []
+        return _of_number.where(*of_calls, *_types(wanted)).order_by(events.c.number)
     if wanted.calls:
         some = select(*_record_columns).join_from(_of_calls, events, _of_calls.c.number == events.c.number)
         return some.where(*_types(wanted)).order_by(_of_calls.c.number)
