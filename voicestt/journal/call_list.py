@@ -2,7 +2,7 @@
 
 Each query is bounded. A search asks the index of trigrams. SQLite's gives the newest calls first, and stops when
 there are enough; PostgreSQL's gives all, so the newest calls are looked through before it, which finds common
-words at once. Where there is no such index, or the words are too short for it, or filters leave few calls, it looks
+words at once. Where there is no such index, or words are too short for it, or filters leave few calls, it looks
 through some thousands of calls, and the next page goes on from there.
 """
 
