@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -51,8 +52,6 @@ def test_a_day_is_kept_and_no_more(server: PageServer) -> None:
     [({}, 0.024), ({"GCP_STT_API": "v2", "GCP_PROJECT": "p"}, 0.016), ({"GCP_STT_PRICE": "1"}, 1)],
 )
 def test_what_google_costs_is_reckoned_by_its_price(clock: Clock, variables: dict[str, str], cost: float) -> None:
-    from dataclasses import replace
-
     server = PageServer(clock, None, **variables)
     spent = replace(server.calls.audio, handed=60 * 8_000, streams=3)
     type(server.calls).audio, audio = property(lambda _self: spent), type(server.calls).audio  # type: ignore[method-assign, assignment]
@@ -80,6 +79,9 @@ def test_the_flag_is_shown_and_turned_and_says_who_is_moved(server: PageServer) 
     assert b'"moved": 0' in answer.body  # the call has not told yet that it has left
     assert browser.json("/page/api/flag")["streaming"] is False
     assert browser.json("/page/api/session")["streaming"] is False
+    server.active.tell(CallStarted(replace(CALL, call_sid="CA2")))
+    assert b'"moved": 1' in browser.post("/page/api/flag", {"streaming": True}).body
+    assert browser.post("/page/api/flag", {"streaming": False}).status == 200
     assert b'"moved": 0' in browser.post("/page/api/flag", {"streaming": False}).body
 
 

@@ -10,6 +10,7 @@ still be under way.
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, select
@@ -120,13 +121,15 @@ _of_calls = (
     .prefix_with("MATERIALIZED", dialect="postgresql")
 )
 
-# By the range of numbers, and the session's row of each: a number may be called by everybody.
+_FEW_CALLS = 500
+_NO_CALL = frozenset({""})
+_is_number = (sessions.c.caller == bindparam("of_number")) | (sessions.c.called == bindparam("of_number"))
+_calls_of_number = select(sessions.c.call_sid).where(_is_number).limit(bindparam("most"))
+# Of a number that everybody calls: by the range of events, and the session's row of each.
 _of_number = (
     select(*_record_columns)
     .join_from(events, sessions, events.c.session == sessions.c.session)
-    .where(
-        _in_range, (sessions.c.caller == bindparam("of_number")) | (sessions.c.called == bindparam("of_number"))
-    )
+    .where(_in_range, _is_number)
 )
 
 
@@ -136,6 +139,7 @@ def since(connection: Connection, whole: StoredPayloads, number: int, limit: int
     An event is settled when no smaller number can be committed any more.
     """
     last, through = _settled[connection.dialect.name](connection)
+    wanted = _by_its_calls(connection, wanted)
     values: dict[str, object] = {"after": number, "through": through}
     if wanted.calls:
         values["calls"] = list(wanted.calls)
@@ -149,6 +153,18 @@ def since(connection: Connection, whole: StoredPayloads, number: int, limit: int
         for row in rows
     ]
     return Page(records, through, last)
+
+
+def _by_its_calls(connection: Connection, wanted: Filter) -> Filter:
+    """Replace a number by its calls, if they are few: their events are found by an index."""
+    if wanted.number is None:
+        return wanted
+    values = {"of_number": wanted.number, "most": _FEW_CALLS + 1}
+    found = connection.execute(_calls_of_number, values).scalars().all()
+    if len(found) > _FEW_CALLS:
+        return wanted
+    calls = frozenset(found) & wanted.calls if wanted.calls else frozenset(found)
+    return replace(wanted, number=None, calls=calls or _NO_CALL)
 
 
 def _asked(wanted: Filter) -> Select[tuple[int, str, int, str, str, str]]:

@@ -5,9 +5,10 @@ from typing import Any, Final, Protocol
 
 from twisted.web.http import BAD_REQUEST, NOT_FOUND
 
+from voicestt.page.masking import OwnText
 from voicestt.page.visit import Endpoint, PageError, Visit
 from voicestt.runtime.times import rfc3339
-from voicestt.server.control.flag import FlagSwitch
+from voicestt.server.control.flag import FlagSwitch, State
 from voicestt.server.health import HealthReport
 from voicestt.server.minute_history import MinuteFigures, MinuteHistory
 from voicestt.server.pipeline import DestinationState, EventPipeline
@@ -80,7 +81,7 @@ class HealthApi:
         figures, standing = state.figures, state.standing
         oldest = None if standing.oldest_at is None else round(max(0.0, self._now() - standing.oldest_at), 1)
         return {
-            "name": name,
+            "name": OwnText(name),
             "state": "down" if figures.is_down else "ok",
             "backlog": standing.waiting,
             "dead": standing.dead_lettered,
@@ -109,8 +110,17 @@ class FlagApi:
         wanted = visit.body.get("streaming")
         if not isinstance(wanted, bool):
             raise PageError(BAD_REQUEST, "`streaming` is true or false.")
-        words, moved = self._switch.turn_counted(wanted, _BY)
-        return {"streaming": self._switch.state.is_on, "moved": moved, "message": words}
+        before = self._switch.state
+        words = self._switch.turn(wanted, _BY)
+        after = self._switch.state
+        return {"streaming": after.is_on, "moved": _moved(before, after), "message": words}
+
+
+def _moved(before: State, after: State) -> int:
+    """Count the calls that follow: those that leave streaming have left, those that return will."""
+    if before.is_on == after.is_on:
+        return 0
+    return before.single_shot if after.is_on else before.streaming - after.streaming
 
 
 class FleetApi:

@@ -24,7 +24,10 @@ _INCIDENTS: Final = frozenset({"degraded", "recovered", "interrupted", "resumed"
 
 @dataclass(slots=True)
 class LiveCard:
-    """A live call: what is known of it, its mode of recognition, and its last captions and marks."""
+    """A live call: what is known of it, its mode of recognition, and its last captions and marks.
+
+    `partial` is the newest one as it came: most of what is published are partials, which nobody looks at here.
+    """
 
     session: str
     call_sid: str
@@ -34,6 +37,7 @@ class LiveCard:
     language: str | None
     mode: str
     captions: OrderedDict[int, dict[str, object]] = field(default_factory=OrderedDict)
+    partial: bytes | None = None
     marks: deque[dict[str, object]] = field(default_factory=lambda: deque(maxlen=_MARKS))
 
     def caption(self, event: Mapping[str, Any], *, is_final: bool) -> None:
@@ -46,6 +50,12 @@ class LiveCard:
         self.captions[number] = {"utterance": number, "text": event["text"], "final": is_final, "at": at}
         while len(self.captions) > CAPTIONS:
             self.captions.popitem(last=False)
+
+    def settle(self) -> None:
+        """Make a caption of the newest partial, for whoever looks now."""
+        partial, self.partial = self.partial, None
+        if partial is not None:
+            self.caption(msgspec.json.decode(partial), is_final=False)
 
     def mark(self, event: Mapping[str, Any], text: str) -> None:
         """Add a mark, of the event's type."""
@@ -66,6 +76,8 @@ class LiveCalls:
     @property
     def cards(self) -> Sequence[LiveCard]:
         """The cards of the live calls, in the order in which they began."""
+        for card in self._cards.values():
+            card.settle()
         return list(self._cards.values())
 
     def take(self, records: Sequence[Record]) -> None:
@@ -79,7 +91,11 @@ class LiveCalls:
             self._begin(msgspec.json.decode(record.payload))
         elif record.type == "call_ended":
             self._cards.pop(record.session, None)
-        elif (card := self._cards.get(record.session)) is not None:
+        elif (card := self._cards.get(record.session)) is None:
+            return
+        elif record.type == "partial":
+            card.partial = record.payload
+        else:
             _tell(card, msgspec.json.decode(record.payload))
 
     def _begin(self, event: Mapping[str, Any]) -> None:
@@ -98,8 +114,8 @@ class LiveCalls:
 
 def _tell(card: LiveCard, event: Mapping[str, Any]) -> None:
     kind = event["type"]
-    if kind in {"partial", "final"}:
-        card.caption(event, is_final=kind == "final")
+    if kind == "final":
+        card.caption(event, is_final=True)
     elif kind in _INCIDENTS:
         card.mark(event, str(event.get("why", "")))
         card.mode = _mode_after(event, card.mode)

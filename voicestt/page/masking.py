@@ -45,6 +45,12 @@ _RUNS = re.compile(
 _DIGIT = re.compile(r"\d")
 
 
+class OwnText(str):
+    """A text that is this server's own, such as a destination's name: no digits in it are anybody's number."""
+
+    __slots__ = ()
+
+
 def masked(value: Any) -> Any:
     """Return a text or a JSON value without phone numbers and pressed keys."""
     return _masked(value, is_custom=False)
@@ -78,7 +84,7 @@ def _hidden(run: str) -> str:
 
 def _masked(value: Any, *, is_custom: bool) -> Any:
     if isinstance(value, str):
-        return masked_text(value)
+        return value if isinstance(value, OwnText) else masked_text(value)
     if isinstance(value, Mapping):
         return _masked_object(value, is_custom=is_custom)
     if isinstance(value, Sequence) and not isinstance(value, bytes):

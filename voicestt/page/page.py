@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import cast
 
+from twisted.logger import Logger
 from twisted.web.http import Request
 from twisted.web.resource import IResource
 
@@ -26,6 +27,8 @@ from voicestt.runtime.histogram import Percentiles
 from voicestt.server.connections import UNKNOWN
 from voicestt.server.http_answers import headers_of, text_answer
 from voicestt.server.page_port import ServerParts
+
+_log = Logger()
 
 Environment = Callable[[], Mapping[str, str]]
 """Gives the variables of the server as they are now."""
@@ -129,4 +132,10 @@ class ServerPage:
 def page_of(parts: ServerParts, environment: Environment = lambda: os.environ) -> ServerPage | None:
     """Make the page of a server whose variables `environment` gives; None where it has no password."""
     logins = logins_of(parts.settings)
-    return None if logins is None else ServerPage(parts, logins, environment)
+    if logins is None:
+        return None
+    opens = "PAGE_PASSWORD" if parts.settings.page_password else "EVENTS_TOKEN"
+    _log.info(
+        "The page is at https://{host}/, and {opens} opens it.", host=parts.settings.public_host, opens=opens
+    )
+    return ServerPage(parts, logins, environment)

@@ -5,13 +5,14 @@ import pytest
 from twisted.internet.task import Clock
 
 from tests.journal.conftest import journals, url
-from tests.journal.made import CALLED, CALLER, Call, Journals, eventually
+from tests.journal.made import CALLED, CALLER, Call, Journals
 from tests.recognisers.on_reactor import on_reactor
 from tests.server.in_memory import Answer
 from tests.server.listening import BEARER, SECRET, LiveServer, record
 from voicestt.delivery.live.call_numbers import CallNumbers
 from voicestt.delivery.live.tokens import BadTokenRequest, ScopedTokens
 from voicestt.events import encode, type_of
+from voicestt.journal import reading
 from voicestt.journal.no_journal import NoJournal
 from voicestt.journal.port import Filter, Record
 
@@ -131,13 +132,16 @@ def test_a_token_is_for_one_call_or_one_number() -> None:
     assert ScopedTokens("another").read(tokens.make("CA1", None, 30)[0]) is None
 
 
+@pytest.mark.parametrize("few", [500, 1])
 @on_reactor
-async def test_the_journal_finds_the_events_of_a_number(journals: Journals) -> None:
+async def test_the_journal_finds_the_events_of_a_number(
+    journals: Journals, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_FEW_CALLS", few)  # beyond it, it is another query
     opened = await journals.open()
     first, second = Call("CA1"), Call("CA2")
     events = [first.started(), second.started(caller="+1"), first.final(), second.final(), first.partial()]
     written = await opened.write(*events)
-    await eventually(lambda: True)
 
     async def found(**wanted: Any) -> list[int]:
         page = await opened.journal.since(0, 100, Filter(**wanted))

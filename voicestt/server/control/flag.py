@@ -35,27 +35,20 @@ class FlagSwitch:
 
     def turn(self, is_on: bool, by: str) -> str:
         """Set the flag for `by`; return the outcome in words, as it stands in the log."""
-        return self.turn_counted(is_on, by)[0]
-
-    def turn_counted(self, is_on: bool, by: str) -> tuple[str, int]:
-        """Set the flag for `by`; return the outcome in words, and how many calls follow."""
         before = self.state
         changed = self._flag.turn(is_on)
         words = f"ENABLE_STREAMING_STT={is_on} ({by}): {self._what_came_of_it(before, changed=changed)}"
         self._log.info("[CFG] {words}", words=words)
-        return words, self._moved(before) if changed else 0
+        return words
 
     def _what_came_of_it(self, before: State, *, changed: bool) -> str:
         if not changed:
             return "it was so before, nothing changes"
         if self._flag.is_on:
             returning = "returns to streaming after its utterance", "return to streaming after their utterance"
-            return _calls(self._moved(before), *returning)
+            return _calls(before.single_shot, *returning)
         leaving = "leaves streaming with its audio", "leave streaming with their audio"
-        return _calls(self._moved(before), *leaving)
-
-    def _moved(self, before: State) -> int:
-        return before.single_shot if self._flag.is_on else before.streaming - self._active_calls.streaming
+        return _calls(before.streaming - self._active_calls.streaming, *leaving)
 
 
 def _calls(count: int, one: str, many: str) -> str:
