@@ -1,10 +1,8 @@
 """`twistd voicestt`: the command line and the environment to a service. The one place that knows the reactor."""
 
-import atexit
 import gc
 import os
 import sys
-import threading
 from collections.abc import Mapping, MutableMapping
 from dataclasses import replace
 from functools import partial
@@ -21,6 +19,7 @@ from voicestt.config.misspelt import Misspelt, misspelt
 from voicestt.config.settings import BadSettings, Reading, Settings, read_settings
 from voicestt.runtime.clock import use_monotonic_time
 from voicestt.runtime.log_output import log_observer, open_log
+from voicestt.runtime.process_end import end_after, end_with_an_error
 from voicestt.workers.command_line import interpreter_and_script, worker_command
 from voicestt.workers.forked import in_a_fork
 from voicestt.workers.sockets import in_worker
@@ -226,6 +225,7 @@ def makeService(options: Options) -> IService:  # noqa: N802 - twistd calls it
 
 
 def _server(options: Options) -> IService:
+    from voicestt.page.page import page_of  # noqa: PLC0415 - see above
     from voicestt.server.service import VoiceService  # noqa: PLC0415 - see above
     from voicestt.workers.link import WorkerLink  # noqa: PLC0415 - see above
 
@@ -235,11 +235,12 @@ def _server(options: Options) -> IService:
         reactor,
         options.settings,
         options.endpoints(options.settings),
-        _end_with_an_error,
+        end_with_an_error,
         options.environment_file.read_again,
-        _end_after,
+        end_after,
         options["metrics"] or None,
         options.tracing,
+        partial(page_of, environment=options.environment_file.variables),
         None if start is None else WorkerLink(reactor, start),
     )
 
@@ -261,7 +262,7 @@ def _supervisor(options: Options) -> IService:
             reloads=bool(options["reload"]),
             read_again=file.read_again if file.has_path else None,
             control=partial(ControlSocket, reactor, settings.control_socket),
-            failed=_end_with_an_error,
+            failed=end_with_an_error,
         ),
     )
 
@@ -270,29 +271,3 @@ def _freeze_what_stays() -> None:
     """Keep the garbage collector from looking through the modules again, which holds up all calls for 0.1 s."""
     gc.collect()
     gc.freeze()
-
-
-def _end_with_an_error() -> None:
-    # twistd has no exit code for a service that could not start: this is the last thing that it does.
-    atexit.register(_leave, 1)
-
-
-def _end_after(seconds: float) -> None:
-    # A thread that nobody can end, such as one that resolves a name, would keep the process from ending.
-    timer = threading.Timer(seconds, _end_by_force)
-    timer.daemon = True
-    timer.start()
-
-
-def _end_by_force() -> None:
-    _log.error(
-        "The server's stop took longer than SHUTDOWN_SECONDS, because something hangs: the process is ended by "
-        "force. What is in the journal is delivered after the next start."
-    )
-    _leave(1)
-
-
-def _leave(code: int) -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)

@@ -1,4 +1,4 @@
-"""Who accepts: several processes on one port, and how evenly connections come to them, by four ways to share it.
+"""Several processes accept on one port: how evenly connections come to them, by four ways to share it.
 
     python tests/bench/accepting.py --workers 2 --connections 400
 

@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from voicestt.runtime.reactor import FullReactor
 from voicestt.server.call_registry import CallRegistry
 from voicestt.server.calls import Calls
+from voicestt.server.control.flag import FlagSwitch, TellFlag
 from voicestt.server.control.words import ControlWords
 from voicestt.server.listeners import Listeners
 from voicestt.server.monitoring import Monitoring
@@ -20,7 +21,7 @@ from voicestt.server.shared_registry import ANNOUNCED, SharedCallRegistry
 from voicestt.server.siblings import HEALTH, METRICS, Siblings
 from voicestt.workers.asking import WORD
 from voicestt.workers.link import WorkerLink
-from voicestt.workers.wire import Order
+from voicestt.workers.wire import FLAG, Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class WorkerParts:
 
     listeners: Listeners
     words: ControlWords
+    switch: FlagSwitch
     pipeline: EventPipeline
     hurry: Callable[[str], object]
     hang_up: Callable[[], object]
@@ -96,8 +98,10 @@ class WorkerServer:
             journal.look_for_dead()
 
     def relayed(self, kind: str, news: Mapping[str, Any]) -> None:
-        """Learn what a sibling says of a call."""
-        if isinstance(self._registry, SharedCallRegistry):
+        """Learn what a sibling says of a call, or that the flag is turned."""
+        if kind == FLAG:
+            self._parts.switch.turn(news["is_on"], news["by"])
+        elif isinstance(self._registry, SharedCallRegistry):
             self._registry.relayed(kind, news)
 
     def answer(self, what: str) -> object:
@@ -124,6 +128,16 @@ class WorkerServer:
     def _stop_reactor(self) -> None:
         with suppress(ReactorNotRunning):  # a signal has stopped it
             self._reactor.stop()
+
+
+def telling_of(link: WorkerLink | None) -> TellFlag:
+    """Make what tells the siblings of a flag that is turned in this process, as on its page."""
+
+    def tell(is_on: bool, by: str) -> None:
+        if link is not None:
+            link.relay(FLAG, {"is_on": is_on, "by": by})
+
+    return tell
 
 
 def worker_of(

@@ -24,7 +24,7 @@ from voicestt.workers.asking import Asking
 from voicestt.workers.board import LoadBoard
 from voicestt.workers.process import CommandLine, SupervisingReactor, WorkerProcess
 from voicestt.workers.sockets import open_sockets
-from voicestt.workers.wire import HasDied, IsReady, Leaves, Message, Order, Relayed, Told
+from voicestt.workers.wire import FLAG, HasDied, IsReady, Leaves, Message, Order, Relayed, Told
 
 KILL_SECONDS: Final = 6.5
 """So much later than SHUTDOWN_SECONDS a worker that is still there is killed: it should have ended itself."""
@@ -197,6 +197,8 @@ class Supervisor(Service):
             case Leaves():
                 self._do(self._crew.leaves(name, self._now))
             case Relayed():
+                if message.kind == FLAG:
+                    self._asking.note_flag(bool(message.news["is_on"]))
                 for worker in self._asking.all_but(name):
                     worker.channel.say(message)
 

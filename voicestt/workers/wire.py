@@ -16,6 +16,10 @@ Order = Literal["leave", "stop", "hurry", "hang-up"]
 """An order to a worker: accept no more and stop; stop; end its calls now; what it does at SIGHUP."""
 
 
+FLAG: Final = "flag"
+"""The kind of news of ENABLE_STREAMING_STT, turned in one worker for all: the supervisor remembers `is_on`."""
+
+
 class BadChannelMessage(Exception):
     """The error of a line that is no message."""
 

@@ -1,11 +1,15 @@
 """Switching ENABLE_STREAMING_STT in a running server, with a line in the log that counts the calls moved."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from twisted.logger import Logger
 
 from voicestt.recognisers.modes import Flag
 from voicestt.server.call_counts import ActiveCalls
+
+TellFlag = Callable[[bool, str], object]
+"""Is told that the flag is turned, and by whom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +23,16 @@ class State:
 
 
 class FlagSwitch:
-    """Sets the flag for whoever asks. Live calls have followed, or know that they will, when `turn` returns."""
+    """Sets the flag for whoever asks. Live calls have followed, or know that they will, when `turn` returns.
+
+    `tell` is told of it, and by whom, where other processes shall follow.
+    """
 
     _log = Logger()
 
-    def __init__(self, flag: Flag, active_calls: ActiveCalls) -> None:
+    def __init__(self, flag: Flag, active_calls: ActiveCalls, tell: TellFlag = lambda _is_on, _by: None) -> None:
         self._flag = flag
+        self._tell = tell
         self._active_calls = active_calls
 
     @property
@@ -39,6 +47,7 @@ class FlagSwitch:
         changed = self._flag.turn(is_on)
         words = f"ENABLE_STREAMING_STT={is_on} ({by}): {self._what_came_of_it(before, changed=changed)}"
         self._log.info("[CFG] {words}", words=words)
+        self._tell(is_on, by)
         return words
 
     def _what_came_of_it(self, before: State, *, changed: bool) -> str:
