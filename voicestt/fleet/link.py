@@ -78,6 +78,7 @@ class RedisLink:
         self.instance = instance or new_instance()
         self.counts = LinkCounts()
         self.reason = "it was not asked yet"
+        self.first_failed: Action = lambda: None
         self._to_reactor = Mailbox(reactor.callFromThread)
         self._down_since: float | None = reactor.seconds()
         self._is_said = self._is_stopping = False
@@ -146,7 +147,9 @@ class RedisLink:
             self.counts.failed += 1
             return fail(FleetAway(f"{self.place} does not answer ({self.reason})"))
         done: Deferred[Any] = Deferred(lambda _: None)
-        command = Command(script, keys, arguments, lambda reply: self._to_reactor.hand(partial(_fire, done, reply)))
+        command = Command(
+            script, keys, arguments, lambda reply: self._to_reactor.hand(partial(_fire, done, reply))
+        )
         if not self._commands.hand(command):
             self.counts.failed += 1
             return fail(FleetAway(f"{self.place} does not keep up: too much waits for it"))
@@ -190,6 +193,7 @@ class RedisLink:
         was_up = self.is_up
         if problem:
             self.reason = problem
+            self.first_failed()
             if was_up:
                 self._down_since = self._reactor.seconds()
             self._say_away()

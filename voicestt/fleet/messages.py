@@ -73,7 +73,7 @@ class MessageThread:
         self._prefix = channel_prefix(server)
         subscription = server.pubsub()
         try:
-            subscribed = {self._own}
+            subscribed: Set[str] = {self._own}
             subscription.subscribe(self._prefix + self._own)
             is_asked = False
             while not self._stopping.is_set():

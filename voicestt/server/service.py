@@ -1,6 +1,5 @@
 """The composition root: makes one service of the settings, which starts and stops everything in order."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,15 +28,15 @@ from voicestt.server.call_log import CallLog
 from voicestt.server.call_registry import CallRegistry
 from voicestt.server.calls import Calls
 from voicestt.server.connections import TOO_MANY, Visitors, visitors_of
-from voicestt.server.control.flag import FlagSwitch
 from voicestt.server.control.sighup import SighupHandler
 from voicestt.server.control.socket import ControlSocket
 from voicestt.server.embedded import EmbeddedGoogle
 from voicestt.server.events_file import EventsFile
+from voicestt.server.fleet_member import FleetMember
 from voicestt.server.former_streams import FormerLookup
 from voicestt.server.media_factory import media_resource
 from voicestt.server.monitoring import Monitoring
-from voicestt.server.moving import REQUEST_SECONDS
+from voicestt.server.moving import move_of
 from voicestt.server.pipeline import EventPipeline
 from voicestt.server.recognition import recognition_of
 from voicestt.server.returns import Returns
@@ -47,9 +46,6 @@ from voicestt.server.startup import announce, raise_descriptors
 from voicestt.server.stopping import Shutdown
 from voicestt.server.whisper import last_resort
 from voicestt.tracing.port import NoTracing, Tracing
-from voicestt.twilio import twiml
-from voicestt.twilio.rest import TwilioCalls
-from voicestt.twilio.returning import moved
 from voicestt.twilio.signatures import SignatureCheck
 
 _NO_FILE = EnvironmentFile(None, {}, {})
@@ -102,8 +98,9 @@ class VoiceService(Service):
         self._whisper = last_resort(reactor, settings, self._embedded.engine if self._embedded else None)
         self._flag = Flag(settings.enable_streaming_stt)
         self._active_calls = ActiveCalls(self._flag)
-        switch = FlagSwitch(self._flag, self._active_calls)
-        self._shutdown = Shutdown(reactor, settings, _move_of(settings), enforce)
+        self._fleet = FleetMember(reactor, settings, self._drain_asked)
+        switch = self._fleet.switch_of(self._flag, self._active_calls)
+        self._shutdown = Shutdown(reactor, settings, move_of(settings), enforce)
         self._control = ControlSocket(reactor, settings.control_socket, switch, self._drain_asked)
         self._sighup = SighupHandler(reactor, switch, read_again, settings, self._reopen_files)
         self._former = FormerLookup(reactor, self._pipeline.former_streams)
@@ -139,6 +136,7 @@ class VoiceService(Service):
             thread.start()
         if self._events_file is not None:
             self._events_file.start()
+        await self._fleet.start()
         await self._pipeline.start(self._make_tracing())
         started = self._started = self._make(target, visitors)
         started.calls.start()
@@ -152,6 +150,7 @@ class VoiceService(Service):
             await self._stop_calls(deadline)
         finally:
             await self._stop_listening()
+        await self._fleet.stop(deadline)
         await self._stop_threads(deadline)
         if self._events_file is not None:
             self._events_file.stop()
@@ -197,7 +196,8 @@ class VoiceService(Service):
 
     def _make(self, target: GoogleTarget, visitors: Visitors) -> _Started:
         reactor, settings, pipeline = self._reactor, self._settings, self._pipeline
-        recognition = recognition_of(reactor, settings, self._flag, self._threads, target, self._whisper)
+        quota = self._fleet.leases
+        recognition = recognition_of(reactor, settings, self._flag, self._threads, target, self._whisper, quota)
         calls = Calls(
             reactor,
             settings,
@@ -209,7 +209,8 @@ class VoiceService(Service):
             self._former,
         )
         file, families = self._events_file, recognition.families
-        monitoring = Monitoring(reactor, settings, calls, visitors, pipeline, file, families)
+        monitoring = Monitoring(reactor, settings, calls, visitors, pipeline, file, families, self._fleet)
+        self._fleet.describe(calls, pipeline)
         return _Started(calls, recognition.health, monitoring)
 
     def _site(self, calls: Calls, visitors: Visitors, monitoring: Monitoring) -> Site:
@@ -277,20 +278,6 @@ class VoiceService(Service):
 
 def _call_log(settings: Settings, registry: CallRegistry) -> CallLog:
     return CallLog(registry, partials=settings.log_partials, texts=settings.texts_are_logged)
-
-
-def _move_of(settings: Settings) -> Callable[[str, str], None] | None:
-    """Make what asks Twilio to move a call to whoever answers the webhook; None where calls are not moved."""
-    tokens = settings.twilio_auth_tokens
-    if settings.shutdown_calls != "move" or not tokens:
-        return None
-    twilio = TwilioCalls(tokens[0], settings.twilio_api_url, REQUEST_SECONDS, tokens[1:])
-
-    def move(account_sid: str, call_sid: str) -> None:
-        url = twiml.incoming_call_url(settings.public_host.lower(), moved(time.time()).query)
-        twilio.move(account_sid, call_sid, url)
-
-    return move
 
 
 def _embedded(settings: Settings) -> EmbeddedGoogle:

@@ -1,0 +1,178 @@
+"""Three processes and a Redis: one command rolls all back, a quota is theirs together, and no word is lost."""
+
+import json
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.rig import PATIENCE, Server, running_server, until
+from tests.end_to_end.test_rollback import (
+    EVERY_WORD,
+    LENGTH,
+    Said,
+    flag,
+    google,
+    hear_final,
+    hear_partial,
+    streams,
+    words_of_finals,
+)
+from tests.end_to_end.twilio_line import TwilioLine
+from tests.redis_server import RedisServer
+from voicestt.emulators.google.service import LocalGoogle
+from voicestt.fleet.port import fleet_key
+from voicestt.ops.services import beside_python
+
+__all__ = ["google"]  # a fixture
+
+STREAMS = fleet_key("streams")
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    with RedisServer(folder, keeps=False) as server:
+        with server.client() as client:
+            client.hset(STREAMS, "since", 0)  # a fleet that was there before
+        yield server
+
+
+def member(stack: ExitStack, folder: Path, google: LocalGoogle, redis: RedisServer, **settings: str) -> Server:
+    """One more process of the fleet."""
+    folder.mkdir()
+    fixed = {"FLEET_REDIS_URL": redis.url, "VOICESTT_SOCKET": str(folder / "s"), "STT_BATCH_MS": "100"}
+    return stack.enter_context(running_server(folder, google.port, **fixed, **settings))
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, google: LocalGoogle, redis: RedisServer) -> Iterator[list[Server]]:
+    with ExitStack() as stack:
+        yield [member(stack, tmp_path / f"member{number}", google, redis) for number in range(3)]
+
+
+def listed(server: Server) -> list[dict[str, object]]:
+    return [json.loads(line) for line in server.asked("fleet", "--json").splitlines()]
+
+
+def calls_to(fleet: Sequence[Server], stack: ExitStack) -> list[tuple[Server, TwilioLine, Said]]:
+    """Two calls to each process, which are being streamed in the middle of an utterance."""
+    lines = [(server, stack.enter_context(TwilioLine(server.target))) for server in [*fleet, *fleet]]
+    calls = [(server, line, Said(line, number)) for number, (server, line) in enumerate(lines, 60)]
+    for _, _, said in calls:
+        said.up_to(1.9)
+    for server, line, _ in calls:
+        hear_partial(server, line.sids.call, "0.3")
+    return calls
+
+
+def test_one_command_rolls_all_processes_back_and_every_word_comes_once(
+    fleet: list[Server], google: LocalGoogle, redis: RedisServer, tmp_path: Path
+) -> None:
+    with ExitStack() as stack:
+        calls = calls_to(fleet, stack)
+        said = fleet[0].asked("flag", "off", "--fleet")
+        assert "The fleet's flag is off (voicestt flag off --fleet, by " in said
+        assert "3 of 3 processes have followed." in said
+        for server in fleet:
+            (told,) = server.saying("ENABLE_STREAMING_STT=False (voicestt flag off --fleet, by ")
+            assert "2 live calls leave streaming with their audio" in told
+        opened = streams(google)
+        for _, _, audio in calls:
+            audio.up_to(4.4)
+        for server, line, _ in calls:
+            hear_final(server, line.sids.call, "0.7")
+
+        late = member(stack, tmp_path / "late", google, redis)
+        messages = late.messages
+        order = next(at for at, each in enumerate(messages) if "ENABLE_STREAMING_STT=False (voicestt flag" in each)
+        assert order < next(at for at, each in enumerate(messages) if "Listening on" in each)
+        assert "kept for later, the fleet's flag is off" in flag(fleet[0], "on")
+        assert streams(google) == opened
+
+        redis.kill()  # it had no disk: it comes back without a memory
+        fleet[1].wait_for("joins this process to the fleet, does not answer")
+        assert "2 live calls return to streaming" in flag(fleet[1], "on")
+        redis.start()
+        fleet[1].wait_for("ENABLE_STREAMING_STT=False (voicestt flag off --fleet, by ", 2)
+        until(lambda: "The fleet's flag is off" in fleet[2].asked("flag", "show", "--fleet"), "it is known again")
+
+        until(lambda: len(listed(late)) == 4, "all are in the fleet again")
+        assert "4 of 4 processes have followed." in late.asked("flag", "--fleet", "clear")
+        for server in fleet:
+            server.wait_for("ENABLE_STREAMING_STT=True (voicestt flag clear --fleet, by ")
+        for _, line, audio in calls:
+            audio.up_to(LENGTH)
+            assert line.hang_up() == 1000
+        for server in fleet:
+            server.wait_for("Call ended:", 2)
+            assert "NOT RECOGNISED" not in server.output
+            assert "Traceback" not in server.output
+        for server, line, _ in calls:
+            assert words_of_finals(server, line.sids.call) == EVERY_WORD
+
+
+def test_the_quota_is_the_fleets_and_a_call_streams_as_soon_as_another_has_ended(
+    tmp_path: Path, google: LocalGoogle, redis: RedisServer
+) -> None:
+    with ExitStack() as stack:
+        one, other = (
+            member(stack, tmp_path / f"member{number}", google, redis, GCP_STT_STREAMS="2") for number in range(2)
+        )
+        first, second = (stack.enter_context(TwilioLine(one.target)) for _ in range(2))
+        for number, line in enumerate((first, second), 70):
+            Said(line, number).up_to(4.0)
+            hear_final(one, line.sids.call, "0.7")
+        assert streams(google) >= 2
+        third = stack.enter_context(TwilioLine(other.target))
+        said = Said(third, 72)
+        other.wait_for("no stream is left: all 2 streams of GCP_STT_STREAMS are in use")
+        said.up_to(4.0)
+        hear_final(other, third.sids.call, "0.7")
+        assert other.texts("partial", third.sids.call) == []
+        assert other.health()["status"] == "degraded"
+        first.hang_up()
+        one.wait_for("Call ended:")
+        other.wait_for("speech is streamed again")
+        said.up_to(5.9)
+        hear_partial(other, third.sids.call, "1.2")
+        said.up_to(LENGTH)
+        third.hang_up()
+        other.wait_for("Call ended:")
+        assert words_of_finals(other, third.sids.call) == EVERY_WORD
+        assert other.health()["streams"]["quota"] == 2
+
+
+def test_the_fleet_is_listed_and_one_of_its_processes_drained_from_anywhere(fleet: list[Server]) -> None:
+    with TwilioLine(fleet[1].target) as line:
+        Said(line, 80).up_to(1.9)
+        until(lambda: sorted(str(each.get("calls")) for each in listed(fleet[0])) == ["0", "0", "1"], "a call")
+        members = listed(fleet[0])
+        assert {each["pid"] for each in members} == {server.process.pid for server in fleet}
+        assert {each["flag"] for each in members} == {True}
+        assert {each["journal"] for each in members} == {"ok"}
+        host = str(members[0]["host"])
+        table = fleet[0].asked("fleet")
+        assert "HOST" in table
+        assert table.count(host) == 3
+        assert "each process follows its own settings" in table
+
+    drained = fleet[2]
+    outcome = fleet[0].asked("fleet", "drain", f"{host}:{drained.process.pid}")
+    assert f"pid {drained.process.pid}: " in outcome
+    drained.process.wait(PATIENCE)
+    assert drained.saying("voicestt fleet drain, by ")
+    until(lambda: len(listed(fleet[0])) == 2, "it has left")
+    wrong = subprocess.run(
+        [beside_python("voicestt"), "fleet", "drain", "nowhere"],
+        env=dict(fleet[0].environment),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert wrong.returncode == 1
+    assert "No process of the fleet runs on nowhere" in wrong.stderr
