@@ -3,18 +3,20 @@
 import json
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.end_to_end.rig import PATIENCE, Server, running_server, until
+from tests.end_to_end.rig import PATIENCE, Server, running_server, scripted_google, until
 from tests.end_to_end.test_rollback import (
     EVERY_WORD,
     LENGTH,
+    SCRIPT,
     Said,
     flag,
-    google,
     hear_final,
     hear_partial,
     streams,
@@ -26,42 +28,70 @@ from voicestt.emulators.google.service import LocalGoogle
 from voicestt.fleet.port import fleet_key
 from voicestt.ops.services import beside_python
 
-__all__ = ["google"]  # a fixture
-
 STREAMS = fleet_key("streams")
 
 
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    folder = tmp_path / "redis"
-    folder.mkdir()
-    with RedisServer(folder, keeps=False) as server:
-        with server.client() as client:
-            client.hset(STREAMS, "since", 0)  # a fleet that was there before
+QUOTA = 6
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("fleet")
+
+
+@pytest.fixture(scope="module")
+def google() -> Iterator[LocalGoogle]:
+    with scripted_google(SCRIPT) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def redis(folder: Path) -> Iterator[RedisServer]:
+    (folder / "redis").mkdir()
+    with RedisServer(folder / "redis", keeps=False) as server:
         yield server
 
 
-def member(stack: ExitStack, folder: Path, google: LocalGoogle, redis: RedisServer, **settings: str) -> Server:
-    """One more process of the fleet."""
-    folder.mkdir()
-    fixed = {"FLEET_REDIS_URL": redis.url, "VOICESTT_SOCKET": str(folder / "s"), "STT_BATCH_MS": "100"}
-    return stack.enter_context(running_server(folder, google.port, **fixed, **settings))
+@contextmanager
+def members(folder: Path, google: LocalGoogle, redis: RedisServer, *names: str) -> Iterator[list[Server]]:
+    """Processes of the fleet, which are started at the same time."""
+
+    def start(name: str) -> Server:
+        (folder / name).mkdir()
+        settings = {"VOICESTT_SOCKET": str(folder / name / "s"), "STT_BATCH_MS": "100"}
+        fleet = {"FLEET_REDIS_URL": redis.url, "GCP_STT_STREAMS": str(QUOTA)}
+        return stack.enter_context(running_server(folder / name, google.port, **settings, **fleet))
+
+    with ExitStack() as stack, ThreadPoolExecutor() as pool:
+        yield list(pool.map(start, names))
 
 
-@pytest.fixture
-def fleet(tmp_path: Path, google: LocalGoogle, redis: RedisServer) -> Iterator[list[Server]]:
-    with ExitStack() as stack:
-        yield [member(stack, tmp_path / f"member{number}", google, redis) for number in range(3)]
+@pytest.fixture(scope="module")
+def fleet(folder: Path, google: LocalGoogle, redis: RedisServer) -> Iterator[list[Server]]:
+    with members(folder, google, redis, "one", "two", "three") as servers:
+        yield servers
+
+
+@pytest.fixture(autouse=True)
+def _redis_knows_all(redis: RedisServer) -> None:
+    """It need not wait for others to say what they hold: there are no others."""
+    with redis.client() as client:
+        client.hset(STREAMS, "since", 0)
 
 
 def listed(server: Server) -> list[dict[str, object]]:
     return [json.loads(line) for line in server.asked("fleet", "--json").splitlines()]
 
 
-def calls_to(fleet: Sequence[Server], stack: ExitStack) -> list[tuple[Server, TwilioLine, Said]]:
-    """Two calls to each process, which are being streamed in the middle of an utterance."""
+Calls = list[tuple[Server, TwilioLine, Said]]
+
+
+def calls_to(fleet: Sequence[Server], stack: ExitStack, seed: int) -> Calls:
+    """Two calls to each process, which have their leases and are being streamed in the middle of an utterance."""
     lines = [(server, stack.enter_context(TwilioLine(server.target))) for server in [*fleet, *fleet]]
-    calls = [(server, line, Said(line, number)) for number, (server, line) in enumerate(lines, 60)]
+    calls = [(server, line, Said(line, number)) for number, (server, line) in enumerate(lines, seed)]
+    for server in fleet:
+        until(lambda server=server: leases(server)["in_use"] == 2, "both have a lease")
     for _, _, said in calls:
         said.up_to(1.9)
     for server, line, _ in calls:
@@ -69,11 +99,20 @@ def calls_to(fleet: Sequence[Server], stack: ExitStack) -> list[tuple[Server, Tw
     return calls
 
 
+def recovered(server: Server, call: str) -> bool:
+    return any(event["kind"] == "recovered" for event in server.events(call))
+
+
+def leases(server: Server) -> dict[str, Any]:
+    found: dict[str, Any] = server.health()["streams"]
+    return found
+
+
 def test_one_command_rolls_all_processes_back_and_every_word_comes_once(
-    fleet: list[Server], google: LocalGoogle, redis: RedisServer, tmp_path: Path
+    fleet: list[Server], google: LocalGoogle, redis: RedisServer, folder: Path
 ) -> None:
     with ExitStack() as stack:
-        calls = calls_to(fleet, stack)
+        calls = calls_to(fleet, stack, 60)
         said = fleet[0].asked("flag", "off", "--fleet")
         assert "The fleet's flag is off (voicestt flag off --fleet, by " in said
         assert "3 of 3 processes have followed." in said
@@ -86,7 +125,7 @@ def test_one_command_rolls_all_processes_back_and_every_word_comes_once(
         for server, line, _ in calls:
             hear_final(server, line.sids.call, "0.7")
 
-        late = member(stack, tmp_path / "late", google, redis)
+        (late,) = stack.enter_context(members(folder, google, redis, "late"))
         messages = late.messages
         order = next(at for at, each in enumerate(messages) if "ENABLE_STREAMING_STT=False (voicestt flag" in each)
         assert order < next(at for at, each in enumerate(messages) if "Listening on" in each)
@@ -115,35 +154,26 @@ def test_one_command_rolls_all_processes_back_and_every_word_comes_once(
             assert words_of_finals(server, line.sids.call) == EVERY_WORD
 
 
-def test_the_quota_is_the_fleets_and_a_call_streams_as_soon_as_another_has_ended(
-    tmp_path: Path, google: LocalGoogle, redis: RedisServer
-) -> None:
+def test_the_quota_is_the_fleets_and_a_call_streams_when_another_has_ended(fleet: list[Server]) -> None:
+    other = fleet[0]
     with ExitStack() as stack:
-        one, other = (
-            member(stack, tmp_path / f"member{number}", google, redis, GCP_STT_STREAMS="2") for number in range(2)
-        )
-        first, second = (stack.enter_context(TwilioLine(one.target)) for _ in range(2))
-        for number, line in enumerate((first, second), 70):
-            Said(line, number).up_to(4.0)
-            hear_final(one, line.sids.call, "0.7")
-        assert streams(google) >= 2
-        third = stack.enter_context(TwilioLine(other.target))
-        said = Said(third, 72)
-        other.wait_for("no stream is left: all 2 streams of GCP_STT_STREAMS are in use")
-        said.up_to(4.0)
-        hear_final(other, third.sids.call, "0.7")
-        assert other.texts("partial", third.sids.call) == []
-        assert other.health()["status"] == "degraded"
-        first.hang_up()
-        one.wait_for("Call ended:")
-        other.wait_for("speech is streamed again")
-        said.up_to(5.9)
-        hear_partial(other, third.sids.call, "1.2")
-        said.up_to(LENGTH)
-        third.hang_up()
-        other.wait_for("Call ended:")
-        assert words_of_finals(other, third.sids.call) == EVERY_WORD
-        assert other.health()["streams"]["quota"] == 2
+        calls = calls_to(fleet, stack, 70)
+        with TwilioLine(other.target) as line:
+            call, said = line.sids.call, Said(line, 80)
+            other.wait_for(f"no stream is left: all {QUOTA} streams of GCP_STT_STREAMS are in use")
+            said.up_to(4.0)
+            hear_final(other, call, "0.7")
+            assert other.texts("partial", call) == []
+            assert "1 calls are not streamed" in " ".join(other.health()["reasons"])
+            server, leaving, _ = calls[1]
+            assert server is not other
+            leaving.hang_up()
+            until(lambda: recovered(other, call), "it is streamed")
+            said.up_to(5.9)
+            hear_partial(other, call, "1.2")
+            said.up_to(LENGTH)
+            line.hang_up()
+        until(lambda: words_of_finals(other, call) == EVERY_WORD, "every word, once")
 
 
 def test_the_fleet_is_listed_and_one_of_its_processes_drained_from_anywhere(fleet: list[Server]) -> None:

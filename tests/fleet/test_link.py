@@ -14,9 +14,9 @@ from tests.redis_server import RedisServer, free_port
 from tests.redis_topologies import cluster, guarded
 from voicestt.config.redis_address import redis_address
 from voicestt.fleet.link import CannotJoin, RedisLink, open_fleet_servers
-from voicestt.fleet.port import FleetAway, FleetRefused, NoFleet, Script, fleet_key
+from voicestt.fleet.port import FleetAway, FleetRefused, NoFleet, LuaScript, fleet_key
 
-ADD = Script("redis.call('RPUSH', KEYS[1], ARGV[1]) return redis.call('LRANGE', KEYS[1], 0, -1)")
+ADD = LuaScript("redis.call('RPUSH', KEYS[1], ARGV[1]) return redis.call('LRANGE', KEYS[1], 0, -1)")
 KEY = fleet_key("test")
 
 
@@ -55,9 +55,9 @@ async def test_a_script_that_redis_has_forgotten_is_sent_again(redis: RedisServe
 @on_reactor
 async def test_an_error_of_one_script_is_its_own(redis: RedisServer) -> None:
     async with linked(redis.url) as link:
-        wrong = link.run(Script("return redis.call('GET', KEYS[1])"), [KEY])
+        wrong = link.run(LuaScript("return redis.call('GET', KEYS[1])"), [KEY])
         first = link.run(ADD, [KEY], ["a"])
-        second = link.run(Script("return redis.call('GET', KEYS[1])"), [KEY])
+        second = link.run(LuaScript("return redis.call('GET', KEYS[1])"), [KEY])
         await soon(wrong)
         assert await soon(first) == [b"a"]
         assert isinstance(await fails(second), FleetRefused)

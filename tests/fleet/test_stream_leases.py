@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 
 from tests.fleet.lease_model import LeaseModel
 from voicestt.fleet.allotment import GRANT, LEASE_SECONDS, LeaseRequest
-from voicestt.fleet.port import Action, Argument, FleetAway, NoFleet, Script
+from voicestt.fleet.port import Action, Argument, FleetAway, NoFleet, LuaScript
 from voicestt.fleet.stream_leases import StreamLeases
 
 ROUND_TRIP = 0.002
@@ -27,7 +27,7 @@ class SimulatedLink(NoFleet):
         self._watchers: list[Action] = []
         self.asked = 0
 
-    def run(self, script: Script, _keys: Sequence[str], arguments: Sequence[Argument] = ()) -> "Deferred[Any]":
+    def run(self, script: LuaScript, _keys: Sequence[str], arguments: Sequence[Argument] = ()) -> "Deferred[Any]":
         if not self.is_up:
             return fail(FleetAway("it is away"))
         if script is not GRANT:

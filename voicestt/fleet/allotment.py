@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Final, NamedTuple
 
-from voicestt.fleet.port import Script
+from voicestt.fleet.port import LuaScript
 
 LEASE_SECONDS: Final = 10.0
 MARGIN_SECONDS: Final = 1.0
@@ -26,7 +26,7 @@ MARGIN_SECONDS: Final = 1.0
 _AT_HAND: Final = 4
 _OF_THOSE_IN_USE: Final = 4
 
-GRANT: Final = Script("""
+GRANT: Final = LuaScript("""
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local name, number = ARGV[1], tonumber(ARGV[2])
@@ -69,7 +69,7 @@ Replies how many it may use (-1: a later request was answered already; what it u
 same), how many calls wait at others, the processes, and 1 while Redis does not know of all yet.
 """
 
-RELEASE: Final = Script("redis.call('HDEL', KEYS[1], ARGV[1])")
+RELEASE: Final = LuaScript("redis.call('HDEL', KEYS[1], ARGV[1])")
 """Give back all leases of a process that goes."""
 
 
@@ -100,7 +100,7 @@ class _Asked:
 
 
 class Allotment:
-    """What a process may use of a `quota` of streams. Times are seconds of any clock that never goes back.
+    """A process's part of a `quota` of streams. Times are seconds of any clock that never goes back.
 
     `waiting`: the calls that wait for a stream.
     """

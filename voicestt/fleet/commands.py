@@ -13,7 +13,7 @@ from threading import Condition, Thread
 from typing import Any, Final
 
 from voicestt.config.redis_address import RedisAddress
-from voicestt.fleet.port import Argument, FleetAway, FleetRefused, Script, fleet_key
+from voicestt.fleet.port import Argument, FleetAway, FleetRefused, LuaScript, fleet_key
 from voicestt.runtime.backoff import Backoff, Chance
 from voicestt.runtime.redis_servers import Servers, redis_failures, words_of
 
@@ -35,7 +35,7 @@ class Command:
     `answered` is called in this thread, with the reply or a `FleetAway`.
     """
 
-    script: Script | None
+    script: LuaScript | None
     keys: Sequence[str]
     arguments: Sequence[Argument]
     answered: Answered

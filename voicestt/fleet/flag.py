@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from voicestt.fleet.port import Script, fleet_key
+from voicestt.fleet.port import LuaScript, fleet_key
 
 FLAG_KEY: Final = fleet_key("flag")
 FLAG_CHANNEL: Final = "flag"
 STATES: Final = ("on", "off", "clear")
 _LONGEST_NAME: Final = 80
 
-GIVE_ORDER: Final = Script("""
+GIVE_ORDER: Final = LuaScript("""
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local last = tonumber(redis.call('HGET', KEYS[1], 'number') or 0)
@@ -48,7 +48,7 @@ class FlagOrder:
 
     @property
     def words(self) -> str:
-        """Who gave it, and when."""
+        """The command, who gave it, and when."""
         when = datetime.fromtimestamp(self.at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         return f"voicestt flag {self.state} --fleet, by {self.by}, {when}"
 

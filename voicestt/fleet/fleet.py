@@ -24,7 +24,7 @@ DRAIN: Final = b"drain "
 
 @dataclass(frozen=True, slots=True)
 class FleetParts:
-    """What a process does for its fleet: it says how it is, follows the flag, and drains for whoever asks."""
+    """The part of a process in its fleet: it says how it is, follows the flag, and drains for whoever asks."""
 
     describe: Callable[[], Mapping[str, object]]
     ordered: Callable[[FlagOrder], object]
@@ -52,7 +52,7 @@ class Fleet:
 
     @property
     def counts(self) -> LinkCounts | None:
-        """What the link has done; None where there is no fleet."""
+        """Counts of the link; None where there is no fleet."""
         return None if self._redis is None else self._redis.counts
 
     @property

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from voicestt.config.redis_address import RedisAddress
 from voicestt.fleet.commands import Command, CommandThread
 from voicestt.fleet.messages import MessageThread
-from voicestt.fleet.port import Action, Argument, FleetAway, Script, Taker
+from voicestt.fleet.port import Action, Argument, FleetAway, LuaScript, Taker
 from voicestt.runtime.histogram import Histogram
 from voicestt.runtime.loop_thread import Mailbox
 from voicestt.runtime.reactor import ReactorLike
@@ -58,7 +58,7 @@ def new_instance() -> str:
 
 @dataclass(slots=True)
 class LinkCounts:
-    """What the link has done since the start; `round_trip` are the seconds of its round trips."""
+    """Counts of the link since the start; `round_trip` are the seconds of its round trips."""
 
     done: int = 0
     failed: int = 0
@@ -141,7 +141,7 @@ class RedisLink:
         self._commands.stop()
         await DeferredList(self._ended)
 
-    def run(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument] = ()) -> "Deferred[Any]":
+    def run(self, script: LuaScript, keys: Sequence[str], arguments: Sequence[Argument] = ()) -> "Deferred[Any]":
         """Run a script; see `FleetLink`."""
         if self._commands is None or not self.is_up:
             self.counts.failed += 1

@@ -9,7 +9,7 @@ from typing import Any, Final
 from twisted.logger import Logger
 
 from voicestt.fleet.flag import FLAG_CHANNEL, FLAG_KEY, FlagOrder, order_of
-from voicestt.fleet.port import Argument, FleetAway, FleetLink, Script, fleet_key
+from voicestt.fleet.port import Argument, FleetAway, FleetLink, LuaScript, fleet_key
 from voicestt.runtime.clock import Clock, Timer
 
 BEAT_SECONDS: Final = 1.0
@@ -20,7 +20,7 @@ FORGOTTEN_SECONDS: Final = 30.0
 MEMBERS_KEY: Final = fleet_key("members")
 ALIVE_KEY: Final = fleet_key("alive")
 
-BEAT: Final = Script("""
+BEAT: Final = LuaScript("""
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZADD', KEYS[2], now, ARGV[1])
@@ -42,9 +42,9 @@ the order about the flag that it knows, or 0: a Redis that has lost its memory i
 Replies how many there are, and the fleet's flag as `order_of` reads it.
 """
 
-LEAVE: Final = Script("redis.call('ZREM', KEYS[2], ARGV[1]) redis.call('HDEL', KEYS[1], ARGV[1])")
+LEAVE: Final = LuaScript("redis.call('ZREM', KEYS[2], ARGV[1]) redis.call('HDEL', KEYS[1], ARGV[1])")
 
-LIST: Final = Script("""
+LIST: Final = LuaScript("""
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local found = {}

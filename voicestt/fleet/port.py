@@ -33,7 +33,7 @@ class FleetRefused(FleetAway):
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
+class LuaScript:
     """A script in Lua, which Redis runs as a whole."""
 
     text: str
@@ -61,7 +61,7 @@ class FleetLink(Protocol):
         """True while Redis answers."""
         ...
 
-    def run(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument] = ()) -> "Deferred[Any]":
+    def run(self, script: LuaScript, keys: Sequence[str], arguments: Sequence[Argument] = ()) -> "Deferred[Any]":
         """Run `script` on the server that keeps the first of `keys`; all that is handed over is done in order.
 
         Fires with the reply (bytes, int, list or None); fails with `FleetAway`, at once while Redis is away.
@@ -98,7 +98,7 @@ class NoFleet:
     instance = ""
     is_up = False
 
-    def run(self, _script: Script, _keys: Sequence[str], _arguments: Sequence[Argument] = ()) -> "Deferred[Any]":
+    def run(self, _script: LuaScript, _keys: Sequence[str], _arguments: Sequence[Argument] = ()) -> "Deferred[Any]":
         """Fail: there is nobody to ask."""
         return fail(FleetAway("there is no fleet"))
 

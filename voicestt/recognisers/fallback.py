@@ -20,12 +20,7 @@ from voicestt.audio.ledger import AudioTotals, RetainedAudioLimit
 from voicestt.recognisers.health import CircuitBreaker
 from voicestt.recognisers.lanes import Lane, LaneQueue, OffsetSingleShot
 from voicestt.recognisers.modes import Flag, Mode, Returning, SingleRequests, Streaming, leave
-from voicestt.recognisers.port import (
-    CallListener,
-    Incident,
-    RecogniserError,
-    Result,
-)
+from voicestt.recognisers.port import CallListener, Incident, RecogniserError, Result
 from voicestt.recognisers.probe import Probe
 from voicestt.recognisers.single_shot import SingleShot
 from voicestt.recognisers.stream_quota import GRACE_SECONDS, CallLease, NoQuota, StreamQuota
