@@ -90,8 +90,7 @@ def calls_to(fleet: Sequence[Server], stack: ExitStack, seed: int) -> Calls:
     """Two calls to each process, which have their leases and are being streamed in the middle of an utterance."""
     lines = [(server, stack.enter_context(TwilioLine(server.target))) for server in [*fleet, *fleet]]
     calls = [(server, line, Said(line, number)) for number, (server, line) in enumerate(lines, seed)]
-    for server in fleet:
-        until(lambda server=server: leases(server)["in_use"] == 2, "both have a lease")
+    until(lambda: [leases(server)["in_use"] for server in fleet] == [2] * len(fleet), "all have a lease")
     for _, _, said in calls:
         said.up_to(1.9)
     for server, line, _ in calls:

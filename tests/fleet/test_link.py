@@ -14,7 +14,7 @@ from tests.redis_server import RedisServer, free_port
 from tests.redis_topologies import cluster, guarded
 from voicestt.config.redis_address import redis_address
 from voicestt.fleet.link import CannotJoin, RedisLink, open_fleet_servers
-from voicestt.fleet.port import FleetAway, FleetRefused, NoFleet, LuaScript, fleet_key
+from voicestt.fleet.port import FleetAway, FleetRefused, LuaScript, NoFleet, fleet_key
 
 ADD = LuaScript("redis.call('RPUSH', KEYS[1], ARGV[1]) return redis.call('LRANGE', KEYS[1], 0, -1)")
 KEY = fleet_key("test")

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 
 from tests.fleet.lease_model import LeaseModel
 from voicestt.fleet.allotment import GRANT, LEASE_SECONDS, LeaseRequest
-from voicestt.fleet.port import Action, Argument, FleetAway, NoFleet, LuaScript
+from voicestt.fleet.port import Action, Argument, FleetAway, LuaScript, NoFleet
 from voicestt.fleet.stream_leases import StreamLeases
 
 ROUND_TRIP = 0.002
@@ -82,7 +82,8 @@ def test_each_process_has_some_at_hand_and_a_call_waits_for_nothing() -> None:
 
 def test_a_call_that_finds_none_gets_one_in_milliseconds_where_others_do_not_need_them() -> None:
     fleet = Fleet(3, 12)
-    first, came = fleet.leases[0], []
+    first = fleet.leases[0]
+    came: list[float] = []
     for _ in range(12):
         if not first.take():
             first.wait(lambda: came.append(fleet.clock.seconds()))

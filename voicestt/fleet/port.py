@@ -98,7 +98,9 @@ class NoFleet:
     instance = ""
     is_up = False
 
-    def run(self, _script: LuaScript, _keys: Sequence[str], _arguments: Sequence[Argument] = ()) -> "Deferred[Any]":
+    def run(
+        self, _script: LuaScript, _keys: Sequence[str], _arguments: Sequence[Argument] = ()
+    ) -> "Deferred[Any]":
         """Fail: there is nobody to ask."""
         return fail(FleetAway("there is no fleet"))
 

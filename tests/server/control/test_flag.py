@@ -23,6 +23,10 @@ class Calls:
         self.flag.watch(self._follow)
         self.switch = FlagSwitch(self.flag, self.active_calls)
 
+    @property
+    def way(self) -> str:
+        return "streaming" if self.flag.is_on else "single"
+
     def _follow(self) -> None:
         for call in self.calls:
             self.active_calls.tell(Happened(call, "recovered" if self.flag.is_on else "degraded", "the flag"))
@@ -68,15 +72,15 @@ def test_the_fleets_order_wins_and_clearing_it_gives_the_process_its_own_flag(lo
     calls = Calls(2, is_on=True)
     switch = FlagSwitch(calls.flag, calls.active_calls, lambda: True)
     switch.follow(order(False))
-    assert calls.flag.is_on is False
+    assert calls.way == "single"
     assert logged.lines[-1].startswith(
         "[CFG] ENABLE_STREAMING_STT=False (voicestt flag off --fleet, by oren@ops, 2026-11-30 00:53:20 UTC): 2"
     )
     assert "oren@ops" in switch.state.ordered
     assert "kept for later" in switch.turn(is_on=True, by="SIGHUP")
-    assert not calls.flag.is_on
+    assert calls.way == "single"
     switch.follow(order(None, 2))
-    assert calls.flag.is_on
+    assert calls.way == "streaming"
     assert switch.state.ordered == ""
     assert "2 live calls leave" in switch.turn(is_on=False, by="voicestt flag")
 
@@ -87,9 +91,9 @@ def test_while_redis_is_away_the_process_can_be_turned_and_follows_again_when_it
     switch.follow(order(False))
     is_up[0] = False
     assert "return to streaming" in switch.turn(is_on=True, by="voicestt flag")
-    assert calls.flag.is_on
+    assert calls.way == "streaming"
     switch.fleet_is_back()
-    assert not calls.flag.is_on
+    assert calls.way == "single"
     switch.fleet_is_back()
     switch.follow(order(None, 2))
-    assert calls.flag.is_on
+    assert calls.way == "streaming"
