@@ -94,7 +94,8 @@ def test_a_call_that_finds_none_gets_one_in_milliseconds_where_others_do_not_nee
 
 
 def test_no_more_than_the_quota_and_the_next_in_line_gets_what_is_given_back_anywhere() -> None:
-    fleet, came = Fleet(2, 10), []
+    fleet = Fleet(2, 10)
+    came: list[int] = []
     one, other = fleet.leases
     for leases in (one, other):
         for number in range(10):

@@ -39,16 +39,15 @@ class FleetMember:
 
     @property
     def health(self) -> Mapping[str, object]:
-        """Counts for the health check; empty where there is no fleet."""
+        """Counts for the health check, which anybody may read: no host and no name."""
         fleet, leases = self.fleet, self.fleet.leases
         health: dict[str, object] = {}
         if fleet.redis is not None:
-            ordered = None if self._switch is None else self._switch.state.ordered or None
+            order = fleet.order
             health["fleet"] = {
-                "instance": fleet.link.instance,
                 "is_up": fleet.link.is_up,
                 "processes": fleet.processes,
-                "flag": ordered,
+                "flag": None if order is None else order.state,
             }
         if leases is not None:
             health["streams"] = _streams(leases)
