@@ -9,7 +9,7 @@ from voicestt.server.call_counts import ActiveCalls
 from voicestt.server.control.flag import FlagSwitch
 from voicestt.server.control.words import ControlWords
 from voicestt.server.shared_registry import SharedCallRegistry
-from voicestt.server.worker import WorkerParts, WorkerServer, telling_of, worker_of
+from voicestt.server.worker import SiblingsSwitch, WorkerParts, WorkerServer, worker_of
 
 
 class Reactor(Clock):
@@ -109,12 +109,13 @@ def test_a_siblings_death_makes_the_journal_look(*, is_written: bool) -> None:
 
 def test_a_flag_that_is_turned_in_one_worker_is_turned_in_all_and_not_told_again() -> None:
     here, there = Worker(), Worker()
-    FlagSwitch(here.flag, ActiveCalls(here.flag), telling_of(here.recorded)).turn(False, "the page")
+    page = SiblingsSwitch(here.parts.switch, here.recorded)
+    page.turn(False, "the page")
+    assert not page.state.is_on
     [(kind, news)] = here.recorded.done
     there.server.relayed(kind, news)
     assert not there.flag.is_on
     assert there.recorded.done == []
-    assert not FlagSwitch(there.flag, ActiveCalls(there.flag), telling_of(None)).turn(True, "x").startswith("?")
 
 
 def test_it_answers_for_itself() -> None:

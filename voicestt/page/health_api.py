@@ -8,7 +8,7 @@ from twisted.web.http import BAD_REQUEST, NOT_FOUND
 from voicestt.page.masking import OwnText
 from voicestt.page.visit import Endpoint, PageError, Visit
 from voicestt.runtime.times import rfc3339
-from voicestt.server.control.flag import FlagSwitch, State
+from voicestt.server.control.flag import State, TurnableFlag
 from voicestt.server.health import HealthReport
 from voicestt.server.minute_history import MinuteFigures, MinuteHistory
 from voicestt.server.pipeline import DestinationState, EventPipeline
@@ -93,7 +93,7 @@ class HealthApi:
 class FlagApi:
     """Shows and turns ENABLE_STREAMING_STT; a page asks first, and is told how many calls follow."""
 
-    def __init__(self, switch: FlagSwitch) -> None:
+    def __init__(self, switch: TurnableFlag) -> None:
         self._switch = switch
 
     @property

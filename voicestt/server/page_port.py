@@ -11,7 +11,7 @@ from voicestt.config.settings import Settings
 from voicestt.runtime.reactor import FullReactor
 from voicestt.server.calls import Calls
 from voicestt.server.connections import Visitors
-from voicestt.server.control.flag import FlagSwitch
+from voicestt.server.control.flag import TurnableFlag
 from voicestt.server.health import HealthReport
 from voicestt.server.minute_history import MinuteHistory
 from voicestt.server.pipeline import EventPipeline
@@ -27,7 +27,7 @@ class ServerParts:
     pipeline: EventPipeline
     report: HealthReport
     history: MinuteHistory
-    switch: FlagSwitch
+    switch: TurnableFlag
     visitors: Visitors
 
 

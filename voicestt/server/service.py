@@ -26,12 +26,12 @@ from voicestt.server.call_log import CallLog
 from voicestt.server.call_registry import CallRegistry
 from voicestt.server.calls import Calls
 from voicestt.server.connections import TOO_MANY, Visitors, visitors_of
-from voicestt.server.control.flag import FlagSwitch
 from voicestt.server.control.sighup import SighupHandler
 from voicestt.server.control.socket import ControlSocket
 from voicestt.server.control.words import ControlWords
 from voicestt.server.embedded import EmbeddedGoogle
 from voicestt.server.events_file import EventsFile
+from voicestt.server.fleet_member import FleetMember
 from voicestt.server.former_streams import FormerLookup
 from voicestt.server.listeners import Listeners
 from voicestt.server.media_factory import media_resource
@@ -47,7 +47,7 @@ from voicestt.server.shared_registry import SharedCallRegistry
 from voicestt.server.startup import announce, raise_descriptors
 from voicestt.server.stopping import Shutdown
 from voicestt.server.whisper import last_resort
-from voicestt.server.worker import WorkerParts, telling_of, worker_of
+from voicestt.server.worker import SiblingsSwitch, WorkerParts, worker_of
 from voicestt.tracing.port import NoTracing, Tracing
 from voicestt.twilio.signatures import SignatureCheck
 from voicestt.workers.link import WorkerLink
@@ -105,8 +105,9 @@ class VoiceService(Service):
         self._whisper = last_resort(reactor, settings, self._embedded.engine if self._embedded else None)
         self._flag = Flag(settings.enable_streaming_stt)
         self._active_calls = ActiveCalls(self._flag)
-        switch = FlagSwitch(self._flag, self._active_calls)
-        self._switch = FlagSwitch(self._flag, self._active_calls, telling_of(link))
+        self._fleet = FleetMember(reactor, settings, self._drain_asked)
+        switch = self._fleet.switch_of(self._flag, self._active_calls)
+        self._switch = switch if link is None else SiblingsSwitch(switch, link)
         self._shutdown = Shutdown(reactor, settings, move_of(settings), enforce)
         words = ControlWords(switch, self._drain_asked)
         self._control = ControlSocket(reactor, settings.control_socket, words)
@@ -151,6 +152,7 @@ class VoiceService(Service):
             thread.start()
         if self._events_file is not None:
             self._events_file.start()
+        await self._fleet.start()
         await self._pipeline.start(self._make_tracing())
         started = self._started = self._make(target, visitors)
         started.calls.start()
@@ -169,6 +171,7 @@ class VoiceService(Service):
             await self._stop_calls(deadline)
         finally:
             await self._listeners.stop()
+        await self._fleet.stop(deadline)
         await self._stop_threads(deadline)
         if self._events_file is not None:
             self._events_file.stop()
@@ -210,7 +213,8 @@ class VoiceService(Service):
 
     def _make(self, target: GoogleTarget, visitors: Visitors) -> _Started:
         reactor, settings, pipeline = self._reactor, self._settings, self._pipeline
-        recognition = recognition_of(reactor, settings, self._flag, self._threads, target, self._whisper)
+        quota = self._fleet.leases
+        recognition = recognition_of(reactor, settings, self._flag, self._threads, target, self._whisper, quota)
         calls = Calls(
             reactor,
             settings,
@@ -221,9 +225,10 @@ class VoiceService(Service):
             pipeline.observer_of,
             self._former,
         )
-        file, families = self._events_file, recognition.families
         siblings = None if self._worker is None else self._worker.siblings
-        monitoring = Monitoring(reactor, settings, calls, visitors, pipeline, file, families, siblings)
+        counting = self._events_file, recognition.families, self._fleet, siblings
+        monitoring = Monitoring(reactor, settings, calls, visitors, pipeline, *counting)
+        self._fleet.describe(calls, pipeline)
         return _Started(calls, recognition.health, monitoring)
 
     def _site(self, calls: Calls, visitors: Visitors, monitoring: Monitoring) -> Site:

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from voicestt.runtime.reactor import FullReactor
 from voicestt.server.call_registry import CallRegistry
 from voicestt.server.calls import Calls
-from voicestt.server.control.flag import FlagSwitch, TellFlag
+from voicestt.server.control.flag import FlagSwitch, State
 from voicestt.server.control.words import ControlWords
 from voicestt.server.listeners import Listeners
 from voicestt.server.monitoring import Monitoring
@@ -22,6 +22,24 @@ from voicestt.server.siblings import HEALTH, METRICS, Siblings
 from voicestt.workers.asking import WORD
 from voicestt.workers.link import WorkerLink
 from voicestt.workers.wire import FLAG, Order
+
+
+class SiblingsSwitch:
+    """The switch of the flag for whoever turns it in one worker for all, as on the page."""
+
+    def __init__(self, switch: FlagSwitch, link: WorkerLink) -> None:
+        self._switch = switch
+        self._link = link
+
+    @property
+    def state(self) -> State:
+        """The present state of this worker."""
+        return self._switch.state
+
+    def turn(self, is_on: bool, by: str) -> str:
+        """Set the flag here and in the siblings; return the outcome here."""
+        self._link.relay(FLAG, {"is_on": is_on, "by": by})
+        return self._switch.turn(is_on, by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,16 +146,6 @@ class WorkerServer:
     def _stop_reactor(self) -> None:
         with suppress(ReactorNotRunning):  # a signal has stopped it
             self._reactor.stop()
-
-
-def telling_of(link: WorkerLink | None) -> TellFlag:
-    """Make what tells the siblings of a flag that is turned in this process, as on its page."""
-
-    def tell(is_on: bool, by: str) -> None:
-        if link is not None:
-            link.relay(FLAG, {"is_on": is_on, "by": by})
-
-    return tell
 
 
 def worker_of(
