@@ -32,6 +32,7 @@ from voicestt.server.control.sighup import SighupHandler
 from voicestt.server.control.socket import ControlSocket
 from voicestt.server.embedded import EmbeddedGoogle
 from voicestt.server.events_file import EventsFile
+from voicestt.server.fleet_calls import registry_of
 from voicestt.server.fleet_member import FleetMember
 from voicestt.server.former_streams import FormerLookup
 from voicestt.server.media_factory import media_resource
@@ -91,14 +92,15 @@ class VoiceService(Service):
         self._make_tracing = tracing
         self._ports: list[IListeningPort] = []
         self._threads: list[SessionThread] = []
-        self._registry = CallRegistry(reactor)
+        self._fleet = FleetMember(reactor, settings, self._drain_asked)
+        self._registry, self._streams = registry_of(reactor, self._fleet.fleet.link)
         self._events_file = EventsFile(settings.events_file) if settings.events_file else None
-        self._pipeline = EventPipeline(reactor, settings, _call_log(settings, self._registry), self._events_file)
+        log, link = _call_log(settings, self._registry), self._fleet.fleet.link
+        self._pipeline = EventPipeline(reactor, settings, log, self._events_file, link)
         self._embedded = _embedded(settings) if settings.engine == "embedded" else None
         self._whisper = last_resort(reactor, settings, self._embedded.engine if self._embedded else None)
         self._flag = Flag(settings.enable_streaming_stt)
         self._active_calls = ActiveCalls(self._flag)
-        self._fleet = FleetMember(reactor, settings, self._drain_asked)
         switch = self._fleet.switch_of(self._flag, self._active_calls)
         self._shutdown = Shutdown(reactor, settings, move_of(settings), enforce)
         self._control = ControlSocket(reactor, settings.control_socket, switch, self._drain_asked)
@@ -137,6 +139,8 @@ class VoiceService(Service):
         if self._events_file is not None:
             self._events_file.start()
         await self._fleet.start()
+        if self._streams is not None:
+            self._streams.directory.start()
         await self._pipeline.start(self._make_tracing())
         started = self._started = self._make(target, visitors)
         started.calls.start()
@@ -150,6 +154,8 @@ class VoiceService(Service):
             await self._stop_calls(deadline)
         finally:
             await self._stop_listening()
+        if self._streams is not None:
+            self._streams.directory.stop()
         await self._fleet.stop(deadline)
         await self._stop_threads(deadline)
         if self._events_file is not None:
@@ -207,6 +213,7 @@ class VoiceService(Service):
             pipeline.greeting,
             pipeline.observer_of,
             self._former,
+            self._streams,
         )
         file, families = self._events_file, recognition.families
         monitoring = Monitoring(reactor, settings, calls, visitors, pipeline, file, families, self._fleet)

@@ -4,6 +4,7 @@
     types=final,…      events of these types only
     partials=false     all but partials
     after=NUMBER       first those since this number; the header Last-Event-ID says the same, and wins
+    scope=process      events of this process only; scope=fleet, of all that share its Redis, is the default
 
 Parameters that are not known are ignored.
 """
@@ -22,6 +23,7 @@ _NUMBER = re.compile(r"[0-9]{1,19}")
 _CALL_SID = re.compile(r"[!-~]{1,64}")
 _MOST_FIELDS = 200
 _ALL_TYPES = frozenset(events.TYPES)
+_SCOPES = ("fleet", "process")
 
 
 class BadQuestion(ValueError):
@@ -32,12 +34,13 @@ class BadQuestion(ValueError):
 class EventFilter:
     """The events that a listener wants.
 
-    `calls` are CallSids, none for all; `after` is None for those from now on.
+    `calls` are CallSids, none for all; `after` is None for those from now on. `of_fleet`: other processes' too.
     """
 
     after: int | None = None
     calls: frozenset[str] = frozenset()
     types: frozenset[str] = _ALL_TYPES
+    of_fleet: bool = True
 
     def wants(self, record: Record) -> bool:
         """Return True if `record` is wanted."""
@@ -60,7 +63,8 @@ def asked_of(query: str, last_event_id: str | None = None) -> EventFilter:
     except ValueError:
         raise BadQuestion(f"There are more than {_MOST_FIELDS} parameters.") from None
     types = _types(fields.get("types", [])) - _unwanted(fields.get("partials", []))
-    return EventFilter(_after(fields.get("after", []), last_event_id), _calls(fields.get("call", [])), types)
+    after, calls = _after(fields.get("after", []), last_event_id), _calls(fields.get("call", []))
+    return EventFilter(after, calls, types, _is_of_fleet(fields.get("scope", [])))
 
 
 def _types(given: Sequence[str]) -> frozenset[str]:
@@ -89,6 +93,12 @@ def _calls(given: Sequence[str]) -> frozenset[str]:
     if not all(_CALL_SID.fullmatch(value) for value in given):
         raise BadQuestion("`call` is no CallSid.")
     return frozenset(given)
+
+
+def _is_of_fleet(given: Sequence[str]) -> bool:
+    if not set(given) <= set(_SCOPES):
+        raise BadQuestion(f"`scope` is neither of: {', '.join(_SCOPES)}.")
+    return "process" not in given
 
 
 def _after(given: Sequence[str], last_event_id: str | None) -> int | None:

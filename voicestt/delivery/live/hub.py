@@ -6,18 +6,18 @@ is sent away as well, also while it is told of the past: it would hold a place t
 in the reactor's thread.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from secrets import compare_digest
 from typing import Final
 
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import Deferred, DeferredLock, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 
-from voicestt.delivery.live.filter import EventFilter
+from voicestt.delivery.live.filter import LARGEST_NUMBER, EventFilter
 from voicestt.delivery.live.replay import HeldBack, Replay
 from voicestt.delivery.live.subscriber import (
     NO_HISTORY,
@@ -28,7 +28,7 @@ from voicestt.delivery.live.subscriber import (
     Subscriber,
     SubscriberConnection,
 )
-from voicestt.journal.port import History, Page, Record
+from voicestt.journal.port import Filter, History, Page, Record
 from voicestt.runtime.idle import Idle
 
 MOST_LISTENERS: Final = 100
@@ -37,6 +37,10 @@ STUCK_SECONDS: Final = 60.0
 _FAREWELL_SECONDS: Final = 2.0
 _PAUSE_SECONDS: Final = 0.1
 _WRITING_SECONDS: Final = 0.05
+
+
+def _at_once() -> "Deferred[None]":
+    return succeed(None)
 
 
 class EventHub:
@@ -52,6 +56,8 @@ class EventHub:
         self._history = history
         self._token = token
         self._takers: dict[Subscriber, Callable[[Sequence[Record]], None]] = {}
+        self._of_fleet: dict[Subscriber, EventFilter] = {}
+        self._replays: dict[Subscriber, Replay] = {}
         self._closing: set[Subscriber] = set()
         self._all_gone = Idle(lambda: not self._closing)
         self._journal_turn = DeferredLock()
@@ -59,6 +65,8 @@ class EventHub:
         self._pulse.clock = clock
         self._counters = Counters()
         self.is_stopping = False
+        self.wants_changed: Callable[[], object] = lambda: None
+        self.before_replay: Callable[[], Awaitable[object]] = _at_once
 
     @property
     def clock(self) -> IReactorTime:
@@ -87,22 +95,69 @@ class EventHub:
         """Return True if `brought` is the token."""
         return self._token is not None and is_same(self._token, brought)
 
-    def publish(self, records: Sequence[Record]) -> None:
-        """Publish records that were just written into the journal, in this order."""
-        for take in list(self._takers.values()):
-            take(records)
+    @property
+    def wanted(self) -> Collection[Filter]:
+        """The filters of those who listen to other processes too."""
+        return {asked.filter for asked in self._of_fleet.values()}
+
+    def publish(self, records: Sequence[Record], to_fleet: Sequence[Record] | None = None) -> None:
+        """Publish records that were just written into the journal, in this order.
+
+        `to_fleet` are the same for those who listen to other processes too, where they have another cursor.
+        """
+        for subscriber, take in list(self._takers.items()):
+            take(to_fleet if to_fleet is not None and subscriber in self._of_fleet else records)
+
+    def publish_foreign(self, records: Sequence[Record]) -> None:
+        """Publish records of another process, to those who listen to these too."""
+        for subscriber in list(self._of_fleet):
+            self._takers[subscriber](records)
+
+    def catch_up(self, after: int, had: Collection[int]) -> None:
+        """Give who listens to other processes what these wrote since `after`; they have those numbered `had`."""
+        for subscriber in list(self._of_fleet):
+            replay = self._replays.get(subscriber)
+            if replay is not None and not replay.is_there:
+                replay.go_further()
+            else:
+                self._replay(subscriber, self._of_fleet[subscriber], after, had)
+
+    async def last_number(self) -> int | None:
+        """Return the last settled number of the journal; None if it cannot be read."""
+        if self._history is None:
+            return None
+        ask = partial(self._history.since, LARGEST_NUMBER, 1)
+        try:
+            page = await self._journal_turn.run(lambda: Deferred.fromCoroutine(ask()))
+        except Exception:  # noqa: BLE001 - the journal itself says why
+            return None
+        return page.through
 
     def join(self, connection: SubscriberConnection, asked: EventFilter) -> Subscriber:
         """Add a listener at `connection`; call `leave` when its connection is lost."""
         subscriber = Subscriber(connection, asked.wants, self._counters, self._drop)
         self._takers[subscriber] = subscriber.offer
+        if asked.of_fleet:
+            self._of_fleet[subscriber] = asked
         self._count()
         connection.attach(subscriber)
-        if asked.after is not None and self._history is not None:
-            replay = Replay(subscriber, asked.after)
-            self._takers[subscriber] = replay.published
-            Deferred.fromCoroutine(self._catch_up(subscriber, replay, self._history, asked))
+        if asked.after is not None:
+            wait = self.before_replay if asked.of_fleet else _at_once
+            self._replay(subscriber, asked, asked.after, wait=wait)
         return subscriber
+
+    def _replay(
+        self,
+        subscriber: Subscriber,
+        asked: EventFilter,
+        after: int,
+        had: Collection[int] = (),
+        wait: Callable[[], Awaitable[object]] = _at_once,
+    ) -> None:
+        if self._history is not None:
+            replay = self._replays[subscriber] = Replay(subscriber, after, had, of_fleet=asked.of_fleet)
+            self._takers[subscriber] = replay.published
+            Deferred.fromCoroutine(self._catch_up(subscriber, replay, self._history, asked, wait))
 
     def leave(self, subscriber: Subscriber) -> None:
         """Remove a listener whose connection is lost."""
@@ -121,7 +176,12 @@ class EventHub:
         await deferLater(self._clock, _WRITING_SECONDS)
 
     async def _catch_up(
-        self, subscriber: Subscriber, replay: Replay, history: History, asked: EventFilter
+        self,
+        subscriber: Subscriber,
+        replay: Replay,
+        history: History,
+        asked: EventFilter,
+        wait: Callable[[], Awaitable[object]],
     ) -> None:
         # One at a time: the journal's thread has better things to do than to read for a hundred listeners.
         def read(number: int, limit: int) -> Deferred[Page]:
@@ -129,6 +189,7 @@ class EventHub:
             return self._journal_turn.run(lambda: Deferred.fromCoroutine(ask()))
 
         try:
+            await wait()
             await replay.run(read, lambda: deferLater(self._clock, _PAUSE_SECONDS))
         except HeldBack:
             self._refuse_for_now(
@@ -172,10 +233,13 @@ class EventHub:
 
     def _forget(self, subscriber: Subscriber) -> None:
         self._takers.pop(subscriber, None)
+        self._of_fleet.pop(subscriber, None)
+        self._replays.pop(subscriber, None)
         self._count()
 
     def _count(self) -> None:
         self._counters.listeners = len(self._takers)
+        self.wants_changed()
         if self._takers and not self._pulse.running:
             self._pulse.start(KEEP_ALIVE_SECONDS, now=False)
         elif not self._takers and self._pulse.running:
