@@ -25,8 +25,8 @@ from voicestt.journal.port import EVERYTHING, Filter
 ACCOUNT = "AC" + "0" * 32
 MADE = scripts.Announcement("h:1:abcdef01/1", ACCOUNT, "+972501234567", "+972771234567", comes_back=False)
 STREAM = ["h:1:abcdef01/1", "h:1:abcdef01", ""]
-COMES = [*STREAM, 0, 15_000, scripts.KEPT_MS, 1, 1, ACCOUNT]
-RENEWED = [*STREAM, 5_000, 15_000, scripts.KEPT_MS, 0, 0, ""]
+COMES: Sequence[Argument] = [*STREAM, 0, 15_000, scripts.KEPT_MS, 1, 1, ACCOUNT]
+RENEWED: Sequence[Argument] = [*STREAM, 5_000, 15_000, scripts.KEPT_MS, 0, 0, ""]
 OPERATIONS: dict[str, tuple[LuaScript, Sequence[Argument]]] = {
     "a webhook announces": (scripts.ANNOUNCE, scripts.announce_arguments(MADE, 0)),
     "a stream comes": (scripts.CLAIM, COMES),

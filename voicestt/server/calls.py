@@ -24,6 +24,7 @@ from voicestt.recognisers.port import CallRecogniser
 from voicestt.runtime.clock import Timer
 from voicestt.runtime.idle import Idle
 from voicestt.runtime.metrics import CallMetrics, RollingMetrics
+from voicestt.runtime.timer_grid import TimerGrid
 from voicestt.server.admission import Admission
 from voicestt.server.call_counts import CallCounts
 from voicestt.server.call_registry import CallRecord, CallRegistry
@@ -68,6 +69,7 @@ class Calls:
         self._former = former
         self._fleet = fleet
         self._clock = clock
+        self._grid = TimerGrid(clock)
         self._settings = settings
         self._registry = registry
         self._recogniser = recogniser
@@ -91,8 +93,10 @@ class Calls:
         return len(self._live)
 
     def start(self) -> None:
-        """Start to watch for gaps, and for sockets that are dead or on hold for too long."""
+        """Start to watch for gaps, and for sockets that are dead or on hold too long; tell the fleet."""
         self.watch.start()
+        if self._fleet is not None:
+            self._fleet.directory.start()
 
     def drain(self, why: str) -> None:
         """Take no new calls from now on; live ones go on."""
@@ -124,7 +128,11 @@ class Calls:
             call.end(STOPPING)
         if seconds is not None and self._live:
             self._cutting.set(seconds, self._cut)
-        return self._all_ended.wait()
+        return self._all_ended.wait().addCallback(self._leave_fleet)
+
+    def _leave_fleet(self, _ended: None) -> None:
+        if self._fleet is not None:
+            self._fleet.directory.stop()
 
     def _cut(self) -> None:
         for call in list(self._live):
@@ -272,7 +280,7 @@ class Calls:
         if self._observer_of is not None:
             everybody = ObserverGroup([self._observer, self._observer_of(line)])
         stats = DeliveryStats(self._clock, CallCounts(self.figures, everybody))
-        return Debounced(self._clock, self._settings.partial_debounce_ms / 1000, stats)
+        return Debounced(self._grid, self._settings.partial_debounce_ms / 1000, stats)
 
     def _over(self, call: LiveCall) -> None:
         self._live.discard(call)

@@ -10,6 +10,7 @@ from tests.conftest import Logged
 from tests.fleet.conftest import fleet_redis, redis_client
 from tests.fleet.simulated import SimulatedLink, SimulatedRedis, let_pass
 from tests.server.listening import record
+from voicestt.delivery.live.call_numbers import CallNumbers
 from voicestt.delivery.live.exchange import AGAIN_SECONDS, FORGOTTEN_SECONDS, LiveExchange
 from voicestt.journal.port import EVERYTHING, Filter, Record
 
@@ -27,11 +28,12 @@ class Process:
         self.heard: list[Record] = []
         self.are_siblings: list[bool] = []
         self.missed = 0
-        self.exchange = LiveExchange(clock, self.link, journal, self._heard, self._missed)
+        self.numbers = CallNumbers()
+        self.exchange = LiveExchange(clock, self.link, journal, self._heard, self._missed, self.numbers)
         self.exchange.start()
 
     @property
-    def numbers(self) -> list[int]:
+    def numbers_heard(self) -> list[int]:
         return [each.number for each in self.heard]
 
     def _heard(self, records: Sequence[Record], is_of_this_journal: bool) -> None:
@@ -74,7 +76,19 @@ def test_only_what_somebody_elsewhere_wants_is_sent(both: Exchanges) -> None:
     both.go()
     both.one.exchange.offer([record(5)])
     both.go()
-    assert both.two.numbers == [2, 4]
+    assert both.two.numbers_heard == [2, 4]
+
+
+def test_who_asks_by_a_number_is_sent_its_calls_only_and_learns_which_they_are(both: Exchanges) -> None:
+    number = "+972501234567"
+    began = record(1, "call_started", "CA1", b'{"from":"%s"}' % number.encode())
+    both.one.numbers.note([began])
+    both.two.exchange.want([Filter(number=number)])
+    both.go()
+    both.one.exchange.offer([record(2, call_sid="CA1"), record(3, call_sid="CA2")])
+    both.go()
+    assert both.two.numbers_heard == [2]
+    assert both.two.numbers.has("CA1", number)
 
 
 def test_a_process_that_starts_later_learns_what_is_wanted(both: Exchanges) -> None:
@@ -84,7 +98,7 @@ def test_a_process_that_starts_later_learns_what_is_wanted(both: Exchanges) -> N
     both.go()
     three.exchange.offer([record(7)])
     both.go()
-    assert both.two.numbers == [7]
+    assert both.two.numbers_heard == [7]
     assert both.two.are_siblings == [False]
 
 
@@ -117,7 +131,7 @@ def test_a_loss_is_noticed_and_when_redis_is_back_others_are_told_again(both: Ex
     both.one.link.loses_messages = False
     both.one.exchange.offer([record(3)])
     both.go()
-    assert both.two.numbers == [1, 3]
+    assert both.two.numbers_heard == [1, 3]
     assert both.two.missed == both.two.exchange.counts.losses == 1
     both.two.link.cut()
     both.two.link.heal()
@@ -125,7 +139,7 @@ def test_a_loss_is_noticed_and_when_redis_is_back_others_are_told_again(both: Ex
     assert both.two.missed == 2
     both.one.exchange.offer([record(4)])
     both.go()
-    assert both.two.numbers == [1, 3, 4]
+    assert both.two.numbers_heard == [1, 3, 4]
 
 
 def test_many_filters_are_one_for_everything(both: Exchanges) -> None:
@@ -133,7 +147,7 @@ def test_many_filters_are_one_for_everything(both: Exchanges) -> None:
     both.go()
     both.one.exchange.offer([record(1, call_sid="CA999")])
     both.go()
-    assert both.two.numbers == [1]
+    assert both.two.numbers_heard == [1]
 
 
 def test_messages_of_another_version_are_ignored_and_said_once(both: Exchanges, logged: Logged) -> None:

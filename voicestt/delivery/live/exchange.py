@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 from twisted.logger import Logger
 
+from voicestt.delivery.live.call_numbers import CallNumbers
 from voicestt.fleet.port import FleetLink
 from voicestt.journal.port import EVERYTHING, Filter, Record
 from voicestt.runtime.clock import Clock, Timer
@@ -23,27 +24,34 @@ _WANTS: Final = "live:wants"
 _MOST_FILTERS: Final = 50
 
 
+Row = tuple[int, str, int, str, str, bytes]
+"""A Record's fields, in its order."""
+
+
 class Wants(msgspec.Struct, omit_defaults=True):
-    """The filters of the listeners of `process`, each with CallSids and types (null for all).
+    """The filters of the listeners of `process`, each with CallSids, types (null for all) and a
+    number of the calls' (null for any).
 
     `asks`: what others want shall be said too.
     """
 
     process: str
-    filters: list[tuple[list[str], list[str] | None]] = []
+    filters: list[tuple[list[str], list[str] | None, str | None]] = []
     asks: bool = False
 
 
 class Batch(msgspec.Struct, array_like=True):
     """Events of `process`, numbered by its `journal`: the `count`-th message to this listener.
 
-    Without events it says that the process is there, and knows what is wanted.
+    Without events it says that the process is there, and knows what is wanted. `numbers` are those of calls for
+    which a listener asked.
     """
 
     process: str
     journal: str
     count: int
-    records: list[tuple[int, str, int, str, str, bytes]] = []
+    records: list[Row] = []
+    numbers: dict[str, list[str]] = {}
 
 
 @dataclass(slots=True)
@@ -63,8 +71,17 @@ class _Listening:
     heard_at: float
     count: int = 0
 
-    def wants(self, record: Record) -> bool:
-        return any(each.lets_through(record) for each in self.filters)
+    def wants(self, record: Record, numbers: CallNumbers) -> bool:
+        return any(
+            each.lets_through(record) and (each.number is None or numbers.has(record.call_sid, each.number))
+            for each in self.filters
+        )
+
+    def numbers_of(self, records: Sequence[Record], numbers: CallNumbers) -> dict[str, list[str]]:
+        """Collect the numbers by which calls were asked for: who asked may not have heard of their beginning."""
+        asked = {each.number for each in self.filters if each.number is not None}
+        calls = {each.call_sid for each in records} if asked else set()
+        return {call: [each for each in asked if numbers.has(call, each)] for call in calls}
 
 
 @dataclass(slots=True)
@@ -78,7 +95,7 @@ class _Source:
 
 class LiveExchange:
     """This process's part. `heard` is given others' events, and whether they are of this process's journal;
-    `missed` is called when some may have been missed.
+    `missed` is called when some may have been missed. `numbers` are those of the calls here, and learn of others.
     """
 
     _log = Logger()
@@ -90,7 +107,9 @@ class LiveExchange:
         journal: str,
         heard: Callable[[Sequence[Record], bool], object],
         missed: Callable[[], object],
+        numbers: CallNumbers | None = None,
     ) -> None:
+        self._numbers = numbers or CallNumbers()
         self.counts = ExchangeCounts()
         self._clock = clock
         self._link = link
@@ -135,21 +154,21 @@ class LiveExchange:
     def offer(self, records: Sequence[Record]) -> None:
         """Send events of this process to those who want them."""
         for process, listening in self._listening.items():
-            wanted = [_row(each) for each in records if listening.wants(each)]
+            wanted = [each for each in records if listening.wants(each, self._numbers)]
             if wanted:
                 self.counts.sent += len(wanted)
                 self._send(process, listening, wanted)
 
-    def _send(
-        self, process: str, listening: _Listening, rows: list[tuple[int, str, int, str, str, bytes]]
-    ) -> None:
+    def _send(self, process: str, listening: _Listening, records: Sequence[Record]) -> None:
         listening.count += 1
-        batch = Batch(self._link.instance, self._journal, listening.count, rows)
+        rows, numbers = [_row(each) for each in records], listening.numbers_of(records, self._numbers)
+        batch = Batch(self._link.instance, self._journal, listening.count, rows, numbers)
         self._link.publish(_inbox(process), msgspec.msgpack.encode(batch))
 
     def _say(self, *, asks: bool = False) -> None:
         filters = [
-            (sorted(each.calls), None if each.types is None else sorted(each.types)) for each in self._wanted
+            (sorted(each.calls), None if each.types is None else sorted(each.types), each.number)
+            for each in self._wanted
         ]
         self._link.publish(_WANTS, msgspec.json.encode(Wants(self._link.instance, filters, asks)))
 
@@ -185,7 +204,7 @@ class LiveExchange:
             self._listening.pop(said.process, None)
             return
         known = self._listening.get(said.process)
-        filters = [_filter(calls, types) for calls, types in said.filters]
+        filters = [_filter(*each) for each in said.filters]
         count = 0 if known is None else known.count
         listening = self._listening[said.process] = _Listening(filters, self._clock.seconds(), count)
         self._send(said.process, listening, [])
@@ -201,10 +220,16 @@ class LiveExchange:
         self._sources[batch.process] = _Source(batch.journal, self._clock.seconds(), batch.count)
         if batch.records:
             self.counts.heard += len(batch.records)
-            self._heard([Record(*row) for row in batch.records], batch.journal == self._journal)
+            self._heard_of(batch, [Record(*row) for row in batch.records])
         if not is_whole:
             self.counts.losses += 1
             self._missed()
+
+    def _heard_of(self, batch: Batch, records: Sequence[Record]) -> None:
+        for call_sid, numbers in batch.numbers.items():
+            for number in numbers:
+                self._numbers.learn([each for each in records if each.call_sid == call_sid], number)
+        self._heard(records, batch.journal == self._journal)
 
     def _complain(self) -> None:
         if not self._has_complained:
@@ -219,15 +244,19 @@ def _inbox(process: str) -> str:
     return f"live:{process}"
 
 
-def _row(record: Record) -> tuple[int, str, int, str, str, bytes]:
+def _row(record: Record) -> Row:
     return record.number, record.session, record.sequence, record.type, record.call_sid, record.payload
 
 
-def _filter(calls: Sequence[str], types: Sequence[str] | None) -> Filter:
-    return Filter(frozenset(calls), None if types is None else frozenset(types))
+def _filter(calls: Sequence[str], types: Sequence[str] | None, number: str | None) -> Filter:
+    return Filter(frozenset(calls), None if types is None else frozenset(types), number)
+
+
+def _order(each: Filter) -> tuple[list[str], list[str], str]:
+    return sorted(each.calls), sorted(each.types or ()), each.number or ""
 
 
 def _simplest(filters: Collection[Filter]) -> Sequence[Filter]:
     """Return the filters without repeats; one for everything where that is wanted, or where there are many."""
-    different = sorted(set(filters), key=lambda each: (sorted(each.calls), sorted(each.types or ())))
+    different = sorted(set(filters), key=_order)
     return [EVERYTHING] if EVERYTHING in different or len(different) > _MOST_FILTERS else different

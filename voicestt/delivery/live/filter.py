@@ -34,22 +34,25 @@ class BadQuestion(ValueError):
 class EventFilter:
     """The events that a listener wants.
 
-    `calls` are CallSids, none for all; `after` is None for those from now on. `of_fleet`: other processes' too.
+    `calls` are CallSids, none for all; `after` is None for those from now on. `number`: of calls from or to this
+    number only. `seconds`: the listener may stay for so long. `of_fleet`: other processes' events too.
     """
 
     after: int | None = None
     calls: frozenset[str] = frozenset()
     types: frozenset[str] = _ALL_TYPES
+    number: str | None = None
+    seconds: float | None = None
     of_fleet: bool = True
 
     def wants(self, record: Record) -> bool:
-        """Return True if `record` is wanted."""
+        """Return True if `record` is wanted, as far as it says so: its call's numbers are known elsewhere."""
         return self.filter.lets_through(record)
 
     @property
     def filter(self) -> Filter:
         """The same filter for the journal."""
-        return Filter(self.calls, None if self.types == _ALL_TYPES else self.types)
+        return Filter(self.calls, None if self.types == _ALL_TYPES else self.types, self.number)
 
 
 def asked_of(query: str, last_event_id: str | None = None) -> EventFilter:
@@ -64,7 +67,7 @@ def asked_of(query: str, last_event_id: str | None = None) -> EventFilter:
         raise BadQuestion(f"There are more than {_MOST_FIELDS} parameters.") from None
     types = _types(fields.get("types", [])) - _unwanted(fields.get("partials", []))
     after, calls = _after(fields.get("after", []), last_event_id), _calls(fields.get("call", []))
-    return EventFilter(after, calls, types, _is_of_fleet(fields.get("scope", [])))
+    return EventFilter(after, calls, types, of_fleet=_is_of_fleet(fields.get("scope", [])))
 
 
 def _types(given: Sequence[str]) -> frozenset[str]:

@@ -39,7 +39,7 @@ class FleetFeed:
         self._hub = hub
         self._link = link
         self._journal = journal
-        self._exchange = LiveExchange(clock, link, journal, self._heard, self._missed)
+        self._exchange = LiveExchange(clock, link, journal, self._heard, self._missed, hub.numbers)
         self._numbers = SafeNumbers()
         self._catching_up = Timer(clock)
         self._had_listeners = False
@@ -67,12 +67,12 @@ class FleetFeed:
 
     def publish(self, records: Sequence[Record]) -> None:
         """Publish records that were just written into the journal here, in this order."""
+        if self._hub.wanted and records and self._link.instance:
+            self._hub.publish(records, self._marked(records))
+        else:
+            self._hub.publish(records)
         if self._link.instance:
             self._exchange.offer(records)
-            if self._hub.wanted and records:
-                self._hub.publish(records, self._marked(records))
-                return
-        self._hub.publish(records)
 
     def _heard(self, records: Sequence[Record], is_of_this_journal: bool) -> None:
         if is_of_this_journal and self._journal:
