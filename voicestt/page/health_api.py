@@ -20,7 +20,7 @@ PRICES: Final[Mapping[str, float]] = {"v1": 0.024, "v2": 0.016}
 _BY: Final = "the page"
 
 
-class Fleet(Protocol):
+class FleetProcesses(Protocol):
     """The server processes that work together."""
 
     def processes(self) -> Awaitable[Sequence[Mapping[str, Any]]]:
@@ -126,7 +126,7 @@ def _moved(before: State, after: State) -> int:
 class FleetApi:
     """Shows the processes of a fleet, if there is one."""
 
-    def __init__(self, fleet: Fleet | None) -> None:
+    def __init__(self, fleet: FleetProcesses | None) -> None:
         self._fleet = fleet
 
     @property
