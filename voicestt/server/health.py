@@ -31,6 +31,8 @@ Kind = Literal[
     "events_file",
     "handler",
     "overload",
+    "fleet",
+    "streams",
 ]
 KINDS: Final[Sequence[Kind]] = Kind.__args__  # type: ignore[attr-defined]
 STATUSES: Final = ("ok", "degraded", "failing", "stopping")

@@ -10,9 +10,12 @@ from voicestt.server.bounded_http import BoundedSite
 from voicestt.server.calls import Calls
 from voicestt.server.connections import UNKNOWN, Visitors
 from voicestt.server.events_file import EventsFile
-from voicestt.server.health import EventsCheck, HealthReport, RecognitionCheck
+from voicestt.server.fleet_check import FleetCheck
+from voicestt.server.fleet_member import FleetMember
+from voicestt.server.health import Check, EventsCheck, HealthReport, RecognitionCheck
 from voicestt.server.metrics.of_calls import CallFamilies
 from voicestt.server.metrics.of_events import EventFamilies
+from voicestt.server.metrics.of_fleet import FleetFamilies
 from voicestt.server.metrics.of_health import HealthFamilies
 from voicestt.server.metrics.of_recognition import RecognitionFamilies
 from voicestt.server.metrics.page import MetricsPage, MetricsResource
@@ -38,15 +41,18 @@ class Monitoring:
         pipeline: EventPipeline,
         file: EventsFile | None,
         recognition: RecognitionFamilies,
+        fleet: FleetMember,
     ) -> None:
         self._reactor = reactor
         self._calls = calls
         events = EventsCheck(calls.figures, pipeline, file)
-        self.report = HealthReport(calls, [RecognitionCheck(recognition.health), events], lambda: pipeline.health)
+        checks: list[Check] = [RecognitionCheck(recognition.health), events, FleetCheck(fleet.fleet)]
+        self.report = HealthReport(calls, checks, lambda: {**pipeline.health, **fleet.health})
         collectors = [
             CallFamilies(calls, visitors, lambda: recognition.wordless),
             recognition,
             EventFamilies(pipeline, file),
+            FleetFamilies(fleet.fleet),
             HealthFamilies(self.report),
         ]
         self.page = MetricsPage(collectors, settings.metrics_token)

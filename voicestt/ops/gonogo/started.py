@@ -17,7 +17,9 @@ from voicestt.ops.services import Services
 _READY = "Listening on"
 _START_SECONDS = 120.0  # the embedded recogniser loads its model first
 # The last one names a file that would set the others again.
-_NOT_ITS_OWN = frozenset({"EVENTS_WEBHOOK_URL", "EVENTS_WEBHOOK_SECRET", "REDIS_URL", "VOICESTT_ENV_FILE"})
+_NOT_ITS_OWN = frozenset(
+    {"EVENTS_WEBHOOK_URL", "EVENTS_WEBHOOK_SECRET", "REDIS_URL", "FLEET_REDIS_URL", "VOICESTT_ENV_FILE"}
+)
 _NOBODY = "http://127.0.0.1:1"
 _PREFIX = re.compile(r"^\d{4}-\S+ \[(?P<system>[^\]]*)\] (?P<message>.*)$")
 
