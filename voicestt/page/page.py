@@ -12,9 +12,10 @@ from twisted.web.resource import IResource
 import voicestt
 from voicestt.ops.processes import ProcessReactor
 from voicestt.page.destinations_api import DestinationsApi
+from voicestt.page.fleet_api import FlagApi, FleetApi
 from voicestt.page.gonogo_api import GoNoGoApi
 from voicestt.page.headers import SAFETY, set_headers
-from voicestt.page.health_api import PRICES, FlagApi, FleetApi, HealthApi
+from voicestt.page.health_api import PRICES, HealthApi
 from voicestt.page.live_api import LiveApi
 from voicestt.page.live_calls import LiveCalls
 from voicestt.page.live_elsewhere import Elsewhere, live_elsewhere
@@ -94,8 +95,8 @@ class ServerPage:
         apis = (
             live,
             HealthApi(parts.report, parts.history, pipeline, price, self._now),
-            FlagApi(parts.switch),
-            FleetApi(None),
+            FlagApi(parts.reactor, parts.switch, parts.fleet),
+            FleetApi(parts.fleet),
             DestinationsApi(self._queries, lambda: pipeline.destinations),
             self._gonogo,
         )
@@ -112,7 +113,7 @@ class ServerPage:
         return {
             "version": voicestt.__version__,
             "record": "off",
-            "fleet": False,
+            "fleet": parts.fleet.redis is not None,
             "streaming": parts.switch.state.is_on,
             "journal": parts.pipeline.journal is not None,
             "try": False,
