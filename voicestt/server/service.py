@@ -250,12 +250,10 @@ class VoiceService(Service):
         return BoundedSite(Root(webhooks.app.resource()), visitors, turned_away, self._reactor)
 
     def _open_page(self, calls: Calls, visitors: Visitors, monitoring: Monitoring) -> BrowserPage | None:
+        reactor, settings, switch, fleet = self._reactor, self._settings, self._switch, self._fleet.fleet
         report, history = monitoring.report, monitoring.history
-        self._page = self._make_page(
-            ServerParts(
-                self._reactor, self._settings, calls, self._pipeline, report, history, self._switch, visitors
-            )
-        )
+        parts = ServerParts(reactor, settings, calls, self._pipeline, report, history, switch, visitors, fleet)
+        self._page = self._make_page(parts)
         return self._page
 
     def _returns(self, calls: Calls, busy: CallAnswer) -> Returns:
