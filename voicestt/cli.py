@@ -21,6 +21,7 @@ _COMMANDS = {
     "journal": ("voicestt.ops.journal.care", "journal_group"),
     "load": ("voicestt.ops.load.command", "load_command"),
     "settings": ("voicestt.ops.settings", "settings"),
+    "token": ("voicestt.ops.token", "token"),
     "transcript": ("voicestt.ops.journal.transcript", "transcript"),
 }
 

@@ -17,6 +17,7 @@ from voicestt.config.call_settings import (
 from voicestt.config.credentials import Credentials
 from voicestt.config.event_settings import DeliverySettings, JournalSettings
 from voicestt.config.fleet_settings import NO_FLEET, FleetSettings
+from voicestt.config.page_settings import PageSettings
 from voicestt.config.recognition_settings import FirstSettings, GoogleSettings, StreamSettings, WhisperSettings
 from voicestt.config.variable import Variable
 
@@ -30,6 +31,7 @@ GROUPS: Final[Mapping[str, type]] = {
     "Events for other processes": DeliverySettings,
     "The journal": JournalSettings,
     "Several processes as one service": FleetSettings,
+    "The page": PageSettings,
     "Strangers, and who may connect": AccessSettings,
     "Overload": OverloadSettings,
     "Restarts and deploys": ShutdownSettings,
@@ -58,6 +60,7 @@ class Settings(
     DeliverySettings,
     JournalSettings,
     FleetSettings,
+    PageSettings,
     AccessSettings,
     OverloadSettings,
     ShutdownSettings,
@@ -171,6 +174,7 @@ def _disagreements(values: Mapping[str, object]) -> Iterator[str]:
             yield "GCP_STT_INSECURE=true is plaintext and allowed on loopback only (127.0.0.1, ::1, localhost)"
     yield from _missing_project(values)
     yield from _events_disagreements(values)
+    yield from _page_disagreements(values)
     if values.get("shutdown_calls") == "move" and values.get("twilio_auth_token", "") is None:
         yield "SHUTDOWN_CALLS=move needs TWILIO_AUTH_TOKEN, with which Twilio is asked to move a call"
     soft, hard = values.get("soft_limit_seconds"), values.get("hard_limit_seconds")
@@ -193,6 +197,14 @@ def _events_disagreements(values: Mapping[str, object]) -> Iterator[str]:
         for name, variable in (("events_webhooks", "EVENTS_WEBHOOK_URL"), ("redis_url", "REDIS_URL")):
             if values.get(name):
                 yield f"{variable} needs the journal, which events are delivered from: JOURNAL_URL cannot be off"
+
+
+def _page_disagreements(values: Mapping[str, object]) -> Iterator[str]:
+    to_look, to_act = values.get("page_view_password"), values.get("page_password") or values.get("events_token")
+    if to_look and values.keys() >= {"page_password", "events_token"} and not to_act:
+        yield "PAGE_VIEW_PASSWORD needs PAGE_PASSWORD, which opens the page to those who may act"
+    if to_look and to_look == to_act:
+        yield "PAGE_VIEW_PASSWORD is the same as what opens the page to those who may act: choose another one"
 
 
 def _missing_project(values: Mapping[str, object]) -> Iterator[str]:

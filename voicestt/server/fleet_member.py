@@ -8,6 +8,7 @@ import voicestt
 from voicestt.config.settings import Settings
 from voicestt.fleet.flag import FlagOrder
 from voicestt.fleet.fleet import Fleet, FleetParts
+from voicestt.fleet.membership import ALIVE_KEY, LIST, MEMBERS_KEY, members_of
 from voicestt.fleet.stream_leases import StreamLeases
 from voicestt.recognisers.modes import Flag
 from voicestt.runtime.deadline import Deadline
@@ -52,6 +53,22 @@ class FleetMember:
         if leases is not None:
             health["streams"] = _streams(leases)
         return health
+
+    @property
+    def view(self) -> "FleetMember | None":
+        """This member, for the page; None where there is no fleet."""
+        return None if self.fleet.redis is None else self
+
+    async def processes(self) -> list[dict[str, object]]:
+        """List all processes of the fleet, as `voicestt fleet --json` does.
+
+        Raises:
+            FleetAway: while Redis does not answer.
+        """
+        members = members_of(await self.fleet.link.run(LIST, [MEMBERS_KEY, ALIVE_KEY]))
+        return [
+            {"host": each.host, "pid": each.pid, "seen": round(each.seen, 1), **each.about} for each in members
+        ]
 
     def switch_of(self, flag: Flag, active_calls: ActiveCalls) -> FlagSwitch:
         """Make the switch of the flag, which follows the fleet's."""

@@ -20,13 +20,17 @@ from voicestt.server.metrics.of_health import HealthFamilies
 from voicestt.server.metrics.of_recognition import RecognitionFamilies
 from voicestt.server.metrics.page import MetricsPage, MetricsResource
 from voicestt.server.metrics_watch import MetricsWatch
+from voicestt.server.minute_history import MinuteHistory
 from voicestt.server.pipeline import EventPipeline
 
 _MOST_READERS = 50
 
 
 class Monitoring:
-    """Makes the `report` of a server for /healthz and the `page` for /metrics, of the parts that count."""
+    """Makes the `report` of a server for /healthz and the `page` for /metrics, of the parts that count.
+
+    `history` has the figures of the last day.
+    """
 
     def __init__(
         self,
@@ -52,7 +56,9 @@ class Monitoring:
             HealthFamilies(self.report),
         ]
         self.page = MetricsPage(collectors, settings.metrics_token)
-        self._watch = MetricsWatch(reactor, calls, note_totals=events.note_totals)
+        self.history = MinuteHistory(calls)
+        keep = self.history.minute_over
+        self._watch = MetricsWatch(reactor, calls, note_totals=events.note_totals, minute_over=keep)
 
     def start(self) -> None:
         """Start to measure the reactor's lag, and to count by the minute."""

@@ -37,6 +37,7 @@ from voicestt.server.former_streams import FormerLookup
 from voicestt.server.media_factory import media_resource
 from voicestt.server.monitoring import Monitoring
 from voicestt.server.moving import move_of
+from voicestt.server.page_port import BrowserPage, MakePage, ServerParts, no_page
 from voicestt.server.pipeline import EventPipeline
 from voicestt.server.recognition import recognition_of
 from voicestt.server.returns import Returns
@@ -64,7 +65,7 @@ class _Started:
 class VoiceService(Service):
     """The whole server. `endpoints` are Twisted's endpoint strings; `failed` is called if it cannot start;
     `read_again` is what SIGHUP reads; `enforce` is told how long a stop may take before the process is ended;
-    `metrics_endpoint` is an address of the metrics' own; `tracing` makes what makes traces.
+    `metrics_endpoint` is an address of the metrics' own; `tracing` makes what makes traces, `page` the page.
 
     Stopping is in order, which a MultiService does not know: no new calls; the live ones go on for their time, and
     tell their last words; then the threads that carried them end. The listener is open to the last.
@@ -82,6 +83,7 @@ class VoiceService(Service):
         enforce: Callable[[float], object] = lambda _seconds: None,
         metrics_endpoint: str | None = None,
         tracing: Callable[[], Tracing] = NoTracing,
+        page: MakePage = no_page,
     ) -> None:
         self._reactor = reactor
         self._failed = failed
@@ -89,6 +91,8 @@ class VoiceService(Service):
         self._endpoints = endpoints
         self._metrics_endpoint = metrics_endpoint
         self._make_tracing = tracing
+        self._make_page = page
+        self._page: BrowserPage | None = None
         self._ports: list[IListeningPort] = []
         self._threads: list[SessionThread] = []
         self._registry = CallRegistry(reactor)
@@ -99,7 +103,7 @@ class VoiceService(Service):
         self._flag = Flag(settings.enable_streaming_stt)
         self._active_calls = ActiveCalls(self._flag)
         self._fleet = FleetMember(reactor, settings, self._drain_asked)
-        switch = self._fleet.switch_of(self._flag, self._active_calls)
+        self._switch = switch = self._fleet.switch_of(self._flag, self._active_calls)
         self._shutdown = Shutdown(reactor, settings, move_of(settings), enforce)
         self._control = ControlSocket(reactor, settings.control_socket, switch, self._drain_asked)
         self._sighup = SighupHandler(reactor, switch, read_again, settings, self._reopen_files)
@@ -163,6 +167,8 @@ class VoiceService(Service):
         if self._started is not None:
             await self._shutdown.drain(self._started.calls)
         await self._control.stop()
+        if self._page is not None:
+            await self._page.stop()
         if self._started is not None:
             await self._started.calls.stop(deadline.part(_FOR_LAST_WORDS, self._settings.drain_seconds))
         await self._pipeline.stop(deadline)
@@ -233,13 +239,18 @@ class VoiceService(Service):
             self._returns(calls, busy),
             monitoring.page,
             self._pipeline.tracing.webhook,
+            self._open_page(calls, visitors, monitoring),
         )
 
         def turned_away(address: str) -> None:
             calls.refusals.count("A connection was closed at once.", visitors.client(address, None), TOO_MANY)
 
-        root = Root(webhooks.app.resource())
-        return BoundedSite(root, visitors, turned_away, self._reactor)
+        return BoundedSite(Root(webhooks.app.resource()), visitors, turned_away, self._reactor)
+
+    def _open_page(self, calls: Calls, visitors: Visitors, monitoring: Monitoring) -> BrowserPage | None:
+        shown = monitoring.report, monitoring.history, self._switch, visitors, self._fleet.view
+        self._page = self._make_page(ServerParts(self._reactor, self._settings, calls, self._pipeline, *shown))
+        return self._page
 
     def _returns(self, calls: Calls, busy: CallAnswer) -> Returns:
         return Returns(

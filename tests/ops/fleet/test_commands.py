@@ -11,7 +11,7 @@ from tests.redis_server import RedisServer, free_port
 from voicestt.cli import main
 from voicestt.fleet.flag import FLAG_KEY, GIVE_ORDER, order_of
 from voicestt.fleet.membership import ALIVE_KEY, BEAT, MEMBERS_KEY
-from voicestt.ops.fleet import command, console
+from voicestt.ops.fleet import console
 
 KEYS = [MEMBERS_KEY, ALIVE_KEY, FLAG_KEY]
 STREAMS = {"quota": 9, "in_use": 3, "limit": 4, "waiting": 2, "is_alone": True}
@@ -78,7 +78,7 @@ def test_it_is_shown_again_and_again_until_it_is_stopped(
         if next(looks, "end") == "end":
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(command.time, "sleep", rest)
+    monkeypatch.setattr("voicestt.ops.fleet.command.time.sleep", rest)
     assert run(redis, "fleet", "--watch").output.count("HOST") == 3
 
 
