@@ -66,9 +66,7 @@ class FleetMember:
             FleetAway: while Redis does not answer.
         """
         members = members_of(await self.fleet.link.run(LIST, [MEMBERS_KEY, ALIVE_KEY]))
-        return [
-            {"host": each.host, "pid": each.pid, "seen": round(each.seen, 1), **each.about} for each in members
-        ]
+        return [each.json for each in members]
 
     def switch_of(self, flag: Flag, active_calls: ActiveCalls) -> FlagSwitch:
         """Make the switch of the flag, which follows the fleet's."""
