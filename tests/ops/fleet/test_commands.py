@@ -1,6 +1,7 @@
 """The commands of the fleet, with a real Redis, and processes that are not there but say so."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def test_it_is_shown_again_and_again_until_it_is_stopped(
         if next(looks, "end") == "end":
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("voicestt.ops.fleet.command.time.sleep", rest)
+    monkeypatch.setattr(time, "sleep", rest)
     assert run(redis, "fleet", "--watch").output.count("HOST") == 3
 
 
