@@ -36,7 +36,8 @@ class Two:
         here: Any = Link()
         there: Any = Link()
         self.clock, self.link = clock, here
-        self.one, self.other = SharedCallRegistry(clock, here), SharedCallRegistry(clock, there)
+        self.one = SharedCallRegistry(clock, here, CallRegistry(clock))
+        self.other = SharedCallRegistry(clock, there, CallRegistry(clock))
         here.siblings, there.siblings = [self.other], [self.one]
 
 
@@ -80,7 +81,7 @@ def test_who_asked_and_went_away_is_not_answered() -> None:
 @on_reactor
 async def test_one_that_starts_learns_what_was_announced_before() -> None:
     two = Two()
-    new = SharedCallRegistry(two.clock, two.link)
+    new = SharedCallRegistry(two.clock, two.link, CallRegistry(two.clock))
     two.other.announce("CA1", "+15550001", None)
     two.clock.advance(KEPT_SECONDS - 1)
     two.other.announce("CA2", None, None)

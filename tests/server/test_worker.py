@@ -6,6 +6,7 @@ from twisted.internet.task import Clock
 
 from voicestt.recognisers.modes import Flag
 from voicestt.server.call_counts import ActiveCalls
+from voicestt.server.call_registry import CallRegistry
 from voicestt.server.control.flag import FlagSwitch
 from voicestt.server.control.words import ControlWords
 from voicestt.server.shared_registry import SharedCallRegistry
@@ -51,6 +52,12 @@ class Recorded:
     def journal(self) -> Any:
         return self if self.is_written else None
 
+    def hurry(self, name: str) -> None:
+        self.done.append(f"hurried by {name}")
+
+    def read_again(self) -> None:
+        self.done.append("read again")
+
     def look_for_dead(self) -> None:
         self.done.append("looked for the dead")
 
@@ -73,10 +80,10 @@ class Worker:
             ControlWords(switch),
             switch,
             recorded,
-            lambda name: recorded.done.append(f"hurried by {name}"),
-            lambda: recorded.done.append("hung up"),
+            recorded,
+            recorded,
         )
-        self.registry = SharedCallRegistry(reactor, recorded)
+        self.registry = SharedCallRegistry(reactor, recorded, CallRegistry(reactor))
         self.server = WorkerServer(reactor, recorded, self.registry, self.parts)
 
 
@@ -89,7 +96,7 @@ def test_it_leaves_its_port_to_the_siblings_and_stops_once() -> None:
     worker.server.stopping()
     worker.server.obey("hurry")
     worker.server.obey("hang-up")
-    assert worker.recorded.done[1:] == ["stopping", "hurried by SIGTERM", "hung up"]
+    assert worker.recorded.done[1:] == ["stopping", "hurried by SIGTERM", "read again"]
 
 
 def test_a_reactor_that_a_signal_has_stopped_is_left_alone() -> None:

@@ -23,7 +23,6 @@ from voicestt.server.bounded_http import BoundedSite
 from voicestt.server.busy import CallAnswer, busy_answer
 from voicestt.server.call_counts import ActiveCalls
 from voicestt.server.call_log import CallLog
-from voicestt.server.call_registry import CallRegistry
 from voicestt.server.calls import Calls
 from voicestt.server.connections import TOO_MANY, Visitors, visitors_of
 from voicestt.server.control.sighup import SighupHandler
@@ -31,6 +30,7 @@ from voicestt.server.control.socket import ControlSocket
 from voicestt.server.control.words import ControlWords
 from voicestt.server.embedded import EmbeddedGoogle
 from voicestt.server.events_file import EventsFile
+from voicestt.server.fleet_calls import registry_of
 from voicestt.server.fleet_member import FleetMember
 from voicestt.server.former_streams import FormerLookup
 from voicestt.server.listeners import Listeners
@@ -47,7 +47,7 @@ from voicestt.server.shared_registry import SharedCallRegistry
 from voicestt.server.startup import announce, raise_descriptors
 from voicestt.server.stopping import Shutdown
 from voicestt.server.whisper import last_resort
-from voicestt.server.worker import SiblingsSwitch, WorkerParts, worker_of
+from voicestt.server.worker import WorkerParts, worker_of
 from voicestt.tracing.port import NoTracing, Tracing
 from voicestt.twilio.signatures import SignatureCheck
 from voicestt.workers.link import WorkerLink
@@ -77,6 +77,7 @@ class VoiceService(Service):
 
     _log = Logger()
     _page: BrowserPage | None = None
+    _started: _Started | None = None
 
     def __init__(
         self,
@@ -98,25 +99,24 @@ class VoiceService(Service):
         self._listeners = Listeners(reactor, settings.public_host, endpoints, metrics_endpoint, link)
         self._make_page = page
         self._threads: list[SessionThread] = []
-        self._registry = CallRegistry(reactor) if link is None else SharedCallRegistry(reactor, link)
+        self._fleet = FleetMember(reactor, settings, self._drain_asked)
+        registry, self._streams = registry_of(reactor, self._fleet.fleet.link)
+        self._registry = registry if link is None else SharedCallRegistry(reactor, link, registry)
         self._events_file = EventsFile(settings.events_file) if settings.events_file else None
-        self._pipeline = EventPipeline(reactor, settings, _call_log(settings, self._registry), self._events_file)
+        log = CallLog(self._registry, partials=settings.log_partials, texts=settings.texts_are_logged)
+        self._pipeline = EventPipeline(reactor, settings, log, self._events_file, self._fleet.fleet.link)
         self._embedded = _embedded(settings) if settings.engine == "embedded" else None
         self._whisper = last_resort(reactor, settings, self._embedded.engine if self._embedded else None)
         self._flag = Flag(settings.enable_streaming_stt)
         self._active_calls = ActiveCalls(self._flag)
-        self._fleet = FleetMember(reactor, settings, self._drain_asked)
-        switch = self._fleet.switch_of(self._flag, self._active_calls)
-        self._switch = switch if link is None else SiblingsSwitch(switch, link)
+        self._switch = switch = self._fleet.switch_of(self._flag, self._active_calls)
         self._shutdown = Shutdown(reactor, settings, move_of(settings), enforce)
         words = ControlWords(switch, self._drain_asked)
         self._control = ControlSocket(reactor, settings.control_socket, words)
         self._sighup = SighupHandler(reactor, switch, read_again, settings, self._reopen_files)
-        acts = self._shutdown.hurry, self._sighup.read_again
-        parts = WorkerParts(self._listeners, words, switch, self._pipeline, *acts)
+        parts = WorkerParts(self._listeners, words, switch, self._pipeline, self._shutdown, self._sighup)
         self._worker = worker_of(reactor, link, self._registry, parts)
         self._former = FormerLookup(reactor, self._pipeline.former_streams)
-        self._started: _Started | None = None
         self._starting: Deferred[None] = succeed(None)
 
     @property
@@ -224,6 +224,7 @@ class VoiceService(Service):
             pipeline.greeting,
             pipeline.observer_of,
             self._former,
+            self._streams,
         )
         siblings = None if self._worker is None else self._worker.siblings
         counting = self._events_file, recognition.families, self._fleet, siblings
@@ -260,12 +261,11 @@ class VoiceService(Service):
         return BoundedSite(Root(webhooks.app.resource()), visitors, turned_away, self._reactor)
 
     def _open_page(self, calls: Calls, visitors: Visitors, monitoring: Monitoring) -> BrowserPage | None:
+        switch = self._switch if self._worker is None else self._worker.switch
+        reactor, settings, fleet = self._reactor, self._settings, self._fleet.fleet
         report, history = monitoring.report, monitoring.history
-        self._page = self._make_page(
-            ServerParts(
-                self._reactor, self._settings, calls, self._pipeline, report, history, self._switch, visitors
-            )
-        )
+        parts = ServerParts(reactor, settings, calls, self._pipeline, report, history, switch, visitors, fleet)
+        self._page = self._make_page(parts)
         return self._page
 
     def _returns(self, calls: Calls, busy: CallAnswer) -> Returns:
@@ -290,10 +290,6 @@ class VoiceService(Service):
         self._failed()
         # A start that fails at once, as at a port that is taken, fails before the reactor runs and can be stopped.
         self._reactor.callWhenRunning(self._reactor.stop)
-
-
-def _call_log(settings: Settings, registry: CallRegistry) -> CallLog:
-    return CallLog(registry, partials=settings.log_partials, texts=settings.texts_are_logged)
 
 
 def _embedded(settings: Settings) -> EmbeddedGoogle:

@@ -10,7 +10,8 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from voicestt.server.call_registry import KEPT_SECONDS, CallRegistry
+from voicestt.fleet.call_scripts import Claim
+from voicestt.server.call_registry import KEPT_SECONDS, CallRecord, CallRegistry
 from voicestt.workers.link import WorkerLink
 
 ANNOUNCED: Final = "announced"
@@ -23,10 +24,11 @@ _IS_KNOWN: Final = "is it known"
 
 
 class SharedCallRegistry(CallRegistry):
-    """A registry that `link` joins with those of the siblings."""
+    """A registry that `link` joins with those of the siblings, and which keeps its records in `inner`."""
 
-    def __init__(self, clock: IReactorTime, link: WorkerLink) -> None:
+    def __init__(self, clock: IReactorTime, link: WorkerLink, inner: CallRegistry) -> None:
         super().__init__(clock)
+        self._inner = inner
         self._now = clock.seconds
         self._link = link
         self._announced: OrderedDict[str, tuple[float, dict[str, Any]]] = OrderedDict()
@@ -52,7 +54,8 @@ class SharedCallRegistry(CallRegistry):
         """Note a webhook's announcement, here and there."""
         numbers = {"caller": caller, "called": called, "account_sid": account_sid, "comes_back": comes_back}
         news = {"call_sid": call_sid, **numbers}
-        self._learn(news)
+        self._inner.announce(call_sid, caller, called, account_sid, comes_back=comes_back)
+        self._keep(news)
         self._link.relay("announced", news)
 
     def told(self, answer: bytes) -> "bytes | Deferred[bytes]":
@@ -69,18 +72,31 @@ class SharedCallRegistry(CallRegistry):
 
     def note_hang_up(self, call_sid: str) -> None:
         """Note that the call was hung up, here and there."""
-        super().note_hang_up(call_sid)
+        self._inner.note_hang_up(call_sid)
         self._link.relay("hung up", {"call_sid": call_sid})
 
     def note_status(self, call_sid: str, status: str) -> None:
         """Note a status callback, here and there."""
-        super().note_status(call_sid, status)
+        self._inner.note_status(call_sid, status)
         self._link.relay("status", {"call_sid": call_sid, "status": status})
 
     def use_up(self, call_sid: str) -> None:
         """Mark the announcement as used, here and there."""
-        self._forget(call_sid)
+        self._inner.use_up(call_sid)
+        self._announced.pop(call_sid, None)
         self._link.relay("used up", {"call_sid": call_sid})
+
+    def find(self, call_sid: str) -> CallRecord:
+        """Return the call's record, or an empty one."""
+        return self._inner.find(call_sid)
+
+    def is_expected(self, record: CallRecord) -> bool:
+        """Return True if a webhook here, or a sibling's, announced the call just now."""
+        return self._inner.is_expected(record)
+
+    def learn(self, call_sid: str, claim: Claim) -> None:
+        """Note what webhooks of other processes said of a call whose stream has come here."""
+        self._inner.learn(call_sid, claim)
 
     def relayed(self, kind: str, news: Mapping[str, Any]) -> None:
         """Note what a sibling has relayed."""
@@ -88,11 +104,12 @@ class SharedCallRegistry(CallRegistry):
             case "announced":
                 self._learn(news)
             case "hung up":
-                super().note_hang_up(**news)
+                CallRegistry.note_hang_up(self._inner, **news)  # a fleet has been told by the sibling
             case "status":
-                super().note_status(**news)
+                CallRegistry.note_status(self._inner, **news)
             case "used up":
-                self._forget(**news)
+                CallRegistry.use_up(self._inner, **news)
+                self._announced.pop(news["call_sid"], None)
                 self.arrived(news["call_sid"])
 
     async def learn_from_all(self) -> None:
@@ -103,10 +120,9 @@ class SharedCallRegistry(CallRegistry):
                 self._learn(news)
 
     def _learn(self, news: Mapping[str, Any]) -> None:
-        super().announce(**news)
+        CallRegistry.announce(self._inner, **news)
+        self._keep(news)
+
+    def _keep(self, news: Mapping[str, Any]) -> None:
         self._announced[news["call_sid"]] = (self._now(), dict(news))
         self._announced.move_to_end(news["call_sid"])
-
-    def _forget(self, call_sid: str) -> None:
-        super().use_up(call_sid)
-        self._announced.pop(call_sid, None)

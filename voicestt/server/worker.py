@@ -1,6 +1,6 @@
 """A server that is one of several workers: it obeys its supervisor."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -13,12 +13,14 @@ from voicestt.runtime.reactor import FullReactor
 from voicestt.server.call_registry import CallRegistry
 from voicestt.server.calls import Calls
 from voicestt.server.control.flag import FlagSwitch, State
+from voicestt.server.control.sighup import SighupHandler
 from voicestt.server.control.words import ControlWords
 from voicestt.server.listeners import Listeners
 from voicestt.server.monitoring import Monitoring
 from voicestt.server.pipeline import EventPipeline
 from voicestt.server.shared_registry import ANNOUNCED, SharedCallRegistry
 from voicestt.server.siblings import HEALTH, METRICS, Siblings
+from voicestt.server.stopping import Shutdown
 from voicestt.workers.asking import WORD
 from voicestt.workers.link import WorkerLink
 from voicestt.workers.wire import FLAG, Order
@@ -44,17 +46,14 @@ class SiblingsSwitch:
 
 @dataclass(frozen=True, slots=True)
 class WorkerParts:
-    """The parts of a server that its supervisor may move.
-
-    `hurry` ends live calls during a stop, `hang_up` does what SIGHUP does.
-    """
+    """The parts of a server that its supervisor may move."""
 
     listeners: Listeners
     words: ControlWords
     switch: FlagSwitch
     pipeline: EventPipeline
-    hurry: Callable[[str], object]
-    hang_up: Callable[[], object]
+    shutdown: Shutdown
+    sighup: SighupHandler
 
 
 class WorkerServer:
@@ -69,6 +68,7 @@ class WorkerServer:
         self._parts = parts
         self._monitoring: Monitoring | None = None
         self.siblings = Siblings(reactor, link)
+        self.switch = SiblingsSwitch(parts.switch, link)
         self._is_stopping = False
 
     def start(self) -> None:
@@ -104,9 +104,9 @@ class WorkerServer:
             case "stop":
                 self._stop()
             case "hurry":
-                self._parts.hurry("SIGTERM")
+                self._parts.shutdown.hurry("SIGTERM")
             case "hang-up":
-                self._parts.hang_up()
+                self._parts.sighup.read_again()
 
     def sibling_died(self, pid: int) -> None:
         """Close the calls of a sibling that died."""
