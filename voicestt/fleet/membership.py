@@ -80,7 +80,7 @@ class Member:
 
     @property
     def json(self) -> dict[str, Any]:
-        """The process as JSON."""
+        """The member as `voicestt fleet --json` and the page show it."""
         return {"host": self.host, "pid": self.pid, "seen": round(self.seen, 1), **self.about}
 
     @property

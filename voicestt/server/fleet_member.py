@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Final
 
 import voicestt
 from voicestt.config.settings import Settings
 from voicestt.fleet.flag import FlagOrder
 from voicestt.fleet.fleet import Fleet, FleetParts
-from voicestt.fleet.membership import ALIVE_KEY, LIST, MEMBERS_KEY, members_of
 from voicestt.fleet.stream_leases import StreamLeases
 from voicestt.recognisers.modes import Flag
 from voicestt.runtime.deadline import Deadline
@@ -49,24 +49,21 @@ class FleetMember:
                 "is_up": fleet.link.is_up,
                 "processes": fleet.processes,
                 "flag": None if order is None else order.state,
+                **self._joint,
             }
         if leases is not None:
             health["streams"] = _streams(leases)
         return health
 
     @property
-    def view(self) -> "FleetMember | None":
-        """This member, for the page; None where there is no fleet."""
-        return None if self.fleet.redis is None else self
-
-    async def processes(self) -> list[dict[str, object]]:
-        """List all processes of the fleet, as `voicestt fleet --json` does.
-
-        Raises:
-            FleetAway: while Redis does not answer.
-        """
-        members = members_of(await self.fleet.link.run(LIST, [MEMBERS_KEY, ALIVE_KEY]))
-        return [each.json for each in members]
+    def _joint(self) -> Mapping[str, object]:
+        """The counts of what is known and told of calls in the fleet."""
+        joint: dict[str, object] = {}
+        if self._calls is not None and self._calls.fleet_counts is not None:
+            joint["calls"] = asdict(self._calls.fleet_counts)
+        if self._pipeline is not None:
+            joint["live_events"] = asdict(self._pipeline.feed.counts)
+        return joint
 
     def switch_of(self, flag: Flag, active_calls: ActiveCalls) -> FlagSwitch:
         """Make the switch of the flag, which follows the fleet's."""

@@ -57,6 +57,11 @@ class LiveCall:
         return bool(self.call_sid)
 
     @property
+    def has_finished(self) -> bool:
+        """True once the socket is closed: only last words may still come."""
+        return self._has_finished
+
+    @property
     def reason(self) -> str:
         """The reason that this server ends the call for; "" if it does not."""
         return self._reason

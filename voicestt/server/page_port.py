@@ -8,11 +8,11 @@ from twisted.web.http import Request
 from twisted.web.resource import IResource
 
 from voicestt.config.settings import Settings
+from voicestt.fleet.fleet import Fleet
 from voicestt.runtime.reactor import FullReactor
 from voicestt.server.calls import Calls
 from voicestt.server.connections import Visitors
 from voicestt.server.control.flag import FlagSwitch
-from voicestt.server.fleet_member import FleetMember
 from voicestt.server.health import HealthReport
 from voicestt.server.minute_history import MinuteHistory
 from voicestt.server.pipeline import EventPipeline
@@ -20,7 +20,7 @@ from voicestt.server.pipeline import EventPipeline
 
 @dataclass(frozen=True, slots=True)
 class ServerParts:
-    """The parts of a started server that the page shows, and acts on; `fleet` is None where there is none."""
+    """The parts of a started server that the page shows, and acts on."""
 
     reactor: FullReactor
     settings: Settings
@@ -30,7 +30,7 @@ class ServerParts:
     history: MinuteHistory
     switch: FlagSwitch
     visitors: Visitors
-    fleet: FleetMember | None = None
+    fleet: Fleet
 
 
 class BrowserPage(Protocol):
