@@ -120,7 +120,8 @@ def utterance(*texts: str | None) -> Result | None:
 def test_the_results_of_a_recording_are_one_utterance() -> None:
     source = "google-recognize"
     assert utterance(" how are", " you") == Result("how are you.", True, confidence=0.5, source=source)
-    assert utterance("how", None) == Result("how.", True, confidence=0.5, source=source)
+    others = (OtherReading("other."),)
+    assert utterance("how", None) == Result("how.", True, confidence=0.5, source=source, others=others)
 
 
 def test_a_recording_s_words_are_those_of_its_results() -> None:
