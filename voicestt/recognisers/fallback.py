@@ -57,10 +57,7 @@ class Fallback:
     quota: StreamQuota = field(default_factory=NoQuota)
 
     def open(self, listener: CallListener, options: RecognitionOptions | None = None) -> "FallbackSession":
-        """Open a session: streaming while the flag is on, otherwise single requests.
-
-        `options` are the call's own, None for the server's.
-        """
+        """Open a session: streaming while the flag is on, otherwise single requests; `options` are the call's."""
         return FallbackSession(self, listener, options)
 
 
@@ -209,7 +206,7 @@ class FallbackSession:
             self._begin_to_return()
 
     def _wait_for_service(self, mode: SingleRequests) -> None:
-        mode.stop_waiting = self._parts.health.wait(self._service_is_back, self._silent_for)
+        mode.stop_waiting = self._parts.health.wait(self._service_is_back, lambda: self._lanes.live.silent_for)
 
     def _look_whether_degraded(self, lane: Lane) -> None:
         """Report "degraded" instead of "interrupted" once single requests answer in a long outage of streaming."""
@@ -272,7 +269,7 @@ class FallbackSession:
         mode = self._mode
         if not isinstance(mode, Returning):
             return
-        if self._is_quiet:
+        if self._lanes.live.is_quiet:
             self._return()
         elif self._parts.clock.seconds() - mode.since >= _QUIET_WITHIN:
             self._return_beside()
@@ -295,15 +292,6 @@ class FallbackSession:
         if not self._is_told_streaming:
             self._is_told_streaming = True
             self.lane_happened(Incident("resumed" if was_interrupted else "recovered", "speech is streamed again"))
-
-    @property
-    def _is_quiet(self) -> bool:
-        session = self._lanes.live.session
-        return isinstance(session, OffsetSingleShot) and session.is_quiet
-
-    def _silent_for(self) -> float:
-        session = self._lanes.live.session
-        return session.silent_for if isinstance(session, OffsetSingleShot) else 0.0
 
     def _leave_behind(self) -> None:
         self._finished = True

@@ -52,6 +52,16 @@ class Lane:
         """True if single requests recognise it."""
         return isinstance(self.session, OffsetSingleShot)
 
+    @property
+    def is_quiet(self) -> bool:
+        """True if single requests recognise it, nobody is speaking and every utterance has been answered."""
+        return isinstance(self.session, OffsetSingleShot) and self.session.is_quiet
+
+    @property
+    def silent_for(self) -> float:
+        """Seconds since the caller last spoke, where single requests recognise it; else 0."""
+        return self.session.silent_for if isinstance(self.session, OffsetSingleShot) else 0.0
+
     def write(self, audio: bytes) -> None:
         """Take audio that the ledger has just received."""
         self.session.write(audio)

@@ -68,9 +68,7 @@ class Calls:
         fleet: FleetStreams | None = None,
         numbers: Numbers | None = None,
     ) -> None:
-        self._numbers = numbers or Numbers(settings)
-        self._former = former
-        self._fleet = fleet
+        self._numbers, self._former, self._fleet = numbers or Numbers(settings), former, fleet
         self._clock = clock
         self._grid = TimerGrid(clock)
         self._settings = settings

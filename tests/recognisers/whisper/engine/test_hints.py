@@ -1,4 +1,4 @@
-"""Hints as a prompt: a name is heard, as it is written, only with its hint, in a real recording on the telephone."""
+"""Hints as a prompt: a name is heard, as it is written, only with its hint, in a real recording by telephone."""
 
 from pathlib import Path
 
