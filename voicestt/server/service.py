@@ -203,7 +203,7 @@ class VoiceService(Service):
         if self._shutdown.has_begun:
             left = self._shutdown.seconds_left
             return f"The server is stopping already; its {live} live calls may go on for {left:.0f} s more"
-        self._reactor.callLater(0, self._reactor.stop)
+        self._reactor.callLater(0, self._reactor.stop if self._worker is None else self._worker.drain)
         return f"The server takes no new calls, and stops within {seconds:g} s; live calls: {live}"
 
     async def _find_google(self) -> GoogleTarget:
@@ -225,6 +225,7 @@ class VoiceService(Service):
             pipeline.observer_of,
             self._former,
             self._streams,
+            pipeline.numbers,
         )
         siblings = None if self._worker is None else self._worker.siblings
         counting = self._events_file, recognition.families, self._fleet, siblings
@@ -234,12 +235,11 @@ class VoiceService(Service):
 
     def _site(self, calls: Calls, visitors: Visitors, monitoring: Monitoring) -> Site:
         settings = self._settings
-        token = settings.twilio_auth_token if settings.twilio_validate else None
-        answers = digest_answers(settings, lambda: self._flag.is_on)
-        busy = busy_answer(settings)
+        signatures = SignatureCheck(settings.twilio_auth_token if settings.twilio_validate else None)
+        answers, busy = digest_answers(settings, lambda: self._flag.is_on), busy_answer(settings)
         webhooks = Routes(
             settings.public_host,
-            SignatureCheck(token),
+            signatures,
             self._registry,
             calls,
             media_resource(self._reactor, calls),
@@ -253,6 +253,7 @@ class VoiceService(Service):
             self._pipeline.tracing.webhook,
             monitoring.siblings,
             self._open_page(calls, visitors, monitoring),
+            self._pipeline.numbers.busy_of,
         )
 
         def turned_away(address: str) -> None:
@@ -281,6 +282,7 @@ class VoiceService(Service):
     def _reopen_files(self) -> None:
         if self._events_file is not None:
             self._events_file.reopen()
+        self._pipeline.numbers.read_again()
 
     def _could_not_start(self, failure: Any) -> None:
         self._log.critical(
