@@ -17,6 +17,7 @@ from voicestt.config.call_settings import (
 from voicestt.config.credentials import Credentials
 from voicestt.config.event_settings import DeliverySettings, JournalSettings
 from voicestt.config.recognition_settings import FirstSettings, GoogleSettings, StreamSettings, WhisperSettings
+from voicestt.config.recording_settings import RecordingSettings
 from voicestt.config.variable import Variable
 
 GROUPS: Final[Mapping[str, type]] = {
@@ -28,6 +29,7 @@ GROUPS: Final[Mapping[str, type]] = {
     "A handler in the server's process": HandlerSettings,
     "Events for other processes": DeliverySettings,
     "The journal": JournalSettings,
+    "Recordings": RecordingSettings,
     "Strangers, and who may connect": AccessSettings,
     "Overload": OverloadSettings,
     "Restarts and deploys": ShutdownSettings,
@@ -55,6 +57,7 @@ class Settings(
     HandlerSettings,
     DeliverySettings,
     JournalSettings,
+    RecordingSettings,
     AccessSettings,
     OverloadSettings,
     ShutdownSettings,
@@ -162,6 +165,8 @@ def _disagreements(values: Mapping[str, object]) -> Iterator[str]:
             yield "GCP_STT_INSECURE=true is plaintext and allowed on loopback only (127.0.0.1, ::1, localhost)"
     yield from _missing_project(values)
     yield from _events_disagreements(values)
+    if values.get("record_store_endpoint") and values.get("record_store", "") is None:
+        yield "RECORD_STORE_ENDPOINT means nothing without RECORD_STORE=s3://BUCKET/PREFIX"
     if values.get("shutdown_calls") == "move" and values.get("twilio_auth_token", "") is None:
         yield "SHUTDOWN_CALLS=move needs TWILIO_AUTH_TOKEN, with which Twilio is asked to move a call"
     soft, hard = values.get("soft_limit_seconds"), values.get("hard_limit_seconds")

@@ -1,5 +1,6 @@
 """The live calls: made here, watched for silence, and stopped in order."""
 
+import time
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from math import ceil
@@ -18,8 +19,10 @@ from voicestt.call.observers import Debounced, DeliveryStats, ObserverGroup
 from voicestt.config.settings import Settings
 from voicestt.handler.handled_call import TOO_SLOW
 from voicestt.handler.leaving import HUNG_UP
+from voicestt.handler.publishing import new_session
 from voicestt.journal.former import FormerStream
 from voicestt.recognisers.port import CallRecogniser
+from voicestt.recording.recorder import AudioRecorder
 from voicestt.runtime.clock import Timer
 from voicestt.runtime.idle import Idle
 from voicestt.runtime.metrics import CallMetrics, RollingMetrics
@@ -31,6 +34,7 @@ from voicestt.server.former_streams import FormerLookup
 from voicestt.server.live_call import LiveCall
 from voicestt.server.media_line import MediaLine
 from voicestt.server.moving import MoveCounts
+from voicestt.server.recorded_call import RecordedCall
 from voicestt.server.refusals import Refusals
 from voicestt.server.starts import Refused, describe, must_be_known
 from voicestt.twilio.media_stream import Start
@@ -45,8 +49,9 @@ _CUT_SECONDS = 0.2
 class Calls:
     """The live calls of one server. `figures` are the metrics of all its calls.
 
-    `greeting` is what each caller hears at once, mu-law. `observer_of` makes, of a call's line, an observer for
-    this call alone, which is told what `observer` is told, after it.
+    `greeting` is what each caller hears at once, mu-law. `observer_of` makes, of a call's line and its
+    session, an observer for this call alone, which is told what `observer` is told, after it. `recorder` records
+    the calls.
     """
 
     _log = Logger()
@@ -59,9 +64,11 @@ class Calls:
         recogniser: CallRecogniser,
         observer: CallObserver,
         greeting: bytes = b"",
-        observer_of: Callable[[Line], CallObserver] | None = None,
+        observer_of: Callable[[Line, str], CallObserver] | None = None,
         former: FormerLookup | None = None,
+        recorder: AudioRecorder | None = None,
     ) -> None:
+        self.recorder = recorder
         self._former = former
         self._clock = clock
         self._settings = settings
@@ -131,10 +138,12 @@ class Calls:
 
         `hang_up` closes that socket, saying why; `send` sends a text message on it, as long as it is open.
         """
-        line = MediaLine(self._clock, send, self._greeting)
+        session = new_session(time.time())
+        recording = None if self.recorder is None else self.recorder.new(session)
+        line = MediaLine(self._clock, send, self._greeting, recording)
         parts = CallParts(
             clock=self._clock,
-            observer=self._observer_of_one_call(line),
+            observer=self._observer_of_one_call(line, session),
             recogniser=self._recogniser,
             batch_bytes=self._settings.batch_ms * mulaw.BYTES_PER_SECOND // 1000,
             drain_seconds=self._settings.drain_seconds,
@@ -143,7 +152,10 @@ class Calls:
             turn_silence=self._settings.utterance_end_ms * mulaw.BYTES_PER_SECOND // 1000,
             metrics=CallMetrics(self.figures),
         )
-        call = LiveCall(new_call(parts), parts, hang_up, line)
+        if recording is None:
+            call = LiveCall(new_call(parts), parts, hang_up, line)
+        else:
+            call = RecordedCall(new_call(parts), parts, hang_up, line, recording)
         self._live.add(call)
         self.taken += 1
         return call
@@ -225,10 +237,10 @@ class Calls:
             log_system=second.call_sid,
         )
 
-    def _observer_of_one_call(self, line: Line) -> CallObserver:
+    def _observer_of_one_call(self, line: Line, session: str) -> CallObserver:
         everybody = self._observer
         if self._observer_of is not None:
-            everybody = ObserverGroup([self._observer, self._observer_of(line)])
+            everybody = ObserverGroup([self._observer, self._observer_of(line, session)])
         stats = DeliveryStats(self._clock, CallCounts(self.figures, everybody))
         return Debounced(self._clock, self._settings.partial_debounce_ms / 1000, stats)
 

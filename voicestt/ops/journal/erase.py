@@ -9,11 +9,14 @@ from typing import Final
 import click
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, or_, select
 
+from voicestt.config.settings import BadSettings
 from voicestt.journal.database import Database
 from voicestt.journal.outbox import note_change
 from voicestt.journal.tables import attempts, events, outbox, sessions
 from voicestt.ops.journal.opening import journal
 from voicestt.ops.journal.words import masked, plain
+from voicestt.ops.recording import recordings
+from voicestt.recording.store import StoreFailed
 
 _AT_ONCE: Final = 500
 _PAUSE_SECONDS: Final = 0.02
@@ -44,10 +47,11 @@ class Erasure:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Say how much it would be, and change nothing.")
 def erase(number: str, called: bool, yes: bool, dry_run: bool) -> None:
-    """Erase every call of a number: its events, what was said, and deliveries that wait.
+    """Erase every call of a number: its recordings, its events, what was said, and deliveries that wait.
 
-    The journal is that of JOURNAL_URL, in this environment or in VOICESTT_ENV_FILE. Servers may run meanwhile;
-    calls of the number that are still going on are left, and said.
+    The journal is that of JOURNAL_URL, and the recordings are those in RECORD_DIR and RECORD_STORE, in this
+    environment or in VOICESTT_ENV_FILE. Servers may run meanwhile; calls of the number that are still going on are
+    left, and said.
     """
     theirs = _of_number(number, called=called)
     shown = plain(masked(number) or "")
@@ -64,6 +68,7 @@ def erase(number: str, called: bool, yes: bool, dry_run: bool) -> None:
             return
         if not yes:
             click.confirm("Erase them for good?", abort=True)
+        _erase_recordings(database, theirs)
         _erase(database, theirs)
     click.echo(f"Erased. {_ELSEWHERE}")
     if extent.live:
@@ -99,6 +104,26 @@ def _extent(connection: Connection, theirs: ColumnElement[bool]) -> Erasure:
 
 def _ended(theirs: ColumnElement[bool]) -> Select[str]:
     return select(sessions.c.session).where(theirs, sessions.c.ended_at.is_not(None))
+
+
+def _erase_recordings(database: Database, theirs: ColumnElement[bool]) -> None:
+    """Delete the recordings of the calls, before what the journal has of them: it is what they are found by.
+
+    Raises:
+        click.ClickException: where one cannot be deleted; the journal has all of them still.
+    """
+    with database.reading() as connection:
+        of_calls = list(connection.execute(_ended(theirs)).scalars())
+    try:
+        erased = recordings().erase(of_calls)
+    except (BadSettings, StoreFailed, OSError) as problem:
+        words = problem.strerror if isinstance(problem, OSError) else str(problem)
+        raise click.ClickException(
+            f"The recordings cannot be erased ({words}), so nothing is erased from the journal: erase again when "
+            "that is mended. RECORD_DIR and RECORD_STORE must be the server's."
+        ) from None
+    if erased:
+        click.echo(f"Recordings erased: {erased}.")
 
 
 def _erase(database: Database, theirs: ColumnElement[bool]) -> None:
