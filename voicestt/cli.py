@@ -21,6 +21,7 @@ _COMMANDS = {
     "load": ("voicestt.ops.load.command", "load_command"),
     "recording": ("voicestt.ops.recording", "recording"),
     "settings": ("voicestt.ops.settings", "settings"),
+    "token": ("voicestt.ops.token", "token"),
     "transcript": ("voicestt.ops.journal.transcript", "transcript"),
 }
 

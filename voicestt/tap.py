@@ -18,6 +18,7 @@ from twisted.python.usage import UsageError
 from voicestt.config.env_file import EnvironmentFile
 from voicestt.config.misspelt import Misspelt, misspelt
 from voicestt.config.settings import BadSettings, Settings, read_settings
+from voicestt.page.page import page_of
 from voicestt.runtime.clock import use_monotonic_time
 from voicestt.runtime.log_output import log_observer, open_log
 from voicestt.server.preflight import problems_of
@@ -175,6 +176,7 @@ def makeService(options: Options) -> IService:  # noqa: N802 - twistd calls it
         _end_after,
         options["metrics"] or None,
         options.tracing,
+        partial(page_of, environment=options.environment_file.variables),
     )
 
 

@@ -211,7 +211,7 @@ def test_without_an_event_hub_no_listener_is_admitted(server: Server, path: str)
         assert server.http(method, path, {"Authorization": "Bearer x"}).status == 404
 
 
-@pytest.mark.parametrize("path", ["/", "/favicon.ico", "/webhook", "/ws", "/ws/twilio-media/x", "//", "/."])
+@pytest.mark.parametrize("path", ["/favicon.ico", "/webhook", "/ws", "/ws/twilio-media/x", "//", "/."])
 def test_an_unknown_path_is_404_in_words(server: Server, path: str) -> None:
     answer = server.http("GET", path)
     assert (answer.status, answer.headers["content-type"]) == (404, "text/plain; charset=utf-8")

@@ -10,7 +10,7 @@ from voicestt.recognisers.port import RecogniserError, Result
 from voicestt.recognisers.punctuation import without_punctuation
 from voicestt.recognisers.whisper.engine import WeightsError
 from voicestt.recognisers.whisper.engine.port import EngineResult, Request
-from voicestt.recognisers.whisper.http import Endpoint, WhisperHttp
+from voicestt.recognisers.whisper.http import WhisperEndpoint, WhisperHttp
 from voicestt.recognisers.whisper.pool import Whisper
 from voicestt.server import whisper
 from voicestt.server.whisper import last_resort, understanding
@@ -85,7 +85,7 @@ def test_the_settings_say_which_whisper_it_is() -> None:
         ),
     )
     assert isinstance(there, WhisperHttp)
-    assert there.endpoint == Endpoint("https://w.example.com/v1", "he", "big/one", "k")
+    assert there.endpoint == WhisperEndpoint("https://w.example.com/v1", "he", "big/one", "k")
 
 
 def test_switched_off_it_cannot_be_asked_and_says_why() -> None:

@@ -16,6 +16,7 @@ from voicestt.config.call_settings import (
 )
 from voicestt.config.credentials import Credentials
 from voicestt.config.event_settings import DeliverySettings, JournalSettings
+from voicestt.config.page_settings import PageSettings
 from voicestt.config.recognition_settings import FirstSettings, GoogleSettings, StreamSettings, WhisperSettings
 from voicestt.config.recording_settings import RecordingSettings
 from voicestt.config.variable import Variable
@@ -30,6 +31,7 @@ GROUPS: Final[Mapping[str, type]] = {
     "Events for other processes": DeliverySettings,
     "The journal": JournalSettings,
     "Recordings": RecordingSettings,
+    "The page": PageSettings,
     "Strangers, and who may connect": AccessSettings,
     "Overload": OverloadSettings,
     "Restarts and deploys": ShutdownSettings,
@@ -58,6 +60,7 @@ class Settings(
     DeliverySettings,
     JournalSettings,
     RecordingSettings,
+    PageSettings,
     AccessSettings,
     OverloadSettings,
     ShutdownSettings,
@@ -167,6 +170,7 @@ def _disagreements(values: Mapping[str, object]) -> Iterator[str]:
     yield from _events_disagreements(values)
     if values.get("record_store_endpoint") and values.get("record_store", "") is None:
         yield "RECORD_STORE_ENDPOINT means nothing without RECORD_STORE=s3://BUCKET/PREFIX"
+    yield from _page_disagreements(values)
     if values.get("shutdown_calls") == "move" and values.get("twilio_auth_token", "") is None:
         yield "SHUTDOWN_CALLS=move needs TWILIO_AUTH_TOKEN, with which Twilio is asked to move a call"
     soft, hard = values.get("soft_limit_seconds"), values.get("hard_limit_seconds")
@@ -189,6 +193,14 @@ def _events_disagreements(values: Mapping[str, object]) -> Iterator[str]:
         for name, variable in (("events_webhooks", "EVENTS_WEBHOOK_URL"), ("redis_url", "REDIS_URL")):
             if values.get(name):
                 yield f"{variable} needs the journal, which events are delivered from: JOURNAL_URL cannot be off"
+
+
+def _page_disagreements(values: Mapping[str, object]) -> Iterator[str]:
+    to_look, to_act = values.get("page_view_password"), values.get("page_password") or values.get("events_token")
+    if to_look and values.keys() >= {"page_password", "events_token"} and not to_act:
+        yield "PAGE_VIEW_PASSWORD needs PAGE_PASSWORD, which opens the page to those who may act"
+    if to_look and to_look == to_act:
+        yield "PAGE_VIEW_PASSWORD is the same as what opens the page to those who may act: choose another one"
 
 
 def _missing_project(values: Mapping[str, object]) -> Iterator[str]:

@@ -23,6 +23,7 @@ from voicestt.journal.port import (
     Readers,
     Record,
     Written,
+    numbers_of,
 )
 from voicestt.journal.write_queue import GuardedReaders
 from voicestt.runtime.idle import Idle
@@ -68,8 +69,21 @@ class NoJournal(Generic[Fact]):
 
     async def since(self, number: int, limit: int, wanted: Filter = EVERYTHING) -> Page:
         """Return the first `limit` wanted events after `number`, of those that are remembered."""
-        found = (record for record in self._last if record.number > number and wanted.lets_through(record))
+        calls = self._calls_of(wanted.number)
+        found = (
+            record
+            for record in self._last
+            if record.number > number
+            and wanted.lets_through(record)
+            and (calls is None or record.call_sid in calls)
+        )
         return Page(list(islice(found, limit)), self._number, self._number)
+
+    def _calls_of(self, number: str | None) -> set[str] | None:
+        if number is None:
+            return None
+        starts = (record for record in self._last if record.type == "call_started")
+        return {record.call_sid for record in starts if number in numbers_of(record)}
 
     async def close(self, _seconds: float = 0.0) -> None:
         """Tell the readers of the events that were put in this turn."""

@@ -8,6 +8,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+import msgspec
+
 from voicestt.events import Event
 from voicestt.journal.former import FormerStream
 
@@ -166,12 +168,22 @@ class Outbox(Protocol):
         ...
 
 
+def numbers_of(record: Record) -> frozenset[str]:
+    """Return the phone numbers in a record of `call_started`."""
+    event = msgspec.json.decode(record.payload)
+    return frozenset(number for number in (event.get("from"), event.get("to")) if isinstance(number, str))
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Selects events by `calls` (CallSids, empty for all) and by `types` (None for all)."""
+    """Selects events by `calls` (CallSids, empty for all) and by `types` (None for all).
+
+    `number`: only those of calls from or to this number; the journal knows them, a record alone does not say it.
+    """
 
     calls: frozenset[str] = frozenset()
     types: frozenset[str] | None = None
+    number: str | None = None
 
     def lets_through(self, record: Record) -> bool:
         """Return True if `record` is selected."""

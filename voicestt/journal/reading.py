@@ -10,6 +10,7 @@ still be under way.
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, select
@@ -21,7 +22,7 @@ from voicestt.journal.database import Database
 from voicestt.journal.payloads import StoredPayloads
 from voicestt.journal.port import Filter, Page, Record
 from voicestt.journal.problems import is_poisoned
-from voicestt.journal.tables import events, is_no_partial
+from voicestt.journal.tables import events, is_no_partial, sessions
 from voicestt.runtime.backoff import Backoff
 
 Answer = TypeVar("Answer")
@@ -120,6 +121,17 @@ _of_calls = (
     .prefix_with("MATERIALIZED", dialect="postgresql")
 )
 
+_FEW_CALLS = 500
+_NO_CALL = frozenset({""})
+_is_number = (sessions.c.caller == bindparam("of_number")) | (sessions.c.called == bindparam("of_number"))
+_calls_of_number = select(sessions.c.call_sid).where(_is_number).limit(bindparam("most"))
+# Of a number that everybody calls: by the range of events, and the session's row of each.
+_of_number = (
+    select(*_record_columns)
+    .join_from(events, sessions, events.c.session == sessions.c.session)
+    .where(_in_range, _is_number)
+)
+
 
 def since(connection: Connection, whole: StoredPayloads, number: int, limit: int, wanted: Filter) -> Page:
     """Return the first `limit` wanted events after `number`, up to the last settled one.
@@ -127,9 +139,12 @@ def since(connection: Connection, whole: StoredPayloads, number: int, limit: int
     An event is settled when no smaller number can be committed any more.
     """
     last, through = _settled[connection.dialect.name](connection)
+    wanted = _by_its_calls(connection, wanted)
     values: dict[str, object] = {"after": number, "through": through}
     if wanted.calls:
         values["calls"] = list(wanted.calls)
+    if wanted.number is not None:
+        values["of_number"] = wanted.number
     if wanted.types is not None:
         values["types"] = list(wanted.types)
     rows = connection.execute(_asked(wanted).limit(limit), values)
@@ -140,7 +155,22 @@ def since(connection: Connection, whole: StoredPayloads, number: int, limit: int
     return Page(records, through, last)
 
 
+def _by_its_calls(connection: Connection, wanted: Filter) -> Filter:
+    """Replace a number by its calls, if they are few: their events are found by an index."""
+    if wanted.number is None:
+        return wanted
+    values = {"of_number": wanted.number, "most": _FEW_CALLS + 1}
+    found = connection.execute(_calls_of_number, values).scalars().all()
+    if len(found) > _FEW_CALLS:
+        return wanted
+    calls = frozenset(found) & wanted.calls if wanted.calls else frozenset(found)
+    return replace(wanted, number=None, calls=calls or _NO_CALL)
+
+
 def _asked(wanted: Filter) -> Select[tuple[int, str, int, str, str, str]]:
+    if wanted.number is not None:
+        of_calls = [events.c.call_sid.in_(bindparam("calls", expanding=True))] if wanted.calls else []
+        return _of_number.where(*of_calls, *_types(wanted)).order_by(events.c.number)
     if wanted.calls:
         some = select(*_record_columns).join_from(_of_calls, events, _of_calls.c.number == events.c.number)
         return some.where(*_types(wanted)).order_by(_of_calls.c.number)

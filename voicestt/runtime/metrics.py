@@ -176,8 +176,8 @@ class RollingMetrics(ProcessMetrics):
         self._sums: dict[int, ProcessMetrics] = {}  # of whole minutes: anybody may ask, and often
         self._totals: dict[Counted, int] = {}
 
-    def minute_over(self) -> None:
-        """Begin a new minute."""
+    def minute_over(self) -> ProcessMetrics:
+        """Begin a new minute, and return the metrics of the one that is over."""
         minute = ProcessMetrics()
         for name in ProcessMetrics.__slots__:
             fresh = getattr(minute, name)
@@ -186,6 +186,7 @@ class RollingMetrics(ProcessMetrics):
         self._minutes.append(minute)
         self._sums.clear()
         self._before.add(minute)
+        return minute
 
     def note_total(self, counted: Counted, total: int) -> None:
         """Count what is counted elsewhere since the start: `total` until now."""
@@ -230,6 +231,11 @@ class CallMetrics:
         self._now = now
         self._punctuality = Punctuality()
         self._last: Stamps | None = None
+
+    @property
+    def added(self) -> Percentiles:
+        """The delays that the server has added to the call's partials so far, see `Summary`."""
+        return self._own.added.spread
 
     def batch(self, timestamp: object, retained: int) -> None:
         """Note a frame with Twilio's `timestamp` that completed a batch, and the bytes `retained` now."""

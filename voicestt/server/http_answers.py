@@ -7,6 +7,8 @@ from twisted.web.http import Request
 
 from voicestt.twilio.signatures import Headers
 
+_UPGRADE_REQUIRED = 426
+
 
 def headers_of(request: Request) -> Headers:
     """Make a header look-up for `request`; Twisted's own raises if a stranger's bytes are not UTF-8."""
@@ -35,3 +37,14 @@ def answer(request: Request, code: int, content_type: str, body: bytes) -> bytes
     request.setHeader(b"content-type", content_type.encode())
     request.setHeader(b"content-length", str(len(body)).encode())
     return body
+
+
+def asks_for_websocket(request: Request) -> bool:
+    """Return True if the request asks for a WebSocket."""
+    return (headers_of(request)("upgrade") or "").lower() == "websocket"
+
+
+def upgrade_required(request: Request) -> bytes:
+    """Answer a plain request for the path of a WebSocket."""
+    request.setHeader("upgrade", "websocket")
+    return text_answer(request, _UPGRADE_REQUIRED, "This path speaks WebSocket only.")

@@ -8,6 +8,7 @@ from voicestt.call.active_call import CallParts
 from voicestt.call.facts import CallDescription
 from voicestt.call.machine import CallInputs
 from voicestt.runtime.clock import Unchanged
+from voicestt.runtime.histogram import Percentiles
 from voicestt.server.media_line import MediaLine
 
 MOVED: Final = "moved"
@@ -76,6 +77,11 @@ class LiveCall:
     def account(self) -> AudioTotals:
         """Totals of the caller's audio so far."""
         return self._parts.audio.account
+
+    @property
+    def added_delay(self) -> Percentiles:
+        """The delays that the server has added to the call's partials so far."""
+        return self._parts.metrics.added
 
     def look_for_gap(self) -> None:
         """Check whether frames have stopped coming; called every LOOK_SECONDS."""

@@ -8,7 +8,7 @@ from twisted.logger import Logger
 
 from voicestt.audio import mulaw
 from voicestt.runtime.clock import Clock, Timer
-from voicestt.runtime.metrics import Summary
+from voicestt.runtime.metrics import ProcessMetrics, Summary
 from voicestt.server.calls import Calls
 
 LOOK_SECONDS: Final = 0.1
@@ -19,7 +19,7 @@ MINUTE: Final = 60.0
 class MetricsWatch:
     """Measures the reactor's lag, and logs the metrics of `calls`: every ten minutes while calls are
     live, and at the end if there were any. `now` is a clock that nobody sets; `note_totals` is called before a
-    minute ends.
+    minute ends, and `minute_over` with each that has ended.
     """
 
     _log = Logger()
@@ -30,6 +30,7 @@ class MetricsWatch:
         calls: Calls,
         now: Callable[[], float] = time.monotonic,
         note_totals: Callable[[], object] = lambda: None,
+        minute_over: Callable[[ProcessMetrics], object] = lambda _minute: None,
     ) -> None:
         self._calls = calls
         self._now = now
@@ -37,6 +38,7 @@ class MetricsWatch:
         self._tell = Timer(clock)
         self._minute = Timer(clock)
         self._note_totals = note_totals
+        self._keep_minute = minute_over
         self._due = 0.0
 
     def start(self) -> None:
@@ -66,7 +68,7 @@ class MetricsWatch:
     def _minute_over(self) -> None:
         self._minute.set(MINUTE, self._minute_over)
         self._note_totals()
-        self._calls.figures.minute_over()
+        self._keep_minute(self._calls.figures.minute_over())
 
     def _tell_later(self) -> None:
         self._tell.set(TELL_SECONDS, self._tell_now)

@@ -18,6 +18,7 @@ from voicestt.server.metrics.of_recognition import RecognitionFamilies
 from voicestt.server.metrics.of_recordings import RecordingFamilies
 from voicestt.server.metrics.page import MetricsPage, MetricsResource
 from voicestt.server.metrics_watch import MetricsWatch
+from voicestt.server.minute_history import MinuteHistory
 from voicestt.server.pipeline import EventPipeline
 from voicestt.server.recordings import RecordingCheck, ServerRecordings
 
@@ -25,7 +26,10 @@ _MOST_READERS = 50
 
 
 class Monitoring:
-    """Makes the `report` of a server for /healthz and the `page` for /metrics, of the parts that count."""
+    """Makes the `report` of a server for /healthz and the `page` for /metrics, of the parts that count.
+
+    `history` has the figures of the last day.
+    """
 
     def __init__(
         self,
@@ -57,7 +61,9 @@ class Monitoring:
             events.note_totals()
             recorded.note_totals()
 
-        self._watch = MetricsWatch(reactor, calls, note_totals=note_totals)
+        self.history = MinuteHistory(calls)
+        keep = self.history.minute_over
+        self._watch = MetricsWatch(reactor, calls, note_totals=note_totals, minute_over=keep)
 
     def start(self) -> None:
         """Start to measure the reactor's lag, and to count by the minute."""

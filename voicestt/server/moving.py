@@ -4,6 +4,7 @@ Twilio is asked to ask the webhook again for a call: it leaves this process's st
 whichever process answers. The calls go one after the other, spread over the time that there is.
 """
 
+import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -12,9 +13,12 @@ from typing import Final, Protocol
 
 from twisted.logger import Logger
 
+from voicestt.config.settings import Settings
 from voicestt.runtime.clock import Clock, Timer
 from voicestt.runtime.thread_pool import DaemonThreadPool
-from voicestt.twilio.rest import CallAlreadyEnded, TwilioRefused
+from voicestt.twilio import twiml
+from voicestt.twilio.rest import CallAlreadyEnded, TwilioCalls, TwilioRefused
+from voicestt.twilio.returning import moved
 
 THREADS: Final = 8
 REQUEST_SECONDS: Final = 5.0
@@ -203,3 +207,17 @@ class Mover:
             failed=self.counts.failed_requests,
             left=left,
         )
+
+
+def move_of(settings: Settings) -> Callable[[str, str], None] | None:
+    """Make what asks Twilio to move a call to whoever answers the webhook; None where calls are not moved."""
+    tokens = settings.twilio_auth_tokens
+    if settings.shutdown_calls != "move" or not tokens:
+        return None
+    twilio = TwilioCalls(tokens[0], settings.twilio_api_url, REQUEST_SECONDS, tokens[1:])
+
+    def move(account_sid: str, call_sid: str) -> None:
+        url = twiml.incoming_call_url(settings.public_host.lower(), moved(time.time()).query)
+        twilio.move(account_sid, call_sid, url)
+
+    return move

@@ -25,7 +25,7 @@ from voicestt.handler.publishing import Publishing
 from voicestt.handler.service import Handlers
 from voicestt.journal.journal import CLOSE_SECONDS, Journal
 from voicestt.journal.no_journal import NoJournal
-from voicestt.journal.port import FormerStreams, Record, Standing, Written
+from voicestt.journal.port import FormerStreams, History, Record, Standing, Written
 from voicestt.runtime.deadline import Deadline, within
 from voicestt.runtime.reactor import FullReactor
 from voicestt.server.call_log import CallLog
@@ -96,6 +96,11 @@ class EventPipeline:
     @property
     def former_streams(self) -> FormerStreams:
         """The former streams of calls that come back."""
+        return self._journal
+
+    @property
+    def history(self) -> History:
+        """The events of the past."""
         return self._journal
 
     @property

@@ -1,8 +1,7 @@
 """The router: Twilio's webhooks, the health check, the events, and the WebSocket's path."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Protocol, cast
-from urllib.parse import parse_qs
 
 from klein import Klein
 from twisted.internet.defer import Deferred
@@ -24,21 +23,21 @@ from voicestt.server.busy import UNAVAILABLE, CallAnswer
 from voicestt.server.call_registry import CallRegistry
 from voicestt.server.calls import Calls
 from voicestt.server.connections import UNKNOWN, Visitors
+from voicestt.server.forms import Form, first, parsed
 from voicestt.server.health import HealthReport
 from voicestt.server.http_answers import answer as http_answer
-from voicestt.server.http_answers import headers_of, json_answer, text_answer
+from voicestt.server.http_answers import asks_for_websocket, headers_of, json_answer, text_answer, upgrade_required
 from voicestt.server.metrics.page import MetricsPage
+from voicestt.server.page_port import BrowserPage
 from voicestt.server.returns import Returns
 from voicestt.twilio import twiml
 from voicestt.twilio.signatures import SignatureCheck
 
-_UPGRADE_REQUIRED = 426
 _LONGEST_STATUS = 200
 _LONGEST_SID = 64
-_MOST_FIELDS = 5_000  # a body of 64 KiB holds no more that mean anything
+PAGE = "/page/"
+NO_PAGE = "There is no page here: PAGE_PASSWORD switches it on."
 _FORM = b"application/x-www-form-urlencoded"
-
-Form = Mapping[str, Sequence[str]]
 
 
 class Announced(Protocol):
@@ -72,6 +71,7 @@ class Routes:
         returns: Returns | None = None,
         metrics: MetricsPage | None = None,
         announced: Announced | None = None,
+        page: BrowserPage | None = None,
     ) -> None:
         self._public_host = public_host
         self._signatures = signatures
@@ -87,6 +87,7 @@ class Routes:
         self._refusals = calls.refusals
         self._access = FeedAccess(hub, self._refuse)
         self._announced = announced
+        self._page = page
         self._returns = returns or Returns(public_host, calls, busy)
 
     @app.route(twiml.INCOMING_CALL, methods=["GET", "POST"])
@@ -98,17 +99,17 @@ class Routes:
             return _refusal(request)
         returns = self._returns.read(request.uri)
         if returns is not None:
-            answered = self._returns.answer(returns, _first(form, "CallSid") or "")
+            answered = self._returns.answer(returns, first(form, "CallSid") or "")
             return answered.addCallback(lambda answer: self._answer_call(request, form, answer))
-        if not self._calls.takes(_first(form, "CallSid") or ""):
+        if not self._calls.takes(first(form, "CallSid") or ""):
             return self._answer_call(request, form, self._busy)
         return self._answer_call(request, form, self._returns.first)
 
     def _answer_call(self, request: Request, form: Form, answer: CallAnswer) -> bytes:
-        call_sid = _first(form, "CallSid")
+        call_sid = first(form, "CallSid")
         if answer.connects and call_sid:
-            numbers = _first(form, "From"), _first(form, "To")
-            account_sid = _first(form, "AccountSid")
+            numbers = first(form, "From"), first(form, "To")
+            account_sid = first(form, "AccountSid")
             self._registry.announce(call_sid, *numbers, account_sid=account_sid, comes_back=answer.comes_back)
             words = "A call comes back." if answer.comes_back else "Incoming call announced."
             if self._announced is not None:
@@ -131,8 +132,8 @@ class Routes:
     @app.route(twiml.MEDIA + "/")
     def media(self, request: Request) -> bytes | IResource:
         """Open the media WebSocket, if the request asks for one and is signed."""
-        if not _asks_for_websocket(request):
-            return _upgrade_required(request)
+        if not asks_for_websocket(request):
+            return upgrade_required(request)
         if not self._signatures.accepts(self._url(request, "wss"), headers_of(request)):
             self._refuse(request, "A WebSocket was refused with 403: its signature is missing or wrong.", _HINT)
             return text_answer(request, FORBIDDEN, "The signature is missing or wrong.")
@@ -172,7 +173,7 @@ class Routes:
         form = self._signed_form(request, "https")
         if form is None or self._digest_answers is None:
             return text_answer(request, FORBIDDEN, "The signature is missing or wrong.")
-        answer = self._digest_answers(_first(form, digests.NONCE) or "")
+        answer = self._digest_answers(first(form, digests.NONCE) or "")
         return json_answer(request, 200, answer)
 
     @app.route(twiml.EVENTS, methods=["GET", "OPTIONS"])
@@ -196,10 +197,33 @@ class Routes:
             hub, asked = self._access.admit(request)
         except NotAdmitted as refusal:
             return _not_admitted(request, refusal)
-        if not _asks_for_websocket(request):
-            return _upgrade_required(request)
+        if not asks_for_websocket(request):
+            return upgrade_required(request)
         _no_stranger(request)
         return LiveResource(hub, asked)
+
+    @app.route(twiml.TOKENS, methods=["POST"])
+    def tokens(self, request: Request) -> bytes:
+        """Make a short-lived token for one call or number, for those who have the token for all."""
+        try:
+            return json_answer(request, 200, self._access.issue(request))
+        except NotAdmitted as refusal:
+            return _not_admitted(request, refusal)
+
+    @app.route("/", methods=["GET"])
+    def shell(self, request: Request) -> bytes:
+        """Show the page, or say how it is switched on."""
+        if request.path != b"/":  # "//" is routed here too
+            return text_answer(request, NOT_FOUND, "There is nothing here.")
+        return text_answer(request, NOT_FOUND, NO_PAGE) if self._page is None else self._page.shell(request)
+
+    @app.route(PAGE.rstrip("/"))
+    @app.route(PAGE, branch=True)
+    def page(self, request: Request) -> bytes | IResource:
+        """Leave all paths below `/page/` to the page, and none besides."""
+        if self._page is None:
+            return text_answer(request, NOT_FOUND, "There is nothing here.")
+        return self._page.resource
 
     @app.handle_errors(HTTPException)
     def not_found(self, request: IRequest, failure: Failure) -> bytes:
@@ -213,12 +237,12 @@ class Routes:
         body = b"" if request.content is None else request.content.read()
         is_form = (request.getHeader(b"content-type") or b"").split(b";")[0].strip().lower() == _FORM
         text = body.decode("utf-8", "replace")
-        form = _parsed(text) if is_form else {}
+        form = parsed(text) if is_form else {}
         signed = form if is_form or not text else text
         if not self._signatures.accepts(self._url(request, scheme), headers_of(request), signed):
             self._refuse(request, "A webhook was refused with 403: its signature is missing or wrong.", _HINT)
             return None
-        return form or _parsed(request.uri.partition(b"?")[2].decode("ascii", "replace"))
+        return form or parsed(request.uri.partition(b"?")[2].decode("ascii", "replace"))
 
     def _refuse(self, request: Request, kind: str, hint: str) -> None:
         peer = str(getattr(request.getClientAddress(), "host", UNKNOWN))
@@ -235,8 +259,8 @@ class Routes:
         return f"{scheme}://{self._public_host}{request.uri.decode('ascii', 'replace')}"
 
     def _note_status(self, form: Form) -> None:
-        call_sid = _first(form, "CallSid") or "unknown call"
-        status = " ".join(filter(None, (_first(form, "StreamEvent"), _first(form, "StreamError")))) or "no event"
+        call_sid = first(form, "CallSid") or "unknown call"
+        status = " ".join(filter(None, (first(form, "StreamEvent"), first(form, "StreamError")))) or "no event"
         status = escaped(status[:_LONGEST_STATUS])
         self._registry.note_status(call_sid, status)
         self._log.info(
@@ -248,15 +272,6 @@ _HINT = (
     "Either it was not Twilio, or TWILIO_AUTH_TOKEN is not this account's, or PUBLIC_HOST is not the name in the "
     "Twilio console."
 )
-
-
-def _asks_for_websocket(request: Request) -> bool:
-    return (headers_of(request)("upgrade") or "").lower() == "websocket"
-
-
-def _upgrade_required(request: Request) -> bytes:
-    request.setHeader("upgrade", "websocket")
-    return text_answer(request, _UPGRADE_REQUIRED, "This path speaks WebSocket only.")
 
 
 def _set_headers(request: Request, headers: Mapping[bytes, bytes]) -> None:
@@ -278,15 +293,3 @@ def _no_stranger(request: Request) -> None:
     visitor = visitor_of(request)
     if visitor is not None:
         visitor.leave()
-
-
-def _parsed(text: str) -> Form:
-    try:
-        return parse_qs(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
-    except ValueError:
-        return {}
-
-
-def _first(form: Form, name: str) -> str | None:
-    values = form.get(name)
-    return values[0] if values else None

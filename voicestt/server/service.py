@@ -1,6 +1,5 @@
 """The composition root: makes one service of the settings, which starts and stops everything in order."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +36,8 @@ from voicestt.server.events_file import EventsFile
 from voicestt.server.former_streams import FormerLookup
 from voicestt.server.media_factory import media_resource
 from voicestt.server.monitoring import Monitoring
-from voicestt.server.moving import REQUEST_SECONDS
+from voicestt.server.moving import move_of
+from voicestt.server.page_port import BrowserPage, MakePage, ServerParts, no_page
 from voicestt.server.pipeline import EventPipeline
 from voicestt.server.recognition import recognition_of
 from voicestt.server.recordings import ServerRecordings
@@ -48,9 +48,6 @@ from voicestt.server.startup import announce, raise_descriptors
 from voicestt.server.stopping import Shutdown
 from voicestt.server.whisper import last_resort
 from voicestt.tracing.port import NoTracing, Tracing
-from voicestt.twilio import twiml
-from voicestt.twilio.rest import TwilioCalls
-from voicestt.twilio.returning import moved
 from voicestt.twilio.signatures import SignatureCheck
 
 _NO_FILE = EnvironmentFile(None, {}, {})
@@ -69,7 +66,7 @@ class _Started:
 class VoiceService(Service):
     """The whole server. `endpoints` are Twisted's endpoint strings; `failed` is called if it cannot start;
     `read_again` is what SIGHUP reads; `enforce` is told how long a stop may take before the process is ended;
-    `metrics_endpoint` is an address of the metrics' own; `tracing` makes what makes traces.
+    `metrics_endpoint` is an address of the metrics' own; `tracing` makes what makes traces, `page` the page.
 
     Stopping is in order, which a MultiService does not know: no new calls; the live ones go on for their time, and
     tell their last words; then the threads that carried them end. The listener is open to the last.
@@ -87,6 +84,7 @@ class VoiceService(Service):
         enforce: Callable[[float], object] = lambda _seconds: None,
         metrics_endpoint: str | None = None,
         tracing: Callable[[], Tracing] = NoTracing,
+        page: MakePage = no_page,
     ) -> None:
         self._reactor = reactor
         self._failed = failed
@@ -94,6 +92,8 @@ class VoiceService(Service):
         self._endpoints = endpoints
         self._metrics_endpoint = metrics_endpoint
         self._make_tracing = tracing
+        self._make_page = page
+        self._page: BrowserPage | None = None
         self._ports: list[IListeningPort] = []
         self._threads: list[SessionThread] = []
         self._registry = CallRegistry(reactor)
@@ -105,8 +105,8 @@ class VoiceService(Service):
         self._recordings = ServerRecordings(reactor, settings)
         self._flag = Flag(settings.enable_streaming_stt)
         self._active_calls = ActiveCalls(self._flag)
-        switch = FlagSwitch(self._flag, self._active_calls)
-        self._shutdown = Shutdown(reactor, settings, _move_of(settings), enforce)
+        self._switch = switch = FlagSwitch(self._flag, self._active_calls)
+        self._shutdown = Shutdown(reactor, settings, move_of(settings), enforce)
         self._control = ControlSocket(reactor, settings.control_socket, switch, self._drain_asked)
         self._sighup = SighupHandler(reactor, switch, read_again, settings, self._reopen_files)
         self._former = FormerLookup(reactor, self._pipeline.former_streams)
@@ -168,6 +168,8 @@ class VoiceService(Service):
         if self._started is not None:
             await self._shutdown.drain(self._started.calls)
         await self._control.stop()
+        if self._page is not None:
+            await self._page.stop()
         if self._started is not None:
             await self._started.calls.stop(deadline.part(_FOR_LAST_WORDS, self._settings.drain_seconds))
         await self._recordings.stop(deadline)
@@ -239,13 +241,22 @@ class VoiceService(Service):
             self._returns(calls, busy),
             monitoring.page,
             self._pipeline.tracing.webhook,
+            self._open_page(calls, visitors, monitoring),
         )
 
         def turned_away(address: str) -> None:
             calls.refusals.count("A connection was closed at once.", visitors.client(address, None), TOO_MANY)
 
-        root = Root(webhooks.app.resource())
-        return BoundedSite(root, visitors, turned_away, self._reactor)
+        return BoundedSite(Root(webhooks.app.resource()), visitors, turned_away, self._reactor)
+
+    def _open_page(self, calls: Calls, visitors: Visitors, monitoring: Monitoring) -> BrowserPage | None:
+        report, history = monitoring.report, monitoring.history
+        self._page = self._make_page(
+            ServerParts(
+                self._reactor, self._settings, calls, self._pipeline, report, history, self._switch, visitors
+            )
+        )
+        return self._page
 
     def _returns(self, calls: Calls, busy: CallAnswer) -> Returns:
         return Returns(
@@ -284,17 +295,3 @@ class VoiceService(Service):
 
 def _call_log(settings: Settings, registry: CallRegistry) -> CallLog:
     return CallLog(registry, partials=settings.log_partials, texts=settings.texts_are_logged)
-
-
-def _move_of(settings: Settings) -> Callable[[str, str], None] | None:
-    """Make what asks Twilio to move a call to whoever answers the webhook; None where calls are not moved."""
-    tokens = settings.twilio_auth_tokens
-    if settings.shutdown_calls != "move" or not tokens:
-        return None
-    twilio = TwilioCalls(tokens[0], settings.twilio_api_url, REQUEST_SECONDS, tokens[1:])
-
-    def move(account_sid: str, call_sid: str) -> None:
-        url = twiml.incoming_call_url(settings.public_host.lower(), moved(time.time()).query)
-        twilio.move(account_sid, call_sid, url)
-
-    return move

@@ -15,7 +15,7 @@ from voicestt.recognisers.punctuation import Clean, unchanged, without_punctuati
 from voicestt.recognisers.whisper import engine as whisper
 from voicestt.recognisers.whisper.engine import whisper_language
 from voicestt.recognisers.whisper.engine.port import Engine, Request
-from voicestt.recognisers.whisper.http import Endpoint, WhisperHttp
+from voicestt.recognisers.whisper.http import WhisperEndpoint, WhisperHttp
 from voicestt.recognisers.whisper.pool import Understand, Whisper
 from voicestt.runtime.reactor import FullReactor
 
@@ -41,7 +41,9 @@ def last_resort(reactor: FullReactor, settings: Settings, load: Callable[[], Eng
     clean = unchanged if settings.punctuation_final else without_punctuation
     language = whisper_language(settings.language)
     if settings.whisper_url is not None:
-        where = Endpoint(settings.whisper_url, language, settings.whisper_url_model, settings.whisper_api_key)
+        where = WhisperEndpoint(
+            settings.whisper_url, language, settings.whisper_url_model, settings.whisper_api_key
+        )
         return WhisperHttp(reactor, where, clean)
     directory = Path(settings.whisper_model) if settings.whisper_model else None
     find = load or (lambda: whisper.load(directory, _warn))

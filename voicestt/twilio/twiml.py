@@ -11,6 +11,7 @@ READY = "/readyz"
 METRICS = "/metrics"
 EVENTS = "/events"
 LIVE = "/ws/live"
+TOKENS = "/tokens"
 
 CONTENT_TYPE = "text/xml; charset=utf-8"
 

@@ -18,7 +18,7 @@ from tests.recognisers.on_reactor import on_reactor, reactor, soon
 from voicestt.audio import mulaw
 from voicestt.recognisers.port import RecogniserError, Result
 from voicestt.recognisers.punctuation import without_punctuation
-from voicestt.recognisers.whisper.http import CONNECTIONS, Endpoint, WhisperHttp, form_of, wav_of
+from voicestt.recognisers.whisper.http import CONNECTIONS, WhisperEndpoint, WhisperHttp, form_of, wav_of
 
 AUDIO = b"\x10\x90" * 4_000
 KEY = "sk-very-secret-key"
@@ -81,7 +81,7 @@ async def asking(
     resource = Transcriptions(answer)
     port = reactor.listenTCP(0, Site(resource), interface="127.0.0.1")
     url = f"http://127.0.0.1:{port.getHost().port}/v1/audio/transcriptions?tenant=secret"
-    whisper = WhisperHttp(reactor, Endpoint(url, "he", "large", key), **options)
+    whisper = WhisperHttp(reactor, WhisperEndpoint(url, "he", "large", key), **options)
     try:
         yield resource, whisper
     finally:
@@ -246,7 +246,7 @@ async def status_of(answer: Deferred[Result | None]) -> str:
 
 
 def test_the_key_and_the_path_are_not_shown() -> None:
-    endpoint = Endpoint("https://whisper.example.com:8443/v1?token=t", "he", key=KEY)
+    endpoint = WhisperEndpoint("https://whisper.example.com:8443/v1?token=t", "he", key=KEY)
     assert KEY not in repr(endpoint)
     assert endpoint.place == "https://whisper.example.com:8443"
 

@@ -1,14 +1,19 @@
 """Access to the live events, checked before anything else is done for a request."""
 
+import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Final
 from urllib.parse import parse_qs
 
 from twisted.logger import Logger
-from twisted.web.http import BAD_REQUEST, NOT_FOUND, SERVICE_UNAVAILABLE, UNAUTHORIZED, Request
+from twisted.web.http import BAD_REQUEST, FORBIDDEN, NOT_FOUND, SERVICE_UNAVAILABLE, UNAUTHORIZED, Request
 
 from voicestt.delivery.live.filter import BadQuestion, EventFilter, asked_of
 from voicestt.delivery.live.hub import MOST_LISTENERS, EventHub
+from voicestt.delivery.live.tokens import BadTokenRequest, TokenScope, wish_in
+from voicestt.runtime.times import rfc3339
 
 FOR_EVERY_PAGE: Final = {b"access-control-allow-origin": b"*", b"cache-control": b"no-store"}
 """Headers of every answer: pages of any host may ask, as the token decides, and no cache may keep the answer."""
@@ -58,10 +63,11 @@ class FeedAccess:
         hub = self.open()
         query = request.uri.partition(b"?")[2].decode("ascii", "replace")
         brought = presented(_header(request, b"authorization"), query)
-        if not hub.opens_to(brought):
+        narrow = self._scope_of(hub, brought)
+        if narrow is None:
             raise self._wrong_token(request, brought)
         try:
-            asked = asked_of(query, _header(request, b"last-event-id"))
+            asked = narrow(asked_of(query, _header(request, b"last-event-id")))
         except BadQuestion as problem:
             raise NotAdmitted(BAD_REQUEST, str(problem)) from None
         if hub.is_stopping:
@@ -70,6 +76,35 @@ class FeedAccess:
             words = f"There are {MOST_LISTENERS} listeners already."
             raise NotAdmitted(SERVICE_UNAVAILABLE, words, {b"retry-after": b"30"})
         return hub, asked
+
+    def issue(self, request: Request) -> Mapping[str, object]:
+        """Make a token for one call or number, for whoever has EVENTS_TOKEN itself; return the answer's fields.
+
+        Raises:
+            NotAdmitted: when the request lacks the token, or its body cannot be understood.
+        """
+        hub = self.open()
+        brought = presented(_header(request, b"authorization"), "")
+        if not hub.opens_to(brought) or hub.tokens is None:
+            raise self._wrong_token(request, brought)
+        try:
+            wish = wish_in(json.loads(b"" if request.content is None else request.content.read()))
+            token, until = hub.tokens.make(**wish)
+        except BadTokenRequest as problem:
+            raise NotAdmitted(BAD_REQUEST, str(problem)) from None
+        except (ValueError, RecursionError):
+            raise NotAdmitted(BAD_REQUEST, "The body is no JSON object.") from None
+        return {"token": token, "expires": rfc3339(until)}
+
+    @staticmethod
+    def _scope_of(hub: EventHub, brought: str | None) -> Callable[[EventFilter], EventFilter] | None:
+        """Return what narrows a filter to what a token opens; None for a token that opens nothing."""
+        if hub.opens_to(brought):
+            return _everything
+        scope = None if brought is None or hub.tokens is None else hub.tokens.read(brought)
+        if scope is None or hub.tokens is None:
+            return None
+        return partial(_narrowed, scope, hub.tokens.seconds_left(scope))
 
     def open(self) -> EventHub:
         """Return the event hub.
@@ -96,6 +131,19 @@ class FeedAccess:
         )
         challenge = _CHALLENGE if brought is None else _CHALLENGE + b', error="invalid_token"'
         return NotAdmitted(UNAUTHORIZED, "The token is missing or wrong.", {b"www-authenticate": challenge})
+
+
+def _everything(asked: EventFilter) -> EventFilter:
+    return asked
+
+
+def _narrowed(scope: TokenScope, seconds: float, asked: EventFilter) -> EventFilter:
+    calls = asked.calls
+    if scope.call is not None:
+        if not calls <= {scope.call}:
+            raise NotAdmitted(FORBIDDEN, "This token is for another call.")
+        calls = frozenset({scope.call})
+    return replace(asked, calls=calls, number=scope.number, seconds=seconds)
 
 
 def _header(request: Request, name: bytes) -> str | None:

@@ -32,21 +32,24 @@ class BadQuestion(ValueError):
 class EventFilter:
     """The events that a listener wants.
 
-    `calls` are CallSids, none for all; `after` is None for those from now on.
+    `calls` are CallSids, none for all; `after` is None for those from now on. `number`: of calls from or to this
+    number only. `seconds`: the listener may stay for so long.
     """
 
     after: int | None = None
     calls: frozenset[str] = frozenset()
     types: frozenset[str] = _ALL_TYPES
+    number: str | None = None
+    seconds: float | None = None
 
     def wants(self, record: Record) -> bool:
-        """Return True if `record` is wanted."""
+        """Return True if `record` is wanted, as far as it says so: its call's numbers are known elsewhere."""
         return self.filter.lets_through(record)
 
     @property
     def filter(self) -> Filter:
         """The same filter for the journal."""
-        return Filter(self.calls, None if self.types == _ALL_TYPES else self.types)
+        return Filter(self.calls, None if self.types == _ALL_TYPES else self.types, self.number)
 
 
 def asked_of(query: str, last_event_id: str | None = None) -> EventFilter:

@@ -17,9 +17,11 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 
+from voicestt.delivery.live.call_numbers import CallNumbers
 from voicestt.delivery.live.filter import EventFilter
 from voicestt.delivery.live.replay import HeldBack, Replay
 from voicestt.delivery.live.subscriber import (
+    EXPIRED,
     NO_HISTORY,
     STOPPING,
     TOO_SLOW,
@@ -28,7 +30,9 @@ from voicestt.delivery.live.subscriber import (
     Subscriber,
     SubscriberConnection,
 )
+from voicestt.delivery.live.tokens import ScopedTokens
 from voicestt.journal.port import History, Page, Record
+from voicestt.runtime.clock import Timer
 from voicestt.runtime.idle import Idle
 
 MOST_LISTENERS: Final = 100
@@ -42,7 +46,8 @@ _WRITING_SECONDS: Final = 0.05
 class EventHub:
     """Publishes events to all listeners.
 
-    `history` is the journal's, None where there is none; without a `token` nobody may listen.
+    `history` is the journal's, None where there is none; without a `token` nobody may listen. `tokens` are those
+    for one call or number, None without a token.
     """
 
     _log = Logger()
@@ -51,8 +56,12 @@ class EventHub:
         self._clock = clock
         self._history = history
         self._token = token
+        self.tokens = None if token is None else ScopedTokens(token)
+        self._numbers = CallNumbers()
         self._takers: dict[Subscriber, Callable[[Sequence[Record]], None]] = {}
+        self._watchers: list[Callable[[Sequence[Record]], None]] = []
         self._closing: set[Subscriber] = set()
+        self._expiries: dict[Subscriber, Timer] = {}
         self._all_gone = Idle(lambda: not self._closing)
         self._journal_turn = DeferredLock()
         self._pulse = LoopingCall(self._keep_alive)
@@ -89,20 +98,36 @@ class EventHub:
 
     def publish(self, records: Sequence[Record]) -> None:
         """Publish records that were just written into the journal, in this order."""
+        self._numbers.note(records)
+        for watch in self._watchers:
+            watch(records)
         for take in list(self._takers.values()):
             take(records)
 
+    def watch(self, watcher: Callable[[Sequence[Record]], None]) -> None:
+        """Tell `watcher` of all records that are published from now on, before the listeners."""
+        self._watchers.append(watcher)
+
     def join(self, connection: SubscriberConnection, asked: EventFilter) -> Subscriber:
         """Add a listener at `connection`; call `leave` when its connection is lost."""
-        subscriber = Subscriber(connection, asked.wants, self._counters, self._drop)
+        subscriber = Subscriber(connection, self._wants(asked), self._counters, self._drop)
         self._takers[subscriber] = subscriber.offer
         self._count()
+        if asked.seconds is not None:
+            expiry = self._expiries[subscriber] = Timer(self._clock)
+            expiry.set(max(0.0, asked.seconds), lambda: self._send_away(subscriber, EXPIRED))
         connection.attach(subscriber)
         if asked.after is not None and self._history is not None:
             replay = Replay(subscriber, asked.after)
             self._takers[subscriber] = replay.published
             Deferred.fromCoroutine(self._catch_up(subscriber, replay, self._history, asked))
         return subscriber
+
+    def _wants(self, asked: EventFilter) -> Callable[[Record], bool]:
+        number = asked.number
+        if number is None:
+            return asked.wants
+        return lambda record: asked.wants(record) and self._numbers.has(record.call_sid, number)
 
     def leave(self, subscriber: Subscriber) -> None:
         """Remove a listener whose connection is lost."""
@@ -126,7 +151,8 @@ class EventHub:
         # One at a time: the journal's thread has better things to do than to read for a hundred listeners.
         def read(number: int, limit: int) -> Deferred[Page]:
             ask = partial(history.since, number, limit, asked.filter)
-            return self._journal_turn.run(lambda: Deferred.fromCoroutine(ask()))
+            page = self._journal_turn.run(lambda: Deferred.fromCoroutine(ask()))
+            return page if asked.number is None else page.addCallback(self._learn, asked.number)
 
         try:
             await replay.run(read, lambda: deferLater(self._clock, _PAUSE_SECONDS))
@@ -148,6 +174,10 @@ class EventHub:
                 why=why,
             )
             self._send_away(subscriber, NO_HISTORY)
+
+    def _learn(self, page: Page, number: str) -> Page:
+        self._numbers.learn(page.records, number)
+        return page
 
     def _drop(self, subscriber: Subscriber) -> None:
         self._counters.disconnected += 1
@@ -172,6 +202,9 @@ class EventHub:
 
     def _forget(self, subscriber: Subscriber) -> None:
         self._takers.pop(subscriber, None)
+        expiry = self._expiries.pop(subscriber, None)
+        if expiry is not None:
+            expiry.cancel()
         self._count()
 
     def _count(self) -> None:

@@ -7,7 +7,7 @@
 Source: WHATWG, "HTML Living Standard", section 9.2, "Server-sent events".
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from twisted.internet.interfaces import IPushProducer, IReactorTime
@@ -24,7 +24,6 @@ from voicestt.journal.port import Record
 _RECONNECT_MS: Final = 2_000
 _PATIENCE_SECONDS: Final = 10.0
 _HEADERS: Final = {
-    **FOR_EVERY_PAGE,
     b"content-type": b"text/event-stream; charset=utf-8",
     b"x-accel-buffering": b"no",  # nginx, before us, would collect events until its buffer is full
 }
@@ -32,24 +31,36 @@ _KEEP_ALIVE: Final = b": keep-alive\n\n"
 
 
 class EventStream(Resource):
-    """The resource of an admitted request: a listener of `hub` until one of both ends."""
+    """The resource of an admitted request: a listener of `hub` until one of both ends.
+
+    `encode` makes the bytes of an event; `headers` are those of the answer besides the stream's own.
+    """
 
     isLeaf = True  # noqa: N815 - Twisted's
 
-    def __init__(self, hub: EventHub, asked: EventFilter) -> None:
+    def __init__(
+        self,
+        hub: EventHub,
+        asked: EventFilter,
+        encode: "Callable[[Record], bytes] | None" = None,
+        headers: Mapping[bytes, bytes] = FOR_EVERY_PAGE,
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._hub = hub
         self._asked = asked
+        self._encode = encode or block
+        self._headers = headers
 
     def render(self, request: Request) -> int:
         """Begin the answer, and add its connection to the event hub."""
-        for name, value in _HEADERS.items():
+        for name, value in (*self._headers.items(), *_HEADERS.items()):
             request.setHeader(name, value)
         if request.method == b"HEAD":
             request.finish()
             return NOT_DONE_YET
         request.write(b"retry: %d\n\n" % _RECONNECT_MS)  # with it go the headers
-        subscriber = self._hub.join(_SseConnection(self._hub.clock, request), self._asked)
+        connection = _SseConnection(self._hub.clock, request, self._encode)
+        subscriber = self._hub.join(connection, self._asked)
         request.notifyFinish().addBoth(lambda _how: self._hub.leave(subscriber))
         return NOT_DONE_YET
 
@@ -57,15 +68,16 @@ class EventStream(Resource):
 class _SseConnection:
     """A SubscriberConnection over the answer to one request."""
 
-    def __init__(self, clock: IReactorTime, request: Request) -> None:
+    def __init__(self, clock: IReactorTime, request: Request, encode: Callable[[Record], bytes]) -> None:
         self._clock = clock
         self._request = request
+        self._encode = encode
 
     def attach(self, producer: IPushProducer) -> None:
         self._request.registerProducer(producer, True)
 
     def send(self, records: Sequence[Record]) -> None:
-        self._request.write(b"".join(map(block, records)))
+        self._request.write(b"".join(map(self._encode, records)))
 
     def keep_alive(self) -> None:
         self._request.write(_KEEP_ALIVE)

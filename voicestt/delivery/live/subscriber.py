@@ -34,6 +34,7 @@ TOO_SLOW: Final = Farewell(
     "You read more slowly than calls are made; connect again, after the last event that you have.",
 )
 STOPPING: Final = Farewell("stopping", 1001, "The server is stopping.")
+EXPIRED: Final = Farewell("expired", 4001, "Your login or your token is over: get another one, and connect again.")
 NO_HISTORY: Final = Farewell("unavailable", 1013, "The journal cannot be read now; connect again in a while.")
 
 

@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 
 from voicestt.runtime.escaping import escaped_in_json
+from voicestt.runtime.times import rfc3339
 
 _SHOWN_DIGITS = 4
 
@@ -15,9 +16,7 @@ def moment(seconds: float) -> str:
 
 def iso(seconds: float | None) -> str | None:
     """Format seconds since 1970 as RFC 3339, in UTC."""
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return None if seconds is None else rfc3339(seconds)
 
 
 def length(seconds: float) -> str:

@@ -39,7 +39,7 @@ _STATUS: Final = {401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FO
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class WhisperEndpoint:
     """A Whisper endpoint: the whole URL of the POST, a language of two letters, and a secret key or none."""
 
     url: str
@@ -60,7 +60,7 @@ class WhisperHttp:
     def __init__(
         self,
         reactor: FullReactor,
-        endpoint: Endpoint,
+        endpoint: WhisperEndpoint,
         clean: Clean = unchanged,
         *,
         seconds: float = _WHOLE_SECONDS,

@@ -23,6 +23,8 @@ _REFUSALS: Final = {
     "A connection was closed": "connection_limit",
     "A listener of the live events": "events_token",
     "A reader of /metrics": "metrics_token",
+    "A login at the page": "page_password",
+    "A request to the page": "page_request",
 }
 
 

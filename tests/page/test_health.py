@@ -1,0 +1,106 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
+
+from tests.page.in_memory import VIEW_PASSWORD, PageServer, error_of
+from tests.server.fakes import CALL
+from voicestt.call.facts import CallStarted
+from voicestt.page.health_api import FleetApi
+from voicestt.runtime.metrics import ProcessMetrics
+from voicestt.server.minute_history import MINUTES_OF_A_DAY
+
+
+def a_minute(delay: float = 0.004) -> ProcessMetrics:
+    minute = ProcessMetrics()
+    minute.added.record(delay)
+    minute.lag.record(0.002)
+    minute.incidents.update({"rotated": 2, "restarted": 1, "degraded": 1})
+    minute.counts["lost_bytes",] = 4_000
+    return minute
+
+
+def test_the_last_hour_is_plotted_by_the_minute(server: PageServer, clock: Clock) -> None:
+    clock.advance(60)
+    server.history.minute_over(a_minute())
+    clock.advance(60)
+    server.history.minute_over(ProcessMetrics())
+    health = server.browser(VIEW_PASSWORD).json("/page/api/health")
+    assert (health["span"], health["now"]["status"], health["now"]["feed"]["listeners"]) == ("hour", "ok", 0)
+    first, second = health["minutes"]
+    assert first["at"] == "2027-01-15T08:01:00.000Z"
+    assert (first["calls"], first["rotations"], first["failures"], first["lost_seconds"]) == (0, 2, 2, 0.5)
+    assert first["delay_p50"] == pytest.approx(4, rel=0.05)
+    assert first["reactor_lag_ms"] == pytest.approx(2, rel=0.1)
+    assert (second["delay_p99"], second["reactor_lag_ms"], second["cost"]) == (None, None, 0)
+    assert health["destinations"] == []
+
+
+def test_a_day_is_kept_and_no_more(server: PageServer) -> None:
+    for _ in range(MINUTES_OF_A_DAY + 5):
+        server.history.minute_over(ProcessMetrics())
+    browser = server.browser()
+    assert len(browser.json("/page/api/health?span=day")["minutes"]) == MINUTES_OF_A_DAY
+    assert len(browser.json("/page/api/health?span=hour")["minutes"]) == 60
+    assert browser.get("/page/api/health?span=year").status == 400
+
+
+@pytest.mark.parametrize(
+    ("variables", "cost"),
+    [({}, 0.024), ({"GCP_STT_API": "v2", "GCP_PROJECT": "p"}, 0.016), ({"GCP_STT_PRICE": "1"}, 1)],
+)
+def test_what_google_costs_is_reckoned_by_its_price(clock: Clock, variables: dict[str, str], cost: float) -> None:
+    server = PageServer(clock, None, **variables)
+    spent = replace(server.calls.audio, handed=60 * 8_000, streams=3)
+    type(server.calls).audio, audio = property(lambda _self: spent), type(server.calls).audio  # type: ignore[method-assign, assignment]
+    try:
+        server.history.minute_over(ProcessMetrics())
+    finally:
+        type(server.calls).audio = audio  # type: ignore[method-assign]
+    (minute,) = server.browser().json("/page/api/health")["minutes"]
+    assert (minute["google_seconds"], minute["streams"], minute["cost"]) == (60, 3, cost)
+
+
+def test_the_flag_is_shown_and_turned_and_says_who_is_moved(server: PageServer) -> None:
+    server.active.tell(CallStarted(CALL))
+    browser = server.browser()
+    assert browser.json("/page/api/flag") == {
+        "streaming": True,
+        "calls": 1,
+        "streaming_calls": 1,
+        "single_shot_calls": 0,
+    }
+    for body in ({}, {"streaming": "false"}, {"streaming": 0}):
+        assert browser.post("/page/api/flag", body).status == 400
+    answer = browser.post("/page/api/flag", {"streaming": False})
+    assert answer.status == 200
+    assert b'"moved": 0' in answer.body  # the call has not told yet that it has left
+    assert browser.json("/page/api/flag")["streaming"] is False
+    assert browser.json("/page/api/session")["streaming"] is False
+    server.active.tell(CallStarted(replace(CALL, call_sid="CA2")))
+    assert b'"moved": 1' in browser.post("/page/api/flag", {"streaming": True}).body
+    assert browser.post("/page/api/flag", {"streaming": False}).status == 200
+    assert b'"moved": 0' in browser.post("/page/api/flag", {"streaming": False}).body
+
+
+def test_without_a_fleet_there_is_none_to_show(server: PageServer) -> None:
+    answer = server.browser().get("/page/api/fleet")
+    assert (answer.status, "works alone" in error_of(answer)) == (404, True)
+
+
+def test_a_fleet_is_shown_as_its_port_tells_it() -> None:
+    class Two:
+        def processes(self) -> Any:
+            return _now([{"name": "a"}, {"name": "b"}])
+
+    (endpoint,) = FleetApi(Two()).endpoints
+    visit: Any = None
+    shown: list[Any] = []
+    Deferred.fromCoroutine(endpoint.answer(visit)).addCallback(shown.append)  # type: ignore[arg-type]
+    assert shown == [{"processes": [{"name": "a"}, {"name": "b"}]}]
+
+
+def _now(value: Any) -> "Deferred[Any]":
+    return succeed(value)

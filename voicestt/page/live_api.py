@@ -1,0 +1,121 @@
+"""The present: the live calls at once, and the events after them as server-sent events."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.web.http import BAD_REQUEST, SERVICE_UNAVAILABLE
+
+from voicestt.delivery.live.filter import LARGEST_NUMBER, BadQuestion, asked_of
+from voicestt.delivery.live.hub import EventHub
+from voicestt.delivery.live.sse import EventStream, block
+from voicestt.journal.port import History, Record
+from voicestt.page.live_calls import LiveCalls, LiveCard
+from voicestt.page.masking import masked_number, masked_payload
+from voicestt.page.visit import Endpoint, PageError, Visit
+from voicestt.runtime.histogram import Percentiles
+from voicestt.server.http_answers import headers_of
+
+_PATIENCE_SECONDS: Final = 2.0
+_MOST_WITH_DELAYS: Final = 300  # the newest: percentiles of a thousand calls at once would hold up the reactor
+
+
+class LiveApi:
+    """Shows the calls of `live`, which follows `hub`, whose past is in `history`.
+
+    `delays` gives what the server added to the partials of each stream of this process, by its StreamSid;
+    `language` is the calls' own where their events say none; `hides_numbers`: from everybody.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        now: Callable[[], float],
+        hub: EventHub,
+        history: History,
+        live: LiveCalls,
+        delays: Callable[[Collection[str]], Mapping[str, Percentiles]],
+        language: str,
+        *,
+        hides_numbers: bool = False,
+    ) -> None:
+        self._clock = clock
+        self._now = now
+        self._hub = hub
+        self._history = history
+        self._live = live
+        self._delays = delays
+        self._language = language
+        self._hides_numbers = hides_numbers
+
+    @property
+    def endpoints(self) -> list[Endpoint]:
+        """The two endpoints."""
+        return [Endpoint("GET", "/api/live", self._calls), Endpoint("GET", "/api/events", self._events)]
+
+    async def _calls(self, visit: Visit) -> Mapping[str, Any]:
+        """Return all live calls, and the number of the last event that is in what is returned.
+
+        `captions=0` leaves out what is said, for a page that follows the events and asks for the rest only.
+        """
+        last = self._live.last
+        if last is None:
+            last = await self._last_written()  # before the picture is taken, which may be newer
+        cards = self._live.cards
+        delays = self._delays({card.stream_sid for card in cards[-_MOST_WITH_DELAYS:]})
+        calls = [self._shown(card, delays.get(card.stream_sid)) for card in cards]
+        if visit.query.get("captions") == "0":
+            calls = [{**call, "captions": []} for call in calls]
+        last = last if self._live.last is None else self._live.last
+        return {"calls": calls, "last_event_id": None if last is None else str(last)}
+
+    async def _last_written(self) -> int | None:
+        asked = Deferred.fromCoroutine(self._history.since(LARGEST_NUMBER - 1, 1))
+        asked.addTimeout(_PATIENCE_SECONDS, self._clock, lambda _result, _seconds: None)
+        page = await asked
+        return None if page is None else page.through
+
+    async def _events(self, visit: Visit) -> EventStream:
+        hub, request = self._hub, visit.request
+        try:
+            asked = asked_of(request.uri.partition(b"?")[2].decode("ascii", "replace"), _last_event_id(visit))
+        except BadQuestion as problem:
+            raise PageError(BAD_REQUEST, str(problem)) from None
+        if hub.is_stopping or hub.is_full:
+            words = "The server is stopping." if hub.is_stopping else "There are too many listeners already."
+            raise PageError(SERVICE_UNAVAILABLE, words, {"retry-after": "5"})
+        return EventStream(hub, replace(asked, seconds=visit.expires - self._now()), self._encoder(visit), {})
+
+    def _encoder(self, visit: Visit) -> Callable[[Record], bytes]:
+        if not visit.may_act:
+            return _masked_block
+        return _numberless_block if self._hides_numbers else block
+
+    def _shown(self, card: LiveCard, delays: Percentiles | None) -> dict[str, Any]:
+        number = masked_number(card.number) if card.number and self._hides_numbers else card.number
+        figures = None if delays is None or not delays.count else delays.milliseconds
+        return {
+            "session": card.session,
+            "call_sid": card.call_sid,
+            "number": number,
+            "since": card.since,
+            "language": card.language or self._language,
+            "mode": card.mode,
+            "delay_ms": None if figures is None else {"p50": figures["p50"], "p99": figures["p99"]},
+            "captions": list(card.captions.values()),
+            "marks": list(card.marks),
+        }
+
+
+def _last_event_id(visit: Visit) -> str | None:
+    return headers_of(visit.request)("last-event-id")
+
+
+def _numberless_block(record: Record) -> bytes:
+    return _masked_block(record) if record.type == "call_started" else block(record)
+
+
+def _masked_block(record: Record) -> bytes:
+    return block(replace(record, payload=masked_payload(record.payload)))
