@@ -73,7 +73,7 @@ class Calls:
         self._clock = clock
         self._settings = settings
         self._registry = registry
-        self._recogniser = recogniser
+        self.recogniser = recogniser
         self._observer = observer
         self._greeting = greeting
         self._observer_of = observer_of
@@ -144,7 +144,7 @@ class Calls:
         parts = CallParts(
             clock=self._clock,
             observer=self._observer_of_one_call(line, session),
-            recogniser=self._recogniser,
+            recogniser=self.recogniser,
             batch_bytes=self._settings.batch_ms * mulaw.BYTES_PER_SECOND // 1000,
             drain_seconds=self._settings.drain_seconds,
             over=lambda: self._over(call),

@@ -250,12 +250,9 @@ class VoiceService(Service):
         return BoundedSite(Root(webhooks.app.resource()), visitors, turned_away, self._reactor)
 
     def _open_page(self, calls: Calls, visitors: Visitors, monitoring: Monitoring) -> BrowserPage | None:
-        report, history = monitoring.report, monitoring.history
-        self._page = self._make_page(
-            ServerParts(
-                self._reactor, self._settings, calls, self._pipeline, report, history, self._switch, visitors
-            )
-        )
+        report, history, metrics = monitoring.report, monitoring.history, monitoring.page
+        server = self._reactor, self._settings, calls, self._pipeline, report, history, self._switch, visitors
+        self._page = self._make_page(ServerParts(*server, self._recordings, metrics))
         return self._page
 
     def _returns(self, calls: Calls, busy: CallAnswer) -> Returns:
