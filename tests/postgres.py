@@ -57,10 +57,11 @@ class Cluster:
         """The database's URL, as JOURNAL_URL has it."""
         return f"postgresql+psycopg://{_USER}:a-secret@127.0.0.1:{self.port}/{database}"
 
-    def new_database(self) -> str:
-        """The URL of a new, empty database."""
+    def new_database(self, locale: str | None = None) -> str:
+        """The URL of a new, empty database; its locale is C, or another."""
         name = f"journal_{next(self._names)}"
-        self.do(f"CREATE DATABASE {name}", "postgres")
+        of_locale = "" if locale is None else f" LOCALE '{locale}' TEMPLATE template0"
+        self.do(f"CREATE DATABASE {name}{of_locale}", "postgres")
         return self.url(name)
 
     def do(self, statement: str, database: str) -> str:

@@ -79,6 +79,9 @@ class Final(Event, frozen=True, kw_only=True, tag="final"):
     start: Seconds | None = None
     end: Seconds | None = None
     words: Annotated[Sequence[Word], Meta(description="Empty where they are not given.")] = ()
+    delay: Annotated[float, Meta(ge=0, description="Seconds from the last audio of its words to it.")] | None = (
+        None
+    )
     recogniser: Annotated[str, Meta(description="google-streaming, google-recognize or whisper.")] = ""
 
 
@@ -101,6 +104,36 @@ class Mark(Event, frozen=True, kw_only=True, tag="mark"):
 
     name: str
     cleared: bool = False
+
+
+class Said(Event, frozen=True, kw_only=True, tag="said"):
+    """Something that was said to the caller, who heard it from `start` to `end`.
+
+    `text` is null where only the audio is known, such as a file's; `seconds` is its whole length. `cleared`: it
+    was cut at `end`, and the caller did not hear the rest. What was cleared before any of it was heard has no
+    event.
+    """
+
+    text: str | None = None
+    seconds: Seconds
+    start: Seconds
+    end: Seconds
+    cleared: bool = False
+
+
+class CallIncident(Event, frozen=True, kw_only=True, tag="incident"):
+    """Something in the recognition that costs no words; `kind` says what.
+
+    "rotated": the recogniser's stream was replaced before its limit (a seam). "restarted": it failed, was
+    replaced, and its audio is sent again. "held": no audio came for `seconds`, from `start` to `end`: the line was
+    on hold. There may be more kinds one day. `start` and `end` are null where it is about no stretch of the audio.
+    """
+
+    kind: str
+    why: str
+    seconds: Seconds = 0.0
+    start: Seconds | None = None
+    end: Seconds | None = None
 
 
 class Degraded(Event, frozen=True, kw_only=True, tag="degraded"):
@@ -190,6 +223,8 @@ AnyEvent = (
     | UtteranceEnd
     | Dtmf
     | Mark
+    | Said
+    | CallIncident
     | Degraded
     | Recovered
     | Interrupted

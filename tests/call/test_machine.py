@@ -20,9 +20,11 @@ from voicestt.call.facts import (
     KeyPressed,
     MarkReached,
     Partial,
+    SaidToCaller,
     TurnEnded,
     Word,
 )
+from voicestt.call.hearing import HeardAudio
 from voicestt.call.machine import CallInputs, new_call
 from voicestt.recognisers import port as recogniser
 from voicestt.recognisers.port import Incident, RecogniserError, Result
@@ -236,6 +238,34 @@ def test_keys_and_marks_are_told_while_the_call_lives(line: Line) -> None:
     assert line.ignored == {"key out of turn": 1}
 
 
+def test_what_the_caller_heard_is_told_in_the_call_s_own_time(line: Line) -> None:
+    line.call.started(CALL)
+    line.call.caller_heard(HeardAudio("Greeting", 1.0, 0.0, 1.0, cleared=False))  # before the first frame
+    line.clock.advance(5.0)
+    line.parts.take(FRAME)
+    line.clock.advance(3.0)
+    now = line.clock.seconds()
+    line.call.caller_heard(HeardAudio("Hello", 1.5, now - 2.0, now - 1.0, cleared=True))
+    line.call.finish("stop")
+    line.call.caller_heard(HeardAudio("Too late", 1.0, now, now + 1, cleared=False))
+    assert line.observer.events[1:] == [
+        SaidToCaller(CALL, "Greeting", 1.0, 0.0, 0.0),
+        SaidToCaller(CALL, "Hello", 1.5, 1.0, 2.0, cleared=True),
+    ]
+
+
+def test_a_long_hold_is_told_when_it_is_over(line: Line) -> None:
+    line.begin(frames=20)
+    for seconds in (2.5, 0.8):  # the second is a carrier's pause
+        for _ in range(round(seconds * 10)):
+            line.clock.advance(0.1)
+            look(line)
+        line.parts.take(FRAME)
+    held = [event for event in line.observer.events if isinstance(event, Happened)]
+    assert [(event.kind, event.start, event.end) for event in held] == [("held", 0.4, 0.4)]
+    assert held[0].seconds == pytest.approx(2.5, abs=0.2)
+
+
 def test_audio_goes_on_in_batches_and_the_last_short_one_is_not_lost(line: Line) -> None:
     line.begin(frames=20)
     assert [len(batch) for batch in line.session.written] == [BATCH, BATCH]
@@ -382,6 +412,7 @@ INPUTS: dict[str, Callable[[CallInputs], None]] = {
     "finish": lambda call: call.finish("again"),
     "key_pressed": lambda call: call.key_pressed("1"),
     "mark_reached": lambda call: call.mark_reached("hello", False),
+    "caller_heard": lambda call: call.caller_heard(HeardAudio("Hello", 1.0, 0.0, 1.0, cleared=False)),
     "heard": lambda call: call.heard(WORDS),
     "happened": lambda call: call.happened(Incident("rotated", "in time")),
     "recogniser_ended": lambda call: call.recogniser_ended(None),

@@ -40,6 +40,6 @@ def test_a_handlers_mistake_is_shown_where_it_was_made(examples: str, tmp_path: 
 
 
 def test_it_names_what_can_be_told_and_asked() -> None:
-    told = {name for name in events.TYPES if name not in {"call_started", "mark", "call_ended"}}
+    told = {name for name in events.TYPES if name not in {"call_started", "mark", "said", "call_ended"}}
     assert told <= {name for name in dir(SimulatedCall) if f"`{name}(" in PAGE}
     assert all(f'("{name}"' in PAGE for name in re.findall(r"'(\w+)'", str(Action)))

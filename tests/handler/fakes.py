@@ -78,6 +78,7 @@ class FakeLine:
 
     def __init__(self, diary: Diary | None = None) -> None:
         self.asked: list[tuple[Any, ...]] = []
+        self.texts: list[str | None] = []
         self.touched_elsewhere: list[str] = []
         self.marks: list[Callable[[bool], None]] = []
         self.open = True
@@ -101,10 +102,11 @@ class FakeLine:
         self._check("account")
         return AudioTotals(received=len(self.asked))
 
-    def say(self, audio: bytes) -> None:
+    def say(self, audio: bytes, text: str | None = None) -> None:
         if self.refuses is not None:
             raise self.refuses
         self.seconds += len(audio) / 8_000
+        self.texts.append(text)
         self._ask("say", audio)
 
     def clear(self) -> None:

@@ -37,7 +37,7 @@ class NoLine:
     waiting = 0.0
     account = AudioTotals()
 
-    def say(self, audio: bytes) -> None:
+    def say(self, audio: bytes, text: str | None = None) -> None:
         raise NotImplementedError
 
     def clear(self) -> None:
@@ -88,6 +88,7 @@ STORY: list[facts.Event] = [
     TurnEnded(CALL, 1, 0.9, 0.75),
     facts.KeyPressed(CALL, "#"),
     facts.MarkReached(CALL, "hello", cleared=True),
+    facts.SaidToCaller(CALL, "Hello", 1.5, 0.25, 1.0, cleared=True),
     Happened(CALL, "degraded", "no route", 1.5),
     Happened(CALL, "recovered", "well again"),
     Happened(CALL, "unrecognised", "nobody could", 2.0),
@@ -124,16 +125,17 @@ def test_a_call_that_goes_on_says_what_it_continues_and_its_handler_s_memory_goe
     assert again.remembered == [(again.begun[0].session, 'after "so far"')]
 
 
-def test_every_fact_is_put_in_order_and_only_the_log_s_own_has_no_event(heard: Heard) -> None:
+def test_every_fact_is_put_in_order_with_its_event(heard: Heard) -> None:
     assert [fact for _, fact in heard.put_there] == STORY
     assert [events.type_of(event) if event else None for event, _ in heard.put_there] == [
         "call_started",
         "partial",
-        None,
+        "incident",
         "final",
         "utterance_end",
         "dtmf",
         "mark",
+        "said",
         "degraded",
         "recovered",
         "unrecognised",
@@ -142,7 +144,7 @@ def test_every_fact_is_put_in_order_and_only_the_log_s_own_has_no_event(heard: H
 
 
 def test_events_are_numbered_without_a_gap_and_fit_the_schema(heard: Heard) -> None:
-    assert [event.sequence for event in heard.events] == list(range(1, 11))
+    assert [event.sequence for event in heard.events] == list(range(1, 13))
     (session,) = {event.session for event in heard.events}
     assert [event.id for event in heard.events][:2] == [f"{session}-000001", f"{session}-000002"]
     assert {(event.call_sid, event.stream_sid) for event in heard.events} == {("CA1", "MZ1")}
@@ -156,11 +158,18 @@ def test_the_application_hears_everything_from_the_beginning_on(heard: Heard) ->
 
 
 def test_a_final_is_told_with_all_that_is_known_of_it(heard: Heard) -> None:
-    final = heard.events[2]
+    final = heard.events[3]
     assert isinstance(final, events.Final)
     assert (final.utterance, final.text, final.confidence) == (1, "שלום לך", 1.0)
     assert (final.start, final.end, final.recogniser) == (0.1, 0.9, "google-streaming")
+    assert final.delay == 0.3
     assert list(final.words) == [events.Word(text="שלום", start=0.1, end=0.5)]
+
+
+def test_what_was_said_to_the_caller_is_told_with_its_times_in_the_call(heard: Heard) -> None:
+    said = heard.events[7]
+    assert isinstance(said, events.Said)
+    assert (said.text, said.seconds, said.start, said.end, said.cleared) == ("Hello", 1.5, 0.25, 1.0, True)
 
 
 def test_the_end_of_a_call_is_told_with_its_account(heard: Heard) -> None:

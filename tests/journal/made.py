@@ -30,7 +30,7 @@ CALLER, CALLED = "+972501234567", "+972771234567"
 WEBHOOK = Destination("webhook", partials=False)
 REDIS = Destination("redis", partials=True)
 
-FAST = Pace(batch=0.002, renew=0.05, look=0.05, delete=0.05, settled=0.05)
+FAST = Pace(batch=0.002, renew=0.05, look=0.05, delete=0.05, settled=0.05, summarise=0.05)
 """So that a test need not wait."""
 
 

@@ -13,7 +13,7 @@ from tests.postgres import cluster
 from voicestt.journal.database import Database
 from voicestt.journal.problems import BadJournal
 from voicestt.journal.schema import bring_up_to_date, check
-from voicestt.journal.tables import METADATA, VERSION_TABLE
+from voicestt.journal.tables import METADATA, TRIGRAMS, VERSION_TABLE
 
 
 def made(url: str) -> Database:
@@ -36,8 +36,10 @@ def _open_and_close(url: str) -> None:
 def test_the_migrations_yield_exactly_the_tables(url: str) -> None:
     database = made(url)
     with database.reading() as connection:
+        # The index of trigrams is there only where the database can have it.
+        names = {"include_name": lambda name, *_about: not (name or "").startswith(TRIGRAMS)}
         context = MigrationContext.configure(
-            connection, opts={"version_table": VERSION_TABLE, "compare_type": True}
+            connection, opts={"version_table": VERSION_TABLE, "compare_type": True, **names}
         )
         assert compare_metadata(context, METADATA) == []
         check(database, connection)

@@ -9,6 +9,7 @@ from zope.interface.verify import verifyObject
 
 from tests.conftest import Logged
 from voicestt.audio.ledger import AudioTotals
+from voicestt.call.hearing import HeardAudio
 from voicestt.call.line import MOST_WAITING_SECONDS, Line, TooMuchAudio
 from voicestt.server.media_line import MediaLine
 
@@ -21,10 +22,14 @@ class Call:
 
     marks: list[tuple[str, bool]] = field(default_factory=list)
     ends: list[str] = field(default_factory=list)
+    heard: list[HeardAudio] = field(default_factory=list)
     account: AudioTotals = field(default_factory=lambda: AudioTotals(received=160))
 
     def mark_reached(self, name: str, cleared: bool) -> None:
         self.marks.append((name, cleared))
+
+    def caller_heard(self, heard: HeardAudio) -> None:
+        self.heard.append(heard)
 
     def end(self, reason: str) -> None:
         self.ends.append(reason)

@@ -20,9 +20,11 @@ from voicestt.call.facts import (
     KeyPressed,
     MarkReached,
     Partial,
+    SaidToCaller,
     TurnEnded,
     Word,
 )
+from voicestt.call.hearing import HeardAudio
 from voicestt.call.turns import TurnWatch
 from voicestt.recognisers.port import CallListener, CallRecogniser, CallSession, Incident, Result
 from voicestt.runtime.clock import Clock, Unchanged
@@ -30,6 +32,9 @@ from voicestt.runtime.metrics import CallMetrics
 from voicestt.twilio.media_time import MediaTime
 
 LOOK_SECONDS = 0.1
+HELD_SECONDS = 2.0
+"""Gaps in the audio of at least that length are told as incidents: shorter ones are a carrier's pauses."""
+
 _ARRIVALS_KEPT = 4_096  # batches: ten minutes at 150 ms, longer than any stream of Google's
 
 
@@ -103,6 +108,7 @@ class ActiveCall:
         self._is_finishing = False
         self._stillness = Unchanged()
         self._began = 0.0
+        self._held_from: float | None = None
         self._time = MediaTime()
         self._turns = TurnWatch(parts.clock, parts.turn_silence, self._turn_over)
         parts.observer.tell(CallStarted(call))
@@ -137,7 +143,9 @@ class ActiveCall:
         if not self._frames:
             self._began = self._parts.clock.seconds()
         self._parts.take = self.take
+        before = self._time.of_end(self._received)
         self._tell_time(self._received, timestamp)
+        self._tell_hold(before)
         self.take(audio, timestamp)
 
     def look(self) -> None:
@@ -151,6 +159,7 @@ class ActiveCall:
             self._hand_over_the_rest(still)
             self._session.pause()
             self._turns.pause(still)
+            self._held_from = self._parts.clock.seconds() - still
             self._parts.take = self.take_after_gap
 
     def finish(self, reason: str) -> None:
@@ -215,6 +224,15 @@ class ActiveCall:
         """Tell the observer a mark."""
         self._parts.observer.tell(MarkReached(self.call, name, cleared))
 
+    def caller_heard(self, heard: HeardAudio) -> None:
+        """Tell the observer what the caller heard of what was said; its times become those of the call."""
+        # Before the first frame the call's own time has not begun.
+        began = self._began if self._frames else heard.end
+        start, end = (max(0.0, at - began) for at in (heard.start, heard.end))
+        self._parts.observer.tell(
+            SaidToCaller(self.call, heard.text, heard.seconds, round(start, 3), round(end, 3), heard.cleared)
+        )
+
     def complain(self, why: str) -> None:
         """Report the audio whose last words did not come as unrecognised."""
         account = self.account
@@ -227,6 +245,14 @@ class ActiveCall:
 
     def _tell_time(self, position: int, timestamp: object) -> None:
         self._time.frame(position, timestamp, self._parts.clock.seconds() - self._began)
+
+    def _tell_hold(self, before: float) -> None:
+        """Tell the observer of a long gap that is over now; `before` is its start in the call's own time."""
+        held_from, self._held_from = self._held_from, None
+        seconds = 0.0 if held_from is None else self._parts.clock.seconds() - held_from
+        if seconds >= HELD_SECONDS:
+            after, why = self._time.of_start(self._received), "no audio came"
+            self._parts.observer.tell(Happened(self.call, "held", why, round(seconds, 3), before, after))
 
     def _hand_over_the_rest(self, came_before: float = 0.0) -> None:
         rest = self._batcher.flush()

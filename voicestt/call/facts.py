@@ -104,6 +104,21 @@ class MarkReached:
 
 
 @dataclass(frozen=True, slots=True)
+class SaidToCaller:
+    """Something that was said to the caller, who heard it from `start` to `end`, in the call's own time.
+
+    `text` is None where only the audio is known, whose whole length is `seconds`; `cleared`: it was cut at `end`.
+    """
+
+    call: CallDescription
+    text: str | None
+    seconds: float
+    start: float
+    end: float
+    cleared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryCounts:
     """Counts of what reached the application, delays in seconds, and incidents by their kind."""
 
@@ -133,6 +148,8 @@ class CallEnded:
 class Happened:
     """An incident in the call's recognition; `voicestt.recognisers.port.Incident` has the kinds and meanings.
 
+    One kind more is "held": no audio came for `seconds`, as the line was on hold or the carrier sends no silence.
+
     `start` and `end` are seconds in the call's own time, None where it is about no stretch of the audio.
     """
 
@@ -144,7 +161,7 @@ class Happened:
     end: float | None = None
 
 
-Event = CallStarted | Partial | Final | TurnEnded | KeyPressed | MarkReached | Happened | CallEnded
+Event = CallStarted | Partial | Final | TurnEnded | KeyPressed | MarkReached | SaidToCaller | Happened | CallEnded
 
 
 class CallObserver(Protocol):

@@ -37,8 +37,8 @@ class Line(Protocol):
         """Totals of the caller's audio so far."""
         ...
 
-    def say(self, audio: bytes) -> None:
-        """Play `audio`, any length, after what waits already.
+    def say(self, audio: bytes, text: str | None = None) -> None:
+        """Play `audio`, any length, after what waits already; `text` is what it says, if that is known.
 
         Raises:
             TooMuchAudio: if more than `MOST_WAITING_SECONDS` would wait.

@@ -18,6 +18,7 @@ from automat import TypeMachineBuilder
 
 from voicestt.call.active_call import ActiveCall, CallParts
 from voicestt.call.facts import CallDescription
+from voicestt.call.hearing import HeardAudio
 from voicestt.recognisers.port import Incident, RecogniserError, Result
 from voicestt.runtime.clock import Timer
 
@@ -36,6 +37,9 @@ class CallInputs(Protocol):
 
     def mark_reached(self, name: str, cleared: bool, /) -> None:
         """Report that a mark was reached: all audio before it was played, or was cleared."""
+
+    def caller_heard(self, heard: HeardAudio, /) -> None:
+        """Report what the caller heard of what was said."""
 
     def finish(self, reason: str, /) -> None:
         """End the audio: `stop`, a lost or silent socket, or the server's own end."""
@@ -137,6 +141,11 @@ def _reach(_inputs: CallInputs, _parts: CallParts, active_call: ActiveCall, name
     active_call.reach(name, cleared)
 
 
+@_listening.upon(CallInputs.caller_heard).loop()
+def _note_heard(_inputs: CallInputs, _parts: CallParts, active_call: ActiveCall, heard: HeardAudio) -> None:
+    active_call.caller_heard(heard)
+
+
 @_draining.upon(CallInputs.mark_reached).loop()
 def _reach_the_last(_inputs: CallInputs, _parts: CallParts, draining: Draining, name: str, cleared: bool) -> None:
     draining.active_call.reach(name, cleared)
@@ -190,10 +199,12 @@ for _state in (_waiting, _ended):
     _state.upon(CallInputs.ignored).loop()(_count)
     _state.upon(CallInputs.key_pressed).loop()(_count_key)
     _state.upon(CallInputs.mark_reached).loop().returns(None)
+    _state.upon(CallInputs.caller_heard).loop().returns(None)
 for _data_state in (_listening, _draining):
     _data_state.upon(CallInputs.ignored, nodata=True).loop()(_count)
     _data_state.upon(CallInputs.started, nodata=True).loop()(_count_start)
 _draining.upon(CallInputs.key_pressed, nodata=True).loop()(_count_key)
+_draining.upon(CallInputs.caller_heard, nodata=True).loop().returns(None)  # the line was closed before
 _ended.upon(CallInputs.started).loop()(_count_start)
 _ended.upon(CallInputs.heard).loop().returns(None)
 _ended.upon(CallInputs.happened).loop().returns(None)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from voicestt.audio import mulaw
+from voicestt.call.hearing import HeardAudio, HearingTrack
 from voicestt.call.line import MOST_WAITING_SECONDS, TooMuchAudio
 from voicestt.runtime.clock import Clock, Timer
 
@@ -101,10 +102,12 @@ class Playout:
     """Playout of one caller's audio and marks, to the end of the call.
 
     Marks have names of our own on the wire, 1, 2, 3 and on: an application may give two of its marks one name, and
-    Twilio returns those of before a `clear` after it.
+    Twilio returns those of before a `clear` after it. `heard` is told what the caller heard, piece by piece.
     """
 
-    def __init__(self, clock: Clock, sink: PlayoutSink) -> None:
+    def __init__(
+        self, clock: Clock, sink: PlayoutSink, heard: Callable[[HeardAudio], object] = lambda _heard: None
+    ) -> None:
         self._clock = clock
         self._sink = sink
         self._timer = Timer(clock)
@@ -115,14 +118,15 @@ class Playout:
         self._marks = 0
         self._sent: dict[str, _PendingMark] = {}
         self._to_return: set[str] = set()
+        self._hearing = HearingTrack(clock, heard)
 
     @property
     def waiting(self) -> float:
         """Seconds of audio that have not been played yet, as far as our own clock knows."""
         return mulaw.seconds(self._queue.bytes) + self._ahead
 
-    def say(self, audio: bytes) -> None:
-        """Play `audio` after what waits already.
+    def say(self, audio: bytes, text: str | None = None) -> None:
+        """Play `audio` after what waits already; `text` is what it says, None if that is not known.
 
         Raises:
             TooMuchAudio: if more than `MOST_WAITING_SECONDS` would wait; none of it will be played.
@@ -133,12 +137,14 @@ class Playout:
                 f"{MOST_WAITING_SECONDS} s may: wait for a mark, or clear"
             )
         self._queue.add(audio)
+        self._hearing.said(len(audio), text)
         self._send()
 
     def mark(self, reached: Callable[[bool], None]) -> None:
         """Set a mark; `reached` is called once: False if all said before was played, True if it was cleared."""
         self._marks += 1
         self._queue.add_mark(_PendingMark(str(self._marks), reached))
+        self._hearing.marked()
         self._send()
 
     def clear(self) -> None:
@@ -150,6 +156,7 @@ class Playout:
         if not self._is_clear:
             self._is_clear = True
             self._sink.clear()
+        self._hearing.cut()
         _reach(marks)
 
     def returned(self, name: str) -> bool:
@@ -175,7 +182,9 @@ class Playout:
 
     def end(self) -> None:
         """Send nothing more, because the call is over; every pending mark is reached as cleared."""
-        _reach(self._forget())
+        marks = self._forget()
+        self._hearing.cut()
+        _reach(marks)
 
     @property
     def _ahead(self) -> float:
@@ -197,7 +206,9 @@ class Playout:
 
     def _send_audio(self, audio: bytes) -> None:
         self._is_clear = False
-        self._silent_from = max(self._silent_from, self._clock.seconds()) + mulaw.seconds(len(audio))
+        heard_from = max(self._silent_from, self._clock.seconds())
+        self._silent_from = heard_from + mulaw.seconds(len(audio))
+        self._hearing.sent(len(audio), heard_from)
         self._sink.media(audio)
 
     def _send_mark(self, mark: _PendingMark) -> None:
@@ -238,14 +249,14 @@ class PlayoutLine:
         """Seconds of audio that were said and not played yet, as far as our own clock knows."""
         return 0.0 if self._playout is None else self._playout.waiting
 
-    def say(self, audio: bytes) -> None:
-        """Play `audio`, any length, after what waits already.
+    def say(self, audio: bytes, text: str | None = None) -> None:
+        """Play `audio`, any length, after what waits already; `text` is what it says, if that is known.
 
         Raises:
             TooMuchAudio: if more than `MOST_WAITING_SECONDS` would wait.
         """
         if self._playout is not None:
-            self._playout.say(audio)
+            self._playout.say(audio, text)
 
     def clear(self) -> None:
         """Fall silent at once: drop the audio that waits; pending marks are reached as cleared."""
@@ -272,3 +283,6 @@ class PlayoutLine:
 
     def _tell_mark(self, name: str, cleared: bool) -> None:
         """Tell the call that a mark was reached, before whoever set it; for subclasses."""
+
+    def _tell_heard(self, heard: HeardAudio) -> None:
+        """Tell the call what the caller heard of what was said; for subclasses."""

@@ -63,6 +63,14 @@ class Handler(Protocol):
         """Handle a mark: everything said before `call.mark(name)` was played, or cleared."""
         return None
 
+    def on_said(self, call: Call, event: events.Said) -> Told:
+        """Handle the end of something that was said to the caller: heard to its end, or cut."""
+        return None
+
+    def on_incident(self, call: Call, event: events.CallIncident) -> Told:
+        """Handle an incident in the recognition that costs no words, such as a stream that was replaced."""
+        return None
+
     def on_degraded(self, call: Call, event: events.Degraded) -> Told:
         """Handle the loss of streaming: no partials from here on; finals go on."""
         return None

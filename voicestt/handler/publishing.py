@@ -167,6 +167,7 @@ def _final(fact: facts.Final) -> _Made:
         "start": fact.start,
         "end": fact.end,
         "words": [events.Word(text=word.text, start=word.start, end=word.end) for word in fact.words],
+        "delay": None if fact.delay is None else round(max(0.0, fact.delay), 3),
         "recogniser": fact.recogniser,
     }
 
@@ -183,6 +184,16 @@ def _mark_reached(fact: facts.MarkReached) -> _Made:
     return events.Mark, {"name": fact.name, "cleared": fact.cleared}
 
 
+def _said(fact: facts.SaidToCaller) -> _Made:
+    return events.Said, {
+        "text": fact.text,
+        "seconds": fact.seconds,
+        "start": fact.start,
+        "end": fact.end,
+        "cleared": fact.cleared,
+    }
+
+
 def _happened(fact: facts.Happened) -> _Made:
     match fact.kind:
         case "degraded":
@@ -190,14 +201,17 @@ def _happened(fact: facts.Happened) -> _Made:
         case "recovered":
             return events.Recovered, {"why": fact.why}
         case "unrecognised":
-            lost = {"why": fact.why, "seconds": fact.seconds, "start": fact.start, "end": fact.end}
-            return events.Unrecognised, lost
+            return events.Unrecognised, _stretch(fact)
         case "interrupted":
             return events.Interrupted, {"why": fact.why, "seconds": fact.seconds}
         case "resumed":
             return events.Resumed, {"why": fact.why}
         case _:
-            return None, {}
+            return events.CallIncident, {"kind": fact.kind, **_stretch(fact)}
+
+
+def _stretch(fact: facts.Happened) -> dict[str, Any]:
+    return {"why": fact.why, "seconds": fact.seconds, "start": fact.start, "end": fact.end}
 
 
 def _ended(fact: facts.CallEnded) -> _Made:
@@ -244,6 +258,7 @@ _KINDS: dict[type, Callable[[Any], _Made]] = {
     facts.TurnEnded: _turn_ended,
     facts.KeyPressed: _key_pressed,
     facts.MarkReached: _mark_reached,
+    facts.SaidToCaller: _said,
     facts.Happened: _happened,
     facts.CallEnded: _ended,
 }

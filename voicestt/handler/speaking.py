@@ -51,7 +51,7 @@ class _Text:
         return mulaw.seconds(len(self.audio or b""))
 
     def do(self, line: Line) -> None:
-        line.say(self.audio or b"")
+        line.say(self.audio or b"", self.text)
         self.outcome.tell("said")
 
     def drop(self) -> None:

@@ -1,4 +1,4 @@
-"""The journal's maintenance thread: it renews the lease, takes over from dead servers and deletes old events.
+"""The journal's maintenance thread: it renews the lease, takes over from dead servers, deletes and sums up.
 
 It has a thread and a connection of its own, and little patience: a chore that fails is tried again later, ever
 less often, and is no outage of the journal. No event waits for it.
@@ -17,6 +17,7 @@ from voicestt.journal.outbox import changes_noted
 from voicestt.journal.problems import advice_for, words_of
 from voicestt.journal.recovery import Recovery
 from voicestt.journal.retention import Retention
+from voicestt.journal.summaries import Summaries
 from voicestt.runtime.backoff import Backoff
 
 HURRY_SECONDS = 3.0
@@ -33,8 +34,9 @@ class Pace:
     """Intervals of the journal's threads, in seconds.
 
     `batch` is the pause between two batches, `renew` between renewals of the lease, `look` between looks for dead
-    servers and `delete` between rounds of deleting. Others are judged by their age only when our own lease was
-    renewed for `settled` without a gap: after an outage of the database everybody looks old.
+    servers, `delete` between rounds of deleting and `summarise` between looks for calls that have ended. Others
+    are judged by their age only when our own lease was renewed for `settled` without a gap: after an outage of the
+    database everybody looks old.
     """
 
     batch: float = 0.05
@@ -42,6 +44,7 @@ class Pace:
     look: float = 15.0
     delete: float = 3_600.0
     settled: float = 20.0
+    summarise: float = 1.0
 
 
 class Maintenance:
@@ -76,7 +79,9 @@ class Maintenance:
         self._renewed_at = self._settling_since = seconds()
         self._pauses = Backoff(pace.renew, min(_LONGEST_SECONDS, pace.renew * _LONGEST_SHARE))
         self._failures: dict[Callable[[], float], int] = {}
-        self._due = {self._renew: seconds() + pace.renew, self._look: seconds(), self._delete: seconds()}
+        self._summaries = Summaries(database)
+        chores = {self._look: seconds(), self._delete: seconds(), self._summarise: seconds() + pace.summarise}
+        self._due = {self._renew: seconds() + pace.renew, **chores}
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="journal's chores", daemon=True)
 
@@ -164,6 +169,9 @@ class Maintenance:
     def _delete(self) -> float:
         return self._pace.batch if self._retention.step() else self._pace.delete
 
+    def _summarise(self) -> float:
+        return self._pace.batch if self._summaries.step() else self._pace.summarise
+
 
 _BETWEEN_SECONDS = 0.02
 _LONGEST_BETWEEN = 1.0
@@ -171,4 +179,5 @@ _NAMES = {
     "_renew": "keeping the lease",
     "_look": "looking after what other servers left",
     "_delete": "deleting what is old",
+    "_summarise": "summarising calls for lists and searches",
 }

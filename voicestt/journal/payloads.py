@@ -13,6 +13,7 @@ from voicestt.events import (
     Event,
     Final,
     Partial,
+    Said,
     encode,
     type_of,
 )
@@ -155,6 +156,8 @@ def _texts(event: Event) -> Event:
         return msgspec.structs.replace(event, text="")
     if isinstance(event, Final):
         return msgspec.structs.replace(event, text="", words=())
+    if isinstance(event, Said):
+        return event if event.text is None else msgspec.structs.replace(event, text="")
     if isinstance(event, Dtmf):
         return msgspec.structs.replace(event, digit="")
     return event

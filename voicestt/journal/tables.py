@@ -55,9 +55,16 @@ sessions = Table(
     Column("finals", Integer),
     Column("closed_by_recovery", Boolean, nullable=False),
     Column("memory", Text),
+    Column("summary", Integer),
+    Column("words", Integer),
+    Column("utterances", Integer),
+    Column("degraded", Integer),
+    Column("lost_ms", Integer),
+    Column("incidents", Integer),
 )
 """Media streams of calls. `owner` is the instance that delivers its events (null: any may take it). The
-columns from `ended_at` on are null until the call ends; `memory` is the handler's, as JSON."""
+columns from `ended_at` on are null until the call ends; `memory` is the handler's, as JSON. `summary` is the
+version of the code that made what follows it (`voicestt.journal.summaries`), null until that is done."""
 
 events = Table(
     "voicestt_events",
@@ -106,6 +113,20 @@ attempts = Table(
 """Delivery attempts: the last failed ones of each event, and the one that arrived (`error` is null). There is no
 foreign key, which would lock the event's row: whoever deletes events deletes these."""
 
+texts = Table(
+    "voicestt_texts",
+    METADATA,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("session", Text, ForeignKey("voicestt_sessions.session", ondelete="CASCADE"), nullable=False),
+    Column("text", Text, nullable=False),
+)
+"""What was said in calls that have ended, for searches: the utterances of both sides, a line each; a long call has
+several rows. `number` is the start of the session in microseconds since 1970, and goes on from there."""
+
+TRIGRAMS = "voicestt_texts_trigrams"
+"""The index of the trigrams of `texts`, where the database has such: a table of SQLite's FTS5, or an index of
+PostgreSQL's pg_trgm. It is made by a migration, and is not part of METADATA."""
+
 changes = Table(
     "voicestt_changes",
     METADATA,
@@ -121,10 +142,36 @@ is_no_partial = events.c.type != text("'partial'")
 _is_pending = outbox.c.dead_lettered_at.is_(None)
 _is_dead_lettered = outbox.c.dead_lettered_at.is_not(None)
 
+is_degraded = sessions.c.degraded > text("0")
+has_lost_words = sessions.c.lost_ms > text("0")
+"""Conditions with a literal, for the partial indexes of such calls."""
+is_to_be_summarised = sessions.c.ended_at.is_not(None) & sessions.c.summary.is_(None)
+
 Index("voicestt_sessions_call", sessions.c.call_sid)
 Index("voicestt_sessions_owner", sessions.c.owner)
 Index("voicestt_sessions_started", sessions.c.started_at)
 Index("voicestt_sessions_ended", sessions.c.ended_at)
+Index("voicestt_sessions_caller", sessions.c.caller, sessions.c.started_at)
+Index("voicestt_sessions_called", sessions.c.called, sessions.c.started_at)
+Index(
+    "voicestt_sessions_degraded",
+    sessions.c.started_at,
+    sqlite_where=is_degraded,
+    postgresql_where=is_degraded,
+)
+Index(
+    "voicestt_sessions_lost",
+    sessions.c.started_at,
+    sqlite_where=has_lost_words,
+    postgresql_where=has_lost_words,
+)
+Index(
+    "voicestt_sessions_to_summarise",
+    sessions.c.ended_at,
+    sqlite_where=is_to_be_summarised,
+    postgresql_where=is_to_be_summarised,
+)
+Index("voicestt_texts_session", texts.c.session)
 Index(
     "voicestt_events_partials",
     events.c.written_at,

@@ -41,6 +41,7 @@ _end_session = (
     update(sessions)
     .where(sessions.c.session == bindparam("ended_session"))
     .values({name: bindparam(name) for name in ("ended_at", "reason", "duration", "finals", "closed_by_recovery")})
+    .values(summary=None)  # a second end: it is made again, of what came since
 )
 
 

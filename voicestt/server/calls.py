@@ -26,6 +26,7 @@ from voicestt.recording.recorder import AudioRecorder
 from voicestt.runtime.clock import Timer
 from voicestt.runtime.idle import Idle
 from voicestt.runtime.metrics import CallMetrics, RollingMetrics
+from voicestt.runtime.timer_grid import TimerGrid
 from voicestt.server.admission import Admission
 from voicestt.server.call_counts import CallCounts
 from voicestt.server.call_registry import CallRegistry
@@ -71,6 +72,7 @@ class Calls:
         self.recorder = recorder
         self._former = former
         self._clock = clock
+        self._grid = TimerGrid(clock)
         self._settings = settings
         self._registry = registry
         self.recogniser = recogniser
@@ -242,7 +244,7 @@ class Calls:
         if self._observer_of is not None:
             everybody = ObserverGroup([self._observer, self._observer_of(line, session)])
         stats = DeliveryStats(self._clock, CallCounts(self.figures, everybody))
-        return Debounced(self._clock, self._settings.partial_debounce_ms / 1000, stats)
+        return Debounced(self._grid, self._settings.partial_debounce_ms / 1000, stats)
 
     def _over(self, call: LiveCall) -> None:
         self._live.discard(call)

@@ -6,6 +6,7 @@ from typing import Final
 from voicestt.audio.ledger import AudioTotals
 from voicestt.call.active_call import CallParts
 from voicestt.call.facts import CallDescription
+from voicestt.call.hearing import HeardAudio
 from voicestt.call.machine import CallInputs
 from voicestt.runtime.clock import Unchanged
 from voicestt.runtime.histogram import Percentiles
@@ -90,6 +91,10 @@ class LiveCall:
     def mark_reached(self, name: str, cleared: bool) -> None:
         """Report that a mark of the application's was played, or was cleared."""
         self.inputs.mark_reached(name, cleared)
+
+    def caller_heard(self, heard: HeardAudio) -> None:
+        """Report what the caller heard of what was said."""
+        self.inputs.caller_heard(heard)
 
     def end(self, reason: str) -> None:
         """Close the socket; the caller's words until it is closed are still taken, then the last finals come."""

@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from voicestt.audio.ledger import AudioTotals
+from voicestt.call.hearing import HeardAudio
 from voicestt.call.playout import Playout, PlayoutLine
 from voicestt.recording.recorder import StreamRecording
 from voicestt.twilio.media_stream import clear_message, mark_message, media_message
@@ -26,6 +27,10 @@ class SpokenTo(Protocol):
 
     def mark_reached(self, name: str, cleared: bool) -> None:
         """Report that a mark of the application's was played, or was cleared."""
+        ...
+
+    def caller_heard(self, heard: HeardAudio) -> None:
+        """Report what the caller heard of what was said."""
         ...
 
     def end(self, reason: str) -> None:
@@ -102,7 +107,9 @@ class MediaLine(PlayoutLine):
         if self._playout is None and not self._is_over:
             sink = _MediaSink(self._send, stream_sid)
             recording = self._recording
-            self._playout = Playout(self._clock, sink if recording is None else recording.beside(sink))
+            self._playout = Playout(
+                self._clock, sink if recording is None else recording.beside(sink), self._tell_heard
+            )
             if greets:
                 self._playout.say(self._greeting)
 
@@ -132,6 +139,10 @@ class MediaLine(PlayoutLine):
     def _tell_mark(self, name: str, cleared: bool) -> None:
         if self._call is not None:
             self._call.mark_reached(name, cleared)
+
+    def _tell_heard(self, heard: HeardAudio) -> None:
+        if self._call is not None:
+            self._call.caller_heard(heard)
 
     def _reach(self, reached: Callable[[bool], None], cleared: bool) -> None:
         try:

@@ -6,6 +6,7 @@ from typing import Final
 
 from voicestt.audio import mulaw
 from voicestt.audio.ledger import AudioTotals
+from voicestt.call.hearing import HeardAudio
 from voicestt.call.playout import Playout, PlayoutLine
 from voicestt.runtime.clock import Clock, DelayedCall
 
@@ -89,18 +90,22 @@ class EarLine(PlayoutLine):
     """A `voicestt.call.line.Line` over the server's own playout.
 
     `reached` is told of each mark, by its name and whether it was cleared; `end_call` of the reason that the
-    stream is to be closed for.
+    stream is to be closed for, and `was_heard` of what the caller heard.
     """
 
     def __init__(
-        self, clock: Clock, reached: Callable[[str, bool], object], end_call: Callable[[str], object]
+        self,
+        clock: Clock,
+        reached: Callable[[str, bool], object],
+        end_call: Callable[[str], object],
+        was_heard: Callable[[HeardAudio], object] = lambda _heard: None,
     ) -> None:
         self._clock = clock
         self._reached = reached
         self._end_call = end_call
         self._playing: list[_Playing] = []
         self._buffer = _TwiliosBuffer(clock, self._returned)
-        self._playout = Playout(clock, self._buffer)
+        self._playout = Playout(clock, self._buffer, was_heard)
         self.account = AudioTotals()
 
     @property
@@ -114,14 +119,14 @@ class EarLine(PlayoutLine):
         now = self._clock.seconds()
         return [one.heard(now) for one in self._playing if one.begins < min(now, one.ends)]
 
-    def say(self, audio: bytes) -> None:
-        """Play `audio` after what waits already."""
+    def say(self, audio: bytes, text: str | None = None) -> None:
+        """Play `audio` after what waits already; `text` is what it says, if that is known."""
         if not self.is_open:
             return
         begins = self._clock.seconds() + self.waiting
-        super().say(audio)
-        text = audio.text if isinstance(audio, SpokenText) else ""
-        self._playing.append(_Playing(text, begins, begins + mulaw.seconds(len(audio))))
+        super().say(audio, text)
+        shown = audio.text if isinstance(audio, SpokenText) else ""
+        self._playing.append(_Playing(shown, begins, begins + mulaw.seconds(len(audio))))
 
     def clear(self) -> None:
         """Fall silent at once: drop everything not yet played."""

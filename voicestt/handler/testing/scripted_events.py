@@ -35,7 +35,7 @@ class ScriptedEvents:
             continues=continues,
         )
 
-    def make(self, kind: type[Made], **values: Any) -> Made:
+    def make(self, kind: type[Made], /, **values: Any) -> Made:
         """Make an event of any type, with its own fields."""
         self.sequence += 1
         return kind(

@@ -8,6 +8,7 @@ import msgspec
 from voicestt import events
 from voicestt.audio import mulaw
 from voicestt.audio.transcode import Kind
+from voicestt.call.hearing import HeardAudio
 from voicestt.call.line import MOST_WAITING_SECONDS, Line
 from voicestt.handler.call import Call, Snapshot, telephone_audio
 from voicestt.handler.handled_call import HandledCall
@@ -55,7 +56,7 @@ class SimulatedCall:
         self._utterance = utterances + 1
         self._reason: str | None = None
         self._began = stage.reactor.seconds()
-        self._line = EarLine(stage.reactor.clock, self._mark_reached, self._close_stream)
+        self._line = EarLine(stage.reactor.clock, self._mark_reached, self._close_stream, self._heard)
         self._line.say(greeting)
         self._handled: HandledCall | None = None
         self._begin = begin
@@ -141,7 +142,11 @@ class SimulatedCall:
         """Play the loss of some audio's words."""
         self.send(events.Unrecognised, why=why, seconds=seconds)
 
-    def send(self, kind: type[events.Event], **fields: Any) -> None:
+    def incident(self, kind: str = "rotated", why: str = "before its limit", **fields: Any) -> None:
+        """Play an incident that costs no words; `fields` are more of `voicestt.events.CallIncident`."""
+        self.send(events.CallIncident, kind=kind, why=why, **fields)
+
+    def send(self, kind: type[events.Event], /, **fields: Any) -> None:
         """Play an event of any type, with its own fields.
 
         Raises:
@@ -210,6 +215,11 @@ class SimulatedCall:
 
     def _mark_reached(self, name: str, cleared: bool) -> None:
         self._tell(self._script.make(events.Mark, name=name, cleared=cleared))
+
+    def _heard(self, heard: HeardAudio) -> None:
+        start, end = (round(max(0.0, at - self._began), 3) for at in (heard.start, heard.end))
+        said = {"text": heard.text, "seconds": heard.seconds, "start": start, "end": end}
+        self._tell(self._script.make(events.Said, **said, cleared=heard.cleared))
 
     def _close_stream(self, reason: str) -> None:
         if self._reason is None:

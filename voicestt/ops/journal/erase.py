@@ -1,25 +1,22 @@
 """The command `voicestt erase`: deletes every call of one phone number from the journal."""
 
 import re
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import click
-from sqlalchemy import ColumnElement, Connection, Select, delete, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
 
 from voicestt.config.settings import BadSettings
 from voicestt.journal.database import Database
-from voicestt.journal.outbox import note_change
-from voicestt.journal.tables import attempts, events, outbox, sessions
+from voicestt.journal.erasing import ended
+from voicestt.journal.erasing import erase as erase_calls
+from voicestt.journal.tables import events, outbox, sessions
 from voicestt.ops.journal.opening import journal
 from voicestt.ops.journal.words import masked, plain
 from voicestt.ops.recording import recordings
 from voicestt.recording.store import StoreFailed
 
-_AT_ONCE: Final = 500
-_PAUSE_SECONDS: Final = 0.02
 _BETWEEN_DIGITS: Final = re.compile(r"[\s().\-/]")
 _PHONE_NUMBER: Final = re.compile(r"\+?[\d\s().\-/]+")
 _ELSEWHERE: Final = (
@@ -69,7 +66,7 @@ def erase(number: str, called: bool, yes: bool, dry_run: bool) -> None:
         if not yes:
             click.confirm("Erase them for good?", abort=True)
         _erase_recordings(database, theirs)
-        _erase(database, theirs)
+        erase_calls(database, theirs)
     click.echo(f"Erased. {_ELSEWHERE}")
     if extent.live:
         raise click.ClickException(f"{_live_words(extent)}Erase the number again when they have ended.")
@@ -77,33 +74,33 @@ def erase(number: str, called: bool, yes: bool, dry_run: bool) -> None:
 
 def _of_number(number: str, *, called: bool) -> ColumnElement[bool]:
     """Make the condition for the sessions of a number, written with or without its "+" and blanks."""
-    text = number.strip()
-    if _PHONE_NUMBER.fullmatch(text):
-        digits = _BETWEEN_DIGITS.sub("", text).removeprefix("+")
-        forms = [text, digits, f"+{digits}"]
-    else:  # a SIP address, or a client's name
-        forms = [text]
+    forms = forms_of(number)
     parties = [sessions.c.caller, sessions.c.called] if called else [sessions.c.caller]
     return or_(*(party.in_(forms) for party in parties))
 
 
+def forms_of(number: str) -> list[str]:
+    """Return the forms that a number may have in the journal."""
+    text = number.strip()
+    if not _PHONE_NUMBER.fullmatch(text):  # a SIP address, or a client's name
+        return [text]
+    digits = _BETWEEN_DIGITS.sub("", text).removeprefix("+")
+    return list(dict.fromkeys([text, digits, f"+{digits}"]))
+
+
 def _extent(connection: Connection, theirs: ColumnElement[bool]) -> Erasure:
-    ended = _ended(theirs)
+    those = ended(theirs)
 
     def count(table: Select[int]) -> int:
         return connection.execute(table).scalar_one()
 
-    of_events = select(events.c.number).where(events.c.session.in_(ended))
+    of_events = select(events.c.number).where(events.c.session.in_(those))
     return Erasure(
-        calls=count(select(func.count()).select_from(ended.subquery())),
+        calls=count(select(func.count()).select_from(those.subquery())),
         live=count(select(func.count()).select_from(sessions).where(theirs, sessions.c.ended_at.is_(None))),
         events=count(select(func.count()).select_from(of_events.subquery())),
         undelivered=count(select(func.count()).select_from(outbox).where(outbox.c.number.in_(of_events))),
     )
-
-
-def _ended(theirs: ColumnElement[bool]) -> Select[str]:
-    return select(sessions.c.session).where(theirs, sessions.c.ended_at.is_not(None))
 
 
 def _erase_recordings(database: Database, theirs: ColumnElement[bool]) -> None:
@@ -113,7 +110,7 @@ def _erase_recordings(database: Database, theirs: ColumnElement[bool]) -> None:
         click.ClickException: where one cannot be deleted; the journal has all of them still.
     """
     with database.reading() as connection:
-        of_calls = list(connection.execute(_ended(theirs)).scalars())
+        of_calls = list(connection.execute(ended(theirs)).scalars())
     try:
         erased = recordings().erase(of_calls)
     except (BadSettings, StoreFailed, OSError) as problem:
@@ -124,45 +121,6 @@ def _erase_recordings(database: Database, theirs: ColumnElement[bool]) -> None:
         ) from None
     if erased:
         click.echo(f"Recordings erased: {erased}.")
-
-
-def _erase(database: Database, theirs: ColumnElement[bool]) -> None:
-    """Delete the calls, each transaction a piece, so that a running server can still write."""
-    while _erase_some(database, theirs):
-        time.sleep(_PAUSE_SECONDS)
-    _forget_pages(database)
-
-
-def _erase_some(database: Database, theirs: ColumnElement[bool]) -> bool:
-    """Delete some events of the first call, or the call when it has none left; False if there is no call."""
-    with database.writing() as connection:
-        if connection.dialect.name == "sqlite":
-            connection.exec_driver_sql("PRAGMA secure_delete = ON")  # deleted text is overwritten in the file
-        session = connection.execute(_ended(theirs).limit(1)).scalar()
-        if session is None:
-            return False
-        some = select(events.c.number).where(events.c.session == session).order_by(events.c.number)
-        numbers = list(connection.execute(some.limit(_AT_ONCE)).scalars())
-        _delete_events(connection, numbers)
-        if len(numbers) < _AT_ONCE:
-            connection.execute(delete(sessions).where(sessions.c.session == session))
-    return True
-
-
-def _delete_events(connection: Connection, numbers: Sequence[int]) -> None:
-    if connection.execute(delete(outbox).where(outbox.c.number.in_(numbers))).rowcount:
-        note_change(connection)  # running servers read the outbox again
-    connection.execute(delete(attempts).where(attempts.c.number.in_(numbers)))
-    connection.execute(delete(events).where(events.c.number.in_(numbers)))
-
-
-def _forget_pages(database: Database) -> None:
-    """Empty SQLite's write-ahead log, which has the deleted text, unless somebody reads it just now."""
-    with database.reading() as connection:
-        if connection.dialect.name == "sqlite":
-            connection.exec_driver_sql("COMMIT")
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-            connection.exec_driver_sql("BEGIN")
 
 
 def _words(extent: Erasure) -> str:

@@ -13,6 +13,7 @@ from voicestt.events import (
     Dtmf,
     Event,
     Final,
+    Said,
     Unrecognised,
     decode,
 )
@@ -36,7 +37,7 @@ class TranscriptLine:
 
     start: float
     end: float
-    event: Final | Dtmf | Unrecognised
+    event: Final | Dtmf | Unrecognised | Said
     is_estimated: bool = False
 
 
@@ -82,7 +83,7 @@ def _the_one(connection: Connection, call_sid: str) -> str:
 
 
 def _lines(connection: Connection, row: Any) -> Iterator[TranscriptLine]:
-    kinds = ("final", "dtmf", "unrecognised")
+    kinds = ("final", "said", "dtmf", "unrecognised")
     payloads = connection.execute(
         select(events.c.payload)
         .where(events.c.session == row.session, events.c.type.in_(kinds))
@@ -92,7 +93,7 @@ def _lines(connection: Connection, row: Any) -> Iterator[TranscriptLine]:
     for payload in payloads.all():
         line = _line(payload, row.started_at, before)
         if line is not None:
-            before = line.end
+            before = before if isinstance(line.event, Said) else line.end
             yield line
 
 
@@ -114,6 +115,8 @@ def _line(payload: str, began: float, before: float) -> TranscriptLine | None:
         return None
     if isinstance(event, Final):
         return _line_of_words(event, began, before)
+    if isinstance(event, Said):
+        return TranscriptLine(event.start, event.end, event)
     if isinstance(event, Dtmf | Unrecognised):
         at = _heard_at(event, began, before)
         return TranscriptLine(at, at + _SHORTEST_SECONDS, event, is_estimated=True)

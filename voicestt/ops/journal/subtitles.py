@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pysubs2 import SSAEvent, SSAFile
 
-from voicestt.events import Final
+from voicestt.events import Final, Said
 from voicestt.ops.journal.spoken import SpokenStream, TranscriptLine
 from voicestt.ops.journal.words import plain
 
@@ -18,13 +18,18 @@ _ESCAPES = {
 
 
 def subtitles(streams: Sequence[SpokenStream], kind: str) -> str:
-    """Write the finals as subtitles; `kind` is "srt" or "vtt". A later stream is offset by its start."""
+    """Write the finals, and texts said to the caller after a dash, as subtitles; `kind` is "srt" or "vtt".
+
+    A later stream is offset by its start.
+    """
     file = SSAFile()
     for stream in streams:
         offset = stream.row.started_at - streams[0].row.started_at
         for line in stream.lines:
             if isinstance(line.event, Final):
                 file.append(_cue(line, line.event.text, offset, kind))
+            elif isinstance(line.event, Said) and line.event.text:
+                file.append(_cue(line, f"– {line.event.text}", offset, kind))
     text: str = file.to_string(kind, keep_ssa_tags=True)
     return text.rstrip("\n") + "\n"
 

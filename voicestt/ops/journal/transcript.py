@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from voicestt.events import Dtmf, Final
+from voicestt.events import Dtmf, Final, Said
 from voicestt.ops.journal.opening import journal
 from voicestt.ops.journal.spoken import (
     NotFound,
@@ -45,7 +45,12 @@ def transcript(call_sid: str, form: str) -> None:
             streams = spoken_in(connection, call_sid)
         except NotFound as problem:
             raise click.ClickException(str(problem)) from None
-    click.echo(_FORMS[form](streams), nl=False)
+    click.echo(transcript_of(streams, form), nl=False)
+
+
+def transcript_of(streams: Sequence[SpokenStream], form: str) -> str:
+    """Format a call's streams as "text", "srt", "vtt" or "json"."""
+    return _FORMS[form](streams)
 
 
 def _as_text(streams: Sequence[SpokenStream]) -> str:
@@ -85,7 +90,16 @@ def _said(line: TranscriptLine) -> str:
         return plain(event.text) or NOT_KEPT
     if isinstance(event, Dtmf):
         return f"(key {plain(event.digit)})" if event.digit else f"(a key, {NOT_KEPT[1:]}"
+    if isinstance(event, Said):
+        return _said_to_the_caller(event)
     return f"({event.seconds:.1f} s could not be recognised: {plain(event.why)})"
+
+
+def _said_to_the_caller(said: Said) -> str:
+    cut = f", cut after {said.end - said.start:.1f} s" if said.cleared else ""
+    if said.text is None:
+        return f"(to the caller{cut}: {said.seconds:.1f} s of audio)"
+    return f"(to the caller{cut}: {plain(said.text) or NOT_KEPT[1:-1]})"
 
 
 def _as_json(streams: Sequence[SpokenStream]) -> str:
@@ -124,6 +138,8 @@ def _line(line: TranscriptLine) -> dict[str, Any]:
         }
     if isinstance(event, Dtmf):
         return {**base, "digit": event.digit}
+    if isinstance(event, Said):
+        return {**base, "text": event.text, "seconds": event.seconds, "cleared": event.cleared}
     return {**base, "why": event.why, "seconds": event.seconds}
 
 

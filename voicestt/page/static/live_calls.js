@@ -1,0 +1,105 @@
+// The live calls as values: what a snapshot says of them, and what each event changes. Nothing here knows a page.
+
+const KEPT = 20;
+const MODES = { degraded: "degraded", recovered: "streaming", interrupted: "interrupted", resumed: "streaming" };
+function blank(session, callSid) {
+  return {
+    session, callSid, number: null, since: Date.now(), language: null, mode: "streaming", delay: null, items: [],
+    endedAt: null, trouble: false,
+  };
+}
+
+function mark(kind, at, text) {
+  return { kind, at, text: text ?? "" };
+}
+
+/** All live calls by their session. */
+export class LiveCalls {
+  constructor() {
+    this.calls = new Map();
+  }
+
+  /** Replace everything by a snapshot of the server's. */
+  load(snapshot) {
+    this.calls = new Map(snapshot.calls.map((said) => [said.session, this._loaded(said)]));
+  }
+
+  /** Take from a later snapshot what no event tells: delays and modes. Returns the calls that it has. */
+  refresh(snapshot) {
+    const known = snapshot.calls.filter((said) => this.calls.has(said.session));
+    return known.map((said) => Object.assign(this.calls.get(said.session), this._facts(said)));
+  }
+
+  /** Take one event. Returns the call that it changed, or null. */
+  take(event) {
+    const type = event.type.replace(/^transcript\./, "");
+    const call = this._call(event);
+    if (type === "call_started") Object.assign(call, { number: event.from ?? call.number, since: Date.parse(event.timestamp) });
+    else if (type === "partial" || type === "final") this._caption(call, event, type === "final");
+    else if (type === "dtmf") this._add(call, mark("key", event.timestamp, event.digit));
+    else if (type === "said") this._add(call, mark("said", event.timestamp, event.text));
+    else if (type === "incident") this._add(call, mark(event.kind, event.timestamp, ""));
+    else if (type === "call_ended") call.endedAt = Date.now();
+    else if (type in MODES || type === "unrecognised") this._incident(call, event, type);
+    else return null;
+    return call;
+  }
+
+  forget(session) {
+    this.calls.delete(session);
+  }
+
+  _call(event) {
+    let call = this.calls.get(event.session);
+    if (!call) {
+      call = blank(event.session, event.call_sid);
+      call.since = Date.parse(event.timestamp);
+      this.calls.set(event.session, call);
+    }
+    return call;
+  }
+
+  _facts(said) {
+    const { number, language, mode } = said;
+    return { number, language, mode, since: Date.parse(said.since), delay: said.delay_ms };
+  }
+
+  _loaded(said) {
+    const call = Object.assign(blank(said.session, said.call_sid), this._facts(said));
+    const captions = said.captions.map((each) => ({ kind: "caption", ...each }));
+    call.items = [...captions, ...this._marks(said)];
+    call.items.sort((one, other) => (one.at < other.at ? -1 : one.at > other.at ? 1 : 0));
+    call.items = call.items.slice(-KEPT);
+    call.trouble = call.mode === "degraded" || call.items.some((item) => item.kind === "unrecognised");
+    return call;
+  }
+
+  _marks(said) {
+    const shown = (said.marks ?? []).filter(({ kind }) => kind !== "mark");
+    return shown.map((each) => mark(each.kind, each.at, each.text));
+  }
+
+  _caption(call, event, final) {
+    const caption = { kind: "caption", utterance: event.utterance, text: event.text, final, at: event.timestamp };
+    for (let i = call.items.length - 1; i >= 0; i--) {
+      const item = call.items[i];
+      if (item.kind !== "caption" || item.utterance !== event.utterance) continue;
+      if (item.final) return; // its final has been heard: nothing replaces it
+      caption.at = item.at;
+      call.items[i] = caption;
+      return;
+    }
+    this._add(call, caption);
+  }
+
+  _incident(call, event, type) {
+    call.mode = MODES[type] ?? call.mode;
+    call.trouble = true;
+    this._add(call, mark(type, event.timestamp, event.why));
+  }
+
+  _add(call, item) {
+    call.items.push(item);
+    if (call.items.length > KEPT) call.items.shift();
+  }
+}
