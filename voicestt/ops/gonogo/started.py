@@ -19,7 +19,7 @@ _START_SECONDS = 120.0  # the embedded recogniser loads its model first
 _DELIVERIES = frozenset({"EVENTS_WEBHOOK_URL", "EVENTS_WEBHOOK_SECRET", "REDIS_URL"})
 _STORE = frozenset({"RECORD_STORE", "RECORD_STORE_ENDPOINT"})
 # The last one names a file that would set the others again.
-_NOT_ITS_OWN = _DELIVERIES | _STORE | {"VOICESTT_ENV_FILE"}
+_NOT_ITS_OWN = _DELIVERIES | _STORE | {"FLEET_REDIS_URL", "VOICESTT_ENV_FILE"}
 _NOBODY = "http://127.0.0.1:1"
 _PREFIX = re.compile(r"^\d{4}-\S+ \[(?P<system>[^\]]*)\] (?P<message>.*)$")
 
