@@ -23,6 +23,7 @@ from voicestt.emulators.twilio.server_messages import ServerMessage, parse_serve
 from voicestt.emulators.twilio.signatures import signature
 from voicestt.journal.port import FormerStreams
 from voicestt.recognisers.port import CallRecogniser
+from voicestt.recording.recorder import AudioRecorder
 from voicestt.server.bounded_http import BoundedSite
 from voicestt.server.busy import busy_answer
 from voicestt.server.call_registry import CallRegistry
@@ -153,6 +154,7 @@ class Server:
     """
 
     former_streams: FormerStreams | None = None
+    recorder: AudioRecorder | None = None
     call_recogniser: CallRecogniser | None = None
     seconds_left = 10.0
 
@@ -160,7 +162,7 @@ class Server:
         self,
         clock: Clock,
         greeting: bytes = b"",
-        observer_of: Callable[[Line], CallObserver] | None = None,
+        observer_of: Callable[[Line, str], CallObserver] | None = None,
         /,
         **variables: str,
     ) -> None:
@@ -172,7 +174,15 @@ class Server:
         former = None if self.former_streams is None else FormerLookup(clock, self.former_streams)
         recogniser = self.call_recogniser or self.recogniser
         self.calls = Calls(
-            clock, self.settings, self.registry, recogniser, self.observer, greeting, observer_of, former
+            clock,
+            self.settings,
+            self.registry,
+            recogniser,
+            self.observer,
+            greeting,
+            observer_of,
+            former,
+            self.recorder,
         )
         token = self.settings.twilio_auth_token if self.settings.twilio_validate else None
         self.visitors = Visitors(

@@ -20,8 +20,12 @@ from voicestt.page.live_calls import LiveCalls
 from voicestt.page.login_api import LoginApi
 from voicestt.page.logins import Logins, LoginTries, logins_of
 from voicestt.page.queries import JournalQueries
+from voicestt.page.recordings_api import RecordingApi
 from voicestt.page.router import PageRouter
 from voicestt.page.static_files import INDEX, StaticFiles
+from voicestt.page.try_api import TryApi
+from voicestt.page.try_limits import TryLimits
+from voicestt.page.try_metrics import TryFamilies
 from voicestt.page.visit import Endpoint, PageError
 from voicestt.runtime.histogram import Percentiles
 from voicestt.server.connections import UNKNOWN
@@ -49,6 +53,12 @@ class ServerPage:
         self._static = static or StaticFiles()
         self._queries = JournalQueries(parts.reactor, parts.settings.journal_url)
         self._gonogo = GoNoGoApi(cast(ProcessReactor, parts.reactor), environment, now)
+        self._recordings = RecordingApi(parts.reactor, lambda: parts.recordings.library)
+        self._tries = TryLimits(
+            parts.settings.page_try_minutes, parts.reactor.seconds, lambda: parts.calls.why_not_ready
+        )
+        parts.metrics.add(TryFamilies(self._tries))
+        self._try = TryApi(parts.reactor, parts.settings, parts.calls.recogniser, self._tries)
         self._live = LiveCalls(lambda: parts.switch.state.is_on)
         self._now = now
         parts.pipeline.hub.watch(self._live.take)
@@ -75,6 +85,8 @@ class ServerPage:
         """End what the page has begun."""
         self._gonogo.stop()
         self._queries.stop()
+        self._recordings.stop()
+        self._try.stop()
 
     def _endpoints(self) -> list[Endpoint]:
         parts, pipeline = self._parts, self._parts.pipeline
@@ -97,6 +109,8 @@ class ServerPage:
             FleetApi(None),
             DestinationsApi(self._queries, lambda: pipeline.destinations),
             self._gonogo,
+            self._recordings,
+            self._try,
         )
         return [endpoint for api in apis for endpoint in api.endpoints]
 
@@ -110,11 +124,11 @@ class ServerPage:
         parts = self._parts
         return {
             "version": voicestt.__version__,
-            "record": "off",
+            "record": parts.settings.record,
             "fleet": False,
             "streaming": parts.switch.state.is_on,
             "journal": parts.pipeline.journal is not None,
-            "try": False,
+            "try": self._tries.is_on,
         }
 
     def _delays(self, streams: Collection[str]) -> Mapping[str, Percentiles]:

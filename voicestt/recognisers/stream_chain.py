@@ -28,9 +28,13 @@ _LAST_WORD = mulaw.BYTES_PER_SECOND  # it may have been cut by a network that st
 
 @dataclass(frozen=True, slots=True)
 class StreamingParts:
-    """The parts that all sessions of the process share; `jitter` gives numbers from 0 to 1."""
+    """The parts that all sessions of the process share; `jitter` gives numbers from 0 to 1.
+
+    `looks` is the clock for looks at a session's health, which are the same whenever they come.
+    """
 
     clock: Clock
+    looks: Clock
     streaming: Recogniser
     limits: StreamLimits
     jitter: Callable[[], float]

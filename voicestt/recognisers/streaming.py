@@ -22,6 +22,7 @@ from voicestt.recognisers.stream_chain import StreamingParts
 from voicestt.recognisers.stream_limits import StreamLimits
 from voicestt.recognisers.streaming_session import EndlessSession
 from voicestt.runtime.clock import Clock
+from voicestt.runtime.timer_grid import TimerGrid
 
 __all__ = ["Endless", "EndlessSession", "StreamLimits"]
 
@@ -39,7 +40,7 @@ class Endless:
         jitter: Callable[[], float] = random.random,
         health: Health = _ALWAYS_HEALTHY,
     ) -> None:
-        self._parts = StreamingParts(clock, streaming, limits, jitter, health)
+        self._parts = StreamingParts(clock, TimerGrid(clock), streaming, limits, jitter, health)
 
     @property
     def false_alarms(self) -> int:

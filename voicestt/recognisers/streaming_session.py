@@ -28,7 +28,7 @@ class EndlessSession:
         self._chain = StreamChain(self, parts, ledger, self._hangs)
         self._budget = RestartBudget(parts.clock, parts.limits, parts.jitter)
         self._watch = StreamWatch(parts.clock, parts.limits, ledger, self._hangs)
-        self._look = Timer(parts.clock)
+        self._look = Timer(parts.looks)
         self._is_paused = False
 
     def write(self, audio: bytes) -> None:

@@ -1,5 +1,6 @@
 """The live calls: made here, watched for silence, and stopped in order."""
 
+import time
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from math import ceil
@@ -18,11 +19,14 @@ from voicestt.call.observers import Debounced, DeliveryStats, ObserverGroup
 from voicestt.config.settings import Settings
 from voicestt.handler.handled_call import TOO_SLOW
 from voicestt.handler.leaving import HUNG_UP
+from voicestt.handler.publishing import new_session
 from voicestt.journal.former import FormerStream
 from voicestt.recognisers.port import CallRecogniser
+from voicestt.recording.recorder import AudioRecorder
 from voicestt.runtime.clock import Timer
 from voicestt.runtime.idle import Idle
 from voicestt.runtime.metrics import CallMetrics, RollingMetrics
+from voicestt.runtime.timer_grid import TimerGrid
 from voicestt.server.admission import Admission
 from voicestt.server.call_counts import CallCounts
 from voicestt.server.call_registry import CallRegistry
@@ -31,6 +35,7 @@ from voicestt.server.former_streams import FormerLookup
 from voicestt.server.live_call import LiveCall
 from voicestt.server.media_line import MediaLine
 from voicestt.server.moving import MoveCounts
+from voicestt.server.recorded_call import RecordedCall
 from voicestt.server.refusals import Refusals
 from voicestt.server.starts import Refused, describe, must_be_known
 from voicestt.twilio.media_stream import Start
@@ -45,8 +50,9 @@ _CUT_SECONDS = 0.2
 class Calls:
     """The live calls of one server. `figures` are the metrics of all its calls.
 
-    `greeting` is what each caller hears at once, mu-law. `observer_of` makes, of a call's line, an observer for
-    this call alone, which is told what `observer` is told, after it.
+    `greeting` is what each caller hears at once, mu-law. `observer_of` makes, of a call's line and its
+    session, an observer for this call alone, which is told what `observer` is told, after it. `recorder` records
+    the calls.
     """
 
     _log = Logger()
@@ -59,14 +65,17 @@ class Calls:
         recogniser: CallRecogniser,
         observer: CallObserver,
         greeting: bytes = b"",
-        observer_of: Callable[[Line], CallObserver] | None = None,
+        observer_of: Callable[[Line, str], CallObserver] | None = None,
         former: FormerLookup | None = None,
+        recorder: AudioRecorder | None = None,
     ) -> None:
+        self.recorder = recorder
         self._former = former
         self._clock = clock
+        self._grid = TimerGrid(clock)
         self._settings = settings
         self._registry = registry
-        self._recogniser = recogniser
+        self.recogniser = recogniser
         self._observer = observer
         self._greeting = greeting
         self._observer_of = observer_of
@@ -131,11 +140,13 @@ class Calls:
 
         `hang_up` closes that socket, saying why; `send` sends a text message on it, as long as it is open.
         """
-        line = MediaLine(self._clock, send, self._greeting)
+        session = new_session(time.time())
+        recording = None if self.recorder is None else self.recorder.new(session)
+        line = MediaLine(self._clock, send, self._greeting, recording)
         parts = CallParts(
             clock=self._clock,
-            observer=self._observer_of_one_call(line),
-            recogniser=self._recogniser,
+            observer=self._observer_of_one_call(line, session),
+            recogniser=self.recogniser,
             batch_bytes=self._settings.batch_ms * mulaw.BYTES_PER_SECOND // 1000,
             drain_seconds=self._settings.drain_seconds,
             over=lambda: self._over(call),
@@ -143,7 +154,10 @@ class Calls:
             turn_silence=self._settings.utterance_end_ms * mulaw.BYTES_PER_SECOND // 1000,
             metrics=CallMetrics(self.figures),
         )
-        call = LiveCall(new_call(parts), parts, hang_up, line)
+        if recording is None:
+            call = LiveCall(new_call(parts), parts, hang_up, line)
+        else:
+            call = RecordedCall(new_call(parts), parts, hang_up, line, recording)
         self._live.add(call)
         self.taken += 1
         return call
@@ -225,12 +239,12 @@ class Calls:
             log_system=second.call_sid,
         )
 
-    def _observer_of_one_call(self, line: Line) -> CallObserver:
+    def _observer_of_one_call(self, line: Line, session: str) -> CallObserver:
         everybody = self._observer
         if self._observer_of is not None:
-            everybody = ObserverGroup([self._observer, self._observer_of(line)])
+            everybody = ObserverGroup([self._observer, self._observer_of(line, session)])
         stats = DeliveryStats(self._clock, CallCounts(self.figures, everybody))
-        return Debounced(self._clock, self._settings.partial_debounce_ms / 1000, stats)
+        return Debounced(self._grid, self._settings.partial_debounce_ms / 1000, stats)
 
     def _over(self, call: LiveCall) -> None:
         self._live.discard(call)

@@ -27,6 +27,9 @@ MOST_UNTAKEN: Constant = 16_000_000  # bytes that the thread has not come to
 _AGAIN_SECONDS = 1.0
 _STOP_SECONDS = 2.0
 _TOGETHER = 1_000
+_REST_SECONDS = (
+    0.02  # after a write: what comes meanwhile is written together, for each wake-up costs the reactor too
+)
 _END = None
 
 
@@ -130,6 +133,8 @@ class EventsFile:
             is_open = _END not in lines
             self._keep([line for line in lines if line is not None])
             self._write()
+            if is_open:
+                time.sleep(_REST_SECONDS)
         if self._waiting:
             self._lose(len(self._waiting))
         self._close()

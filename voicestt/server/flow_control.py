@@ -17,8 +17,8 @@ from zope.interface import implementer
 
 from voicestt.audio import mulaw
 from voicestt.runtime.clock import Clock
+from voicestt.runtime.timer_grid import TimerGrid
 
-_GRID = 0.02  # seconds: sockets that wake in the same fiftieth of a second wake together
 _LONGEST = 0.15  # a `stop`, a key or a closed socket is noticed at most so much later, and a step of the grid
 _MARGIN = 0.01  # before the batch can be full; the grid's rounding up adds as much on average
 
@@ -76,26 +76,14 @@ class ReadCoalescer:
     """Pauses transports, and resumes them together."""
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._waking: dict[int, list[Callable[[], object]]] = {}
+        self._grid = TimerGrid(clock)
 
     def rest(self, transport: Reads, missing: int) -> None:
         """Pause `transport` until about when `missing` bytes of mu-law can have come."""
         seconds = min(mulaw.seconds(missing) - _MARGIN, _LONGEST)
-        if seconds <= 0:
-            return
-        now = self._clock.seconds()
-        slot = -int(-(now + seconds) // _GRID)
-        waking = self._waking.get(slot)
-        if waking is None:
-            waking = self._waking[slot] = []
-            self._clock.callLater(max(0.0, slot * _GRID - now), lambda: self._wake(slot))
-        transport.pauseProducing()
-        waking.append(transport.resumeProducing)
-
-    def _wake(self, slot: int) -> None:
-        for resume in self._waking.pop(slot):
-            resume()
+        if seconds > 0:
+            transport.pauseProducing()
+            self._grid.callLater(seconds, transport.resumeProducing)
 
 
 @implementer(IPushProducer)

@@ -10,15 +10,17 @@ from voicestt.server.bounded_http import BoundedSite
 from voicestt.server.calls import Calls
 from voicestt.server.connections import UNKNOWN, Visitors
 from voicestt.server.events_file import EventsFile
-from voicestt.server.health import EventsCheck, HealthReport, RecognitionCheck
+from voicestt.server.health import Check, EventsCheck, HealthReport, RecognitionCheck
 from voicestt.server.metrics.of_calls import CallFamilies
 from voicestt.server.metrics.of_events import EventFamilies
 from voicestt.server.metrics.of_health import HealthFamilies
 from voicestt.server.metrics.of_recognition import RecognitionFamilies
+from voicestt.server.metrics.of_recordings import RecordingFamilies
 from voicestt.server.metrics.page import MetricsPage, MetricsResource
 from voicestt.server.metrics_watch import MetricsWatch
 from voicestt.server.minute_history import MinuteHistory
 from voicestt.server.pipeline import EventPipeline
+from voicestt.server.recordings import RecordingCheck, ServerRecordings
 
 _MOST_READERS = 50
 
@@ -38,21 +40,30 @@ class Monitoring:
         pipeline: EventPipeline,
         file: EventsFile | None,
         recognition: RecognitionFamilies,
+        recordings: ServerRecordings,
     ) -> None:
         self._reactor = reactor
         self._calls = calls
         events = EventsCheck(calls.figures, pipeline, file)
-        self.report = HealthReport(calls, [RecognitionCheck(recognition.health), events], lambda: pipeline.health)
+        recorded = RecordingCheck(calls.figures, recordings)
+        checks: list[Check] = [RecognitionCheck(recognition.health), events, recorded]
+        self.report = HealthReport(calls, checks, lambda: pipeline.health)
         collectors = [
             CallFamilies(calls, visitors, lambda: recognition.wordless),
             recognition,
             EventFamilies(pipeline, file),
+            RecordingFamilies(recordings),
             HealthFamilies(self.report),
         ]
         self.page = MetricsPage(collectors, settings.metrics_token)
+
+        def note_totals() -> None:
+            events.note_totals()
+            recorded.note_totals()
+
         self.history = MinuteHistory(calls)
         keep = self.history.minute_over
-        self._watch = MetricsWatch(reactor, calls, note_totals=events.note_totals, minute_over=keep)
+        self._watch = MetricsWatch(reactor, calls, note_totals=note_totals, minute_over=keep)
 
     def start(self) -> None:
         """Start to measure the reactor's lag, and to count by the minute."""

@@ -13,8 +13,10 @@ from voicestt.server.calls import Calls
 from voicestt.server.connections import Visitors
 from voicestt.server.control.flag import FlagSwitch
 from voicestt.server.health import HealthReport
+from voicestt.server.metrics.page import MetricsPage
 from voicestt.server.minute_history import MinuteHistory
 from voicestt.server.pipeline import EventPipeline
+from voicestt.server.recordings import ServerRecordings
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class ServerParts:
     history: MinuteHistory
     switch: FlagSwitch
     visitors: Visitors
+    recordings: ServerRecordings
+    metrics: MetricsPage
 
 
 class BrowserPage(Protocol):

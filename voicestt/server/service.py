@@ -40,6 +40,7 @@ from voicestt.server.moving import move_of
 from voicestt.server.page_port import BrowserPage, MakePage, ServerParts, no_page
 from voicestt.server.pipeline import EventPipeline
 from voicestt.server.recognition import recognition_of
+from voicestt.server.recordings import ServerRecordings
 from voicestt.server.returns import Returns
 from voicestt.server.root import Root
 from voicestt.server.routes import Routes
@@ -98,8 +99,10 @@ class VoiceService(Service):
         self._registry = CallRegistry(reactor)
         self._events_file = EventsFile(settings.events_file) if settings.events_file else None
         self._pipeline = EventPipeline(reactor, settings, _call_log(settings, self._registry), self._events_file)
-        self._embedded = _embedded(settings) if settings.engine == "embedded" else None
+        is_embedded = settings.engine == "embedded"
+        self._embedded = EmbeddedGoogle(settings.language, settings.whisper_model) if is_embedded else None
         self._whisper = last_resort(reactor, settings, self._embedded.engine if self._embedded else None)
+        self._recordings = ServerRecordings(reactor, settings)
         self._flag = Flag(settings.enable_streaming_stt)
         self._active_calls = ActiveCalls(self._flag)
         self._switch = switch = FlagSwitch(self._flag, self._active_calls)
@@ -139,6 +142,7 @@ class VoiceService(Service):
             thread.start()
         if self._events_file is not None:
             self._events_file.start()
+        await self._recordings.start()
         await self._pipeline.start(self._make_tracing())
         started = self._started = self._make(target, visitors)
         started.calls.start()
@@ -168,6 +172,7 @@ class VoiceService(Service):
             await self._page.stop()
         if self._started is not None:
             await self._started.calls.stop(deadline.part(_FOR_LAST_WORDS, self._settings.drain_seconds))
+        await self._recordings.stop(deadline)
         await self._pipeline.stop(deadline)
 
     async def _stop_listening(self) -> None:
@@ -209,9 +214,11 @@ class VoiceService(Service):
             pipeline.greeting,
             pipeline.observer_of,
             self._former,
+            self._recordings.recorder,
         )
         file, families = self._events_file, recognition.families
-        monitoring = Monitoring(reactor, settings, calls, visitors, pipeline, file, families)
+        recordings = self._recordings
+        monitoring = Monitoring(reactor, settings, calls, visitors, pipeline, file, families, recordings)
         return _Started(calls, recognition.health, monitoring)
 
     def _site(self, calls: Calls, visitors: Visitors, monitoring: Monitoring) -> Site:
@@ -243,12 +250,9 @@ class VoiceService(Service):
         return BoundedSite(Root(webhooks.app.resource()), visitors, turned_away, self._reactor)
 
     def _open_page(self, calls: Calls, visitors: Visitors, monitoring: Monitoring) -> BrowserPage | None:
-        report, history = monitoring.report, monitoring.history
-        self._page = self._make_page(
-            ServerParts(
-                self._reactor, self._settings, calls, self._pipeline, report, history, self._switch, visitors
-            )
-        )
+        report, history, metrics = monitoring.report, monitoring.history, monitoring.page
+        server = self._reactor, self._settings, calls, self._pipeline, report, history, self._switch, visitors
+        self._page = self._make_page(ServerParts(*server, self._recordings, metrics))
         return self._page
 
     def _returns(self, calls: Calls, busy: CallAnswer) -> Returns:
@@ -288,7 +292,3 @@ class VoiceService(Service):
 
 def _call_log(settings: Settings, registry: CallRegistry) -> CallLog:
     return CallLog(registry, partials=settings.log_partials, texts=settings.texts_are_logged)
-
-
-def _embedded(settings: Settings) -> EmbeddedGoogle:
-    return EmbeddedGoogle(settings.language, settings.whisper_model)
