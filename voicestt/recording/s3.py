@@ -15,7 +15,7 @@ from voicestt.recording.store import StoreFailed
 
 Value = TypeVar("Value")
 
-_CONNECT_SECONDS: Final = 5
+_CONNECT_SECONDS: Final = 3
 _READ_SECONDS: Final = 30
 _ATTEMPTS: Final = 2  # the uploader has a backoff of its own
 _NO_LIBRARY: Final = "needs the extra `s3` (pip install '.[s3]' in the checkout)"
