@@ -14,6 +14,7 @@ _COMMANDS = {
     "drain": ("voicestt.ops.drain", "drain"),
     "erase": ("voicestt.ops.journal.erase", "erase"),
     "events-schema": ("voicestt.ops.schema", "events_schema"),
+    "fleet": ("voicestt.ops.fleet.command", "fleet"),
     "flag": ("voicestt.ops.flag", "flag"),
     "gonogo": ("voicestt.ops.gonogo.command", "gonogo"),
     "google-local": ("voicestt.emulators.google.command", "google_local"),

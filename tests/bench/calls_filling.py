@@ -61,7 +61,7 @@ def fill(url: str, calls: int, *, at_once: int = 500) -> None:
 def _copy(database: Database, copy: int, made: int) -> None:
     """Copy the calls that were made, later and with other names; the rare word is in none of the copies."""
     values = {
-        "name": f"{copy:x}",
+        "name": f"{copy:04x}",
         "later": copy * made * EVERY,
         "number": round(copy * made * EVERY * 1_000_000),
         "events": copy * made * EVENTS_OF_A_CALL,
@@ -97,7 +97,7 @@ _COPIES = (
 def session_of(number: int) -> str:
     """The session of the call of this number, from 0."""
     copy, made = divmod(number, MADE)
-    name = f"{copy:x}" if copy else ""
+    name = f"{copy:04x}"
     return name + f"{made:028x}"[len(name) :]
 
 

@@ -361,3 +361,13 @@ def test_a_wrong_busy_is_refused_without_the_number(text: str, words: str) -> No
     problem = problem_with(BUSY=text)
     assert words in problem
     assert "1234567" not in problem.replace("+972501234567", "")
+
+
+def test_the_fleet_is_that_of_redis_url_unless_it_has_one_of_its_own_or_is_off() -> None:
+    redis, other = {"REDIS_URL": "redis://one/0", "JOURNAL_URL": "sqlite:///j"}, "redis+sentinel://two/calls/1"
+    assert settings_of().fleet_url is None
+    assert settings_of(**redis).fleet_url == "redis://one/0"
+    assert settings_of(**redis, FLEET_REDIS_URL=other).fleet_url == other
+    assert settings_of(**redis, FLEET_REDIS_URL="OFF").fleet_url is None
+    assert "two" not in repr(settings_of(FLEET_REDIS_URL=other))
+    assert settings_of(GCP_STT_STREAMS="280").google_streams == 280

@@ -25,8 +25,7 @@ from tests.end_to_end.rig import (
     until,
 )
 from tests.redis_server import RedisServer
-from voicestt.delivery.redis_servers import STREAM
-from voicestt.delivery.redis_streams import stream_of
+from voicestt.delivery.redis_streams import STREAM, stream_of
 from voicestt.ops.services import Services
 
 LIVE, LATER = range(6), range(6, 9)

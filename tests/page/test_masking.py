@@ -111,3 +111,8 @@ VALUES = st.recursive(
 @given(VALUES)
 def test_no_value_is_an_error(value: object) -> None:
     json.dumps(masked(value))
+
+
+def test_an_object_under_a_name_that_ids_have_is_masked_too() -> None:
+    shown = masked({"call": {"number": "+972501234567", "session": "12345678"}, "event": ["050-1234567"]})
+    assert shown == {"call": {"number": "…4567", "session": "12345678"}, "event": ["•••-•••••••"]}

@@ -36,6 +36,7 @@ from voicestt.recognisers.port import (
 )
 from voicestt.recognisers.probe import Probe
 from voicestt.recognisers.single_shot import SingleShot
+from voicestt.recognisers.stream_quota import NoQuota, StreamQuota
 from voicestt.recognisers.streaming import Endless, StreamLimits
 
 LIMITS = StreamLimits(soft=4.0, hard=7.0, hold=2.0, silent=3.0, queue=2.0, drain=1.5, window=10.0)
@@ -62,6 +63,7 @@ class Conversation:
         flag: Flag | None = None,
         recover_seconds: float = 2.0,
         retain: int = 60 * SECOND,
+        quota: StreamQuota | None = None,
     ) -> None:
         self.clock = Clock()
         self.world = World()
@@ -83,6 +85,7 @@ class Conversation:
             self.health,
             retain_bytes=retain,
             recover_seconds=recover_seconds,
+            quota=quota or NoQuota(),
         )
         self.session: CallSession = fallback.open(self.ear)
         self.said = 0

@@ -95,6 +95,15 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     assert "there is no module nowhere" in found[4]
 
 
+def test_an_address_of_the_fleet_that_the_library_does_not_take_is_said_once(tmp_path: Path) -> None:
+    wrong = "redis://127.0.0.1:1/0?socket_timeout=never"
+    (problem,) = problems(**LOCAL, FLEET_REDIS_URL=wrong)
+    assert problem.startswith("FLEET_REDIS_URL has something")
+    (problem,) = problems(**LOCAL, REDIS_URL=wrong, JOURNAL_URL=f"sqlite:///{tmp_path}/j")
+    assert problem.startswith("REDIS_URL has something")
+    assert problems(**LOCAL, FLEET_REDIS_URL="off") == []
+
+
 def test_what_depends_on_a_setting_that_cannot_be_used_is_not_checked() -> None:
     (problem,) = problems(**LOCAL, GREETING="Good morning", TTS_ENGINE="siri")
     assert problem.startswith("TTS_ENGINE is not one of")

@@ -87,3 +87,8 @@ def redis_url(text: str) -> str:
     """Read the URL of a Redis server, Sentinel or cluster, see `voicestt.config.redis_address`."""
     redis_address(text)
     return text
+
+
+def fleet_redis_url(text: str) -> str:
+    """Read the URL of the fleet's Redis, or "off"."""
+    return "off" if text.lower() == "off" else redis_url(text)

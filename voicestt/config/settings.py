@@ -16,6 +16,7 @@ from voicestt.config.call_settings import (
 )
 from voicestt.config.credentials import Credentials
 from voicestt.config.event_settings import DeliverySettings, JournalSettings
+from voicestt.config.fleet_settings import NO_FLEET, FleetSettings
 from voicestt.config.page_settings import PageSettings
 from voicestt.config.recognition_settings import FirstSettings, GoogleSettings, StreamSettings, WhisperSettings
 from voicestt.config.recording_settings import RecordingSettings
@@ -32,6 +33,7 @@ GROUPS: Final[Mapping[str, type]] = {
     "The journal": JournalSettings,
     "Recordings": RecordingSettings,
     "The page": PageSettings,
+    "Several processes as one service": FleetSettings,
     "Strangers, and who may connect": AccessSettings,
     "Overload": OverloadSettings,
     "Restarts and deploys": ShutdownSettings,
@@ -61,6 +63,7 @@ class Settings(
     JournalSettings,
     RecordingSettings,
     PageSettings,
+    FleetSettings,
     AccessSettings,
     OverloadSettings,
     ShutdownSettings,
@@ -86,6 +89,12 @@ class Settings(
     def google_project(self) -> str | None:
         """The Google project of requests: GCP_PROJECT, or the key's own."""
         return self.project or (self.credentials.project if self.credentials else None)
+
+    @property
+    def fleet_url(self) -> str | None:
+        """The URL of the fleet's Redis: FLEET_REDIS_URL, or REDIS_URL; None where there is no fleet."""
+        url = self.fleet_redis_url or self.redis_url
+        return None if url == NO_FLEET else url
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":

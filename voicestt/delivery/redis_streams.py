@@ -23,22 +23,25 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from voicestt.config.redis_address import RedisAddress, redis_address
-from voicestt.delivery.redis_servers import (
-    Servers,
-    open_servers,
-    redis_failures,
-    stream_name,
-    words_of,
-)
 from voicestt.delivery.redis_watch import RedisLook, RedisWatch
 from voicestt.delivery.sender import CannotDeliver, DeliveryFailed, Outcome
 from voicestt.events import event_id
 from voicestt.journal.port import Record
+from voicestt.runtime.redis_servers import Servers, open_servers, redis_failures, words_of
 
+STREAM: Final = "voicestt:events:"
 MOST: Final = 200
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 10.0
 WATCH_SECONDS: Final = 60.0
+
+
+def stream_name(shard: int, *, in_cluster: bool = False) -> str:
+    """Return the name of a shard's stream.
+
+    In a cluster the number is its hash tag: keys with the same tag are on the same server.
+    """
+    return f"{STREAM}{{{shard}}}" if in_cluster else f"{STREAM}{shard}"
 
 
 def stream_of(call_sid: str, shards: int, *, in_cluster: bool = False) -> str:

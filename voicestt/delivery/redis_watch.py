@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from twisted.logger import Logger
 
-from voicestt.delivery.redis_servers import Servers, redis_failures
 from voicestt.runtime.escaping import escaped
+from voicestt.runtime.redis_servers import Servers, redis_failures
 
 _CLOSE: Final = 0.8
 _OVER: Final = 0.5

@@ -1,7 +1,7 @@
 """Erasure of calls from the journal: a piece in each transaction, so that servers can write in between."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, Select, delete, select
@@ -39,8 +39,8 @@ def erase(database: Database, those: ColumnElement[bool]) -> int:
     return count
 
 
-def erase_session(database: Database, session: str) -> bool:
-    """Erase one session; False if there is none.
+def erase_session(database: Database, session: str, before: Callable[[], object] = lambda: None) -> bool:
+    """Erase one session; False if there is none. `before` erases what others keep of it, before it is gone here.
 
     Raises:
         CallGoesOn: where it has not ended.
@@ -52,6 +52,7 @@ def erase_session(database: Database, session: str) -> bool:
         return False
     if row.ended_at is None:
         raise CallGoesOn("The call is still going on. Erase it when it has ended.")
+    before()
     return erase(database, this) > 0
 
 

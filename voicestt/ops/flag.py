@@ -26,15 +26,25 @@ socket_option = click.option(
 
 
 @click.command(short_help="Turn ENABLE_STREAMING_STT in a running server.")
-@click.argument("state", type=click.Choice(["on", "off", "show"]))
+@click.argument("state", type=click.Choice(["on", "off", "show", "clear"]))
+@click.option("--fleet", is_flag=True, help="Of all processes of the fleet (FLEET_REDIS_URL), now and later.")
 @socket_option
-def flag(state: str, path: Path | None) -> None:
+def flag(state: str, fleet: bool, path: Path | None) -> None:
     """Turn ENABLE_STREAMING_STT on or off in the running server, or show it.
 
     Off: live calls leave streaming at once and take along the audio that has not become words yet; new calls begin
     with one request per utterance. On: new calls stream, live ones return when their utterance is over. It lasts
     until the server's next start: change the variable too if it is to stay.
+
+    With --fleet: in every process, also those that start later, whatever their own settings; `clear` ends that.
     """
+    if fleet:
+        from voicestt.ops.fleet.flag import flag_of_fleet  # noqa: PLC0415 - only a fleet needs it
+
+        flag_of_fleet(state)
+        return
+    if state == "clear":
+        raise click.UsageError("clear is for the fleet's flag: voicestt flag clear --fleet")
     answer = ask(path or the_one_server(), state)
     if "error" in answer:
         raise click.ClickException(f"The server says: {answer['error']}")

@@ -109,7 +109,9 @@ def _masked_object(value: Mapping[str, Any], *, is_custom: bool) -> dict[str, An
 
 
 def _masked_field(name: str, inner: Any) -> Any:
-    if name in _SAFE:
+    if name in _SAFE and not isinstance(
+        inner, Mapping | list | tuple
+    ):  # an id, and not a whole object of that name
         return inner
     if name in _NUMBERS and isinstance(inner, str):
         return masked_number(inner)

@@ -94,6 +94,8 @@ class _DatabaseThread:
 
     def stop(self) -> None:
         self._pool.stop()
+        if self._database is not None and not self._waiting:
+            self._database.close()
 
     def _work(self, work: Callable[[Database], Value]) -> Value:
         try:

@@ -7,10 +7,12 @@ covered goes to the single shot byte for byte, and the account at the end says w
         |                                                         (between two utterances)                 ^
         +--the service is away--> single shot whose requests wait --the service is back--------------------+
 
-After a long outage the call is in two lanes: what was said meanwhile is recognised by requests, in parallel, while
-what is said now is streamed; partials come at once, and finals wait for those before them.
+Where Google's quota is shared (`stream_quota`), a call without a lease begins with single requests. After a long
+outage the call is in two lanes: what was said meanwhile is recognised by requests, in parallel, while what is said
+now is streamed; partials come at once, and finals wait for those before them.
 """
 
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Final
 
 from voicestt.audio import mulaw
@@ -18,14 +20,10 @@ from voicestt.audio.ledger import AudioTotals, RetainedAudioLimit
 from voicestt.recognisers.health import CircuitBreaker
 from voicestt.recognisers.lanes import Lane, LaneQueue, OffsetSingleShot
 from voicestt.recognisers.modes import Flag, Mode, Returning, SingleRequests, Streaming, leave
-from voicestt.recognisers.port import (
-    CallListener,
-    Incident,
-    RecogniserError,
-    Result,
-)
+from voicestt.recognisers.port import CallListener, Incident, RecogniserError, Result
 from voicestt.recognisers.probe import Probe
 from voicestt.recognisers.single_shot import SingleShot
+from voicestt.recognisers.stream_quota import GRACE_SECONDS, CallLease, NoQuota, StreamQuota
 from voicestt.recognisers.streaming import Endless
 from voicestt.runtime.clock import Clock, Timer
 
@@ -35,36 +33,26 @@ _REPLAYED_AT_MOST: Final = 12 * mulaw.BYTES_PER_SECOND
 SWITCHED_OFF = "ENABLE_STREAMING_STT was switched off"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class Fallback:
     """A CallRecogniser that streams while it can, and sends single requests otherwise.
 
     `health` is the process's knowledge of the service. A call that fell back while that was good probes streaming
     every `recover_seconds` (0: never). `retain_bytes` of mu-law without an answer are kept, by all calls together
-    as many as `retention` allows.
+    as many as `retention` allows. `quota` has the leases of streams.
     """
 
-    def __init__(
-        self,
-        clock: Clock,
-        flag: Flag,
-        streaming: Endless,
-        single_shot: SingleShot,
-        probe: Probe,
-        health: CircuitBreaker,
-        *,
-        retain_bytes: int = 600 * mulaw.BYTES_PER_SECOND,
-        retention: RetainedAudioLimit | None = None,
-        recover_seconds: float = 60.0,
-    ) -> None:
-        self.clock = clock
-        self.flag = flag
-        self.streaming = streaming
-        self.single_shot = single_shot
-        self.probe = probe
-        self.health = health
-        self.retention = retention
-        self.retain_bytes = retain_bytes
-        self.recover_seconds = recover_seconds
+    clock: Clock
+    flag: Flag
+    streaming: Endless
+    single_shot: SingleShot
+    probe: Probe
+    health: CircuitBreaker
+    _: KW_ONLY
+    retain_bytes: int = 600 * mulaw.BYTES_PER_SECOND
+    retention: RetainedAudioLimit | None = None
+    recover_seconds: float = 60.0
+    quota: StreamQuota = field(default_factory=NoQuota)
 
     def open(self, listener: CallListener) -> "FallbackSession":
         """Open a session: streaming while the flag is on, otherwise single requests."""
@@ -80,13 +68,16 @@ class FallbackSession:
         self._lanes = LaneQueue(self, listener, parts.retain_bytes, parts.retention)
         self._ledger = self._lanes.ledger
         self._finished = False
-        self._mode: Mode = Streaming() if parts.flag.is_on else SingleRequests(Timer(parts.clock))
+        self._lease = CallLease(parts.quota)
+        self._is_told_streaming = parts.flag.is_on
+        self._mode: Mode = Streaming() if parts.flag.is_on and self._lease.take() else self._single_requests()
         parts.flag.watch(self._flag_turned)
         first = self._lanes.begin(0)
-        if parts.flag.is_on:
+        if isinstance(self._mode, Streaming):
             first.session = parts.streaming.open(first, first.part)
         else:
             first.session = OffsetSingleShot(parts.single_shot, first, in_speech=False)
+            self._wait_for_lease()
 
     @property
     def totals(self) -> AudioTotals:
@@ -118,12 +109,14 @@ class FallbackSession:
         """Stop at once, without telling the listener anything more."""
         self._leave_behind()
         self._lanes.stop()
+        self._lease.give_back()
 
     def give_up(self) -> None:
         """Stop because time is up: tell the finals that are known, and which audio between them is lost."""
         self._leave_behind()
         self._lanes.give_up()
         self._lanes.stop()
+        self._lease.give_back()
 
     # -- what the lanes say
 
@@ -136,12 +129,16 @@ class FallbackSession:
 
     def lane_happened(self, incident: Incident) -> None:
         """Pass an incident on to the call's listener."""
+        if incident.kind in {"degraded", "interrupted"}:
+            self._is_told_streaming = False
         self._listener.happened(incident)
 
     def lane_ended(self, lane: Lane, error: RecogniserError | None) -> None:
         """Handle a lane's end: advance after a normal one, fall back to single requests after an error."""
         if error is None:
             self._lanes.end(lane)
+            if self._lanes.is_over:
+                self._lease.give_back()
         else:
             self._fall_back(str(error), probe_later=True)
 
@@ -168,6 +165,34 @@ class FallbackSession:
         elif probe_later and not is_interrupted:
             self._probe_later(mode)
 
+    def _single_requests(self) -> SingleRequests:
+        return SingleRequests(Timer(self._parts.clock))
+
+    def _wait_for_lease(self) -> None:
+        """Have the call stream when it gets a lease, and say that it does not if that takes a moment."""
+        mode = self._mode
+        if self._finished or not isinstance(mode, SingleRequests) or not self._parts.flag.is_on:
+            return
+        mode.stop_waiting = self._lease.wait(self._lease_came)
+        mode.recovery.set(GRACE_SECONDS, self._say_not_streaming)
+
+    def _say_not_streaming(self) -> None:
+        health = self._parts.health
+        if self._is_told_streaming:
+            self.lane_happened(Incident("degraded", health.reason if health.is_open else self._lease.reason))
+
+    def _lease_came(self) -> None:
+        if not self._parts.flag.is_on:
+            self._lease.give_back()  # the flag is being turned, call by call
+        elif isinstance(self._mode, SingleRequests):
+            self._return_when_healthy(self._mode)
+
+    def _return_when_healthy(self, mode: SingleRequests) -> None:
+        if self._parts.health.is_open:
+            self._wait_for_service(mode)
+        else:
+            self._begin_to_return()
+
     def _wait_for_service(self, mode: SingleRequests) -> None:
         mode.stop_waiting = self._parts.health.wait(self._service_is_back, self._silent_for)
 
@@ -185,13 +210,19 @@ class FallbackSession:
             # It was on until now: while it is on and the mode is streaming, nothing can turn it but off.
             self._lanes.live.abort()
             self._fall_back(SWITCHED_OFF, probe_later=False)
-        elif parts.flag.is_on and parts.health.is_open and isinstance(mode, SingleRequests):
-            self._wait_for_service(mode)
-        elif parts.flag.is_on:
-            self._begin_to_return()
-        else:
-            self._go(SingleRequests(Timer(parts.clock)))
+        elif not parts.flag.is_on:
+            self._go(self._single_requests())
             self._no_longer_interrupted(mode, SWITCHED_OFF)
+            if self._is_told_streaming:
+                self.lane_happened(Incident("degraded", SWITCHED_OFF))
+        elif not self._lease.take():
+            self._wait_for_lease()
+        elif isinstance(mode, SingleRequests):
+            self._return_when_healthy(mode)
+        else:
+            self._begin_to_return()
+        if not parts.flag.is_on:
+            self._lease.give_back()
 
     def _no_longer_interrupted(self, mode: Mode, why: str) -> None:
         if isinstance(mode, SingleRequests) and mode.is_interrupted:
@@ -246,7 +277,9 @@ class FallbackSession:
         was_interrupted = isinstance(old, SingleRequests) and old.is_interrupted
         live.session = self._parts.streaming.open(live, live.part)
         self._lanes.tell_forgotten()
-        self.lane_happened(Incident("resumed" if was_interrupted else "recovered", "speech is streamed again"))
+        if not self._is_told_streaming:
+            self._is_told_streaming = True
+            self.lane_happened(Incident("resumed" if was_interrupted else "recovered", "speech is streamed again"))
 
     @property
     def _is_quiet(self) -> bool:

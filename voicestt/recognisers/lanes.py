@@ -209,6 +209,11 @@ class LaneQueue:
         """The lane that is given new audio."""
         return self._lanes[-1]
 
+    @property
+    def is_over(self) -> bool:
+        """True when all lanes are over, and the end was told."""
+        return self._lanes[0].is_over
+
     def begin(self, start: int) -> Lane:
         """Begin a lane at position `start` of the call; it is live from here on, and has no session yet."""
         lane = Lane(self._owner, LedgerPart(self.ledger, start))

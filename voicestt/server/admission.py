@@ -61,6 +61,11 @@ class Admission:
         self._closed = ""
         self.refused = 0
 
+    @property
+    def lag(self) -> float:
+        """The seconds that the reactor is late, at the median of the last looks."""
+        return self._lateness.lag
+
     def close(self, cause: str) -> None:
         """Take no new calls from now on, for `cause`; those that are on their way are taken."""
         self._closed = cause

@@ -10,6 +10,7 @@ from voicestt.call.facts import CallDescription, CallEnded, CallObserver, CallSt
 from voicestt.call.facts import Final as FinalWords
 from voicestt.recognisers.fallback import SWITCHED_OFF
 from voicestt.recognisers.modes import Flag
+from voicestt.recognisers.stream_quota import NO_STREAM_LEFT
 from voicestt.runtime.metrics import Counted, ProcessMetrics
 
 PARTIALS: Final[Counted] = ("partials",)
@@ -103,9 +104,12 @@ def end_label(reason: str) -> str:
 
 
 def cause_label(why: str) -> str:
-    """Return the label of an incident's cause: gRPC's status in small letters, "switched_off" or "other"."""
+    """Return the label of an incident's cause: gRPC's status in small letters, "switched_off", "stream_quota" or
+    "other"."""
     if why == SWITCHED_OFF:
         return "switched_off"
+    if why.startswith(NO_STREAM_LEFT):
+        return "stream_quota"
     status = _STATUS.match(why)
     return status[1].lower() if status is not None and status[1] in _STATUSES else OTHER
 

@@ -33,6 +33,8 @@ Kind = Literal[
     "recording_store",
     "handler",
     "overload",
+    "fleet",
+    "streams",
 ]
 KINDS: Final[Sequence[Kind]] = Kind.__args__  # type: ignore[attr-defined]
 STATUSES: Final = ("ok", "degraded", "failing", "stopping")

@@ -10,9 +10,12 @@ from voicestt.server.bounded_http import BoundedSite
 from voicestt.server.calls import Calls
 from voicestt.server.connections import UNKNOWN, Visitors
 from voicestt.server.events_file import EventsFile
+from voicestt.server.fleet_check import FleetCheck
+from voicestt.server.fleet_member import FleetMember
 from voicestt.server.health import Check, EventsCheck, HealthReport, RecognitionCheck
 from voicestt.server.metrics.of_calls import CallFamilies
 from voicestt.server.metrics.of_events import EventFamilies
+from voicestt.server.metrics.of_fleet import FleetFamilies
 from voicestt.server.metrics.of_health import HealthFamilies
 from voicestt.server.metrics.of_recognition import RecognitionFamilies
 from voicestt.server.metrics.of_recordings import RecordingFamilies
@@ -41,18 +44,21 @@ class Monitoring:
         file: EventsFile | None,
         recognition: RecognitionFamilies,
         recordings: ServerRecordings,
+        fleet: FleetMember,
     ) -> None:
         self._reactor = reactor
         self._calls = calls
         events = EventsCheck(calls.figures, pipeline, file)
         recorded = RecordingCheck(calls.figures, recordings)
-        checks: list[Check] = [RecognitionCheck(recognition.health), events, recorded]
-        self.report = HealthReport(calls, checks, lambda: pipeline.health)
+        recognises = RecognitionCheck(recognition.health)
+        checks: list[Check] = [recognises, events, recorded, FleetCheck(fleet.fleet)]
+        self.report = HealthReport(calls, checks, lambda: {**pipeline.health, **fleet.health})
         collectors = [
             CallFamilies(calls, visitors, lambda: recognition.wordless),
             recognition,
             EventFamilies(pipeline, file),
             RecordingFamilies(recordings),
+            FleetFamilies(fleet.fleet),
             HealthFamilies(self.report),
         ]
         self.page = MetricsPage(collectors, settings.metrics_token)

@@ -13,9 +13,11 @@ from google.auth.exceptions import GoogleAuthError
 
 from voicestt.audio.greeting import BadGreeting, greeting_of
 from voicestt.config.readers import is_loopback
+from voicestt.config.redis_address import redis_address
 from voicestt.config.settings import BadSettings, Reading, Settings
 from voicestt.delivery.redis_streams import check_redis
 from voicestt.delivery.sender import CannotDeliver
+from voicestt.fleet.link import CannotJoin, open_fleet_servers
 from voicestt.handler.loading import BadHandler, load_handler
 from voicestt.journal.database import check_url
 from voicestt.journal.problems import BadJournal
@@ -166,6 +168,15 @@ def _recordings(settings: Settings) -> str | None:
     return None
 
 
+def _fleet(settings: Settings) -> str | None:
+    try:
+        if settings.fleet_url is not None and settings.fleet_url != settings.redis_url:
+            open_fleet_servers(redis_address(settings.fleet_url)).close()
+    except CannotJoin as problem:
+        return str(problem)
+    return None
+
+
 def _check(find: Callable[[Settings], str | None], *variables: str) -> _Check:
     return _Check(frozenset(variables), find)
 
@@ -180,4 +191,5 @@ _CHECKS: Final = (
     _check(_journal, "JOURNAL_URL"),
     _check(_redis, "REDIS_URL"),
     _check(_recordings, "RECORD", "RECORD_DIR", "RECORD_STORE", "RECORD_STORE_ENDPOINT"),
+    _check(_fleet, "FLEET_REDIS_URL", "REDIS_URL"),
 )

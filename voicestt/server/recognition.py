@@ -14,6 +14,7 @@ from voicestt.recognisers.modes import Flag
 from voicestt.recognisers.probe import Probe
 from voicestt.recognisers.services import Persistent, ServicesHealth
 from voicestt.recognisers.single_shot import SingleShot
+from voicestt.recognisers.stream_quota import NoQuota, StreamQuota
 from voicestt.recognisers.streaming import Endless, StreamLimits
 from voicestt.runtime.loop_thread import SessionThread
 from voicestt.runtime.reactor import FullReactor
@@ -37,8 +38,10 @@ def recognition_of(
     threads: Sequence[SessionThread],
     target: GoogleTarget,
     whisper: LastResort,
+    quota: StreamQuota | None = None,
 ) -> Recognition:
-    """Make the recognition that `settings` ask for, in `threads`; `flag` says whether calls are streamed."""
+    """Make the recognition that `settings` ask for, in `threads`; `flag` says whether calls are streamed, `quota`
+    how many of them may be."""
     google = GoogleRecogniser(threads, target, request_of(settings))
     health = ServicesHealth(reactor, google, whisper)
     single_shot = SingleShot(Persistent(reactor, health.services), lambda action: reactor.callLater(0, action))
@@ -53,6 +56,7 @@ def recognition_of(
         retain_bytes=int(settings.retain_seconds * mulaw.BYTES_PER_SECOND),
         retention=RetainedAudioLimit(settings.retain_total_mb * 1_000_000),
         recover_seconds=settings.recover_seconds,
+        quota=quota or NoQuota(),
     )
     return Recognition(recogniser, health, RecognitionFamilies(health, google, streaming, single_shot))
 

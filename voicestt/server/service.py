@@ -28,11 +28,11 @@ from voicestt.server.call_log import CallLog
 from voicestt.server.call_registry import CallRegistry
 from voicestt.server.calls import Calls
 from voicestt.server.connections import TOO_MANY, Visitors, visitors_of
-from voicestt.server.control.flag import FlagSwitch
 from voicestt.server.control.sighup import SighupHandler
 from voicestt.server.control.socket import ControlSocket
 from voicestt.server.embedded import EmbeddedGoogle
 from voicestt.server.events_file import EventsFile
+from voicestt.server.fleet_member import FleetMember
 from voicestt.server.former_streams import FormerLookup
 from voicestt.server.media_factory import media_resource
 from voicestt.server.monitoring import Monitoring
@@ -105,7 +105,8 @@ class VoiceService(Service):
         self._recordings = ServerRecordings(reactor, settings)
         self._flag = Flag(settings.enable_streaming_stt)
         self._active_calls = ActiveCalls(self._flag)
-        self._switch = switch = FlagSwitch(self._flag, self._active_calls)
+        self._fleet = FleetMember(reactor, settings, self._drain_asked)
+        self._switch = switch = self._fleet.switch_of(self._flag, self._active_calls)
         self._shutdown = Shutdown(reactor, settings, move_of(settings), enforce)
         self._control = ControlSocket(reactor, settings.control_socket, switch, self._drain_asked)
         self._sighup = SighupHandler(reactor, switch, read_again, settings, self._reopen_files)
@@ -143,6 +144,7 @@ class VoiceService(Service):
         if self._events_file is not None:
             self._events_file.start()
         await self._recordings.start()
+        await self._fleet.start()
         await self._pipeline.start(self._make_tracing())
         started = self._started = self._make(target, visitors)
         started.calls.start()
@@ -156,6 +158,7 @@ class VoiceService(Service):
             await self._stop_calls(deadline)
         finally:
             await self._stop_listening()
+        await self._fleet.stop(deadline)
         await self._stop_threads(deadline)
         if self._events_file is not None:
             self._events_file.stop()
@@ -204,7 +207,8 @@ class VoiceService(Service):
 
     def _make(self, target: GoogleTarget, visitors: Visitors) -> _Started:
         reactor, settings, pipeline = self._reactor, self._settings, self._pipeline
-        recognition = recognition_of(reactor, settings, self._flag, self._threads, target, self._whisper)
+        quota = self._fleet.leases
+        recognition = recognition_of(reactor, settings, self._flag, self._threads, target, self._whisper, quota)
         calls = Calls(
             reactor,
             settings,
@@ -217,8 +221,9 @@ class VoiceService(Service):
             self._recordings.recorder,
         )
         file, families = self._events_file, recognition.families
-        recordings = self._recordings
-        monitoring = Monitoring(reactor, settings, calls, visitors, pipeline, file, families, recordings)
+        recordings, fleet = self._recordings, self._fleet
+        monitoring = Monitoring(reactor, settings, calls, visitors, pipeline, file, families, recordings, fleet)
+        fleet.describe(calls, pipeline)
         return _Started(calls, recognition.health, monitoring)
 
     def _site(self, calls: Calls, visitors: Visitors, monitoring: Monitoring) -> Site:

@@ -5,6 +5,7 @@ import pytest
 from tests.conftest import Logged
 from tests.server.fakes import CALL
 from voicestt.call.facts import CallStarted, Happened
+from voicestt.fleet.flag import FlagOrder
 from voicestt.recognisers.modes import Flag
 from voicestt.server.call_counts import ActiveCalls
 from voicestt.server.control.flag import FlagSwitch, State
@@ -21,6 +22,10 @@ class Calls:
             self.active_calls.tell(CallStarted(call))
         self.flag.watch(self._follow)
         self.switch = FlagSwitch(self.flag, self.active_calls)
+
+    @property
+    def way(self) -> str:
+        return "streaming" if self.flag.is_on else "single"
 
     def _follow(self) -> None:
         for call in self.calls:
@@ -57,3 +62,38 @@ def test_where_nothing_changes_it_says_so(logged: Logged) -> None:
     calls.switch.turn(is_on=True, by="voicestt flag")
     assert logged.lines == ["[CFG] ENABLE_STREAMING_STT=True (voicestt flag): it was so before, nothing changes"]
     assert calls.switch.state.streaming == 2
+
+
+def order(state: bool | None, number: int = 1) -> FlagOrder:
+    return FlagOrder(number, state, "oren@ops", 1_796_000_000.0)
+
+
+def test_the_fleets_order_wins_and_clearing_it_gives_the_process_its_own_flag(logged: Logged) -> None:
+    calls = Calls(2, is_on=True)
+    switch = FlagSwitch(calls.flag, calls.active_calls, lambda: True)
+    switch.follow(order(False))
+    assert calls.way == "single"
+    assert logged.lines[-1].startswith(
+        "[CFG] ENABLE_STREAMING_STT=False (voicestt flag off --fleet, by oren@ops, 2026-11-30 00:53:20 UTC): 2"
+    )
+    assert "oren@ops" in switch.state.ordered
+    assert "kept for later" in switch.turn(is_on=True, by="SIGHUP")
+    assert calls.way == "single"
+    switch.follow(order(None, 2))
+    assert calls.way == "streaming"
+    assert switch.state.ordered == ""
+    assert "2 live calls leave" in switch.turn(is_on=False, by="voicestt flag")
+
+
+def test_while_redis_is_away_the_process_can_be_turned_and_follows_again_when_it_is_back() -> None:
+    calls, is_up = Calls(2, is_on=True), [True]
+    switch = FlagSwitch(calls.flag, calls.active_calls, lambda: is_up[0])
+    switch.follow(order(False))
+    is_up[0] = False
+    assert "return to streaming" in switch.turn(is_on=True, by="voicestt flag")
+    assert calls.way == "streaming"
+    switch.fleet_is_back()
+    assert calls.way == "single"
+    switch.fleet_is_back()
+    switch.follow(order(None, 2))
+    assert calls.way == "streaming"

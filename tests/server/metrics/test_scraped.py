@@ -66,6 +66,8 @@ def server(google: LocalGoogle, tmp_path: Path) -> Iterator[OneOf]:
         VOICESTT_SOCKET=str(tmp_path / "control"),
         RECORD="both",
         RECORD_DIR=str(tmp_path / "recordings"),
+        FLEET_REDIS_URL="redis://127.0.0.1:9/0",
+        GCP_STT_STREAMS="100",
     )
     service = VoiceService(reactor, settings, ON_LOOPBACK, metrics_endpoint=ON_LOOPBACK[0])
     one = OneOf(service, tmp_path / "events")

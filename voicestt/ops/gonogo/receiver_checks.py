@@ -11,15 +11,7 @@ from urllib.parse import urlsplit
 from voicestt.config.readers import is_loopback
 from voicestt.config.redis_address import redis_address
 from voicestt.delivery.destinations import destinations_of
-from voicestt.delivery.redis_servers import (
-    Servers,
-    open_servers,
-    redis_failures,
-    stream_name,
-)
-from voicestt.delivery.redis_servers import (
-    words_of as redis_words_of,
-)
+from voicestt.delivery.redis_streams import stream_name
 from voicestt.delivery.redis_watch import eviction_risk
 from voicestt.ops.gonogo.application_checks import Health, health_of
 from voicestt.ops.gonogo.call_checks import ELSEWHERE, STAYS
@@ -39,6 +31,8 @@ from voicestt.ops.gonogo.web import (
     in_thread,
     words_of,
 )
+from voicestt.runtime.redis_servers import Servers, open_servers, redis_failures
+from voicestt.runtime.redis_servers import words_of as redis_words_of
 
 _SECONDS = 5.0
 _FEWEST_DAYS = 7

@@ -10,7 +10,6 @@ from typing import Any, Final, Protocol
 
 from voicestt.config.redis_address import RedisAddress
 
-STREAM: Final = "voicestt:events:"
 _LONGEST_PROBLEM: Final = 200
 _SENTINEL_CLIENTS: Final = re.compile(r"(No master found for '[^']*') : .* - (\S+)")
 # A cluster and Sentinels name hosts that are not in the address.
@@ -18,30 +17,22 @@ _WHERE: Final = re.compile(r"(?<=connecting to )\S+(?=:\d)|(?<![\w.])\d{1,3}(?:\
 
 
 class Servers(Protocol):
-    """Finds the server that keeps a stream."""
+    """Finds the server that keeps a key."""
 
-    def of(self, stream: str) -> Any:
-        """Return the client of the server that keeps `stream`, the same one until that changes."""
+    def of(self, key: str) -> Any:
+        """Return the client of the server that keeps `key`, the same one until that changes."""
         ...
 
     def drop_connections(self) -> bool:
-        """Drop the connections after a failure, and looks again for the servers of the streams.
+        """Drop the connections after a failure, and look again for the servers of the keys.
 
-        True if other streams may be written all the same.
+        True if other keys may be written all the same.
         """
         ...
 
     def close(self) -> None:
         """Close all connections."""
         ...
-
-
-def stream_name(shard: int, *, in_cluster: bool = False) -> str:
-    """Return the name of a shard's stream.
-
-    In a cluster the number is its hash tag: keys with the same tag are on the same server.
-    """
-    return f"{STREAM}{{{shard}}}" if in_cluster else f"{STREAM}{shard}"
 
 
 def open_servers(address: RedisAddress, connect_seconds: float, answer_seconds: float) -> Servers:
@@ -89,13 +80,13 @@ def words_of(problem: Exception, address: RedisAddress) -> str:
 
 
 class _One:
-    """One client for all streams, and the functions that close it."""
+    """One client for all keys, and the functions that close it."""
 
     def __init__(self, client: Any, *closes: Callable[[], None]) -> None:
         self._client = client
         self._closes = (client.close, *closes)
 
-    def of(self, _stream: str) -> Any:
+    def of(self, _key: str) -> Any:
         return self._client
 
     def drop_connections(self) -> bool:
@@ -139,10 +130,10 @@ class _Cluster:
         self._limits = limits
         self._client: Any = None
 
-    def of(self, stream: str) -> Any:
+    def of(self, key: str) -> Any:
         if self._client is None:
             self._client = self._opened()
-        return self._client.get_redis_connection(self._client.get_node_from_key(stream))
+        return self._client.get_redis_connection(self._client.get_node_from_key(key))
 
     def drop_connections(self) -> bool:
         if self._client is None:

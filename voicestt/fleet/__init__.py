@@ -1,0 +1,1 @@
+"""The processes of one service, joined by Redis: what must be known at once by all of them."""

@@ -1,0 +1,1 @@
+"""The fleet's commands: `voicestt fleet`, and `voicestt flag --fleet`."""
