@@ -11,6 +11,7 @@ from twisted.web.resource import IResource
 
 import voicestt
 from voicestt.ops.processes import ProcessReactor
+from voicestt.page.call_recordings import CallRecordings
 from voicestt.page.calls_api import CallsApi
 from voicestt.page.destinations_api import DestinationsApi
 from voicestt.page.gonogo_api import GoNoGoApi
@@ -105,7 +106,7 @@ class ServerPage:
         price = PRICES[parts.settings.api] if price is None else price
         apis = (
             live,
-            CallsApi(self._queries, parts.settings.language),
+            CallsApi(self._queries, parts.settings.language, CallRecordings(lambda: parts.recordings.library)),
             HealthApi(parts.report, parts.history, pipeline, price, self._now),
             FlagApi(parts.switch),
             FleetApi(None),

@@ -30,7 +30,7 @@ from voicestt.server.calls import Calls
 from voicestt.server.connections import TOO_MANY, Visitors, visitors_of
 from voicestt.server.control.sighup import SighupHandler
 from voicestt.server.control.socket import ControlSocket
-from voicestt.server.embedded import EmbeddedGoogle
+from voicestt.server.embedded import embedded_of
 from voicestt.server.events_file import EventsFile
 from voicestt.server.fleet_member import FleetMember
 from voicestt.server.former_streams import FormerLookup
@@ -99,8 +99,7 @@ class VoiceService(Service):
         self._registry = CallRegistry(reactor)
         self._events_file = EventsFile(settings.events_file) if settings.events_file else None
         self._pipeline = EventPipeline(reactor, settings, _call_log(settings, self._registry), self._events_file)
-        is_embedded = settings.engine == "embedded"
-        self._embedded = EmbeddedGoogle(settings.language, settings.whisper_model) if is_embedded else None
+        self._embedded = embedded_of(settings)
         self._whisper = last_resort(reactor, settings, self._embedded.engine if self._embedded else None)
         self._recordings = ServerRecordings(reactor, settings)
         self._flag = Flag(settings.enable_streaming_stt)
