@@ -34,6 +34,7 @@ from voicestt.server.former_streams import FormerLookup
 from voicestt.server.live_call import LiveCall
 from voicestt.server.media_line import MediaLine
 from voicestt.server.moving import MoveCounts
+from voicestt.server.numbers import Numbers
 from voicestt.server.refusals import Refusals
 from voicestt.server.starts import Refused, describe, must_be_known
 from voicestt.twilio.media_stream import Start
@@ -65,9 +66,9 @@ class Calls:
         observer_of: Callable[[Line], CallObserver] | None = None,
         former: FormerLookup | None = None,
         fleet: FleetStreams | None = None,
+        numbers: Numbers | None = None,
     ) -> None:
-        self._former = former
-        self._fleet = fleet
+        self._numbers, self._former, self._fleet = numbers or Numbers(settings), former, fleet
         self._clock = clock
         self._grid = TimerGrid(clock)
         self._settings = settings
@@ -229,7 +230,7 @@ class Calls:
             Refused: when it is not one that can be taken.
         """
         record = self._registry.find(start.start.call_sid)
-        description = describe(start.start, record, former)
+        description = self._numbers.describe(describe(start.start, record, former))
         if former is not None and is_hang_up(former.reason):
             raise Refused("the call was hung up, and came back")
         others = self._streams_of(description.call_sid)
@@ -241,7 +242,7 @@ class Calls:
         self._registry.use_up(description.call_sid)
         if others and self._fleet is None:
             self._warn_of_two(others[0], description)
-        call.begin(description)
+        call.begin(description, self._numbers.greeting_of(description))
 
     def _is_to_be_known(self, call: LiveCall, record: CallRecord) -> bool:
         """Return True if this process's own record decides about REQUIRE_KNOWN_CALL.
