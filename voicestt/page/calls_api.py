@@ -41,7 +41,7 @@ _NUMBER: Final = "Searching for a number"
 
 
 class Recordings(Protocol):
-    """What is known of the audio of calls, by their sessions; asked in a thread of the page's."""
+    """The recordings of calls, by their sessions; asked in a thread of the page's."""
 
     def about(self, session: str) -> Mapping[str, Any] | None:
         """Return the recording's `tracks` and `duration_s`; None where there is none."""
