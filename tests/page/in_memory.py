@@ -9,6 +9,7 @@ from twisted.internet.task import Clock
 
 from tests.server.in_memory import HOST, Answer, Bytes, Server
 from tests.server.listening import Stream
+from voicestt.fleet.fleet import Fleet, FleetParts
 from voicestt.journal.port import Record
 from voicestt.page.logins import Logins, logins_of
 from voicestt.page.page import ServerPage
@@ -74,13 +75,17 @@ class PageServer(Server):
 
     def _make_page(self, clock: Any, folder: Path | None) -> ServerPage:
         switch = FlagSwitch(self.flag, self.active)
-        parts = ServerParts(
-            clock, self.settings, self.calls, self.pipeline, self.report, self.history, switch, self.visitors
-        )
+        alone = Fleet(clock, None, None, FleetParts(dict, _nothing, _nothing, _nothing))
+        calls, pipeline, report, history = self.calls, self.pipeline, self.report, self.history
+        settings, visitors = self.settings, self.visitors
+        parts = ServerParts(clock, settings, calls, pipeline, report, history, switch, visitors, alone)
         logins = logins_of(self.settings, self.now)
         assert isinstance(logins, Logins)
         static = None if folder is None else StaticFiles(folder)
         return ServerPage(parts, logins, dict, static, self.now)
+
+
+def _nothing(*_: object) -> None: ...
 
 
 class Browser:

@@ -25,13 +25,13 @@ from voicestt.server.bounded_http import BoundedSite
 from voicestt.server.busy import CallAnswer, busy_answer
 from voicestt.server.call_counts import ActiveCalls
 from voicestt.server.call_log import CallLog
-from voicestt.server.call_registry import CallRegistry
 from voicestt.server.calls import Calls
 from voicestt.server.connections import TOO_MANY, Visitors, visitors_of
 from voicestt.server.control.sighup import SighupHandler
 from voicestt.server.control.socket import ControlSocket
 from voicestt.server.embedded import EmbeddedGoogle
 from voicestt.server.events_file import EventsFile
+from voicestt.server.fleet_calls import registry_of
 from voicestt.server.fleet_member import FleetMember
 from voicestt.server.former_streams import FormerLookup
 from voicestt.server.media_factory import media_resource
@@ -95,14 +95,15 @@ class VoiceService(Service):
         self._page: BrowserPage | None = None
         self._ports: list[IListeningPort] = []
         self._threads: list[SessionThread] = []
-        self._registry = CallRegistry(reactor)
+        self._fleet = FleetMember(reactor, settings, self._drain_asked)
+        self._registry, self._streams = registry_of(reactor, self._fleet.fleet.link)
         self._events_file = EventsFile(settings.events_file) if settings.events_file else None
-        self._pipeline = EventPipeline(reactor, settings, _call_log(settings, self._registry), self._events_file)
+        log = CallLog(self._registry, partials=settings.log_partials, texts=settings.texts_are_logged)
+        self._pipeline = EventPipeline(reactor, settings, log, self._events_file, self._fleet.fleet.link)
         self._embedded = _embedded(settings) if settings.engine == "embedded" else None
         self._whisper = last_resort(reactor, settings, self._embedded.engine if self._embedded else None)
         self._flag = Flag(settings.enable_streaming_stt)
         self._active_calls = ActiveCalls(self._flag)
-        self._fleet = FleetMember(reactor, settings, self._drain_asked)
         self._switch = switch = self._fleet.switch_of(self._flag, self._active_calls)
         self._shutdown = Shutdown(reactor, settings, move_of(settings), enforce)
         self._control = ControlSocket(reactor, settings.control_socket, switch, self._drain_asked)
@@ -213,6 +214,8 @@ class VoiceService(Service):
             pipeline.greeting,
             pipeline.observer_of,
             self._former,
+            self._streams,
+            pipeline.numbers,
         )
         file, families = self._events_file, recognition.families
         monitoring = Monitoring(reactor, settings, calls, visitors, pipeline, file, families, self._fleet)
@@ -221,13 +224,12 @@ class VoiceService(Service):
 
     def _site(self, calls: Calls, visitors: Visitors, monitoring: Monitoring) -> Site:
         settings = self._settings
-        token = settings.twilio_auth_token if settings.twilio_validate else None
+        signatures = SignatureCheck(settings.twilio_auth_token if settings.twilio_validate else None)
         media = media_resource(self._reactor, calls)
-        answers = digest_answers(settings, lambda: self._flag.is_on)
-        busy = busy_answer(settings)
+        answers, busy = digest_answers(settings, lambda: self._flag.is_on), busy_answer(settings)
         webhooks = Routes(
             settings.public_host,
-            SignatureCheck(token),
+            signatures,
             self._registry,
             calls,
             media,
@@ -240,6 +242,7 @@ class VoiceService(Service):
             monitoring.page,
             self._pipeline.tracing.webhook,
             self._open_page(calls, visitors, monitoring),
+            self._pipeline.numbers.busy_of,
         )
 
         def turned_away(address: str) -> None:
@@ -248,12 +251,10 @@ class VoiceService(Service):
         return BoundedSite(Root(webhooks.app.resource()), visitors, turned_away, self._reactor)
 
     def _open_page(self, calls: Calls, visitors: Visitors, monitoring: Monitoring) -> BrowserPage | None:
+        reactor, settings, switch, fleet = self._reactor, self._settings, self._switch, self._fleet.fleet
         report, history = monitoring.report, monitoring.history
-        self._page = self._make_page(
-            ServerParts(
-                self._reactor, self._settings, calls, self._pipeline, report, history, self._switch, visitors
-            )
-        )
+        parts = ServerParts(reactor, settings, calls, self._pipeline, report, history, switch, visitors, fleet)
+        self._page = self._make_page(parts)
         return self._page
 
     def _returns(self, calls: Calls, busy: CallAnswer) -> Returns:
@@ -280,6 +281,7 @@ class VoiceService(Service):
     def _reopen_files(self) -> None:
         if self._events_file is not None:
             self._events_file.reopen()
+        self._pipeline.numbers.read_again()
 
     def _could_not_start(self, failure: Any) -> None:
         self._log.critical(
@@ -289,10 +291,6 @@ class VoiceService(Service):
         self._failed()
         # A start that fails at once, as at a port that is taken, fails before the reactor runs and can be stopped.
         self._reactor.callWhenRunning(self._reactor.stop)
-
-
-def _call_log(settings: Settings, registry: CallRegistry) -> CallLog:
-    return CallLog(registry, partials=settings.log_partials, texts=settings.texts_are_logged)
 
 
 def _embedded(settings: Settings) -> EmbeddedGoogle:
