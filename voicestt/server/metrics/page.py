@@ -34,6 +34,10 @@ class MetricsPage:
         self._token = token
         self._has_complained = False
 
+    def add(self, collector: Collector) -> None:
+        """Show what another collector collects, too."""
+        self._registry.register(collector)
+
     def answer(self, request: Request, refuse: Refuse) -> bytes:
         """Answer on the server's public address: 404 as long as there is no token, 401 without it."""
         if self._token is None:
