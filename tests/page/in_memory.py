@@ -9,6 +9,7 @@ from twisted.internet.task import Clock
 
 from tests.server.in_memory import HOST, Answer, Bytes, Server
 from tests.server.listening import Stream
+from voicestt.fleet.fleet import Fleet, FleetParts
 from voicestt.journal.port import Record
 from voicestt.page.logins import Logins, logins_of
 from voicestt.page.page import ServerPage
@@ -78,12 +79,16 @@ class PageServer(Server):
         switch = FlagSwitch(self.flag, self.active)
         self.recordings = ServerRecordings(clock, self.settings)
         self.metrics = MetricsPage([], None)
+        alone = Fleet(clock, None, None, FleetParts(dict, _nothing, _nothing, _nothing))
         server = clock, self.settings, self.calls, self.pipeline, self.report, self.history, switch, self.visitors
-        parts = ServerParts(*server, self.recordings, self.metrics)
+        parts = ServerParts(*server, alone, self.recordings, self.metrics)
         logins = logins_of(self.settings, self.now)
         assert isinstance(logins, Logins)
         static = None if folder is None else StaticFiles(folder)
         return ServerPage(parts, logins, dict, static, self.now)
+
+
+def _nothing(*_: object) -> None: ...
 
 
 class Browser:

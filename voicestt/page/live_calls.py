@@ -74,6 +74,11 @@ class LiveCalls:
         self._cards: OrderedDict[str, LiveCard] = OrderedDict()
 
     @property
+    def sessions(self) -> frozenset[str]:
+        """The sessions of the live calls."""
+        return frozenset(self._cards)
+
+    @property
     def cards(self) -> Sequence[LiveCard]:
         """The cards of the live calls, in the order in which they began."""
         for card in self._cards.values():

@@ -16,6 +16,7 @@ from voicestt.server.health import Check, EventsCheck, HealthReport, Recognition
 from voicestt.server.metrics.of_calls import CallFamilies
 from voicestt.server.metrics.of_events import EventFamilies
 from voicestt.server.metrics.of_fleet import FleetFamilies
+from voicestt.server.metrics.of_fleet_calls import FleetCallFamilies
 from voicestt.server.metrics.of_health import HealthFamilies
 from voicestt.server.metrics.of_recognition import RecognitionFamilies
 from voicestt.server.metrics.of_recordings import RecordingFamilies
@@ -59,6 +60,7 @@ class Monitoring:
             EventFamilies(pipeline, file),
             RecordingFamilies(recordings),
             FleetFamilies(fleet.fleet),
+            FleetCallFamilies(calls, pipeline),
             HealthFamilies(self.report),
         ]
         self.page = MetricsPage(collectors, settings.metrics_token)

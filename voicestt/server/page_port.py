@@ -8,6 +8,7 @@ from twisted.web.http import Request
 from twisted.web.resource import IResource
 
 from voicestt.config.settings import Settings
+from voicestt.fleet.fleet import Fleet
 from voicestt.runtime.reactor import FullReactor
 from voicestt.server.calls import Calls
 from voicestt.server.connections import Visitors
@@ -31,6 +32,7 @@ class ServerParts:
     history: MinuteHistory
     switch: FlagSwitch
     visitors: Visitors
+    fleet: Fleet
     recordings: ServerRecordings
     metrics: MetricsPage
 

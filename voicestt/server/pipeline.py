@@ -18,14 +18,16 @@ from voicestt.call.observers import ObserverGroup
 from voicestt.config.settings import Settings
 from voicestt.delivery.deliverer import Deliverer, DeliveryFigures
 from voicestt.delivery.destinations import deliverers_of, destinations_of
+from voicestt.delivery.live.fleet_feed import FleetFeed, journal_name
 from voicestt.delivery.live.hub import EventHub
+from voicestt.fleet.port import FleetLink, NoFleet
 from voicestt.handler.counts import Counts
 from voicestt.handler.loading import BadHandler, load_handler
 from voicestt.handler.publishing import Publishing
 from voicestt.handler.service import Handlers
 from voicestt.journal.journal import CLOSE_SECONDS, Journal
 from voicestt.journal.no_journal import NoJournal
-from voicestt.journal.port import FormerStreams, History, Record, Standing, Written
+from voicestt.journal.port import FormerStreams, Record, Standing, Written
 from voicestt.runtime.deadline import Deadline, within
 from voicestt.runtime.reactor import FullReactor
 from voicestt.server.call_log import CallLog
@@ -79,7 +81,12 @@ class EventPipeline:
     """All ways of events out of the server, and the `greeting` (mu-law), which is there after `start`."""
 
     def __init__(
-        self, reactor: FullReactor, settings: Settings, log: CallLog, file: EventsFile | None = None
+        self,
+        reactor: FullReactor,
+        settings: Settings,
+        log: CallLog,
+        file: EventsFile | None = None,
+        link: FleetLink | None = None,
     ) -> None:
         self._file = file
         self._reactor = reactor
@@ -91,16 +98,12 @@ class EventPipeline:
         self._is_open = False
         self.tracing: Tracing = NoTracing()
         self.hub = EventHub(reactor, self._journal, settings.events_token)
+        self.feed = FleetFeed(reactor, self.hub, link or NoFleet(), journal_name(settings.journal_url))
         self.greeting = b""
 
     @property
     def former_streams(self) -> FormerStreams:
         """The former streams of calls that come back."""
-        return self._journal
-
-    @property
-    def history(self) -> History:
-        """The events of the past."""
         return self._journal
 
     @property
@@ -155,6 +158,7 @@ class EventPipeline:
             self._deliverers = deliverers_of(self._reactor, settings, self.journal, self.tracing)
         await self._journal.open()
         self._is_open = True
+        self.feed.start()
         for deliverer in self._deliverers:
             deliverer.start()
         if handlers is not None:
@@ -175,6 +179,8 @@ class EventPipeline:
             await within(reactor, seconds, self._last_deliveries(seconds))
         for deliverer in self._deliverers:
             await within(reactor, deadline.part(_HALF), deliverer.stop())
+        if self._is_open:
+            self.feed.stop()
         await within(reactor, deadline.part(_HALF), self.hub.stop())
         await within(reactor, deadline.part(_HALF, _LAST_TRACES_SECONDS), self.tracing.stop())
         await self._journal.close(deadline.part(_MOST, CLOSE_SECONDS))
@@ -219,7 +225,7 @@ class EventPipeline:
         )
 
     def _published(self, records: Sequence[Record]) -> None:
-        self.hub.publish(records)
+        self.feed.publish(records)
         for deliverer in self._deliverers:
             deliverer.wake()
 

@@ -25,13 +25,13 @@ from voicestt.server.bounded_http import BoundedSite
 from voicestt.server.busy import CallAnswer, busy_answer
 from voicestt.server.call_counts import ActiveCalls
 from voicestt.server.call_log import CallLog
-from voicestt.server.call_registry import CallRegistry
 from voicestt.server.calls import Calls
 from voicestt.server.connections import TOO_MANY, Visitors, visitors_of
 from voicestt.server.control.sighup import SighupHandler
 from voicestt.server.control.socket import ControlSocket
 from voicestt.server.embedded import embedded_of
 from voicestt.server.events_file import EventsFile
+from voicestt.server.fleet_calls import registry_of
 from voicestt.server.fleet_member import FleetMember
 from voicestt.server.former_streams import FormerLookup
 from voicestt.server.media_factory import media_resource
@@ -89,22 +89,22 @@ class VoiceService(Service):
         self._reactor = reactor
         self._failed = failed
         self._settings = settings
-        self._endpoints = endpoints
-        self._metrics_endpoint = metrics_endpoint
+        self._endpoints, self._metrics_endpoint = endpoints, metrics_endpoint
         self._make_tracing = tracing
         self._make_page = page
         self._page: BrowserPage | None = None
         self._ports: list[IListeningPort] = []
         self._threads: list[SessionThread] = []
-        self._registry = CallRegistry(reactor)
+        self._fleet = FleetMember(reactor, settings, self._drain_asked)
+        self._registry, self._streams = registry_of(reactor, self._fleet.fleet.link)
         self._events_file = EventsFile(settings.events_file) if settings.events_file else None
-        self._pipeline = EventPipeline(reactor, settings, _call_log(settings, self._registry), self._events_file)
+        log = CallLog(self._registry, partials=settings.log_partials, texts=settings.texts_are_logged)
+        self._pipeline = EventPipeline(reactor, settings, log, self._events_file, self._fleet.fleet.link)
         self._embedded = embedded_of(settings)
         self._whisper = last_resort(reactor, settings, self._embedded.engine if self._embedded else None)
         self._recordings = ServerRecordings(reactor, settings)
         self._flag = Flag(settings.enable_streaming_stt)
         self._active_calls = ActiveCalls(self._flag)
-        self._fleet = FleetMember(reactor, settings, self._drain_asked)
         self._switch = switch = self._fleet.switch_of(self._flag, self._active_calls)
         self._shutdown = Shutdown(reactor, settings, move_of(settings), enforce)
         self._control = ControlSocket(reactor, settings.control_socket, switch, self._drain_asked)
@@ -217,6 +217,7 @@ class VoiceService(Service):
             pipeline.greeting,
             pipeline.observer_of,
             self._former,
+            self._streams,
             self._recordings.recorder,
         )
         file, families = self._events_file, recognition.families
@@ -254,9 +255,9 @@ class VoiceService(Service):
         return BoundedSite(Root(webhooks.app.resource()), visitors, turned_away, self._reactor)
 
     def _open_page(self, calls: Calls, visitors: Visitors, monitoring: Monitoring) -> BrowserPage | None:
-        report, history, metrics = monitoring.report, monitoring.history, monitoring.page
-        server = self._reactor, self._settings, calls, self._pipeline, report, history, self._switch, visitors
-        self._page = self._make_page(ServerParts(*server, self._recordings, metrics))
+        server = self._reactor, self._settings, calls, self._pipeline, monitoring.report, monitoring.history
+        parts = ServerParts(*server, self._switch, visitors, self._fleet.fleet, self._recordings, monitoring.page)
+        self._page = self._make_page(parts)
         return self._page
 
     def _returns(self, calls: Calls, busy: CallAnswer) -> Returns:
@@ -292,7 +293,3 @@ class VoiceService(Service):
         self._failed()
         # A start that fails at once, as at a port that is taken, fails before the reactor runs and can be stopped.
         self._reactor.callWhenRunning(self._reactor.stop)
-
-
-def _call_log(settings: Settings, registry: CallRegistry) -> CallLog:
-    return CallLog(registry, partials=settings.log_partials, texts=settings.texts_are_logged)
