@@ -27,6 +27,7 @@ BUSY = "+972770000000"
 
 MADE: Final = 5_000
 _TOGETHER = 400
+_PATIENCE_SECONDS = 600.0
 _LETTERS = "אבגדהוזחטיכלמנסעפצקרשת"
 _EVENTS = ("number", "session", "sequence", "type", "call_sid", "written_at", "payload")
 _SESSIONS = (
@@ -54,6 +55,7 @@ def fill(url: str, calls: int, *, at_once: int = 500) -> None:
     for copy in range(1, calls // made):
         _copy(database, copy, made)
     with database.writing() as connection:
+        database.hurry(connection, _PATIENCE_SECONDS)
         connection.exec_driver_sql("ANALYZE")
     database.close()
 
@@ -69,6 +71,7 @@ def _copy(database: Database, copy: int, made: int) -> None:
     }
     for statement in _COPIES:
         with database.writing() as connection:
+            database.hurry(connection, _PATIENCE_SECONDS)
             connection.execute(text(statement), values)
 
 

@@ -9,13 +9,14 @@ counted first, and taken off. Counts do not depend on what else the machine has 
 
 import argparse
 import json
+import os
 import socket
 import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,9 @@ TOKEN = "a-token-of-the-benchmark"
 class Counters:
     """All that Redis and PostgreSQL have done by now."""
 
-    def __init__(self, redis: RedisServer, journal_url: str) -> None:
+    def __init__(self, redis: RedisServer, cluster: Cluster, journal_url: str) -> None:
         self._redis = redis.client()
+        self._cluster = cluster
         self._engine = create_engine(journal_url, isolation_level="AUTOCOMMIT")
 
     def read(self) -> dict[str, float]:
@@ -61,11 +63,24 @@ class Counters:
             "bytes sent to Redis": stats["total_net_input_bytes"],
             "bytes from Redis": stats["total_net_output_bytes"],
             "ms of Redis' CPU": 1000 * (used["used_cpu_user"] + used["used_cpu_sys"]),
+            "ms of PostgreSQL's CPU": 1000 * cpu_of_postgres(self._cluster),
             "commits in PostgreSQL": float(row[0]),
             "rows inserted": float(row[1]),
             "rows changed or deleted": float(row[2]),
             "bytes of WAL": float(row[3]),
         }
+
+
+def cpu_of_postgres(cluster: Cluster) -> float:
+    """The seconds of CPU of a cluster's processes, and of those of them that have ended."""
+    postmaster = (cluster.socket_folder / "data" / "postmaster.pid").read_text().split()[0]
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            rest = stat.read_text().rpartition(")")[2].split()
+            if postmaster in {stat.parent.name, rest[1]}:
+                ticks += sum(int(each) for each in rest[11:15])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -134,7 +149,7 @@ def main() -> None:
         servers = fleet(stack, folder, redis, journal, options)
         if options.listen:
             stack.enter_context(listening(servers[1]))
-        counters = Counters(redis, journal)
+        counters = Counters(redis, cluster, journal)
         time.sleep(FLUSH_SECONDS)
         idle = per_second(counters, IDLE_SECONDS)
         busy = with_calls(counters, servers[0], options, idle)

@@ -20,6 +20,7 @@ DELIBERATE_PAIRS = {
     "CallStarted": FACT_AND_EVENT,
     "Partial": FACT_AND_EVENT,
     "Word": FACT_AND_EVENT,
+    "Alternative": FACT_AND_EVENT,
     "Final": FACT_AND_EVENT,
     "CallEnded": FACT_AND_EVENT,
 }

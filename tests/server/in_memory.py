@@ -185,7 +185,7 @@ class Server:
             observer_of,
             former,
             self.streams,
-            self.recorder,
+            recorder=self.recorder,
         )
         token = self.settings.twilio_auth_token if self.settings.twilio_validate else None
         self.visitors = Visitors(

@@ -54,7 +54,7 @@ def listed(call: ListedCall, language: str | None = None, *, is_recorded: bool =
 
 @dataclass(slots=True)
 class CallView:
-    """What is shown of one call, gathered from its events; `began` is its start, in seconds since 1970."""
+    """The view of one call, gathered from its events; `began` is its start, in seconds since 1970."""
 
     began: float
     conversation: list[dict[str, Any]] = field(default_factory=list)

@@ -37,6 +37,7 @@ from voicestt.server.former_streams import FormerLookup
 from voicestt.server.live_call import LiveCall
 from voicestt.server.media_line import MediaLine
 from voicestt.server.moving import MoveCounts
+from voicestt.server.numbers import Numbers
 from voicestt.server.recorded_call import live_call
 from voicestt.server.refusals import Refusals
 from voicestt.server.starts import Refused, describe, must_be_known
@@ -70,11 +71,11 @@ class Calls:
         observer_of: Callable[[Line, str], CallObserver] | None = None,
         former: FormerLookup | None = None,
         fleet: FleetStreams | None = None,
+        numbers: Numbers | None = None,
         recorder: AudioRecorder | None = None,
     ) -> None:
+        self._numbers, self._former, self._fleet = numbers or Numbers(settings), former, fleet
         self.recorder = recorder
-        self._former = former
-        self._fleet = fleet
         self._clock = clock
         self._grid = TimerGrid(clock)
         self._settings = settings
@@ -238,7 +239,7 @@ class Calls:
             Refused: when it is not one that can be taken.
         """
         record = self._registry.find(start.start.call_sid)
-        description = describe(start.start, record, former)
+        description = self._numbers.describe(describe(start.start, record, former))
         if former is not None and is_hang_up(former.reason):
             raise Refused("the call was hung up, and came back")
         others = self._streams_of(description.call_sid)
@@ -250,7 +251,7 @@ class Calls:
         self._registry.use_up(description.call_sid)
         if others and self._fleet is None:
             others[0].warn_of_another(description)
-        call.begin(description)
+        call.begin(description, self._numbers.greeting_of(description))
 
     def _is_to_be_known(self, call: LiveCall, record: CallRecord) -> bool:
         """Return True if this process's own record decides about REQUIRE_KNOWN_CALL.

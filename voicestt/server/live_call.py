@@ -10,6 +10,7 @@ from voicestt.call.active_call import CallParts
 from voicestt.call.facts import CallDescription
 from voicestt.call.hearing import HeardAudio
 from voicestt.call.machine import CallInputs
+from voicestt.config.recognition_options import RecognitionOptions
 from voicestt.runtime.clock import Unchanged
 from voicestt.runtime.histogram import Percentiles
 from voicestt.server.media_line import MediaLine
@@ -44,15 +45,15 @@ class LiveCall:
         self.stream_sid = ""
         line.belong_to(self)
 
-    def begin(self, call: CallDescription) -> None:
+    def begin(self, call: CallDescription, greeting: bytes | None = None) -> None:
         """Start the call after a good `start` of Twilio's. The greeting leaves before anybody else can speak.
 
-        A call that goes on has heard it.
+        A call that goes on has heard it. `greeting` is the called number's, None for that of all calls.
         """
         self.stream_sid = call.stream_sid
         self.account_sid = call.account_sid
         self.call_sid = call.call_sid
-        self.line.open(call.stream_sid, greets=call.continues is None)
+        self.line.open(call.stream_sid, greets=call.continues is None, greeting=greeting)
         self.inputs.started(call)
 
     def warn_of_another(self, other: CallDescription) -> None:
@@ -103,6 +104,10 @@ class LiveCall:
     def added_delay(self) -> Percentiles:
         """The delays that the server has added to the call's partials so far."""
         return self._parts.metrics.added
+
+    def recognise(self, options: RecognitionOptions, *, at_once: bool) -> None:
+        """Recognise the caller by other options, from the next final or silence on, or `at_once`."""
+        self._parts.audio.recognise(options, at_once=at_once)
 
     def look_for_gap(self) -> None:
         """Check whether frames have stopped coming; called every LOOK_SECONDS."""

@@ -23,6 +23,7 @@ from voicestt.delivery.live.hub import EventHub
 from voicestt.fleet.port import FleetLink, NoFleet
 from voicestt.handler.counts import Counts
 from voicestt.handler.loading import BadHandler, load_handler
+from voicestt.handler.protocol import Handler
 from voicestt.handler.publishing import Publishing
 from voicestt.handler.service import Handlers
 from voicestt.journal.journal import CLOSE_SECONDS, Journal
@@ -32,6 +33,7 @@ from voicestt.runtime.deadline import Deadline, within
 from voicestt.runtime.reactor import FullReactor
 from voicestt.server.call_log import CallLog
 from voicestt.server.events_file import EventsFile
+from voicestt.server.numbers import Numbers
 from voicestt.tracing.port import NoTracing, Tracing
 from voicestt.tts.engines import synthesiser_of
 from voicestt.tts.port import Synthesiser
@@ -99,6 +101,7 @@ class EventPipeline:
         self.tracing: Tracing = NoTracing()
         self.hub = EventHub(reactor, self._journal, settings.events_token)
         self.feed = FleetFeed(reactor, self.hub, link or NoFleet(), journal_name(settings.journal_url))
+        self.numbers = Numbers(settings)
         self.greeting = b""
 
     @property
@@ -147,13 +150,14 @@ class EventPipeline:
         """Check and start everything, before the first call comes.
 
         Raises:
-            SpeechError, BadGreeting, BadHandler, BadJournal, CannotDeliver: in words, with what to do.
+            SpeechError, BadGreeting, BadHandler, BadNumbers, BadJournal, CannotDeliver: in words, with what to do.
         """
         settings = self._settings
         self.tracing = tracing or self.tracing
         speaks = await deferToThread(synthesiser_of, settings)
         self.greeting = await self._make_greeting(speaks)
-        handlers = None if settings.handler is None else self._make_handlers(settings.handler, speaks)
+        await deferToThread(self.numbers.load, None if speaks is None else speaks.speak)
+        handlers = self._make_handlers(settings.handler, speaks) if self._has_handlers else None
         if self.journal is not None:
             self._deliverers = deliverers_of(self._reactor, settings, self.journal, self.tracing)
         await self._journal.open()
@@ -210,12 +214,17 @@ class EventPipeline:
             raise BadGreeting(f"GREETING {problem}") from problem
         return greeting
 
-    def _make_handlers(self, path: str, speaks: Synthesiser | None) -> Handlers:
+    @property
+    def _has_handlers(self) -> bool:
+        """True if calls have handlers; numbers may get some when their file is read again."""
+        return self._settings.handler is not None or self._settings.numbers_file is not None
+
+    def _make_handlers(self, path: str | None, speaks: Synthesiser | None) -> Handlers:
         settings = self._settings
         tokens = settings.twilio_auth_tokens
         return Handlers(
             self._reactor,
-            _handler(path),
+            Handler if path is None else _handler(path),
             queue=settings.handler_queue,
             overflow=settings.handler_overflow,
             threads=settings.handler_threads,

@@ -72,7 +72,9 @@ class Routes:
         metrics: MetricsPage | None = None,
         announced: Announced | None = None,
         page: BrowserPage | None = None,
+        busy_of: Callable[[str | None], CallAnswer | None] = lambda _called: None,
     ) -> None:
+        self._busy_of = busy_of
         self._public_host = public_host
         self._signatures = signatures
         self._registry = registry
@@ -102,7 +104,7 @@ class Routes:
             answered = self._returns.answer(returns, first(form, "CallSid") or "")
             return answered.addCallback(lambda answer: self._answer_call(request, form, answer))
         if not self._calls.takes(first(form, "CallSid") or ""):
-            return self._answer_call(request, form, self._busy)
+            return self._answer_call(request, form, self._busy_of(first(form, "To")) or self._busy)
         return self._answer_call(request, form, self._returns.first)
 
     def _answer_call(self, request: Request, form: Form, answer: CallAnswer) -> bytes:

@@ -218,6 +218,7 @@ class VoiceService(Service):
             pipeline.observer_of,
             self._former,
             self._streams,
+            pipeline.numbers,
             self._recordings.recorder,
         )
         file, families = self._events_file, recognition.families
@@ -228,13 +229,12 @@ class VoiceService(Service):
 
     def _site(self, calls: Calls, visitors: Visitors, monitoring: Monitoring) -> Site:
         settings = self._settings
-        token = settings.twilio_auth_token if settings.twilio_validate else None
+        signatures = SignatureCheck(settings.twilio_auth_token if settings.twilio_validate else None)
         media = media_resource(self._reactor, calls)
-        answers = digest_answers(settings, lambda: self._flag.is_on)
-        busy = busy_answer(settings)
+        answers, busy = digest_answers(settings, lambda: self._flag.is_on), busy_answer(settings)
         webhooks = Routes(
             settings.public_host,
-            SignatureCheck(token),
+            signatures,
             self._registry,
             calls,
             media,
@@ -247,6 +247,7 @@ class VoiceService(Service):
             monitoring.page,
             self._pipeline.tracing.webhook,
             self._open_page(calls, visitors, monitoring),
+            self._pipeline.numbers.busy_of,
         )
 
         def turned_away(address: str) -> None:
@@ -284,6 +285,7 @@ class VoiceService(Service):
     def _reopen_files(self) -> None:
         if self._events_file is not None:
             self._events_file.reopen()
+        self._pipeline.numbers.read_again()
 
     def _could_not_start(self, failure: Any) -> None:
         self._log.critical(

@@ -227,7 +227,7 @@ class StreamingCall:
         config = self._config = self._api.streaming_config(message)
         self._recorder.note(language=config.language, model=config.model, encoding=config.encoding)
         self._decoder = AudioDecoder(config.encoding)
-        self._answers = ResponseBuilder(self._api, config.language)
+        self._answers = ResponseBuilder(self._api, config.language, config.features)
         self._stream = self._shared.engine.open(config.request(), self._results)
 
     def _audio(self, audio: bytes) -> None:
