@@ -77,9 +77,9 @@ class PageServer(Server):
 
     def _make_page(self, clock: Any, folder: Path | None) -> ServerPage:
         switch = FlagSwitch(self.flag, self.active)
+        alone = Fleet(clock, None, None, FleetParts(dict, _nothing, _nothing, _nothing))
         self.recordings = ServerRecordings(clock, self.settings)
         self.metrics = MetricsPage([], None)
-        alone = Fleet(clock, None, None, FleetParts(dict, _nothing, _nothing, _nothing))
         server = clock, self.settings, self.calls, self.pipeline, self.report, self.history, switch, self.visitors
         parts = ServerParts(*server, alone, self.recordings, self.metrics)
         logins = logins_of(self.settings, self.now)

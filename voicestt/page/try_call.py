@@ -101,7 +101,7 @@ class _NoEar(PlayoutLine):
     account = AudioTotals()
 
     def recognise(self, options: RecognitionOptions, *, at_once: bool) -> None:
-        """Do nothing: no application asks for it."""
+        """Do nothing: no handler hears of a try."""
 
     def end(self, reason: str) -> None:
         """Do nothing: there is nobody to hang up on."""
