@@ -96,6 +96,7 @@ class VoiceService(Service):
         self._reactor = reactor
         self._failed = failed
         self._settings = settings
+
         self._make_tracing = tracing
         self._listeners = Listeners(reactor, settings.public_host, endpoints, metrics_endpoint, link)
         self._make_page = page
