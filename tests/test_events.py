@@ -15,7 +15,15 @@ SCHEMA = jsonschema.Draft202012Validator(events.json_schema())
 seconds = st.floats(min_value=0, max_value=100_000)
 part = st.floats(min_value=0, max_value=1)
 counts = st.integers(0, 10**9)
-word = st.builds(events.Word, text=st.text(), start=seconds, end=seconds)
+word = st.builds(
+    events.Word,
+    text=st.text(),
+    start=seconds,
+    end=seconds,
+    confidence=st.none() | part,
+    speaker=st.none() | st.text(),
+)
+other = st.builds(events.Alternative, text=st.text(), confidence=st.none() | part)
 latency = st.builds(events.Latency, count=counts, p50=st.none() | seconds, max=st.none() | seconds)
 audio = st.builds(events.Audio, received=counts, recognised=counts, sent_again=counts)
 OF_A_FIELD: dict[str, st.SearchStrategy[Any]] = {
@@ -27,6 +35,8 @@ OF_A_FIELD: dict[str, st.SearchStrategy[Any]] = {
     "start": seconds,
     "delay": st.none() | seconds,
     "words": st.lists(word, max_size=5),
+    "alternatives": st.lists(other, max_size=3),
+    "language": st.none() | st.text(),
     "caller": st.none() | st.text(),
     "called": st.none() | st.text(),
     "parameters": st.dictionaries(st.text(), st.text(), max_size=3),

@@ -63,11 +63,20 @@ class Partial(Event, frozen=True, kw_only=True, tag="partial"):
 
 
 class Word(_EventPart, frozen=True, kw_only=True):
-    """One word of a final, with its times."""
+    """One word of a final, with its times. `confidence` and `speaker` are null where they were not asked for."""
 
     text: str
     start: Seconds
     end: Seconds
+    confidence: Annotated[float, Meta(ge=0, le=1)] | None = None
+    speaker: str | None = None
+
+
+class Alternative(_EventPart, frozen=True, kw_only=True):
+    """Another reading of a final."""
+
+    text: str
+    confidence: Annotated[float, Meta(ge=0, le=1)] | None = None
 
 
 class Final(Event, frozen=True, kw_only=True, tag="final"):
@@ -83,6 +92,10 @@ class Final(Event, frozen=True, kw_only=True, tag="final"):
         None
     )
     recogniser: Annotated[str, Meta(description="google-streaming, google-recognize or whisper.")] = ""
+    alternatives: Annotated[
+        Sequence[Alternative], Meta(description="Other readings, where GCP_STT_MAX_ALTERNATIVES asks for them.")
+    ] = ()
+    language: Annotated[str | None, Meta(description="The BCP-47 code that the recogniser says it heard.")] = None
 
 
 class UtteranceEnd(Event, frozen=True, kw_only=True, tag="utterance_end"):

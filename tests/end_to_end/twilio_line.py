@@ -52,10 +52,10 @@ def handshake(auth_token: str, key: str, host: str = PUBLIC_HOST) -> bytes:
 
 
 class TwilioLine:
-    """A socket that has shaken hands; `answer` is what the server said to that. `call` comes back with it."""
+    """A socket that has shaken hands; `answer` is what the server said to that. `sids` are new if not given."""
 
-    def __init__(self, target: ServerTarget, call: str | None = None) -> None:
-        self.sids = Sids() if call is None else Sids(call=call)
+    def __init__(self, target: ServerTarget, sids: Sids | None = None) -> None:
+        self.sids = sids or Sids()
         self.key = b64encode(os.urandom(16)).decode("ascii")
         self._messages = StreamMessages(self.sids)
         self._inbox = bytearray()

@@ -12,6 +12,7 @@ from zope.interface import implementer
 from tests.recognisers.on_reactor import reactor, soon
 from voicestt import events
 from voicestt.audio.ledger import AudioTotals
+from voicestt.config.recognition_options import RecognitionOptions
 from voicestt.handler.handled_call import HandledCall
 from voicestt.handler.service import Handlers, Patience
 from voicestt.handler.testing.scripted_events import ScriptedEvents
@@ -117,6 +118,9 @@ class FakeLine:
     def mark(self, name: str, reached: Callable[[bool], None]) -> None:
         self.marks.append(reached)
         self._ask("mark", name)
+
+    def recognise(self, options: RecognitionOptions, *, at_once: bool) -> None:
+        self._ask("recognise", options, at_once)
 
     def end(self, reason: str) -> None:
         self._ask("end", reason)

@@ -22,6 +22,7 @@ from voicestt.call.facts import (
     Word,
 )
 from voicestt.call.line import Line
+from voicestt.config.recognition_options import RecognitionOptions
 from voicestt.handler.publishing import Publishing, new_session, timestamp
 from voicestt.runtime.histogram import Percentiles
 from voicestt.runtime.metrics import Summary
@@ -46,6 +47,9 @@ class NoLine:
     def mark(self, name: str, reached: Callable[[bool], None]) -> None:
         raise NotImplementedError
 
+    def recognise(self, options: RecognitionOptions, *, at_once: bool) -> None:
+        raise NotImplementedError
+
     def end(self, reason: str) -> None:
         raise NotImplementedError
 
@@ -66,7 +70,12 @@ class Heard:
         self.remembered.append((session, memory))
 
     def begin(
-        self, event: events.CallStarted, line: Line, memory: str | None, keep: Callable[[str], object]
+        self,
+        event: events.CallStarted,
+        line: Line,
+        memory: str | None,
+        keep: Callable[[str], object],
+        handler: str | None,
     ) -> "Heard":
         keep(f"after {memory}")
         self.begun.append(event)

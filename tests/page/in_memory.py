@@ -9,6 +9,7 @@ from twisted.internet.task import Clock
 
 from tests.server.in_memory import HOST, Answer, Bytes, Server
 from tests.server.listening import Stream
+from voicestt.fleet.fleet import Fleet, FleetParts
 from voicestt.journal.port import Record
 from voicestt.page.logins import Logins, logins_of
 from voicestt.page.page import ServerPage
@@ -76,14 +77,18 @@ class PageServer(Server):
 
     def _make_page(self, clock: Any, folder: Path | None) -> ServerPage:
         switch = FlagSwitch(self.flag, self.active)
+        alone = Fleet(clock, None, None, FleetParts(dict, _nothing, _nothing, _nothing))
         self.recordings = ServerRecordings(clock, self.settings)
         self.metrics = MetricsPage([], None)
         server = clock, self.settings, self.calls, self.pipeline, self.report, self.history, switch, self.visitors
-        parts = ServerParts(*server, self.recordings, self.metrics)
+        parts = ServerParts(*server, alone, self.recordings, self.metrics)
         logins = logins_of(self.settings, self.now)
         assert isinstance(logins, Logins)
         static = None if folder is None else StaticFiles(folder)
         return ServerPage(parts, logins, dict, static, self.now)
+
+
+def _nothing(*_: object) -> None: ...
 
 
 class Browser:

@@ -16,8 +16,9 @@ from voicestt.page.visit import PageError, PageReply
 class Examined:
     """The two endpoints, with another program in the place of `voicestt gonogo`."""
 
-    def __init__(self, program: str, environment: Any = dict) -> None:
-        self.api = GoNoGoApi(reactor, environment, lambda: 1_800_000_000.0, [sys.executable, "-c", program])
+    def __init__(self, program: str, environment: Any = dict, why_not: str | None = None) -> None:
+        command = [sys.executable, "-c", program]
+        self.api = GoNoGoApi(reactor, environment, lambda: 1_800_000_000.0, lambda: why_not, command)
         self._answers = {endpoint.method: endpoint.answer for endpoint in self.api.endpoints}
 
     async def run(self) -> PageReply:
@@ -81,6 +82,12 @@ async def test_variables_that_cannot_be_read_are_said_in_words() -> None:
 
     with pytest.raises(PageError, match="no such file"):
         await Examined("", unreadable).run()
+
+
+@on_reactor
+async def test_a_server_that_refuses_calls_is_not_examined() -> None:
+    with pytest.raises(PageError, match="Live calls come first"):
+        await Examined("", why_not="the reactor is late").run()
 
 
 def test_it_yields_to_live_calls() -> None:

@@ -1,14 +1,11 @@
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 
 from tests.page.in_memory import VIEW_PASSWORD, PageServer, error_of
 from tests.server.fakes import CALL
 from voicestt.call.facts import CallStarted
-from voicestt.page.health_api import FleetApi
 from voicestt.runtime.metrics import ProcessMetrics
 from voicestt.server.minute_history import MINUTES_OF_A_DAY
 
@@ -71,6 +68,8 @@ def test_the_flag_is_shown_and_turned_and_says_who_is_moved(server: PageServer) 
         "calls": 1,
         "streaming_calls": 1,
         "single_shot_calls": 0,
+        "processes": 1,
+        "ordered": "",
     }
     for body in ({}, {"streaming": "false"}, {"streaming": 0}):
         assert browser.post("/page/api/flag", body).status == 400
@@ -88,19 +87,3 @@ def test_the_flag_is_shown_and_turned_and_says_who_is_moved(server: PageServer) 
 def test_without_a_fleet_there_is_none_to_show(server: PageServer) -> None:
     answer = server.browser().get("/page/api/fleet")
     assert (answer.status, "works alone" in error_of(answer)) == (404, True)
-
-
-def test_a_fleet_is_shown_as_its_port_tells_it() -> None:
-    class Two:
-        def processes(self) -> Any:
-            return _now([{"name": "a"}, {"name": "b"}])
-
-    (endpoint,) = FleetApi(Two()).endpoints
-    visit: Any = None
-    shown: list[Any] = []
-    Deferred.fromCoroutine(endpoint.answer(visit)).addCallback(shown.append)  # type: ignore[arg-type]
-    assert shown == [{"processes": [{"name": "a"}, {"name": "b"}]}]
-
-
-def _now(value: Any) -> "Deferred[Any]":
-    return succeed(value)

@@ -6,7 +6,7 @@ from tests.page.in_memory import PASSWORD, VIEW_PASSWORD, PageServer, error_of
 from tests.server.fakes import settings_of
 from tests.server.in_memory import HOST
 from voicestt.config.settings import BadSettings
-from voicestt.page.logins import cookie_in, logins_of
+from voicestt.page.logins import LoginTries, cookie_in, logins_of
 from voicestt.page.visit import Role
 
 
@@ -46,10 +46,20 @@ def test_a_wrong_password_is_401_and_five_in_a_minute_make_an_address_wait(
     assert logged.matching("wrong password") == []
 
 
-def test_addresses_are_told_apart_behind_a_proxy_that_is_trusted(clock: Clock, folder: object) -> None:
-    del folder
-    server = PageServer(clock, TRUSTED_PROXIES="0.0.0.0/0")
-    # The transport in memory has no address: nobody is a proxy, and what it says is not believed.
+def test_wrong_tries_are_counted_by_address_and_of_few_addresses(clock: Clock) -> None:
+    tries = LoginTries(clock.seconds)
+    for _ in range(5):
+        tries.failed("2001:db8::1")
+    assert tries.wait("2001:db8::ffff") == 60  # the same /64
+    assert tries.wait("2001:db8:0:1::1") == tries.wait("203.0.113.9") == 0
+    clock.advance(59.5)
+    assert tries.wait("2001:db8::1") == 1
+    for number in range(10_000):
+        tries.failed(f"10.0.{number // 256}.{number % 256}")
+    assert tries.wait("2001:db8::1") == 0
+
+
+def test_who_is_behind_a_proxy_that_is_not_trusted_is_not_believed(server: PageServer) -> None:
     for number in range(5):
         assert server.browser(None, **{"X-Forwarded-For": f"203.0.113.{number}"}).log_in("wrong").status == 401
     assert server.browser(None, **{"X-Forwarded-For": "203.0.113.9"}).log_in(PASSWORD).status == 429

@@ -99,7 +99,8 @@ def test_no_number_comes_through_wherever_it_stands(number: str, place: str, aro
         "said": {"text": said, "words": [{"text": number}]},
     }
     shown = masked_payload(json.dumps({place: event[place]}).encode()).decode()
-    assert number.lstrip("+")[:-4] not in re.sub(r"\\u[0-9a-f]{4}", "", shown)
+    digits = re.findall(r"\d", re.sub(r"\\u[0-9a-f]{4}", "", shown))
+    assert len(digits) <= 4
 
 
 VALUES = st.recursive(

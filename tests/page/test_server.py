@@ -59,7 +59,7 @@ async def test_a_server_shows_its_page_and_what_the_page_asks_of_it(tmp_path: Pa
         status, _, text = await asked("GET", "/page/api/session", Cookie=cookie)
         session = json.loads(text)
         assert (status, session["role"], session["journal"]) == (200, "act", True)
-        for path in ("live", "health?span=day", "flag", "gonogo", "dead/webhook"):
+        for path in ("live", "health?span=day", "flag", "gonogo", "dead/webhook", "calls"):
             status, _, text = await asked("GET", f"/page/api/{path}", Cookie=cookie)
             assert (status, json.loads(text) != {}) == (200, True)
         health = json.loads((await asked("GET", "/page/api/health", Cookie=cookie))[2])

@@ -3,6 +3,7 @@
 from typing import cast
 
 from voicestt.audio.ledger import AudioTotals
+from voicestt.config.recognition_options import RecognitionOptions
 from voicestt.recognisers.port import (
     CallListener,
     Incident,
@@ -57,6 +58,8 @@ class ScriptedSession:
         self.is_finished = False
         self.is_aborted = False
         self.pauses = 0
+        self.options: RecognitionOptions | None = None
+        self.changes: list[tuple[RecognitionOptions, bool]] = []
 
     @property
     def audio(self) -> bytes:
@@ -70,6 +73,10 @@ class ScriptedSession:
     def pause(self) -> None:
         assert not self.is_finished, "a pause after finish"
         self.pauses += 1
+
+    def change(self, options: RecognitionOptions, *, at_once: bool = False) -> None:
+        assert not self.is_finished, "a change after finish"
+        self.changes.append((options, at_once))
 
     def finish(self) -> None:
         assert not self.is_finished, "finish twice"
@@ -107,8 +114,9 @@ class ScriptedRecogniser:
     def __init__(self) -> None:
         self.sessions: list[ScriptedSession] = []
 
-    def open(self, listener: ResultListener) -> ScriptedSession:
+    def open(self, listener: ResultListener, options: RecognitionOptions | None = None) -> ScriptedSession:
         session = ScriptedSession(listener)
+        session.options = options
         self.sessions.append(session)
         return session
 

@@ -43,6 +43,9 @@ class PatientEar(Ear):
     def lost(self, end: int, error: RecogniserError, seconds: float) -> None:
         self.losses.append((end, str(error), seconds))
 
+    def refused(self, error: RecogniserError) -> None:
+        raise AssertionError(f"nothing was asked for: {error}")
+
 
 class Desk:
     """A single shot whose requests are answered by the test."""

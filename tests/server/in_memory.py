@@ -21,14 +21,15 @@ from voicestt.call.facts import CallObserver
 from voicestt.call.line import Line
 from voicestt.emulators.twilio.server_messages import ServerMessage, parse_server_message
 from voicestt.emulators.twilio.signatures import signature
+from voicestt.fleet.port import FleetLink, NoFleet
 from voicestt.journal.port import FormerStreams
 from voicestt.recognisers.port import CallRecogniser
 from voicestt.recording.recorder import AudioRecorder
 from voicestt.server.bounded_http import BoundedSite
 from voicestt.server.busy import busy_answer
-from voicestt.server.call_registry import CallRegistry
 from voicestt.server.calls import Calls
 from voicestt.server.connections import Visitors
+from voicestt.server.fleet_calls import registry_of
 from voicestt.server.former_streams import FormerLookup
 from voicestt.server.media_factory import media_resource
 from voicestt.server.returns import Returns
@@ -150,10 +151,11 @@ class Media(Joined):
 class Server:
     """Everything but the recogniser, the sockets and the threads; `former_streams` knows of former streams.
 
-    A `call_recogniser` stands in the place of the scripted one.
+    `link` joins it to a fleet. A `call_recogniser` stands in the place of the scripted one.
     """
 
     former_streams: FormerStreams | None = None
+    link: FleetLink = NoFleet()
     recorder: AudioRecorder | None = None
     call_recogniser: CallRecogniser | None = None
     seconds_left = 10.0
@@ -168,7 +170,7 @@ class Server:
     ) -> None:
         self.clock = clock
         self.settings = settings_of(**variables)
-        self.registry = CallRegistry(clock)
+        self.registry, self.streams = registry_of(clock, self.link)
         self.recogniser = ScriptedRecogniser()
         self.observer = Collected()
         former = None if self.former_streams is None else FormerLookup(clock, self.former_streams)
@@ -182,7 +184,8 @@ class Server:
             greeting,
             observer_of,
             former,
-            self.recorder,
+            self.streams,
+            recorder=self.recorder,
         )
         token = self.settings.twilio_auth_token if self.settings.twilio_validate else None
         self.visitors = Visitors(

@@ -11,6 +11,7 @@ from tests.conftest import Logged
 from voicestt.audio.ledger import AudioTotals
 from voicestt.call.hearing import HeardAudio
 from voicestt.call.line import MOST_WAITING_SECONDS, Line, TooMuchAudio
+from voicestt.config.recognition_options import RecognitionOptions
 from voicestt.server.media_line import MediaLine
 
 SECOND = b"\x07" * 8_000
@@ -30,6 +31,9 @@ class Call:
 
     def caller_heard(self, heard: HeardAudio) -> None:
         self.heard.append(heard)
+
+    def recognise(self, options: RecognitionOptions, *, at_once: bool) -> None:
+        raise NotImplementedError
 
     def end(self, reason: str) -> None:
         self.ends.append(reason)

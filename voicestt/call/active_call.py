@@ -11,6 +11,7 @@ from voicestt.audio.batching import Batcher
 from voicestt.audio.ledger import AudioTotals
 from voicestt.call.call_audio import CallAudio, NoAudio, TakesAudio
 from voicestt.call.facts import (
+    Alternative,
     CallDescription,
     CallEnded,
     CallObserver,
@@ -26,6 +27,7 @@ from voicestt.call.facts import (
 )
 from voicestt.call.hearing import HeardAudio
 from voicestt.call.turns import TurnWatch
+from voicestt.config.recognition_options import RecognitionOptions
 from voicestt.recognisers.port import CallListener, CallRecogniser, CallSession, Incident, Result
 from voicestt.runtime.clock import Clock, Unchanged
 from voicestt.runtime.metrics import CallMetrics
@@ -99,7 +101,7 @@ class ActiveCall:
         self.call = call
         self._parts = parts
         self._batcher = Batcher(parts.batch_bytes)
-        self._session: CallSession = parts.recogniser.open(listener)
+        self._session: CallSession = parts.recogniser.open(listener, call.options)
         self._arrivals: deque[tuple[int, float]] = deque(maxlen=_ARRIVALS_KEPT)
         self._handed = 0
         self._frames = 0
@@ -161,6 +163,11 @@ class ActiveCall:
             self._turns.pause(still)
             self._held_from = self._parts.clock.seconds() - still
             self._parts.take = self.take_after_gap
+
+    def recognise(self, options: RecognitionOptions, *, at_once: bool) -> None:
+        """Recognise by other options, from the next final or silence on, or `at_once`."""
+        if not self._is_finishing:
+            self._session.change(options, at_once=at_once)
 
     def finish(self, reason: str) -> None:
         """Hand over the last short batch and half-close the recogniser's session."""
@@ -275,8 +282,13 @@ class ActiveCall:
         end = time.of_end(result.end) if result.end else None
         delay = self._delay_since(result.end) if result.end else None
         start = None if result.start is None else time.of_start(result.start)
-        words = tuple(Word(word.text, time.of_start(word.start), time.of_end(word.end)) for word in result.words)
-        return Final(self.call, self._utterance, text, result.confidence, end, delay, start, words, result.source)
+        words = tuple(
+            Word(word.text, time.of_start(word.start), time.of_end(word.end), word.confidence, word.speaker)
+            for word in result.words
+        )
+        others = tuple(Alternative(each.text, each.confidence) for each in result.others)
+        heard = text, result.confidence, end, delay, start, words, result.source, others, result.language
+        return Final(self.call, self._utterance, *heard)
 
     def _delay_since(self, position: int) -> float | None:
         index = bisect_left(self._arrivals, (position, -inf))

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from voicestt.audio.ledger import AudioTotals
+from voicestt.config.recognition_options import RecognitionOptions
 
 
 class TakesAudio(Protocol):
@@ -35,6 +36,10 @@ class CallAudio(Protocol):
         """Check whether frames have stopped coming; called every LOOK_SECONDS."""
         ...
 
+    def recognise(self, options: RecognitionOptions, *, at_once: bool) -> None:
+        """Recognise by other options, from the next final or silence on, or `at_once`."""
+        ...
+
     def give_up(self) -> None:
         """Stop waiting for the recogniser, which tells what it has."""
         ...
@@ -50,6 +55,9 @@ class NoAudio:
 
     def look(self) -> None:
         """Do nothing: no frame has come."""
+
+    def recognise(self, options: RecognitionOptions, *, at_once: bool) -> None:
+        """Do nothing: there is no recogniser."""
 
     def give_up(self) -> None:
         """Do nothing: there is no recogniser to wait for."""

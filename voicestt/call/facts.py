@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from voicestt.audio.ledger import AudioTotals
+from voicestt.config.numbers_file import NO_PLAN, CallPlan
+from voicestt.config.recognition_options import RecognitionOptions
 from voicestt.runtime.metrics import Summary
 
 
@@ -13,7 +15,8 @@ class CallDescription:
     """The identity of a call. `caller` and `called` are phone numbers: they never reach a log.
 
     `continues` is the session of its former stream, None for a new call; then `utterances` is the number of its
-    last utterance, and `memory` what its handler left, as JSON.
+    last utterance, and `memory` what its handler left, as JSON. `plan` is what the file of numbers says for it,
+    and `options` the recognition options that follow from that and from its parameters.
     """
 
     call_sid: str
@@ -25,6 +28,8 @@ class CallDescription:
     continues: str | None = None
     utterances: int = 0
     memory: str | None = field(default=None, repr=False)
+    plan: CallPlan = field(default=NO_PLAN, repr=False, compare=False)
+    options: RecognitionOptions | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +51,24 @@ class Partial:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word of a final; `start` and `end` are seconds in the call's own time."""
+    """A word of a final; `start` and `end` are seconds in the call's own time.
+
+    `confidence` is 0.0 and `speaker` "" where they are not given.
+    """
 
     text: str
     start: float
     end: float
+    confidence: float = 0.0
+    speaker: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """Another reading of a final; `confidence` is 0.0 where it is not given."""
+
+    text: str
+    confidence: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +77,7 @@ class Final:
 
     `start` and `end` are in the call's own time; `delay` is from the arrival of the last audio of these words to
     this event. `words` are empty where they are not given; `recogniser` is "google-streaming", "google-recognize"
-    or "whisper".
+    or "whisper". `alternatives` are its other readings, `language` the one that was heard, "" if it is not said.
     """
 
     call: CallDescription
@@ -71,6 +89,8 @@ class Final:
     start: float | None = None
     words: Sequence[Word] = ()
     recogniser: str = ""
+    alternatives: Sequence[Alternative] = ()
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)

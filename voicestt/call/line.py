@@ -1,4 +1,4 @@
-"""The port of audio to the caller, and its rules: all that can be done on a live call besides listening.
+"""The port of audio to the caller, and its rules: all that can be done on a live call.
 
 1. Everything happens in the reactor's thread, and nothing blocks.
 2. Audio is mu-law, 8 kHz, mono: one byte is 1/8000 s.
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from voicestt.audio.ledger import AudioTotals
+from voicestt.config.recognition_options import RecognitionOptions
 
 MOST_WAITING_SECONDS = 600
 """Twilio drops what waits for more than ten minutes (31931); more than that is refused here, in words."""
@@ -51,6 +52,13 @@ class Line(Protocol):
 
     def mark(self, name: str, reached: Callable[[bool], None]) -> None:
         """Set a mark; `reached` is called once: False if all said before was played, True if it was cleared."""
+        ...
+
+    def recognise(self, options: RecognitionOptions, *, at_once: bool) -> None:
+        """Recognise the caller by other options, from the next final or silence on, or `at_once`.
+
+        What they do not say stays; ones that say nothing restore those of the call's start.
+        """
         ...
 
     def end(self, reason: str) -> None:

@@ -20,11 +20,13 @@ from voicestt.config.fleet_settings import NO_FLEET, FleetSettings
 from voicestt.config.page_settings import PageSettings
 from voicestt.config.recognition_settings import FirstSettings, GoogleSettings, StreamSettings, WhisperSettings
 from voicestt.config.recording_settings import RecordingSettings
+from voicestt.config.understanding_settings import UnderstandingSettings
 from voicestt.config.variable import Variable
 
 GROUPS: Final[Mapping[str, type]] = {
     "The six to set first": FirstSettings,
     "Recognition by Google": GoogleSettings,
+    "Numbers, hints and more of what Google offers": UnderstandingSettings,
     "Recognition without Google, or behind it": WhisperSettings,
     "Streams, their limits and outages": StreamSettings,
     "What the caller hears": AnswerSettings,
@@ -55,6 +57,7 @@ class BadSettings(ValueError):
 class Settings(
     FirstSettings,
     GoogleSettings,
+    UnderstandingSettings,
     WhisperSettings,
     StreamSettings,
     AnswerSettings,

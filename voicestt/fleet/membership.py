@@ -79,6 +79,11 @@ class Member:
         return int(self.instance.split(":")[-2])
 
     @property
+    def json(self) -> dict[str, Any]:
+        """The member as `voicestt fleet --json` and the page show it."""
+        return {"host": self.host, "pid": self.pid, "seen": round(self.seen, 1), **self.about}
+
+    @property
     def is_silent(self) -> bool:
         """True if it should have said something meanwhile."""
         return self.seen >= SILENT_SECONDS

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, Protocol
 from twisted.logger import Logger
 
 from voicestt.call.line import Line
+from voicestt.config.recognition_options import RecognitionOptions
 from voicestt.events import CallStarted
 from voicestt.handler.outcome import Outcome
 from voicestt.runtime.thread_pool import DaemonThreadPool
@@ -46,7 +47,10 @@ class CallRestControl(Protocol):
 
 
 class CallHandover:
-    """Hang-up and transfer of one call, for any thread. `cross` runs an action in the reactor's thread."""
+    """Hang-up and transfer of one call, and other recognition of it, for any thread.
+
+    `cross` runs an action in the reactor's thread.
+    """
 
     _log = Logger()
 
@@ -71,6 +75,10 @@ class CallHandover:
         asked = self._ask(lambda twilio: partial(twilio.hang_up, self._call.account_sid, self._call.call_sid))
         asked.add_done_callback(lambda future: self._cross(partial(self._hung_up, outcome, future)))
         return outcome
+
+    def recognise(self, options: RecognitionOptions, *, at_once: bool) -> None:
+        """Recognise the caller by other options."""
+        self._cross(partial(self._line.recognise, options, at_once=at_once))
 
     def transfer(self, destination: str) -> Outcome[None]:
         """Transfer the caller to `destination`.

@@ -34,11 +34,17 @@ class HandlerSource(Protocol):
     """Source of handlers, one for each call."""
 
     def begin(
-        self, event: events.CallStarted, line: Line, memory: str | None, keep: Callable[[str], object]
+        self,
+        event: events.CallStarted,
+        line: Line,
+        memory: str | None,
+        keep: Callable[[str], object],
+        handler: str | None,
     ) -> Hears:
         """Make a handler for the call that has just begun, and tell it `event`.
 
-        `memory` is what the former handler of the call left, as JSON; `keep` takes what this one leaves.
+        `memory` is what the former handler of the call left, as JSON; `keep` takes what this one leaves. `handler`
+        is the class of the called number, as `package.module:Name`, None for that of all calls.
         """
         ...
 
@@ -101,7 +107,8 @@ class _CallPublisher:
         self._writer.put(event, fact)
         if isinstance(event, events.CallStarted) and self._handlers is not None:
             keep = partial(self._writer.remember, self._session)
-            self._handler = self._handlers.begin(event, self._line, fact.call.memory, keep)
+            call = fact.call
+            self._handler = self._handlers.begin(event, self._line, call.memory, keep, call.plan.handler)
         elif event is not None and self._handler is not None:
             self._handler.tell(event)
 
@@ -166,10 +173,22 @@ def _final(fact: facts.Final) -> _Made:
         "confidence": _unit(fact.confidence) or None,
         "start": fact.start,
         "end": fact.end,
-        "words": [events.Word(text=word.text, start=word.start, end=word.end) for word in fact.words],
+        "words": [_word(word) for word in fact.words],
         "delay": None if fact.delay is None else round(max(0.0, fact.delay), 3),
         "recogniser": fact.recogniser,
+        "alternatives": [
+            events.Alternative(text=each.text, confidence=_unit(each.confidence) or None)
+            for each in fact.alternatives
+        ],
+        "language": fact.language or None,
     }
+
+
+def _word(word: facts.Word) -> events.Word:
+    confidence = _unit(word.confidence) or None
+    return events.Word(
+        text=word.text, start=word.start, end=word.end, confidence=confidence, speaker=word.speaker or None
+    )
 
 
 def _turn_ended(fact: facts.TurnEnded) -> _Made:

@@ -18,7 +18,7 @@ from voicestt.handler.call import Call, Snapshot
 from voicestt.handler.counts import Counts
 from voicestt.handler.handled_call import HandledCall, WaitingEvents
 from voicestt.handler.leaving import CallHandover, CallRestControl
-from voicestt.handler.loading import misspelt
+from voicestt.handler.loading import load_handler, misspelt
 from voicestt.handler.memory import CallMemory
 from voicestt.handler.protocol import METHODS, methods_of
 from voicestt.handler.speaking import Speak, Speaking
@@ -92,7 +92,6 @@ class Handlers:
     ) -> None:
         self._reactor = reactor
         self._factory = factory
-        self._methods = methods_of(factory)
         self._queue = queue
         self._overflow = overflow
         self._twilio = twilio
@@ -149,13 +148,16 @@ class Handlers:
         line: Line,
         memory: str | None = None,
         keep: Callable[[str], object] = lambda _memory: None,
+        handler: str | None = None,
     ) -> HandledCall:
         """Make a handler for the call that has just begun on `line`, and tell it `event`.
 
         `memory` is what the handler of the call's former stream left, as JSON; `keep` takes what this one leaves.
+        `handler` is the class of the called number, as `package.module:Name`, None for that of all calls.
         """
         cross = self._reactor.callFromThread
-        live = self._new(event, line, CallMemory(memory, lambda text: cross(partial(keep, text))))
+        factory = self._factory if handler is None else load_handler(handler)  # it was imported at the start
+        live = self._new(factory, event, line, CallMemory(memory, lambda text: cross(partial(keep, text))))
         if self._is_stopping:
             live.handled.close()
             return live.handled
@@ -164,22 +166,21 @@ class Handlers:
         live.handled.tell(event)
         return live.handled
 
-    def _new(self, event: CallStarted, line: Line, memory: CallMemory) -> _Live:
+    def _new(self, factory: type, event: CallStarted, line: Line, memory: CallMemory) -> _Live:
         cross = self._reactor.callFromThread
         seconds = self._reactor.seconds
         events, seen = WaitingEvents(self._queue), Snapshot()
         speaking = Speaking(line, event.call_sid, seconds, cross, self._speak)
         leaving = CallHandover(event, line, self._twilio, self._askers, cross)
         call = self._parts.call(event, speaking, leaving, seen, memory)
-        worker = HandlerWorker(
-            self._factory, self._methods, events, call, self._plain, seconds, self._counts, self._traced
-        )
+        methods = methods_of(factory)
+        worker = HandlerWorker(factory, methods, events, call, self._plain, seconds, self._counts, self._traced)
         handled = HandledCall(
             event.call_sid,
             line,
             speaking,
             events,
-            self._methods,
+            methods,
             self._overflow,
             self._counts,
             seen,
@@ -253,7 +254,7 @@ class Handlers:
         self._log.info(
             "[CFG] The handler of each call is a {name}; it has {methods}.",
             name=self._factory.__qualname__,
-            methods=", ".join(self._methods.values()),
+            methods=", ".join(methods_of(self._factory).values()) or "no methods",
         )
         for name in misspelt(self._factory):
             self._log.warn(

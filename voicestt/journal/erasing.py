@@ -24,16 +24,18 @@ def ended(those: ColumnElement[bool]) -> Select[str]:
     return select(sessions.c.session).where(those, sessions.c.ended_at.is_not(None))
 
 
-def erase(database: Database, those: ColumnElement[bool]) -> int:
+def erase(database: Database, those: ColumnElement[bool], *, merges: bool = True) -> int:
     """Erase the ended calls of a condition on sessions, and what the files have of them; return their number.
 
-    SQLite overwrites what is deleted, and its write-ahead log is emptied, unless somebody reads it just now.
+    `merges`: trigrams that are only marked as deleted go at once, for which the whole index may have to be
+    written. SQLite overwrites what is deleted, and its write-ahead log is emptied, unless somebody reads it just
+    now.
     """
     count = 0
     while (is_whole := _erase_some(database, those)) is not None:
         count += is_whole
         time.sleep(_PAUSE_SECONDS)
-    if count:
+    if count and merges:
         forget_trigrams(database)
     _forget_pages(database)
     return count
@@ -53,7 +55,7 @@ def erase_session(database: Database, session: str, before: Callable[[], object]
     if row.ended_at is None:
         raise CallGoesOn("The call is still going on. Erase it when it has ended.")
     before()
-    return erase(database, this) > 0
+    return erase(database, this, merges=False) > 0
 
 
 def _erase_some(database: Database, those: ColumnElement[bool]) -> bool | None:

@@ -155,7 +155,7 @@ def _texts(event: Event) -> Event:
     if isinstance(event, Partial):
         return msgspec.structs.replace(event, text="")
     if isinstance(event, Final):
-        return msgspec.structs.replace(event, text="", words=())
+        return msgspec.structs.replace(event, text="", words=(), alternatives=())
     if isinstance(event, Said):
         return event if event.text is None else msgspec.structs.replace(event, text="")
     if isinstance(event, Dtmf):

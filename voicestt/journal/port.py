@@ -6,7 +6,7 @@ of the journal's own.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -19,12 +19,16 @@ Fact = TypeVar("Fact")
 _Put_contra = TypeVar("_Put_contra", contravariant=True)
 
 
+NOWHERE: Final = -1
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """An event in the journal.
 
     `number` is its place in the journal: it ascends in the order that a process writes in. `payload` is the event
-    as JSON, as it is to be delivered.
+    as JSON, as it is to be delivered. `cursor` is the number that a listener may go on after when it has this one,
+    if that is another (`NOWHERE`: it is in no journal of this process).
     """
 
     number: int
@@ -33,6 +37,7 @@ class Record:
     type: str
     call_sid: str
     payload: bytes
+    cursor: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

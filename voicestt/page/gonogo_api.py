@@ -79,7 +79,7 @@ class Examination(ProcessProtocol):
 class GoNoGoApi:
     """Runs examinations and keeps the last report; `environment` gives the server's variables.
 
-    `command` is the command line of a run, `now` is in seconds since 1970.
+    `why_not` gives a reason to run none now; `command` is a run's command line, `now` is in seconds since 1970.
     """
 
     _log = Logger()
@@ -89,11 +89,13 @@ class GoNoGoApi:
         reactor: ProcessReactor,
         environment: Callable[[], Mapping[str, str]],
         now: Callable[[], float],
+        why_not: Callable[[], str | None] = lambda: None,
         command: list[str] | None = None,
     ) -> None:
         self._reactor = reactor
         self._environment = environment
         self._now = now
+        self._why_not = why_not
         self._command = command or examination_command()
         self._running: Examination | None = None
         self._progress: list[str] = []
@@ -127,6 +129,9 @@ class GoNoGoApi:
     async def _run(self, _visit: Visit) -> PageReply:
         if self._running is not None:
             raise PageError(CONFLICT, "An examination is running: its progress is shown.")
+        why_not = self._why_not()
+        if why_not is not None:
+            raise PageError(SERVICE_UNAVAILABLE, f"Not now: {why_not}. Live calls come first.")
         try:
             environment = {**self._environment(), "PYTHONUNBUFFERED": "1"}
         except BadSettings as bad:

@@ -1,14 +1,13 @@
-"""The server's health: now, and minute by minute over an hour or a day; its flag, its fleet, its destinations."""
+"""The server's health: now, and minute by minute over an hour or a day; and its destinations."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
-from twisted.web.http import BAD_REQUEST, NOT_FOUND
+from twisted.web.http import BAD_REQUEST
 
 from voicestt.page.masking import OwnText
 from voicestt.page.visit import Endpoint, PageError, Visit
 from voicestt.runtime.times import rfc3339
-from voicestt.server.control.flag import FlagSwitch, State
 from voicestt.server.health import HealthReport
 from voicestt.server.minute_history import MinuteFigures, MinuteHistory
 from voicestt.server.pipeline import DestinationState, EventPipeline
@@ -16,16 +15,6 @@ from voicestt.server.pipeline import DestinationState, EventPipeline
 SPANS: Final[Mapping[str, int]] = {"hour": 60, "day": 1_440}
 PRICES: Final[Mapping[str, float]] = {"v1": 0.024, "v2": 0.016}
 """Google's prices of a minute in US dollars that were known when this was written, see docs/cost.md."""
-
-_BY: Final = "the page"
-
-
-class Fleet(Protocol):
-    """The server processes that work together."""
-
-    def processes(self) -> Awaitable[Sequence[Mapping[str, Any]]]:
-        """Return what is known of each process, as JSON."""
-        ...
 
 
 class HealthApi:
@@ -88,53 +77,3 @@ class HealthApi:
             "oldest_s": oldest,
             "last_error": figures.last_error,
         }
-
-
-class FlagApi:
-    """Shows and turns ENABLE_STREAMING_STT; a page asks first, and is told how many calls follow."""
-
-    def __init__(self, switch: FlagSwitch) -> None:
-        self._switch = switch
-
-    @property
-    def endpoints(self) -> list[Endpoint]:
-        """The two endpoints."""
-        return [Endpoint("GET", "/api/flag", self._show), Endpoint("POST", "/api/flag", self._turn)]
-
-    async def _show(self, _visit: Visit) -> Mapping[str, Any]:
-        state = self._switch.state
-        calls = {"calls": state.live, "streaming_calls": state.streaming, "single_shot_calls": state.single_shot}
-        return {"streaming": state.is_on, **calls}
-
-    async def _turn(self, visit: Visit) -> Mapping[str, Any]:
-        wanted = visit.body.get("streaming")
-        if not isinstance(wanted, bool):
-            raise PageError(BAD_REQUEST, "`streaming` is true or false.")
-        before = self._switch.state
-        words = self._switch.turn(wanted, _BY)
-        after = self._switch.state
-        return {"streaming": after.is_on, "moved": _moved(before, after), "message": words}
-
-
-def _moved(before: State, after: State) -> int:
-    """Count the calls that follow: those that leave streaming have left, those that return will."""
-    if before.is_on == after.is_on:
-        return 0
-    return before.single_shot if after.is_on else before.streaming - after.streaming
-
-
-class FleetApi:
-    """Shows the processes of a fleet, if there is one."""
-
-    def __init__(self, fleet: Fleet | None) -> None:
-        self._fleet = fleet
-
-    @property
-    def endpoints(self) -> list[Endpoint]:
-        """The endpoint."""
-        return [Endpoint("GET", "/api/fleet", self._show)]
-
-    async def _show(self, _visit: Visit) -> Mapping[str, Any]:
-        if self._fleet is None:
-            raise PageError(NOT_FOUND, "This server works alone: there is no fleet.")
-        return {"processes": list(await self._fleet.processes())}

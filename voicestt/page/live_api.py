@@ -1,29 +1,27 @@
 """The present: the live calls at once, and the events after them as server-sent events."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
 from twisted.web.http import BAD_REQUEST, SERVICE_UNAVAILABLE
 
-from voicestt.delivery.live.filter import LARGEST_NUMBER, BadQuestion, asked_of
+from voicestt.delivery.live.filter import BadQuestion, asked_of
 from voicestt.delivery.live.hub import EventHub
 from voicestt.delivery.live.sse import EventStream, block
-from voicestt.journal.port import History, Record
+from voicestt.journal.port import Record
 from voicestt.page.live_calls import LiveCalls, LiveCard
+from voicestt.page.live_elsewhere import Elsewhere
 from voicestt.page.masking import masked_number, masked_payload
 from voicestt.page.visit import Endpoint, PageError, Visit
 from voicestt.runtime.histogram import Percentiles
 from voicestt.server.http_answers import headers_of
 
-_PATIENCE_SECONDS: Final = 2.0
 _MOST_WITH_DELAYS: Final = 300  # the newest: percentiles of a thousand calls at once would hold up the reactor
 
 
 class LiveApi:
-    """Shows the calls of `live`, which follows `hub`, whose past is in `history`.
+    """Shows the calls of `live`, which follows `hub`, and those that other processes have `elsewhere`.
 
     `delays` gives what the server added to the partials of each stream of this process, by its StreamSid;
     `language` is the calls' own where their events say none; `hides_numbers`: from everybody.
@@ -31,20 +29,18 @@ class LiveApi:
 
     def __init__(
         self,
-        clock: IReactorTime,
         now: Callable[[], float],
         hub: EventHub,
-        history: History,
         live: LiveCalls,
+        elsewhere: Callable[[], Awaitable[Elsewhere]] | None,
         delays: Callable[[Collection[str]], Mapping[str, Percentiles]],
         language: str,
         *,
         hides_numbers: bool = False,
     ) -> None:
-        self._clock = clock
         self._now = now
         self._hub = hub
-        self._history = history
+        self._elsewhere = elsewhere
         self._live = live
         self._delays = delays
         self._language = language
@@ -58,24 +54,29 @@ class LiveApi:
     async def _calls(self, visit: Visit) -> Mapping[str, Any]:
         """Return all live calls, and the number of the last event that is in what is returned.
 
-        `captions=0` leaves out what is said, for a page that follows the events and asks for the rest only.
+        `captions=0` leaves out what is said in our own calls, for a page that follows their events.
         """
-        last = self._live.last
-        if last is None:
-            last = await self._last_written()  # before the picture is taken, which may be newer
-        cards = self._live.cards
-        delays = self._delays({card.stream_sid for card in cards[-_MOST_WITH_DELAYS:]})
-        calls = [self._shown(card, delays.get(card.stream_sid)) for card in cards]
-        if visit.query.get("captions") == "0":
-            calls = [{**call, "captions": []} for call in calls]
-        last = last if self._live.last is None else self._live.last
+        elsewhere = await self._look_elsewhere()  # before the picture of our own, which may be newer
+        own = self._live.cards
+        delays = self._delays({card.stream_sid for card in own[-_MOST_WITH_DELAYS:]})
+        known = {card.session for card in own}
+        others = [] if elsewhere is None else [card for card in elsewhere.cards if card.session not in known]
+        has_captions = visit.query.get("captions") != "0"
+        calls = [{**self._shown(card, None), "elsewhere": True} for card in others]
+        for card in own:
+            shown = self._shown(card, delays.get(card.stream_sid))
+            calls.append(shown if has_captions else {**shown, "captions": []})
+        last = self._live.last if elsewhere is None else elsewhere.through
         return {"calls": calls, "last_event_id": None if last is None else str(last)}
 
-    async def _last_written(self) -> int | None:
-        asked = Deferred.fromCoroutine(self._history.since(LARGEST_NUMBER - 1, 1))
-        asked.addTimeout(_PATIENCE_SECONDS, self._clock, lambda _result, _seconds: None)
-        page = await asked
-        return None if page is None else page.through
+    async def _look_elsewhere(self) -> Elsewhere | None:
+        """Return the calls of other processes; None where there is no journal to read them from, or not now."""
+        if self._elsewhere is None:
+            return None
+        try:
+            return await self._elsewhere()
+        except PageError:
+            return None
 
     async def _events(self, visit: Visit) -> EventStream:
         hub, request = self._hub, visit.request
@@ -98,6 +99,7 @@ class LiveApi:
         figures = None if delays is None or not delays.count else delays.milliseconds
         return {
             "session": card.session,
+            "elsewhere": False,
             "call_sid": card.call_sid,
             "number": number,
             "since": card.since,

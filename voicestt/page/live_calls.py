@@ -74,6 +74,11 @@ class LiveCalls:
         self._cards: OrderedDict[str, LiveCard] = OrderedDict()
 
     @property
+    def sessions(self) -> frozenset[str]:
+        """The sessions of the live calls."""
+        return frozenset(self._cards)
+
+    @property
     def cards(self) -> Sequence[LiveCard]:
         """The cards of the live calls, in the order in which they began."""
         for card in self._cards.values():
@@ -116,6 +121,7 @@ def _tell(card: LiveCard, event: Mapping[str, Any]) -> None:
     kind = event["type"]
     if kind == "final":
         card.caption(event, is_final=True)
+        card.language = event.get("language") or card.language
     elif kind in _INCIDENTS:
         card.mark(event, str(event.get("why", "")))
         card.mode = _mode_after(event, card.mode)

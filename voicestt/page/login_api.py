@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
+from twisted.logger import Logger
 from twisted.web.http import BAD_REQUEST, NO_CONTENT, UNAUTHORIZED, Request
 
 from voicestt.page.headers import is_https
@@ -22,6 +23,8 @@ class LoginApi:
 
     `about` are the facts of this server that the page shows to whoever is logged in.
     """
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -65,6 +68,9 @@ class LoginApi:
             self._tries.failed(address)
             self._refuse(request, "A login at the page was refused with 401: its password is wrong.", _HINT)
             raise PageError(UNAUTHORIZED, _WRONG)
+        self._log.info(
+            "Somebody logged in at the page ({role}), from {address}.", role=login.role.value, address=address
+        )
         self._set_cookie(request, login.cookie, self._logins.seconds)
         request.setResponseCode(NO_CONTENT)
         return b""

@@ -15,6 +15,7 @@ from typing import Final
 from voicestt.config.settings import Settings
 from voicestt.page.visit import Role
 from voicestt.runtime.sealing import Seal
+from voicestt.server.connections import place
 
 COOKIE: Final = "voicestt"
 SECURE_COOKIE: Final = "__Host-voicestt"  # a browser takes it over https only, and from no other host
@@ -81,7 +82,10 @@ def logins_of(settings: Settings, now: Callable[[], float] = time.time) -> Login
 
 
 class LoginTries:
-    """Counts the wrong tries of each address within a minute; the addresses that it knows are limited."""
+    """Counts the wrong tries of each address within a minute; the addresses that it knows are limited.
+
+    An address is its `place`: who has one address of IPv6 has 2**64 of them.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -89,16 +93,17 @@ class LoginTries:
 
     def wait(self, address: str) -> int:
         """Return the seconds until the address may try again, 0 if it may now."""
-        tries = self._tries.get(address)
+        tries = self._tries.get(place(address))
         if tries is None or len(tries) < MOST_TRIES:
             return 0
         return max(0, ceil(tries[0] + TRIES_SECONDS - self._clock()))
 
     def failed(self, address: str) -> None:
         """Count a wrong try."""
-        tries = self._tries.setdefault(address, deque(maxlen=MOST_TRIES))
+        where = place(address)
+        tries = self._tries.setdefault(where, deque(maxlen=MOST_TRIES))
         tries.append(self._clock())
-        self._tries.move_to_end(address)
+        self._tries.move_to_end(where)
         if len(self._tries) > _MOST_ADDRESSES:
             self._tries.popitem(last=False)
 

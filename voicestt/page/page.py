@@ -14,11 +14,13 @@ from voicestt.ops.processes import ProcessReactor
 from voicestt.page.call_recordings import CallRecordings
 from voicestt.page.calls_api import CallsApi
 from voicestt.page.destinations_api import DestinationsApi
+from voicestt.page.fleet_api import FlagApi, FleetApi
 from voicestt.page.gonogo_api import GoNoGoApi
 from voicestt.page.headers import SAFETY, set_headers
-from voicestt.page.health_api import PRICES, FlagApi, FleetApi, HealthApi
+from voicestt.page.health_api import PRICES, HealthApi
 from voicestt.page.live_api import LiveApi
 from voicestt.page.live_calls import LiveCalls
+from voicestt.page.live_elsewhere import Elsewhere, live_elsewhere
 from voicestt.page.login_api import LoginApi
 from voicestt.page.logins import Logins, LoginTries, logins_of
 from voicestt.page.queries import JournalQueries
@@ -54,7 +56,8 @@ class ServerPage:
         self._parts = parts
         self._static = static or StaticFiles()
         self._queries = JournalQueries(parts.reactor, parts.settings.journal_url)
-        self._gonogo = GoNoGoApi(cast(ProcessReactor, parts.reactor), environment, now)
+        reactor = cast(ProcessReactor, parts.reactor)
+        self._gonogo = GoNoGoApi(reactor, environment, now, lambda: parts.calls.why_not_ready)
         self._recordings = RecordingApi(parts.reactor, lambda: parts.recordings.library)
         self._tries = TryLimits(
             parts.settings.page_try_minutes, parts.reactor.seconds, lambda: parts.calls.why_not_ready
@@ -93,11 +96,10 @@ class ServerPage:
     def _endpoints(self) -> list[Endpoint]:
         parts, pipeline = self._parts, self._parts.pipeline
         live = LiveApi(
-            parts.reactor,
             self._now,
             pipeline.hub,
-            pipeline.history,
             self._live,
+            self._elsewhere if pipeline.journal is not None else None,
             self._delays,
             parts.settings.language,
             hides_numbers=parts.settings.journal_redact in {"numbers", "all"},
@@ -108,8 +110,8 @@ class ServerPage:
             live,
             CallsApi(self._queries, parts.settings.language, CallRecordings(lambda: parts.recordings.library)),
             HealthApi(parts.report, parts.history, pipeline, price, self._now),
-            FlagApi(parts.switch),
-            FleetApi(None),
+            FlagApi(parts.reactor, parts.switch, parts.fleet),
+            FleetApi(parts.fleet),
             DestinationsApi(self._queries, lambda: pipeline.destinations),
             self._gonogo,
             self._recordings,
@@ -128,11 +130,15 @@ class ServerPage:
         return {
             "version": voicestt.__version__,
             "record": parts.settings.record,
-            "fleet": False,
+            "fleet": parts.fleet.redis is not None,
             "streaming": parts.switch.state.is_on,
             "journal": parts.pipeline.journal is not None,
             "try": self._tries.is_on,
         }
+
+    async def _elsewhere(self) -> Elsewhere:
+        own = self._live.sessions
+        return await self._queries.read(lambda connection: live_elsewhere(connection, own))
 
     def _delays(self, streams: Collection[str]) -> Mapping[str, Percentiles]:
         live = self._parts.calls.live

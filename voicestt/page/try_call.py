@@ -7,6 +7,7 @@ it.
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from math import ceil
 
 from voicestt.audio import mulaw
@@ -17,6 +18,7 @@ from voicestt.call.facts import Event as Fact
 from voicestt.call.machine import new_call
 from voicestt.call.observers import Debounced, DeliveryStats
 from voicestt.call.playout import PlayoutLine
+from voicestt.config.recognition_options import RecognitionOptions
 from voicestt.config.settings import Settings
 from voicestt.events import Event, encode
 from voicestt.handler.publishing import Publishing, new_session
@@ -53,9 +55,9 @@ class TryCall:
         self._inputs = new_call(self._parts)
         self._call = CallDescription(call_sid=f"TRY{session}", stream_sid=f"TRY{session}")
 
-    def begin(self) -> None:
-        """Begin: audio follows."""
-        self._inputs.started(self._call)
+    def begin(self, options: RecognitionOptions) -> None:
+        """Begin, with options of its own: audio follows."""
+        self._inputs.started(replace(self._call, options=options if options.said else None))
         self._look_later()
 
     def take(self, audio: bytes) -> None:
@@ -97,6 +99,9 @@ class _NoEar(PlayoutLine):
     """The line of a try, on which nothing is said."""
 
     account = AudioTotals()
+
+    def recognise(self, options: RecognitionOptions, *, at_once: bool) -> None:
+        """Do nothing: no handler hears of a try."""
 
     def end(self, reason: str) -> None:
         """Do nothing: there is nobody to hang up on."""

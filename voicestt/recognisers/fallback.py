@@ -17,6 +17,7 @@ from typing import Final
 
 from voicestt.audio import mulaw
 from voicestt.audio.ledger import AudioTotals, RetainedAudioLimit
+from voicestt.config.recognition_options import RecognitionOptions
 from voicestt.recognisers.health import CircuitBreaker
 from voicestt.recognisers.lanes import Lane, LaneQueue, OffsetSingleShot
 from voicestt.recognisers.modes import Flag, Mode, Returning, SingleRequests, Streaming, leave
@@ -24,7 +25,8 @@ from voicestt.recognisers.port import CallListener, Incident, RecogniserError, R
 from voicestt.recognisers.probe import Probe
 from voicestt.recognisers.single_shot import SingleShot
 from voicestt.recognisers.stream_quota import GRACE_SECONDS, CallLease, NoQuota, StreamQuota
-from voicestt.recognisers.streaming import Endless
+from voicestt.recognisers.streaming import Endless, EndlessSession
+from voicestt.recognisers.tuning import Tuning
 from voicestt.runtime.clock import Clock, Timer
 
 _DEGRADED_AFTER: Final = 10.0  # seconds of an outage of streaming while single requests give words
@@ -54,16 +56,17 @@ class Fallback:
     recover_seconds: float = 60.0
     quota: StreamQuota = field(default_factory=NoQuota)
 
-    def open(self, listener: CallListener) -> "FallbackSession":
-        """Open a session: streaming while the flag is on, otherwise single requests."""
-        return FallbackSession(self, listener)
+    def open(self, listener: CallListener, options: RecognitionOptions | None = None) -> "FallbackSession":
+        """Open a session: streaming while the flag is on, otherwise single requests; `options` are the call's."""
+        return FallbackSession(self, listener, options)
 
 
 class FallbackSession:
     """One call's recognition session, in whatever mode its audio is recognised."""
 
-    def __init__(self, parts: Fallback, listener: CallListener) -> None:
+    def __init__(self, parts: Fallback, listener: CallListener, options: RecognitionOptions | None = None) -> None:
         self._parts = parts
+        self._tuning = Tuning(options)
         self._listener = listener
         self._lanes = LaneQueue(self, listener, parts.retain_bytes, parts.retention)
         self._ledger = self._lanes.ledger
@@ -74,9 +77,9 @@ class FallbackSession:
         parts.flag.watch(self._flag_turned)
         first = self._lanes.begin(0)
         if isinstance(self._mode, Streaming):
-            first.session = parts.streaming.open(first, first.part)
+            first.session = parts.streaming.open(first, first.part, self._tuning)
         else:
-            first.session = OffsetSingleShot(parts.single_shot, first, in_speech=False)
+            first.session = OffsetSingleShot(parts.single_shot, first, self._tuning, in_speech=False)
             self._wait_for_lease()
 
     @property
@@ -99,6 +102,15 @@ class FallbackSession:
         """Make the words so far final, because no audio comes for now."""
         self._lanes.live.pause()
         self._return_if_quiet()
+
+    def change(self, options: RecognitionOptions, *, at_once: bool = False) -> None:
+        """Recognise by other options: streams from the next final or silence on, requests from the next one on.
+
+        `at_once`: streams in the middle of an utterance, which is recognised as a whole by the other options.
+        """
+        live = self._lanes.live.session
+        if self._tuning.change(options) and isinstance(live, EndlessSession):
+            live.change(at_once=at_once)
 
     def finish(self) -> None:
         """Take no more audio: the last finals come, then the end."""
@@ -153,7 +165,7 @@ class FallbackSession:
     def _fall_back(self, why: str, *, probe_later: bool) -> None:
         live = self._lanes.live
         rest = mulaw.seconds(live.part.kept)
-        live.session = OffsetSingleShot(self._parts.single_shot, live, in_speech=True)
+        live.session = OffsetSingleShot(self._parts.single_shot, live, self._tuning, in_speech=True)
         is_interrupted = probe_later and self._parts.health.is_open
         mode = SingleRequests(Timer(self._parts.clock), is_interrupted)
         self._go(mode)
@@ -194,7 +206,7 @@ class FallbackSession:
             self._begin_to_return()
 
     def _wait_for_service(self, mode: SingleRequests) -> None:
-        mode.stop_waiting = self._parts.health.wait(self._service_is_back, self._silent_for)
+        mode.stop_waiting = self._parts.health.wait(self._service_is_back, lambda: self._lanes.live.silent_for)
 
     def _look_whether_degraded(self, lane: Lane) -> None:
         """Report "degraded" instead of "interrupted" once single requests answer in a long outage of streaming."""
@@ -257,7 +269,7 @@ class FallbackSession:
         mode = self._mode
         if not isinstance(mode, Returning):
             return
-        if self._is_quiet:
+        if self._lanes.live.is_quiet:
             self._return()
         elif self._parts.clock.seconds() - mode.since >= _QUIET_WITHIN:
             self._return_beside()
@@ -275,20 +287,11 @@ class FallbackSession:
     def _stream_again(self, live: Lane) -> None:
         old = self._go(Streaming())
         was_interrupted = isinstance(old, SingleRequests) and old.is_interrupted
-        live.session = self._parts.streaming.open(live, live.part)
+        live.session = self._parts.streaming.open(live, live.part, self._tuning)
         self._lanes.tell_forgotten()
         if not self._is_told_streaming:
             self._is_told_streaming = True
             self.lane_happened(Incident("resumed" if was_interrupted else "recovered", "speech is streamed again"))
-
-    @property
-    def _is_quiet(self) -> bool:
-        session = self._lanes.live.session
-        return isinstance(session, OffsetSingleShot) and session.is_quiet
-
-    def _silent_for(self) -> float:
-        session = self._lanes.live.session
-        return session.silent_for if isinstance(session, OffsetSingleShot) else 0.0
 
     def _leave_behind(self) -> None:
         self._finished = True

@@ -14,6 +14,7 @@ from voicestt.recognisers.port import (
 )
 from voicestt.recognisers.single_shot import SingleShot, SingleShotSession
 from voicestt.recognisers.streaming import EndlessSession
+from voicestt.recognisers.tuning import Tuning
 
 _TOLD_EVERY: Final = 10 * mulaw.BYTES_PER_SECOND
 
@@ -50,6 +51,16 @@ class Lane:
     def is_single_shot(self) -> bool:
         """True if single requests recognise it."""
         return isinstance(self.session, OffsetSingleShot)
+
+    @property
+    def is_quiet(self) -> bool:
+        """True if single requests recognise it, nobody is speaking and every utterance has been answered."""
+        return isinstance(self.session, OffsetSingleShot) and self.session.is_quiet
+
+    @property
+    def silent_for(self) -> float:
+        """Seconds since the caller last spoke, where single requests recognise it; else 0."""
+        return self.session.silent_for if isinstance(self.session, OffsetSingleShot) else 0.0
 
     def write(self, audio: bytes) -> None:
         """Take audio that the ledger has just received."""
@@ -90,16 +101,18 @@ class OffsetSingleShot:
     `in_speech`: what is there already is recognised in any case: a stream may have been in the middle of it.
     """
 
-    def __init__(self, single_shot: SingleShot, lane: Lane, *, in_speech: bool) -> None:
+    def __init__(
+        self, single_shot: SingleShot, lane: Lane, tuning: Tuning | None = None, *, in_speech: bool
+    ) -> None:
         rest = lane.part.uncovered()
         self._start = rest.start
         self._lane = lane
         self._requests_counted = 0
         self._session: SingleShotSession
         if in_speech and not vad.is_silent(rest.audio):
-            self._session = single_shot.resume(self, rest.audio)
+            self._session = single_shot.resume(self, rest.audio, tuning)
         else:
-            self._session = single_shot.open(self)
+            self._session = single_shot.open(self, tuning)
             self._session.write(rest.audio)
         self._count_requests()
 
@@ -149,6 +162,10 @@ class OffsetSingleShot:
     def ended(self, error: RecogniserError | None) -> None:
         """Pass the end of the session on."""
         self._lane.ended(error)
+
+    def refused(self, error: RecogniserError) -> None:
+        """Report that what the call asked for was refused, and was taken back."""
+        self._lane.happened(Incident("refused", str(error)))
 
     def lost(self, end: int, error: RecogniserError, seconds: float) -> None:
         """Account for an utterance that no service could recognise, and report it."""

@@ -18,16 +18,30 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 from voicestt.audio.ledger import AudioTotals
+from voicestt.config.recognition_options import RecognitionOptions
 from voicestt.runtime.metrics import Stamps
 
 
 @dataclass(frozen=True, slots=True)
 class RecognisedWord:
-    """One word of a final; `start` and `end` are positions in bytes."""
+    """One word of a final; `start` and `end` are positions in bytes.
+
+    `confidence` is 0.0 and `speaker` "" where they are not said.
+    """
 
     text: str
     start: int
     end: int
+    confidence: float = 0.0
+    speaker: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OtherReading:
+    """Another reading of a final; `confidence` is 0.0 where it is not said."""
+
+    text: str
+    confidence: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +52,8 @@ class Result:
     `stability` and `confidence` are 0.0 to 1.0, 0.0 where they are not said. `stamps` say when it passed by, where
     that is measured; they are no part of what was heard. Of a final, `start` is the position of its first word
     (None where that is not known), `words` are its words where they are given one by one, and `source` says who
-    recognised it: "google-streaming", "google-recognize" or "whisper".
+    recognised it: "google-streaming", "google-recognize" or "whisper". `others` are its other readings, and
+    `language` is the one that was heard, where several were possible.
     """
 
     text: str
@@ -50,6 +65,8 @@ class Result:
     start: int | None = None
     words: tuple[RecognisedWord, ...] = ()
     source: str = ""
+    others: tuple[OtherReading, ...] = ()
+    language: str = ""
 
     def reaching(self, end: int) -> "Result":
         """Set the end of a partial. Written out, because `replace` costs three times as much for each partial."""
@@ -67,7 +84,10 @@ class Result:
         def place(position: int) -> int:
             return min(max(by + position, earliest), end)
 
-        words = tuple(RecognisedWord(word.text, place(word.start), place(word.end)) for word in self.words)
+        words = tuple(
+            RecognisedWord(word.text, place(word.start), place(word.end), word.confidence, word.speaker)
+            for word in self.words
+        )
         start = None if self.start is None else place(self.start)
         return replace(self, end=end, start=start, words=words)
 
@@ -106,8 +126,9 @@ class Incident:
     `kind` is "restarted" (a stream failed and was replaced), "rotated" (a stream was replaced before its limit),
     "degraded" (streaming does not work, the old way does: one request per utterance from here on), "recovered"
     (streaming again), "interrupted" (nothing works: the audio is kept), "resumed" (streaming again, and what was
-    kept is recognised), or "unrecognised" (nobody could say what the words of `seconds` of audio are). `why` is in
-    words; `start` and `end` are positions in bytes, None where it is about no stretch of the audio.
+    kept is recognised), "refused" (the options that the call asked for were, and are taken back), or
+    "unrecognised" (nobody could say what the words of `seconds` of audio are). `why` is in words; `start` and
+    `end` are positions in bytes, None where it is about no stretch of the audio.
     """
 
     kind: str
@@ -180,6 +201,14 @@ class CallSession(Session, Protocol):
         """Make the words so far final: no audio comes for now, not even silence. `write` may follow."""
         ...
 
+    def change(self, options: RecognitionOptions, *, at_once: bool = False) -> None:
+        """Recognise by other options: what they do not say stays; ones that say nothing restore the call's own.
+
+        It is done at the next final or silence, or `at_once`, and loses no word. A change that the service refuses
+        is taken back.
+        """
+        ...
+
     def give_up(self) -> None:
         """Stop because time is up: tell the finals that are known, and which audio between them is lost."""
         ...
@@ -188,6 +217,6 @@ class CallSession(Session, Protocol):
 class CallRecogniser(Protocol):
     """A factory of sessions for whole calls."""
 
-    def open(self, listener: CallListener) -> CallSession:
-        """Open a session for a call."""
+    def open(self, listener: CallListener, options: RecognitionOptions | None = None) -> CallSession:
+        """Open a session for a call, with options of its own or with the server's."""
         ...

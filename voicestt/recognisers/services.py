@@ -12,10 +12,12 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from voicestt.audio import mulaw
+from voicestt.config.recognition_options import RecognitionOptions
 from voicestt.recognisers.health import Answer, CircuitBreaker
 from voicestt.recognisers.port import Recogniser, RecogniserError, Result
 from voicestt.recognisers.probe import Probe
 from voicestt.recognisers.single_shot import Recognise
+from voicestt.recognisers.tuning import RecogniseWith
 from voicestt.runtime.backoff import Backoff
 from voicestt.runtime.clock import Clock, Timer
 
@@ -31,10 +33,17 @@ _WHISPER_PROBE_SECONDS: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service that recognises utterances, and its health."""
+    """A service that recognises utterances, and its health; `recognise_with` takes a call's own options."""
 
     recognise: Recognise
     health: CircuitBreaker
+    recognise_with: RecogniseWith | None = None
+
+    def ask(self, audio: bytes, options: RecognitionOptions | None) -> "Deferred[Result | None]":
+        """Ask for one utterance, with `options` if there are any and the service can take them."""
+        if options is None or self.recognise_with is None:
+            return self.recognise(audio)
+        return self.recognise_with(audio, options)
 
 
 class GoogleService(Recogniser, Protocol):
@@ -56,7 +65,15 @@ class ServicesHealth:
     that it works. So an outage of both costs no call a time-out, and where one way works it is known at once.
     """
 
-    def __init__(self, clock: Clock, google: GoogleService, whisper: Recognise) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        google: GoogleService,
+        whisper: Recognise,
+        google_with: RecogniseWith | None = None,
+        whisper_with: RecogniseWith | None = None,
+    ) -> None:
+        self._with_options, self._whisper_with = google_with, whisper_with
         self._clock = clock
         self._google = google
         self._whisper = whisper
@@ -70,7 +87,11 @@ class ServicesHealth:
     @property
     def services(self) -> tuple[Service, ...]:
         """The services that recognise single utterances, in order of preference."""
-        return Service(self._google.recognise, self.requests), Service(self._whisper, self.whisper)
+        by_google, by_whisper = self._google.recognise, self._whisper
+        return (
+            Service(by_google, self.requests, self._with_options),
+            Service(by_whisper, self.whisper, self._whisper_with),
+        )
 
     @property
     def by_label(self) -> Mapping[str, CircuitBreaker]:
@@ -125,11 +146,11 @@ class Persistent:
         self._services = services
         self._again = DeferredSemaphore(AT_ONCE)
 
-    def __call__(self, audio: bytes) -> "Deferred[Result | None]":
-        """Recognise one utterance in mu-law."""
-        return Deferred.fromCoroutine(self._ask(audio))
+    def __call__(self, audio: bytes, options: RecognitionOptions | None = None) -> "Deferred[Result | None]":
+        """Recognise one utterance in mu-law, with a call's own options if it has any."""
+        return Deferred.fromCoroutine(self._ask(audio, options))
 
-    async def _ask(self, audio: bytes) -> Result | None:
+    async def _ask(self, audio: bytes, options: RecognitionOptions | None) -> Result | None:
         refusals: list[RecogniserError] = []
         left = list(self._services)
         is_again = False
@@ -137,7 +158,7 @@ class Persistent:
             is_again = is_again or left[0].health.is_open
             service = await self._first_that_works(left)
             try:
-                return await self._ask_one(service, audio, is_again=is_again)
+                return await self._ask_one(service, audio, options, is_again=is_again)
             except RecogniserError as error:
                 if not service.health.is_open:
                     left.remove(service)
@@ -145,12 +166,15 @@ class Persistent:
             is_again = True
         raise _as_one(refusals)
 
-    async def _ask_one(self, service: Service, audio: bytes, *, is_again: bool) -> Result | None:
+    async def _ask_one(
+        self, service: Service, audio: bytes, options: RecognitionOptions | None, *, is_again: bool
+    ) -> Result | None:
         """Ask one service until it answers, refuses for good, or its breaker opens."""
         attempts = 0
         while True:
             try:
-                return await (self._in_turn(service, audio) if is_again else self._once(service, audio))
+                ask = self._in_turn if is_again else self._once
+                return await ask(service, audio, options)
             except RecogniserError as error:
                 is_quota = error.status == "RESOURCE_EXHAUSTED"
                 attempts += not is_quota
@@ -162,17 +186,17 @@ class Persistent:
             if service.health.is_open:
                 raise RecogniserError("UNAVAILABLE", service.health.reason)
 
-    async def _in_turn(self, service: Service, audio: bytes) -> Result | None:
+    async def _in_turn(self, service: Service, audio: bytes, options: RecognitionOptions | None) -> Result | None:
         await self._again.acquire()
         try:
-            return await self._once(service, audio)
+            return await self._once(service, audio, options)
         finally:
             self._again.release()
 
-    async def _once(self, service: Service, audio: bytes) -> Result | None:
+    async def _once(self, service: Service, audio: bytes, options: RecognitionOptions | None) -> Result | None:
         began = self._clock.seconds()
         try:
-            result = await _unless_it_opens(service, audio)
+            result = await _unless_it_opens(service, audio, options)
         except RecogniserError as error:
             service.health.failed(error, began)
             raise
@@ -207,9 +231,11 @@ class Persistent:
         return changed
 
 
-def _unless_it_opens(service: Service, audio: bytes) -> "Deferred[Result | None]":
+def _unless_it_opens(
+    service: Service, audio: bytes, options: RecognitionOptions | None
+) -> "Deferred[Result | None]":
     """Return the service's answer; fail with UNAVAILABLE as soon as its breaker opens."""
-    request = service.recognise(audio)
+    request = service.ask(audio, options)
     answer: Deferred[Result | None] = Deferred(lambda _: leave())
 
     def leave() -> None:

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
@@ -16,7 +16,9 @@ from voicestt.audio.endpointing import (
     Segment,
     webrtc_voicing,
 )
+from voicestt.recognisers.pending import PendingUtterance, placed
 from voicestt.recognisers.port import RecogniserError, Result, ResultListener
+from voicestt.recognisers.tuning import RecogniseWith, TunedRequests, Tuning
 
 Recognise = Callable[[bytes], "Deferred[Result | None]"]
 Later = Callable[[Callable[[], None]], object]
@@ -35,25 +37,36 @@ class SingleShotListener(ResultListener, Protocol):
         """Take the loss of the utterance of `seconds` that ends at position `end`."""
         ...
 
+    def refused(self, error: RecogniserError) -> None:
+        """Take note that the call's options were refused, and taken back."""
+        ...
+
 
 class SingleShot:
     """A Recogniser that gives finals only. `recognise` takes one utterance; `later` acts after this turn.
 
-    `wordless` counts the utterances in which no words were found.
+    `recognise_with` takes one with a call's own options. `wordless` counts the utterances in which no words were
+    found.
     """
 
-    def __init__(self, recognise: Recognise, later: Later) -> None:
+    def __init__(self, recognise: Recognise, later: Later, recognise_with: RecogniseWith | None = None) -> None:
         self._recognise = recognise
+        self._recognise_with = recognise_with
         self._later = later
         self.wordless = 0
 
-    def open(self, listener: SingleShotListener) -> "SingleShotSession":
-        """Open a session that waits for speech."""
-        return SingleShotSession(listener, self._recognise, self._later, self._found_no_words)
+    def open(self, listener: SingleShotListener, tuning: Tuning | None = None) -> "SingleShotSession":
+        """Open a session that waits for speech; its requests have the options of `tuning`, if that is given."""
+        recognise = self._recognise
+        if tuning is not None and self._recognise_with is not None:
+            recognise = TunedRequests(self._recognise_with, tuning, listener.refused)
+        return SingleShotSession(listener, recognise, self._later, self._found_no_words)
 
-    def resume(self, listener: SingleShotListener, audio: bytes) -> "SingleShotSession":
+    def resume(
+        self, listener: SingleShotListener, audio: bytes, tuning: Tuning | None = None
+    ) -> "SingleShotSession":
         """Open a session in the middle of an utterance, of which `audio` is the part so far."""
-        session = self.open(listener)
+        session = self.open(listener, tuning)
         session.begin()
         session.write(audio)
         return session
@@ -82,8 +95,8 @@ class SingleShotSession:
         self._audio = b""
         self._audio_start = 0
         self._owed_since: int | None = None
-        self._answers: deque[_PendingUtterance] = deque()
-        self._early: _PendingUtterance | None = None
+        self._answers: deque[PendingUtterance] = deque()
+        self._early: PendingUtterance | None = None
         self._finished = False
         self._requested = 0
         self._let_go_to = 0
@@ -200,9 +213,9 @@ class SingleShotSession:
         if segment.end > segment.start:
             self._answers.append(self._request(segment))
 
-    def _request(self, segment: Segment) -> "_PendingUtterance":
+    def _request(self, segment: Segment) -> PendingUtterance:
         utterance = self._audio[segment.start - self._audio_start : segment.end - self._audio_start]
-        answer = _PendingUtterance(segment)
+        answer = PendingUtterance(segment)
         self._requested += len(utterance)
         answer.request = self._recognise(utterance)
         answer.request.addCallbacks(self._answered, self._failed, callbackArgs=(answer,), errbackArgs=(answer,))
@@ -213,7 +226,7 @@ class SingleShotSession:
         if early is not None:
             early.drop()
 
-    def _tell_early(self, early: "_PendingUtterance") -> None:
+    def _tell_early(self, early: PendingUtterance) -> None:
         """Tell the final of an utterance asked for in a pause; audio after its last word is asked for again."""
         self._early = None
         if early.error is not None:
@@ -229,12 +242,12 @@ class SingleShotSession:
         if heard is not None and self._listener is not None:
             self._listener.heard(replace(heard, end=end))
 
-    def _answered(self, result: Result | None, answer: "_PendingUtterance") -> None:
-        answer.result = result and _placed(result, answer.segment)
+    def _answered(self, result: Result | None, answer: PendingUtterance) -> None:
+        answer.result = result and placed(result, answer.segment)
         answer.known = True
         self._later(self._deliver)
 
-    def _failed(self, failure: Failure, answer: "_PendingUtterance") -> None:
+    def _failed(self, failure: Failure, answer: PendingUtterance) -> None:
         problem = failure.value
         if isinstance(problem, CancelledError):
             return  # dropped: nobody waits for it
@@ -254,7 +267,7 @@ class SingleShotSession:
             listener, self._listener = self._listener, None
             listener.ended(None)
 
-    def _tell(self, answer: "_PendingUtterance") -> None:
+    def _tell(self, answer: PendingUtterance) -> None:
         if self._listener is None:
             return
         if answer.error is not None:
@@ -274,24 +287,3 @@ class SingleShotSession:
         if needed > self._audio_start:
             self._audio = self._audio[needed - self._audio_start :]
             self._audio_start = needed
-
-
-def _placed(final: Result, segment: Segment) -> Result:
-    """Place an utterance's final in the session's time; without words it starts where the utterance does."""
-    return replace(final, start=final.start or 0).moved(segment.start, segment.end, segment.start)
-
-
-class _PendingUtterance:
-    """An utterance and its answer, which wait for their turn."""
-
-    def __init__(self, segment: Segment) -> None:
-        self.segment = segment
-        self.known = False
-        self.result: Result | None = None
-        self.error: RecogniserError | None = None
-        self.request: Deferred[Any] | None = None
-
-    def drop(self) -> None:
-        """Cancel its request."""
-        if self.request is not None:
-            self.request.cancel()

@@ -90,6 +90,7 @@ class StreamAttempt:
         self.number, self.start = number, ledger.start
         self.opened_at = self.written_at = clock.seconds()
         self.answered_to = self._cursor = self._sent_before = self.start
+        self.tuned = 0  # the number of changes of the call's options before it was opened
         self._clock, self._ledger = clock, ledger
         self._owner: AttemptOwner | None = owner
         self._pace, self._hurries = pace, hurries
@@ -125,6 +126,11 @@ class StreamAttempt:
         self._finishing = True
         if not self.is_behind:
             self._session.finish()
+
+    @property
+    def ends_by_itself(self) -> bool:
+        """True if the recogniser may end the stream without an error: it was asked to, when nobody speaks."""
+        return getattr(self._session, "ends_by_itself", False)
 
     @property
     def backlog(self) -> int:

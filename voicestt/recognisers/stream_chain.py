@@ -8,9 +8,9 @@ from voicestt.audio.source import AudioSource
 from voicestt.recognisers.finals import ToldFinals
 from voicestt.recognisers.hang_detection import HangDetector, ServiceHabits
 from voicestt.recognisers.health import Health
-from voicestt.recognisers.port import Recogniser
+from voicestt.recognisers.port import Recogniser, RecogniserError
 from voicestt.recognisers.stream import AttemptOwner, ReplayPace, StreamAttempt
-from voicestt.recognisers.stream_limits import StreamLimits
+from voicestt.recognisers.stream_limits import StreamLimits, StreamWatch
 from voicestt.recognisers.streaming_states import (
     CatchingUp,
     Finishing,
@@ -21,6 +21,7 @@ from voicestt.recognisers.streaming_states import (
     State,
     left,
 )
+from voicestt.recognisers.tuning import Tuning
 from voicestt.runtime.clock import Clock, Timer
 
 _LAST_WORD = mulaw.BYTES_PER_SECOND  # it may have been cut by a network that stood still
@@ -30,7 +31,8 @@ _LAST_WORD = mulaw.BYTES_PER_SECOND  # it may have been cut by a network that st
 class StreamingParts:
     """The parts that all sessions of the process share; `jitter` gives numbers from 0 to 1.
 
-    `looks` is the clock for looks at a session's health, which are the same whenever they come.
+    `looks` is the clock for looks at a session's health, which are the same whenever they come. A session whose
+    call has options of its own has parts of its own, with the call's `tuning`.
     """
 
     clock: Clock
@@ -41,6 +43,7 @@ class StreamingParts:
     health: Health
     pace: ReplayPace = field(default_factory=ReplayPace)
     habits: ServiceHabits = field(default_factory=ServiceHabits)
+    tuning: Tuning = field(default_factory=Tuning)
 
 
 class StreamChain:
@@ -56,6 +59,7 @@ class StreamChain:
         self._hangs = hangs
         self._told = ToldFinals()
         self._no_successor_before = 0.0
+        self._is_urgent = self._is_resting = False
 
     @property
     def is_due(self) -> bool:
@@ -63,11 +67,66 @@ class StreamChain:
         state, limits = self.state, self._parts.limits
         if not isinstance(state, Live) or self._parts.clock.seconds() < self._no_successor_before:
             return False
-        age = state.attempt.age
-        return age >= limits.hard or (age >= limits.soft and not state.is_speaking)
+        age, is_outdated = state.attempt.age, self._is_outdated(state.attempt)
+        if age >= limits.hard or (is_outdated and self._is_urgent):
+            return True
+        return (is_outdated or age >= limits.soft) and not state.is_speaking
+
+    def may_end_at_a_final(self, attempt: StreamAttempt) -> bool:
+        """Return True if the stream needs a successor, for which the end of a final is a good moment."""
+        return attempt.age >= self._parts.limits.soft or self._is_outdated(attempt)
+
+    def change(self, *, at_once: bool) -> bool:
+        """Note that the call's options have changed; return True if a stream lives that has the former ones.
+
+        `at_once`: it is replaced in the middle of an utterance, which its successor recognises as a whole.
+        """
+        self._is_urgent = at_once
+        self._no_successor_before = 0.0
+        state = self.without_successor()
+        return isinstance(state, Live) and self._is_outdated(state.attempt)
+
+    def answered(self, attempt: StreamAttempt) -> None:
+        """Note that a stream gave words: the service takes the options that it has."""
+        if not self._is_outdated(attempt):
+            self._parts.tuning.proved()
+
+    def take_back(self, attempt: StreamAttempt | None, error: RecogniserError) -> RecogniserError:
+        """Restore the call's former options, if `error` refuses those of `attempt`.
+
+        Returns `error`, or ABORTED, which another attempt can mend.
+        """
+        if attempt is None or self._is_outdated(attempt) or not self._parts.tuning.take_back(error):
+            return error
+        if isinstance(self.state, Live):
+            self.state.attempt.tuned = self._parts.tuning.changes
+        return RecogniserError(
+            "ABORTED", f"what the call asked for was refused, and it goes on as before: {error}"
+        )
+
+    def may_rest(self, state: State, error: RecogniserError | None) -> bool:
+        """Rest if the stream in charge has ended by itself, as it was asked to when nobody speaks.
+
+        Returns whether that is so.
+        """
+        if not isinstance(state, Live) or state.is_speaking or error is None or error.status != "OK":
+            return False
+        if not state.attempt.ends_by_itself:
+            return False
+        self._hangs.stop()
+        self.state, self._is_resting = Silent(), True
+        return True
+
+    def rests_on(self, watch: StreamWatch) -> bool:
+        """Return True while nobody has spoken since the chain rests; let go of the silence."""
+        if self._is_resting and watch.is_silent:
+            self.skip_silence()
+            return True
+        return False
 
     def open(self) -> StreamAttempt:
         """Open a stream from the end of the recognised audio."""
+        self._is_resting = False
         self.skip_silence()
         return self._attempt(hurries=True)
 
@@ -95,10 +154,11 @@ class StreamChain:
         self._go_on_with(state.successor, state)
         return state.attempt
 
-    def successor_ended(self, state: CatchingUp) -> None:
-        """Go on with the stream in charge; another successor is tried until that one ends too."""
+    def successor_ended(self, state: CatchingUp, error: RecogniserError | None) -> None:
+        """Go on with the stream in charge; another successor is tried, at once after ABORTED."""
         self._go_on_with(state.attempt, state)
-        self._no_successor_before = self._parts.clock.seconds() + self._parts.limits.backoff.longest
+        wait = 0.0 if error is not None and error.status == "ABORTED" else self._parts.limits.backoff.longest
+        self._no_successor_before = self._parts.clock.seconds() + wait
 
     def without_successor(self) -> State:
         """Drop the successor that is catching up, if any; return the state."""
@@ -164,7 +224,12 @@ class StreamChain:
     def _attempt(self, *, hurries: bool) -> StreamAttempt:
         number = self._ledger.streams + 1
         to_ledger = (self._parts.clock, self._parts.streaming, self._ledger)
-        return StreamAttempt(number, *to_ledger, self._owner, self._parts.pace, self._told, hurries=hurries)
+        attempt = StreamAttempt(number, *to_ledger, self._owner, self._parts.pace, self._told, hurries=hurries)
+        attempt.tuned = self._parts.tuning.changes
+        return attempt
+
+    def _is_outdated(self, attempt: StreamAttempt) -> bool:
+        return attempt.tuned != self._parts.tuning.changes
 
     def _go_on_with(self, attempt: StreamAttempt, state: CatchingUp) -> None:
         """Leave only `attempt`, one of the two streams, in charge."""

@@ -41,6 +41,11 @@ class StreamLimits:
     window: float = 30.0
     backoff: Backoff = _BACKOFF
 
+    @property
+    def no_last_final(self) -> RecogniserError:
+        """The error of a stream that did not give its last final in time."""
+        return RecogniserError("DEADLINE_EXCEEDED", f"no last final within {self.drain:g} s")
+
 
 class RestartBudget:
     """Counter of one call's stream failures, with the back-off before the next stream."""

@@ -14,6 +14,7 @@ begins anew behind that final. If the old stream fails, the same is done after t
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 from voicestt.audio.source import AudioSource
 from voicestt.recognisers.health import AlwaysHealthy, Health
@@ -21,6 +22,7 @@ from voicestt.recognisers.port import CallListener, Recogniser
 from voicestt.recognisers.stream_chain import StreamingParts
 from voicestt.recognisers.stream_limits import StreamLimits
 from voicestt.recognisers.streaming_session import EndlessSession
+from voicestt.recognisers.tuning import TunedStreams, Tuning
 from voicestt.runtime.clock import Clock
 from voicestt.runtime.timer_grid import TimerGrid
 
@@ -47,6 +49,12 @@ class Endless:
         """The number of streams that were suspected to hang, of all calls, and did not."""
         return self._parts.habits.false_alarms
 
-    def open(self, listener: CallListener, ledger: AudioSource) -> EndlessSession:
-        """Open a session that reads `ledger`; the caller receives into the ledger and covers it by the finals."""
-        return EndlessSession(self._parts, listener, ledger)
+    def open(self, listener: CallListener, ledger: AudioSource, tuning: Tuning | None = None) -> EndlessSession:
+        """Open a session that reads `ledger`; the caller receives into the ledger and covers it by the finals.
+
+        Its streams have the options of `tuning`, if that is given.
+        """
+        parts = self._parts
+        if tuning is not None:
+            parts = replace(parts, streaming=TunedStreams(parts.streaming, tuning), tuning=tuning)
+        return EndlessSession(parts, listener, ledger)

@@ -1,7 +1,5 @@
 """One call's endless session: streams follow each other by the state table in `streaming_states`."""
 
-from collections.abc import Callable
-
 from voicestt.audio import mulaw
 from voicestt.audio.source import AudioSource
 from voicestt.recognisers.hang_detection import HangDetector
@@ -40,6 +38,8 @@ class EndlessSession:
             case CatchingUp(attempt=attempt, successor=successor):
                 attempt.write(audio)
                 successor.write(audio)
+            case Silent() if self._chain.rests_on(self._watch):
+                pass  # nobody has spoken since the stream ended by itself
             case Silent() if self._health.is_open:  # the listener is never called from within write
                 self._open_in(0)
             case Silent():
@@ -52,11 +52,16 @@ class EndlessSession:
         self._is_paused = True
         self._half_close_in_pause()
 
+    def change(self, *, at_once: bool) -> None:
+        """Recognise by the options that the call has now: from the next final or silence on, or `at_once`."""
+        if self._chain.change(at_once=at_once):
+            self._look.set(0, self._look_around)
+
     def finish(self) -> None:
         """Take no more audio: the last finals come, then the end."""
         self._hangs.stop()
         self._look.cancel()
-        drain = self._timer(self._limits.drain, self._last_final_is_late)
+        drain = Timer.after(self._clock, self._limits.drain, self._last_final_is_late)
         match self._chain.finish(drain):
             case Opening(timer=timer):
                 error = RecogniserError("UNAVAILABLE", "the call ended while the stream was being reopened")
@@ -75,6 +80,7 @@ class EndlessSession:
         if attempt.start < self._ledger.forgotten:
             return  # its loss has been told; the next look replaces the stream
         self._health.succeeded(attempt.opened_at)
+        self._chain.answered(attempt)
         match self._chain.state:
             case CatchingUp(successor=successor) if attempt is successor and (
                 result.is_final or not attempt.is_behind
@@ -89,9 +95,10 @@ class EndlessSession:
         """Handle the end of a stream, whether it was asked for or not."""
         match self._chain.state:
             case CatchingUp(successor=successor) as state if attempt is successor:
-                self._chain.successor_ended(state)
+                self._chain.successor_ended(state, error)
                 if error is not None:
                     self._health.failed(error, attempt.opened_at)
+                    self._tell_if_taken_back(error, self._chain.take_back(attempt, error))
             case Live() | CatchingUp() | HalfClosed() | Finishing() as state if attempt is state.attempt:
                 self._ended_in_charge(state, error)
 
@@ -104,13 +111,8 @@ class EndlessSession:
 
     # -- opening
 
-    def _timer(self, delay: float, action: Callable[[], object]) -> Timer:
-        timer = Timer(self._clock)
-        timer.set(delay, action)
-        return timer
-
     def _open_in(self, delay: float) -> None:
-        self._chain.state = Opening(self._timer(delay, self._open))
+        self._chain.state = Opening(Timer.after(self._clock, delay, self._open))
 
     def _open(self) -> None:
         attempt = self._attempt_in_charge()
@@ -144,7 +146,7 @@ class EndlessSession:
             case CatchingUp():
                 self._chain.without_successor()
                 self._begin_successor()
-            case Live(attempt=attempt) if attempt.age >= self._limits.soft:
+            case Live(attempt=attempt) if self._chain.may_end_at_a_final(attempt):
                 self._begin_successor()
 
     def _begin_successor(self) -> None:
@@ -163,6 +165,8 @@ class EndlessSession:
     def _ended_in_charge(
         self, state: Live | CatchingUp | HalfClosed | Finishing, error: RecogniserError | None
     ) -> None:
+        if self._chain.may_rest(state, error):
+            return
         if error is None and state.is_speaking:
             # Partials have shown words: there is a final to be had, from somebody.
             error = RecogniserError("OK", "the stream ended without the final of what its partials showed")
@@ -179,6 +183,7 @@ class EndlessSession:
         self._hangs.stop()
         attempt = self._chain.drop()
         self._health.failed(error, self._clock.seconds() if attempt is None else attempt.opened_at)
+        self._tell_if_taken_back(error, error := self._chain.take_back(attempt, error))
         if not self._is_borne(error):
             return
         if self._chain.promote() is None:
@@ -211,14 +216,11 @@ class EndlessSession:
             attempt.finish()
 
     def _last_final_is_late(self) -> None:
-        error = self._no_last_final()
+        error = self._limits.no_last_final
         state = self._chain.state
         if isinstance(state, Finishing) and state.attempt is not None:
             self._health.failed(error, state.attempt.opened_at)
         self._end(error)
-
-    def _no_last_final(self) -> RecogniserError:
-        return RecogniserError("DEADLINE_EXCEEDED", f"no last final within {self._limits.drain:g} s")
 
     def _end(self, error: RecogniserError | None) -> None:
         listener, self._listener = self._listener, None
@@ -271,7 +273,9 @@ class EndlessSession:
         self._hangs.stop()
         state = self._chain.without_successor()
         if isinstance(state, Live):
-            drain = self._timer(self._limits.drain, lambda: self._replace_after(self._no_last_final()))
+            drain = Timer.after(
+                self._clock, self._limits.drain, lambda: self._replace_after(self._limits.no_last_final)
+            )
             self._chain.state = HalfClosed(state.attempt, state.is_speaking, drain)
             state.attempt.finish()
 
@@ -281,12 +285,15 @@ class EndlessSession:
             self._open()
 
     def _rested_and_finishing(self, state: Finishing) -> None:
-        is_all_given = state.attempt is not None and state.attempt.position >= self._ledger.received
-        if is_all_given:
+        if state.attempt is not None and state.attempt.position >= self._ledger.received:
             self._finish_without_stream(state.drain)
         else:
             self._chain.state = Finishing(state.drain)
             self._open_to_finish()
+
+    def _tell_if_taken_back(self, refusal: RecogniserError, error: RecogniserError) -> None:
+        if error is not refusal:
+            self._tell("refused", str(refusal))
 
     def _tell(self, kind: str, why: str) -> None:
         if self._listener is not None:

@@ -29,6 +29,13 @@ class Timer:
         self._clock = clock
         self._waiting: DelayedCall | None = None
 
+    @classmethod
+    def after(cls, clock: Clock, delay: float, action: Callable[[], object]) -> "Timer":
+        """Make a timer that runs `action` after `delay` seconds."""
+        timer = cls(clock)
+        timer.set(delay, action)
+        return timer
+
     @property
     def is_set(self) -> bool:
         """True while an action is scheduled."""

@@ -88,6 +88,11 @@ _INCIDENTS = {
     ),
     "resumed": (LogLevel.info, "Resumed: {why}; what was kept is recognised now."),
     "recovered": (LogLevel.info, "Recovered: {why}."),
+    "refused": (
+        LogLevel.warn,
+        "⚠️ What this call asked for was refused, and it is recognised as before: {why}. What to do: "
+        "docs/speech.md says which models have what.",
+    ),
     "unrecognised": (
         LogLevel.error,
         "The words of {seconds:.1f} s of audio are lost: {why}. The call goes on. "

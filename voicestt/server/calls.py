@@ -5,18 +5,19 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from math import ceil
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from voicestt.audio import mulaw
 from voicestt.audio.ledger import AudioTotals, total
 from voicestt.call.active_call import LOOK_SECONDS, CallParts
-from voicestt.call.facts import CallDescription, CallObserver
+from voicestt.call.facts import CallObserver
 from voicestt.call.line import Line
 from voicestt.call.machine import new_call
 from voicestt.call.observers import Debounced, DeliveryStats, ObserverGroup
 from voicestt.config.settings import Settings
+from voicestt.fleet.call_leases import DirectoryCounts
 from voicestt.handler.handled_call import TOO_SLOW
 from voicestt.handler.leaving import HUNG_UP
 from voicestt.handler.publishing import new_session
@@ -29,13 +30,15 @@ from voicestt.runtime.metrics import CallMetrics, RollingMetrics
 from voicestt.runtime.timer_grid import TimerGrid
 from voicestt.server.admission import Admission
 from voicestt.server.call_counts import CallCounts
-from voicestt.server.call_registry import CallRegistry
+from voicestt.server.call_registry import CallRecord, CallRegistry
 from voicestt.server.call_watch import NO_AUDIO, CallWatch
+from voicestt.server.fleet_calls import FleetStreams
 from voicestt.server.former_streams import FormerLookup
 from voicestt.server.live_call import LiveCall
 from voicestt.server.media_line import MediaLine
 from voicestt.server.moving import MoveCounts
-from voicestt.server.recorded_call import RecordedCall
+from voicestt.server.numbers import Numbers
+from voicestt.server.recorded_call import live_call
 from voicestt.server.refusals import Refusals
 from voicestt.server.starts import Refused, describe, must_be_known
 from voicestt.twilio.media_stream import Start
@@ -67,12 +70,13 @@ class Calls:
         greeting: bytes = b"",
         observer_of: Callable[[Line, str], CallObserver] | None = None,
         former: FormerLookup | None = None,
+        fleet: FleetStreams | None = None,
+        numbers: Numbers | None = None,
         recorder: AudioRecorder | None = None,
     ) -> None:
+        self._numbers, self._former, self._fleet = numbers or Numbers(settings), former, fleet
         self.recorder = recorder
-        self._former = former
-        self._clock = clock
-        self._grid = TimerGrid(clock)
+        self._clock, self._grid = clock, TimerGrid(clock)
         self._settings = settings
         self._registry = registry
         self.recogniser = recogniser
@@ -96,8 +100,10 @@ class Calls:
         return len(self._live)
 
     def start(self) -> None:
-        """Start to watch for gaps, and for sockets that are dead or on hold for too long."""
+        """Start to watch for gaps, and for sockets that are dead or on hold too long; tell the fleet."""
         self.watch.start()
+        if self._fleet is not None:
+            self._fleet.directory.start()
 
     def drain(self, why: str) -> None:
         """Take no new calls from now on; live ones go on."""
@@ -129,7 +135,11 @@ class Calls:
             call.end(STOPPING)
         if seconds is not None and self._live:
             self._cutting.set(seconds, self._cut)
-        return self._all_ended.wait()
+        return self._all_ended.wait().addCallback(self._leave_fleet)
+
+    def _leave_fleet(self, _ended: None) -> None:
+        if self._fleet is not None:
+            self._fleet.directory.stop()
 
     def _cut(self) -> None:
         for call in list(self._live):
@@ -154,10 +164,7 @@ class Calls:
             turn_silence=self._settings.utterance_end_ms * mulaw.BYTES_PER_SECOND // 1000,
             metrics=CallMetrics(self.figures),
         )
-        if recording is None:
-            call = LiveCall(new_call(parts), parts, hang_up, line)
-        else:
-            call = RecordedCall(new_call(parts), parts, hang_up, line, recording)
+        call = live_call(new_call(parts), parts, hang_up, line, recording)
         self._live.add(call)
         self.taken += 1
         return call
@@ -173,6 +180,15 @@ class Calls:
         )
 
     @property
+    def fleet_counts(self) -> DirectoryCounts | None:
+        """The counters of the fleet's registry of calls; None where there is no fleet."""
+        return None if self._fleet is None else self._fleet.counts
+
+    def was_hung_up_elsewhere(self, call_sid: str) -> "Deferred[bool]":
+        """Find out whether another process of the fleet hung up on the call."""
+        return succeed(False) if self._fleet is None else self._fleet.directory.was_hung_up(call_sid)
+
+    @property
     def why_not_ready(self) -> str | None:
         """The reason not to send calls here now, as /readyz says it; None if they are taken."""
         return STOPPING if self.is_stopping else self.why_busy
@@ -186,6 +202,21 @@ class Calls:
     def audio(self) -> AudioTotals:
         """Totals of the audio of all calls, those that are over and those that are live."""
         return total([self._audio_before, *(call.account for call in self._live)])
+
+    def before(self, call: LiveCall, start: Start) -> "Deferred[FormerStream | None] | None":
+        """Find out what must be known before `call` begins: its former stream, and what the fleet knows of it.
+
+        None where nothing is waited for. A call that a webhook here announced waits for the fleet only where
+        REQUIRE_KNOWN_CALL asks whether another process has used the announcement.
+        """
+        if self._fleet is None or call.has_started:
+            return self.former_of(start)
+        must_be_known = self._settings.require_known_call
+        record = self._registry.find(start.start.call_sid)
+        claimed = self._fleet.comes(call, start.start, must_be_known=must_be_known)
+        if self._registry.is_expected(record) and not must_be_known:
+            return self.former_of(start)
+        return claimed.addCallback(lambda _: self.former_of(start))
 
     def former_of(self, start: Start) -> "Deferred[FormerStream | None] | None":
         """Look for the former stream of a call that comes back, or that another process may have announced.
@@ -207,19 +238,34 @@ class Calls:
             Refused: when it is not one that can be taken.
         """
         record = self._registry.find(start.start.call_sid)
-        description = describe(start.start, record, former)
+        description = self._numbers.describe(describe(start.start, record, former))
         if former is not None and is_hang_up(former.reason):
             raise Refused("the call was hung up, and came back")
         others = self._streams_of(description.call_sid)
-        if self._settings.require_known_call:
+        if self._is_to_be_known(call, record):
             must_be_known(start.start, record, is_live=bool(others))
-        if not others and not record.announced:
+        if not others and (record.announced_elsewhere or not record.announced):
             self._must_have_room()
         self.admission.arrived(description.call_sid)
         self._registry.use_up(description.call_sid)
-        if others:
-            self._warn_of_two(others[0], description)
+        if others and self._fleet is None:
+            others[0].warn_of_another(description)
+        call.line.greet_with(self._numbers.greeting_of(description))
         call.begin(description)
+
+    def _is_to_be_known(self, call: LiveCall, record: CallRecord) -> bool:
+        """Return True if this process's own record decides about REQUIRE_KNOWN_CALL.
+
+        Where the fleet has agreed it need not; where Redis does not answer, a call that was not announced here is
+        taken: another process may have answered its webhook, and to refuse is to hang up.
+
+        Raises:
+            Refused: if the fleet has refused the stream.
+        """
+        if self._fleet is None:
+            return self._settings.require_known_call
+        has_agreed = self._fleet.check(call)
+        return self._settings.require_known_call and not has_agreed and record.announced
 
     def _streams_of(self, call_sid: str) -> list[LiveCall]:
         return [each for each in self._live if each.is_stream_of(call_sid)]
@@ -228,16 +274,6 @@ class Calls:
         """Raise Refused if there is no room for a call that no webhook of this server announced."""
         if not self.admission.takes_unannounced(len(self._live) - 1):  # its own socket is among them
             raise Refused("the server is busy, and no webhook of its own announced this call")
-
-    def _warn_of_two(self, first: LiveCall, second: CallDescription) -> None:
-        self._log.warn(
-            "⚠️ Two sockets say that they are this call: {first} is live, and {second} has come. Both go on; the "
-            "events of each have its own stream_sid. Either the TwiML forks, or somebody replays a handshake: "
-            "REQUIRE_KNOWN_CALL=true refuses the second.",
-            first=first.stream_sid,
-            second=second.stream_sid,
-            log_system=second.call_sid,
-        )
 
     def _observer_of_one_call(self, line: Line, session: str) -> CallObserver:
         everybody = self._observer
@@ -248,6 +284,8 @@ class Calls:
 
     def _over(self, call: LiveCall) -> None:
         self._live.discard(call)
+        if self._fleet is not None:
+            self._fleet.over(call)
         if is_hang_up(call.reason):
             self._registry.note_hang_up(call.call_sid)
         self._audio_before = total([self._audio_before, replace(call.account, uncovered=0)])

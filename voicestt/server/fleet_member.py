@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Final
 
 import voicestt
@@ -48,10 +49,21 @@ class FleetMember:
                 "is_up": fleet.link.is_up,
                 "processes": fleet.processes,
                 "flag": None if order is None else order.state,
+                **self._joint,
             }
         if leases is not None:
             health["streams"] = _streams(leases)
         return health
+
+    @property
+    def _joint(self) -> Mapping[str, object]:
+        """The counts of what is known and told of calls in the fleet."""
+        joint: dict[str, object] = {}
+        if self._calls is not None and self._calls.fleet_counts is not None:
+            joint["calls"] = asdict(self._calls.fleet_counts)
+        if self._pipeline is not None:
+            joint["live_events"] = asdict(self._pipeline.feed.counts)
+        return joint
 
     def switch_of(self, flag: Flag, active_calls: ActiveCalls) -> FlagSwitch:
         """Make the switch of the flag, which follows the fleet's."""

@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from typing import Final
 
+from twisted.logger import Logger
+
 from voicestt.audio.ledger import AudioTotals
 from voicestt.call.active_call import CallParts
 from voicestt.call.facts import CallDescription
 from voicestt.call.hearing import HeardAudio
 from voicestt.call.machine import CallInputs
+from voicestt.config.recognition_options import RecognitionOptions
 from voicestt.runtime.clock import Unchanged
 from voicestt.runtime.histogram import Percentiles
 from voicestt.server.media_line import MediaLine
@@ -21,6 +24,8 @@ class LiveCall:
 
     `is_being_moved` while Twilio is asked to open the call's next stream elsewhere, and after it has agreed.
     """
+
+    _log = Logger()
 
     def __init__(
         self, inputs: CallInputs, parts: CallParts, hang_up: Callable[[str], None], line: MediaLine
@@ -51,10 +56,26 @@ class LiveCall:
         self.line.open(call.stream_sid, greets=call.continues is None)
         self.inputs.started(call)
 
+    def warn_of_another(self, other: CallDescription) -> None:
+        """Warn that a second socket says that it is this call."""
+        self._log.warn(
+            "⚠️ Two sockets say that they are this call: {first} is live, and {second} has come. Both go on; the "
+            "events of each have its own stream_sid. Either the TwiML forks, or somebody replays a handshake: "
+            "REQUIRE_KNOWN_CALL=true refuses the second.",
+            first=self.stream_sid,
+            second=other.stream_sid,
+            log_system=other.call_sid,
+        )
+
     @property
     def has_started(self) -> bool:
         """True once a good `start` of Twilio's has come."""
         return bool(self.call_sid)
+
+    @property
+    def has_finished(self) -> bool:
+        """True once the socket is closed: only last words may still come."""
+        return self._has_finished
 
     @property
     def reason(self) -> str:
@@ -83,6 +104,10 @@ class LiveCall:
     def added_delay(self) -> Percentiles:
         """The delays that the server has added to the call's partials so far."""
         return self._parts.metrics.added
+
+    def recognise(self, options: RecognitionOptions, *, at_once: bool) -> None:
+        """Recognise the caller by other options, from the next final or silence on, or `at_once`."""
+        self._parts.audio.recognise(options, at_once=at_once)
 
     def look_for_gap(self) -> None:
         """Check whether frames have stopped coming; called every LOOK_SECONDS."""

@@ -13,6 +13,7 @@ from zope.interface import implementer
 from voicestt.audio.ledger import AudioTotals
 from voicestt.call.hearing import HeardAudio
 from voicestt.call.playout import Playout, PlayoutLine
+from voicestt.config.recognition_options import RecognitionOptions
 from voicestt.recording.recorder import StreamRecording
 from voicestt.twilio.media_stream import clear_message, mark_message, media_message
 
@@ -31,6 +32,10 @@ class SpokenTo(Protocol):
 
     def caller_heard(self, heard: HeardAudio) -> None:
         """Report what the caller heard of what was said."""
+        ...
+
+    def recognise(self, options: RecognitionOptions, *, at_once: bool) -> None:
+        """Recognise the caller by other options."""
         ...
 
     def end(self, reason: str) -> None:
@@ -95,12 +100,22 @@ class MediaLine(PlayoutLine):
         """Set a mark; `reached` is called once: False if all said before was played, True if it was cleared."""
         super().mark(name, partial(self._reach, reached))
 
+    def recognise(self, options: RecognitionOptions, *, at_once: bool) -> None:
+        """Recognise the caller by other options, from the next final or silence on, or `at_once`."""
+        if self._call is not None and not self._is_over:
+            self._call.recognise(options, at_once=at_once)
+
     def end(self, reason: str) -> None:
         """Close the stream; Twilio goes on with what follows `<Connect>` in the TwiML."""
         if self._call is not None and not self._is_over:
             self._call.end(reason)
 
     # -- the socket's side
+
+    def greet_with(self, greeting: bytes | None) -> None:
+        """Set the called number's own greeting, before the line is opened; None for that of all calls."""
+        if greeting is not None:
+            self._greeting = greeting
 
     def open(self, stream_sid: str, *, greets: bool = True) -> None:
         """Open the line at Twilio's `start`, and play the greeting. Once in a call; later calls have no effect."""

@@ -180,7 +180,7 @@ class MediaStreamProtocol(FastFrameProtocol):
         if call.has_started:  # the call goes on with the details of the first one
             call.inputs.ignored("start out of turn")
             return
-        former = self._calls.former_of(start)
+        former = self._calls.before(call, start)
         if former is None:
             self._begin(call, start, None)
         else:

@@ -8,10 +8,11 @@ from twisted.web.http import Request
 from twisted.web.resource import IResource
 
 from voicestt.config.settings import Settings
+from voicestt.fleet.fleet import Fleet
 from voicestt.runtime.reactor import FullReactor
 from voicestt.server.calls import Calls
 from voicestt.server.connections import Visitors
-from voicestt.server.control.flag import FlagSwitch
+from voicestt.server.control.flag import TurnableFlag
 from voicestt.server.health import HealthReport
 from voicestt.server.metrics.page import MetricsPage
 from voicestt.server.minute_history import MinuteHistory
@@ -29,8 +30,9 @@ class ServerParts:
     pipeline: EventPipeline
     report: HealthReport
     history: MinuteHistory
-    switch: FlagSwitch
+    switch: TurnableFlag
     visitors: Visitors
+    fleet: Fleet
     recordings: ServerRecordings
     metrics: MetricsPage
 

@@ -18,18 +18,22 @@ from voicestt.call.observers import ObserverGroup
 from voicestt.config.settings import Settings
 from voicestt.delivery.deliverer import Deliverer, DeliveryFigures
 from voicestt.delivery.destinations import deliverers_of, destinations_of
+from voicestt.delivery.live.fleet_feed import FleetFeed, journal_name
 from voicestt.delivery.live.hub import EventHub
+from voicestt.fleet.port import FleetLink, NoFleet
 from voicestt.handler.counts import Counts
 from voicestt.handler.loading import BadHandler, load_handler
+from voicestt.handler.protocol import Handler
 from voicestt.handler.publishing import Publishing
 from voicestt.handler.service import Handlers
 from voicestt.journal.journal import CLOSE_SECONDS, Journal
 from voicestt.journal.no_journal import NoJournal
-from voicestt.journal.port import FormerStreams, History, Record, Standing, Written
+from voicestt.journal.port import FormerStreams, Record, Standing, Written
 from voicestt.runtime.deadline import Deadline, within
 from voicestt.runtime.reactor import FullReactor
 from voicestt.server.call_log import CallLog
 from voicestt.server.events_file import EventsFile
+from voicestt.server.numbers import Numbers
 from voicestt.tracing.port import NoTracing, Tracing
 from voicestt.tts.engines import synthesiser_of
 from voicestt.tts.port import Synthesiser
@@ -79,7 +83,12 @@ class EventPipeline:
     """All ways of events out of the server, and the `greeting` (mu-law), which is there after `start`."""
 
     def __init__(
-        self, reactor: FullReactor, settings: Settings, log: CallLog, file: EventsFile | None = None
+        self,
+        reactor: FullReactor,
+        settings: Settings,
+        log: CallLog,
+        file: EventsFile | None = None,
+        link: FleetLink | None = None,
     ) -> None:
         self._file = file
         self._reactor = reactor
@@ -91,16 +100,13 @@ class EventPipeline:
         self._is_open = False
         self.tracing: Tracing = NoTracing()
         self.hub = EventHub(reactor, self._journal, settings.events_token)
+        self.feed = FleetFeed(reactor, self.hub, link or NoFleet(), journal_name(settings.journal_url))
+        self.numbers = Numbers(settings)
         self.greeting = b""
 
     @property
     def former_streams(self) -> FormerStreams:
         """The former streams of calls that come back."""
-        return self._journal
-
-    @property
-    def history(self) -> History:
-        """The events of the past."""
         return self._journal
 
     @property
@@ -144,17 +150,19 @@ class EventPipeline:
         """Check and start everything, before the first call comes.
 
         Raises:
-            SpeechError, BadGreeting, BadHandler, BadJournal, CannotDeliver: in words, with what to do.
+            SpeechError, BadGreeting, BadHandler, BadNumbers, BadJournal, CannotDeliver: in words, with what to do.
         """
         settings = self._settings
         self.tracing = tracing or self.tracing
         speaks = await deferToThread(synthesiser_of, settings)
         self.greeting = await self._make_greeting(speaks)
-        handlers = None if settings.handler is None else self._make_handlers(settings.handler, speaks)
+        await deferToThread(self.numbers.load, None if speaks is None else speaks.speak)
+        handlers = self._make_handlers(settings.handler, speaks) if self._has_handlers else None
         if self.journal is not None:
             self._deliverers = deliverers_of(self._reactor, settings, self.journal, self.tracing)
         await self._journal.open()
         self._is_open = True
+        self.feed.start()
         for deliverer in self._deliverers:
             deliverer.start()
         if handlers is not None:
@@ -175,6 +183,8 @@ class EventPipeline:
             await within(reactor, seconds, self._last_deliveries(seconds))
         for deliverer in self._deliverers:
             await within(reactor, deadline.part(_HALF), deliverer.stop())
+        if self._is_open:
+            self.feed.stop()
         await within(reactor, deadline.part(_HALF), self.hub.stop())
         await within(reactor, deadline.part(_HALF, _LAST_TRACES_SECONDS), self.tracing.stop())
         await self._journal.close(deadline.part(_MOST, CLOSE_SECONDS))
@@ -204,12 +214,17 @@ class EventPipeline:
             raise BadGreeting(f"GREETING {problem}") from problem
         return greeting
 
-    def _make_handlers(self, path: str, speaks: Synthesiser | None) -> Handlers:
+    @property
+    def _has_handlers(self) -> bool:
+        """True if calls have handlers; numbers may get some when their file is read again."""
+        return self._settings.handler is not None or self._settings.numbers_file is not None
+
+    def _make_handlers(self, path: str | None, speaks: Synthesiser | None) -> Handlers:
         settings = self._settings
         tokens = settings.twilio_auth_tokens
         return Handlers(
             self._reactor,
-            _handler(path),
+            Handler if path is None else _handler(path),
             queue=settings.handler_queue,
             overflow=settings.handler_overflow,
             threads=settings.handler_threads,
@@ -219,7 +234,7 @@ class EventPipeline:
         )
 
     def _published(self, records: Sequence[Record]) -> None:
-        self.hub.publish(records)
+        self.feed.publish(records)
         for deliverer in self._deliverers:
             deliverer.wake()
 

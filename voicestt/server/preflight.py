@@ -25,6 +25,7 @@ from voicestt.recognisers.whisper import engine as whisper
 from voicestt.recording.library import library_of
 from voicestt.recording.store import StoreFailed
 from voicestt.runtime.google_auth import default_key, load_key
+from voicestt.server.numbers import problems_of_numbers
 from voicestt.server.whisper import OFF
 from voicestt.tts.engines import synthesiser_of
 from voicestt.tts.port import SpeechError
@@ -54,7 +55,10 @@ def problems_of(reading: Reading, *, may_import: bool = True) -> list[str]:
     """
     checks = [each for each in _CHECKS if may_import or each.find is not _handler]
     usable = [each for each in checks if not each.variables & reading.unusable]
-    return [*reading.problems, *_problems(usable, reading.settings)]
+    numbers = (
+        [] if "NUMBERS_FILE" in reading.unusable else problems_of_numbers(reading.settings, may_import=may_import)
+    )
+    return [*reading.problems, *_problems(usable, reading.settings), *numbers]
 
 
 def _problems(checks: list[_Check], settings: Settings) -> Iterator[str]:

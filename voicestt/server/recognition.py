@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 
 from voicestt.audio import mulaw
 from voicestt.audio.ledger import RetainedAudioLimit
@@ -20,6 +21,8 @@ from voicestt.runtime.loop_thread import SessionThread
 from voicestt.runtime.reactor import FullReactor
 from voicestt.server.metrics.of_recognition import RecognitionFamilies
 from voicestt.server.whisper import LastResort
+
+_REQUESTS_KEPT = 256  # a request with hints takes a while to make
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +45,11 @@ def recognition_of(
 ) -> Recognition:
     """Make the recognition that `settings` ask for, in `threads`; `flag` says whether calls are streamed, `quota`
     how many of them may be."""
-    google = GoogleRecogniser(threads, target, request_of(settings))
-    health = ServicesHealth(reactor, google, whisper)
-    single_shot = SingleShot(Persistent(reactor, health.services), lambda action: reactor.callLater(0, action))
+    request_for = lru_cache(maxsize=_REQUESTS_KEPT)(partial(request_of, settings))
+    google = GoogleRecogniser(threads, target, request_of(settings), request_for)
+    health = ServicesHealth(reactor, google, whisper, google.recognise, whisper)
+    persistent = Persistent(reactor, health.services)
+    single_shot = SingleShot(persistent, lambda action: reactor.callLater(0, action), persistent)
     streaming = Endless(reactor, google, _limits(settings), health=health.streaming)
     recogniser = Fallback(
         reactor,

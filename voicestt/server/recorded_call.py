@@ -38,3 +38,16 @@ class RecordedCall(LiveCall):
         """End the call's audio, and its recording."""
         super().finish(how)
         self._recording.end()
+
+
+def live_call(
+    inputs: CallInputs,
+    parts: CallParts,
+    hang_up: Callable[[str], None],
+    line: MediaLine,
+    recording: StreamRecording | None,
+) -> LiveCall:
+    """Make a live call, which is recorded if there is a `recording`."""
+    if recording is None:
+        return LiveCall(inputs, parts, hang_up, line)
+    return RecordedCall(inputs, parts, hang_up, line, recording)

@@ -77,8 +77,16 @@ class Returns:
             return succeed(self._later(returns))
         if returns.is_one_too_many:
             return succeed(self._give_up(call_sid))
+        elsewhere = self._calls.was_hung_up_elsewhere(call_sid)
+        return elsewhere.addCallback(lambda was: self._take_unless_hung_up(returns, call_sid, was_hung_up=was))
+
+    def _take_unless_hung_up(
+        self, returns: Return, call_sid: str, *, was_hung_up: bool
+    ) -> "CallAnswer | Deferred[CallAnswer]":
+        if was_hung_up:
+            return self._hang_up(call_sid)
         if self._former is None:
-            return succeed(self._take(returns, call_sid, None))
+            return self._take(returns, call_sid, None)
         return self._former.now(call_sid).addCallback(lambda found: self._take(returns, call_sid, found))
 
     def _take(self, returns: Return, call_sid: str, former: FormerStream | None) -> CallAnswer:

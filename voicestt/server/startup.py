@@ -10,7 +10,7 @@ from voicestt import __version__
 from voicestt.config.in_force import changed_settings
 from voicestt.config.settings import Settings
 from voicestt.journal.database import name_of
-from voicestt.recognisers.google.request import ModelChoice, choice_of, is_elsewhere
+from voicestt.recognisers.google.request import ModelChoice, choice_of, is_elsewhere, not_asked
 
 _MODEL = "GCP_STT_MODEL"
 _log = Logger()
@@ -45,6 +45,7 @@ def _warn(settings: Settings, choice: ModelChoice) -> None:
             language=choice.language,
             used=choice.model,
         )
+    _warn_of_features(settings, choice)
     if is_elsewhere(settings):
         _log.warn(
             "⚠️ Google has {model} in us, eu and some others, but not in global: "
@@ -54,6 +55,18 @@ def _warn(settings: Settings, choice: ModelChoice) -> None:
     if not settings.twilio_validate:
         _log.warn(
             "⚠️ TWILIO_VALIDATE=false: anybody who finds this server can make calls to it. For trying out only."
+        )
+
+
+def _warn_of_features(settings: Settings, choice: ModelChoice) -> None:
+    for feature in not_asked(settings):
+        _log.warn(
+            "⚠️ The settings ask for {feature}, which Google has with {where}: it is not asked for with {model} "
+            "and {language}.",
+            feature=feature.name,
+            where=feature.where,
+            model=choice.model,
+            language=choice.language,
         )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,12 +10,13 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from voicestt.audio import mulaw
+from voicestt.config.recognition_options import RecognitionOptions
 from voicestt.config.settings import Settings
 from voicestt.recognisers.port import RecognisedWord, RecogniserError, Result
 from voicestt.recognisers.punctuation import Clean, unchanged, without_punctuation
 from voicestt.recognisers.whisper import engine as whisper
 from voicestt.recognisers.whisper.engine import whisper_language
-from voicestt.recognisers.whisper.engine.port import Engine, Request
+from voicestt.recognisers.whisper.engine.port import Engine, Request, prompt_of
 from voicestt.recognisers.whisper.http import WhisperEndpoint, WhisperHttp
 from voicestt.recognisers.whisper.pool import Understand, Whisper
 from voicestt.runtime.reactor import FullReactor
@@ -26,8 +28,8 @@ _log = Logger()
 class LastResort(Protocol):
     """A Recognise that can be stopped."""
 
-    def __call__(self, audio: bytes) -> "Deferred[Result | None]":
-        """Recognise one utterance, mu-law (`voicestt.recognisers.single_shot.Recognise`)."""
+    def __call__(self, audio: bytes, options: RecognitionOptions | None = None) -> "Deferred[Result | None]":
+        """Recognise one utterance, mu-law (`voicestt.recognisers.single_shot.Recognise`), by a call's options."""
         ...
 
     def stop(self) -> Coroutine[Any, Any, None]:
@@ -40,19 +42,21 @@ def last_resort(reactor: FullReactor, settings: Settings, load: Callable[[], Eng
     # Whisper always punctuates: where finals are wanted without punctuation, it is removed.
     clean = unchanged if settings.punctuation_final else without_punctuation
     language = whisper_language(settings.language)
+    hints = settings.hints.words if settings.hints else ()
     if settings.whisper_url is not None:
-        where = WhisperEndpoint(
-            settings.whisper_url, language, settings.whisper_url_model, settings.whisper_api_key
-        )
+        model, key = settings.whisper_url_model, settings.whisper_api_key
+        where = WhisperEndpoint(settings.whisper_url, language, model, key, prompt_of(hints))
         return WhisperHttp(reactor, where, clean)
     directory = Path(settings.whisper_model) if settings.whisper_model else None
     find = load or (lambda: whisper.load(directory, _warn))
     if settings.whisper_model == OFF:
         find = _switched_off
-    return Whisper(reactor, lambda: understanding(find, settings.language, clean))
+    return Whisper(reactor, lambda: understanding(find, settings.language, clean, hints))
 
 
-def understanding(find: Callable[[], Engine], language: str, clean: Clean = unchanged) -> Understand:
+def understanding(
+    find: Callable[[], Engine], language: str, clean: Clean = unchanged, hints: tuple[str, ...] = ()
+) -> Understand:
     """Make a blocking recogniser of utterances in mu-law over an engine, whose models it loads.
 
     Raises:
@@ -60,22 +64,44 @@ def understanding(find: Callable[[], Engine], language: str, clean: Clean = unch
     """
     with _in_words():
         engine = find()
-    request = Request(language, interim_results=False, word_times=True)
+    return _EngineUnderstanding(
+        engine, Request(language, interim_results=False, word_times=True, hints=hints), clean
+    )
 
-    def understand(audio: bytes) -> Result | None:
+
+class _EngineUnderstanding:
+    """A blocking recogniser of utterances in mu-law over an engine."""
+
+    def __init__(self, engine: Engine, request: Request, clean: Clean) -> None:
+        self._engine = engine
+        self._request = request
+        self._clean = clean
+
+    def __call__(self, audio: bytes) -> Result | None:
+        """Recognise one utterance in mu-law."""
+        return self._understand(self._request, audio)
+
+    def understand_with(self, audio: bytes, options: RecognitionOptions) -> Result | None:
+        """Recognise one utterance with a call's own language and hints."""
+        request = self._request
+        if options.language is not None:
+            request = replace(request, language=options.language)
+        if options.hints is not None:
+            request = replace(request, hints=options.hints.words)
+        return self._understand(request, audio)
+
+    def _understand(self, request: Request, audio: bytes) -> Result | None:
         with _in_words():
-            heard = engine.recognise(request, mulaw.decode(audio))
-        text = clean(" ".join(final.text for final in heard))
+            heard = self._engine.recognise(request, mulaw.decode(audio))
+        text = self._clean(" ".join(final.text for final in heard))
         if not text:
             return None
         spoken = (
-            RecognisedWord(clean(word.text), word.start, word.end) for final in heard for word in final.words
+            RecognisedWord(self._clean(word.text), word.start, word.end) for final in heard for word in final.words
         )
         words = tuple(word for word in spoken if word.text)
         start = words[0].start if words else None
         return Result(text, True, confidence=min(final.confidence for final in heard), start=start, words=words)
-
-    return understand
 
 
 def _switched_off() -> Engine:

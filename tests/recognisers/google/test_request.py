@@ -7,8 +7,8 @@ from tests.conftest import Logged
 from tests.server.fakes import settings_of
 from voicestt.recognisers.google.api import ApiV2
 from voicestt.recognisers.google.channels import GoogleTarget
+from voicestt.recognisers.google.negotiation import FeatureNegotiation
 from voicestt.recognisers.google.request import (
-    FeatureNegotiation,
     RecognitionRequest,
     choice_of,
     choose_model,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from voicestt.recognisers.google.api import GOOGLE_V1, ApiV2, ApiVersion
 from voicestt.recognisers.google.responses import error_of, position, results_of, utterance_of, words_of
-from voicestt.recognisers.port import RecognisedWord, RecogniserError, Result
+from voicestt.recognisers.port import OtherReading, RecognisedWord, RecogniserError, Result
 from voicestt.recognisers.punctuation import unchanged, without_punctuation
 
 Response = types.StreamingRecognizeResponse.pb()
@@ -44,7 +44,8 @@ def test_a_partial() -> None:
 
 def test_a_final() -> None:
     (result,) = heard(portion("שלום לך", final=True, end=2.25, confidence=0.5))
-    assert result == Result("שלום לך", True, 18_000, confidence=0.5, source="google-streaming")
+    others = (OtherReading("other"),)
+    assert result == Result("שלום לך", True, 18_000, confidence=0.5, source="google-streaming", others=others)
 
 
 def test_a_final_with_its_words_starts_with_the_first() -> None:
@@ -119,7 +120,8 @@ def utterance(*texts: str | None) -> Result | None:
 def test_the_results_of_a_recording_are_one_utterance() -> None:
     source = "google-recognize"
     assert utterance(" how are", " you") == Result("how are you.", True, confidence=0.5, source=source)
-    assert utterance("how", None) == Result("how.", True, confidence=0.5, source=source)
+    others = (OtherReading("other."),)
+    assert utterance("how", None) == Result("how.", True, confidence=0.5, source=source, others=others)
 
 
 def test_a_recording_s_words_are_those_of_its_results() -> None:

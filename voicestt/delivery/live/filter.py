@@ -4,6 +4,7 @@
     types=final,…      events of these types only
     partials=false     all but partials
     after=NUMBER       first those since this number; the header Last-Event-ID says the same, and wins
+    scope=process      events of this process only; scope=fleet, of all that share its Redis, is the default
 
 Parameters that are not known are ignored.
 """
@@ -22,6 +23,7 @@ _NUMBER = re.compile(r"[0-9]{1,19}")
 _CALL_SID = re.compile(r"[!-~]{1,64}")
 _MOST_FIELDS = 200
 _ALL_TYPES = frozenset(events.TYPES)
+_SCOPES = ("fleet", "process")
 
 
 class BadQuestion(ValueError):
@@ -33,7 +35,7 @@ class EventFilter:
     """The events that a listener wants.
 
     `calls` are CallSids, none for all; `after` is None for those from now on. `number`: of calls from or to this
-    number only. `seconds`: the listener may stay for so long.
+    number only. `seconds`: the listener may stay for so long. `of_fleet`: other processes' events too.
     """
 
     after: int | None = None
@@ -41,6 +43,7 @@ class EventFilter:
     types: frozenset[str] = _ALL_TYPES
     number: str | None = None
     seconds: float | None = None
+    of_fleet: bool = True
 
     def wants(self, record: Record) -> bool:
         """Return True if `record` is wanted, as far as it says so: its call's numbers are known elsewhere."""
@@ -63,7 +66,8 @@ def asked_of(query: str, last_event_id: str | None = None) -> EventFilter:
     except ValueError:
         raise BadQuestion(f"There are more than {_MOST_FIELDS} parameters.") from None
     types = _types(fields.get("types", [])) - _unwanted(fields.get("partials", []))
-    return EventFilter(_after(fields.get("after", []), last_event_id), _calls(fields.get("call", [])), types)
+    after, calls = _after(fields.get("after", []), last_event_id), _calls(fields.get("call", []))
+    return EventFilter(after, calls, types, of_fleet=_is_of_fleet(fields.get("scope", [])))
 
 
 def _types(given: Sequence[str]) -> frozenset[str]:
@@ -92,6 +96,12 @@ def _calls(given: Sequence[str]) -> frozenset[str]:
     if not all(_CALL_SID.fullmatch(value) for value in given):
         raise BadQuestion("`call` is no CallSid.")
     return frozenset(given)
+
+
+def _is_of_fleet(given: Sequence[str]) -> bool:
+    if not set(given) <= set(_SCOPES):
+        raise BadQuestion(f"`scope` is neither of: {', '.join(_SCOPES)}.")
+    return "process" not in given
 
 
 def _after(given: Sequence[str], last_event_id: str | None) -> int | None:

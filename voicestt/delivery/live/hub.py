@@ -6,19 +6,19 @@ is sent away as well, also while it is told of the past: it would hold a place t
 in the reactor's thread.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from secrets import compare_digest
 from typing import Final
 
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import Deferred, DeferredLock, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 
 from voicestt.delivery.live.call_numbers import CallNumbers
-from voicestt.delivery.live.filter import EventFilter
+from voicestt.delivery.live.filter import LARGEST_NUMBER, EventFilter
 from voicestt.delivery.live.replay import HeldBack, Replay
 from voicestt.delivery.live.subscriber import (
     EXPIRED,
@@ -31,7 +31,7 @@ from voicestt.delivery.live.subscriber import (
     SubscriberConnection,
 )
 from voicestt.delivery.live.tokens import ScopedTokens
-from voicestt.journal.port import History, Page, Record
+from voicestt.journal.port import Filter, History, Page, Record
 from voicestt.runtime.clock import Timer
 from voicestt.runtime.idle import Idle
 
@@ -41,6 +41,10 @@ STUCK_SECONDS: Final = 60.0
 _FAREWELL_SECONDS: Final = 2.0
 _PAUSE_SECONDS: Final = 0.1
 _WRITING_SECONDS: Final = 0.05
+
+
+def _at_once() -> "Deferred[None]":
+    return succeed(None)
 
 
 class EventHub:
@@ -57,8 +61,10 @@ class EventHub:
         self._history = history
         self._token = token
         self.tokens = None if token is None else ScopedTokens(token)
-        self._numbers = CallNumbers()
+        self.numbers = CallNumbers()
         self._takers: dict[Subscriber, Callable[[Sequence[Record]], None]] = {}
+        self._of_fleet: dict[Subscriber, EventFilter] = {}
+        self._replays: dict[Subscriber, Replay] = {}
         self._watchers: list[Callable[[Sequence[Record]], None]] = []
         self._closing: set[Subscriber] = set()
         self._expiries: dict[Subscriber, Timer] = {}
@@ -68,6 +74,8 @@ class EventHub:
         self._pulse.clock = clock
         self._counters = Counters()
         self.is_stopping = False
+        self.wants_changed: Callable[[], object] = lambda: None
+        self.before_replay: Callable[[], Awaitable[object]] = _at_once
 
     @property
     def clock(self) -> IReactorTime:
@@ -96,13 +104,47 @@ class EventHub:
         """Return True if `brought` is the token."""
         return self._token is not None and is_same(self._token, brought)
 
-    def publish(self, records: Sequence[Record]) -> None:
-        """Publish records that were just written into the journal, in this order."""
-        self._numbers.note(records)
+    @property
+    def wanted(self) -> Collection[Filter]:
+        """The filters of those who listen to other processes too."""
+        return {asked.filter for asked in self._of_fleet.values()}
+
+    def publish(self, records: Sequence[Record], to_fleet: Sequence[Record] | None = None) -> None:
+        """Publish records that were just written into the journal, in this order.
+
+        `to_fleet` are the same for those who listen to other processes too, where they have another cursor.
+        """
+        self.numbers.note(records)
         for watch in self._watchers:
             watch(records)
-        for take in list(self._takers.values()):
-            take(records)
+        for subscriber, take in list(self._takers.items()):
+            take(to_fleet if to_fleet is not None and subscriber in self._of_fleet else records)
+
+    def publish_foreign(self, records: Sequence[Record]) -> None:
+        """Publish records of another process, to those who listen to these too."""
+        self.numbers.note(records)
+        for subscriber in list(self._of_fleet):
+            self._takers[subscriber](records)
+
+    def catch_up(self, after: int, had: Collection[int]) -> None:
+        """Give who listens to other processes what these wrote since `after`; they have those numbered `had`."""
+        for subscriber in list(self._of_fleet):
+            replay = self._replays.get(subscriber)
+            if replay is not None and not replay.is_there:
+                replay.go_further()
+            else:
+                self._replay(subscriber, self._of_fleet[subscriber], after, had)
+
+    async def last_number(self) -> int | None:
+        """Return the last settled number of the journal; None if it cannot be read."""
+        if self._history is None:
+            return None
+        ask = partial(self._history.since, LARGEST_NUMBER, 1)
+        try:
+            page = await self._journal_turn.run(lambda: Deferred.fromCoroutine(ask()))
+        except Exception:  # noqa: BLE001 - the journal itself says why
+            return None
+        return page.through
 
     def watch(self, watcher: Callable[[Sequence[Record]], None]) -> None:
         """Tell `watcher` of all records that are published from now on, before the listeners."""
@@ -112,22 +154,36 @@ class EventHub:
         """Add a listener at `connection`; call `leave` when its connection is lost."""
         subscriber = Subscriber(connection, self._wants(asked), self._counters, self._drop)
         self._takers[subscriber] = subscriber.offer
+        if asked.of_fleet:
+            self._of_fleet[subscriber] = asked
         self._count()
         if asked.seconds is not None:
             expiry = self._expiries[subscriber] = Timer(self._clock)
             expiry.set(max(0.0, asked.seconds), lambda: self._send_away(subscriber, EXPIRED))
         connection.attach(subscriber)
-        if asked.after is not None and self._history is not None:
-            replay = Replay(subscriber, asked.after)
-            self._takers[subscriber] = replay.published
-            Deferred.fromCoroutine(self._catch_up(subscriber, replay, self._history, asked))
+        if asked.after is not None:
+            wait = self.before_replay if asked.of_fleet else _at_once
+            self._replay(subscriber, asked, asked.after, wait=wait)
         return subscriber
+
+    def _replay(
+        self,
+        subscriber: Subscriber,
+        asked: EventFilter,
+        after: int,
+        had: Collection[int] = (),
+        wait: Callable[[], Awaitable[object]] = _at_once,
+    ) -> None:
+        if self._history is not None:
+            replay = self._replays[subscriber] = Replay(subscriber, after, had, of_fleet=asked.of_fleet)
+            self._takers[subscriber] = replay.published
+            Deferred.fromCoroutine(self._catch_up(subscriber, replay, self._history, asked, wait))
 
     def _wants(self, asked: EventFilter) -> Callable[[Record], bool]:
         number = asked.number
         if number is None:
             return asked.wants
-        return lambda record: asked.wants(record) and self._numbers.has(record.call_sid, number)
+        return lambda record: asked.wants(record) and self.numbers.has(record.call_sid, number)
 
     def leave(self, subscriber: Subscriber) -> None:
         """Remove a listener whose connection is lost."""
@@ -146,7 +202,12 @@ class EventHub:
         await deferLater(self._clock, _WRITING_SECONDS)
 
     async def _catch_up(
-        self, subscriber: Subscriber, replay: Replay, history: History, asked: EventFilter
+        self,
+        subscriber: Subscriber,
+        replay: Replay,
+        history: History,
+        asked: EventFilter,
+        wait: Callable[[], Awaitable[object]],
     ) -> None:
         # One at a time: the journal's thread has better things to do than to read for a hundred listeners.
         def read(number: int, limit: int) -> Deferred[Page]:
@@ -155,6 +216,7 @@ class EventHub:
             return page if asked.number is None else page.addCallback(self._learn, asked.number)
 
         try:
+            await wait()
             await replay.run(read, lambda: deferLater(self._clock, _PAUSE_SECONDS))
         except HeldBack:
             self._refuse_for_now(
@@ -176,7 +238,7 @@ class EventHub:
             self._send_away(subscriber, NO_HISTORY)
 
     def _learn(self, page: Page, number: str) -> Page:
-        self._numbers.learn(page.records, number)
+        self.numbers.learn(page.records, number)
         return page
 
     def _drop(self, subscriber: Subscriber) -> None:
@@ -202,6 +264,8 @@ class EventHub:
 
     def _forget(self, subscriber: Subscriber) -> None:
         self._takers.pop(subscriber, None)
+        self._of_fleet.pop(subscriber, None)
+        self._replays.pop(subscriber, None)
         expiry = self._expiries.pop(subscriber, None)
         if expiry is not None:
             expiry.cancel()
@@ -209,6 +273,7 @@ class EventHub:
 
     def _count(self) -> None:
         self._counters.listeners = len(self._takers)
+        self.wants_changed()
         if self._takers and not self._pulse.running:
             self._pulse.start(KEEP_ALIVE_SECONDS, now=False)
         elif not self._takers and self._pulse.running:

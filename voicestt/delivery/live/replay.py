@@ -6,7 +6,7 @@ and what has the smaller number may be there later: a page ends before the first
 way, and the last page is the one behind which nothing was under way when the first one was read.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final
 
 from voicestt.delivery.live.subscriber import Subscriber
@@ -25,16 +25,20 @@ class HeldBack(Exception):
 
 
 class Replay:
-    """Brings a listener from the event `after` up to now.
+    """Brings a listener from the event `after` up to now; it has those numbered `had` already.
 
-    Published events go through it, during the replay and after it.
+    Published events go through it, during the replay and after it; of several processes if `of_fleet`.
     """
 
-    def __init__(self, subscriber: Subscriber, after: int) -> None:
+    def __init__(
+        self, subscriber: Subscriber, after: int, had: Collection[int] = (), *, of_fleet: bool = False
+    ) -> None:
         self._subscriber = subscriber
         self._after = after
+        self._had = frozenset(had)
+        self._of_fleet = of_fleet
         self._goal: int | None = None
-        self._is_there = False
+        self.is_there = False
         self._meanwhile: list[Record] = []
         self._seen: dict[int, None] = {}
 
@@ -49,7 +53,7 @@ class Replay:
         pauses = 0
         while self._subscriber.is_open:
             page = await self._read(read)
-            self._subscriber.offer_page(page.records)
+            self._subscriber.offer_page([each for each in page.records if each.number not in self._had])
             if len(page.records) == PAGE:
                 await self._subscriber.all_sent()
             elif self._is_last(page):
@@ -60,9 +64,13 @@ class Replay:
                 await pause()
         self._arrive()
 
+    def go_further(self) -> None:
+        """Read on to what is the end by now: events may have been missed until now."""
+        self._goal = None
+
     def published(self, records: Sequence[Record]) -> None:
         """Take events that are published now: kept during the replay, passed on after it."""
-        if self._is_there:
+        if self.is_there:
             self._pass(records)
             return
         self._meanwhile += records
@@ -92,7 +100,7 @@ class Replay:
         return self._goal is not None and page.through >= self._goal
 
     def _arrive(self) -> None:
-        self._is_there = True
+        self.is_there = True
         self._pass(self._meanwhile)
         self._meanwhile = []
 
@@ -104,6 +112,6 @@ class Replay:
     def _pass(self, records: Sequence[Record]) -> None:
         if self._seen:
             records = [record for record in records if record.number not in self._seen]
-        if records and records[-1].number >= self._after:
+        if records and records[-1].number >= self._after and not self._of_fleet:
             self._seen.clear()  # what this process publishes from here on has larger numbers
         self._subscriber.offer(records)

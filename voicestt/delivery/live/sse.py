@@ -19,7 +19,7 @@ from voicestt.delivery.live.access import FOR_EVERY_PAGE
 from voicestt.delivery.live.filter import EventFilter
 from voicestt.delivery.live.hub import EventHub
 from voicestt.delivery.live.subscriber import STOPPING, Farewell
-from voicestt.journal.port import Record
+from voicestt.journal.port import NOWHERE, Record
 
 _RECONNECT_MS: Final = 2_000
 _PATIENCE_SECONDS: Final = 10.0
@@ -96,7 +96,9 @@ class _SseConnection:
 
 def block(record: Record) -> bytes:
     """Encode an event as a block of the stream."""
-    return b"id: %d\n" % record.number + _block(record.type.encode(), record.payload)
+    cursor = record.number if record.cursor is None else record.cursor
+    place = b"" if cursor == NOWHERE else b"id: %d\n" % cursor
+    return place + _block(record.type.encode(), record.payload)
 
 
 def _block(event: bytes, data: bytes) -> bytes:

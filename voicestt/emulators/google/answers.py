@@ -12,6 +12,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from voicestt.emulators.google.asked_features import NO_FEATURES, AskedFeatures
 from voicestt.emulators.google.limits import billed_seconds
 from voicestt.emulators.google.versions import ServiceVersion
 from voicestt.recognisers.whisper.engine.port import EngineResult, TimedWord
@@ -23,10 +24,15 @@ END_OF_SINGLE_UTTERANCE = 1
 
 
 class ResponseBuilder:
-    """Builds the responses of one stream in `language` (a BCP-47 code; Google answers with it in lower case)."""
+    """Builds the responses of one stream in `language` (a BCP-47 code; Google answers with it in lower case).
 
-    def __init__(self, api: ServiceVersion, language: str) -> None:
+    `features` are what the client asked for. With diarisation a final has all words of the stream so far.
+    """
+
+    def __init__(self, api: ServiceVersion, language: str, features: AskedFeatures = NO_FEATURES) -> None:
         self._api = api
+        self._features = features
+        self._words: list[TimedWord] = []
         self._language = language.lower()
         self._lead = ""
 
@@ -63,10 +69,13 @@ class ResponseBuilder:
         alternative = result.alternatives.add()
         alternative.transcript = (self._lead if lead is None else lead) + text
         alternative.confidence = heard.confidence
-        add_words(self._api, alternative, heard.words)
+        self._words = [*self._words, *heard.words] if self._features.speakers else list(heard.words)
+        add_words(self._api, alternative, self._words if final else heard.words, self._features, heard.confidence)
+        for other in heard.others:
+            result.alternatives.add(transcript=self._lead + other)
         result.is_final = final
         result.stability = stability
-        result.language_code = self._language
+        result.language_code = heard.language.lower() or self._language
         set_duration(self._api.end_time(result), heard.end)
 
     def billed(self, responses: list[Any], audio_seconds: float) -> list[Any]:
@@ -95,7 +104,13 @@ def split(partial: EngineResult) -> tuple[str, str]:
     return words[0], partial.text[len(words[0]) :]
 
 
-def recognised(api: ServiceVersion, finals: Sequence[EngineResult], language: str, audio_seconds: float) -> Any:
+def recognised(
+    api: ServiceVersion,
+    finals: Sequence[EngineResult],
+    language: str,
+    audio_seconds: float,
+    features: AskedFeatures = NO_FEATURES,
+) -> Any:
     """Build the response of Recognize."""
     response = api.RecogniseResponse()
     for index, heard in enumerate(finals):
@@ -103,17 +118,29 @@ def recognised(api: ServiceVersion, finals: Sequence[EngineResult], language: st
         alternative = result.alternatives.add(
             transcript=(" " if index else "") + heard.text, confidence=heard.confidence
         )
-        add_words(api, alternative, heard.words)
-        result.language_code = language.lower()
+        add_words(api, alternative, heard.words, features, heard.confidence)
+        for other in heard.others:
+            result.alternatives.add(transcript=other)
+        result.language_code = (heard.language or language).lower()
         set_duration(api.end_time(result), heard.end)
     api.billed(response).seconds = billed_seconds(audio_seconds)
     return response
 
 
-def add_words(api: ServiceVersion, alternative: Any, words: Iterable[TimedWord]) -> None:
-    """Add WordInfos to a SpeechRecognitionAlternative."""
+def add_words(
+    api: ServiceVersion,
+    alternative: Any,
+    words: Iterable[TimedWord],
+    features: AskedFeatures = NO_FEATURES,
+    confidence: float = 0.0,
+) -> None:
+    """Add WordInfos to a SpeechRecognitionAlternative, with what `features` ask for; there is one speaker."""
     for word in words:
         info = alternative.words.add(word=word.text)
+        if features.word_confidence:
+            info.confidence = confidence
+        if features.speakers:
+            info.speaker_label = "1"
         start, end = api.word_times(info)
         set_duration(start, word.start)
         set_duration(end, word.end)

@@ -1,11 +1,20 @@
 """Reads a client's configuration from the API's messages, or refuses it as Google does; decodes its audio."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from voicestt.audio import mulaw
+from voicestt.emulators.google.asked_features import (
+    MOST_OTHER_LANGUAGES,
+    NO_FEATURES,
+    AskedFeatures,
+    check_endpointing,
+    v1_features,
+    v2_features,
+)
 from voicestt.emulators.google.limits import Code, Refusal
+from voicestt.emulators.google.speech_activity import NO_TIMEOUTS, SpeechTimeouts, timeouts_of
 from voicestt.recognisers.whisper.engine.port import Request
 
 SAMPLE_RATE = 8_000
@@ -45,6 +54,8 @@ class AcceptedConfig:
     single_utterance: bool = False
     punctuation: bool = False
     word_times: bool = False
+    features: AskedFeatures = NO_FEATURES
+    timeouts: SpeechTimeouts = NO_TIMEOUTS
 
     def seconds(self, size: int) -> float:
         """Return the duration of `size` bytes of audio in this encoding, in seconds."""
@@ -52,7 +63,13 @@ class AcceptedConfig:
 
     def request(self) -> Request:
         """Return the request for the engine."""
-        return Request(self.language, self.interim_results, self.single_utterance, self.word_times)
+        features = self.features
+        hints = tuple(hint for hint in features.hints if "$" not in hint)
+        others = features.other_languages
+        once = self.single_utterance
+        return Request(
+            self.language, self.interim_results, once, self.word_times, hints, features.alternatives, others
+        )
 
 
 @dataclass(slots=True)
@@ -86,35 +103,38 @@ def v1(config: Any, *, interim_results: bool = False, single_utterance: bool = F
     _check_rate(config.sample_rate_hertz)
     _check_channels(config.audio_channel_count)
     language = _language(config.language_code)
+    model = _model(config.model, language)
     return AcceptedConfig(
         language=language,
-        model=_model(config.model, language),
+        model=model,
         encoding=encoding,
         interim_results=interim_results,
         single_utterance=single_utterance,
         punctuation=config.enable_automatic_punctuation,
         word_times=config.enable_word_time_offsets,
+        features=_with_known_languages(v1_features(config, model)),
     )
 
 
 def v1_streaming(config: Any) -> AcceptedConfig:
     """Read a `google.cloud.speech.v1.StreamingRecognitionConfig` (the raw message); raises `Refusal`."""
-    return v1(
+    accepted = v1(
         config.config,
         interim_results=config.interim_results,
         single_utterance=config.single_utterance,
     )
+    return replace(accepted, timeouts=timeouts_of(config))
 
 
-def v2(recogniser: str, config: Any, *, interim_results: bool = False) -> AcceptedConfig:
+def v2(recogniser: str, config: Any, *, interim_results: bool = False, streams: bool = False) -> AcceptedConfig:
     """Read a `google.cloud.speech.v2.RecognitionConfig` (the raw message) for a recogniser; raises `Refusal`."""
     _check_recogniser(recogniser)
     decoding = config.explicit_decoding_config
     encoding = _encoding(decoding.encoding, _V2_ENCODINGS)
     _check_rate(decoding.sample_rate_hertz)
     _check_channels(decoding.audio_channel_count)
-    if len(config.language_codes) != 1:
-        raise _refused("this local service takes exactly one language code.")
+    if not 1 <= len(config.language_codes) <= 1 + MOST_OTHER_LANGUAGES:
+        raise _refused("this local service takes one to four language codes.")
     language = _language(config.language_codes[0])
     return AcceptedConfig(
         language=language,
@@ -123,12 +143,21 @@ def v2(recogniser: str, config: Any, *, interim_results: bool = False) -> Accept
         interim_results=interim_results,
         punctuation=config.features.enable_automatic_punctuation,
         word_times=config.features.enable_word_time_offsets,
+        features=_with_known_languages(v2_features(config, streams=streams)),
     )
 
 
 def v2_streaming(recogniser: str, config: Any) -> AcceptedConfig:
     """Read a `google.cloud.speech.v2.StreamingRecognitionConfig` for a recogniser; raises `Refusal`."""
-    return v2(recogniser, config.config, interim_results=config.streaming_features.interim_results)
+    accepted = v2(
+        recogniser, config.config, interim_results=config.streaming_features.interim_results, streams=True
+    )
+    check_endpointing(config.streaming_features, accepted.model)
+    return replace(accepted, timeouts=timeouts_of(config.streaming_features))
+
+
+def _with_known_languages(features: AskedFeatures) -> AskedFeatures:
+    return replace(features, other_languages=tuple(map(_language, features.other_languages)))
 
 
 def _check_recogniser(name: str) -> None:

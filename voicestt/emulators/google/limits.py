@@ -5,6 +5,7 @@ are those users of the real service quote; a client may branch on them, so they 
 """
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 MALORDERED = "Malordered Data Received. Send exactly one config, followed by audio data."
@@ -42,12 +43,16 @@ class Code(enum.IntEnum):
 
 
 class Refusal(Exception):
-    """The status that ends a stream: `code` and `details` go to the client."""
+    """The status that ends a stream: `code` and `details` go to the client, and `violations` beside them.
 
-    def __init__(self, code: Code, details: str) -> None:
+    Those are pairs of a field and what is wrong with it.
+    """
+
+    def __init__(self, code: Code, details: str, violations: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__(details)
         self.code = code
         self.details = details
+        self.violations = violations
 
 
 class MessageKind(enum.Enum):

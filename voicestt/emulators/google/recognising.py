@@ -110,7 +110,7 @@ class RecogniseCall:
         finals = await self._heard(config.request(), AudioDecoder(config.encoding).feed(audio))
         for final in finals:
             self._recorder.final(final.text)
-        return recognised(self._api, finals, config.language, seconds)
+        return recognised(self._api, finals, config.language, seconds, config.features)
 
     async def _heard(self, request: Any, pcm: bytes) -> list[EngineResult]:
         loop = asyncio.get_running_loop()

@@ -13,6 +13,14 @@ A script is a JSON file:
       "recordings": ["הקלטה {sha}"]
     }
 
+What is heard may depend on what a client asks for. `texts` are by language, and win over `text` for a client of
+that language, or one that names it as another that may be spoken; `hinted` are by hint, and win over both for a
+client with that phrase among its hints; `others` are other readings, for a client that wants several:
+
+    {"text": "I am calling from sure", "start": 1, "end": 3,
+     "texts": {"he": "אני מתקשר מחברת שור"}, "hinted": {"Shure": "I am calling from Shure"},
+     "others": ["I am calling from shore"]}
+
 `start` and `end` are seconds of audio. The words of an utterance lie evenly between them; a word is heard when
 all of its audio has come, so partials grow word by word. The final comes `final_delay` (default 0.5) seconds of
 audio after `end`, at the latest with the first word of the next utterance, or at half-close with the words heard
@@ -35,6 +43,7 @@ over the whole recording, the long ones longer.
 """
 
 import itertools
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 import msgspec
@@ -45,14 +54,29 @@ class BadScript(ValueError):
 
 
 class Utterance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One scripted text, from `start` to `end` in seconds of audio."""
+    """One scripted text, from `start` to `end` in seconds of audio; `language` is the one that it is heard in."""
 
     text: str
     start: float
     end: float
+    texts: dict[str, str] = {}
+    hinted: dict[str, str] = {}
+    others: tuple[str, ...] = ()
+    language: str = ""
+
+    def heard_with(self, languages: Sequence[str], hints: Container[str]) -> "Utterance":
+        """Return the utterance as a client hears it that asks for these languages, the first first, and hints."""
+        text, language = self.text, self.language
+        for code in languages:
+            primary = _primary(code)
+            if primary in self.texts:
+                text, language = self.texts[primary], code
+                break
+        hinted = next((said for hint, said in self.hinted.items() if hint in hints), None)
+        return msgspec.structs.replace(self, text=hinted or text, language=language, texts={}, hinted={})
 
     def __post_init__(self) -> None:
-        if not self.text.split():
+        if not all(text.split() for text in (self.text, *self.texts.values(), *self.hinted.values())):
             raise ValueError("`text` is empty; say at least one word")
         if not 0 <= self.start < self.end:
             raise ValueError(f"`start` ({self.start:g}) must be 0 or more and before `end` ({self.end:g})")
@@ -66,6 +90,14 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     final_delay: float = 0.5
     quirks: bool = True
     recordings: tuple[str, ...] = ()
+
+    def heard_with(self, languages: Sequence[str], hints: Container[str]) -> "Script":
+        """Return the script as a client hears it that asks for these languages and hints."""
+        if not any(each.texts or each.hinted for each in self.utterances):
+            return self
+        return msgspec.structs.replace(
+            self, utterances=tuple(each.heard_with(languages, hints) for each in self.utterances)
+        )
 
     def __post_init__(self) -> None:
         if not self.utterances and not self.recordings:
@@ -92,6 +124,12 @@ def load(path: Path) -> Script:
         raise BadScript(f"The script {path} cannot be opened: {error.strerror}") from error
     except BadScript as error:
         raise BadScript(f"{path}: {error}") from error
+
+
+def _primary(code: str) -> str:
+    """Return the language of a BCP-47 code, "he" for Google's "iw"."""
+    primary = code.partition("-")[0].lower()
+    return "he" if primary == "iw" else primary
 
 
 def _check_order(utterances: tuple[Utterance, ...]) -> None:

@@ -8,6 +8,7 @@ import itertools
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from voicestt.emulators.google.script import Script
 from voicestt.emulators.google.timeline import ScriptedUtterance, Timeline, samples
@@ -45,13 +46,13 @@ class ScriptEngine:
     def __init__(self, script: Script) -> None:
         self.name = "script"
         self._script = script
-        self._timeline = Timeline(script)
+        self._timeline_of = lru_cache(maxsize=64)(self._new_timeline)
         self._recordings = itertools.cycle(script.recordings)
         self._lock = threading.Lock()
 
     def open(self, request: Request, listener: EngineListener) -> "ScriptStream":
-        """Open a new stream; the request's language is ignored."""
-        return ScriptStream(self._script, self._timeline, listener, word_times=request.word_times)
+        """Open a new stream, which hears what the script has for the request's language and hints."""
+        return ScriptStream(self._script, self._timeline(request), listener, request)
 
     def recognise(self, request: Request, pcm: bytes) -> list[EngineResult]:
         """Return the next of `recordings`, or the words whose time lies within the recording."""
@@ -70,12 +71,16 @@ class ScriptEngine:
 
     def _heard_within(self, request: Request, pcm: bytes) -> list[EngineResult]:
         finals = _Finals()
-        stream = ScriptStream(
-            self._script, self._timeline, finals, sha=recording_key(pcm), word_times=request.word_times
-        )
+        stream = ScriptStream(self._script, self._timeline(request), finals, request, sha=recording_key(pcm))
         stream.write(pcm)
         stream.finish()
         return finals.heard_finals
+
+    def _timeline(self, request: Request) -> Timeline:
+        return self._timeline_of((request.language, *request.other_languages), frozenset(request.hints))
+
+    def _new_timeline(self, languages: tuple[str, ...], hints: frozenset[str]) -> Timeline:
+        return Timeline(self._script.heard_with(languages, hints))
 
 
 class _Finals:
@@ -110,9 +115,9 @@ class ScriptStream:
         script: Script,
         timeline: Timeline,
         listener: EngineListener,
+        request: Request,
         *,
         sha: str = "{sha}",
-        word_times: bool = False,
     ) -> None:
         self._listener = listener
         self._timeline = timeline
@@ -123,7 +128,7 @@ class ScriptStream:
         self._hearing = _ScriptPosition(0, 0, [])
         self._first = b""
         self._sha = sha
-        self._word_times = word_times
+        self._request = request
         self._aborted = False
 
     def write(self, pcm: bytes) -> None:
@@ -196,9 +201,11 @@ class ScriptStream:
     def _final(self, spoken: ScriptedUtterance, end: int) -> None:
         if self._hearing.heard:
             text = self._text(spoken, self._hearing.heard)
-            words = self._words(spoken) if self._word_times else ()
+            words = self._words(spoken) if self._request.word_times else ()
             place = self._span.offset_of(end)
-            self._tell(EngineResult(text, is_final=True, end=place, confidence=CONFIDENCE, words=words))
+            others = spoken.others[: self._request.alternatives - 1]
+            final = EngineResult(text, True, place, 0.0, CONFIDENCE, words, others, spoken.language)
+            self._tell(final)
 
     def _words(self, spoken: ScriptedUtterance) -> tuple[TimedWord, ...]:
         """Return the utterance's words heard before the next word, with their times in the script."""

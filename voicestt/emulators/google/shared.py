@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
+from google.rpc.error_details_pb2 import BadRequest
+from google.rpc.status_pb2 import Status
 
 from voicestt.emulators.google.faults import Faults, What
 from voicestt.emulators.google.limits import (
@@ -15,6 +17,7 @@ from voicestt.emulators.google.limits import (
 )
 from voicestt.recognisers.whisper.engine.port import Engine
 
+STATUS_DETAILS = "grpc-status-details-bin"
 STATUS = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -36,7 +39,18 @@ def set_status(context: Any, refusal: Refusal) -> str:
     """Set a call's status for the client and return it as text for the record."""
     context.set_code(STATUS[refusal.code])
     context.set_details(refusal.details)
+    if refusal.violations:
+        context.set_trailing_metadata(((STATUS_DETAILS, _status_of(refusal).SerializeToString()),))
     return f"{refusal.code.name}: {refusal.details}"
+
+
+def _status_of(refusal: Refusal) -> Any:
+    bad = BadRequest()
+    for field_name, description in refusal.violations:
+        bad.field_violations.add(field=field_name, description=description)
+    status = Status(code=int(refusal.code), message=refusal.details)
+    status.details.add().Pack(bad)
+    return status
 
 
 def engine_failed(error: Exception) -> Refusal:

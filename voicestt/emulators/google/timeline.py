@@ -22,6 +22,8 @@ class ScriptedUtterance:
     words: tuple[str, ...]
     start: int
     end: int
+    others: tuple[str, ...] = ()
+    language: str = ""
 
     def word_end(self, index: int) -> int:
         """Return the sample at which word `index` ends."""
@@ -72,9 +74,8 @@ def samples(seconds: float) -> int:
 
 def _placed(utterance: Utterance, number: int, turn: int, offset: int) -> ScriptedUtterance:
     words = tuple(utterance.text.split())
-    return ScriptedUtterance(
-        number, turn, words, offset + samples(utterance.start), offset + samples(utterance.end)
-    )
+    start, end = offset + samples(utterance.start), offset + samples(utterance.end)
+    return ScriptedUtterance(number, turn, words, start, end, utterance.others, utterance.language)
 
 
 def clip_of(script: Script, number: int, seconds: float) -> bytes:

@@ -8,6 +8,7 @@ from voicestt.audio import mulaw
 from voicestt.audio.ledger import AudioTotals
 from voicestt.call.hearing import HeardAudio
 from voicestt.call.playout import Playout, PlayoutLine
+from voicestt.config.recognition_options import RecognitionOptions
 from voicestt.runtime.clock import Clock, DelayedCall
 
 ROUND_TRIP_SECONDS: Final = 0.1
@@ -132,6 +133,9 @@ class EarLine(PlayoutLine):
         """Fall silent at once: drop everything not yet played."""
         self._cut()
         super().clear()
+
+    def recognise(self, options: RecognitionOptions, *, at_once: bool) -> None:
+        """Do nothing: a test's words are its script's."""
 
     def end(self, reason: str) -> None:
         """Close the stream."""

@@ -27,9 +27,10 @@ Action = (
     tuple[Literal["say"], float]
     | tuple[Literal["say_text", "mark", "transfer"], str]
     | tuple[Literal["clear", "hang_up"]]
+    | tuple[Literal["recognise"], dict[str, Any]]
 )
-"""What a handler asked of its call: the method's name, and the seconds of the audio, the text, the mark's name or
-the number."""
+"""What a handler asked of its call: the method's name, and the seconds of the audio, the text, the mark's name,
+the number or the options."""
 
 
 class SimulatedCall:
@@ -265,6 +266,10 @@ class _RecordedCall(Call):
         outcome = super().mark(name)
         self._simulated.record(("mark", name))
         return outcome
+
+    def recognise(self, **options: Any) -> None:
+        super().recognise(**options)
+        self._simulated.record(("recognise", options))
 
     def hang_up(self) -> Outcome[HungUp]:
         outcome = super().hang_up()

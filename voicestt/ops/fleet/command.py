@@ -68,12 +68,7 @@ def drain(host: str) -> None:
 
 
 def _json(members: Sequence[Member]) -> list[str]:
-    return [
-        json.dumps(
-            {"host": each.host, "pid": each.pid, "seen": round(each.seen, 1), **each.about}, ensure_ascii=False
-        )
-        for each in members
-    ]
+    return [json.dumps(each.json, ensure_ascii=False) for each in members]
 
 
 def _table(members: Sequence[Member]) -> list[str]:

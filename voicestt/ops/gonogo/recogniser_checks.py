@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from twisted.internet.defer import Deferred
-
-from voicestt.audio import mulaw
 from voicestt.ops.gonogo.examination import Check
+from voicestt.ops.gonogo.number_checks import number_checks
 from voicestt.ops.gonogo.report import (
     Found,
     failed,
@@ -18,14 +16,11 @@ from voicestt.ops.gonogo.report import (
 )
 from voicestt.ops.gonogo.run_context import RunContext, Where
 from voicestt.ops.gonogo.settings_checks import KEY, READ
+from voicestt.ops.gonogo.silent_stream import try_request
 from voicestt.ops.gonogo.web import NoAnswer, Reply, ask
-from voicestt.recognisers.google.client import GoogleRecogniser
 from voicestt.recognisers.google.request import choice_of, request_of, target_of
-from voicestt.recognisers.port import RecogniserError, Result
-from voicestt.runtime.loop_thread import SessionThread
+from voicestt.recognisers.port import RecogniserError
 
-_SILENCE = mulaw.SILENCE * (mulaw.BYTES_PER_SECOND // 2)
-_ATTEMPTS = 3  # Google may refuse word times, and then the model
 _GOOGLE = "speech.googleapis.com"
 _MOST_SKEW = 120.0
 """Seconds. Google takes a signed token only "in a reasonable timeframe"; it does not say what that is."""
@@ -44,20 +39,6 @@ class _StreamOutcome:
     model: str = ""
 
 
-class _Ear:
-    """A listener that waits for the end of a stream and ignores results: silence has no words."""
-
-    def __init__(self) -> None:
-        self.end: Deferred[RecogniserError | None] = Deferred()
-
-    def heard(self, _result: Result) -> None:
-        pass
-
-    def ended(self, error: RecogniserError | None) -> None:
-        if not self.end.called:
-            self.end.callback(error)
-
-
 def recogniser_checks(context: RunContext) -> list[Check]:
     """Make the checks of the recogniser: reachable, key accepted, model and language accepted, clock right."""
     answer = _StreamOutcome()
@@ -65,6 +46,7 @@ def recogniser_checks(context: RunContext) -> list[Check]:
         Check(REACHED, "the recogniser can be reached", lambda: _reached(context, answer), (READ, KEY)),
         Check(TAKEN, "the recogniser accepts the credentials", lambda: _taken(context, answer), (REACHED,)),
         Check(PAIR, "the recogniser accepts model and language", lambda: _pair(context, answer), (TAKEN,)),
+        *number_checks(context, (TAKEN,)),
         Check("recogniser.clock", "the clock is right for signed tokens", lambda: _clock(context), (READ,)),
     ]
 
@@ -121,30 +103,8 @@ async def _pair(context: RunContext, answer: _StreamOutcome) -> Found:
 
 
 async def _ask_google(context: RunContext) -> tuple[RecogniserError | None, str]:
-    """Stream half a second of silence and return its error and the model that it ended up with."""
-    settings = context.settings
-    thread = SessionThread(context.reactor)
-    thread.start()
-    try:
-        google = GoogleRecogniser([thread], target_of(settings), request_of(settings))
-        for _ in range(_ATTEMPTS):
-            error = await _silent_stream(google)
-            if error is None or error.status != "ABORTED":
-                break
-        return error, google.features.request.model
-    finally:
-        await thread.stop()
-
-
-async def _silent_stream(google: GoogleRecogniser) -> RecogniserError | None:
-    ear = _Ear()
-    session = google.open(ear)
-    session.write(_SILENCE)
-    session.finish()
-    try:
-        return await ear.end
-    finally:
-        session.abort()
+    tried = await try_request(context, request_of(context.settings))
+    return tried.error, tried.request.model
 
 
 async def _clock(context: RunContext) -> Found:

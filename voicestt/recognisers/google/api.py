@@ -12,6 +12,8 @@ from google.cloud.speech_v1 import types as v1
 from google.cloud.speech_v2 import types as v2
 
 from voicestt.audio import mulaw
+from voicestt.recognisers.google.extras import add_streaming_v1, add_streaming_v2, add_v1, add_v2
+from voicestt.recognisers.google.features import NOTHING, Extras
 
 Metadata = tuple[tuple[str, str], ...]
 
@@ -52,7 +54,11 @@ class ApiVersion(ABC):
         """Make a RecognitionConfig."""
 
     @abstractmethod
-    def opening(self, config: Any) -> bytes:
+    def add_extras(self, config: Any, extras: Extras) -> None:
+        """Put optional features into a RecognitionConfig."""
+
+    @abstractmethod
+    def opening(self, config: Any, extras: Extras = NOTHING) -> bytes:
         """Make a stream's first message, which asks for partials."""
 
     def audio(self, pcm: bytes) -> bytes:
@@ -109,9 +115,15 @@ class ApiV1(ApiVersion):
             enable_word_time_offsets=word_times,
         )
 
-    def opening(self, config: Any) -> bytes:
+    def add_extras(self, config: Any, extras: Extras) -> None:
+        """Put optional features into a RecognitionConfig."""
+        add_v1(config, extras)
+
+    def opening(self, config: Any, extras: Extras = NOTHING) -> bytes:
         """Make a stream's first message, which asks for partials."""
-        return _serialised(self._stream_request(streaming_config={"config": config, "interim_results": True}))
+        request = self._stream_request(streaming_config={"config": config, "interim_results": True})
+        add_streaming_v1(request.streaming_config, extras)
+        return _serialised(request)
 
     def utterance(self, config: Any, pcm: bytes) -> bytes:
         """Make a RecognizeRequest."""
@@ -161,10 +173,16 @@ class ApiV2(ApiVersion):
             features={"enable_automatic_punctuation": punctuation, "enable_word_time_offsets": word_times},
         )
 
-    def opening(self, config: Any) -> bytes:
+    def add_extras(self, config: Any, extras: Extras) -> None:
+        """Put optional features into a RecognitionConfig."""
+        add_v2(config, extras)
+
+    def opening(self, config: Any, extras: Extras = NOTHING) -> bytes:
         """Make a stream's first message, which asks for partials."""
         streaming_config = {"config": config, "streaming_features": {"interim_results": True}}
-        return _serialised(self._stream_request(recognizer=self.recogniser, streaming_config=streaming_config))
+        request = self._stream_request(recognizer=self.recogniser, streaming_config=streaming_config)
+        add_streaming_v2(request.streaming_config, extras)
+        return _serialised(request)
 
     def utterance(self, config: Any, pcm: bytes) -> bytes:
         """Make a RecognizeRequest."""

@@ -7,7 +7,7 @@ The library's retries are not used: a retried stream would begin in the middle o
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from itertools import cycle
 from typing import Any
@@ -17,15 +17,17 @@ import grpc
 from twisted.internet.defer import Deferred
 
 from voicestt.audio import mulaw
+from voicestt.config.recognition_options import RecognitionOptions
 from voicestt.recognisers.google.channels import ChannelPool, GoogleTarget
-from voicestt.recognisers.google.request import FeatureNegotiation, RecognitionRequest
+from voicestt.recognisers.google.negotiation import FeatureNegotiation
+from voicestt.recognisers.google.request import RecognitionRequest
 from voicestt.recognisers.google.responses import error_of, error_of_ended, error_of_key
+from voicestt.recognisers.google.single_requests import ask
 from voicestt.recognisers.port import RecogniserError, Result, ResultListener
 from voicestt.runtime.loop_thread import SessionThread
 from voicestt.runtime.metrics import Stamps
 
 STREAM_SECONDS = 320.0  # Google ends a stream after 305 s itself: this is for a server that does not
-RECOGNISE_SECONDS = 12.0
 LARGEST_BATCH = 12_800  # bytes of mu-law: Google takes 25,600 of LINEAR16 in one message
 _WORDS_OF_CORE = "Internal error from Core"
 
@@ -42,31 +44,45 @@ class _Line:
 class GoogleRecogniser:
     """Google's recogniser over some session threads: a Recogniser of streams, and single requests.
 
-    `features` has the configuration of the next request, without what Google has refused; `open_streams` is the
-    number of streams that have begun and not ended.
+    `request_for` makes the request of a call's own options. `features` has the server's request, without what
+    Google has refused; `open_streams` is the number of streams that have begun and not ended.
     """
 
     def __init__(
-        self, threads: Sequence[SessionThread], target: GoogleTarget, request: RecognitionRequest
+        self,
+        threads: Sequence[SessionThread],
+        target: GoogleTarget,
+        request: RecognitionRequest,
+        request_for: Callable[[RecognitionOptions], RecognitionRequest] | None = None,
     ) -> None:
         self._all_lines = [_Line(thread, target) for thread in threads]
         self._lines = cycle(self._all_lines)
+        self._request = request
+        self._request_for = request_for
         self.features = FeatureNegotiation(request)
         self.open_streams = 0
 
     def open(self, listener: ResultListener) -> "GoogleSession":
         """Open a stream; the call starts with the first audio, because Google ends one that is silent for 10 s."""
-        return GoogleSession(listener, next(self._lines), self)
+        return GoogleSession(listener, next(self._lines), self, self._request)
 
-    def recognise(self, audio: bytes) -> "Deferred[Result | None]":
+    def open_with(self, listener: ResultListener, options: RecognitionOptions) -> "GoogleSession":
+        """Open a stream with a call's own options."""
+        return GoogleSession(listener, next(self._lines), self, self._request_of(options))
+
+    def recognise(self, audio: bytes, options: RecognitionOptions | None = None) -> "Deferred[Result | None]":
         """Recognise one utterance (mu-law, up to 60 s) by one request; None if nothing was understood.
 
         Fails with RecogniserError.
         """
         answer: Deferred[Result | None] = Deferred()
         line = next(self._lines)
-        line.thread.do(lambda: line.thread.spawn(_recognise(line, self, audio, answer)))
+        request = self._request if options is None else self._request_of(options)
+        line.thread.do(lambda: line.thread.spawn(_recognise(line, self, request, audio, answer)))
         return answer
+
+    def _request_of(self, options: RecognitionOptions) -> RecognitionRequest:
+        return self._request if self._request_for is None else self._request_for(options)
 
     def remake_channels(self) -> None:
         """Open new connections from here on: the present ones may be dead."""
@@ -77,11 +93,14 @@ class GoogleRecogniser:
 class GoogleSession:
     """The reactor's side of a stream."""
 
-    def __init__(self, listener: ResultListener, line: _Line, owner: GoogleRecogniser) -> None:
+    def __init__(
+        self, listener: ResultListener, line: _Line, owner: GoogleRecogniser, request: RecognitionRequest
+    ) -> None:
         self._listener: ResultListener | None = listener
         self._owner = owner
         self._thread = line.thread
-        self._stream = _GrpcStream(line, owner, self)
+        self._stream = _GrpcStream(line, owner, self, request)
+        self.ends_by_itself = request.extras.ends_streams
         self._written = 0
         self._open = False
 
@@ -132,10 +151,12 @@ class GoogleSession:
 class _GrpcStream:
     """The session thread's side of a stream."""
 
-    def __init__(self, line: _Line, owner: GoogleRecogniser, session: GoogleSession) -> None:
+    def __init__(
+        self, line: _Line, owner: GoogleRecogniser, session: GoogleSession, request: RecognitionRequest
+    ) -> None:
         self._line = line
         self._owner = owner
-        self._request = owner.features.request
+        self._request = owner.features.fit(request)
         self._session = session
         self._waiting: deque[tuple[bytes, float]] = deque()
         self._hand_offs: list[float] = []
@@ -227,7 +248,7 @@ class _GrpcStream:
 
     async def _requests(self) -> AsyncIterator[bytes]:
         api = self._request.api
-        yield api.opening(self._request.config())
+        yield self._request.opening()
         while True:
             while self._waiting:
                 audio, arrived = self._waiting.popleft()
@@ -243,11 +264,15 @@ class _GrpcStream:
 
 
 async def _recognise(
-    line: _Line, owner: GoogleRecogniser, audio: bytes, answer: "Deferred[Result | None]"
+    line: _Line,
+    owner: GoogleRecogniser,
+    request: RecognitionRequest,
+    audio: bytes,
+    answer: "Deferred[Result | None]",
 ) -> None:
     outcome: Result | RecogniserError | None = RecogniserError("CANCELLED", "the request was cancelled here")
     try:
-        outcome = await _ask(line, owner, audio)
+        outcome = await ask(line.channels, owner.features, request, audio)
     except RecogniserError as problem:
         outcome = problem
     except google.auth.exceptions.GoogleAuthError as problem:
@@ -255,32 +280,6 @@ async def _recognise(
     finally:
         settled = outcome
         line.thread.hand_back(lambda: _settle(answer, settled))
-
-
-async def _ask(line: _Line, owner: GoogleRecogniser, audio: bytes) -> Result | None:
-    while True:
-        request = owner.features.request
-        try:
-            return await _ask_once(line, request, audio)
-        except grpc.RpcError as problem:
-            error = owner.features.consider(error_of(problem), request)
-        # What Google refused may have been given up, and then it is asked again without.
-        if error.is_fatal or request == owner.features.request:
-            raise error
-
-
-async def _ask_once(line: _Line, request: RecognitionRequest, audio: bytes) -> Result | None:
-    message = request.api.utterance(request.config(), mulaw.decode(audio))
-    async with line.channels.lease() as channel:
-        method: Any = channel.unary_unary(request.api.recognise_method, response_deserializer=request.api.answer)
-        began = time.monotonic()
-        try:
-            answer = await method(message, timeout=RECOGNISE_SECONDS, metadata=request.api.metadata)
-        except grpc.aio.AioRpcError:
-            line.channels.given_up(channel, began)
-            raise
-        line.channels.heard(channel)
-        return request.utterance_of(answer)
 
 
 def _settle(answer: "Deferred[Result | None]", outcome: Result | RecogniserError | None) -> None:

@@ -2,22 +2,21 @@
 
 Google refuses `phone_call`, `latest_*` and others with Hebrew ("The phone_call model is currently not supported
 for language : iw-IL"), and it answers so to the first request of a call: the choice is made before. v2 has other
-models than v1, and streams Hebrew with `chirp_3` only. A feature that Google refuses nevertheless, and that calls
-can do without, is given up for all calls.
+models than v1, and streams Hebrew with `chirp_3` only. So it is with the features: what a model does not have is
+not asked for.
 """
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
-from twisted.logger import Logger
-
+from voicestt.config.recognition_options import NOTHING_SAID, RecognitionOptions
 from voicestt.config.settings import Settings
 from voicestt.recognisers.google.api import GOOGLE_V1, ApiV2, ApiVersion
 from voicestt.recognisers.google.channels import GoogleTarget
+from voicestt.recognisers.google.features import FEATURES, NOTHING, Extras, Feature, undocumented
 from voicestt.recognisers.google.responses import results_of, utterance_of
-from voicestt.recognisers.port import RecogniserError, Result
+from voicestt.recognisers.port import Result
 from voicestt.recognisers.punctuation import Clean, unchanged, without_punctuation
 from voicestt.runtime.metrics import Stamps
 
@@ -27,14 +26,12 @@ _V2_MODEL_WITH_HEBREW: Final = "chirp_3"
 # What v2 calls the models that v1 alone has.
 _V2_NAMES: Final = {"phone_call": "telephony", "default": "long", "video": "long", "command_and_search": "short"}
 _NO_PROJECT: Final = "local"  # a local service asks for one and does not look at it
-# v2 says "Config contains unsupported fields." and names them where gRPC's status does not show them.
-_OF_WORD_TIMES = re.compile(r"word.?(time|level)|time.?(offset|stamp)|unsupported field", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class RecognitionRequest:
-    """The configuration of a request: Google's language code and model, punctuation, API version, and
-    whether the words of finals are wanted with their times.
+    """The configuration of a request: Google's language code and model, punctuation, API version, whether the
+    words of finals are wanted with their times, and the optional features.
     """
 
     language: str
@@ -43,6 +40,12 @@ class RecognitionRequest:
     punctuation_final: bool = True
     api: ApiVersion = GOOGLE_V1
     word_times: bool = True
+    extras: Extras = NOTHING
+
+    @property
+    def asked_features(self) -> list[Feature]:
+        """The optional features that are asked for."""
+        return [feature for feature in FEATURES if feature.is_in(self.extras)]
 
     @property
     def punctuation(self) -> bool:
@@ -61,7 +64,16 @@ class RecognitionRequest:
 
     def config(self) -> Any:
         """Make a raw RecognitionConfig: LINEAR16, 8 kHz, mono."""
-        return self.api.config(self.language, self.model, punctuation=self.punctuation, word_times=self.word_times)
+        config = self.api.config(
+            self.language, self.model, punctuation=self.punctuation, word_times=self.word_times
+        )
+        if self.extras is not NOTHING:
+            self.api.add_extras(config, self.extras)
+        return config
+
+    def opening(self) -> bytes:
+        """Make a stream's first message."""
+        return self.api.opening(self.config(), self.extras)
 
     def results_of(self, response: Any, stamps: Stamps | None = None) -> Sequence[Result]:
         """Convert a raw StreamingRecognizeResponse to results whose texts are cleaned, each with its `stamps`."""
@@ -88,14 +100,36 @@ class ModelChoice:
 
 def choice_of(settings: Settings) -> ModelChoice:
     """Choose the language and the model that Google's API has for those in the settings."""
-    return choose_model(settings.model, settings.language, settings.api)
+    return choice_for(settings, NOTHING_SAID)
 
 
-def request_of(settings: Settings) -> RecognitionRequest:
-    """Make the recognition configuration of the settings."""
-    choice = choice_of(settings)
-    punctuation = settings.punctuation_interim, settings.punctuation_final
-    return RecognitionRequest(choice.language, choice.model, *punctuation, _api(settings))
+def choice_for(settings: Settings, options: RecognitionOptions) -> ModelChoice:
+    """Choose the language and the model for what a call wants otherwise than the settings."""
+    return choose_model(options.model or settings.model, options.language or settings.language, settings.api)
+
+
+def request_of(settings: Settings, options: RecognitionOptions = NOTHING_SAID) -> RecognitionRequest:
+    """Make the recognition configuration of the settings and of what a call wants otherwise, as Google has it."""
+    request, missing = _wanted(settings, options)
+    extras = request.extras
+    for feature in missing:
+        extras = feature.removed_from(extras)
+    return replace(request, extras=extras)
+
+
+def not_asked(settings: Settings, options: RecognitionOptions = NOTHING_SAID) -> list[Feature]:
+    """Return the features that are wanted and not asked for: Google does not document them for the model."""
+    return _wanted(settings, options)[1]
+
+
+def _wanted(settings: Settings, options: RecognitionOptions) -> tuple[RecognitionRequest, list[Feature]]:
+    wanted = options.over(settings.extras)
+    choice = choice_for(settings, options)
+    extras = _extras_of(wanted)
+    request = RecognitionRequest(
+        choice.language, choice.model, *_punctuation(settings, wanted.punctuation), _api(settings), extras=extras
+    )
+    return request, list(undocumented(extras, settings.api, choice.model, choice.language))
 
 
 def target_of(settings: Settings) -> GoogleTarget:
@@ -120,52 +154,19 @@ def choose_model(wanted_model: str, wanted_language: str, api: str = "v1") -> Mo
     return ModelChoice(language, model, wanted_model)
 
 
-class FeatureNegotiation:
-    """Negotiation of features: `request` is the configuration from here on. Word times go before a model does."""
+def _punctuation(settings: Settings, wanted: bool | None) -> tuple[bool, bool]:
+    """Return whether partials and finals are to have punctuation; a call that wants none has none at all."""
+    if wanted is None:
+        return settings.punctuation_interim, settings.punctuation_final
+    return settings.punctuation_interim and wanted, wanted
 
-    _log = Logger()
 
-    def __init__(self, request: RecognitionRequest) -> None:
-        self.request = request
-
-    def consider(self, error: RecogniserError, refused: RecognitionRequest) -> RecogniserError:
-        """Drop the feature that Google's `error` refuses, if any; `refused` is the configuration that it refuses.
-
-        Returns `error`, or ABORTED, which another attempt can mend, if a feature was given up.
-        """
-        if error.status != "INVALID_ARGUMENT":
-            return error
-        if refused.word_times and _OF_WORD_TIMES.search(error.details):
-            return self._give_up_word_times(error, refused)
-        if "model" in error.details.lower() and refused.model != refused.api.spare_model:
-            return self._give_up_model(error, refused)
-        return error
-
-    def _give_up_word_times(self, error: RecogniserError, refused: RecognitionRequest) -> RecogniserError:
-        if self.request.word_times:
-            self.request = replace(self.request, word_times=False)
-            self._log.warn(
-                "⚠️ Google does not give the times of words with the model {model} and {language}: finals come "
-                "without their words one by one from here on. Google said: {words}",
-                model=refused.model,
-                language=refused.language,
-                words=error.details,
-            )
-        return RecogniserError("ABORTED", "word times were refused; without them is tried")
-
-    def _give_up_model(self, error: RecogniserError, refused: RecognitionRequest) -> RecogniserError:
-        spare = refused.api.spare_model
-        if self.request.model == refused.model:
-            self.request = replace(self.request, model=spare)
-            self._log.warn(
-                "⚠️ Google refuses GCP_STT_MODEL={asked} with {language}: {spare} is used from here on. "
-                "Google said: {words}. Set GCP_STT_MODEL={spare} to be rid of this line.",
-                asked=refused.model,
-                spare=spare,
-                language=refused.language,
-                words=error.details,
-            )
-        return RecogniserError("ABORTED", f"the model {refused.model} was refused; {spare} is tried")
+def _extras_of(options: RecognitionOptions) -> Extras:
+    values = {each.name: getattr(options, each.name) for each in fields(Extras)}
+    said = {name: value for name, value in values.items() if value is not None}
+    languages = (_GOOGLE_LANGUAGE.get(each.lower(), each) for each in said.get("alternative_languages", ()))
+    extras = Extras(**{**said, "alternative_languages": tuple(languages)})
+    return NOTHING if extras == NOTHING else extras
 
 
 def _v1_model(model: str, language: str) -> str:

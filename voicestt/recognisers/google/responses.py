@@ -6,17 +6,20 @@ WordInfo: "This is an experimental feature and the accuracy of the time offset c
 give no words, or words without times.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any
 
 import google.auth.exceptions
 import grpc
+from google.protobuf.message import DecodeError
+from google.rpc.error_details_pb2 import BadRequest
+from google.rpc.status_pb2 import Status
 
 from voicestt.audio import mulaw
 from voicestt.recognisers.google.api import GOOGLE_V1, ApiVersion
-from voicestt.recognisers.port import RecognisedWord, RecogniserError, Result
+from voicestt.recognisers.port import OtherReading, RecognisedWord, RecogniserError, Result
 from voicestt.recognisers.punctuation import Clean, unchanged, visible
 from voicestt.runtime.metrics import Stamps
 
@@ -25,6 +28,7 @@ RECOGNIZE = "google-recognize"
 
 _STATUS_NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
 _LONGEST_WORDS = 300
+_STATUS_DETAILS = "grpc-status-details-bin"
 
 
 def results_of(
@@ -60,7 +64,10 @@ def utterance_of(response: Any, clean_final: Clean = unchanged, api: ApiVersion 
         return None
     confidence = min(portion.alternatives[0].confidence for portion in portions)
     words = _all_words(portions, clean_final, api)
-    return _with_words(Result(clean_final(text), True, confidence=confidence, source=RECOGNIZE), words)
+    only = portions[0] if len(portions) == 1 else None  # of several portions, no reading of the whole is told
+    others = () if only is None else _others(only, clean_final)
+    final = Result(clean_final(text), True, confidence=confidence, source=RECOGNIZE, others=others)
+    return _with_words(replace(final, language=portions[0].language_code), words)
 
 
 def words_of(infos: Iterable[Any], clean: Clean, api: ApiVersion) -> tuple[RecognisedWord, ...]:
@@ -78,7 +85,7 @@ def words_of(infos: Iterable[Any], clean: Clean, api: ApiVersion) -> tuple[Recog
         start, end = span
         text = visible(clean(info.word).strip())
         if text:
-            words.append(RecognisedWord(text, start, end))
+            words.append(RecognisedWord(text, start, end, info.confidence, info.speaker_label))
     return tuple(words)
 
 
@@ -91,7 +98,25 @@ def position(duration: Any) -> int:
 
 def error_of(problem: grpc.RpcError) -> RecogniserError:
     """Convert a failed call to a RecogniserError with gRPC's status name and the server's own words."""
-    return error_from(problem.code(), problem.details())
+    error = error_from(problem.code(), problem.details())
+    named = "; ".join(_violations(problem))
+    return RecogniserError(error.status, f"{error.details} ({named[:_LONGEST_WORDS]})") if named else error
+
+
+def _violations(problem: grpc.RpcError) -> Iterator[str]:
+    """Yield what v2 says of each field that it refuses, beside a status whose own words name none."""
+    read = getattr(problem, "trailing_metadata", None)
+    for key, value in (read() if read is not None else None) or ():
+        if key != _STATUS_DETAILS:
+            continue
+        try:
+            status = Status.FromString(value)
+        except DecodeError:
+            return
+        for detail in status.details:
+            bad = BadRequest()
+            if detail.Unpack(bad):
+                yield from (f"{each.field}: {each.description}" for each in bad.field_violations)
 
 
 def error_from(code: grpc.StatusCode, details: str | None) -> RecogniserError:
@@ -116,7 +141,26 @@ def _final(portion: Any, clean: Clean, api: ApiVersion, stamps: Stamps | None) -
     end = position(api.end_of(portion))
     text = visible(clean(best.transcript))
     final = Result(text, True, end, confidence=best.confidence, stamps=stamps, source=STREAMING)
-    return _with_words(final, words_of(best.words, clean, api))
+    final = replace(final, others=_others(portion, clean), language=portion.language_code)
+    return _with_words(final, words_of(_own_words(best), clean, api))
+
+
+def _others(portion: Any, clean: Clean) -> tuple[OtherReading, ...]:
+    """Return the readings of a portion behind the best."""
+    others = (
+        OtherReading(visible(clean(each.transcript.strip())), each.confidence) for each in portion.alternatives[1:]
+    )
+    return tuple(each for each in others if each.text)
+
+
+def _own_words(alternative: Any) -> Sequence[Any]:
+    """Return the last words, as many as the text has: with diarisation each final lists the stream's words so far.
+
+    Source: SpeechRecognitionAlternative.words.
+    """
+    count = len(alternative.transcript.split())
+    words: Sequence[Any] = alternative.words
+    return words[-count:] if len(words) > count > 0 else words
 
 
 def _partial(interims: Sequence[Any], clean: Clean, api: ApiVersion, stamps: Stamps | None) -> Result:

@@ -9,7 +9,8 @@ import json
 import secrets
 import wave
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -20,8 +21,11 @@ from twisted.web.client import Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
 
 from voicestt.audio import mulaw
+from voicestt.config.recognition_options import RecognitionOptions
 from voicestt.recognisers.port import RecogniserError, Result
 from voicestt.recognisers.punctuation import Clean, unchanged, visible
+from voicestt.recognisers.whisper.engine import whisper_language
+from voicestt.recognisers.whisper.engine.port import prompt_of
 from voicestt.recognisers.whisper.pool import SOURCE, ConcurrencyLimit
 from voicestt.runtime.http import WholeBody, read_body
 from voicestt.runtime.reactor import FullReactor
@@ -40,12 +44,22 @@ _STATUS: Final = {401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FO
 
 @dataclass(frozen=True, slots=True)
 class WhisperEndpoint:
-    """A Whisper endpoint: the whole URL of the POST, a language of two letters, and a secret key or none."""
+    """A Whisper endpoint: the whole URL of the POST, a language of two letters, and a secret key or none.
+
+    `prompt` is told as what was said before, in the hope that its words are expected.
+    """
 
     url: str
     language: str
     model: str = "whisper-1"
     key: str | None = field(default=None, repr=False)
+    prompt: str = field(default="", repr=False)
+
+    def tuned(self, options: RecognitionOptions) -> "WhisperEndpoint":
+        """Return the endpoint as it is asked with a call's own options."""
+        language = self.language if options.language is None else whisper_language(options.language)
+        prompt = self.prompt if options.hints is None else prompt_of(options.hints.words)
+        return replace(self, language=language, prompt=prompt)
 
     @property
     def place(self) -> str:
@@ -76,11 +90,15 @@ class WhisperHttp:
         once = HTTPConnectionPool(reactor, persistent=False)
         self._fresh: Any = Agent(reactor, connectTimeout=_CONNECT_SECONDS, pool=once)
         self._under_way: set[Deferred[tuple[int, bytes]]] = set()
-        self._turns = ConcurrencyLimit(lambda audio: Deferred.fromCoroutine(self._ask(audio)), at_once=CONNECTIONS)
+        self._turns = ConcurrencyLimit(self._begin, at_once=CONNECTIONS)
 
-    def __call__(self, audio: bytes) -> "Deferred[Result | None]":
+    def __call__(self, audio: bytes, options: RecognitionOptions | None = None) -> "Deferred[Result | None]":
         """Recognise one utterance (mu-law); None if nothing was understood. Fails with RecogniserError."""
-        return self._turns(audio)
+        return self._turns(audio, None if options is None else partial(self._begin, options=options))
+
+    def _begin(self, audio: bytes, options: RecognitionOptions | None = None) -> "Deferred[Result | None]":
+        endpoint = self.endpoint if options is None else self.endpoint.tuned(options)
+        return Deferred.fromCoroutine(self._ask(audio, endpoint))
 
     async def stop(self) -> None:
         """Fail the utterances that wait or are under way; return when the connections have ended."""
@@ -90,8 +108,8 @@ class WhisperHttp:
         await stopping
         await self._connections.closeCachedConnections()
 
-    async def _ask(self, audio: bytes) -> Result | None:
-        asking = Deferred.fromCoroutine(self._post_until_answered(audio))
+    async def _ask(self, audio: bytes, endpoint: WhisperEndpoint) -> Result | None:
+        asking = Deferred.fromCoroutine(self._post_until_answered(audio, endpoint))
         asking.addTimeout(self._seconds, self._reactor, onTimeoutCancel=self._too_late)
         self._under_way.add(asking)
         try:
@@ -104,19 +122,20 @@ class WhisperHttp:
             self._under_way.discard(asking)
         return self._result(status, body)
 
-    async def _post_until_answered(self, audio: bytes) -> tuple[int, bytes]:
+    async def _post_until_answered(self, audio: bytes, endpoint: WhisperEndpoint) -> tuple[int, bytes]:
         # A kept connection may be closed under the request: by a server of HTTP/1.0, or one that closes after some
         # answers. To be asked again changes nothing there, so it is done, over a connection of its own.
         for attempt in range(1, _ATTEMPTS):
             try:
-                return await self._post(self._agent if attempt == 1 else self._fresh, audio)
+                return await self._post(self._agent if attempt == 1 else self._fresh, audio, endpoint)
             except Exception as problem:
                 if not _is_broken_off(problem):
                     raise
-        return await self._post(self._fresh, audio)
+        return await self._post(self._fresh, audio, endpoint)
 
-    async def _post(self, agent: Any, audio: bytes) -> tuple[int, bytes]:
-        form = form_of(audio, {"model": self.endpoint.model, "language": self.endpoint.language})
+    async def _post(self, agent: Any, audio: bytes, endpoint: WhisperEndpoint) -> tuple[int, bytes]:
+        fields = {"model": endpoint.model, "language": endpoint.language, "prompt": endpoint.prompt}
+        form = form_of(audio, {name: value for name, value in fields.items() if value})
         headers = Headers({"Content-Type": [form.content_type], "Accept": ["application/json"]})
         if self.endpoint.key is not None:
             headers.setRawHeaders("Authorization", [f"Bearer {self.endpoint.key}"])

@@ -6,14 +6,16 @@ thread or model exists before the first utterance comes.
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from threading import Lock
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 
+from voicestt.config.recognition_options import RecognitionOptions
 from voicestt.recognisers.port import RecogniserError, Result
 from voicestt.recognisers.single_shot import Recognise
 from voicestt.runtime.idle import Idle
@@ -22,7 +24,21 @@ from voicestt.runtime.reactor import ReactorLike
 THREADS: Final = 2
 SOURCE: Final = "whisper"
 
-Understand = Callable[[bytes], Result | None]
+
+@runtime_checkable
+class TunableUnderstand(Protocol):
+    """A blocking recogniser of utterances that takes a call's own options."""
+
+    def __call__(self, audio: bytes) -> Result | None:
+        """Recognise one utterance in mu-law."""
+        ...
+
+    def understand_with(self, audio: bytes, options: RecognitionOptions) -> Result | None:
+        """Recognise one utterance in mu-law."""
+        ...
+
+
+Understand = Callable[[bytes], Result | None] | TunableUnderstand
 
 
 class ConcurrencyLimit:
@@ -39,29 +55,29 @@ class ConcurrencyLimit:
         self._stopping = False
         self._idle = Idle(lambda: not self._taken)
 
-    def __call__(self, audio: bytes) -> "Deferred[Result | None]":
-        """Recognise one utterance in mu-law; fails with RecogniserError."""
-        return Deferred.fromCoroutine(self._take(audio))
+    def __call__(self, audio: bytes, otherwise: Recognise | None = None) -> "Deferred[Result | None]":
+        """Recognise one utterance in mu-law, by `otherwise` if it is given; fails with RecogniserError."""
+        return Deferred.fromCoroutine(self._take(audio, otherwise or self._recognise))
 
     async def stop(self) -> None:
         """Fail the utterances that wait and those still to come; return when the ones under way have ended."""
         self._stopping = True
         await self._idle.wait()
 
-    async def _take(self, audio: bytes) -> Result | None:
+    async def _take(self, audio: bytes, recognise: Recognise) -> Result | None:
         self._taken += 1
         try:
-            return await self._in_turn(audio)
+            return await self._in_turn(audio, recognise)
         finally:
             self._taken -= 1
             self._idle.look()
 
-    async def _in_turn(self, audio: bytes) -> Result | None:
+    async def _in_turn(self, audio: bytes, recognise: Recognise) -> Result | None:
         await self._places.acquire()
         try:
             if self._stopping:
                 raise RecogniserError("CANCELLED", "the server is being stopped")
-            return await self._recognise(audio)
+            return await recognise(audio)
         finally:
             self._places.release()
 
@@ -89,12 +105,12 @@ class Whisper:
         self._pool = ThreadPool(0, threads, name="whisper")
         self._turns = ConcurrencyLimit(self._in_pool, at_once=threads)
 
-    def __call__(self, audio: bytes) -> "Deferred[Result | None]":
+    def __call__(self, audio: bytes, options: RecognitionOptions | None = None) -> "Deferred[Result | None]":
         """Recognise one utterance (mu-law, any length): its final, or None if nothing was understood.
 
         Fails with RecogniserError.
         """
-        return self._turns(audio)
+        return self._turns(audio, None if options is None else partial(self._in_pool, options=options))
 
     async def stop(self) -> None:
         """Fail the utterances that wait; return when those under way and the threads have ended."""
@@ -102,15 +118,21 @@ class Whisper:
         if self._pool.started:
             self._pool.stop()
 
-    def _in_pool(self, audio: bytes) -> "Deferred[Result | None]":
+    def _in_pool(self, audio: bytes, options: RecognitionOptions | None = None) -> "Deferred[Result | None]":
         if not self._pool.started:
             self._pool.start()
-        answer: Deferred[Result | None] = deferToThreadPool(self._reactor, self._pool, self._understand, audio)
+        answer: Deferred[Result | None] = deferToThreadPool(
+            self._reactor, self._pool, self._understand, audio, options
+        )
         return answer
 
-    def _understand(self, audio: bytes) -> Result | None:
+    def _understand(self, audio: bytes, options: RecognitionOptions | None) -> Result | None:
         try:
-            final = self._recogniser()(audio)
+            understand = self._recogniser()
+            if isinstance(understand, TunableUnderstand) and options is not None:
+                final = understand.understand_with(audio, options)
+            else:
+                final = understand(audio)
             return final and replace(final, source=SOURCE)
         except RecogniserError:
             raise

@@ -28,6 +28,8 @@ _TOKENS_PER_SECOND: Final = 8
 _TOKENS_PER_SECOND_BY_LANGUAGE: Final = {"en": 8, "he": 16}
 _TIMESTAMPS_PER_SECOND: Final = 50
 _SHORTEST_REPEAT: Final = 3
+_MOST_TOKENS: Final = 448
+_MOST_PROMPT_TOKENS: Final = 200
 
 
 class UnknownLanguage(Exception):
@@ -36,11 +38,15 @@ class UnknownLanguage(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DecodeJob:
-    """Audio to decode: LINEAR16 8 kHz `pcm`, of which the first `speech_end` samples hold speech."""
+    """Audio to decode: LINEAR16 8 kHz `pcm`, of which the first `speech_end` samples hold speech.
+
+    `prompt` is told to the model as what was said before: its words are then likelier.
+    """
 
     pcm: bytes
     speech_end: int
     language: str
+    prompt: str = ""
 
     @property
     def seconds(self) -> float:
@@ -100,11 +106,13 @@ class WhisperModel:
     def _attempt(self, spoken: DecodeJob, window: float) -> _Attempt:
         mel = log_mel(spoken.pcm, round(window * FRAMES_PER_SECOND), self._model.n_mels)
         limit = _most_tokens(spoken)
+        before = self._before(spoken.prompt)
         result = self._model.generate(
             ctranslate2.StorageView.from_array(mel),
-            [self._prompt(spoken.language)],
+            [[*before, *self._prompt(spoken.language)]],
             beam_size=1,
-            max_length=2 * limit,  # ctranslate2 generates half of it and leaves the rest to a prompt
+            # ctranslate2 generates half of it and leaves the rest to a prompt
+            max_length=min(_MOST_TOKENS, 2 * max(limit, len(before))),
             return_scores=True,
             return_no_speech_prob=True,
         )[0]
@@ -126,6 +134,13 @@ class WhisperModel:
         earliest = self._first_timestamp + max(1.0, seconds * _TIMESTAMPS_PER_SECOND)
         past = (at for at, token in enumerate(ids) if at > 0 and token >= earliest)
         return ids[: next(past, len(ids))]
+
+    def _before(self, prompt: str) -> list[int]:
+        """Return the tokens of a prompt as Whisper takes what was said before; none for an empty one."""
+        if not prompt:
+            return []
+        tokens: list[int] = self._tokenizer.encode(f" {prompt}", add_special_tokens=False).ids
+        return [self._token("<|startofprev|>"), *tokens[:_MOST_PROMPT_TOKENS]]
 
     def _prompt(self, language: str) -> list[int]:
         start = self._token("<|startoftranscript|>")

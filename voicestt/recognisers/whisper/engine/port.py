@@ -26,7 +26,9 @@ class EngineResult:
 
     `text` is the whole utterance, without leading spaces; `end` is the sample (8 kHz, from the stream's
     start) up to which the audio is covered by it; `stability` is 0.0 to 1.0 and 0.0 for a final, `confidence`
-    is 0.0 where the engine has none. A final has its `words` one by one where the request asks for them.
+    is 0.0 where the engine has none. A final has its `words` one by one where the request asks for them, and the
+    texts of its `others`, where it asks for alternatives; `language` is the one that was heard, "" where that is
+    the request's.
     """
 
     text: str
@@ -35,16 +37,38 @@ class EngineResult:
     stability: float = 0.0
     confidence: float = 0.0
     words: tuple[TimedWord, ...] = ()
+    others: tuple[str, ...] = ()
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A client's request to the engine; `language` is a BCP-47 code as it was sent ("en-US", "iw-IL")."""
+    """A client's request to the engine; `language` is a BCP-47 code as it was sent ("en-US", "iw-IL").
+
+    `hints` are words and phrases that are likely; `alternatives` is how many readings a final has at most.
+    """
 
     language: str
     interim_results: bool = True
     single_utterance: bool = False
     word_times: bool = False
+    hints: tuple[str, ...] = ()
+    alternatives: int = 1
+    other_languages: tuple[str, ...] = ()
+
+
+_LONGEST_PROMPT = 600
+
+
+def prompt_of(hints: Sequence[str]) -> str:
+    """Make the text that Whisper is told as said before: the first hints, as many as it listens to."""
+    prompt = ""
+    for hint in hints:
+        longer = f"{prompt}, {hint}" if prompt else hint
+        if len(longer) > _LONGEST_PROMPT:
+            break
+        prompt = longer
+    return f"{prompt}." if prompt else ""
 
 
 class EngineListener(Protocol):

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from voicestt.audio.endpointing import Endpointer, Segment
 from voicestt.recognisers.whisper.engine.decoder import DecodeJob, Text
-from voicestt.recognisers.whisper.engine.port import EngineListener, EngineResult, Request
+from voicestt.recognisers.whisper.engine.port import EngineListener, EngineResult, Request, prompt_of
 from voicestt.recognisers.whisper.engine.voicing import words_in
 from voicestt.recognisers.whisper.engine.workers import Workers
 
@@ -73,6 +73,7 @@ class WhisperStream:
         ended: Ended,
     ) -> None:
         self._request, self._language = request, language
+        self._prompt = prompt_of(request.hints)
         self._listener, self._ended = listener, ended
         self._endpointer, self._decoder, self._workers = endpointer, decoder, workers
         # the caller's thread only
@@ -186,7 +187,7 @@ class WhisperStream:
 
     def _decode(self, utterance: UtteranceAudio) -> None:
         decoder = self._decoder()
-        spoken = DecodeJob(utterance.pcm, utterance.speech_end, self._language)
+        spoken = DecodeJob(utterance.pcm, utterance.speech_end, self._language, self._prompt)
         text = decoder.careful(spoken) if utterance.is_final else decoder.quick(spoken)
         if text.text:
             self._tell(self._heard(utterance, text))

@@ -15,7 +15,7 @@ from voicestt.audio.endpointing import (
 )
 from voicestt.recognisers.whisper.engine import weights, whisper_language
 from voicestt.recognisers.whisper.engine.decoder import DecodeJob, WhisperModel
-from voicestt.recognisers.whisper.engine.port import EngineListener, EngineResult, Request
+from voicestt.recognisers.whisper.engine.port import EngineListener, EngineResult, Request, prompt_of
 from voicestt.recognisers.whisper.engine.streaming import WhisperStream
 from voicestt.recognisers.whisper.engine.voicing import voicing, words_in
 from voicestt.recognisers.whisper.engine.workers import Workers
@@ -108,7 +108,8 @@ class WhisperEngine:
         finals = []
         for part in spoken_parts(pcm):
             audio = pcm[2 * part.start : 2 * part.end]
-            text = decoder.full(DecodeJob(audio, part.voiced_until - part.start, language))
+            spoken = DecodeJob(audio, part.voiced_until - part.start, language, prompt_of(request.hints))
+            text = decoder.full(spoken)
             if text.text:
                 speech = pcm[2 * part.start : 2 * part.voiced_until]
                 words = words_in(text.text, speech, part.start) if request.word_times else ()

@@ -1,0 +1,12 @@
+"""A handler for tests: after each final it expects the other language; the first change is to English."""
+
+from voicestt.events import Final
+from voicestt.handler import Call
+
+
+class Linguist:
+    """One call's."""
+
+    def on_final(self, call: Call, event: Final) -> None:
+        language = "he-IL" if event.utterance % 2 == 0 else "en-US"
+        call.recognise(language=language, hints=[("Shure", 15)])
