@@ -79,6 +79,7 @@ class VoiceService(Service):
     _log = Logger()
     _page: BrowserPage | None = None
     _started: _Started | None = None
+    _threads: Sequence[SessionThread] = ()
 
     def __init__(
         self,
@@ -96,11 +97,9 @@ class VoiceService(Service):
         self._reactor = reactor
         self._failed = failed
         self._settings = settings
-
         self._make_tracing = tracing
         self._listeners = Listeners(reactor, settings.public_host, endpoints, metrics_endpoint, link)
         self._make_page = page
-        self._threads: list[SessionThread] = []
         self._fleet = FleetMember(reactor, settings, self._drain_asked)
         registry, self._streams = registry_of(reactor, self._fleet.fleet.link)
         self._registry = registry if link is None else SharedCallRegistry(reactor, link, registry)
