@@ -71,7 +71,7 @@ def test_no_docstring_is_a_riddle(folder: str) -> None:
 
 def test_the_figures_are_those_of_a_house_that_can_be_walked_through() -> None:
     figures = measured()
-    assert figures["rooms"] <= 16
+    assert figures["rooms"] <= 18
     assert figures["names used twice"] == len(DELIBERATE_PAIRS)
 
 
