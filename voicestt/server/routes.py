@@ -76,7 +76,6 @@ class Routes:
         page: BrowserPage | None = None,
         busy_of: Callable[[str | None], CallAnswer | None] = lambda _called: None,
     ) -> None:
-        self._busy_of = busy_of
         self._public_host = public_host
         self._signatures = signatures
         self._registry = registry
@@ -86,12 +85,11 @@ class Routes:
         self._hub = hub
         self._health = health or HealthReport(calls)
         self._visitors = Visitors(1_000_000, 1_000_000) if visitors is None else visitors  # empty ones are false
-        self._busy = busy
+        self._busy, self._busy_of = busy, busy_of
         self._metrics = metrics
         self._refusals = calls.refusals
         self._access = FeedAccess(hub, self._refuse)
-        self._announced = announced
-        self._siblings = siblings
+        self._announced, self._siblings = announced, siblings
         self._page = page
         self._returns = returns or Returns(public_host, calls, busy)
 
@@ -120,8 +118,8 @@ class Routes:
             if self._announced is not None:
                 self._announced(call_sid, comes_back=answer.comes_back)
             self._log.info(words, log_system=escaped(call_sid, _LONGEST_SID))
-            return self._registry.told(http_answer(request, answer.code, answer.content_type, answer.body))
-        return http_answer(request, answer.code, answer.content_type, answer.body)
+        body = http_answer(request, answer.code, answer.content_type, answer.body)
+        return self._registry.told(body) if answer.connects else body
 
     @app.route(twiml.STREAM_STATUS, methods=["GET", "POST"])
     @app.route(twiml.STREAM_STATUS + "/", methods=["GET", "POST"])

@@ -203,7 +203,7 @@ class VoiceService(Service):
         if self._shutdown.has_begun:
             left = self._shutdown.seconds_left
             return f"The server is stopping already; its {live} live calls may go on for {left:.0f} s more"
-        self._reactor.callLater(0, self._reactor.stop)
+        self._reactor.callLater(0, self._reactor.stop if self._worker is None else self._worker.drain)
         return f"The server takes no new calls, and stops within {seconds:g} s; live calls: {live}"
 
     async def _find_google(self) -> GoogleTarget:

@@ -28,7 +28,7 @@ from voicestt.server.siblings import HEALTH, METRICS, Siblings
 from voicestt.server.stopping import Shutdown
 from voicestt.workers.asking import WORD
 from voicestt.workers.link import WorkerLink
-from voicestt.workers.wire import FLAG, Order
+from voicestt.workers.wire import DRAIN, FLAG, Order
 
 
 class SiblingsSwitch:
@@ -99,6 +99,10 @@ class WorkerServer:
         self._is_stopping = True
         self._link.stopping()
 
+    def drain(self) -> None:
+        """Have the supervisor stop all of us, because somebody else than it asked one: the fleet does."""
+        self._link.relay(DRAIN, {})
+
     def obey(self, order: Order) -> None:
         """Do as the supervisor says."""
         match order:
@@ -124,6 +128,8 @@ class WorkerServer:
     def relayed(self, kind: str, news: Mapping[str, Any]) -> None:
         """Learn what a sibling says: of a call, of live events, or that the flag is turned."""
         live = self._parts.live
+        if kind == DRAIN:
+            return  # the supervisor stops all
         if kind == FLAG:
             self._parts.switch.turn(news["is_on"], news["by"])
         elif kind == MESSAGE and isinstance(live, SiblingLink):

@@ -7,12 +7,14 @@ asked and told. While it is busy, calls are accepted by the workers all the same
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Protocol
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ReactorNotRunning
 from twisted.logger import Logger
 
 from voicestt.config.env_file import ReadAgain
@@ -24,7 +26,7 @@ from voicestt.workers.asking import Asking
 from voicestt.workers.board import LoadBoard
 from voicestt.workers.process import CommandLine, SupervisingReactor, WorkerProcess
 from voicestt.workers.sockets import open_sockets
-from voicestt.workers.wire import FLAG, HasDied, IsReady, Leaves, Message, Order, Relayed, Told
+from voicestt.workers.wire import DRAIN, FLAG, HasDied, IsReady, Leaves, Message, Order, Relayed, Told
 
 KILL_SECONDS: Final = 6.5
 """So much later than SHUTDOWN_SECONDS a worker that is still there is killed: it should have ended itself."""
@@ -80,6 +82,7 @@ class Supervisor(Service):
         self._ports: list[list[Any]] = []
         self._board: LoadBoard | None = None
         self._stopped: Deferred[None] = Deferred()
+        self._how = ""
         self._starting: Deferred[None] = succeed(None)
 
     def startService(self) -> None:  # noqa: N802
@@ -184,8 +187,13 @@ class Supervisor(Service):
             return
         worker = WorkerProcess(self._reactor, name, _WorkerReceiver(self, name), self._ended)
         self._asking.workers[name] = worker
-        worker.start(self._options.line(), self._ports, self._board, self._asking.flag)
-        self._log.info("Worker {name} is started: process {pid}.", name=name, pid=worker.pid)
+        try:
+            worker.start(self._options.line(), self._ports, self._board, self._asking.flag)
+        except OSError as problem:  # no memory, or too many processes
+            self._log.error("Worker {name} could not be started: {problem}.", name=name, problem=str(problem))
+            self._reactor.callLater(0, self._ended, worker, str(problem))
+        else:
+            self._log.info("Worker {name} is started: process {pid}.", name=name, pid=worker.pid)
 
     def hear(self, name: str, message: Message) -> None:
         """Take a message of a worker that is no question."""
@@ -196,6 +204,8 @@ class Supervisor(Service):
                 self._do(self._crew.ready(name, self._now))
             case Leaves():
                 self._do(self._crew.leaves(name, self._now))
+            case Relayed(kind=kind) if kind == DRAIN:
+                self._stop()
             case Relayed():
                 if message.kind == FLAG:
                     self._asking.note_flag(bool(message.news["is_on"]))
@@ -265,7 +275,11 @@ class Supervisor(Service):
             how=self._how,
         )
         self._options.failed()
-        self._reactor.callLater(0, self._reactor.stop)
+        self._reactor.callLater(0, self._stop)
+
+    def _stop(self) -> None:
+        with suppress(ReactorNotRunning):  # it stops already
+            self._reactor.stop()
 
     def _could_not_start(self, failure: Any) -> None:
         self._log.critical(

@@ -20,6 +20,10 @@ FLAG: Final = "flag"
 """The kind of news of ENABLE_STREAMING_STT, turned in one worker for all: the supervisor remembers `is_on`."""
 
 
+DRAIN: Final = "drain"
+"""The kind of news of a worker that was asked to drain, and means the whole server: the supervisor stops."""
+
+
 class BadChannelMessage(Exception):
     """The error of a line that is no message."""
 
