@@ -43,7 +43,7 @@ class CallStarted(Event, frozen=True, kw_only=True, tag="call_started"):
     """The caller's audio begins. `from` and `to` are there if the signed webhook gave them.
 
     `continues` is the session of the call's former stream, on another server or before an interruption: its
-    utterances are counted on. Null for a new call.
+    utterances are counted on. Null for a new call. `recorded` says whose voice is kept: `off`, `caller` or `both`.
     """
 
     account_sid: str
@@ -51,6 +51,7 @@ class CallStarted(Event, frozen=True, kw_only=True, tag="call_started"):
     called: str | None = msgspec.field(default=None, name="to")
     parameters: dict[str, Any] = {}
     continues: str | None = None
+    recorded: str = "off"
 
 
 class Partial(Event, frozen=True, kw_only=True, tag="partial"):

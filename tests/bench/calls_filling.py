@@ -12,6 +12,7 @@ from voicestt import events
 from voicestt.journal.database import Database
 from voicestt.journal.schema import bring_up_to_date
 from voicestt.journal.summaries import Summaries
+from voicestt.journal.tables import TRIGRAMS
 from voicestt.journal.tables import events as events_table
 from voicestt.journal.tables import sessions as sessions_table
 
@@ -52,12 +53,21 @@ def fill(url: str, calls: int, *, at_once: int = 500) -> None:
             numbered = [(number, *row) for number, row in zip(numbers, rows, strict=True)]
             database.insert(connection, events_table, _EVENTS, numbered)
     _sum_up(database, at_once)
+    index = "gin (text gin_trgm_ops)" if "postgresql" in url and calls > made else None
+    if index is not None:  # built at the end, which takes a tenth of the time
+        _do(database, f"DROP INDEX {TRIGRAMS}")
     for copy in range(1, calls // made):
         _copy(database, copy, made)
+    if index is not None:
+        _do(database, f"CREATE INDEX {TRIGRAMS} ON voicestt_texts USING {index}")
+    _do(database, "ANALYZE")
+    database.close()
+
+
+def _do(database: Database, statement: str) -> None:
     with database.writing() as connection:
         database.hurry(connection, _PATIENCE_SECONDS)
-        connection.exec_driver_sql("ANALYZE")
-    database.close()
+        connection.exec_driver_sql(statement)
 
 
 def _copy(database: Database, copy: int, made: int) -> None:

@@ -18,10 +18,12 @@ from voicestt.server.metrics.of_fleet import FleetFamilies
 from voicestt.server.metrics.of_fleet_calls import FleetCallFamilies
 from voicestt.server.metrics.of_health import HealthFamilies
 from voicestt.server.metrics.of_recognition import RecognitionFamilies
+from voicestt.server.metrics.of_recordings import RecordingFamilies
 from voicestt.server.metrics.page import MetricsPage, MetricsResource
 from voicestt.server.metrics_watch import MetricsWatch
 from voicestt.server.minute_history import MinuteHistory
 from voicestt.server.pipeline import EventPipeline
+from voicestt.server.recordings import RecordingCheck, ServerRecordings
 from voicestt.server.siblings import Siblings
 
 _MOST_READERS = 50
@@ -43,27 +45,36 @@ class Monitoring:
         pipeline: EventPipeline,
         file: EventsFile | None,
         recognition: RecognitionFamilies,
+        recordings: ServerRecordings,
         fleet: FleetMember,
         siblings: Siblings | None = None,
     ) -> None:
         self._reactor = reactor
         self._calls = calls
         events = EventsCheck(calls.figures, pipeline, file)
-        checks: list[Check] = [RecognitionCheck(recognition.health), events, FleetCheck(fleet.fleet)]
+        recorded = RecordingCheck(calls.figures, recordings)
+        recognises = RecognitionCheck(recognition.health)
+        checks: list[Check] = [recognises, events, recorded, FleetCheck(fleet.fleet)]
         self.report = HealthReport(calls, checks, lambda: {**pipeline.health, **fleet.health})
         self.siblings = siblings
         collectors = [
             CallFamilies(calls, visitors, lambda: recognition.wordless),
             recognition,
             EventFamilies(pipeline, file),
+            RecordingFamilies(recordings),
             FleetFamilies(fleet.fleet),
             FleetCallFamilies(calls, pipeline),
             HealthFamilies(self.report),
         ]
         self.page = MetricsPage(collectors, settings.metrics_token, siblings)
+
+        def note_totals() -> None:
+            events.note_totals()
+            recorded.note_totals()
+
         self.history = MinuteHistory(calls)
         keep = self.history.minute_over
-        self._watch = MetricsWatch(reactor, calls, note_totals=events.note_totals, minute_over=keep)
+        self._watch = MetricsWatch(reactor, calls, note_totals=note_totals, minute_over=keep)
 
     def start(self) -> None:
         """Start to measure the reactor's lag, and to count by the minute."""

@@ -14,8 +14,10 @@ from voicestt.server.calls import Calls
 from voicestt.server.connections import Visitors
 from voicestt.server.control.flag import TurnableFlag
 from voicestt.server.health import HealthReport
+from voicestt.server.metrics.page import MetricsPage
 from voicestt.server.minute_history import MinuteHistory
 from voicestt.server.pipeline import EventPipeline
+from voicestt.server.recordings import ServerRecordings
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class ServerParts:
     switch: TurnableFlag
     visitors: Visitors
     fleet: Fleet
+    recordings: ServerRecordings
+    metrics: MetricsPage
 
 
 class BrowserPage(Protocol):

@@ -28,7 +28,7 @@ from voicestt.server.connections import TOO_MANY, Visitors, visitors_of
 from voicestt.server.control.sighup import SighupHandler
 from voicestt.server.control.socket import ControlSocket
 from voicestt.server.control.words import ControlWords
-from voicestt.server.embedded import EmbeddedGoogle
+from voicestt.server.embedded import embedded_of
 from voicestt.server.events_file import EventsFile
 from voicestt.server.fleet_calls import registry_of
 from voicestt.server.fleet_member import FleetMember
@@ -40,6 +40,7 @@ from voicestt.server.moving import move_of
 from voicestt.server.page_port import BrowserPage, MakePage, ServerParts, no_page
 from voicestt.server.pipeline import EventPipeline
 from voicestt.server.recognition import recognition_of
+from voicestt.server.recordings import ServerRecordings
 from voicestt.server.returns import Returns
 from voicestt.server.root import Root
 from voicestt.server.routes import Routes
@@ -92,9 +93,8 @@ class VoiceService(Service):
         page: MakePage = no_page,
         link: WorkerLink | None = None,
     ) -> None:
-        self._reactor = reactor
+        self._reactor, self._settings = reactor, settings
         self._failed = failed
-        self._settings = settings
         self._make_tracing, self._make_page = tracing, page
         self._listeners = Listeners(reactor, settings.public_host, endpoints, metrics_endpoint, link)
         self._threads: list[SessionThread] = []
@@ -105,11 +105,12 @@ class VoiceService(Service):
         log = CallLog(self._registry, partials=settings.log_partials, texts=settings.texts_are_logged)
         live = live_link_of(reactor, self._fleet.fleet, link)
         self._pipeline = EventPipeline(reactor, settings, log, self._events_file, live)
-        self._embedded = _embedded(settings) if settings.engine == "embedded" else None
+        self._embedded = embedded_of(settings)
         self._whisper = last_resort(reactor, settings, self._embedded.engine if self._embedded else None)
-        self._flag = Flag(settings.enable_streaming_stt)
-        self._active_calls = ActiveCalls(self._flag)
-        self._switch = switch = self._fleet.switch_of(self._flag, self._active_calls)
+        self._recordings = ServerRecordings(reactor, settings)
+        self._flag = flag = Flag(settings.enable_streaming_stt)
+        self._active_calls = calls = ActiveCalls(flag)
+        self._switch = switch = self._fleet.switch_of(flag, calls)
         self._shutdown = Shutdown(reactor, settings, move_of(settings), enforce)
         words = ControlWords(switch, self._drain_asked)
         self._control = ControlSocket(reactor, settings.control_socket, words)
@@ -152,6 +153,7 @@ class VoiceService(Service):
             thread.start()
         if self._events_file is not None:
             self._events_file.start()
+        await self._recordings.start()
         await self._fleet.start()
         await self._pipeline.start(self._make_tracing())
         started = self._started = self._make(target, visitors)
@@ -188,6 +190,7 @@ class VoiceService(Service):
             await self._page.stop()
         if self._started is not None:
             await self._started.calls.stop(deadline.part(_FOR_LAST_WORDS, self._settings.drain_seconds))
+        await self._recordings.stop(deadline)
         await self._pipeline.stop(deadline)
 
     async def _stop_threads(self, deadline: Deadline) -> None:
@@ -226,9 +229,10 @@ class VoiceService(Service):
             self._former,
             self._streams,
             pipeline.numbers,
+            self._recordings.recorder,
         )
         siblings = None if self._worker is None else self._worker.siblings
-        counting = self._events_file, recognition.families, self._fleet, siblings
+        counting = self._events_file, recognition.families, self._recordings, self._fleet, siblings
         monitoring = Monitoring(reactor, settings, calls, visitors, pipeline, *counting)
         self._fleet.describe(calls, pipeline)
         return _Started(calls, recognition.health, monitoring)
@@ -263,10 +267,9 @@ class VoiceService(Service):
 
     def _open_page(self, calls: Calls, visitors: Visitors, monitoring: Monitoring) -> BrowserPage | None:
         switch = self._switch if self._worker is None else self._worker.switch
-        reactor, settings, fleet = self._reactor, self._settings, self._fleet.fleet
-        report, history = monitoring.report, monitoring.history
-        parts = ServerParts(reactor, settings, calls, self._pipeline, report, history, switch, visitors, fleet)
-        self._page = self._make_page(parts)
+        report, history, metrics = monitoring.report, monitoring.history, monitoring.page
+        server = self._reactor, self._settings, calls, self._pipeline, report, history, switch, visitors
+        self._page = self._make_page(ServerParts(*server, self._fleet.fleet, self._recordings, metrics))
         return self._page
 
     def _returns(self, calls: Calls, busy: CallAnswer) -> Returns:
@@ -292,7 +295,3 @@ class VoiceService(Service):
         self._failed()
         # A start that fails at once, as at a port that is taken, fails before the reactor runs and can be stopped.
         self._reactor.callWhenRunning(self._reactor.stop)
-
-
-def _embedded(settings: Settings) -> EmbeddedGoogle:
-    return EmbeddedGoogle(settings.language, settings.whisper_model)

@@ -67,7 +67,7 @@ class FleetFeed:
 
     def publish(self, records: Sequence[Record]) -> None:
         """Publish records that were just written into the journal here, in this order."""
-        if self._hub.wanted and records and self._link.instance:
+        if self._had_listeners and records:
             self._hub.publish(records, self._marked(records))
         else:
             self._hub.publish(records)

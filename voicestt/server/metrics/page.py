@@ -50,6 +50,10 @@ class MetricsPage:
         self._together = together
         self._has_complained = False
 
+    def add(self, collector: Collector) -> None:
+        """Show what another collector collects, too."""
+        self._registry.register(collector)
+
     def collected(self) -> Sequence[tuple[object, ...]]:
         """Return this process's metrics, for another worker to show: JSON can hold them."""
         return [
