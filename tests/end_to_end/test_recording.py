@@ -8,8 +8,8 @@ from tests.end_to_end.clips import as_mulaw, speech
 from tests.end_to_end.rig import running_again, running_server, scripted_google, until
 from tests.end_to_end.twilio_line import TwilioLine
 from tests.recording.made import played, sound
-from voicestt.emulators.twilio.twilio_messages import Sids
 from voicestt.recording.folder import RecordingFolder
+from voicestt.recording.wav import HEADER_BYTES
 
 SAID = {"utterances": [{"text": "one {key} three", "start": 0.3, "end": 1.2}]}
 
@@ -24,13 +24,15 @@ def test_what_was_recorded_before_a_kill_is_kept_and_joined_with_what_came_after
             line.begin()
             line.speak(before)
             (partial,) = until(lambda: list(folder.partial()), "a file that is written")
-            until(lambda: len(played(partial)) >= len(before), "all of it in the file")
+            whole = HEADER_BYTES + 2 * len(before)
+            until(lambda: partial.stat().st_size >= whole, "all of it in the file")
+            assert len(played(partial)) >= len(before), "it plays while it is written"
             server.kill()
         line.socket.close()
         assert server.saying("Calls are recorded: both, in ")
         with running_again(server) as again:
             again.wait_for("A server was killed while it recorded")
-            with TwilioLine(again.target, Sids(call=line.sids.call)) as back:
+            with TwilioLine(again.target, line.sids.next_stream()) as back:
                 back.begin()
                 back.speak(after)
                 again.wait_for_final(line.sids.call)

@@ -164,6 +164,24 @@ def test_bad_input_closes_the_socket_in_words(
     assert server.recogniser.sessions == []
 
 
+@pytest.mark.parametrize("language", ["he-IL", "", None])
+def test_the_language_is_chosen_or_the_servers(server: PageServer, microphone: Microphone, language: Any) -> None:
+    microphone.start(language=language)
+    assert microphone.types == ["try_limit", "call_started"]
+    options = server.recogniser.session.options
+    assert (None if options is None else options.language) == (language or None)
+
+
+@pytest.mark.parametrize("language", ["no language!", 7, ["he-IL"], {"a": 1}])
+def test_a_language_that_is_none_is_refused(server: PageServer, microphone: Microphone, language: Any) -> None:
+    microphone.start(language=language)
+    assert microphone.closed[0] == 4001
+    assert server.recogniser.sessions == []
+    again = Microphone(server, microphone.browser)
+    again.start()
+    assert again.types[0] == "try_limit"
+
+
 def test_bad_input_within_a_try_still_tells_the_last_words(server: PageServer, microphone: Microphone) -> None:
     microphone.start()
     microphone.speak(0.2)

@@ -41,7 +41,7 @@ _NUMBER: Final = "Searching for a number"
 
 
 class Recordings(Protocol):
-    """The recordings of calls, by their sessions; asked in a thread of the page's."""
+    """The knowledge of the audio of calls, by their sessions; asked in a thread of the page's."""
 
     def has(self, session: str) -> bool:
         """Return True if there is a recording; many are asked for at once."""

@@ -7,6 +7,7 @@ it.
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from math import ceil
 
 from voicestt.audio import mulaw
@@ -54,9 +55,9 @@ class TryCall:
         self._inputs = new_call(self._parts)
         self._call = CallDescription(call_sid=f"TRY{session}", stream_sid=f"TRY{session}")
 
-    def begin(self) -> None:
-        """Begin: audio follows."""
-        self._inputs.started(self._call)
+    def begin(self, options: RecognitionOptions) -> None:
+        """Begin, with options of its own: audio follows."""
+        self._inputs.started(replace(self._call, options=options if options.said else None))
         self._look_later()
 
     def take(self, audio: bytes) -> None:

@@ -1,8 +1,9 @@
 """`WS /page/try`: a browser's microphone, or a file of its own, is heard as a call's audio is.
 
-The browser sends `{"type":"start","csrf":"…"}`, then binary messages of mu-law at 8 kHz, then `{"type":"stop"}`.
-It gets the events of a call, each a text message, and once `{"type":"try_limit","seconds_left":…}`. Audio that
-comes faster than it would from a microphone is read more slowly: the recogniser hears real time.
+The browser sends `{"type":"start","csrf":"…","language":"he-IL"}` (no language: the server's), then binary
+messages of mu-law at 8 kHz, then `{"type":"stop"}`. It gets the events of a call, each a text message, and once
+`{"type":"try_limit","seconds_left":…}`. Audio that comes faster than it would from a microphone is read more
+slowly: the recogniser hears real time.
 """
 
 # ruff: noqa: N802, N803 (camelCase is Autobahn's)
@@ -19,6 +20,7 @@ from twisted.internet.interfaces import IPushProducer, IReactorTime
 from twisted.web.http import Request
 
 from voicestt.audio import mulaw
+from voicestt.config.recognition_options import BadOptions, read_options
 from voicestt.page.try_call import TryCall
 from voicestt.page.try_limits import USED_UP, TryLimits, TryRefused
 from voicestt.runtime.clock import Timer
@@ -109,16 +111,20 @@ class TrySocket(WebSocketServerProtocol):
             self.finish("the CSRF token is missing or wrong: load the page again", _BAD_START)
             return
         try:
+            options = read_options({"language": message.get("language") or None})
             self._limits.begin(self._csrf)
         except TryRefused as refusal:
             self.finish(str(refusal), refusal.code)
+            return
+        except BadOptions as bad:
+            self.finish(str(bad), _BAD_START)
             return
         self._most = self._limits.left
         self._began = self._clock.seconds()
         self._say(json.dumps({"type": "try_limit", "seconds_left": round(self._most)}).encode())
         self._call = self._make(self._say, self._over)
         self._listen()
-        self._call.begin()
+        self._call.begin(options)
 
     def _take(self, audio: bytes) -> None:
         seconds = mulaw.seconds(len(audio))

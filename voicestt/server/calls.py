@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from voicestt.audio import mulaw
 from voicestt.audio.ledger import AudioTotals, total
 from voicestt.call.active_call import LOOK_SECONDS, CallParts
-from voicestt.call.facts import CallDescription, CallObserver
+from voicestt.call.facts import CallObserver
 from voicestt.call.line import Line
 from voicestt.call.machine import new_call
 from voicestt.call.observers import Debounced, DeliveryStats, ObserverGroup
@@ -38,7 +38,7 @@ from voicestt.server.live_call import LiveCall
 from voicestt.server.media_line import MediaLine
 from voicestt.server.moving import MoveCounts
 from voicestt.server.numbers import Numbers
-from voicestt.server.recorded_call import RecordedCall
+from voicestt.server.recorded_call import live_call
 from voicestt.server.refusals import Refusals
 from voicestt.server.starts import Refused, describe, must_be_known
 from voicestt.twilio.media_stream import Start
@@ -74,8 +74,8 @@ class Calls:
         numbers: Numbers | None = None,
         recorder: AudioRecorder | None = None,
     ) -> None:
-        self.recorder = recorder
         self._numbers, self._former, self._fleet = numbers or Numbers(settings), former, fleet
+        self.recorder = recorder
         self._clock, self._grid = clock, TimerGrid(clock)
         self._settings = settings
         self._registry = registry
@@ -164,10 +164,7 @@ class Calls:
             turn_silence=self._settings.utterance_end_ms * mulaw.BYTES_PER_SECOND // 1000,
             metrics=CallMetrics(self.figures),
         )
-        if recording is None:
-            call = LiveCall(new_call(parts), parts, hang_up, line)
-        else:
-            call = RecordedCall(new_call(parts), parts, hang_up, line, recording)
+        call = live_call(new_call(parts), parts, hang_up, line, recording)
         self._live.add(call)
         self.taken += 1
         return call
@@ -252,7 +249,7 @@ class Calls:
         self.admission.arrived(description.call_sid)
         self._registry.use_up(description.call_sid)
         if others and self._fleet is None:
-            self._warn_of_two(others[0], description)
+            others[0].warn_of_another(description)
         call.line.greet_with(self._numbers.greeting_of(description))
         call.begin(description)
 
@@ -277,16 +274,6 @@ class Calls:
         """Raise Refused if there is no room for a call that no webhook of this server announced."""
         if not self.admission.takes_unannounced(len(self._live) - 1):  # its own socket is among them
             raise Refused("the server is busy, and no webhook of its own announced this call")
-
-    def _warn_of_two(self, first: LiveCall, second: CallDescription) -> None:
-        self._log.warn(
-            "⚠️ Two sockets say that they are this call: {first} is live, and {second} has come. Both go on; the "
-            "events of each have its own stream_sid. Either the TwiML forks, or somebody replays a handshake: "
-            "REQUIRE_KNOWN_CALL=true refuses the second.",
-            first=first.stream_sid,
-            second=second.stream_sid,
-            log_system=second.call_sid,
-        )
 
     def _observer_of_one_call(self, line: Line, session: str) -> CallObserver:
         everybody = self._observer

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Final
 
+from twisted.logger import Logger
+
 from voicestt.audio.ledger import AudioTotals
 from voicestt.call.active_call import CallParts
 from voicestt.call.facts import CallDescription
@@ -22,6 +24,8 @@ class LiveCall:
 
     `is_being_moved` while Twilio is asked to open the call's next stream elsewhere, and after it has agreed.
     """
+
+    _log = Logger()
 
     def __init__(
         self, inputs: CallInputs, parts: CallParts, hang_up: Callable[[str], None], line: MediaLine
@@ -51,6 +55,17 @@ class LiveCall:
         self.call_sid = call.call_sid
         self.line.open(call.stream_sid, greets=call.continues is None)
         self.inputs.started(call)
+
+    def warn_of_another(self, other: CallDescription) -> None:
+        """Warn that a second socket says that it is this call."""
+        self._log.warn(
+            "⚠️ Two sockets say that they are this call: {first} is live, and {second} has come. Both go on; the "
+            "events of each have its own stream_sid. Either the TwiML forks, or somebody replays a handshake: "
+            "REQUIRE_KNOWN_CALL=true refuses the second.",
+            first=self.stream_sid,
+            second=other.stream_sid,
+            log_system=other.call_sid,
+        )
 
     @property
     def has_started(self) -> bool:

@@ -24,10 +24,10 @@ class RecordedCall(LiveCall):
         super().__init__(inputs, parts, hang_up, line)
         self._recording = recording
 
-    def begin(self, call: CallDescription, greeting: bytes | None = None) -> None:
+    def begin(self, call: CallDescription) -> None:
         """Begin the recording before the greeting is said."""
         self._recording.begin(call.call_sid)
-        super().begin(call, greeting)
+        super().begin(call)
 
     def media(self, audio: bytes, timestamp: object = None) -> None:
         """Take a frame of the caller's audio, and record it."""
@@ -38,3 +38,16 @@ class RecordedCall(LiveCall):
         """End the call's audio, and its recording."""
         super().finish(how)
         self._recording.end()
+
+
+def live_call(
+    inputs: CallInputs,
+    parts: CallParts,
+    hang_up: Callable[[str], None],
+    line: MediaLine,
+    recording: StreamRecording | None,
+) -> LiveCall:
+    """Make a live call, which is recorded if there is a `recording`."""
+    if recording is None:
+        return LiveCall(inputs, parts, hang_up, line)
+    return RecordedCall(inputs, parts, hang_up, line, recording)
