@@ -76,8 +76,7 @@ class Calls:
     ) -> None:
         self._numbers, self._former, self._fleet = numbers or Numbers(settings), former, fleet
         self.recorder = recorder
-        self._clock = clock
-        self._grid = TimerGrid(clock)
+        self._clock, self._grid = clock, TimerGrid(clock)
         self._settings = settings
         self._registry = registry
         self.recogniser = recogniser
@@ -251,7 +250,8 @@ class Calls:
         self._registry.use_up(description.call_sid)
         if others and self._fleet is None:
             others[0].warn_of_another(description)
-        call.begin(description, self._numbers.greeting_of(description))
+        call.line.greet_with(self._numbers.greeting_of(description))
+        call.begin(description)
 
     def _is_to_be_known(self, call: LiveCall, record: CallRecord) -> bool:
         """Return True if this process's own record decides about REQUIRE_KNOWN_CALL.

@@ -45,15 +45,15 @@ class LiveCall:
         self.stream_sid = ""
         line.belong_to(self)
 
-    def begin(self, call: CallDescription, greeting: bytes | None = None) -> None:
+    def begin(self, call: CallDescription) -> None:
         """Start the call after a good `start` of Twilio's. The greeting leaves before anybody else can speak.
 
-        A call that goes on has heard it. `greeting` is the called number's, None for that of all calls.
+        A call that goes on has heard it.
         """
         self.stream_sid = call.stream_sid
         self.account_sid = call.account_sid
         self.call_sid = call.call_sid
-        self.line.open(call.stream_sid, greets=call.continues is None, greeting=greeting)
+        self.line.open(call.stream_sid, greets=call.continues is None)
         self.inputs.started(call)
 
     def warn_of_another(self, other: CallDescription) -> None:

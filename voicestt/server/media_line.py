@@ -112,11 +112,13 @@ class MediaLine(PlayoutLine):
 
     # -- the socket's side
 
-    def open(self, stream_sid: str, *, greets: bool = True, greeting: bytes | None = None) -> None:
-        """Open the line at Twilio's `start`, and play the greeting. Once in a call; later calls have no effect.
+    def greet_with(self, greeting: bytes | None) -> None:
+        """Set the called number's own greeting, before the line is opened; None for that of all calls."""
+        if greeting is not None:
+            self._greeting = greeting
 
-        `greeting` is the called number's, None for that of all calls.
-        """
+    def open(self, stream_sid: str, *, greets: bool = True) -> None:
+        """Open the line at Twilio's `start`, and play the greeting. Once in a call; later calls have no effect."""
         if self._playout is None and not self._is_over:
             sink = _MediaSink(self._send, stream_sid)
             recording = self._recording
@@ -124,7 +126,7 @@ class MediaLine(PlayoutLine):
                 self._clock, sink if recording is None else recording.beside(sink), self._tell_heard
             )
             if greets:
-                self._playout.say(self._greeting if greeting is None else greeting)
+                self._playout.say(self._greeting)
 
     def returned(self, mark: str) -> bool:
         """Take a mark that Twilio sent back; False if it is none of ours."""

@@ -12,7 +12,7 @@ from voicestt.fleet.fleet import Fleet
 from voicestt.runtime.reactor import FullReactor
 from voicestt.server.calls import Calls
 from voicestt.server.connections import Visitors
-from voicestt.server.control.flag import FlagSwitch
+from voicestt.server.control.flag import TurnableFlag
 from voicestt.server.health import HealthReport
 from voicestt.server.metrics.page import MetricsPage
 from voicestt.server.minute_history import MinuteHistory
@@ -30,7 +30,7 @@ class ServerParts:
     pipeline: EventPipeline
     report: HealthReport
     history: MinuteHistory
-    switch: FlagSwitch
+    switch: TurnableFlag
     visitors: Visitors
     fleet: Fleet
     recordings: ServerRecordings

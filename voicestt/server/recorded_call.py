@@ -24,10 +24,10 @@ class RecordedCall(LiveCall):
         super().__init__(inputs, parts, hang_up, line)
         self._recording = recording
 
-    def begin(self, call: CallDescription, greeting: bytes | None = None) -> None:
+    def begin(self, call: CallDescription) -> None:
         """Begin the recording before the greeting is said."""
         self._recording.begin(call.call_sid)
-        super().begin(call, greeting)
+        super().begin(call)
 
     def media(self, audio: bytes, timestamp: object = None) -> None:
         """Take a frame of the caller's audio, and record it."""
