@@ -96,10 +96,8 @@ class VoiceService(Service):
         self._reactor = reactor
         self._failed = failed
         self._settings = settings
-
-        self._make_tracing = tracing
+        self._make_tracing, self._make_page = tracing, page
         self._listeners = Listeners(reactor, settings.public_host, endpoints, metrics_endpoint, link)
-        self._make_page = page
         self._threads: list[SessionThread] = []
         self._fleet = FleetMember(reactor, settings, self._drain_asked)
         registry, self._streams = registry_of(reactor, self._fleet.fleet.link)
