@@ -185,7 +185,15 @@ def test_a_call_is_listed_with_its_summary(shelf: Shelf) -> None:
     assert (call.row.session, call.row.caller, call.row.called) == (session, CALLER, CALLED)
     summary = call.summary
     assert (summary.words, summary.utterances, summary.degraded, summary.lost_ms) == (3, 2, 1, 1500)
-    assert (summary.incidents, call.row.summary) == (2, 1)
+    assert (summary.incidents, summary.language, call.row.summary) == (2, None, 1)
+
+
+def test_the_language_of_a_call_is_that_of_most_finals(shelf: Shelf) -> None:
+    call = Call()
+    heard = [call.final("x", language=language) for language in ("he-IL", "en-US", None, "he-IL")]
+    shelf.write(call.started(), *heard, call.ended())
+    shelf.sum_up()
+    assert [each.summary.language for each in shelf.page().calls] == ["he-IL"]
 
 
 def test_a_call_that_goes_on_is_listed_with_what_there_is(shelf: Shelf) -> None:

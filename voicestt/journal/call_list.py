@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Select, TextClause, and_, or_, select, text
 
 from voicestt.journal.search_index import has_trigrams
-from voicestt.journal.summaries import KINDS, CallSummary, number_of, summarise
+from voicestt.journal.summaries import FIGURES, KINDS, CallSummary, number_of, summarise
 from voicestt.journal.tables import events, has_lost_words, is_degraded, sessions, texts
 
 MOST: Final = 200
@@ -243,7 +243,7 @@ def _listed(connection: Connection, places: Sequence[Place], words: str) -> list
 def summary_of(connection: Connection, row: Any) -> CallSummary:
     """Return the summary that is in a session's row; one that goes on is summed up now."""
     if row.summary is not None:
-        return CallSummary(row.words, row.utterances, row.degraded, row.lost_ms, row.incidents)
+        return CallSummary(**{name: getattr(row, name) for name in FIGURES})
     some: Select[Any] = select(events.c.payload).where(events.c.session == row.session, events.c.type.in_(KINDS))
     return summarise(connection.execute(some.order_by(events.c.sequence).limit(_SUMMED_UP)).scalars())
 

@@ -5,6 +5,7 @@ that recovery closed, that waited in a file, or that an older version wrote. Wha
 journal is not in them either; and they go with the session, when it is erased or too old.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -39,6 +40,9 @@ _HURRY_SECONDS: Final = 3.0
 KINDS: Final = ("final", "said", "unrecognised", "degraded", "interrupted", "incident")
 """The types of the events that a summary is made of."""
 
+FIGURES: Final = ("words", "utterances", "degraded", "lost_ms", "incidents", "language")
+"""The columns of a session that hold its summary, as the fields of a CallSummary are called."""
+
 _of_session = (
     select(events.c.payload)
     .where(events.c.session == bindparam("session"), events.c.type.in_(KINDS))
@@ -48,7 +52,7 @@ _to_do = select(sessions.c.session, sessions.c.started_at).where(is_to_be_summar
 _write = (
     update(sessions)
     .where(sessions.c.session == bindparam("of_session"))
-    .values({name: bindparam(name) for name in ("words", "utterances", "degraded", "lost_ms", "incidents")})
+    .values({name: bindparam(name) for name in FIGURES})
     .values(summary=VERSION)
 )
 
@@ -58,7 +62,8 @@ class CallSummary:
     """The figures of a call for lists, and its lines for searches. `words` is None where the texts are not kept.
 
     `degraded` counts the times that streaming was lost, `lost_ms` the audio whose words are lost, and `incidents`
-    both of them and failed streams. `lines` are the texts of both sides, in order.
+    both of them and failed streams; `language` is that of most finals, None where they say none. `lines` are the
+    texts of both sides, in order.
     """
 
     words: int | None = 0
@@ -66,19 +71,24 @@ class CallSummary:
     degraded: int = 0
     lost_ms: int = 0
     incidents: int = 0
+    language: str | None = None
     lines: list[str] = field(default_factory=list)
 
 
 def summarise(payloads: Iterable[str]) -> CallSummary:
     """Sum up a call's events, of the types in KINDS; what is no event of this version is left out."""
     summary, has_words = CallSummary(), False
+    languages: Counter[str] = Counter()
     for payload in payloads:
         try:
             event = decode(payload)
         except BadEvent:
             continue
-        has_words |= isinstance(event, FinalWords) and bool(event.text)
+        if isinstance(event, FinalWords):
+            has_words |= bool(event.text)
+            languages.update([event.language] if event.language else [])
         _add(summary, event)
+    summary.language = next((language for language, _ in languages.most_common(1)), None)
     if summary.utterances and not has_words:
         summary.words = None
     return summary
@@ -129,7 +139,7 @@ class Summaries:
 def write_summary(connection: Connection, session: str, started_at: float) -> None:
     """Write the summary and the texts of a session that has ended, in place of those that it has."""
     summary = summarise(connection.execute(_of_session, {"session": session}).scalars())
-    values = {name: getattr(summary, name) for name in ("words", "utterances", "degraded", "lost_ms", "incidents")}
+    values = {name: getattr(summary, name) for name in FIGURES}
     connection.execute(delete(texts).where(texts.c.session == session))
     parts = list(parts_of(summary.lines))
     if parts:

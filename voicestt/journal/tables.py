@@ -61,6 +61,7 @@ sessions = Table(
     Column("degraded", Integer),
     Column("lost_ms", Integer),
     Column("incidents", Integer),
+    Column("language", Text),
 )
 """Media streams of calls. `owner` is the instance that delivers its events (null: any may take it). The
 columns from `ended_at` on are null until the call ends; `memory` is the handler's, as JSON. `summary` is the

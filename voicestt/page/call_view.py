@@ -41,7 +41,7 @@ def listed(call: ListedCall, language: str | None = None, *, is_recorded: bool =
         "duration_s": row.duration,
         "words": summary.words,
         "utterances": summary.utterances,
-        "language": language,
+        "language": summary.language or language,
         "trouble": {
             "degraded": bool(summary.degraded),
             "lost_ms": summary.lost_ms,
@@ -90,6 +90,7 @@ class CallView:
     def _add_final(self, final: Final) -> None:
         words = [{"word": word.text, "start_ms": _ms(word.start), "end_ms": _ms(word.end)} for word in final.words]
         values = {"text": final.text, "confidence": final.confidence, "words": words or None}
+        values["language"] = final.language
         where = _stretch(final.start, final.end)
         self._add_line("caller", final, {**where, **values, "utterance": final.utterance})
         if final.delay is not None:

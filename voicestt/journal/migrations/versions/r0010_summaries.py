@@ -38,6 +38,7 @@ def upgrade() -> None:
     """Add the columns, their indexes, the table of texts, and the index of its trigrams where that can be."""
     for name in _COLUMNS:
         op.add_column("voicestt_sessions", sa.Column(name, sa.Integer))
+    op.add_column("voicestt_sessions", sa.Column("language", sa.Text))
     op.create_index("voicestt_sessions_caller", "voicestt_sessions", ["caller", "started_at"])
     op.create_index("voicestt_sessions_called", "voicestt_sessions", ["called", "started_at"])
     _index("voicestt_sessions_degraded", "started_at", "degraded > 0")
