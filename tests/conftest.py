@@ -25,7 +25,8 @@ class _TwoProcesses(LoadScopeScheduling):  # type: ignore[misc]
     """With `-n 2`: what runs in real time goes one by one in one process, the rest, file by file, in the other."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "in real time" if nodeid.startswith("tests/end_to_end/") else nodeid.partition("::")[0]
+        is_real_time = nodeid.startswith(("tests/end_to_end/", "tests/page/browser/"))
+        return "in real time" if is_real_time else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:

@@ -15,6 +15,8 @@ from tests.server import fakes
 from tests.server.fakes import TOKEN
 from voicestt.server.service import VoiceService
 from voicestt.tap import Options, makeService
+from voicestt.workers.start import VARIABLE, WorkerStart, written
+from voicestt.workers.supervisor import Supervisor
 
 reactor: Any = installed_reactor
 
@@ -212,3 +214,52 @@ def test_the_working_folder_has_the_application(tmp_path: Path, monkeypatch: pyt
 def test_traces_that_cannot_be_sent_as_asked_stop_the_start() -> None:
     error = usage_error(environ={**ENVIRONMENT, "OTEL_TRACES_EXPORTER": "zipkin"})
     assert "OTEL_TRACES_EXPORTER=zipkin is not known" in error
+
+
+def started_as_worker(**more: str) -> dict[str, str]:
+    start = WorkerStart("2", 4, 3, 5, [[]], flag=False)
+    return {**ENVIRONMENT, "WEB_CONCURRENCY": "2", VARIABLE: written(start), **more}
+
+
+def test_one_worker_is_a_process_without_a_supervisor() -> None:
+    assert not parsed().supervises
+    assert not parsed("--workers", "1").supervises
+    assert isinstance(makeService(parsed("--workers", "1")), VoiceService)
+
+
+def test_several_workers_or_a_reload_take_a_supervisor() -> None:
+    assert parsed("--workers", "2").supervises
+    assert parsed("--reload").supervises
+    assert parsed(environ={**ENVIRONMENT, "WEB_CONCURRENCY": "3"}).supervises
+    assert not parsed("-w", "1", environ={**ENVIRONMENT, "WEB_CONCURRENCY": "3"}).supervises
+    assert isinstance(makeService(parsed("--workers", "2")), Supervisor)
+
+
+def test_what_is_wrong_with_the_settings_is_said_by_the_supervisor_too() -> None:
+    error = usage_error("--workers", "2", "--handler", "nowhere:Handler", environ=dict(ENVIRONMENT))
+    assert "there is no module nowhere" in error
+    assert "WEB_CONCURRENCY" in usage_error("--workers", "0", environ=dict(ENVIRONMENT))
+
+
+def test_a_worker_is_told_what_its_supervisor_was(tmp_path: Path) -> None:
+    file = tmp_path / "env"
+    file.touch()
+    arguments = ["--workers", "2", "--env-file", str(file), "--metrics", "tcp:1", "--port", "9000", "-l", "tcp:2"]
+    options = parsed(*arguments).worker_options()
+    assert options == [
+        *("--workers", "2", "--env-file", str(file), "--metrics", "tcp:1"),
+        *("--listen", "tcp:9000", "--listen", "tcp:2"),
+    ]
+
+
+def test_a_worker_starts_no_others_and_has_the_flag_as_it_was_turned() -> None:
+    environ = started_as_worker()
+    worker = parsed("--workers", "2", "--listen", "systemd:domain=INET:index=0", environ=environ)
+    assert not worker.supervises
+    assert worker.worker is not None
+    assert not worker.settings.enable_streaming_stt
+    assert VARIABLE not in environ
+
+
+def test_what_no_supervisor_wrote_is_a_problem() -> None:
+    assert "set by a supervisor only" in usage_error(environ={**ENVIRONMENT, VARIABLE: "1"})

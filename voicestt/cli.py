@@ -20,6 +20,7 @@ _COMMANDS = {
     "google-local": ("voicestt.emulators.google.command", "google_local"),
     "journal": ("voicestt.ops.journal.care", "journal_group"),
     "load": ("voicestt.ops.load.command", "load_command"),
+    "recording": ("voicestt.ops.recording", "recording"),
     "settings": ("voicestt.ops.settings", "settings"),
     "token": ("voicestt.ops.token", "token"),
     "transcript": ("voicestt.ops.journal.transcript", "transcript"),

@@ -43,7 +43,7 @@ class CallStarted(Event, frozen=True, kw_only=True, tag="call_started"):
     """The caller's audio begins. `from` and `to` are there if the signed webhook gave them.
 
     `continues` is the session of the call's former stream, on another server or before an interruption: its
-    utterances are counted on. Null for a new call.
+    utterances are counted on. Null for a new call. `recorded` says whose voice is kept: `off`, `caller` or `both`.
     """
 
     account_sid: str
@@ -51,6 +51,7 @@ class CallStarted(Event, frozen=True, kw_only=True, tag="call_started"):
     called: str | None = msgspec.field(default=None, name="to")
     parameters: dict[str, Any] = {}
     continues: str | None = None
+    recorded: str = "off"
 
 
 class Partial(Event, frozen=True, kw_only=True, tag="partial"):
@@ -138,7 +139,8 @@ class CallIncident(Event, frozen=True, kw_only=True, tag="incident"):
 
     "rotated": the recogniser's stream was replaced before its limit (a seam). "restarted": it failed, was
     replaced, and its audio is sent again. "held": no audio came for `seconds`, from `start` to `end`: the line was
-    on hold. There may be more kinds one day. `start` and `end` are null where it is about no stretch of the audio.
+    on hold. "refused": the recogniser refused what a handler asked for by `recognise`, and goes on as before.
+    There may be more kinds one day. `start` and `end` are null where it is about no stretch of the audio.
     """
 
     kind: str

@@ -1,13 +1,12 @@
 """`twistd voicestt`: the command line and the environment to a service. The one place that knows the reactor."""
 
-import atexit
 import gc
 import os
 import sys
-import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
@@ -17,19 +16,22 @@ from twisted.python.usage import UsageError
 
 from voicestt.config.env_file import EnvironmentFile
 from voicestt.config.misspelt import Misspelt, misspelt
-from voicestt.config.settings import BadSettings, Settings, read_settings
-from voicestt.page.page import page_of
+from voicestt.config.settings import BadSettings, Reading, Settings, read_settings
 from voicestt.runtime.clock import use_monotonic_time
 from voicestt.runtime.log_output import log_observer, open_log
-from voicestt.server.preflight import problems_of
-from voicestt.server.service import VoiceService
-from voicestt.tracing.port import Tracing
-from voicestt.tracing.switch import problem_of as otel_problem
-from voicestt.tracing.switch import tracing_of
+from voicestt.runtime.process_end import end_after, end_with_an_error
+from voicestt.workers.command_line import interpreter_and_script, worker_command
+from voicestt.workers.forked import in_a_fork
+from voicestt.workers.sockets import in_worker
+from voicestt.workers.start import BadWorkerStart, WorkerStart, taken_from
+
+# What a supervisor of workers has no need of is imported where it is used: it stays small.
+if TYPE_CHECKING:
+    from voicestt.tracing.port import Tracing
 
 _log = Logger()
 _NO_SOCKET = "systemd has handed over no such socket; start the server by its .socket unit (docs/deploying.md)"
-_OVERRULED = {"PORT": "port", "HANDLER": "handler"}
+_OVERRULED = {"PORT": "port", "HANDLER": "handler", "WEB_CONCURRENCY": "workers"}
 
 
 class Options(TwistedOptions):
@@ -45,17 +47,22 @@ class Options(TwistedOptions):
             None,
             "Serve /metrics on this endpoint, e.g. tcp:9464:interface=127.0.0.1, to all there.",
         ],
+        ["workers", "w", None, "Start so many processes that share the work (default: WEB_CONCURRENCY, or 1)."],
+    ]
+    optFlags = [  # noqa: RUF012, N815 - Twisted's
+        ["reload", None, "At SIGHUP, start new workers with new code and settings before the old ones stop."],
     ]
 
     longdesc = "Twilio's live calls to words, by Google Speech-to-Text."
     settings: Settings  # read by postOptions, without which twistd starts nothing
 
-    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, environ: MutableMapping[str, str] = os.environ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._environ = environ
         self["listen"] = []
         self.misspelt: list[Misspelt] = []
         self.environment_file = EnvironmentFile(None, environ, {})
+        self.worker: WorkerStart | None = None
 
     def opt_listen(self, endpoint: str) -> None:
         """Listen on this endpoint of Twisted's, e.g. tcp:8080:interface=127.0.0.1 or ssl:443:privateKey=…; may be
@@ -71,23 +78,44 @@ class Options(TwistedOptions):
             UsageError: with every problem, one a line.
         """
         problems: list[str] = []
+        try:
+            self.worker = taken_from(self._environ)
+        except BadWorkerStart as bad:
+            problems.append(str(bad))
         self.environment_file = self._find_environment_file()
         settings = self._read_settings(problems)
-        problems.extend(problem for endpoint in self["listen"] if (problem := _problem_of("--listen", endpoint)))
-        if self["metrics"] and (problem := _problem_of("--metrics", self["metrics"])):
-            problems.append(problem)
-        if (problem := otel_problem(self._environ)) is not None:
-            problems.append(problem)
+        problems.extend(self._endpoint_problems())
         if settings is None or problems:
             raise UsageError("it cannot start:\n" + "\n".join(f"  - {problem}" for problem in problems))
-        self.settings = settings
+        self.settings = self._with_flag(settings)
         self._choose_log(settings)
+
+    @property
+    def supervises(self) -> bool:
+        """True if this process is to start workers; False if it is the server, or a worker."""
+        return self._supervises(self.settings)
+
+    def _supervises(self, settings: Settings) -> bool:
+        return self.worker is None and (settings.workers > 1 or bool(self["reload"]))
+
+    def _with_flag(self, settings: Settings) -> Settings:
+        """Return the settings with the flag as it was turned in the workers that there were."""
+        if self.worker is None or self.worker.flag is None:
+            return settings
+        return replace(settings, enable_streaming_stt=self.worker.flag)
+
+    def _endpoint_problems(self) -> list[str]:
+        asked = [("--listen", each) for each in self["listen"]]
+        asked += [("--metrics", self["metrics"])] if self["metrics"] else []
+        if self.worker is not None:
+            asked = [(option, in_worker(endpoint)) for option, endpoint in asked]
+        return [problem for option, endpoint in asked if (problem := _problem_of(option, endpoint))]
 
     def _choose_log(self, settings: Settings) -> None:
         """Make twistd use our log observer, unless its own options ask for another or for syslog."""
         twistd = self.parent
         if twistd is not None and not twistd.get("logger") and not twistd.get("syslog"):
-            _chosen.append((twistd, settings))
+            _chosen.append((twistd, settings, self.worker.name if self.worker else None))
             twistd["logger"] = f"{__name__}.{chosen_log.__name__}"
 
     def _read_settings(self, problems: list[str]) -> Settings | None:
@@ -100,8 +128,18 @@ class Options(TwistedOptions):
         reading = read_settings(values)
         if reading.settings.handler is not None and os.getcwd() not in sys.path:
             sys.path.insert(0, os.getcwd())  # as `python -m` does, and twistd does not
-        problems.extend(problems_of(reading, may_import=not self._will_fork()))
+        if self._supervises(reading.settings):
+            problems.extend(in_a_fork(partial(self._preflight, reading, may_import=True)))
+        else:
+            problems.extend(self._preflight(reading, may_import=not self._will_fork()))
         return None if problems else reading.settings
+
+    def _preflight(self, reading: Reading, *, may_import: bool) -> list[str]:
+        from voicestt.server.preflight import problems_of  # noqa: PLC0415 - see above
+        from voicestt.tracing.switch import problem_of  # noqa: PLC0415 - see above
+
+        of_tracing = problem_of(self._environ)
+        return [*problems_of(reading, may_import=may_import), *([of_tracing] if of_tracing else [])]
 
     def _will_fork(self) -> bool:
         # What the application starts when it is imported would not live on in the daemon.
@@ -115,8 +153,10 @@ class Options(TwistedOptions):
         given = {name: self[option] for name, option in _OVERRULED.items() if self[option] is not None}
         return EnvironmentFile(absolute, self._environ, given)
 
-    def tracing(self) -> Tracing:
+    def tracing(self) -> "Tracing":
         """Make the tracing that the environment asks for."""
+        from voicestt.tracing.switch import tracing_of  # noqa: PLC0415 - see above
+
         return tracing_of(_reactor(), self._environ)
 
     def endpoints(self, settings: Settings) -> list[str]:
@@ -126,17 +166,32 @@ class Options(TwistedOptions):
             endpoints.insert(0, f"tcp:{settings.port}")
         return endpoints
 
+    def worker_options(self) -> list[str]:
+        """Return the options of a worker of this supervisor's."""
+        path = self["env-file"] or self._environ.get("VOICESTT_ENV_FILE")
+        options = ["--workers", str(self.settings.workers)]
+        options += ["--env-file", os.path.abspath(path)] if path else []
+        options += ["--handler", self["handler"]] if self["handler"] else []
+        options += ["--metrics", self["metrics"]] if self["metrics"] else []
+        for endpoint in self.endpoints(self.settings):
+            options += ["--listen", endpoint]
+        return options
+
 
 # twistd takes the name of a function that makes its observer, not the function.
-_chosen: list[tuple[Mapping[str, Any], Settings]] = []
+_chosen: list[tuple[Mapping[str, Any], Settings, str | None]] = []
+_log_files: list[Any] = []
 
 
 def chosen_log() -> ILogObserver:
     """Make the log observer that the parsed options' settings ask for, on the output that twistd's options say."""
-    twistd, settings = _chosen.pop()
+    twistd, settings, worker = _chosen.pop()
     reactor = _reactor()
     output, later = open_log(twistd, reactor), partial(reactor.callLater, 0)
-    return log_observer(output, settings.log_format, settings.log_level, later, texts=settings.texts_are_logged)
+    if output is not sys.stdout:
+        _log_files.append(output)
+    texts = settings.texts_are_logged
+    return log_observer(output, settings.log_format, settings.log_level, later, texts=texts, worker=worker)
 
 
 def _problem_of(option: str, endpoint: str) -> str | None:
@@ -164,19 +219,51 @@ def makeService(options: Options) -> IService:  # noqa: N802 - twistd calls it
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     for name in options.misspelt:
         _log.warn("⚠️ {misspelt} It has no effect.", misspelt=name)
+    if options.supervises:
+        return _supervisor(options)
+    return _server(options)
+
+
+def _server(options: Options) -> IService:
+    from voicestt.page.page import page_of  # noqa: PLC0415 - see above
+    from voicestt.server.service import VoiceService  # noqa: PLC0415 - see above
+    from voicestt.workers.link import WorkerLink  # noqa: PLC0415 - see above
+
     _freeze_what_stays()
-    read_again = options.environment_file.read_again
-    endpoints = options.endpoints(options.settings)
+    reactor, start = _reactor(), options.worker
     return VoiceService(
-        _reactor(),
+        reactor,
         options.settings,
-        endpoints,
-        _end_with_an_error,
-        read_again,
-        _end_after,
+        options.endpoints(options.settings),
+        end_with_an_error,
+        options.environment_file.read_again,
+        end_after,
         options["metrics"] or None,
         options.tracing,
         partial(page_of, environment=options.environment_file.variables),
+        None if start is None else WorkerLink(reactor, start),
+    )
+
+
+def _supervisor(options: Options) -> IService:
+    from voicestt.server.control.socket import ControlSocket  # noqa: PLC0415 - see above
+    from voicestt.workers.process import CommandLine  # noqa: PLC0415 - see above
+    from voicestt.workers.supervisor import Supervisor, SupervisorOptions  # noqa: PLC0415 - see above
+
+    reactor, settings, file = _reactor(), options.settings, options.environment_file
+    command = worker_command(interpreter_and_script(), options.parent, options.worker_options())
+    endpoints = options.endpoints(settings) + ([options["metrics"]] if options["metrics"] else [])
+    return Supervisor(
+        reactor,
+        SupervisorOptions(
+            settings=settings,
+            endpoints=endpoints,
+            line=lambda: CommandLine(command, os.environ, _log_files[-1].write if _log_files else None),
+            reloads=bool(options["reload"]),
+            read_again=file.read_again if file.has_path else None,
+            control=partial(ControlSocket, reactor, settings.control_socket),
+            failed=end_with_an_error,
+        ),
     )
 
 
@@ -184,29 +271,3 @@ def _freeze_what_stays() -> None:
     """Keep the garbage collector from looking through the modules again, which holds up all calls for 0.1 s."""
     gc.collect()
     gc.freeze()
-
-
-def _end_with_an_error() -> None:
-    # twistd has no exit code for a service that could not start: this is the last thing that it does.
-    atexit.register(_leave, 1)
-
-
-def _end_after(seconds: float) -> None:
-    # A thread that nobody can end, such as one that resolves a name, would keep the process from ending.
-    timer = threading.Timer(seconds, _end_by_force)
-    timer.daemon = True
-    timer.start()
-
-
-def _end_by_force() -> None:
-    _log.error(
-        "The server's stop took longer than SHUTDOWN_SECONDS, because something hangs: the process is ended by "
-        "force. What is in the journal is delivered after the next start."
-    )
-    _leave(1)
-
-
-def _leave(code: int) -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)

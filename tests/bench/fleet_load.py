@@ -91,8 +91,9 @@ def listening(server: Server) -> Iterator[None]:
     connection.sendall(asks.encode())
 
     def read() -> None:
-        while connection.recv(65_536):
-            pass
+        with suppress(OSError):
+            while connection.recv(65_536):
+                pass
 
     threading.Thread(target=read, daemon=True).start()
     yield

@@ -148,7 +148,9 @@ def _record(event: Event | None) -> Record | None:
 class _WholeServer(Server):
     """A server with the real recogniser of calls, over a scripted one of streams."""
 
-    def __init__(self, clock: Clock, observer_of: Callable[[Line], CallObserver], recogniser: Fallback) -> None:
+    def __init__(
+        self, clock: Clock, observer_of: Callable[[Line, str], CallObserver], recogniser: Fallback
+    ) -> None:
         self.call_recogniser = recogniser
         super().__init__(clock, b"", observer_of)
 

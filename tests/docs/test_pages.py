@@ -99,7 +99,7 @@ def test_every_variable_that_a_page_names_is_there(page: Path) -> None:
     ours = {variable.name for variable in variables()} | {"VOICESTT_ENV_FILE"}
     groups = (
         "PUBLIC|ENABLE|STT|GCP|TWILIO|REQUIRE|MAX|EVENTS|WHISPER|UTTERANCE|HANDLER|"
-        "GREETING|TTS|JOURNAL|REDIS|VOICESTT|METRICS|PAGE"
+        "GREETING|TTS|JOURNAL|RECORD|REDIS|VOICESTT|METRICS|PAGE"
     )
     named = re.findall(rf"(?<![\w$])((?:{groups})_[A-Z_]*[A-Z])\b", page.read_text())
     assert sorted({name for name in named if name not in ours}) == []

@@ -119,12 +119,12 @@ class FleetOfThree(RuleBasedStateMachine):
         """When all is well again, each call has the latest of its streams, and no other."""
         if not self.processes:
             return
+        self.time_passes(3 * SLOWEST)  # what is asked is answered
+        before = {call: self.live(call, connected=False) for call in CALLS}
         for process in self.processes:
             process.link.loses_messages = False
             process.link.heal()
-        self.time_passes(3 * SLOWEST)  # what is asked is answered
-        before = {call: self.live(call, connected=False) for call in CALLS}
-        self.time_passes(LEASE_SECONDS)
+        self.time_passes(LEASE_SECONDS + 3 * SLOWEST)
         for call in CALLS:
             after = self.live(call, connected=False)
             assert len(after) <= 1, f"two live streams of {call}"

@@ -13,6 +13,8 @@ from tests.handler.fakes import (
     FakeLine,
 )
 from voicestt.audio import mulaw
+from voicestt.config.hints import Hint
+from voicestt.config.recognition_options import BadOptions, RecognitionOptions
 from voicestt.handler import BadSound, Call
 from voicestt.handler.call import Snapshot
 from voicestt.handler.leaving import CallHandover
@@ -99,3 +101,35 @@ def test_its_repr_may_be_logged() -> None:
     call = call_on(FakeLine())
     assert repr(call) == "<Call CA1>"
     assert (call.caller, call.called) == (CALLER, CALLED)
+
+
+# -- how the caller is recognised
+
+
+def test_other_options_cross_to_the_line_as_they_were_meant() -> None:
+    line = FakeLine()
+    call = call_on(line)
+    call.recognise(language="en-US", hints=["שָׁלוֹם", ("Shure", 15)], punctuation=False, at_once=True)
+    call.recognise(max_alternatives=3, hints=["${dishes}"], classes={"dishes": ["falafel"]})
+    call.recognise()
+    (_, first, at_once), (_, second, later), (_, none, _) = line.asked
+    assert first.hints.phrases == (Hint("שלום"), Hint("Shure", 15.0))
+    assert (first.language, first.punctuation, at_once) == ("en-US", False, True)
+    assert (second.max_alternatives, second.hints.classes[0].items, later) == (3, ("falafel",), False)
+    assert none == RecognitionOptions()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"language": "Hebrew!"}, "language is no BCP-47 code"),
+        ({"langauge": "he-IL"}, r"langauge is no option: did you mean language\?"),
+        ({"hints": ["x" * 200]}, "has 200 letters, and Google takes 100"),
+        ({"hints": ["${nobody}"]}, "there is no such class"),
+    ],
+)
+def test_options_that_cannot_be_are_an_error_for_the_handler(options: dict[str, Any], words: str) -> None:
+    line = FakeLine()
+    with pytest.raises(BadOptions, match=words):
+        call_on(line).recognise(**options)
+    assert line.asked == []

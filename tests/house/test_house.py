@@ -71,7 +71,7 @@ def test_no_docstring_is_a_riddle(folder: str) -> None:
 
 def test_the_figures_are_those_of_a_house_that_can_be_walked_through() -> None:
     figures = measured()
-    assert figures["rooms"] <= 16
+    assert figures["rooms"] <= 18
     assert figures["names used twice"] == len(DELIBERATE_PAIRS)
 
 
@@ -136,7 +136,7 @@ def test_the_private_words_are_gone() -> None:
         path
         for folder in (PACKAGE, ROOT / "docs", ROOT / "tests")
         for path in sorted(folder.rglob("*"))
-        if path.suffix in {".py", ".md"} and path.parent.name != "house"
+        if path.suffix in {".py", ".md"} and path.parent.name != "house" and "node_modules" not in path.parts
     ]
     found = [
         f"{path.relative_to(ROOT)}:{number}: {match[0]}"

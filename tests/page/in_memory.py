@@ -21,9 +21,11 @@ from voicestt.server.call_log import CallLog
 from voicestt.server.control.flag import FlagSwitch
 from voicestt.server.health import HealthReport
 from voicestt.server.media_factory import media_resource
+from voicestt.server.metrics.page import MetricsPage
 from voicestt.server.minute_history import MinuteHistory
 from voicestt.server.page_port import ServerParts
 from voicestt.server.pipeline import EventPipeline
+from voicestt.server.recordings import ServerRecordings
 from voicestt.server.root import Root
 from voicestt.server.routes import Routes
 from voicestt.twilio.signatures import SignatureCheck
@@ -76,9 +78,10 @@ class PageServer(Server):
     def _make_page(self, clock: Any, folder: Path | None) -> ServerPage:
         switch = FlagSwitch(self.flag, self.active)
         alone = Fleet(clock, None, None, FleetParts(dict, _nothing, _nothing, _nothing))
-        calls, pipeline, report, history = self.calls, self.pipeline, self.report, self.history
-        settings, visitors = self.settings, self.visitors
-        parts = ServerParts(clock, settings, calls, pipeline, report, history, switch, visitors, alone)
+        self.recordings = ServerRecordings(clock, self.settings)
+        self.metrics = MetricsPage([], None)
+        server = clock, self.settings, self.calls, self.pipeline, self.report, self.history, switch, self.visitors
+        parts = ServerParts(*server, alone, self.recordings, self.metrics)
         logins = logins_of(self.settings, self.now)
         assert isinstance(logins, Logins)
         static = None if folder is None else StaticFiles(folder)

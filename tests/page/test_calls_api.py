@@ -36,6 +36,9 @@ class Recordings:
 
     erased: list[str] = field(default_factory=list)
 
+    def has(self, _session: str) -> bool:
+        return True
+
     def about(self, _session: str) -> dict[str, Any]:
         return {"tracks": 1, "duration_s": 2.5}
 

@@ -47,8 +47,9 @@ def test_a_live_call_is_a_card_until_it_ends(server: PageServer) -> None:
         None,
     )
     assert [(each["text"], each["final"]) for each in card["captions"]] == [("של", False)]
-    tell(call.final("שלום"))
+    tell(call.final("שלום", language="iw-il"))
     tell(call.partial("מה"))
+    assert live(server)["calls"][0]["language"] == "iw-il"
     captions = live(server)["calls"][0]["captions"]
     assert [(each["utterance"], each["text"], each["final"]) for each in captions] == [
         (1, "שלום", True),

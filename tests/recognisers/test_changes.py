@@ -57,7 +57,7 @@ class TunedConversation(Conversation):
             self.session.change(at_once=at_once)
 
 
-def speak_until_a_partial(talk: TunedConversation) -> None:
+def speak_until_a_partial(talk: Conversation) -> None:
     while not talk.heard.partials:
         talk.speak(1_200)
 

@@ -194,3 +194,16 @@ def test_the_time_of_a_line_is_its_own_second() -> None:
     times = [line.split(" ", 1)[0] for line in lines]
     assert times == [formatTime(AT + seconds) for seconds in (0, 0.5, 1, 61)]
     assert len(set(times)) == 3
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_workers_lines_have_its_name_and_are_otherwise_the_same(form: str) -> None:
+    alone, worker = io.StringIO(), io.StringIO()
+    log_observer(alone, form, "info")(of_call())
+    log_observer(worker, form, "info", worker="2")(of_call())
+    log_observer(worker, form, "info", worker="2")(event(text=""))
+    if form == "json":
+        assert json.loads(worker.getvalue()) == {"worker": "2", **json.loads(alone.getvalue())}
+    else:
+        time_of, rest = alone.getvalue().split(" ", 1)
+        assert worker.getvalue() == f"{time_of} worker 2 {rest}"

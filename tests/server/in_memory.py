@@ -24,6 +24,7 @@ from voicestt.emulators.twilio.signatures import signature
 from voicestt.fleet.port import FleetLink, NoFleet
 from voicestt.journal.port import FormerStreams
 from voicestt.recognisers.port import CallRecogniser
+from voicestt.recording.recorder import AudioRecorder
 from voicestt.server.bounded_http import BoundedSite
 from voicestt.server.busy import busy_answer
 from voicestt.server.calls import Calls
@@ -155,6 +156,7 @@ class Server:
 
     former_streams: FormerStreams | None = None
     link: FleetLink = NoFleet()
+    recorder: AudioRecorder | None = None
     call_recogniser: CallRecogniser | None = None
     seconds_left = 10.0
 
@@ -162,7 +164,7 @@ class Server:
         self,
         clock: Clock,
         greeting: bytes = b"",
-        observer_of: Callable[[Line], CallObserver] | None = None,
+        observer_of: Callable[[Line, str], CallObserver] | None = None,
         /,
         **variables: str,
     ) -> None:
@@ -183,6 +185,7 @@ class Server:
             observer_of,
             former,
             self.streams,
+            recorder=self.recorder,
         )
         token = self.settings.twilio_auth_token if self.settings.twilio_validate else None
         self.visitors = Visitors(

@@ -414,7 +414,7 @@ class Applications:
         self.answer = answer
         self.made: list[Application] = []
 
-    def __call__(self, line: Line) -> Application:
+    def __call__(self, line: Line, _session: str) -> Application:
         self.made.append(Application(line, self.answer))
         return self.made[-1]
 
@@ -589,7 +589,7 @@ def test_an_application_that_cannot_be_told_costs_no_call(
         def tell(self, event: Event) -> None:
             raise ZeroDivisionError
 
-    server = Server(autobahn_clock, b"", lambda _line: Broken())
+    server = Server(autobahn_clock, b"", lambda _line, _session: Broken())
     joined = in_a_call(server, frames=1)
     assert joined.client.closed is None
     assert len(logged.flush(ZeroDivisionError)) == 1

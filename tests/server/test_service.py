@@ -425,7 +425,8 @@ async def test_connections_are_kept_for_75_seconds(make: Callable[..., OneOf]) -
     one = make()
     await one.start()
     assert KEEP_ALIVE_SECONDS == 75
-    assert [port.factory.timeOut for port in one.service._ports] == [75]  # type: ignore[attr-defined]
+    ports = one.service._listeners._ports
+    assert [port.factory.timeOut for port in ports] == [75]  # type: ignore[attr-defined]
 
 
 @on_reactor

@@ -51,7 +51,7 @@ async def on_a_socket(server: Server, send_buffer: int | None = None) -> AsyncIt
             session.end()
 
 
-def real_time(greeting: bytes, observer_of: Callable[[Line], CallObserver] | None = None) -> Server:
+def real_time(greeting: bytes, observer_of: Callable[[Line, str], CallObserver] | None = None) -> Server:
     clock: Any = reactor
     return Server(clock, greeting, observer_of)
 
@@ -72,7 +72,7 @@ class Application:
         self._do = do
         self.marks: list[tuple[str, bool]] = []
 
-    def of(self, line: Line) -> CallObserver:
+    def of(self, line: Line, _session: str) -> CallObserver:
         return _Told(self, line)
 
     def tell(self, line: Line, event: Event) -> None:

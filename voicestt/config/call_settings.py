@@ -223,6 +223,14 @@ class ProcessSettings:
     port: int = setting(
         "PORT", "5000", read.number(0, 65_535), "The port that is listened on where no `--listen` says otherwise."
     )
+    workers: int = setting(
+        "WEB_CONCURRENCY",
+        "1",
+        read.number(1, 100),
+        "So many processes share the work, under a supervisor (`twistd voicestt --workers N`); 1 is a single "
+        "process without one. Each carries about 400 calls on a core of its own, and `MAX_CALLS` and other limits "
+        "are each one's. Some platforms set it by themselves, Heroku for one.",
+    )
     control_socket: str | None = setting(
         "VOICESTT_SOCKET",
         None,

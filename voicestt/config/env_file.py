@@ -38,6 +38,11 @@ class EnvironmentFile:
         self._environ = environ
         self._overrides = overrides
 
+    @property
+    def has_path(self) -> bool:
+        """True if there is a file to be read."""
+        return bool(self._path)
+
     def variables(self) -> dict[str, str]:
         """Return all variables that are set.
 

@@ -41,6 +41,13 @@ class PageSettings:
         read.between(0.02, 720, float, "a number of hours"),
         "How long a login at the page lasts. A changed password ends all logins that were made with it.",
     )
+    page_try_minutes: float = setting(
+        "PAGE_TRY_MINUTES",
+        "20",
+        read.between(0, 600, float, "a number of minutes"),
+        "Minutes of speech an hour that may be tried at the page, into a browser's microphone or with a file, by "
+        "all who may act together: Google bills for them. `0`: none.",
+    )
     google_minute_price: float | None = setting(
         "GCP_STT_PRICE",
         None,

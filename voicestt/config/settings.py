@@ -19,6 +19,7 @@ from voicestt.config.event_settings import DeliverySettings, JournalSettings
 from voicestt.config.fleet_settings import NO_FLEET, FleetSettings
 from voicestt.config.page_settings import PageSettings
 from voicestt.config.recognition_settings import FirstSettings, GoogleSettings, StreamSettings, WhisperSettings
+from voicestt.config.recording_settings import RecordingSettings
 from voicestt.config.understanding_settings import UnderstandingSettings
 from voicestt.config.variable import Variable
 
@@ -32,6 +33,7 @@ GROUPS: Final[Mapping[str, type]] = {
     "A handler in the server's process": HandlerSettings,
     "Events for other processes": DeliverySettings,
     "The journal": JournalSettings,
+    "Recordings": RecordingSettings,
     "The page": PageSettings,
     "Several processes as one service": FleetSettings,
     "Strangers, and who may connect": AccessSettings,
@@ -62,6 +64,7 @@ class Settings(
     HandlerSettings,
     DeliverySettings,
     JournalSettings,
+    RecordingSettings,
     PageSettings,
     FleetSettings,
     AccessSettings,
@@ -177,6 +180,8 @@ def _disagreements(values: Mapping[str, object]) -> Iterator[str]:
             yield "GCP_STT_INSECURE=true is plaintext and allowed on loopback only (127.0.0.1, ::1, localhost)"
     yield from _missing_project(values)
     yield from _events_disagreements(values)
+    if values.get("record_store_endpoint") and values.get("record_store", "") is None:
+        yield "RECORD_STORE_ENDPOINT means nothing without RECORD_STORE=s3://BUCKET/PREFIX"
     yield from _page_disagreements(values)
     if values.get("shutdown_calls") == "move" and values.get("twilio_auth_token", "") is None:
         yield "SHUTDOWN_CALLS=move needs TWILIO_AUTH_TOKEN, with which Twilio is asked to move a call"

@@ -54,7 +54,8 @@ class UnderstandingSettings:
         None,
         str,
         "A TOML file that says, for each called number or pattern, what differs from the settings here: language, "
-        "model, hints, greeting, handler, busy and more. SIGHUP reads it again.",
+        "model, hints, greeting, handler, busy and more; it wins over them, a profile of NUMBERS_PARAMETER over "
+        "it, and `call.recognise` of a handler over all. SIGHUP reads it again.",
     )
     numbers_parameter: str | None = setting(
         "NUMBERS_PARAMETER",

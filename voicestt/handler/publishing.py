@@ -53,6 +53,7 @@ class Publishing:
     """Factory of each call's publisher.
 
     `handlers` is None where there is no application in this process; `file` is told of the events of all calls.
+    `recorded` is RECORD, which events say.
     """
 
     def __init__(
@@ -61,15 +62,18 @@ class Publishing:
         handlers: HandlerSource | None = None,
         now: Callable[[], float] = time.time,
         file: Hears | None = None,
+        recorded: str = "off",
     ) -> None:
         self._file = file
         self._writer = writer
         self._handlers = handlers
         self._now = now
+        self._recorded = recorded
 
-    def of_call(self, line: Line) -> CallObserver:
-        """Make the observer of the call on `line`."""
-        return _CallPublisher(self._writer, self._handlers, line, self._now, self._file)
+    def of_call(self, line: Line, session: str | None = None) -> CallObserver:
+        """Make the observer of the call on `line`, whose media stream is `session` (None: a new one)."""
+        session = session or new_session(self._now())
+        return _CallPublisher(self._writer, self._handlers, line, self._now, self._file, session, self._recorded)
 
 
 class _CallPublisher:
@@ -82,13 +86,16 @@ class _CallPublisher:
         line: Line,
         now: Callable[[], float],
         file: Hears | None,
+        session: str,
+        recorded: str,
     ) -> None:
         self._file = file
         self._writer = writer
         self._handlers = handlers
         self._line = line
         self._now = now
-        self._session = new_session(now())
+        self._session = session
+        self._recorded = recorded
         self._sequence = 0
         self._handler: Hears | None = None
 
@@ -109,6 +116,8 @@ class _CallPublisher:
         kind, values = _KINDS.get(type(fact), _unknown)(fact)
         if kind is None:
             return None
+        if kind is events.CallStarted:
+            values["recorded"] = self._recorded
         self._sequence += 1
         return kind(
             id=events.event_id(self._session, self._sequence),

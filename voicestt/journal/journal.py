@@ -46,10 +46,9 @@ class Journal(Generic[Fact]):
     """Writes events for `destinations`, and tells `readers` of them when they are in the database.
 
     The other parameters are JOURNAL_URL, JOURNAL_DAYS, JOURNAL_REDACT and JOURNAL_SPILL_DIR. What `redact` keeps
-    out of the database is in the records nevertheless, for as long as this process lives and an event is not
-    delivered everywhere. `changed` is called when deliveries were changed by hand: what was pending before need
-    not be any more. `figures` returns the state of each destination's deliveries, for commands that look into it.
-    `write_delay` is from an event's `put` until it is known to be in the database.
+    out of the database is in the records until they are delivered, or this process ends. `changed` is called when
+    deliveries were changed by hand. `figures` returns the state of each destination's deliveries. `write_delay` is
+    from an event's `put` until it is known to be in the database.
     """
 
     _log = Logger()
@@ -192,11 +191,13 @@ class Journal(Generic[Fact]):
         return tuple(replace(attempt, answer="") for attempt in attempts)
 
     async def since(self, number: int, limit: int, wanted: Filter = EVERYTHING) -> Page:
-        """Return past events, see `voicestt.journal.port.History`.
-
-        In a shared database, events written by other processes are among them.
-        """
+        """Return past events, of other processes too, see `voicestt.journal.port.History`."""
         return await self._ask(lambda connection: reading.since(connection, self._whole, number, limit, wanted))
+
+    def look_for_dead(self) -> None:
+        """Look at once for dead servers, whose calls are to be closed."""
+        if self._threads is not None:
+            self._threads.look_for_dead()
 
     async def close(self, seconds: float = CLOSE_SECONDS) -> None:
         """Write the queued events, for at most `seconds`, and end the threads.

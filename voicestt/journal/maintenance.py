@@ -83,15 +83,21 @@ class Maintenance:
         chores = {self._look: seconds(), self._delete: seconds(), self._summarise: seconds() + pace.summarise}
         self._due = {self._renew: seconds() + pace.renew, **chores}
         self._closing = threading.Event()
+        self._bell = threading.Event()
         self._thread = threading.Thread(target=self._run, name="journal's chores", daemon=True)
 
     def start(self) -> None:
         """Start the thread; the tables and the lease must exist."""
         self._thread.start()
 
+    def look(self) -> None:
+        """Look for dead servers at once; may be called in any thread."""
+        self._bell.set()
+
     def stop(self) -> None:
         """Stop after the current chore, without waiting for the thread to end."""
         self._closing.set()
+        self._bell.set()
 
     def join(self, seconds: float) -> None:
         """Wait up to `seconds` for the thread to end, after `stop`."""
@@ -99,11 +105,18 @@ class Maintenance:
             self._thread.join(seconds)
 
     def _run(self) -> None:
-        while not self._closing.wait(max(0.0, min(self._due.values()) - self._seconds())):
+        while not self._rest():
             for chore, due in list(self._due.items()):
                 if due <= self._seconds() and not self._closing.is_set():
                     self._due[chore] = self._seconds() + self._do(chore)
         self._database.close()
+
+    def _rest(self) -> bool:
+        """Wait until something is due, or asked for; True if the thread is to end."""
+        if self._bell.wait(max(0.0, min(self._due.values()) - self._seconds())):
+            self._bell.clear()
+            self._due[self._look] = self._seconds()
+        return self._closing.is_set()
 
     def _do(self, chore: Callable[[], float]) -> float:
         try:

@@ -16,12 +16,12 @@ from voicestt.journal.tables import (
     outbox,
     sessions,
 )
+from voicestt.runtime.believed_clock import BelievedClock
 
 _DAY = 86_400.0
 _PARTIALS_DAYS = 1.0
 _AT_ONCE = 1_000
 _SESSIONS_AT_ONCE = 50
-_JUMP_SECONDS = 3_600.0
 
 
 class Retention:
@@ -32,34 +32,19 @@ class Retention:
     def __init__(self, database: Database, days: float, seconds: Callable[[], float] = time.monotonic) -> None:
         self._database = database
         self._days = days
-        self._seconds = seconds
-        self._steady: float | None = None  # the wall clock's time, without what went by
-        self._held_until = float("-inf")
+        self._clock = BelievedClock("the journal", "the journal", seconds)
 
     def step(self) -> bool:
         """Delete some of the old events; True if there may be more."""
         with self._database.writing() as connection:
             now = self._database.now(connection)
-            if not self._is_believed(now):
+            if not self._clock.is_right(now):
                 return False
             if self._days and self._delete_calls(connection, now - self._days * _DAY):
                 return True
             if self._delete_partials(connection, now - _PARTIALS_DAYS * _DAY):
                 return True
             return self._database.shrink(connection)
-
-    def _is_believed(self, now: float) -> bool:
-        steady, monotonic = now - self._seconds(), self._seconds()
-        jump = 0.0 if self._steady is None else steady - self._steady
-        self._steady = steady
-        if abs(jump) > _JUMP_SECONDS:
-            self._held_until = monotonic + _DAY
-            self._log.error(
-                "The clock that the journal goes by jumped by {hours:.1f} h. Nothing is deleted from the journal "
-                "for a day, for what is young may look old. What to do: if the time is wrong now, set it right.",
-                hours=jump / 3_600,
-            )
-        return monotonic >= self._held_until
 
     def _delete_calls(self, connection: Connection, before: float) -> bool:
         of_old = select(sessions.c.session).where(sessions.c.ended_at < before)

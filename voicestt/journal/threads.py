@@ -103,6 +103,7 @@ class JournalThreads(Generic[Fact]):
         self.put: Callable[[Entry[Fact]], list[Entry[Fact]]] = self._writing.put
         self.mark: Callable[[Mark, Deferred[None]], None] = self._writing.mark
         self.ask: Callable[[Ask[Any], Deferred[Any]], None] = self._reader.ask
+        self.look_for_dead: Callable[[], None] = self._maintenance.look
 
     @property
     def has_begun(self) -> bool:

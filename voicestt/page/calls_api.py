@@ -41,7 +41,11 @@ _NUMBER: Final = "Searching for a number"
 
 
 class Recordings(Protocol):
-    """The recordings of calls, by their sessions; asked in a thread of the page's."""
+    """The knowledge of the audio of calls, by their sessions; asked in a thread of the page's."""
+
+    def has(self, session: str) -> bool:
+        """Return True if there is a recording; many are asked for at once."""
+        ...
 
     def about(self, session: str) -> Mapping[str, Any] | None:
         """Return the recording's `tracks` and `duration_s`; None where there is none."""
@@ -55,6 +59,10 @@ class Recordings(Protocol):
 @dataclass(frozen=True, slots=True)
 class NoRecordings:
     """The recordings of a server that makes none."""
+
+    def has(self, _session: str) -> bool:
+        """Return False: there is none."""
+        return False
 
     def about(self, _session: str) -> Mapping[str, Any] | None:
         """Return None: there is none."""
@@ -144,7 +152,7 @@ class CallsApi:
             raise PageError(NOT_FOUND, _NO_CALL)
 
     def _listed(self, call: Any) -> dict[str, Any]:
-        return listed(call, self._language, is_recorded=self._recordings.about(call.row.session) is not None)
+        return listed(call, self._language, is_recorded=self._recordings.has(call.row.session))
 
 
 def query_of(visit: Visit) -> CallQuery:

@@ -12,7 +12,7 @@ from voicestt.fleet.fleet import Fleet
 from voicestt.fleet.membership import ALIVE_KEY, LIST, MEMBERS_KEY, members_of
 from voicestt.fleet.port import FleetAway
 from voicestt.page.visit import Endpoint, PageError, Visit
-from voicestt.server.control.flag import FlagSwitch, State
+from voicestt.server.control.flag import State, TurnableFlag
 
 _BY: Final = "the page"
 _FOLLOWS_SECONDS: Final = 2.0
@@ -23,7 +23,7 @@ _AWAY: Final = "Redis does not answer just now: each process works on alone, and
 class FlagApi:
     """Shows and turns ENABLE_STREAMING_STT: that of the `fleet` where there is one, else this process's own."""
 
-    def __init__(self, clock: IReactorTime, switch: FlagSwitch, fleet: Fleet) -> None:
+    def __init__(self, clock: IReactorTime, switch: TurnableFlag, fleet: Fleet) -> None:
         self._clock = clock
         self._switch = switch
         self._fleet = fleet

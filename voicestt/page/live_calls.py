@@ -121,6 +121,7 @@ def _tell(card: LiveCard, event: Mapping[str, Any]) -> None:
     kind = event["type"]
     if kind == "final":
         card.caption(event, is_final=True)
+        card.language = event.get("language") or card.language
     elif kind in _INCIDENTS:
         card.mark(event, str(event.get("why", "")))
         card.mode = _mode_after(event, card.mode)

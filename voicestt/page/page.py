@@ -11,6 +11,7 @@ from twisted.web.resource import IResource
 
 import voicestt
 from voicestt.ops.processes import ProcessReactor
+from voicestt.page.call_recordings import CallRecordings
 from voicestt.page.calls_api import CallsApi
 from voicestt.page.destinations_api import DestinationsApi
 from voicestt.page.fleet_api import FlagApi, FleetApi
@@ -23,8 +24,12 @@ from voicestt.page.live_elsewhere import Elsewhere, live_elsewhere
 from voicestt.page.login_api import LoginApi
 from voicestt.page.logins import Logins, LoginTries, logins_of
 from voicestt.page.queries import JournalQueries
+from voicestt.page.recordings_api import RecordingApi
 from voicestt.page.router import PageRouter
 from voicestt.page.static_files import INDEX, StaticFiles
+from voicestt.page.try_api import TryApi
+from voicestt.page.try_limits import TryLimits
+from voicestt.page.try_metrics import TryFamilies
 from voicestt.page.visit import Endpoint, PageError
 from voicestt.runtime.histogram import Percentiles
 from voicestt.server.connections import UNKNOWN
@@ -53,6 +58,12 @@ class ServerPage:
         self._queries = JournalQueries(parts.reactor, parts.settings.journal_url)
         reactor = cast(ProcessReactor, parts.reactor)
         self._gonogo = GoNoGoApi(reactor, environment, now, lambda: parts.calls.why_not_ready)
+        self._recordings = RecordingApi(parts.reactor, lambda: parts.recordings.library)
+        self._tries = TryLimits(
+            parts.settings.page_try_minutes, parts.reactor.seconds, lambda: parts.calls.why_not_ready
+        )
+        parts.metrics.add(TryFamilies(self._tries))
+        self._try = TryApi(parts.reactor, parts.settings, parts.calls.recogniser, self._tries)
         self._live = LiveCalls(lambda: parts.switch.state.is_on)
         self._now = now
         parts.pipeline.hub.watch(self._live.take)
@@ -79,6 +90,8 @@ class ServerPage:
         """End what the page has begun."""
         self._gonogo.stop()
         self._queries.stop()
+        self._recordings.stop()
+        self._try.stop()
 
     def _endpoints(self) -> list[Endpoint]:
         parts, pipeline = self._parts, self._parts.pipeline
@@ -95,12 +108,14 @@ class ServerPage:
         price = PRICES[parts.settings.api] if price is None else price
         apis = (
             live,
-            CallsApi(self._queries, parts.settings.language),
+            CallsApi(self._queries, parts.settings.language, CallRecordings(lambda: parts.recordings.library)),
             HealthApi(parts.report, parts.history, pipeline, price, self._now),
             FlagApi(parts.reactor, parts.switch, parts.fleet),
             FleetApi(parts.fleet),
             DestinationsApi(self._queries, lambda: pipeline.destinations),
             self._gonogo,
+            self._recordings,
+            self._try,
         )
         return [endpoint for api in apis for endpoint in api.endpoints]
 
@@ -114,11 +129,11 @@ class ServerPage:
         parts = self._parts
         return {
             "version": voicestt.__version__,
-            "record": "off",
+            "record": parts.settings.record,
             "fleet": parts.fleet.redis is not None,
             "streaming": parts.switch.state.is_on,
             "journal": parts.pipeline.journal is not None,
-            "try": False,
+            "try": self._tries.is_on,
         }
 
     async def _elsewhere(self) -> Elsewhere:

@@ -10,7 +10,7 @@ from voicestt.recognisers.hang_detection import HangDetector, ServiceHabits
 from voicestt.recognisers.health import Health
 from voicestt.recognisers.port import Recogniser, RecogniserError
 from voicestt.recognisers.stream import AttemptOwner, ReplayPace, StreamAttempt
-from voicestt.recognisers.stream_limits import StreamLimits
+from voicestt.recognisers.stream_limits import StreamLimits, StreamWatch
 from voicestt.recognisers.streaming_states import (
     CatchingUp,
     Finishing,
@@ -59,7 +59,7 @@ class StreamChain:
         self._hangs = hangs
         self._told = ToldFinals()
         self._no_successor_before = 0.0
-        self._is_urgent = False
+        self._is_urgent = self._is_resting = False
 
     @property
     def is_due(self) -> bool:
@@ -104,8 +104,29 @@ class StreamChain:
             "ABORTED", f"what the call asked for was refused, and it goes on as before: {error}"
         )
 
+    def may_rest(self, state: State, error: RecogniserError | None) -> bool:
+        """Rest if the stream in charge has ended by itself, as it was asked to when nobody speaks.
+
+        Returns whether that is so.
+        """
+        if not isinstance(state, Live) or state.is_speaking or error is None or error.status != "OK":
+            return False
+        if not state.attempt.ends_by_itself:
+            return False
+        self._hangs.stop()
+        self.state, self._is_resting = Silent(), True
+        return True
+
+    def rests_on(self, watch: StreamWatch) -> bool:
+        """Return True while nobody has spoken since the chain rests; let go of the silence."""
+        if self._is_resting and watch.is_silent:
+            self.skip_silence()
+            return True
+        return False
+
     def open(self) -> StreamAttempt:
         """Open a stream from the end of the recognised audio."""
+        self._is_resting = False
         self.skip_silence()
         return self._attempt(hurries=True)
 

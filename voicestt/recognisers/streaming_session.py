@@ -38,6 +38,8 @@ class EndlessSession:
             case CatchingUp(attempt=attempt, successor=successor):
                 attempt.write(audio)
                 successor.write(audio)
+            case Silent() if self._chain.rests_on(self._watch):
+                pass  # nobody has spoken since the stream ended by itself
             case Silent() if self._health.is_open:  # the listener is never called from within write
                 self._open_in(0)
             case Silent():
@@ -163,6 +165,8 @@ class EndlessSession:
     def _ended_in_charge(
         self, state: Live | CatchingUp | HalfClosed | Finishing, error: RecogniserError | None
     ) -> None:
+        if self._chain.may_rest(state, error):
+            return
         if error is None and state.is_speaking:
             # Partials have shown words: there is a final to be had, from somebody.
             error = RecogniserError("OK", "the stream ended without the final of what its partials showed")
@@ -179,8 +183,7 @@ class EndlessSession:
         self._hangs.stop()
         attempt = self._chain.drop()
         self._health.failed(error, self._clock.seconds() if attempt is None else attempt.opened_at)
-        refusal, error = error, self._chain.take_back(attempt, error)
-        self._tell_if_taken_back(refusal, error)
+        self._tell_if_taken_back(error, error := self._chain.take_back(attempt, error))
         if not self._is_borne(error):
             return
         if self._chain.promote() is None:
@@ -282,8 +285,7 @@ class EndlessSession:
             self._open()
 
     def _rested_and_finishing(self, state: Finishing) -> None:
-        is_all_given = state.attempt is not None and state.attempt.position >= self._ledger.received
-        if is_all_given:
+        if state.attempt is not None and state.attempt.position >= self._ledger.received:
             self._finish_without_stream(state.drain)
         else:
             self._chain.state = Finishing(state.drain)

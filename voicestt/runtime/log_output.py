@@ -106,6 +106,23 @@ def _wordless(format_event: Callable[[LogEvent], str | None]) -> Callable[[LogEv
     return formatted
 
 
+def _named(
+    format_event: Callable[[LogEvent], str | None], worker: str, *, is_json: bool
+) -> Callable[[LogEvent], str | None]:
+    """Make a formatter whose lines have the worker's name."""
+
+    def formatted(event: LogEvent) -> str | None:
+        text = format_event(event)
+        if not text:
+            return text
+        if is_json:
+            return f'{{"worker": {json.dumps(worker)}, {text[1:]}'
+        time_of, _, rest = text.partition(" ")
+        return f"{time_of} worker {worker} {rest}"
+
+    return formatted
+
+
 Later = Callable[[Callable[[], object]], object]
 
 
@@ -114,17 +131,26 @@ def _at_once(action: Callable[[], object]) -> None:
 
 
 def log_observer(
-    output: TextIO, form: str, level: str, later: Later = _at_once, *, texts: bool = True
+    output: TextIO,
+    form: str,
+    level: str,
+    later: Later = _at_once,
+    *,
+    texts: bool = True,
+    worker: str | None = None,
 ) -> ILogObserver:
     """Make an observer that writes what is at least of this level to `output`.
 
     Lines of partials, which are most, wait for each other: `later` is given what writes them, at the end of the
     reactor's turn. All others are written at once, behind those that wait. Without `texts` exceptions have their
-    type and place, but not their words: a handler's `int(final.text)` fails with what the caller said.
+    type and place, but not their words: a handler's `int(final.text)` fails with what the caller said. The lines
+    of a `worker` have its name, behind the time or as the field `worker`.
     """
     least = LogLevel.levelWithName(level)
     levels = frozenset(each for each in LogLevel.iterconstants() if each >= least)
     formatter = _FORMATTERS[form] if texts else _wordless(_FORMATTERS[form])
+    if worker is not None:
+        formatter = _named(formatter, worker, is_json=form == "json")
     return _LogWriter(output, formatter, levels, later)
 
 

@@ -7,9 +7,11 @@ whatever implements them can be passed to Twisted's functions too (`Deferred.add
 from twisted.internet.interfaces import (
     IReactorCore,
     IReactorFromThreads,
+    IReactorSocket,
     IReactorTCP,
     IReactorThreads,
     IReactorTime,
+    IReactorUNIX,
 )
 
 
@@ -23,3 +25,7 @@ class FullReactor(ReactorLike, IReactorThreads, IReactorCore):
 
 class TcpReactor(FullReactor, IReactorTCP):
     """Twisted's own reactor for those that listen on TCP ports without an endpoint."""
+
+
+class SocketReactor(TcpReactor, IReactorUNIX, IReactorSocket):
+    """Twisted's own reactor for sockets that go from one process to another."""

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from voicestt.fleet.call_scripts import Claim
@@ -57,6 +58,10 @@ class CallRegistry:
         record.account_sid = account_sid or None
         record.caller = caller
         record.called = called
+
+    def told(self, answer: bytes) -> "bytes | Deferred[bytes]":
+        """Return the webhook's answer to an announcement, when whoever may get the call's socket knows of it."""
+        return answer
 
     def learn(self, call_sid: str, claim: Claim) -> None:
         """Note what webhooks of other processes said of a call whose stream has come here."""

@@ -1,5 +1,6 @@
 """The live calls: made here, watched for silence, and stopped in order."""
 
+import time
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from math import ceil
@@ -11,7 +12,7 @@ from twisted.logger import Logger
 from voicestt.audio import mulaw
 from voicestt.audio.ledger import AudioTotals, total
 from voicestt.call.active_call import LOOK_SECONDS, CallParts
-from voicestt.call.facts import CallDescription, CallObserver
+from voicestt.call.facts import CallObserver
 from voicestt.call.line import Line
 from voicestt.call.machine import new_call
 from voicestt.call.observers import Debounced, DeliveryStats, ObserverGroup
@@ -19,8 +20,10 @@ from voicestt.config.settings import Settings
 from voicestt.fleet.call_leases import DirectoryCounts
 from voicestt.handler.handled_call import TOO_SLOW
 from voicestt.handler.leaving import HUNG_UP
+from voicestt.handler.publishing import new_session
 from voicestt.journal.former import FormerStream
 from voicestt.recognisers.port import CallRecogniser
+from voicestt.recording.recorder import AudioRecorder
 from voicestt.runtime.clock import Timer
 from voicestt.runtime.idle import Idle
 from voicestt.runtime.metrics import CallMetrics, RollingMetrics
@@ -35,6 +38,7 @@ from voicestt.server.live_call import LiveCall
 from voicestt.server.media_line import MediaLine
 from voicestt.server.moving import MoveCounts
 from voicestt.server.numbers import Numbers
+from voicestt.server.recorded_call import live_call
 from voicestt.server.refusals import Refusals
 from voicestt.server.starts import Refused, describe, must_be_known
 from voicestt.twilio.media_stream import Start
@@ -49,8 +53,9 @@ _CUT_SECONDS = 0.2
 class Calls:
     """The live calls of one server. `figures` are the metrics of all its calls.
 
-    `greeting` is what each caller hears at once, mu-law. `observer_of` makes, of a call's line, an observer for
-    this call alone, which is told what `observer` is told, after it.
+    `greeting` is what each caller hears at once, mu-law. `observer_of` makes, of a call's line and its
+    session, an observer for this call alone, which is told what `observer` is told, after it. `recorder` records
+    the calls.
     """
 
     _log = Logger()
@@ -63,17 +68,18 @@ class Calls:
         recogniser: CallRecogniser,
         observer: CallObserver,
         greeting: bytes = b"",
-        observer_of: Callable[[Line], CallObserver] | None = None,
+        observer_of: Callable[[Line, str], CallObserver] | None = None,
         former: FormerLookup | None = None,
         fleet: FleetStreams | None = None,
         numbers: Numbers | None = None,
+        recorder: AudioRecorder | None = None,
     ) -> None:
         self._numbers, self._former, self._fleet = numbers or Numbers(settings), former, fleet
-        self._clock = clock
-        self._grid = TimerGrid(clock)
+        self.recorder = recorder
+        self._clock, self._grid = clock, TimerGrid(clock)
         self._settings = settings
         self._registry = registry
-        self._recogniser = recogniser
+        self.recogniser = recogniser
         self._observer = observer
         self._greeting = greeting
         self._observer_of = observer_of
@@ -144,11 +150,13 @@ class Calls:
 
         `hang_up` closes that socket, saying why; `send` sends a text message on it, as long as it is open.
         """
-        line = MediaLine(self._clock, send, self._greeting)
+        session = new_session(time.time())
+        recording = None if self.recorder is None else self.recorder.new(session)
+        line = MediaLine(self._clock, send, self._greeting, recording)
         parts = CallParts(
             clock=self._clock,
-            observer=self._observer_of_one_call(line),
-            recogniser=self._recogniser,
+            observer=self._observer_of_one_call(line, session),
+            recogniser=self.recogniser,
             batch_bytes=self._settings.batch_ms * mulaw.BYTES_PER_SECOND // 1000,
             drain_seconds=self._settings.drain_seconds,
             over=lambda: self._over(call),
@@ -156,7 +164,7 @@ class Calls:
             turn_silence=self._settings.utterance_end_ms * mulaw.BYTES_PER_SECOND // 1000,
             metrics=CallMetrics(self.figures),
         )
-        call = LiveCall(new_call(parts), parts, hang_up, line)
+        call = live_call(new_call(parts), parts, hang_up, line, recording)
         self._live.add(call)
         self.taken += 1
         return call
@@ -241,8 +249,9 @@ class Calls:
         self.admission.arrived(description.call_sid)
         self._registry.use_up(description.call_sid)
         if others and self._fleet is None:
-            self._warn_of_two(others[0], description)
-        call.begin(description, self._numbers.greeting_of(description))
+            others[0].warn_of_another(description)
+        call.line.greet_with(self._numbers.greeting_of(description))
+        call.begin(description)
 
     def _is_to_be_known(self, call: LiveCall, record: CallRecord) -> bool:
         """Return True if this process's own record decides about REQUIRE_KNOWN_CALL.
@@ -266,20 +275,10 @@ class Calls:
         if not self.admission.takes_unannounced(len(self._live) - 1):  # its own socket is among them
             raise Refused("the server is busy, and no webhook of its own announced this call")
 
-    def _warn_of_two(self, first: LiveCall, second: CallDescription) -> None:
-        self._log.warn(
-            "⚠️ Two sockets say that they are this call: {first} is live, and {second} has come. Both go on; the "
-            "events of each have its own stream_sid. Either the TwiML forks, or somebody replays a handshake: "
-            "REQUIRE_KNOWN_CALL=true refuses the second.",
-            first=first.stream_sid,
-            second=second.stream_sid,
-            log_system=second.call_sid,
-        )
-
-    def _observer_of_one_call(self, line: Line) -> CallObserver:
+    def _observer_of_one_call(self, line: Line, session: str) -> CallObserver:
         everybody = self._observer
         if self._observer_of is not None:
-            everybody = ObserverGroup([self._observer, self._observer_of(line)])
+            everybody = ObserverGroup([self._observer, self._observer_of(line, session)])
         stats = DeliveryStats(self._clock, CallCounts(self.figures, everybody))
         return Debounced(self._grid, self._settings.partial_debounce_ms / 1000, stats)
 

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 
+from voicestt.config.settings import Settings
 from voicestt.emulators.google.service import LocalGoogle
 from voicestt.recognisers.whisper.engine.port import Engine
 
@@ -53,3 +54,9 @@ class EmbeddedGoogle:
 
     def _warn(self, words: str) -> None:
         self._log.warn("⚠️ {words}", words=words)
+
+
+def embedded_of(settings: Settings) -> EmbeddedGoogle | None:
+    """Make the service that `settings` ask for; None where the recogniser is Google."""
+    is_asked_for = settings.engine == "embedded"
+    return EmbeddedGoogle(settings.language, settings.whisper_model) if is_asked_for else None

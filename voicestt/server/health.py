@@ -29,6 +29,8 @@ Kind = Literal[
     "destination",
     "dead_letters",
     "events_file",
+    "recording",
+    "recording_store",
     "handler",
     "overload",
     "fleet",

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Final
 
+from twisted.logger import Logger
+
 from voicestt.audio.ledger import AudioTotals
 from voicestt.call.active_call import CallParts
 from voicestt.call.facts import CallDescription
@@ -23,6 +25,8 @@ class LiveCall:
     `is_being_moved` while Twilio is asked to open the call's next stream elsewhere, and after it has agreed.
     """
 
+    _log = Logger()
+
     def __init__(
         self, inputs: CallInputs, parts: CallParts, hang_up: Callable[[str], None], line: MediaLine
     ) -> None:
@@ -41,16 +45,27 @@ class LiveCall:
         self.stream_sid = ""
         line.belong_to(self)
 
-    def begin(self, call: CallDescription, greeting: bytes | None = None) -> None:
+    def begin(self, call: CallDescription) -> None:
         """Start the call after a good `start` of Twilio's. The greeting leaves before anybody else can speak.
 
-        A call that goes on has heard it. `greeting` is the called number's, None for that of all calls.
+        A call that goes on has heard it.
         """
         self.stream_sid = call.stream_sid
         self.account_sid = call.account_sid
         self.call_sid = call.call_sid
-        self.line.open(call.stream_sid, greets=call.continues is None, greeting=greeting)
+        self.line.open(call.stream_sid, greets=call.continues is None)
         self.inputs.started(call)
+
+    def warn_of_another(self, other: CallDescription) -> None:
+        """Warn that a second socket says that it is this call."""
+        self._log.warn(
+            "⚠️ Two sockets say that they are this call: {first} is live, and {second} has come. Both go on; the "
+            "events of each have its own stream_sid. Either the TwiML forks, or somebody replays a handshake: "
+            "REQUIRE_KNOWN_CALL=true refuses the second.",
+            first=self.stream_sid,
+            second=other.stream_sid,
+            log_system=other.call_sid,
+        )
 
     @property
     def has_started(self) -> bool:

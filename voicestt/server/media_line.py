@@ -14,6 +14,7 @@ from voicestt.audio.ledger import AudioTotals
 from voicestt.call.hearing import HeardAudio
 from voicestt.call.playout import Playout, PlayoutLine
 from voicestt.config.recognition_options import RecognitionOptions
+from voicestt.recording.recorder import StreamRecording
 from voicestt.twilio.media_stream import clear_message, mark_message, media_message
 
 
@@ -64,14 +65,22 @@ class MediaLine(PlayoutLine):
     """A `voicestt.call.line.Line` over a socket; for the transport it is the producer of its data.
 
     `send` sends one text message, in any state of the socket. `greeting` is mu-law, and said before all else.
+    `recording` is told what is played.
     """
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime, send: Callable[[bytes], object], greeting: bytes = b"") -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        send: Callable[[bytes], object],
+        greeting: bytes = b"",
+        recording: StreamRecording | None = None,
+    ) -> None:
         self._clock = clock
         self._send = send
         self._greeting = greeting
+        self._recording = recording
         self._call: SpokenTo | None = None
         self._is_over = False
         self._has_complained = False
@@ -103,15 +112,21 @@ class MediaLine(PlayoutLine):
 
     # -- the socket's side
 
-    def open(self, stream_sid: str, *, greets: bool = True, greeting: bytes | None = None) -> None:
-        """Open the line at Twilio's `start`, and play the greeting. Once in a call; later calls have no effect.
+    def greet_with(self, greeting: bytes | None) -> None:
+        """Set the called number's own greeting, before the line is opened; None for that of all calls."""
+        if greeting is not None:
+            self._greeting = greeting
 
-        `greeting` is the called number's, None for that of all calls.
-        """
+    def open(self, stream_sid: str, *, greets: bool = True) -> None:
+        """Open the line at Twilio's `start`, and play the greeting. Once in a call; later calls have no effect."""
         if self._playout is None and not self._is_over:
-            self._playout = Playout(self._clock, _MediaSink(self._send, stream_sid), self._tell_heard)
+            sink = _MediaSink(self._send, stream_sid)
+            recording = self._recording
+            self._playout = Playout(
+                self._clock, sink if recording is None else recording.beside(sink), self._tell_heard
+            )
             if greets:
-                self._playout.say(self._greeting if greeting is None else greeting)
+                self._playout.say(self._greeting)
 
     def returned(self, mark: str) -> bool:
         """Take a mark that Twilio sent back; False if it is none of ours."""

@@ -1,8 +1,7 @@
 """The view that an operator has of a server: its health, its metrics page, and the watch that keeps both true."""
 
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IListeningPort
 from twisted.web.http import Request
+from twisted.web.server import Site
 
 from voicestt.config.settings import Settings
 from voicestt.runtime.reactor import FullReactor
@@ -19,10 +18,13 @@ from voicestt.server.metrics.of_fleet import FleetFamilies
 from voicestt.server.metrics.of_fleet_calls import FleetCallFamilies
 from voicestt.server.metrics.of_health import HealthFamilies
 from voicestt.server.metrics.of_recognition import RecognitionFamilies
+from voicestt.server.metrics.of_recordings import RecordingFamilies
 from voicestt.server.metrics.page import MetricsPage, MetricsResource
 from voicestt.server.metrics_watch import MetricsWatch
 from voicestt.server.minute_history import MinuteHistory
 from voicestt.server.pipeline import EventPipeline
+from voicestt.server.recordings import RecordingCheck, ServerRecordings
+from voicestt.server.siblings import Siblings
 
 _MOST_READERS = 50
 
@@ -30,7 +32,8 @@ _MOST_READERS = 50
 class Monitoring:
     """Makes the `report` of a server for /healthz and the `page` for /metrics, of the parts that count.
 
-    `history` has the figures of the last day.
+    `history` has the figures of the last day; `siblings` are the other workers of this server, None where it is
+    one process.
     """
 
     def __init__(
@@ -42,25 +45,36 @@ class Monitoring:
         pipeline: EventPipeline,
         file: EventsFile | None,
         recognition: RecognitionFamilies,
+        recordings: ServerRecordings,
         fleet: FleetMember,
+        siblings: Siblings | None = None,
     ) -> None:
         self._reactor = reactor
         self._calls = calls
         events = EventsCheck(calls.figures, pipeline, file)
-        checks: list[Check] = [RecognitionCheck(recognition.health), events, FleetCheck(fleet.fleet)]
+        recorded = RecordingCheck(calls.figures, recordings)
+        recognises = RecognitionCheck(recognition.health)
+        checks: list[Check] = [recognises, events, recorded, FleetCheck(fleet.fleet)]
         self.report = HealthReport(calls, checks, lambda: {**pipeline.health, **fleet.health})
+        self.siblings = siblings
         collectors = [
             CallFamilies(calls, visitors, lambda: recognition.wordless),
             recognition,
             EventFamilies(pipeline, file),
+            RecordingFamilies(recordings),
             FleetFamilies(fleet.fleet),
             FleetCallFamilies(calls, pipeline),
             HealthFamilies(self.report),
         ]
-        self.page = MetricsPage(collectors, settings.metrics_token)
+        self.page = MetricsPage(collectors, settings.metrics_token, siblings)
+
+        def note_totals() -> None:
+            events.note_totals()
+            recorded.note_totals()
+
         self.history = MinuteHistory(calls)
         keep = self.history.minute_over
-        self._watch = MetricsWatch(reactor, calls, note_totals=events.note_totals, minute_over=keep)
+        self._watch = MetricsWatch(reactor, calls, note_totals=note_totals, minute_over=keep)
 
     def start(self) -> None:
         """Start to measure the reactor's lag, and to count by the minute."""
@@ -70,12 +84,10 @@ class Monitoring:
         """Stop measuring, and write the last line of figures."""
         self._watch.stop()
 
-    async def listen(self, endpoint: str) -> IListeningPort:
-        """Listen on an endpoint of Twisted's that has the metrics and nothing else."""
+    def site(self) -> Site:
+        """Make the site that has the metrics and nothing else."""
         root = MetricsResource(self.page, self._refuse)
-        site = BoundedSite(root, Visitors(_MOST_READERS, _MOST_READERS), reactor=self._reactor)
-        port: IListeningPort = await serverFromString(self._reactor, endpoint).listen(site)
-        return port
+        return BoundedSite(root, Visitors(_MOST_READERS, _MOST_READERS), reactor=self._reactor)
 
     def _refuse(self, request: Request, kind: str, hint: str) -> None:
         self._calls.refusals.count(kind, str(getattr(request.getClientAddress(), "host", UNKNOWN)), hint)

@@ -12,10 +12,12 @@ from voicestt.fleet.fleet import Fleet
 from voicestt.runtime.reactor import FullReactor
 from voicestt.server.calls import Calls
 from voicestt.server.connections import Visitors
-from voicestt.server.control.flag import FlagSwitch
+from voicestt.server.control.flag import TurnableFlag
 from voicestt.server.health import HealthReport
+from voicestt.server.metrics.page import MetricsPage
 from voicestt.server.minute_history import MinuteHistory
 from voicestt.server.pipeline import EventPipeline
+from voicestt.server.recordings import ServerRecordings
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +30,11 @@ class ServerParts:
     pipeline: EventPipeline
     report: HealthReport
     history: MinuteHistory
-    switch: FlagSwitch
+    switch: TurnableFlag
     visitors: Visitors
     fleet: Fleet
+    recordings: ServerRecordings
+    metrics: MetricsPage
 
 
 class BrowserPage(Protocol):

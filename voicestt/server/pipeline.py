@@ -140,9 +140,9 @@ class EventPipeline:
             health["traces"] = dict(self.tracing.counts)
         return health
 
-    def observer_of(self, line: Line) -> CallObserver:
-        """Make the observer of the call on `line`."""
-        publisher = self._publishing.of_call(line)
+    def observer_of(self, line: Line, session: str | None = None) -> CallObserver:
+        """Make the observer of the call on `line`, whose media stream is `session`."""
+        publisher = self._publishing.of_call(line, session)
         tracers = self.tracing.observers()
         return ObserverGroup([publisher, *tracers]) if tracers else publisher
 
@@ -168,7 +168,7 @@ class EventPipeline:
         if handlers is not None:
             handlers.start()
         self._handlers = handlers
-        self._publishing = Publishing(self._journal, handlers, file=self._file)
+        self._publishing = Publishing(self._journal, handlers, file=self._file, recorded=settings.record)
 
     async def stop(self, deadline: Deadline | None = None) -> None:
         """Send the ended calls' events on their way and stop everything; what hangs is left behind in time."""

@@ -4,6 +4,7 @@ They are made before anything is started, so that all that is wrong is said at o
 nothing. They block: the machine's metadata server may be asked for a key, and espeak-ng is tried.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -21,6 +22,8 @@ from voicestt.handler.loading import BadHandler, load_handler
 from voicestt.journal.database import check_url
 from voicestt.journal.problems import BadJournal
 from voicestt.recognisers.whisper import engine as whisper
+from voicestt.recording.library import library_of
+from voicestt.recording.store import StoreFailed
 from voicestt.runtime.google_auth import default_key, load_key
 from voicestt.server.numbers import problems_of_numbers
 from voicestt.server.whisper import OFF
@@ -157,6 +160,18 @@ def _redis(settings: Settings) -> str | None:
     return None
 
 
+def _recordings(settings: Settings) -> str | None:
+    folder = Path(settings.record_dir).absolute()
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    if settings.record != "off" and not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        return f"RECORD_DIR={folder}: {there} is no folder that this user may write to"
+    try:
+        library_of(settings)
+    except StoreFailed as problem:
+        return f"RECORD_STORE {problem}"
+    return None
+
+
 def _fleet(settings: Settings) -> str | None:
     try:
         if settings.fleet_url is not None and settings.fleet_url != settings.redis_url:
@@ -179,5 +194,6 @@ _CHECKS: Final = (
     _check(_handler, "HANDLER"),
     _check(_journal, "JOURNAL_URL"),
     _check(_redis, "REDIS_URL"),
+    _check(_recordings, "RECORD", "RECORD_DIR", "RECORD_STORE", "RECORD_STORE_ENDPOINT"),
     _check(_fleet, "FLEET_REDIS_URL", "REDIS_URL"),
 )

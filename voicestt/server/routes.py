@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol, cast
 
 from klein import Klein
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import FORBIDDEN, NO_CONTENT, NOT_FOUND, SERVICE_UNAVAILABLE, Request
@@ -18,7 +18,7 @@ from voicestt.delivery.live.hub import EventHub
 from voicestt.delivery.live.sse import EventStream
 from voicestt.delivery.live.websocket import LiveResource
 from voicestt.runtime.escaping import escaped
-from voicestt.server.bounded_http import visitor_of
+from voicestt.server.bounded_http import no_stranger, visitor_of
 from voicestt.server.busy import UNAVAILABLE, CallAnswer
 from voicestt.server.call_registry import CallRegistry
 from voicestt.server.calls import Calls
@@ -30,6 +30,7 @@ from voicestt.server.http_answers import asks_for_websocket, headers_of, json_an
 from voicestt.server.metrics.page import MetricsPage
 from voicestt.server.page_port import BrowserPage
 from voicestt.server.returns import Returns
+from voicestt.server.siblings import Siblings
 from voicestt.twilio import twiml
 from voicestt.twilio.signatures import SignatureCheck
 
@@ -71,10 +72,10 @@ class Routes:
         returns: Returns | None = None,
         metrics: MetricsPage | None = None,
         announced: Announced | None = None,
+        siblings: Siblings | None = None,
         page: BrowserPage | None = None,
         busy_of: Callable[[str | None], CallAnswer | None] = lambda _called: None,
     ) -> None:
-        self._busy_of = busy_of
         self._public_host = public_host
         self._signatures = signatures
         self._registry = registry
@@ -84,11 +85,11 @@ class Routes:
         self._hub = hub
         self._health = health or HealthReport(calls)
         self._visitors = Visitors(1_000_000, 1_000_000) if visitors is None else visitors  # empty ones are false
-        self._busy = busy
+        self._busy, self._busy_of = busy, busy_of
         self._metrics = metrics
         self._refusals = calls.refusals
         self._access = FeedAccess(hub, self._refuse)
-        self._announced = announced
+        self._announced, self._siblings = announced, siblings
         self._page = page
         self._returns = returns or Returns(public_host, calls, busy)
 
@@ -107,7 +108,7 @@ class Routes:
             return self._answer_call(request, form, self._busy_of(first(form, "To")) or self._busy)
         return self._answer_call(request, form, self._returns.first)
 
-    def _answer_call(self, request: Request, form: Form, answer: CallAnswer) -> bytes:
+    def _answer_call(self, request: Request, form: Form, answer: CallAnswer) -> "bytes | Deferred[bytes]":
         call_sid = first(form, "CallSid")
         if answer.connects and call_sid:
             numbers = first(form, "From"), first(form, "To")
@@ -117,7 +118,8 @@ class Routes:
             if self._announced is not None:
                 self._announced(call_sid, comes_back=answer.comes_back)
             self._log.info(words, log_system=escaped(call_sid, _LONGEST_SID))
-        return http_answer(request, answer.code, answer.content_type, answer.body)
+        body = http_answer(request, answer.code, answer.content_type, answer.body)
+        return self._registry.told(body) if answer.connects else body
 
     @app.route(twiml.STREAM_STATUS, methods=["GET", "POST"])
     @app.route(twiml.STREAM_STATUS + "/", methods=["GET", "POST"])
@@ -148,10 +150,11 @@ class Routes:
 
     @app.route(twiml.HEALTH, methods=["GET"])
     @app.route(twiml.HEALTH + "/", methods=["GET"])
-    def health(self, request: Request) -> bytes:
+    def health(self, request: Request) -> "Deferred[bytes]":
         """Answer a platform's health check: always 200, `status` and `reasons` say how the server is."""
-        feed = {} if self._hub is None else {"feed": self._hub.counters}
-        return json_answer(request, 200, {**self._health.json, **feed})
+        own = {**self._health.json, **({} if self._hub is None else {"feed": self._hub.counters})}
+        answering = succeed(own) if self._siblings is None else self._siblings.health(own)
+        return answering.addCallback(lambda answer: json_answer(request, 200, answer))
 
     @app.route(twiml.READY, methods=["GET"])
     @app.route(twiml.READY + "/", methods=["GET"])
@@ -163,7 +166,7 @@ class Routes:
 
     @app.route(twiml.METRICS, methods=["GET"])
     @app.route(twiml.METRICS + "/", methods=["GET"])
-    def metrics(self, request: Request) -> bytes:
+    def metrics(self, request: Request) -> "bytes | Deferred[bytes]":
         """Answer Prometheus, if it has the token."""
         if self._metrics is None:
             return text_answer(request, NOT_FOUND, "There is nothing here.")
@@ -188,7 +191,7 @@ class Routes:
             admitted = self._access.admit(request)
         except NotAdmitted as refusal:
             return _not_admitted(request, refusal)
-        _no_stranger(request)
+        no_stranger(request)
         return EventStream(*admitted)
 
     @app.route(twiml.LIVE, methods=["GET"])
@@ -201,7 +204,7 @@ class Routes:
             return _not_admitted(request, refusal)
         if not asks_for_websocket(request):
             return upgrade_required(request)
-        _no_stranger(request)
+        no_stranger(request)
         return LiveResource(hub, asked)
 
     @app.route(twiml.TOKENS, methods=["POST"])
@@ -288,10 +291,3 @@ def _not_admitted(request: Request, refusal: NotAdmitted) -> bytes:
 
 def _refusal(request: Request) -> bytes:
     return text_answer(request, FORBIDDEN, "The signature is missing or wrong.")
-
-
-def _no_stranger(request: Request) -> None:
-    """Stop counting the connection as a stranger's: its owner has shown a token."""
-    visitor = visitor_of(request)
-    if visitor is not None:
-        visitor.leave()

@@ -6,8 +6,6 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.web.server import Site
 
@@ -29,25 +27,31 @@ from voicestt.server.calls import Calls
 from voicestt.server.connections import TOO_MANY, Visitors, visitors_of
 from voicestt.server.control.sighup import SighupHandler
 from voicestt.server.control.socket import ControlSocket
-from voicestt.server.embedded import EmbeddedGoogle
+from voicestt.server.control.words import ControlWords
+from voicestt.server.embedded import embedded_of
 from voicestt.server.events_file import EventsFile
 from voicestt.server.fleet_calls import registry_of
 from voicestt.server.fleet_member import FleetMember
 from voicestt.server.former_streams import FormerLookup
+from voicestt.server.listeners import Listeners
 from voicestt.server.media_factory import media_resource
 from voicestt.server.monitoring import Monitoring
 from voicestt.server.moving import move_of
 from voicestt.server.page_port import BrowserPage, MakePage, ServerParts, no_page
 from voicestt.server.pipeline import EventPipeline
 from voicestt.server.recognition import recognition_of
+from voicestt.server.recordings import ServerRecordings
 from voicestt.server.returns import Returns
 from voicestt.server.root import Root
 from voicestt.server.routes import Routes
+from voicestt.server.shared_registry import SharedCallRegistry
 from voicestt.server.startup import announce, raise_descriptors
 from voicestt.server.stopping import Shutdown
 from voicestt.server.whisper import last_resort
+from voicestt.server.worker import WorkerParts, worker_of
 from voicestt.tracing.port import NoTracing, Tracing
 from voicestt.twilio.signatures import SignatureCheck
+from voicestt.workers.link import WorkerLink
 
 _NO_FILE = EnvironmentFile(None, {}, {})
 _FOR_LAST_WORDS, _FOR_THREADS = 0.65, 0.5  # of the time that is left to a stop
@@ -65,13 +69,17 @@ class _Started:
 class VoiceService(Service):
     """The whole server. `endpoints` are Twisted's endpoint strings; `failed` is called if it cannot start;
     `read_again` is what SIGHUP reads; `enforce` is told how long a stop may take before the process is ended;
-    `metrics_endpoint` is an address of the metrics' own; `tracing` makes what makes traces, `page` the page.
+    `metrics_endpoint` is an address of the metrics' own; `tracing` makes what makes traces, `page` the page;
+    `link` leads to the supervisor of a worker.
 
     Stopping is in order, which a MultiService does not know: no new calls; the live ones go on for their time, and
     tell their last words; then the threads that carried them end. The listener is open to the last.
     """
 
     _log = Logger()
+    _page: BrowserPage | None = None
+    _started: _Started | None = None
+    _threads: Sequence[SessionThread] = ()
 
     def __init__(
         self,
@@ -84,43 +92,46 @@ class VoiceService(Service):
         metrics_endpoint: str | None = None,
         tracing: Callable[[], Tracing] = NoTracing,
         page: MakePage = no_page,
+        link: WorkerLink | None = None,
     ) -> None:
         self._reactor = reactor
         self._failed = failed
         self._settings = settings
-        self._endpoints = endpoints
-        self._metrics_endpoint = metrics_endpoint
         self._make_tracing = tracing
+        self._listeners = Listeners(reactor, settings.public_host, endpoints, metrics_endpoint, link)
         self._make_page = page
-        self._page: BrowserPage | None = None
-        self._ports: list[IListeningPort] = []
-        self._threads: list[SessionThread] = []
         self._fleet = FleetMember(reactor, settings, self._drain_asked)
-        self._registry, self._streams = registry_of(reactor, self._fleet.fleet.link)
+        registry, self._streams = registry_of(reactor, self._fleet.fleet.link)
+        self._registry = registry if link is None else SharedCallRegistry(reactor, link, registry)
         self._events_file = EventsFile(settings.events_file) if settings.events_file else None
         log = CallLog(self._registry, partials=settings.log_partials, texts=settings.texts_are_logged)
         self._pipeline = EventPipeline(reactor, settings, log, self._events_file, self._fleet.fleet.link)
-        self._embedded = _embedded(settings) if settings.engine == "embedded" else None
+        self._embedded = embedded_of(settings)
         self._whisper = last_resort(reactor, settings, self._embedded.engine if self._embedded else None)
+        self._recordings = ServerRecordings(reactor, settings)
         self._flag = Flag(settings.enable_streaming_stt)
         self._active_calls = ActiveCalls(self._flag)
         self._switch = switch = self._fleet.switch_of(self._flag, self._active_calls)
         self._shutdown = Shutdown(reactor, settings, move_of(settings), enforce)
-        self._control = ControlSocket(reactor, settings.control_socket, switch, self._drain_asked)
+        words = ControlWords(switch, self._drain_asked)
+        self._control = ControlSocket(reactor, settings.control_socket, words)
         self._sighup = SighupHandler(reactor, switch, read_again, settings, self._reopen_files)
+        parts = WorkerParts(self._listeners, words, switch, self._pipeline, self._shutdown, self._sighup)
+        self._worker = worker_of(reactor, link, self._registry, parts)
         self._former = FormerLookup(reactor, self._pipeline.former_streams)
-        self._started: _Started | None = None
         self._starting: Deferred[None] = succeed(None)
 
     @property
     def addresses(self) -> list[Any]:
         """The addresses that the server listens on."""
-        return [port.getHost() for port in self._ports]
+        return self._listeners.addresses
 
     def startService(self) -> None:  # noqa: N802
         """Start sockets and threads, which cannot be made before: a daemonising twistd forks before it starts."""
         super().startService()  # type: ignore[no-untyped-call]
         self._sighup.install()
+        if self._worker is not None:
+            self._worker.start()
         self._starting = Deferred.fromCoroutine(self._start()).addErrback(self._could_not_start)
 
     def stopService(self) -> "Deferred[None]":  # noqa: N802
@@ -128,6 +139,8 @@ class VoiceService(Service):
         super().stopService()  # type: ignore[no-untyped-call]
         stopped: Deferred[None] = Deferred()
         deadline = self._shutdown.begin()  # whatever hangs, a start too
+        if self._worker is not None:
+            self._worker.stopping()
         # Sockets and threads that are being started can be stopped only when they are.
         self._starting.addBoth(lambda _: Deferred.fromCoroutine(self._stop(deadline)).chainDeferred(stopped))
         return stopped
@@ -141,20 +154,26 @@ class VoiceService(Service):
             thread.start()
         if self._events_file is not None:
             self._events_file.start()
+        await self._recordings.start()
         await self._fleet.start()
         await self._pipeline.start(self._make_tracing())
         started = self._started = self._make(target, visitors)
         started.calls.start()
         started.monitoring.start()
-        await self._listen(self._site(started.calls, visitors, started.monitoring))
-        await self._listen_for_metrics(started.monitoring)
-        self._control.start()
+        if self._worker is not None:
+            await self._worker.learn()
+        await self._listeners.listen(self._site(started.calls, visitors, started.monitoring))
+        await self._listeners.listen_for_metrics(started.monitoring)
+        if self._worker is None:
+            self._control.start()
+        else:
+            self._worker.ready(started.calls, started.monitoring)  # commands reach it by its supervisor
 
     async def _stop(self, deadline: Deadline) -> None:
         try:
             await self._stop_calls(deadline)
         finally:
-            await self._stop_listening()
+            await self._listeners.stop()
         await self._fleet.stop(deadline)
         await self._stop_threads(deadline)
         if self._events_file is not None:
@@ -172,13 +191,8 @@ class VoiceService(Service):
             await self._page.stop()
         if self._started is not None:
             await self._started.calls.stop(deadline.part(_FOR_LAST_WORDS, self._settings.drain_seconds))
+        await self._recordings.stop(deadline)
         await self._pipeline.stop(deadline)
-
-    async def _stop_listening(self) -> None:
-        for port in self._ports:
-            stopped: Any = port.stopListening()
-            if isinstance(stopped, Deferred):
-                await stopped
 
     async def _stop_threads(self, deadline: Deadline) -> None:
         if self._started is not None:
@@ -193,7 +207,7 @@ class VoiceService(Service):
         if self._shutdown.has_begun:
             left = self._shutdown.seconds_left
             return f"The server is stopping already; its {live} live calls may go on for {left:.0f} s more"
-        self._reactor.callLater(0, self._reactor.stop)
+        self._reactor.callLater(0, self._reactor.stop if self._worker is None else self._worker.drain)
         return f"The server takes no new calls, and stops within {seconds:g} s; live calls: {live}"
 
     async def _find_google(self) -> GoogleTarget:
@@ -216,23 +230,24 @@ class VoiceService(Service):
             self._former,
             self._streams,
             pipeline.numbers,
+            self._recordings.recorder,
         )
-        file, families = self._events_file, recognition.families
-        monitoring = Monitoring(reactor, settings, calls, visitors, pipeline, file, families, self._fleet)
+        siblings = None if self._worker is None else self._worker.siblings
+        counting = self._events_file, recognition.families, self._recordings, self._fleet, siblings
+        monitoring = Monitoring(reactor, settings, calls, visitors, pipeline, *counting)
         self._fleet.describe(calls, pipeline)
         return _Started(calls, recognition.health, monitoring)
 
     def _site(self, calls: Calls, visitors: Visitors, monitoring: Monitoring) -> Site:
         settings = self._settings
         signatures = SignatureCheck(settings.twilio_auth_token if settings.twilio_validate else None)
-        media = media_resource(self._reactor, calls)
         answers, busy = digest_answers(settings, lambda: self._flag.is_on), busy_answer(settings)
         webhooks = Routes(
             settings.public_host,
             signatures,
             self._registry,
             calls,
-            media,
+            media_resource(self._reactor, calls),
             answers,
             self._pipeline.hub,
             monitoring.report,
@@ -241,6 +256,7 @@ class VoiceService(Service):
             self._returns(calls, busy),
             monitoring.page,
             self._pipeline.tracing.webhook,
+            monitoring.siblings,
             self._open_page(calls, visitors, monitoring),
             self._pipeline.numbers.busy_of,
         )
@@ -251,10 +267,10 @@ class VoiceService(Service):
         return BoundedSite(Root(webhooks.app.resource()), visitors, turned_away, self._reactor)
 
     def _open_page(self, calls: Calls, visitors: Visitors, monitoring: Monitoring) -> BrowserPage | None:
-        reactor, settings, switch, fleet = self._reactor, self._settings, self._switch, self._fleet.fleet
-        report, history = monitoring.report, monitoring.history
-        parts = ServerParts(reactor, settings, calls, self._pipeline, report, history, switch, visitors, fleet)
-        self._page = self._make_page(parts)
+        switch = self._switch if self._worker is None else self._worker.switch
+        report, history, metrics = monitoring.report, monitoring.history, monitoring.page
+        server = self._reactor, self._settings, calls, self._pipeline, report, history, switch, visitors
+        self._page = self._make_page(ServerParts(*server, self._fleet.fleet, self._recordings, metrics))
         return self._page
 
     def _returns(self, calls: Calls, busy: CallAnswer) -> Returns:
@@ -266,17 +282,6 @@ class VoiceService(Service):
             former=self._former,
             seconds_left=lambda: self._shutdown.seconds_left,
         )
-
-    async def _listen(self, site: Site) -> None:
-        for endpoint in self._endpoints:
-            self._ports.append(await serverFromString(self._reactor, endpoint).listen(site))
-            host = self._settings.public_host
-            self._log.info("Listening on {endpoint} for https://{host}", endpoint=endpoint, host=host)
-
-    async def _listen_for_metrics(self, monitoring: Monitoring) -> None:
-        if self._metrics_endpoint is not None:
-            self._ports.append(await monitoring.listen(self._metrics_endpoint))
-            self._log.info("Metrics are on {endpoint}, at /metrics", endpoint=self._metrics_endpoint)
 
     def _reopen_files(self) -> None:
         if self._events_file is not None:
@@ -291,7 +296,3 @@ class VoiceService(Service):
         self._failed()
         # A start that fails at once, as at a port that is taken, fails before the reactor runs and can be stopped.
         self._reactor.callWhenRunning(self._reactor.stop)
-
-
-def _embedded(settings: Settings) -> EmbeddedGoogle:
-    return EmbeddedGoogle(settings.language, settings.whisper_model)

@@ -10,8 +10,8 @@ from twisted.logger import Logger
 from voicestt.config.settings import Settings
 from voicestt.runtime.deadline import Deadline
 from voicestt.runtime.reactor import ReactorLike
+from voicestt.runtime.signals import SignalHandlers
 from voicestt.server.calls import STOPPING, Calls
-from voicestt.server.control.signals import SignalHandlers
 from voicestt.server.moving import Mover
 
 MOVING_SHARE: Final = 0.8
@@ -45,7 +45,7 @@ class Shutdown:
         self._move = move
         self._enforce = enforce
         # The first signal is the reactor's own, whose handler would raise at the second: these take its place.
-        self._signals = SignalHandlers(reactor, _SIGNALS, self._again)
+        self._signals = SignalHandlers(reactor, _SIGNALS, self.hurry)
         self._deadline: Deadline | None = None
 
     @property
@@ -81,6 +81,13 @@ class Shutdown:
         if mover is not None:
             mover.stop()
 
+    def hurry(self, name: str) -> None:
+        """End live calls now, because the signal `name` came once more."""
+        if self._deadline is not None and not self._deadline.is_hurried:
+            self._deadline.hurry()
+            self._enforce(self._deadline.left + GRACE_SECONDS)
+            self._log.warn("{name} once more: live calls are ended now, with their last words.", name=name)
+
     def _start_to_move(self, calls: Calls) -> Mover | None:
         if self._move is None:
             return None
@@ -98,9 +105,3 @@ class Shutdown:
             seconds=round(self.seconds_left, 1),
             what=what,
         )
-
-    def _again(self, name: str) -> None:
-        if self._deadline is not None and not self._deadline.is_hurried:
-            self._deadline.hurry()
-            self._enforce(self._deadline.left + GRACE_SECONDS)
-            self._log.warn("{name} once more: live calls are ended now, with their last words.", name=name)

@@ -18,11 +18,15 @@ USERS = {
     "VOICESTT_ENV_FILE": "/etc/voicestt.env",
     "EVENTS_FILE": "/var/log/calls",
     "VOICESTT_SOCKET": "/run/voicestt/control",
+    "RECORD": "both",
+    "RECORD_STORE": "s3://shop-calls",
+    "RECORD_STORE_ENDPOINT": "https://s3.shop.co.il",
 }
 KEPT = {"HANDLER": "shop.calls:Agent", "EVENTS_TOKEN": "t0ken", "GREETING": "off", "JOURNAL_REDACT": "texts"}
-ITS_OWN = ["EVENTS_FILE", "TWILIO_API_URL", "JOURNAL_URL", "VOICESTT_SOCKET", "SHUTDOWN_SECONDS"]
+OWN = ["EVENTS_FILE", "TWILIO_API_URL", "JOURNAL_URL", "VOICESTT_SOCKET", "SHUTDOWN_SECONDS"]
+ITS_OWN = [*OWN, "RECORD", "RECORD_DIR"]
 FOLDER = Path(__file__).resolve().parent
-TO_NOBODY = ["EVENTS_WEBHOOK_URL", "EVENTS_WEBHOOK_SECRET", "REDIS_URL"]
+TO_NOBODY = ["EVENTS_WEBHOOK_URL", "EVENTS_WEBHOOK_SECRET", "REDIS_URL", "RECORD_STORE", "RECORD_STORE_ENDPOINT"]
 
 
 @given(left_out=st.sets(st.sampled_from(sorted({*USERS, *KEPT} - set(ENVIRON)))))
@@ -33,6 +37,7 @@ def test_a_server_of_ones_own_leads_nowhere_whatever_is_set(left_out: set[str]) 
     assert not {*TO_NOBODY, "VOICESTT_ENV_FILE"} & own.keys()
     assert own["JOURNAL_URL"] == server.journal_url == f"sqlite:///{FOLDER}/journal.db"
     assert own["TWILIO_API_URL"] == "http://127.0.0.1:1"
+    assert own["RECORD"] == "off"
     assert Path(own["EVENTS_FILE"]).parent == Path(own["VOICESTT_SOCKET"]).parent == FOLDER
     assert {name: own.get(name) for name in KEPT} == {name: environ.get(name) for name in KEPT}
 

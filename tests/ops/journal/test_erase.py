@@ -10,8 +10,10 @@ from tests.journal.made import CALLED, CALLER, eventually
 from tests.ops.journal.made import Call, Desk, do, refused, run, run_json
 from tests.ops.journal.test_running_server import refusing
 from tests.recognisers.on_reactor import on_reactor
+from tests.recording.made import session
 from voicestt.cli import main
 from voicestt.events import event_id
+from voicestt.recording.folder import RecordingFolder
 
 OTHER = "+972509999999"
 
@@ -115,3 +117,23 @@ async def test_a_running_server_forgets_what_it_has_read_and_others_arrive_in_or
     theirs = [each for each in receiver.ids if each.startswith(other.session)]
     assert theirs == [event_id(other.session, sequence) for sequence in (1, 2, 3)]
     assert {each for each in receiver.ids if each.startswith(call.session)} <= {event_id(call.session, 1)}
+
+
+def test_recordings_of_the_caller_go_too_and_others_stay(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RecordingFolder(tmp_path / "recordings")
+    monkeypatch.setenv("RECORD_DIR", str(folder.path))
+    paths = []
+    for sid, caller in (("CA1", CALLER), ("CA2", OTHER)):
+        call = Call(sid)
+        call.session = session()
+        desk.write(call.started(caller=caller), call.ended())
+        paths.append(folder.path_of(call.session, sid))
+        paths[-1].parent.mkdir(parents=True, exist_ok=True)
+        paths[-1].write_bytes(b"audio")
+    assert "Recordings erased: 1.\n" in run("erase", "--number", CALLER, "--yes")
+    assert [path.exists() for path in paths] == [False, True]
+    monkeypatch.setenv("RECORD_STORE", "http://not-a-store")
+    assert "RECORD_STORE is not s3://BUCKET" in refused("erase", "--number", OTHER, "--yes")
+    assert [call["call_sid"] for call in run_json("calls")] == ["CA2"], "nothing is erased where that fails"

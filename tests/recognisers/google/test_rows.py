@@ -171,3 +171,18 @@ async def test_single_requests_ask_for_the_same(ask: Ask, settings_of: Callable[
     final = await soon(ask(request).recognise(AUDIO))
     assert final.text == "I am calling from Shure"
     assert {round(word.confidence, 2) for word in final.words} == {0.92}
+
+
+@pytest.mark.parametrize("api", [V1, V2], ids=["v1", "v2"])
+@on_reactor
+async def test_a_time_out_of_speech_ends_a_stream_well_with_its_final(
+    api: Mapping[str, str], ask: Ask, settings_of: Callable[..., Settings]
+) -> None:
+    google = ask(request_of(settings_of(api, {"GCP_STT_SPEECH_END_SECONDS": "0.3"})))
+    ear = WaitingEar()
+    session = google.open(ear)
+    assert session.ends_by_itself
+    for at in range(0, len(AUDIO), 1_200):
+        session.write(AUDIO[at : at + 1_200])
+    assert await ear.end() is None, "nobody has finished it"
+    assert ear.finals == ["I am calling from sure"]

@@ -33,6 +33,7 @@ from voicestt.server.control.socket import (
     ControlSocket,
 )
 from voicestt.server.control.socket_path import is_live
+from voicestt.server.control.words import ControlWords
 
 reactor: Any = installed_reactor
 
@@ -45,7 +46,7 @@ class Running:
         active_calls = ActiveCalls(self.flag)
         active_calls.tell(CallStarted(CALL))
         self.switch = FlagSwitch(self.flag, active_calls)
-        self.control = ControlSocket(reactor, None if path is None else str(path), self.switch)
+        self.control = ControlSocket(reactor, None if path is None else str(path), ControlWords(self.switch))
 
 
 @pytest.fixture
@@ -243,7 +244,7 @@ class Line:
         self.flag = Flag(is_on=True)
         self.transport = StringTransport()
         switch = switch or FlagSwitch(self.flag, ActiveCalls(self.flag))
-        self.control = Control(self.clock, switch, self.open_ones, drain)
+        self.control = Control(self.clock, ControlWords(switch, drain), self.open_ones)
         self.control.makeConnection(self.transport)  # type: ignore[no-untyped-call]
 
     @property

@@ -64,6 +64,8 @@ def server(google: LocalGoogle, tmp_path: Path) -> Iterator[OneOf]:
         EVENTS_WEBHOOK_URL="http://127.0.0.1:9/",
         EVENTS_WEBHOOK_SECRET="whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz",
         VOICESTT_SOCKET=str(tmp_path / "control"),
+        RECORD="both",
+        RECORD_DIR=str(tmp_path / "recordings"),
         FLEET_REDIS_URL="redis://127.0.0.1:9/0",
         GCP_STT_STREAMS="100",
     )

@@ -14,6 +14,7 @@ from voicestt.emulators.google.asked_features import (
     v2_features,
 )
 from voicestt.emulators.google.limits import Code, Refusal
+from voicestt.emulators.google.speech_activity import NO_TIMEOUTS, SpeechTimeouts, timeouts_of
 from voicestt.recognisers.whisper.engine.port import Request
 
 SAMPLE_RATE = 8_000
@@ -54,6 +55,7 @@ class AcceptedConfig:
     punctuation: bool = False
     word_times: bool = False
     features: AskedFeatures = NO_FEATURES
+    timeouts: SpeechTimeouts = NO_TIMEOUTS
 
     def seconds(self, size: int) -> float:
         """Return the duration of `size` bytes of audio in this encoding, in seconds."""
@@ -116,11 +118,12 @@ def v1(config: Any, *, interim_results: bool = False, single_utterance: bool = F
 
 def v1_streaming(config: Any) -> AcceptedConfig:
     """Read a `google.cloud.speech.v1.StreamingRecognitionConfig` (the raw message); raises `Refusal`."""
-    return v1(
+    accepted = v1(
         config.config,
         interim_results=config.interim_results,
         single_utterance=config.single_utterance,
     )
+    return replace(accepted, timeouts=timeouts_of(config))
 
 
 def v2(recogniser: str, config: Any, *, interim_results: bool = False, streams: bool = False) -> AcceptedConfig:
@@ -150,7 +153,7 @@ def v2_streaming(recogniser: str, config: Any) -> AcceptedConfig:
         recogniser, config.config, interim_results=config.streaming_features.interim_results, streams=True
     )
     check_endpointing(config.streaming_features, accepted.model)
-    return accepted
+    return replace(accepted, timeouts=timeouts_of(config.streaming_features))
 
 
 def _with_known_languages(features: AskedFeatures) -> AskedFeatures:

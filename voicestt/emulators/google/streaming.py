@@ -4,9 +4,6 @@ The engine's results come from any thread; a queue brings them to the service's 
 """
 
 import asyncio
-import threading
-from collections import deque
-from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -22,63 +19,11 @@ from voicestt.emulators.google.faults import (
 )
 from voicestt.emulators.google.limits import MessageKind, Refusal, StreamRules
 from voicestt.emulators.google.recording import CallRecorder
+from voicestt.emulators.google.result_queue import ResultQueue
 from voicestt.emulators.google.shared import Shared, engine_failed, set_status
+from voicestt.emulators.google.speech_activity import SpeechActivity, SpeechIsOver
 from voicestt.emulators.google.versions import ServiceVersion
 from voicestt.recognisers.whisper.engine.port import EngineResult, EngineStream
-
-
-class ResultQueue:
-    """An `EngineListener`, made on the loop's thread; `wake` is called on the loop after each result.
-
-    With a `delay` (wall seconds, may be changed) everything arrives so much later.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, wake: Callable[[], None], delay: float = 0.0) -> None:
-        self._loop = loop
-        self._thread = threading.get_ident()
-        self._wake = wake
-        self.delay = delay
-        self._late: deque[Callable[[], None]] = deque()
-        self._heard: list[EngineResult] = []
-        self.is_over = False
-        self.error: Exception | None = None
-
-    def heard(self, heard: EngineResult) -> None:
-        """Queue a partial or a final."""
-        self._on_loop(lambda: self._heard.append(heard))
-
-    def ended(self, error: Exception | None) -> None:
-        """Queue the end of the results."""
-        self._on_loop(lambda: self._over(error))
-
-    def take(self) -> list[EngineResult]:
-        """Return the results since the last call."""
-        heard, self._heard = self._heard, []
-        return heard
-
-    def _over(self, error: Exception | None) -> None:
-        self.is_over = True
-        self.error = error
-
-    def _on_loop(self, said: Callable[[], None]) -> None:
-        if threading.get_ident() == self._thread:
-            self._arrived(said)
-        elif not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._arrived, said)
-
-    def _arrived(self, said: Callable[[], None]) -> None:
-        if self.delay or self._late:
-            self._late.append(said)
-            self._loop.call_later(self.delay, self._deliver_late)
-        else:
-            self._deliver(said)
-
-    def _deliver_late(self) -> None:
-        self._deliver(self._late.popleft())  # timers due at once fire in any order; results keep theirs
-
-    def _deliver(self, said: Callable[[], None]) -> None:
-        said()
-        self._wake()
 
 
 class StreamingCall:
@@ -106,6 +51,7 @@ class StreamingCall:
         self._config: AcceptedConfig | None = None
         self._decoder: AudioDecoder | None = None
         self._stream: EngineStream | None = None
+        self._activity = SpeechActivity()
         self._refusal: Refusal | None = None
         self._in_band: Fault | None = None
         self._utterance_over = False
@@ -209,6 +155,8 @@ class StreamingCall:
             while (message := await self._context.read()) is not grpc.aio.EOF:
                 self._take(message)
             self._half_close()
+        except SpeechIsOver:
+            self._finish()
         except Refusal as refusal:
             self.refuse(refusal)
         except Exception as error:  # noqa: BLE001 - an engine may fail in any way; the client is told
@@ -228,20 +176,26 @@ class StreamingCall:
         self._recorder.note(language=config.language, model=config.model, encoding=config.encoding)
         self._decoder = AudioDecoder(config.encoding)
         self._answers = ResponseBuilder(self._api, config.language, config.features)
+        self._activity = SpeechActivity(config.timeouts)
         self._stream = self._shared.engine.open(config.request(), self._results)
 
     def _audio(self, audio: bytes) -> None:
         seconds = self._config.seconds(len(audio)) if self._config else 0.0
         self._recorder.audio(audio)
         self._rules.message(MessageKind.AUDIO, len(audio), seconds, self._now())
-        if self._decoder and self._stream:
-            self._stream.write(self._decoder.feed(audio))
+        pcm = self._decoder.feed(audio) if self._decoder else b""
+        if self._stream:
+            self._stream.write(pcm)
         self._strike(When.AUDIO, self._rules.audio_seconds)
+        self._activity.feed(pcm)
 
     def _half_close(self) -> None:
         self._recorder.note(half_closed=True)
         self._rules.half_close()
         self._strike(When.HALF_CLOSE)
+        self._finish()
+
+    def _finish(self) -> None:
         if self._stream and self._refusal is None and not self._is_silenced:
             self._stream.finish()
 

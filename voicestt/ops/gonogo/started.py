@@ -1,7 +1,7 @@
 """Starts `twistd voicestt` as a process for checks: its log, its events, and its end.
 
-Its calls reach nobody: it keeps its journal in its own folder, delivers no event, and sends its handler's requests
-to Twilio's REST API to an address where nobody listens.
+Its calls reach nobody: it keeps its journal in its own folder, delivers no event, records nothing, and sends its
+handler's requests to Twilio's REST API to an address where nobody listens.
 """
 
 import re
@@ -16,10 +16,10 @@ from voicestt.ops.services import Services
 
 _READY = "Listening on"
 _START_SECONDS = 120.0  # the embedded recogniser loads its model first
+_DELIVERIES = frozenset({"EVENTS_WEBHOOK_URL", "EVENTS_WEBHOOK_SECRET", "REDIS_URL"})
+_STORE = frozenset({"RECORD_STORE", "RECORD_STORE_ENDPOINT"})
 # The last one names a file that would set the others again.
-_NOT_ITS_OWN = frozenset(
-    {"EVENTS_WEBHOOK_URL", "EVENTS_WEBHOOK_SECRET", "REDIS_URL", "FLEET_REDIS_URL", "VOICESTT_ENV_FILE"}
-)
+_NOT_ITS_OWN = _DELIVERIES | _STORE | {"FLEET_REDIS_URL", "VOICESTT_ENV_FILE"}
 _NOBODY = "http://127.0.0.1:1"
 _PREFIX = re.compile(r"^\d{4}-\S+ \[(?P<system>[^\]]*)\] (?P<message>.*)$")
 
@@ -73,6 +73,8 @@ class StartedServer:
             "EVENTS_FILE": str(self.events_file),
             "JOURNAL_URL": self.journal_url,
             "TWILIO_API_URL": _NOBODY,
+            "RECORD": "off",
+            "RECORD_DIR": str(self._services.folder / "recordings"),
             "SHUTDOWN_CALLS": "end",
             "SHUTDOWN_SECONDS": "0",
             "VOICESTT_SOCKET": str(self.control_socket),

@@ -7,11 +7,15 @@ from typing import Final
 import click
 from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
 
+from voicestt.config.settings import BadSettings
+from voicestt.journal.database import Database
 from voicestt.journal.erasing import ended
 from voicestt.journal.erasing import erase as erase_calls
 from voicestt.journal.tables import events, outbox, sessions
 from voicestt.ops.journal.opening import journal
 from voicestt.ops.journal.words import masked, plain
+from voicestt.ops.recording import recordings
+from voicestt.recording.store import StoreFailed
 
 _BETWEEN_DIGITS: Final = re.compile(r"[\s().\-/]")
 _PHONE_NUMBER: Final = re.compile(r"\+?[\d\s().\-/]+")
@@ -40,10 +44,11 @@ class Erasure:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Say how much it would be, and change nothing.")
 def erase(number: str, called: bool, yes: bool, dry_run: bool) -> None:
-    """Erase every call of a number: its events, what was said, and deliveries that wait.
+    """Erase every call of a number: its recordings, its events, what was said, and deliveries that wait.
 
-    The journal is that of JOURNAL_URL, in this environment or in VOICESTT_ENV_FILE. Servers may run meanwhile;
-    calls of the number that are still going on are left, and said.
+    The journal is that of JOURNAL_URL, and the recordings are those in RECORD_DIR and RECORD_STORE, in this
+    environment or in VOICESTT_ENV_FILE. Servers may run meanwhile; calls of the number that are still going on are
+    left, and said.
     """
     theirs = _of_number(number, called=called)
     shown = plain(masked(number) or "")
@@ -60,6 +65,7 @@ def erase(number: str, called: bool, yes: bool, dry_run: bool) -> None:
             return
         if not yes:
             click.confirm("Erase them for good?", abort=True)
+        _erase_recordings(database, theirs)
         erase_calls(database, theirs)
     click.echo(f"Erased. {_ELSEWHERE}")
     if extent.live:
@@ -95,6 +101,26 @@ def _extent(connection: Connection, theirs: ColumnElement[bool]) -> Erasure:
         events=count(select(func.count()).select_from(of_events.subquery())),
         undelivered=count(select(func.count()).select_from(outbox).where(outbox.c.number.in_(of_events))),
     )
+
+
+def _erase_recordings(database: Database, theirs: ColumnElement[bool]) -> None:
+    """Delete the recordings of the calls, before what the journal has of them: it is what they are found by.
+
+    Raises:
+        click.ClickException: where one cannot be deleted; the journal has all of them still.
+    """
+    with database.reading() as connection:
+        of_calls = list(connection.execute(ended(theirs)).scalars())
+    try:
+        erased = recordings().erase(of_calls)
+    except (BadSettings, StoreFailed, OSError) as problem:
+        words = problem.strerror if isinstance(problem, OSError) else str(problem)
+        raise click.ClickException(
+            f"The recordings cannot be erased ({words}), so nothing is erased from the journal: erase again when "
+            "that is mended. RECORD_DIR and RECORD_STORE must be the server's."
+        ) from None
+    if erased:
+        click.echo(f"Recordings erased: {erased}.")
 
 
 def _words(extent: Erasure) -> str:

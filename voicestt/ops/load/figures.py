@@ -7,6 +7,7 @@ import math
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,10 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """CPU seconds of the process, its resident kilobytes and its threads; `at` is CLOCK_MONOTONIC."""
+    """CPU seconds of a process and its children, their resident kilobytes and threads; `at` is CLOCK_MONOTONIC.
+
+    A server of several workers is a supervisor's process and its children.
+    """
 
     at: float
     cpu: float
@@ -31,10 +35,24 @@ class Usage:
     @classmethod
     def of(cls, pid: int) -> "Usage":
         """Read the usage of process `pid` now; raise FileNotFoundError when there is no such process."""
+        usage = cls._of_one(pid)
+        for child in _children(pid):
+            with suppress(FileNotFoundError, ProcessLookupError):
+                one = cls.of(child)
+                usage = cls(usage.at, usage.cpu + one.cpu, usage.rss_kb + one.rss_kb, usage.threads + one.threads)
+        return usage
+
+    @classmethod
+    def _of_one(cls, pid: int) -> "Usage":
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
         status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
         cpu = (int(fields[11]) + int(fields[12])) / _TICKS  # utime and stime: proc(5)
         return cls(time.monotonic(), cpu, int(status["VmRSS"].split()[0]), int(status["Threads"]))
+
+
+def _children(pid: int) -> list[int]:
+    files = Path(f"/proc/{pid}/task").glob("*/children")  # proc(5), where the kernel has it
+    return [int(child) for file in files for child in file.read_text().split()]
 
 
 CLOSED_PROPERLY = 1000

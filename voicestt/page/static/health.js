@@ -8,7 +8,8 @@ import { GoNoGo } from "./gonogo.js";
 import { Plot } from "./plot.js";
 import { Component, html, whileVisible } from "./ui.js";
 
-const ASK_MS = 10000;
+const ASK_MS = 5000;
+const SOON_MS = 2000; // the server counts what waits every now and then
 const SPANS = ["hour", "day"];
 
 /** What each plot shows: fields of a minute, and their colours. */
@@ -32,6 +33,7 @@ export class HealthView extends Component {
   }
 
   componentWillUnmount() {
+    clearTimeout(this.soon);
     this.stop();
   }
 
@@ -44,6 +46,11 @@ export class HealthView extends Component {
     } catch (refused) {
       this.setState({ trouble: problem(refused) });
     }
+  }
+
+  _changed() {
+    this._load();
+    this.soon = setTimeout(() => this._load(), SOON_MS);
   }
 
   _choose(span) {
@@ -64,8 +71,9 @@ export class HealthView extends Component {
           <button type="button" key=${each} aria-pressed=${each === span ? "true" : "false"} onClick=${() => this._choose(each)}>
             ${t(`health.${each}`)}</button>`)}
       </div>
+      ${found && !found.minutes.length && html`<p class="quiet">${t("health.first_minute")}</p>`}
       ${found && html`<div class="plots">${PLOTS.map((plot) => html`<${Figure} key=${plot.name} plot=${plot} minutes=${found.minutes} />`)}</div>`}
-      ${found && html`<${Destinations} destinations=${found.destinations} mayAct=${mayAct} changed=${() => this._load()} />`}
+      ${found && html`<${Destinations} destinations=${found.destinations} mayAct=${mayAct} changed=${() => this._changed()} />`}
       ${fleet && html`<${Fleet} processes=${fleet.processes} />`}
       <${GoNoGo} mayAct=${mayAct} />`;
   }

@@ -6,6 +6,7 @@ operator turns here then is turned.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from twisted.logger import Logger
 
@@ -26,6 +27,19 @@ class State:
     streaming: int
     single_shot: int
     ordered: str = ""
+
+
+class TurnableFlag(Protocol):
+    """The flag, as far as it is shown and turned."""
+
+    @property
+    def state(self) -> State:
+        """The present state."""
+        ...
+
+    def turn(self, is_on: bool, by: str) -> str:
+        """Set the flag for `by`; return the outcome in words."""
+        ...
 
 
 class FlagSwitch:

@@ -8,8 +8,8 @@ from twisted.logger import Logger
 
 from voicestt.config.env_file import FLAG, ReadAgain
 from voicestt.config.settings import BadSettings, Settings, differences
+from voicestt.runtime.signals import SignalHandlers
 from voicestt.server.control.flag import FlagSwitch
-from voicestt.server.control.signals import SignalHandlers
 
 
 class SighupHandler:

@@ -22,13 +22,13 @@ Control never keeps a server from taking calls: where the socket cannot be had, 
 import json
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from twisted.internet import tcp, unix
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Factory, Protocol, connectionDone
@@ -36,14 +36,15 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from voicestt.runtime.clock import Timer
-from voicestt.server.control.flag import FlagSwitch
 from voicestt.server.control.socket_path import make_way, new_path
 
 LONGEST_LINE = 200
 PATIENCE_SECONDS = 10.0
 MODE = 0o600
-_BY = "voicestt flag"
-_WORDS = "say one of: show, on, off, drain"
+WORDS = "say one of: show, on, off, drain"
+
+Answers = Callable[[bytes], "Mapping[str, object] | Deferred[Mapping[str, object]]"]
+"""Answers a line, without its newline."""
 
 
 class Control(Protocol):
@@ -55,12 +56,10 @@ class Control(Protocol):
     def __init__(
         self,
         clock: IReactorTime,
-        switch: FlagSwitch,
+        answers: Answers,
         open_ones: "set[Control]",
-        drain: Callable[[], str] | None = None,
     ) -> None:
-        self._drain = drain
-        self._switch = switch
+        self._answers = answers
         self._open_ones = open_ones
         self._patience = Timer(clock)
         self._received = b""
@@ -82,9 +81,10 @@ class Control(Protocol):
             return
         line, newline, _ = (self._received + data).partition(b"\n")
         if len(line) > LONGEST_LINE:
-            self._answer({"error": f"a line has at most {LONGEST_LINE} bytes; {_WORDS}"})
+            self._answer({"error": f"a line has at most {LONGEST_LINE} bytes; {WORDS}"})
         elif newline:
-            self._answer(self._try(line.strip()))
+            self._answered = True
+            self._ask(line.strip())
         else:
             self._received = line
 
@@ -93,40 +93,23 @@ class Control(Protocol):
         self.transport.abortConnection()
 
     def _heard_nothing(self) -> None:
-        self._answer({"error": f"no line came within {PATIENCE_SECONDS:g} s; {_WORDS}"})
+        self._answer({"error": f"no line came within {PATIENCE_SECONDS:g} s; {WORDS}"})
 
-    def _try(self, word: bytes) -> dict[str, object]:
-        try:
-            return self._do(word)
-        except Exception:  # noqa: BLE001 - whoever asks is told, whatever befell
-            self._log.failure("The flag could not be turned for every call; the calls go on.")
-            return {"error": "that failed inside the server; its log says how"}
+    def _ask(self, word: bytes) -> None:
+        self._patience.cancel()
+        answering: Deferred[Mapping[str, object]] = maybeDeferred(self._answers, word)  # type: ignore[call-overload]
+        answering.addErrback(self._failed)
+        answering.addCallback(self._answer)
 
-    def _do(self, word: bytes) -> dict[str, object]:
-        match word:
-            case b"show":
-                return self._state()
-            case b"on" | b"off":
-                return self._state(self._switch.turn(word == b"on", _BY))
-            case b"drain" if self._drain is not None:
-                return self._state(self._drain())
-            case _:
-                return {"error": f"what is {word.decode('utf-8', 'backslashreplace')!r}? {_WORDS}"}
+    def _failed(self, failure: Failure) -> Mapping[str, object]:
+        # Whoever asks is told, whatever befell.
+        self._log.failure("The flag could not be turned for every call; the calls go on.", failure)
+        return {"error": "that failed inside the server; its log says how"}
 
-    def _state(self, message: str = "") -> dict[str, object]:
-        state = self._switch.state
-        return {
-            "enable_streaming_stt": state.is_on,
-            "live_calls": state.live,
-            "streaming": state.streaming,
-            "single_shot": state.single_shot,
-            "message": message
-            or f"ENABLE_STREAMING_STT={state.is_on}; live calls: {state.live}, of these streaming: "
-            f"{state.streaming}, with one request per utterance: {state.single_shot}",
-        }
-
-    def _answer(self, answer: dict[str, object]) -> None:
+    def _answer(self, answer: Mapping[str, object]) -> None:
         self._answered = True
+        if self not in self._open_ones:
+            return  # whoever asked has gone
         self.transport.write(json.dumps(answer).encode() + b"\n")
         self.transport.loseConnection()
         # A client that does not take the answer either is cut off.
@@ -136,14 +119,13 @@ class Control(Protocol):
 class _Controls(Factory):
     noisy = False
 
-    def __init__(self, clock: IReactorTime, switch: FlagSwitch, drain: Callable[[], str] | None) -> None:
+    def __init__(self, clock: IReactorTime, answers: Answers) -> None:
         self._clock = clock
-        self._switch = switch
-        self._drain = drain
+        self._answers = answers
         self.open_ones: set[Control] = set()
 
     def buildProtocol(self, _address: object) -> Control:
-        return Control(self._clock, self._switch, self.open_ones, self._drain)
+        return Control(self._clock, self._answers, self.open_ones)
 
 
 class _Port(unix.Port):
@@ -192,17 +174,15 @@ def _inode(path: Path) -> tuple[int, int] | None:
 class ControlSocket:
     """The control socket at `path` (VOICESTT_SOCKET), or where `voicestt flag` looks without one.
 
-    `drain` stops the server, and says in words what that means.
+    `answers` answers a line.
     """
 
     _log = Logger()
 
-    def __init__(
-        self, reactor: IReactorTime, path: str | None, switch: FlagSwitch, drain: Callable[[], str] | None = None
-    ) -> None:
+    def __init__(self, reactor: IReactorTime, path: str | None, answers: Answers) -> None:
         self._reactor = reactor
         self._asked_for = path
-        self._controls = _Controls(reactor, switch, drain)
+        self._controls = _Controls(reactor, answers)
         self._port: _Port | None = None
 
     def start(self) -> None:

@@ -9,7 +9,7 @@ from twisted.internet import reactor as installed_reactor
 from twisted.internet.defer import Deferred
 
 from tests.recognisers.on_reactor import on_reactor, soon
-from voicestt.server.control.signals import SignalHandlers
+from voicestt.runtime.signals import SignalHandlers
 
 reactor: Any = installed_reactor
 BOTH = (signal.SIGTERM, signal.SIGINT)

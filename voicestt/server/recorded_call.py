@@ -1,0 +1,54 @@
+"""A live call whose audio is recorded."""
+
+from collections.abc import Callable
+
+from voicestt.call.active_call import CallParts
+from voicestt.call.facts import CallDescription
+from voicestt.call.machine import CallInputs
+from voicestt.recording.recorder import StreamRecording
+from voicestt.server.live_call import LiveCall
+from voicestt.server.media_line import MediaLine
+
+
+class RecordedCall(LiveCall):
+    """A LiveCall that hands the caller's audio to `recording` too, from its start to its end."""
+
+    def __init__(
+        self,
+        inputs: CallInputs,
+        parts: CallParts,
+        hang_up: Callable[[str], None],
+        line: MediaLine,
+        recording: StreamRecording,
+    ) -> None:
+        super().__init__(inputs, parts, hang_up, line)
+        self._recording = recording
+
+    def begin(self, call: CallDescription) -> None:
+        """Begin the recording before the greeting is said, unless the called number has `recording = false`."""
+        if call.plan.recording is not False:
+            self._recording.begin(call.call_sid)
+        super().begin(call)
+
+    def media(self, audio: bytes, timestamp: object = None) -> None:
+        """Take a frame of the caller's audio, and record it."""
+        self._recording.caller(audio, timestamp)
+        super().media(audio, timestamp)
+
+    def finish(self, how: str) -> None:
+        """End the call's audio, and its recording."""
+        super().finish(how)
+        self._recording.end()
+
+
+def live_call(
+    inputs: CallInputs,
+    parts: CallParts,
+    hang_up: Callable[[str], None],
+    line: MediaLine,
+    recording: StreamRecording | None,
+) -> LiveCall:
+    """Make a live call, which is recorded if there is a `recording`."""
+    if recording is None:
+        return LiveCall(inputs, parts, hang_up, line)
+    return RecordedCall(inputs, parts, hang_up, line, recording)

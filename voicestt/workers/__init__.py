@@ -1,0 +1,1 @@
+"""Several processes of one server on one machine, under a supervisor that is cheap and opens the sockets."""
