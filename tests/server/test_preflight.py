@@ -1,4 +1,5 @@
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -132,3 +133,22 @@ def test_nothing_is_written(tmp_path: Path) -> None:
 
 def test_whisper_can_be_switched_off() -> None:
     assert problems(**LOCAL, WHISPER_MODEL="off") == []
+
+
+def test_recordings_need_a_folder_that_can_be_written_and_a_store_that_can_be_named(tmp_path: Path) -> None:
+    assert problems(**LOCAL, RECORD="both", RECORD_DIR=str(tmp_path / "made" / "later")) == []
+    file = tmp_path / "file"
+    file.touch()
+    (problem,) = problems(**LOCAL, RECORD="caller", RECORD_DIR=str(file / "recordings"))
+    assert problem == f"RECORD_DIR={file}/recordings: {file} is no folder that this user may write to"
+    assert problems(**LOCAL, RECORD="off", RECORD_DIR=str(file / "recordings")) == []
+    assert problems(**LOCAL, RECORD_STORE="s3://calls", RECORD_STORE_ENDPOINT="http://127.0.0.1:1") == []
+    assert problems(**LOCAL, RECORD_STORE="calls") == ["RECORD_STORE is not s3://BUCKET or s3://BUCKET/PREFIX"]
+    (problem,) = problems(**LOCAL, RECORD_STORE_ENDPOINT="http://127.0.0.1:1")
+    assert problem.startswith("RECORD_STORE_ENDPOINT means nothing without RECORD_STORE")
+
+
+def test_a_store_without_its_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    (problem,) = problems(**LOCAL, RECORD_STORE="s3://calls")
+    assert problem == "RECORD_STORE needs the extra `s3` (pip install '.[s3]' in the checkout)"
