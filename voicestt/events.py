@@ -139,7 +139,8 @@ class CallIncident(Event, frozen=True, kw_only=True, tag="incident"):
 
     "rotated": the recogniser's stream was replaced before its limit (a seam). "restarted": it failed, was
     replaced, and its audio is sent again. "held": no audio came for `seconds`, from `start` to `end`: the line was
-    on hold. There may be more kinds one day. `start` and `end` are null where it is about no stretch of the audio.
+    on hold. "refused": the recogniser refused what a handler asked for by `recognise`, and goes on as before.
+    There may be more kinds one day. `start` and `end` are null where it is about no stretch of the audio.
     """
 
     kind: str

@@ -26,6 +26,7 @@ hints = ["אני רוצה ${dishes}", { phrase = "Shure", boost = 15 }]
 greeting = "off"
 handler = "restaurant:Order"
 busy = "+972 50 123 4567"
+recording = false
 profiles = ["english"]
 
 ["+9723*"]
@@ -67,6 +68,7 @@ def test_a_table_says_all_that_may_differ() -> None:
     assert plan.options.hints.classes[0].items == ("חומוס", "פלאפל")
     assert (plan.greeting, plan.handler) == ("off", "restaurant:Order")
     assert plan.busy == "+972501234567"
+    assert plan.recording is False
     assert plan.lines["language"] == 9
 
 
@@ -101,6 +103,7 @@ def test_no_number_is_in_what_may_be_logged() -> None:
         ('["+1"]\nhandler = "module"', "line 2: handler is not package.module:Name"),
         ('["+1"]\nbusy = "+0 1"', "line 2: busy looks like a telephone number"),
         ('["+1"]\ngreeting = 3', "line 2: greeting is no text"),
+        ('["+1"]\nrecording = "no"', "line 2: recording is neither true nor false"),
         ('["+1"]\n\nhints_file = "/nowhere"', "line 3: hints_file: the file of hints /nowhere is no text"),
         ('["+1"]\nhints = "Shure"', "line 2: hints: hints are a list of phrases"),
         ('["+1"]\nprofiles = ["englsh"]\n[profile.english]', "line 2: profiles: there is no [profile.englsh]"),

@@ -1,6 +1,5 @@
 """Three processes and a Redis: one command rolls all back, a quota is theirs together, and no word is lost."""
 
-import json
 import subprocess
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +25,7 @@ from tests.end_to_end.twilio_line import TwilioLine
 from tests.redis_server import RedisServer
 from voicestt.emulators.google.service import LocalGoogle
 from voicestt.fleet.port import fleet_key
+from voicestt.ops.fleet.console import fleet_console
 from voicestt.ops.services import beside_python
 
 STREAMS = fleet_key("streams")
@@ -80,7 +80,8 @@ def _redis_knows_all(redis: RedisServer) -> None:
 
 
 def listed(server: Server) -> list[dict[str, object]]:
-    return [json.loads(line) for line in server.asked("fleet", "--json").splitlines()]
+    with fleet_console(server.environment) as console:
+        return [member.json for member in console.members]
 
 
 Calls = list[tuple[Server, TwilioLine, Said]]
@@ -136,7 +137,7 @@ def test_one_command_rolls_all_processes_back_and_every_word_comes_once(
         assert "2 live calls return to streaming" in flag(fleet[1], "on")
         redis.start()
         fleet[1].wait_for("ENABLE_STREAMING_STT=False (voicestt flag off --fleet, by ", 2)
-        until(lambda: "The fleet's flag is off" in fleet[2].asked("flag", "show", "--fleet"), "it is known again")
+        assert "The fleet's flag is off" in fleet[2].asked("flag", "show", "--fleet")
 
         until(lambda: len(listed(late)) == 4, "all are in the fleet again")
         assert "4 of 4 processes have followed." in late.asked("flag", "--fleet", "clear")
@@ -184,6 +185,7 @@ def test_the_fleet_is_listed_and_one_of_its_processes_drained_from_anywhere(flee
         assert {each["flag"] for each in members} == {True}
         assert {each["journal"] for each in members} == {"ok"}
         host = str(members[0]["host"])
+        assert len(fleet[0].asked("fleet", "--json").splitlines()) == 3
         table = fleet[0].asked("fleet")
         assert "HOST" in table
         assert table.count(host) == 3

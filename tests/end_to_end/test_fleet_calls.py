@@ -3,7 +3,6 @@
 import http.client
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -24,25 +23,24 @@ CALLER, CALLED = "+972501234567", "+972771234567"
 REFUSED = 4003
 
 
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    folder = tmp_path / "redis"
-    folder.mkdir()
-    with RedisServer(folder, keeps=False) as server:
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path_factory.mktemp("redis"), keeps=False) as server:
         yield server
 
 
-@pytest.fixture
-def both(tmp_path: Path, redis: RedisServer) -> Iterator[list[Server]]:
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory, redis: RedisServer) -> Iterator[list[Server]]:
     """Two processes with one journal, as on one machine; calls are taken only if a webhook announced them."""
+    folder = tmp_path_factory.mktemp("fleet")
     with ExitStack() as stack:
-        services = stack.enter_context(google_process(tmp_path, SAID))
-        shared = {"JOURNAL_URL": f"sqlite:///{tmp_path}/shared.db", "FLEET_REDIS_URL": redis.url}
+        services = stack.enter_context(google_process(folder, SAID))
+        shared = {"JOURNAL_URL": f"sqlite:///{folder}/shared.db", "FLEET_REDIS_URL": redis.url}
         servers = []
         for name in ("one", "two"):
-            (tmp_path / name).mkdir()
+            (folder / name).mkdir()
             settings = {**SETTINGS, **shared, "REQUIRE_KNOWN_CALL": "true", "PARTIAL_DEBOUNCE_MS": "0"}
-            servers.append(stack.enter_context(running_server(tmp_path / name, services.google_port, **settings)))
+            servers.append(stack.enter_context(running_server(folder / name, services.google_port, **settings)))
         yield servers
 
 

@@ -5,6 +5,7 @@ import http.client
 import os
 import re
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +58,27 @@ def metrics(server: Server) -> str:
         connection.close()
 
 
+@contextlib.contextmanager
+def listening(server: Server) -> Iterator[list[str]]:
+    """The lines that a listener at one of the workers is told, as they come."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    connection.request("GET", "/events", headers={"Authorization": "Bearer s3cret"})
+    answer = connection.getresponse()
+    heard: list[str] = []
+
+    def read() -> None:
+        with contextlib.suppress(OSError, ValueError, AttributeError, http.client.HTTPException):
+            heard.extend(iter(lambda: answer.readline().decode(), ""))
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    time.sleep(1)  # until the siblings know
+    try:
+        yield heard
+    finally:
+        connection.close()
+
+
 def is_alive(line: TwilioLine) -> bool:
     line.ping(b"?")
     try:
@@ -70,6 +92,7 @@ def test_two_workers_are_one_server_and_a_kill_costs_the_calls_of_one(tmp_path: 
         "WEB_CONCURRENCY": "2",
         "REQUIRE_KNOWN_CALL": "true",  # the webhook and the socket of a call come to any two workers
         "METRICS_TOKEN": "s3cret",
+        "EVENTS_TOKEN": "s3cret",
         "VOICESTT_SOCKET": str(tmp_path / "s"),
     }
     with (
@@ -78,6 +101,7 @@ def test_two_workers_are_one_server_and_a_kill_costs_the_calls_of_one(tmp_path: 
         contextlib.ExitStack() as stack,
     ):
         server.wait_for("is ready.", 2)
+        heard = stack.enter_context(listening(server))
         lines = [stack.enter_context(TwilioLine(server.target)) for _ in range(CALLS)]
         for number, line in enumerate(lines):
             announce(server, line)
@@ -88,6 +112,7 @@ def test_two_workers_are_one_server_and_a_kill_costs_the_calls_of_one(tmp_path: 
         assert min(shares.values()) >= 2
         assert server.health()["live_calls"] == CALLS
         check_metrics(metrics(server))
+        until(lambda: heard.count("event: call_started\n") == CALLS, "one worker tells of the calls of all")
         assert "cygrpc" not in Path(f"/proc/{server.process.pid}/maps").read_text()
 
         said = server.asked("flag", "off").splitlines()

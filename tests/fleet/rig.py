@@ -8,7 +8,7 @@ from twisted.internet.task import deferLater
 
 from tests.recognisers.on_reactor import PATIENCE, reactor, soon
 from voicestt.config.redis_address import redis_address
-from voicestt.fleet.link import RedisLink
+from voicestt.fleet.link import ANSWER_SECONDS, RedisLink
 
 
 async def until(condition: Callable[[], object], what: str) -> None:
@@ -20,8 +20,10 @@ async def until(condition: Callable[[], object], what: str) -> None:
 
 
 @asynccontextmanager
-async def linked(url: str, *, wait: bool = True) -> AsyncIterator[RedisLink]:
-    link = RedisLink(reactor, redis_address(url))
+async def linked(
+    url: str, *, wait: bool = True, answer_seconds: float = ANSWER_SECONDS
+) -> AsyncIterator[RedisLink]:
+    link = RedisLink(reactor, redis_address(url), answer_seconds=answer_seconds)
     link.start()
     try:
         if wait:

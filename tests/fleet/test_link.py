@@ -130,7 +130,7 @@ async def test_a_redis_that_dies_is_said_once_fails_what_is_asked_and_is_joined_
 async def test_a_redis_that_hangs_costs_one_time_limit_and_is_joined_when_it_wakes_up(
     redis: RedisServer, logged: Logged
 ) -> None:
-    async with linked(redis.url) as link:
+    async with linked(redis.url, answer_seconds=0.3) as link:
         redis.pause()
         try:
             await fails(link.run(ADD, [KEY], ["a"]))

@@ -103,6 +103,13 @@ def test_what_is_wrong_is_said_at_the_start_with_all_else(file: Path) -> None:
     assert len(problems_of_numbers(settings_of(file), may_import=False)) == 1
 
 
+def test_a_number_cannot_record_where_nothing_is_recorded(file: Path) -> None:
+    file.write_text('["+12"]\nrecording = true\n', "utf-8")
+    (problem,) = problems_of_numbers(settings_of(file))
+    assert "line 2: recording = true needs RECORD=caller or RECORD=both" in problem
+    assert problems_of_numbers(settings_of(file, RECORD="caller")) == []
+
+
 def test_a_greeting_that_is_a_text_is_spoken_at_the_start_only(file: Path) -> None:
     file.write_text('["+12"]\ngreeting = "hello there"\n', "utf-8")
     assert problems_of_numbers(settings_of(file, TTS_ENGINE="espeak-ng")) == []

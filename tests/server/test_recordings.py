@@ -17,6 +17,7 @@ from voicestt.recording.recorder import AudioRecorder
 from voicestt.runtime.deadline import Deadline
 from voicestt.runtime.metrics import RollingMetrics
 from voicestt.server.metrics.of_recordings import RecordingFamilies
+from voicestt.server.numbers import Numbers
 from voicestt.server.recordings import RecordingCheck, ServerRecordings
 
 GREETING = tone(320, 60)
@@ -80,6 +81,18 @@ def test_streams_of_one_call_have_a_recording_each(recording_server: RecordingSe
         joined.lose()
         server.recogniser.sessions[-1].end()
     assert [call_sid_in(path.name) for path in server.recordings()] == ["CA1", "CA1"]
+
+
+def test_a_number_may_be_kept_out_of_the_recordings(recording_server: RecordingServer, tmp_path: Path) -> None:
+    server = recording_server
+    (tmp_path / "numbers.toml").write_text('["*"]\nrecording = false\n')
+    numbers = Numbers(settings_of(NUMBERS_FILE=str(tmp_path / "numbers.toml")))
+    numbers.load(None)
+    server.calls._numbers = numbers
+    joined = server.join()
+    joined.say(CONNECTED, start("CA9"), media(tone(160)), STOP)
+    server.recogniser.session.end()
+    assert server.recordings() == []
 
 
 def recordings_of(folder: Path, **variables: str) -> ServerRecordings:

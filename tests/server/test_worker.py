@@ -1,16 +1,20 @@
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from twisted.internet.error import ReactorNotRunning
 from twisted.internet.task import Clock
 
+from voicestt.fleet.port import NoFleet
 from voicestt.recognisers.modes import Flag
 from voicestt.server.call_counts import ActiveCalls
 from voicestt.server.call_registry import CallRegistry
 from voicestt.server.control.flag import FlagSwitch
 from voicestt.server.control.words import ControlWords
 from voicestt.server.shared_registry import SharedCallRegistry
-from voicestt.server.worker import SiblingsSwitch, WorkerParts, WorkerServer, worker_of
+from voicestt.server.sibling_link import MESSAGE, SiblingLink
+from voicestt.server.worker import SiblingsSwitch, WorkerParts, WorkerServer, live_link_of, worker_of
 
 
 class Reactor(Clock):
@@ -82,6 +86,7 @@ class Worker:
             recorded,
             recorded,
             recorded,
+            NoFleet(),
         )
         self.registry = SharedCallRegistry(reactor, recorded, CallRegistry(reactor))
         self.server = WorkerServer(reactor, recorded, self.registry, self.parts)
@@ -123,6 +128,26 @@ def test_a_flag_that_is_turned_in_one_worker_is_turned_in_all_and_not_told_again
     there.server.relayed(kind, news)
     assert not there.flag.is_on
     assert there.recorded.done == []
+
+
+def test_a_sibling_s_live_events_reach_who_listens_here() -> None:
+    worker = Worker()
+    link = SiblingLink(Clock(), worker.recorded, "worker 1, 17")
+    server = WorkerServer(worker.reactor, worker.recorded, worker.registry, replace(worker.parts, live=link))
+    heard: list[bytes] = []
+    link.subscribe("live:wants", heard.append)
+    server.relayed(MESSAGE, {"channel": "live:wants", "data": "e30="})
+    server.relayed(MESSAGE, {"channel": "live:other", "data": "e30="})
+    worker.server.relayed(MESSAGE, {"channel": "live:wants", "data": "e30="})
+    assert heard == [b"{}"]
+
+
+def test_the_link_of_live_events_is_the_fleet_s_where_there_is_one() -> None:
+    worker, alone = any_of(SimpleNamespace(name="2")), any_of(SimpleNamespace(redis=None, link=NoFleet()))
+    together = any_of(SimpleNamespace(redis=object(), link=NoFleet()))
+    assert live_link_of(Clock(), alone, None).instance == ""
+    assert live_link_of(Clock(), together, worker) is together.link
+    assert live_link_of(Clock(), alone, worker).instance.startswith("worker 2, ")
 
 
 def test_it_answers_for_itself() -> None:

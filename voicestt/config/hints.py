@@ -58,6 +58,10 @@ class Hints:
     def __bool__(self) -> bool:
         return bool(self.phrases)
 
+    def __hash__(self) -> int:
+        # Of thousands of phrases a few will do: requests are looked up by their hints whenever a stream is opened.
+        return hash((len(self.phrases), self.phrases[:4], self.phrases[-1:], len(self.classes)))
+
     def __str__(self) -> str:
         return f"{len(self.phrases)} phrases"
 

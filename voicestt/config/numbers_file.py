@@ -36,12 +36,14 @@ _MOST_BYTES: Final = 10_000_000
 class CallPlan:
     """The part of the file that holds for a call: None, or NOTHING_SAID, is "as the settings have it".
 
-    `handler` is `package.module:Name`, `greeting` and `busy` are as the variables of these names. `lines` has the
-    line of each key in the file, and of the table itself under "".
+    `handler` is `package.module:Name`, `greeting` and `busy` are as the variables of these names; with
+    `recording` False no audio is kept where RECORD keeps that of calls. `lines` has the line of each key in the
+    file, and of the table itself under "".
     """
 
     options: RecognitionOptions = NOTHING_SAID
     greeting: str | None = None
+    recording: bool | None = None
     handler: str | None = None
     busy: str | None = field(default=None, repr=False)
     lines: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
@@ -213,7 +215,11 @@ class _Parsing:
         options = self._read_options((name,), given, _SECTION_KEYS)
         values = {key: self._read_text(name, key, given[key]) for key in _TEXTS if key in given}
         lines = {"": self._line((name,)), **{key: self._line((name, key)) for key in given}}
-        return CallPlan(options, **values, lines=lines)
+        recording = given.get("recording")
+        if not isinstance(recording, bool | None):
+            self._complain((name, "recording"), "recording is neither true nor false")
+            recording = None
+        return CallPlan(options, **values, recording=recording, lines=lines)
 
     def _read_options(
         self, where: tuple[str, ...], given: Mapping[str, Any], known: Sequence[str]
@@ -261,4 +267,4 @@ _TEXTS: Final[Mapping[str, Callable[[str], str]]] = {
     "handler": read.matching(read.ATTRIBUTE, "package.module:Name"),
     "busy": read.busy,
 }
-_SECTION_KEYS: Final = (*OPTION_NAMES, *_TEXTS, "profiles")
+_SECTION_KEYS: Final = (*OPTION_NAMES, *_TEXTS, "recording", "profiles")

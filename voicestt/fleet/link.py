@@ -29,7 +29,7 @@ class CannotJoin(Exception):
     """The fleet cannot be joined, now or later; the text says what to do."""
 
 
-def open_fleet_servers(address: RedisAddress) -> Servers:
+def open_fleet_servers(address: RedisAddress, answer_seconds: float = ANSWER_SECONDS) -> Servers:
     """Create the clients for the fleet's Redis; they connect at their first use.
 
     Raises:
@@ -42,7 +42,7 @@ def open_fleet_servers(address: RedisAddress) -> Servers:
             "FLEET_REDIS_URL needs a library that is not installed: pip install '.[redis]' in voicestt's folder"
         ) from None
     try:
-        return open_servers(address, CONNECT_SECONDS, ANSWER_SECONDS)
+        return open_servers(address, CONNECT_SECONDS, answer_seconds)
     except (RedisError, ValueError, TypeError):
         # Its words may hold parts of the URL.
         raise CannotJoin(
@@ -68,11 +68,18 @@ class LinkCounts:
 
 
 class RedisLink:
-    """A FleetLink by the Redis at `address`, from `start` to `stop`."""
+    """A FleetLink by the Redis at `address`, from `start` to `stop`; one that does not answer in time is left."""
 
     _log = Logger()
 
-    def __init__(self, reactor: ReactorLike, address: RedisAddress, instance: str | None = None) -> None:
+    def __init__(
+        self,
+        reactor: ReactorLike,
+        address: RedisAddress,
+        instance: str | None = None,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
+        self._answer_seconds = answer_seconds
         self._reactor = reactor
         self._address = address
         self.instance = instance or new_instance()
@@ -114,12 +121,12 @@ class RedisLink:
         hand = self._to_reactor.hand
         self._commands = CommandThread(
             self._address,
-            open_fleet_servers(self._address),
+            open_fleet_servers(self._address, self._answer_seconds),
             lambda words: hand(partial(self._changed, words)),
             lambda seconds, count: hand(partial(self._measured, seconds, count)),
         )
         self._messages = MessageThread(
-            open_fleet_servers(self._address),
+            open_fleet_servers(self._address, self._answer_seconds),
             self.instance,
             lambda: self._channels,
             lambda channel, message: hand(partial(self._heard, channel, message)),

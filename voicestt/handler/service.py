@@ -18,9 +18,9 @@ from voicestt.handler.call import Call, Snapshot
 from voicestt.handler.counts import Counts
 from voicestt.handler.handled_call import HandledCall, WaitingEvents
 from voicestt.handler.leaving import CallHandover, CallRestControl
-from voicestt.handler.loading import load_handler, misspelt
+from voicestt.handler.loading import BadHandler, load_handler, misspelt
 from voicestt.handler.memory import CallMemory
-from voicestt.handler.protocol import METHODS, methods_of
+from voicestt.handler.protocol import METHODS, Handler, methods_of
 from voicestt.handler.speaking import Speak, Speaking
 from voicestt.handler.stalls import LoopWatchdog
 from voicestt.handler.worker import HandlerWorker, Traced, not_traced
@@ -156,7 +156,7 @@ class Handlers:
         `handler` is the class of the called number, as `package.module:Name`, None for that of all calls.
         """
         cross = self._reactor.callFromThread
-        factory = self._factory if handler is None else load_handler(handler)  # it was imported at the start
+        factory = self._factory if handler is None else self._of_number(handler)
         live = self._new(factory, event, line, CallMemory(memory, lambda text: cross(partial(keep, text))))
         if self._is_stopping:
             live.handled.close()
@@ -165,6 +165,16 @@ class Handlers:
         self._loop.do(partial(self._run, live))
         live.handled.tell(event)
         return live.handled
+
+    def _of_number(self, handler: str) -> type:
+        """Return a number's own class, which was imported when the file of numbers was read."""
+        try:
+            return load_handler(handler)
+        except BadHandler as problem:
+            self._log.error(
+                "A number's handler cannot be used, and that of all calls is: {problem}.", problem=problem
+            )
+            return self._factory
 
     def _new(self, factory: type, event: CallStarted, line: Line, memory: CallMemory) -> _Live:
         cross = self._reactor.callFromThread
@@ -251,10 +261,13 @@ class Handlers:
         return True
 
     def _announce(self) -> None:
+        if self._factory is Handler:
+            self._log.info("[CFG] Calls have the handlers of NUMBERS_FILE, and the others none.")
+            return
         self._log.info(
             "[CFG] The handler of each call is a {name}; it has {methods}.",
             name=self._factory.__qualname__,
-            methods=", ".join(methods_of(self._factory).values()) or "no methods",
+            methods=", ".join(methods_of(self._factory).values()),
         )
         for name in misspelt(self._factory):
             self._log.warn(

@@ -30,7 +30,7 @@ from voicestt.page.headers import SAFETY, is_from_elsewhere, is_https, is_own_or
 from voicestt.page.logins import Login, Logins, cookie_in
 from voicestt.page.masking import masked
 from voicestt.page.visit import Endpoint, PageError, PageReply, Role, Visit
-from voicestt.server.bounded_http import visitor_of
+from voicestt.server.bounded_http import no_stranger
 from voicestt.server.http_answers import answer, headers_of, json_answer
 from voicestt.server.metrics.page import Refuse
 
@@ -119,9 +119,7 @@ class PageRouter:
             body = self.body_of(request)
         if login.role is Role.VIEW and not endpoint.may_view:
             raise self._refused(request, _TO_LOOK_ONLY)
-        visitor = visitor_of(request)
-        if visitor is not None:
-            visitor.leave()  # no stranger any more
+        no_stranger(request)
         return Visit(request, login.role, login.csrf, login.expires, _query(request), body)
 
     def _refused(self, request: Request, words: str) -> PageError:

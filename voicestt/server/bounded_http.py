@@ -231,3 +231,10 @@ def visitor_of(request: Any) -> Visitor | None:
     """Return the request's place among the connections that are not calls; None if it has none."""
     visitor: Visitor | None = getattr(request.channel, "visitor", None)
     return visitor
+
+
+def no_stranger(request: Any) -> None:
+    """Stop counting the connection as a stranger's: its owner has shown a token, or is logged in."""
+    visitor = visitor_of(request)
+    if visitor is not None:
+        visitor.leave()

@@ -30,6 +30,7 @@ _ENDS = {
     "its handler is too slow": "handler_too_slow",
     "the application hung up": "hung_up",
     "moved": "moved",
+    "the call has a later stream": "replaced",
 }
 
 END_LABELS: Final = (*_ENDS.values(), OTHER)

@@ -157,8 +157,10 @@ def problems_of_numbers(settings: Settings, *, may_import: bool = True) -> list[
 def problems_with(
     settings: Settings, file: NumbersFile, speak: Speak | None, *, may_import: bool = True
 ) -> Iterator[str]:
-    """Yield what is wrong with the plans of a file, in words with lines: handlers and greetings."""
+    """Yield what is wrong with the plans of a file, in words with lines: handlers, greetings, recordings."""
     for plan in file.plans:
+        if plan.recording and settings.record == "off":
+            yield f"{_line(plan, 'recording')}: recording = true needs RECORD=caller or RECORD=both"
         if plan.greeting is not None:
             yield from _of_greeting(settings, plan, plan.greeting, speak)
         if plan.handler is not None and may_import:

@@ -25,8 +25,9 @@ class RecordedCall(LiveCall):
         self._recording = recording
 
     def begin(self, call: CallDescription) -> None:
-        """Begin the recording before the greeting is said."""
-        self._recording.begin(call.call_sid)
+        """Begin the recording before the greeting is said, unless the called number has `recording = false`."""
+        if call.plan.recording is not False:
+            self._recording.begin(call.call_sid)
         super().begin(call)
 
     def media(self, audio: bytes, timestamp: object = None) -> None:

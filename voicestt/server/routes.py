@@ -18,7 +18,7 @@ from voicestt.delivery.live.hub import EventHub
 from voicestt.delivery.live.sse import EventStream
 from voicestt.delivery.live.websocket import LiveResource
 from voicestt.runtime.escaping import escaped
-from voicestt.server.bounded_http import visitor_of
+from voicestt.server.bounded_http import no_stranger, visitor_of
 from voicestt.server.busy import UNAVAILABLE, CallAnswer
 from voicestt.server.call_registry import CallRegistry
 from voicestt.server.calls import Calls
@@ -191,7 +191,7 @@ class Routes:
             admitted = self._access.admit(request)
         except NotAdmitted as refusal:
             return _not_admitted(request, refusal)
-        _no_stranger(request)
+        no_stranger(request)
         return EventStream(*admitted)
 
     @app.route(twiml.LIVE, methods=["GET"])
@@ -204,7 +204,7 @@ class Routes:
             return _not_admitted(request, refusal)
         if not asks_for_websocket(request):
             return upgrade_required(request)
-        _no_stranger(request)
+        no_stranger(request)
         return LiveResource(hub, asked)
 
     @app.route(twiml.TOKENS, methods=["POST"])
@@ -291,10 +291,3 @@ def _not_admitted(request: Request, refusal: NotAdmitted) -> bytes:
 
 def _refusal(request: Request) -> bytes:
     return text_answer(request, FORBIDDEN, "The signature is missing or wrong.")
-
-
-def _no_stranger(request: Request) -> None:
-    """Stop counting the connection as a stranger's: its owner has shown a token."""
-    visitor = visitor_of(request)
-    if visitor is not None:
-        visitor.leave()

@@ -48,7 +48,7 @@ from voicestt.server.shared_registry import SharedCallRegistry
 from voicestt.server.startup import announce, raise_descriptors
 from voicestt.server.stopping import Shutdown
 from voicestt.server.whisper import last_resort
-from voicestt.server.worker import WorkerParts, worker_of
+from voicestt.server.worker import WorkerParts, live_link_of, worker_of
 from voicestt.tracing.port import NoTracing, Tracing
 from voicestt.twilio.signatures import SignatureCheck
 from voicestt.workers.link import WorkerLink
@@ -93,9 +93,8 @@ class VoiceService(Service):
         page: MakePage = no_page,
         link: WorkerLink | None = None,
     ) -> None:
-        self._reactor = reactor
+        self._reactor, self._settings = reactor, settings
         self._failed = failed
-        self._settings = settings
         self._make_tracing, self._make_page = tracing, page
         self._listeners = Listeners(reactor, settings.public_host, endpoints, metrics_endpoint, link)
         self._threads: list[SessionThread] = []
@@ -104,18 +103,19 @@ class VoiceService(Service):
         self._registry = registry if link is None else SharedCallRegistry(reactor, link, registry)
         self._events_file = EventsFile(settings.events_file) if settings.events_file else None
         log = CallLog(self._registry, partials=settings.log_partials, texts=settings.texts_are_logged)
-        self._pipeline = EventPipeline(reactor, settings, log, self._events_file, self._fleet.fleet.link)
+        live = live_link_of(reactor, self._fleet.fleet, link)
+        self._pipeline = EventPipeline(reactor, settings, log, self._events_file, live)
         self._embedded = embedded_of(settings)
         self._whisper = last_resort(reactor, settings, self._embedded.engine if self._embedded else None)
         self._recordings = ServerRecordings(reactor, settings)
-        self._flag = Flag(settings.enable_streaming_stt)
-        self._active_calls = ActiveCalls(self._flag)
-        self._switch = switch = self._fleet.switch_of(self._flag, self._active_calls)
+        self._flag = flag = Flag(settings.enable_streaming_stt)
+        self._active_calls = calls = ActiveCalls(flag)
+        self._switch = switch = self._fleet.switch_of(flag, calls)
         self._shutdown = Shutdown(reactor, settings, move_of(settings), enforce)
         words = ControlWords(switch, self._drain_asked)
         self._control = ControlSocket(reactor, settings.control_socket, words)
         self._sighup = SighupHandler(reactor, switch, read_again, settings, self._reopen_files)
-        parts = WorkerParts(self._listeners, words, switch, self._pipeline, self._shutdown, self._sighup)
+        parts = WorkerParts(self._listeners, words, switch, self._pipeline, self._shutdown, self._sighup, live)
         self._worker = worker_of(reactor, link, self._registry, parts)
         self._former = FormerLookup(reactor, self._pipeline.former_streams)
         self._starting: Deferred[None] = succeed(None)

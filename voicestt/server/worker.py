@@ -1,5 +1,6 @@
 """A server that is one of several workers: it obeys its supervisor."""
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,6 +10,9 @@ from twisted.internet.defer import ensureDeferred
 from twisted.internet.error import ReactorNotRunning
 from twisted.logger import Logger
 
+from voicestt.fleet.fleet import Fleet
+from voicestt.fleet.port import FleetLink
+from voicestt.runtime.clock import Clock
 from voicestt.runtime.reactor import FullReactor
 from voicestt.server.call_registry import CallRegistry
 from voicestt.server.calls import Calls
@@ -19,6 +23,7 @@ from voicestt.server.listeners import Listeners
 from voicestt.server.monitoring import Monitoring
 from voicestt.server.pipeline import EventPipeline
 from voicestt.server.shared_registry import ANNOUNCED, SharedCallRegistry
+from voicestt.server.sibling_link import MESSAGE, SiblingLink
 from voicestt.server.siblings import HEALTH, METRICS, Siblings
 from voicestt.server.stopping import Shutdown
 from voicestt.workers.asking import WORD
@@ -54,6 +59,7 @@ class WorkerParts:
     pipeline: EventPipeline
     shutdown: Shutdown
     sighup: SighupHandler
+    live: FleetLink
 
 
 class WorkerServer:
@@ -120,11 +126,14 @@ class WorkerServer:
             journal.look_for_dead()
 
     def relayed(self, kind: str, news: Mapping[str, Any]) -> None:
-        """Learn what a sibling says of a call, or that the flag is turned."""
+        """Learn what a sibling says: of a call, of live events, or that the flag is turned."""
+        live = self._parts.live
         if kind == DRAIN:
             return  # the supervisor stops all
         if kind == FLAG:
             self._parts.switch.turn(news["is_on"], news["by"])
+        elif kind == MESSAGE and isinstance(live, SiblingLink):
+            live.relayed(news)
         elif isinstance(self._registry, SharedCallRegistry):
             self._registry.relayed(kind, news)
 
@@ -152,6 +161,13 @@ class WorkerServer:
     def _stop_reactor(self) -> None:
         with suppress(ReactorNotRunning):  # a signal has stopped it
             self._reactor.stop()
+
+
+def live_link_of(clock: Clock, fleet: Fleet, link: WorkerLink | None) -> FleetLink:
+    """Return the link that live events are exchanged by: the fleet's, or without one that of the siblings."""
+    if link is None or fleet.redis is not None:
+        return fleet.link
+    return SiblingLink(clock, link, f"worker {link.name}, {os.getpid()}")
 
 
 def worker_of(

@@ -230,3 +230,18 @@ def test_a_journal_has_one_name_whoever_writes_into_it() -> None:
     assert one != journal_name("postgresql://writer:secret@db.example/others")
     assert journal_name("sqlite:///a.db") != journal_name("sqlite:///b.db")
     assert journal_name("off") == ""
+
+
+def test_the_ids_come_close_to_now_again_after_an_outage(feeds: Feeds) -> None:
+    listener = feeds.two.listens()
+    feeds.go()
+    feeds.two.link.cut()
+    feeds.two.write(record(1))
+    feeds.go(60)
+    feeds.two.link.heal()
+    feeds.go(GRACE_SECONDS + SETTLE_SECONDS)
+    feeds.two.write(record(2))
+    feeds.go(SETTLE_SECONDS)
+    feeds.one.write(record(3))
+    feeds.go()
+    assert cursors(listener.records)[-1] == 2

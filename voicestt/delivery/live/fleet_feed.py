@@ -108,12 +108,14 @@ class FleetFeed:
         return deferLater(self._clock, GRACE_SECONDS if self._link.is_up else 0)
 
     def _link_changed(self) -> None:
-        if not self._link.is_up:
+        if self._link.is_up:
+            self._missed()
+        else:
             self._numbers.keep_all(keeps=True)
 
     def _missed(self) -> None:
         """Read in the journal what others have written meanwhile."""
-        if self._journal:
+        if self._journal and not self._catching_up.is_set:
             self._numbers.keep_all(keeps=True)
             self._catching_up.set(GRACE_SECONDS, self._catch_up)
 

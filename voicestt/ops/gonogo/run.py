@@ -6,6 +6,7 @@ from voicestt.ops.gonogo.application_checks import application_checks, handler_c
 from voicestt.ops.gonogo.call_checks import call_checks
 from voicestt.ops.gonogo.event_checks import EventListener, event_checks, feed_check
 from voicestt.ops.gonogo.examination import Check, examine
+from voicestt.ops.gonogo.fleet_check import fleet_check
 from voicestt.ops.gonogo.greeting_check import greeting_check
 from voicestt.ops.gonogo.journal_checks import journal_check
 from voicestt.ops.gonogo.listening import HeardCall
@@ -29,6 +30,7 @@ def all_checks(context: RunContext) -> list[Check]:
         *application_checks(context),
         journal_check(context),
         *receiver_checks(context),
+        fleet_check(context),
         *network_checks(context),
         same_settings_check(context, ANSWERS),
         *webhook_checks(context),

@@ -74,7 +74,8 @@ export class CallView extends Component {
     if (isErased) return html`<h1 tabindex="-1">${t("nav.call")}</h1><p role="status">${t("erase.done")} <a href="#/calls">${t("call.back")}</a></p>`;
     const alert = trouble && html`<p role="alert" class="trouble" dir="auto">${trouble}</p>`;
     if (!found) return html`<h1 tabindex="-1">${t("nav.call")}</h1>${alert ?? html`<p>${t("loading")}</p>`}`;
-    const { call, recording } = found;
+    const { call } = found;
+    const recording = mayAct ? found.recording : null; // closed to viewers, who only see that there is one
     this.items = joined(this.items, found.conversation, more);
     const play = recording ? this.play : null;
     return html`
@@ -108,7 +109,10 @@ function kept(former, found) {
 
 function joined(former, first, more) {
   if (former && former.first === first && former.more === more) return former;
-  return Object.assign([...first, ...more], { first, more });
+  const all = [...first, ...more];
+  // What we said is told when it has been heard: in the order of events it stands behind what it was said before.
+  if (all.every((said) => said.start_ms != null)) all.sort((one, other) => one.start_ms - other.start_ms);
+  return Object.assign(all, { first, more });
 }
 
 function Head({ call }) {

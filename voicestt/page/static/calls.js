@@ -74,20 +74,27 @@ export class CallsView extends Component {
   }
 }
 
-function Filters({ parameters, submit }) {
-  const field = (name, type, more = {}) => html`
-    <label><span>${t(`calls.${name}`)}</span>
-      <input name=${name} type=${type} value=${parameters[name] ?? ""} ...${more} /></label>`;
-  const check = (name) => html`
-    <label class="check"><input type="checkbox" name=${name} value="1" checked=${parameters[name] === "1"} /> ${t(`calls.${name}`)}</label>`;
-  return html`
-    <form class="search" role="search" onSubmit=${submit}>
-      ${field("query", "search", { dir: "auto", class: "wide" })}
-      ${field("number", "search", { dir: "ltr", inputmode: "tel" })}
-      ${field("since", "date")} ${field("until", "date")}
-      ${check("degraded")} ${check("lost")}
-      <button>${t("calls.search")}</button>
-    </form>`;
+class Filters extends Component {
+  // Drawn again for other parameters only: what somebody is typing stays when a list comes.
+  shouldComponentUpdate(next) {
+    return address(next.parameters) !== address(this.props.parameters);
+  }
+
+  render({ parameters, submit }) {
+    const field = (name, type, more = {}) => html`
+      <label><span>${t(`calls.${name}`)}</span>
+        <input name=${name} type=${type} value=${parameters[name] ?? ""} ...${more} /></label>`;
+    const check = (name) => html`
+      <label class="check"><input type="checkbox" name=${name} value="1" checked=${parameters[name] === "1"} /> ${t(`calls.${name}`)}</label>`;
+    return html`
+      <form class="search" role="search" onSubmit=${submit}>
+        ${field("query", "search", { dir: "auto", class: "wide" })}
+        ${field("number", "search", { dir: "ltr", inputmode: "tel" })}
+        ${field("since", "date")} ${field("until", "date")}
+        ${check("degraded")} ${check("lost")}
+        <button>${t("calls.search")}</button>
+      </form>`;
+  }
 }
 
 function Table({ calls, query }) {

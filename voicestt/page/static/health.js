@@ -71,6 +71,7 @@ export class HealthView extends Component {
           <button type="button" key=${each} aria-pressed=${each === span ? "true" : "false"} onClick=${() => this._choose(each)}>
             ${t(`health.${each}`)}</button>`)}
       </div>
+      ${found && !found.minutes.length && html`<p class="quiet">${t("health.first_minute")}</p>`}
       ${found && html`<div class="plots">${PLOTS.map((plot) => html`<${Figure} key=${plot.name} plot=${plot} minutes=${found.minutes} />`)}</div>`}
       ${found && html`<${Destinations} destinations=${found.destinations} mayAct=${mayAct} changed=${() => this._changed()} />`}
       ${fleet && html`<${Fleet} processes=${fleet.processes} />`}

@@ -11,7 +11,7 @@ const FACTS_MS = 5000;
 const SOON_MS = 700;
 const STAYS_MS = 8000;
 const WORST_MS = 300;
-const MODE_WEIGHTS = { streaming: "good", "single-shot": "warn" };
+const MODE_WEIGHTS = { streaming: "good", "single-shot": "warn" }; // anything else is grave
 
 export class LiveView extends Component {
   constructor() {
@@ -78,7 +78,10 @@ export class LiveView extends Component {
     this.soon = null;
     if (!this.state.ready || document.hidden) return;
     const snapshot = await get("live", { captions: 0 }).catch(() => null);
-    if (snapshot) for (const call of this.live.refresh(snapshot)) this._touch(call.session);
+    if (!snapshot) return;
+    const before = this.live.calls.size;
+    for (const call of this.live.refresh(snapshot)) this._touch(call.session);
+    this.listIsOld ||= before !== this.live.calls.size;
   }
 
   _event(event) {
@@ -205,7 +208,7 @@ class Card extends Component {
             ${duration(((call.endedAt ?? Date.now()) - call.since) / 1000)}</span>
         </header>
         <p class="facts">
-          <span class="chip ${MODE_WEIGHTS[call.mode] ?? "grave"}" data-mode=${call.mode}>
+          <span class="chip ${call.endedAt ? "" : MODE_WEIGHTS[call.mode] ?? "grave"}" data-mode=${call.mode}>
             ${call.endedAt ? t("live.ended") : t(`mode.${call.mode}`)}</span>
           <span>${languageName(call.language)}</span>
           ${call.delay?.p50 == null ? null : html`<span class=${call.delay.p99 > WORST_MS ? "slow" : ""}
@@ -221,5 +224,5 @@ class Card extends Component {
 export function Captions({ items }) {
   return html`<ol>${items.map((item) => item.kind === "caption"
     ? html`<li class=${item.final ? "final" : "partial"} dir="auto" key=${`u${item.utterance}`}>${item.text}</li>`
-    : html`<li class="marks" key=${item.kind + item.at + item.text}><${Mark} kind=${item.kind} text=${item.text} /></li>`)}</ol>`;
+    : html`<li class="marks" key=${item.kind + item.at + item.text}><${Mark} kind=${item.kind} text=${item.text} lost=${item.ms} /></li>`)}</ol>`;
 }

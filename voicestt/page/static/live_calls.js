@@ -24,10 +24,16 @@ export class LiveCalls {
     this.calls = new Map(snapshot.calls.map((said) => [said.session, this._loaded(said)]));
   }
 
-  /** Take from a later snapshot what no event tells: delays and modes. Returns the calls that it has. */
+  /**
+   * Take from a later snapshot what no event tells: delays and modes, and all of the calls of other processes.
+   * Returns the calls that it has changed.
+   */
   refresh(snapshot) {
-    const known = snapshot.calls.filter((said) => this.calls.has(said.session));
-    return known.map((said) => Object.assign(this.calls.get(said.session), this._facts(said)));
+    const there = new Set(snapshot.calls.map((said) => said.session));
+    const gone = [...this.calls.values()].filter((call) => call.elsewhere && !call.endedAt && !there.has(call.session));
+    for (const call of gone) call.endedAt = Date.now();
+    const said = snapshot.calls.filter(({ session, elsewhere }) => elsewhere || this.calls.has(session));
+    return [...gone, ...said.map((each) => this._refreshed(each))];
   }
 
   /** Take one event. Returns the call that it changed, or null. */
@@ -37,7 +43,7 @@ export class LiveCalls {
     if (type === "call_started") Object.assign(call, { number: event.from ?? call.number, since: Date.parse(event.timestamp) });
     else if (type === "partial" || type === "final") this._caption(call, event, type === "final");
     else if (type === "dtmf") this._add(call, mark("key", event.timestamp, event.digit));
-    else if (type === "said") this._add(call, mark("said", event.timestamp, event.text));
+    else if (type === "said") this._add(call, { ...mark("said", event.timestamp, event.text), ms: event.text ? 0 : 1000 * event.seconds });
     else if (type === "incident") this._add(call, mark(event.kind, event.timestamp, ""));
     else if (type === "call_ended") call.endedAt = Date.now();
     else if (type in MODES || type === "unrecognised") this._incident(call, event, type);
@@ -59,9 +65,16 @@ export class LiveCalls {
     return call;
   }
 
+  _refreshed(said) {
+    if (!said.elsewhere) return Object.assign(this.calls.get(said.session), this._facts(said));
+    const call = this._loaded(said);
+    this.calls.set(said.session, call);
+    return call;
+  }
+
   _facts(said) {
-    const { number, language, mode } = said;
-    return { number, language, mode, since: Date.parse(said.since), delay: said.delay_ms };
+    const { number, language, mode, elsewhere } = said;
+    return { number, language, mode, elsewhere, since: Date.parse(said.since), delay: said.delay_ms };
   }
 
   _loaded(said) {

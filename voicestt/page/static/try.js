@@ -109,7 +109,7 @@ export class TryView extends Component {
       <div class="try ${over ? "over" : ""}" onDragOver=${(event) => (event.preventDefault(), this.setState({ over: true }))}
         onDragLeave=${() => this.setState({ over: false })} onDrop=${(event) => this._dropped(event)}>
         <p class="actions">
-          <label>${t("call.language")}
+          <label>${t("call.language")}${" "}
             <select disabled=${isBusy} onChange=${(event) => (this.language = event.target.value)}>
               ${LANGUAGES.map((each) => html`<option value=${each} key=${each}>${t(`try.language.${each || "server"}`)}</option>`)}
             </select></label>

@@ -167,6 +167,7 @@ export default {
   "health.span": "Time shown",
   "health.hour": "Last hour",
   "health.day": "Last day",
+  "health.first_minute": "The first minute is not over yet: there is nothing to plot.",
   "health.live": "Live calls",
   "health.taken": "Calls taken",
   "health.refused": "Calls refused",

@@ -167,6 +167,7 @@ export default {
   "health.span": "הזמן המוצג",
   "health.hour": "השעה האחרונה",
   "health.day": "היממה האחרונה",
+  "health.first_minute": "הדקה הראשונה עוד לא הסתיימה: אין עדיין מה להציג.",
   "health.live": "שיחות חיות",
   "health.taken": "שיחות שהתקבלו",
   "health.refused": "שיחות שנדחו",

@@ -8,6 +8,7 @@ not asked for.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from typing import Any, Final
 
 from voicestt.config.recognition_options import NOTHING_SAID, RecognitionOptions
@@ -25,6 +26,7 @@ _MODELS_WITH_HEBREW: Final = frozenset({"default", "command_and_search"})
 _V2_MODEL_WITH_HEBREW: Final = "chirp_3"
 # What v2 calls the models that v1 alone has.
 _V2_NAMES: Final = {"phone_call": "telephony", "default": "long", "video": "long", "command_and_search": "short"}
+_OPENINGS_KEPT: Final = 256
 _NO_PROJECT: Final = "local"  # a local service asks for one and does not look at it
 
 
@@ -72,8 +74,8 @@ class RecognitionRequest:
         return config
 
     def opening(self) -> bytes:
-        """Make a stream's first message."""
-        return self.api.opening(self.config(), self.extras)
+        """Make a stream's first message; it is kept, as with thousands of hints it takes a while to make."""
+        return _opening_of(self)
 
     def results_of(self, response: Any, stamps: Stamps | None = None) -> Sequence[Result]:
         """Convert a raw StreamingRecognizeResponse to results whose texts are cleaned, each with its `stamps`."""
@@ -82,6 +84,11 @@ class RecognitionRequest:
     def utterance_of(self, response: Any) -> Result | None:
         """Convert a raw RecognizeResponse to a final whose text is cleaned; None if nothing was understood."""
         return utterance_of(response, self.clean_final, self.api)
+
+
+@lru_cache(maxsize=_OPENINGS_KEPT)
+def _opening_of(request: RecognitionRequest) -> bytes:
+    return request.api.opening(request.config(), request.extras)
 
 
 @dataclass(frozen=True, slots=True)
