@@ -12,6 +12,7 @@ from voicestt.emulators.twilio.schedule import EVERY_20_MS, Insert, Schedule
 from voicestt.emulators.twilio.twiml import Fetch
 
 Callee = Literal["completed", "busy", "no-answer", "failed"]
+AnsweredBy = Literal["human", "machine_start", "fax", "unknown"]
 EndedBy = Literal["caller", "server", "api", "twiml"]
 WEBHOOK_PATH = "/webhook/incoming_call"
 
@@ -59,8 +60,9 @@ class CallOptions:
     without any goodbye, `subprotocol` offers audio.twilio.com as some test clients do (Twilio does not).
     `schedule` has the length of the frames and the pauses between them, `inserts` what is said in between (keys,
     bad input). A `slow_reader` takes nothing of what the server sends until the call is over. `callee` is how a
-    `<Dial>` goes (Twilio's DialCallStatus; completed: somebody picks up), `fallback_url` is asked for TwiML where
-    the webhook fails ("Primary handler fails").
+    `<Dial>` goes (Twilio's DialCallStatus; completed: somebody picks up), `answered_by` who picks up a
+    call that the server placed, if it asked (Twilio's AnsweredBy), `fallback_url` is asked for TwiML where the
+    webhook fails ("Primary handler fails").
     """
 
     silence: float = 1.5
@@ -73,6 +75,7 @@ class CallOptions:
     inserts: tuple[Insert, ...] = ()
     slow_reader: bool = False
     callee: Callee = "completed"
+    answered_by: str = "human"
     fallback_url: str | None = None
 
 
