@@ -72,7 +72,7 @@ def test_a_hidden_tab_asks_for_nothing(stage: PageStage, watched: Watched, visit
 
 def test_two_hundred_live_calls_are_smooth(stage: PageStage, visitor: NewVisitor) -> None:
     page = visitor().log_in()
-    with stage.crowd(200, 18.0):
+    with stage.crowd(200, 12.0):
         until(lambda: int(page.locator(".count").get_attribute("data-count") or 0) >= 200, "all are seen")
         assert page.locator(".card").count() >= 200
         before = page.locator(".cards").inner_text()

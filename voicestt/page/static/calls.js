@@ -111,7 +111,7 @@ function Table({ calls, query }) {
             <span class="quiet">${number(call.words)} ${languageName(call.language)}${call.recorded ? html` · ${t("calls.recorded")}` : ""}</span>
             ${call.snippet && html`<p class="snippet" dir="auto"><${Found} text=${call.snippet} query=${query} /></p>`}
           </td>
-          <td><${Trouble} trouble=${call.trouble} /></td>
+          <td><${Trouble} trouble=${call.trouble} none=${t("calls.no_trouble")} /></td>
         </tr>`)}</tbody>
     </table>`;
 }
@@ -124,13 +124,14 @@ function Found({ text, query }) {
   return html`${text.slice(0, at)}<mark>${text.slice(at, end)}</mark>${text.slice(end)}`;
 }
 
-export function Trouble({ trouble }) {
+/** What went wrong in a call; `none` is said where nothing did. */
+export function Trouble({ trouble, none = null }) {
   if (!trouble) return null;
   const { degraded, lost_ms: lost, incidents } = trouble;
   return html`<span class="troubles">
     ${degraded && html`<span class="chip grave">${t("mode.degraded")}</span>`}
     ${lost > 0 && html`<span class="chip grave">${t("calls.lost_words", { n: seconds(lost / 1000) })}</span>`}
     ${incidents > 0 && html`<span class="chip">${t("calls.incidents", { n: number(incidents) })}</span>`}
-    ${!degraded && !lost && !incidents && html`<span class="quiet">${t("calls.no_trouble")}</span>`}
+    ${!degraded && !lost && !incidents && none && html`<span class="quiet">${none}</span>`}
   </span>`;
 }
