@@ -5,6 +5,7 @@ import http.client
 import os
 import re
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -56,6 +57,18 @@ def metrics(server: Server) -> str:
         return connection.getresponse().read().decode()
     finally:
         connection.close()
+
+
+def metrics_inside(path: Path) -> str:
+    """The metrics on an address of their own."""
+    with socket.socket(socket.AF_UNIX) as reader:
+        reader.settimeout(10)
+        reader.connect(str(path))
+        reader.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        page = b""
+        while data := reader.recv(65_536):
+            page += data
+    return page.decode()
 
 
 @contextlib.contextmanager
@@ -164,9 +177,10 @@ def reloading_server(folder: Path, google_port: int, *options: str, **settings: 
 
 
 def test_new_workers_take_over_and_a_live_call_is_not_hung_up_on(tmp_path: Path) -> None:
+    options = "--reload", "--metrics", f"unix:{tmp_path}/metrics"
     with (
         scripted_google(SCRIPT) as google,
-        reloading_server(tmp_path, google.port, "--reload", SHUTDOWN_SECONDS="3600") as server,
+        reloading_server(tmp_path, google.port, *options, SHUTDOWN_SECONDS="3600") as server,
         TwilioLine(server.target) as old,
     ):
         half_said(old, 51)
@@ -186,6 +200,9 @@ def test_new_workers_take_over_and_a_live_call_is_not_hung_up_on(tmp_path: Path)
             server.wait_for("Call started", 2)
             shares = by_worker(server)
             assert shares.pop("1") == 1, "the old worker goes on with its call"
+            page = metrics_inside(tmp_path / "metrics")
+            assert 'voicestt_workers{phase="leaving"} 1.0' in page
+            assert 'voicestt_calls_live{worker="1"} 1.0' in page
             assert sorted(shares.values()) == [0, 1]
             assert is_alive(old)
             old.hang_up()

@@ -15,6 +15,6 @@ def fleet_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServe
 
 @pytest.fixture
 def redis_client(fleet_redis: RedisServer) -> Iterator[Redis]:
-    with Redis(unix_socket_path=str(fleet_redis.socket)) as client:
+    with Redis(port=fleet_redis.port) as client:
         client.flushall()
         yield client

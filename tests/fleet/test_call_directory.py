@@ -107,6 +107,14 @@ def test_where_the_message_is_lost_the_older_one_finds_out_when_it_renews(fleet:
     assert (old.is_live, new.is_live) == (False, True)
 
 
+def test_of_two_streams_of_one_millisecond_one_stays_though_no_message_arrives(fleet: SimulatedFleet) -> None:
+    for process in (fleet.one, fleet.two):
+        process.link.loses_messages = True
+    streams = [fleet.one.open("CA1"), fleet.two.open("CA1")]
+    fleet.go(3 * RENEW_SECONDS)
+    assert [stream.is_live for stream in streams] == [False, True]
+
+
 def test_without_redis_a_call_waits_for_nothing_and_is_made_known_when_it_is_back(
     fleet: SimulatedFleet, logged: Logged
 ) -> None:

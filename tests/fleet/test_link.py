@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred, gatherResults
@@ -63,6 +64,38 @@ async def test_an_error_of_one_script_is_its_own(redis: RedisServer) -> None:
         assert isinstance(await fails(second), FleetRefused)
         assert link.is_up
         assert await soon(link.run(ADD, [KEY], ["b"])) == [b"a", b"b"]
+
+
+@on_reactor
+async def test_a_text_that_is_no_text_and_a_value_that_is_none_cost_nobody_else_anything(
+    redis: RedisServer, logged: Logged
+) -> None:
+    async with linked(redis.url) as link:
+        assert await soon(link.run(ADD, [KEY], ["\ud800"])) == [b"\\ud800"]
+        wrong: Any = object()
+        assert "mistake" in str(await fails(link.run(ADD, ["\ud800"], [])))
+        await until(lambda: link.is_up, "the link is up")
+        await fails(link.run(ADD, [KEY], [wrong]))
+        await until(lambda: link.is_up, "the link is up")
+        assert await soon(link.run(ADD, [KEY], ["b"])) == [b"\\ud800", b"b"]
+    assert logged.flush(UnicodeEncodeError)
+
+
+@on_reactor
+async def test_who_fails_at_news_keeps_them_from_nobody(redis: RedisServer, logged: Logged) -> None:
+    heard: list[bytes] = []
+    ready: list[bool] = []
+
+    def fail_at(_message: bytes) -> None:
+        raise ZeroDivisionError
+
+    async with linked(redis.url) as link:
+        link.subscribe("news", fail_at, lambda: ready.append(True))
+        link.subscribe("news", heard.append)
+        await until(lambda: ready, "it is subscribed")
+        link.publish("news", b"x")
+        await until(lambda: heard, "it was heard")
+    assert logged.flush(ZeroDivisionError)
 
 
 @on_reactor

@@ -66,6 +66,7 @@ def test_a_text_is_said_when_its_audio_is_made_and_what_follows_after_it(booth: 
     assert not said.is_known
     booth.spoken(b"hello")
     assert booth.line.asked == [("say", b"hello"), ("say", b"after"), ("mark", "m")]
+    assert booth.line.texts == ["hello", None]
     assert said.result() == "said"
     assert not mark.is_known
     booth.line.reach()

@@ -20,6 +20,7 @@ from voicestt.journal.call_list import CallPage, CallQuery, list_calls
 from voicestt.journal.database import Database
 from voicestt.journal.erasing import erase_session
 from voicestt.journal.payloads import StoredPayloads, redaction
+from voicestt.journal.retention import Retention
 from voicestt.journal.schema import bring_up_to_date
 from voicestt.journal.search_index import has_trigrams
 from voicestt.journal.summaries import PART_CHARACTERS, Summaries
@@ -268,6 +269,17 @@ def test_an_erased_call_leaves_the_list_the_texts_and_the_index(shelf: Shelf) ->
         if connection.dialect.name == "sqlite":
             asked = text(f"SELECT rowid FROM {TRIGRAMS} WHERE {TRIGRAMS} MATCH 'ירו'")
             assert connection.execute(asked).all() == []
+
+
+def test_calls_that_are_too_old_leave_it_all(shelf: Shelf) -> None:
+    shelf.add("ירושלים")
+    shelf.sum_up()
+    retention = Retention(shelf.database, days=0.001)
+    while retention.step():
+        pass
+    assert shelf.found() == shelf.found(words="ירושלים") == []
+    with shelf.database.reading() as connection:
+        assert connection.execute(texts.select()).all() == []
 
 
 @pytest.mark.parametrize("redact", ["texts", "all"])

@@ -1,13 +1,19 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
 
 from tests.page.in_memory import VIEW_PASSWORD, PageServer, error_of
+from tests.recognisers.on_reactor import on_reactor
 from tests.server.fakes import CALL
 from voicestt.call.facts import CallStarted
+from voicestt.page.health_api import HealthApi
+from voicestt.page.visit import Role, Visit
 from voicestt.runtime.metrics import ProcessMetrics
 from voicestt.server.minute_history import MINUTES_OF_A_DAY
+from voicestt.server.siblings import Siblings
 
 
 def a_minute(delay: float = 0.004) -> ProcessMetrics:
@@ -87,3 +93,24 @@ def test_the_flag_is_shown_and_turned_and_says_who_is_moved(server: PageServer) 
 def test_without_a_fleet_there_is_none_to_show(server: PageServer) -> None:
     answer = server.browser().get("/page/api/fleet")
     assert (answer.status, "works alone" in error_of(answer)) == (404, True)
+
+
+@on_reactor
+async def test_a_worker_s_page_says_how_all_workers_are(server: PageServer) -> None:
+    class Link:
+        name = "1"
+
+        def ask_all(self, _what: str) -> Any:
+            one = {**server.report.json, "feed": {}}
+            other = {**one, "status": "failing", "reasons": ["words were lost"], "live_calls": 7}
+            crew = {"wanted": 2, "phases": {"1": "ready", "2": "ready"}}
+            return succeed({"workers": {"1": one, "2": other}, "crew": crew})
+
+    link: Any = Link()
+    siblings = Siblings(server.clock, link)
+    api = HealthApi(server.report, server.history, server.pipeline, 0.0, server.now, siblings)
+    nobody: Any = None
+    (endpoint,) = api.endpoints
+    answer: Any = await endpoint.answer(Visit(nobody, Role.VIEW, "", 0.0))
+    now = answer["now"]
+    assert (now["status"], now["reasons"], now["live_calls"]) == ("failing", ["worker 2: words were lost"], 7)

@@ -2,7 +2,7 @@ import json
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voicestt.page.masking import has_number, masked, masked_number, masked_payload, masked_text
@@ -109,6 +109,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(max_examples=40)
 @given(VALUES)
 def test_no_value_is_an_error(value: object) -> None:
     json.dumps(masked(value))

@@ -151,7 +151,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(steps=STEPS)
 def test_whatever_changes_and_whatever_fails_every_word_is_heard_once(steps: list[tuple[str, object]]) -> None:
     talk = TunedConversation()

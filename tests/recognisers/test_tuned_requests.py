@@ -6,9 +6,17 @@ import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
+from tests.recognisers.fakes import Ear
+from tests.recognisers.simulated import SECOND, SPEECH, Stream, World
 from voicestt.config.recognition_options import RecognitionOptions
-from voicestt.recognisers.port import RecogniserError, Result
+from voicestt.recognisers.fallback import Fallback
+from voicestt.recognisers.health import CircuitBreaker
+from voicestt.recognisers.modes import Flag
+from voicestt.recognisers.port import CallSession, RecogniserError, Result, ResultListener
+from voicestt.recognisers.probe import Probe
 from voicestt.recognisers.services import Persistent, ServicesHealth
+from voicestt.recognisers.single_shot import SingleShot
+from voicestt.recognisers.streaming import Endless, StreamLimits
 from voicestt.recognisers.tuning import TunedRequests, Tuning
 
 ENGLISH, HEBREW = RecognitionOptions(language="en-US"), RecognitionOptions(language="he-IL")
@@ -99,3 +107,47 @@ def test_what_the_call_began_with_is_not_taken_back(persistent: Persistent, goog
     problems: list[Any] = []
     failed.addErrback(problems.append)
     assert problems[0].value.status == "INVALID_ARGUMENT"
+
+
+# -- the whole call: streams while the flag is on, requests while it is off
+
+
+class Streams(World):
+    """A World that keeps the options of its streams."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.options: list[RecognitionOptions | None] = []
+
+    def open(self, listener: ResultListener) -> Stream:
+        self.options.append(None)
+        return super().open(listener)
+
+    def open_with(self, listener: ResultListener, options: RecognitionOptions) -> Stream:
+        self.options.append(options)
+        return super().open(listener)
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_a_calls_options_go_with_it_from_streams_to_requests_and_back(is_on: bool) -> None:
+    clock, world, google = Clock(), Streams(), Desk()
+    health = CircuitBreaker("Google", clock, lambda _answer: None)
+    single_shot = SingleShot(google.recognise, lambda action: clock.callLater(0, action), google.recognise)
+    flag = Flag(is_on)
+    streaming = Endless(clock, world, StreamLimits(), health=health)
+    fallback = Fallback(clock, flag, streaming, single_shot, Probe(clock, world), health)
+    session = fallback.open(Ear(), HEBREW)
+    _speak(session, clock, 0)
+    session.change(RecognitionOptions(model="default"))
+    flag.turn(not is_on)
+    _speak(session, clock, 3)
+    asked = [*google.asked, *world.options]
+    assert RecognitionOptions(language="he-IL", model="default") in asked
+    assert None not in asked, "each stream and each request has the call's options"
+    session.abort()
+
+
+def _speak(session: CallSession, clock: Clock, at: int) -> None:
+    for place in range(at * SECOND, (at + 3) * SECOND, 1_200):
+        session.write(SPEECH[place : place + 1_200])
+        clock.advance(0.15)

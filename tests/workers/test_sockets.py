@@ -110,6 +110,9 @@ async def test_the_file_of_a_unix_socket_and_its_mode_are_the_supervisors(tmp_pa
     try:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert await deferToThread(heard_there) == b"hello"
+        await stopped(accepting)
+        accepting = await Worker(endpoint, ports).accept()
+        assert await deferToThread(heard_there) == b"hello", "the next worker accepts"
     finally:
         await stopped(accepting)
         assert path.exists()

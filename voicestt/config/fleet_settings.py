@@ -26,6 +26,6 @@ class FleetSettings:
         None,
         read.number(1, 1_000_000),
         "How many calls may be streamed to Google at the same time, in all processes of the fleet together "
-        "(without a fleet: in this one). A call that finds none left begins with one request per utterance, and "
-        "streams when one is free. Not set: any number.",
+        "(without a fleet: in this server, an even share for each of its workers). A call that finds none left "
+        "begins with one request per utterance, and streams when one is free. Not set: any number.",
     )

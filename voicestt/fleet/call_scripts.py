@@ -5,7 +5,8 @@ Twilio reported before the stream was there, and whether the call was hung up. I
 change. The caller's and the called number are in it from the webhook until the call's socket has come, no longer.
 
 Order is told by Redis's own clock alone: processes say how long ago something was, never when. A stream that began
-later wins; a stream keeps the order that it was given at first, so that a slow answer cannot turn it around.
+later wins, of two of one millisecond the one with the larger name; a stream keeps the order that it was given at
+first, so that a slow answer cannot turn it around.
 """
 
 from collections.abc import Sequence
@@ -50,7 +51,10 @@ if comes and not is_mine then
     elseif not is_new then verdict = other and 'live' or 'used' end
   end
 end
-if verdict == 'ok' and other and tonumber(e.order) > order then verdict = 'newer' end
+local theirs = tonumber(e.order or 0)
+if verdict == 'ok' and other and (theirs > order or theirs == order and e.stream > ARGV[1]) then
+  verdict = 'newer'
+end
 if verdict == 'ok' then
   redis.call('HSET', KEYS[1], 'stream', ARGV[1], 'owner', ARGV[2], 'order', string.format('%.0f', order),
     'until', string.format('%.0f', now + ARGV[5]))

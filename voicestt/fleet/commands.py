@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from threading import Condition, Thread
 from typing import Any, Final
 
+from twisted.logger import Logger
+
 from voicestt.config.redis_address import RedisAddress
 from voicestt.fleet.port import Argument, FleetAway, FleetRefused, LuaScript, fleet_key
 from voicestt.runtime.backoff import Backoff, Chance
@@ -59,6 +61,8 @@ class CommandThread:
     `changed` is told of the connection: "" when it stands, words when it is gone. `measured` is told the seconds
     and the number of commands of each round trip.
     """
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -140,7 +144,7 @@ class CommandThread:
             server = self._servers.of(HUB)
             server.ping()
             self._prefix = channel_prefix(server)
-        except redis_failures() as problem:
+        except Exception as problem:  # noqa: BLE001 - the same
             self._failures += 1
             self._servers.drop_connections()
             self._changed(words_of(problem, self._address))
@@ -164,6 +168,9 @@ class CommandThread:
                 self._do_some(server, commands)
         except redis_failures() as problem:
             _fail(batch, self._lost(problem))
+        except Exception:  # noqa: BLE001 - without this thread all who ask would wait for ever
+            self._log.failure("A mistake in the fleet's commands: some are lost, others go on.")
+            _fail(batch, self._lost(FleetAway("a mistake in its commands; the log says which")))
         else:
             self._measured(time.monotonic() - began, len(batch))
 

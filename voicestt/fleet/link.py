@@ -154,9 +154,8 @@ class RedisLink:
             self.counts.failed += 1
             return fail(FleetAway(f"{self.place} does not answer ({self.reason})"))
         done: Deferred[Any] = Deferred(lambda _: None)
-        command = Command(
-            script, keys, arguments, lambda reply: self._to_reactor.hand(partial(_fire, done, reply))
-        )
+        encoded = [_encoded(each) for each in arguments]
+        command = Command(script, keys, encoded, lambda reply: self._to_reactor.hand(partial(_fire, done, reply)))
         if not self._commands.hand(command):
             self.counts.failed += 1
             return fail(FleetAway(f"{self.place} does not keep up: too much waits for it"))
@@ -209,7 +208,7 @@ class RedisLink:
             self._down_since = None
         if self.is_up != was_up:
             for changed in list(self._watchers):
-                changed()
+                self._guarded(changed)
 
     def _say_away(self) -> None:
         if self._is_said or self._is_stopping:
@@ -250,7 +249,7 @@ class RedisLink:
         try:
             action()
         except Exception:  # noqa: BLE001 - one reader's mistake must not silence the others
-            self._log.failure("A message of the fleet could not be used; others go on.")
+            self._log.failure("News of the fleet could not be used; others go on.")
 
     def _channels_changed(self) -> None:
         self._channels = frozenset(self._takers)
@@ -271,6 +270,11 @@ class RedisLink:
     def _count_failure(self, failure: Any) -> Any:
         self.counts.failed += 1
         return failure
+
+
+def _encoded(argument: Argument) -> Argument:
+    """Encode a text, whatever a stranger has put into it."""
+    return argument.encode("utf-8", "backslashreplace") if isinstance(argument, str) else argument
 
 
 def _fire(done: "Deferred[Any]", reply: Any) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Callable, Set
 from threading import Event, Thread
 from typing import Any, Final
 
+from twisted.logger import Logger
+
 from voicestt.fleet.commands import HUB, PAUSES, channel_prefix
 from voicestt.runtime.redis_servers import Servers, redis_failures
 
@@ -22,6 +24,8 @@ class MessageThread:
     `take` is told a channel and a message, `ready` a channel whose subscription stands. It looks at `wanted`
     whenever a message comes on the channel `own`, which is always subscribed to, or every `LISTEN_SECONDS`.
     """
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -55,8 +59,10 @@ class MessageThread:
             began = time.monotonic()
             try:
                 self._listen()
-            except redis_failures():
-                # The command thread says so, in lines of its own.
+            except Exception as problem:  # noqa: BLE001 - without this thread nothing would be heard any more
+                # The command thread says so of Redis, in lines of its own.
+                if not isinstance(problem, redis_failures()):
+                    self._log.failure("A mistake in the fleet's messages: some may be lost; it listens again.")
                 self._servers.drop_connections()
                 failures = 0 if time.monotonic() - began > PAUSES.longest else failures + 1
                 self._stopping.wait(PAUSES.pause(failures))

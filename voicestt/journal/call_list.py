@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, TextClause, and_, or_, select, text
+from sqlalchemy import ColumnElement, Connection, Select, TextClause, and_, func, or_, select, text
 
 from voicestt.journal.search_index import has_trigrams
 from voicestt.journal.summaries import FIGURES, KINDS, CallSummary, number_of, summarise
@@ -23,7 +23,7 @@ MOST: Final = 200
 LONGEST_QUERY: Final = 200
 LONGEST_SNIPPET: Final = 160
 
-FIRST_WINDOW: Final = 1_000
+FIRST_WINDOW: Final = 500
 """Calls whose texts are looked through first, the newest."""
 
 SECOND_WINDOW: Final = 2_000
@@ -203,9 +203,11 @@ def _bounds(query: CallQuery) -> dict[str, Any]:
 
 
 def _has_words(connection: Connection, words: str) -> ColumnElement[bool]:
+    """Return the condition for the texts of known calls; it uses no index, or PostgreSQL would ask it for all."""
+    if connection.dialect.name == "postgresql":
+        return func.strpos(func.lower(texts.c.text), func.lower(words)) > 0
     # SQLite's LIKE takes capitals of ASCII for small letters by itself; Hebrew has none.
-    like = texts.c.text.like if connection.dialect.name == "sqlite" else texts.c.text.ilike
-    return like(_escaped(words), escape="\\")
+    return texts.c.text.like(_escaped(words), escape="\\")
 
 
 def _escaped(words: str) -> str:

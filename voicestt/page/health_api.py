@@ -11,6 +11,7 @@ from voicestt.runtime.times import rfc3339
 from voicestt.server.health import HealthReport
 from voicestt.server.minute_history import MinuteFigures, MinuteHistory
 from voicestt.server.pipeline import DestinationState, EventPipeline
+from voicestt.server.siblings import Siblings
 
 SPANS: Final[Mapping[str, int]] = {"hour": 60, "day": 1_440}
 PRICES: Final[Mapping[str, float]] = {"v1": 0.024, "v2": 0.016}
@@ -18,7 +19,10 @@ PRICES: Final[Mapping[str, float]] = {"v1": 0.024, "v2": 0.016}
 
 
 class HealthApi:
-    """Shows how the server is; `minute_price` is Google's, in US dollars. `now` is in seconds since 1970."""
+    """Shows how the server is; `minute_price` is Google's, in US dollars. `now` is in seconds since 1970.
+
+    `siblings` answer for all workers, as at /healthz; the figures of the minutes are this process's.
+    """
 
     def __init__(
         self,
@@ -27,8 +31,10 @@ class HealthApi:
         pipeline: EventPipeline,
         minute_price: float,
         now: Callable[[], float],
+        siblings: Siblings | None = None,
     ) -> None:
         self._report = report
+        self._siblings = siblings
         self._history = history
         self._pipeline = pipeline
         self._minute_price = minute_price
@@ -44,8 +50,9 @@ class HealthApi:
         if span not in SPANS:
             raise PageError(BAD_REQUEST, "`span` is hour or day.")
         destinations = self._pipeline.destinations
+        own = {**self._report.json, "feed": self._pipeline.hub.counters}
         return {
-            "now": {**self._report.json, "feed": self._pipeline.hub.counters},
+            "now": own if self._siblings is None else await self._siblings.health(own),
             "span": span,
             "minutes": [self._minute(each) for each in self._history.last(SPANS[span])],
             "destinations": [self._destination(name, state) for name, state in destinations.items()],

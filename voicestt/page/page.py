@@ -109,7 +109,7 @@ class ServerPage:
         apis = (
             live,
             CallsApi(self._queries, parts.settings.language, CallRecordings(lambda: parts.recordings.library)),
-            HealthApi(parts.report, parts.history, pipeline, price, self._now),
+            HealthApi(parts.report, parts.history, pipeline, price, self._now, parts.siblings),
             FlagApi(parts.reactor, parts.switch, parts.fleet),
             FleetApi(parts.fleet),
             DestinationsApi(self._queries, lambda: pipeline.destinations),

@@ -31,7 +31,7 @@ class FleetMember:
         self._calls: Calls | None = None
         self._pipeline: EventPipeline | None = None
         parts = FleetParts(self._about, self._ordered, self._back, lambda _by: drain())
-        self.fleet = Fleet(reactor, settings.fleet_url, settings.google_streams, parts)
+        self.fleet = Fleet(reactor, settings.fleet_url, streams_of(settings), parts)
 
     @property
     def leases(self) -> StreamLeases | None:
@@ -110,6 +110,13 @@ class FleetMember:
         if self.leases is not None:
             about["streams"] = _streams(self.leases)
         return about
+
+
+def streams_of(settings: Settings) -> int | None:
+    """Return the quota that this process goes by: the fleet's, or its share among the workers of its server."""
+    if settings.google_streams is None or settings.fleet_url is not None:
+        return settings.google_streams
+    return max(1, settings.google_streams // settings.workers)
 
 
 def _streams(leases: StreamLeases) -> dict[str, object]:

@@ -13,12 +13,11 @@ from voicestt.server.monitoring import Monitoring
 from voicestt.workers.link import WorkerLink
 
 _METRICS = -1  # the last of the endpoints
+_log = Logger("voicestt.server.service.VoiceService")  # operators look for these lines there
 
 
 class Listeners:
     """Listens on `endpoints`, and on `metrics_endpoint` with the metrics only; `host` is PUBLIC_HOST."""
-
-    _log = Logger()
 
     def __init__(
         self,
@@ -44,13 +43,13 @@ class Listeners:
         """Listen for calls."""
         for index, endpoint in enumerate(self._endpoints):
             self._ports.append(await self._listen(index, endpoint, site))
-            self._log.info("Listening on {endpoint} for https://{host}", endpoint=endpoint, host=self._host)
+            _log.info("Listening on {endpoint} for https://{host}", endpoint=endpoint, host=self._host)
 
     async def listen_for_metrics(self, monitoring: Monitoring) -> None:
         """Listen for Prometheus, where the metrics have an address of their own."""
         if self._metrics_endpoint is not None:
             self._ports.append(await self._listen(_METRICS, self._metrics_endpoint, monitoring.site()))
-            self._log.info("Metrics are on {endpoint}, at /metrics", endpoint=self._metrics_endpoint)
+            _log.info("Metrics are on {endpoint}, at /metrics", endpoint=self._metrics_endpoint)
 
     async def stop(self) -> None:
         """Stop listening; connections that there are go on."""

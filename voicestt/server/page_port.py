@@ -18,11 +18,12 @@ from voicestt.server.metrics.page import MetricsPage
 from voicestt.server.minute_history import MinuteHistory
 from voicestt.server.pipeline import EventPipeline
 from voicestt.server.recordings import ServerRecordings
+from voicestt.server.siblings import Siblings
 
 
 @dataclass(frozen=True, slots=True)
 class ServerParts:
-    """The parts of a started server that the page shows, and acts on."""
+    """The parts of a started server that the page shows, and acts on; `siblings` are those of a worker."""
 
     reactor: FullReactor
     settings: Settings
@@ -35,6 +36,7 @@ class ServerParts:
     fleet: Fleet
     recordings: ServerRecordings
     metrics: MetricsPage
+    siblings: Siblings | None = None
 
 
 class BrowserPage(Protocol):

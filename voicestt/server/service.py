@@ -267,9 +267,9 @@ class VoiceService(Service):
 
     def _open_page(self, calls: Calls, visitors: Visitors, monitoring: Monitoring) -> BrowserPage | None:
         switch = self._switch if self._worker is None else self._worker.switch
-        report, history, metrics = monitoring.report, monitoring.history, monitoring.page
+        report, history, more = monitoring.report, monitoring.history, (monitoring.page, monitoring.siblings)
         server = self._reactor, self._settings, calls, self._pipeline, report, history, switch, visitors
-        self._page = self._make_page(ServerParts(*server, self._fleet.fleet, self._recordings, metrics))
+        self._page = self._make_page(ServerParts(*server, self._fleet.fleet, self._recordings, *more))
         return self._page
 
     def _returns(self, calls: Calls, busy: CallAnswer) -> Returns:

@@ -119,7 +119,9 @@ class InheritingReactor:
 
 
 class SharedUnixPort(unix.Port):
-    """A Unix socket that is another process's: its file stays as it is, also when this process stops listening."""
+    """A Unix socket that is another process's: it stays as it is, also when this process stops listening."""
+
+    _shouldShutdown = False  # noqa: N815 - as tcp.Port has it for inherited sockets: a shutdown is for all processes
 
     @classmethod
     def taken_up(cls, reactor: SocketReactor, file: int, factory: IProtocolFactory) -> "SharedUnixPort":

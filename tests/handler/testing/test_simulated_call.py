@@ -631,3 +631,31 @@ def test_a_call_goes_on_from_another_process() -> None:
         assert call.said == []
         call.final("four")
         assert call.memory == {"finals": 4, "utterance": 4}
+
+
+def test_a_handler_is_told_what_the_caller_heard_of_what_it_said() -> None:
+    heard: list[tuple[str | None, float, bool]] = []
+    kinds: list[str] = []
+
+    class Narrator:
+        def on_final(self, call: Call, event: events.Final) -> None:
+            call.clear()
+            call.say_text(event.text)
+            call.say(SECOND)
+
+        def on_said(self, call: Call, event: events.Said) -> None:
+            heard.append((event.text, round(event.end - event.start, 2), event.cleared))
+
+        def on_incident(self, call: Call, event: events.CallIncident) -> None:
+            kinds.append(event.kind)
+
+    with simulated_call(Narrator) as call:
+        call.final("one")
+        call.advance(0.1)
+        call.final("two")
+        call.listen()
+        call.incident("held", seconds=3.0)
+    assert [(text, cleared) for text, _, cleared in heard] == [("one", True), ("two", False), (None, False)]
+    assert heard[0][1] == pytest.approx(0.1, abs=0.05)
+    assert heard[2][1] == pytest.approx(1.0, abs=0.01)
+    assert kinds == ["held"]
