@@ -453,7 +453,7 @@ def test_the_whole_greeting_is_heard_once_and_before_what_the_application_says(a
     joined.say(start())
     pass_time(server, joined, 2)
     assert audio_in(joined.heard) == GREETING + SPEECH
-    assert applications.only.was_open == [True]
+    assert applications.only.was_open == [True, True], "at the start, and when the greeting has been heard"
 
 
 def test_without_a_greeting_nothing_is_said(server: Server) -> None:
@@ -724,7 +724,8 @@ def test_a_hold_of_five_minutes_is_no_death_and_the_words_go_on(server: Server) 
     session.final("after", end=2_400)
     session.end()
     assert server.observer.finals == ["before", "after"]
-    assert not [event for event in server.observer.events if isinstance(event, Happened)]
+    happened = [event.kind for event in server.observer.events if isinstance(event, Happened)]
+    assert happened == ["held"]
     assert (server.observer.end.reason, server.observer.end.audio_bytes) == ("stop", 16 * 160)
 
 

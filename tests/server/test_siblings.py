@@ -99,7 +99,7 @@ class _Link:
     def __init__(self) -> None:
         self.asked: list[Deferred[Any]] = []
 
-    def ask_all(self, _what: str) -> "Deferred[Any]":
+    def ask_all(self, _what: str, _seconds: float) -> "Deferred[Any]":
         self.asked.append(Deferred())
         return self.asked[-1]
 

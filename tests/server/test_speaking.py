@@ -24,6 +24,7 @@ from voicestt.call.facts import (
     CallStarted,
     Event,
     MarkReached,
+    SaidToCaller,
 )
 from voicestt.call.line import Line
 from voicestt.emulators.twilio.call_values import CallOptions, CallReport, ServerTarget
@@ -71,6 +72,7 @@ class Application:
     def __init__(self, do: Callable[[Line], None]) -> None:
         self._do = do
         self.marks: list[tuple[str, bool]] = []
+        self.said: list[SaidToCaller] = []
 
     def of(self, line: Line, _session: str) -> CallObserver:
         return _Told(self, line)
@@ -80,6 +82,8 @@ class Application:
             self._do(line)
         elif isinstance(event, MarkReached):
             self.marks.append((event.name, event.cleared))
+        elif isinstance(event, SaidToCaller):
+            self.said.append(event)
 
 
 class _Told:
@@ -111,7 +115,7 @@ async def test_the_greeting_is_heard_whole_and_its_first_frame_within_100_ms() -
 @with_reactor
 async def test_speech_is_heard_without_a_gap_and_its_mark_comes_back() -> None:
     def speak(line: Line) -> None:
-        line.say(SPEECH[:8_000])
+        line.say(SPEECH[:8_000], "a second of speech")
         line.mark("done", lambda _cleared: None)
 
     application = Application(speak)
@@ -121,6 +125,9 @@ async def test_speech_is_heard_without_a_gap_and_its_mark_comes_back() -> None:
     assert report.ok, report.problems
     assert SPEECH[:8_000] in report.heard_audio
     assert application.marks == [("done", False)]
+    ((text, seconds, cleared),) = [(said.text, said.seconds, said.cleared) for said in application.said]
+    assert (text, seconds, cleared) == ("a second of speech", 1.0, False)
+    assert 0.5 < application.said[0].end < 1.8
 
 
 @with_reactor
@@ -144,6 +151,7 @@ async def test_a_clear_silences_the_line_though_sockets_rest() -> None:
         report = await call(url, 2.0)
     assert report.ok, report.problems
     assert cleared_at == [0.0]
+    assert [(said.seconds, said.cleared) for said in application.said] == [(10.0, True), (0.1, False)]
     assert len(report.cleared_at) == 1
     assert report.first_frame_at is not None
     silent_from = round((report.cleared_at[0] - report.first_frame_at) * 8_000)

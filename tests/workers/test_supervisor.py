@@ -130,7 +130,7 @@ async def test_workers_get_the_sockets_hear_what_is_said_and_answer_together(log
         answer = await asked(rig, b"show")
         assert answer["live_calls"] == 4
         assert answer["message"].splitlines() == ["worker 1: done", "worker 2: done"]
-        gathered: Any = await soon(rig.supervisor.asked("health"))
+        gathered: Any = await soon(rig.supervisor.asked("health", 9.0))
         assert gathered["workers"] == {"1": None, "2": None}
         assert gathered["crew"]["phases"] == {"1": "ready", "2": "ready"}
         rig.supervisor.hear("1", Relayed("announced", {"call_sid": "CA1"}))
@@ -151,7 +151,7 @@ async def test_one_that_is_killed_is_replaced_with_the_flag_as_it_was_turned(log
         await until(ready(logged, 3))
         assert logged.matching(f"Worker 1 died (process {pid}, signal 9)")
         assert rig.heard(f'"pid":{pid}')[0].startswith("worker 2 hears")
-        gathered: Any = await soon(rig.supervisor.asked("health"))
+        gathered: Any = await soon(rig.supervisor.asked("health", 9.0))
         assert gathered["workers"] == {"1": False, "2": None}
         assert gathered["crew"]["restarts"] == 1
 
@@ -203,7 +203,7 @@ async def test_new_workers_take_over_and_bad_ones_do_not(logged: Logged, tmp_pat
         rig.supervisor.hang_up()
         await until(lambda: logged.matching("The new workers are ready"))
         await until(lambda: len(logged.matching("is gone")) == 4)
-        gathered: Any = await soon(rig.supervisor.asked("health"))
+        gathered: Any = await soon(rig.supervisor.asked("health", 9.0))
         assert list(gathered["workers"].values()) == [False], "the file's flag"
         file.write_text("PORT=no number\n")
         rig.supervisor.hang_up()

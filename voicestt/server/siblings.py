@@ -9,10 +9,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from voicestt.server.metrics.of_workers import crew_families
-from voicestt.workers.link import WorkerLink
+from voicestt.workers.link import ALL_SECONDS, WorkerLink
 
 HEALTH: Final = "health"
 METRICS: Final = "metrics"
+
+HEALTH_SECONDS: Final = 0.8
+"""Patience with the others for /healthz: a platform's health check is given up after a second, and then kills."""
 
 KEPT_SECONDS: Final = 0.5
 """An answer serves whoever asks within this time: anybody may ask for /healthz, and often."""
@@ -36,15 +39,17 @@ class Siblings:
 
     def health(self, own: Mapping[str, object]) -> "Deferred[dict[str, object]]":
         """Return the answer of /healthz for all; `own` is this worker's, for where there is no other."""
-        return self._gather(HEALTH).addCallback(lambda gathered: health_of_all(own, gathered, self._link.name))
+        return self._gather(HEALTH, HEALTH_SECONDS).addCallback(
+            lambda gathered: health_of_all(own, gathered, self._link.name)
+        )
 
     def metrics(self, own: Callable[[], object]) -> "Deferred[MetricsOfAll]":
         """Return the metrics of all; `own` collects this worker's, for where there is no other."""
-        return self._gather(METRICS).addCallback(
+        return self._gather(METRICS, ALL_SECONDS).addCallback(
             lambda gathered: MetricsOfAll(gathered or {"workers": {self._link.name: own()}})
         )
 
-    def _gather(self, what: str) -> "Deferred[Gathered]":
+    def _gather(self, what: str, seconds: float) -> "Deferred[Gathered]":
         gathering: Deferred[Gathered] = Deferred()
         at, kept = self._kept.get(what, (0.0, None))
         if kept is not None and self._clock.seconds() - at < KEPT_SECONDS:
@@ -53,7 +58,7 @@ class Siblings:
         waiting = self._waiting.setdefault(what, [])
         waiting.append(gathering)
         if len(waiting) == 1:
-            self._link.ask_all(what).addCallback(self._gathered, what)
+            self._link.ask_all(what, seconds).addCallback(self._gathered, what)
         return gathering
 
     def _gathered(self, gathered: Gathered, what: str) -> None:

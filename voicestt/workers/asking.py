@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from twisted.internet.defer import Deferred, gatherResults
 
+from voicestt.workers.channel import ALL_SHARE, ANSWER_SECONDS
 from voicestt.workers.crew import Crew, Phase
 from voicestt.workers.process import SupervisingReactor, WorkerProcess
 
@@ -32,9 +33,11 @@ class Asking:
         """Remember the flag for workers that start later; None changes nothing."""
         self.flag = self.flag if is_on is None else is_on
 
-    def everybody(self, what: str) -> "Deferred[Any]":
-        """Ask all workers that serve, and say how the crew stands."""
-        return self._ask(what).addCallback(lambda answers: {"workers": answers, "crew": self._standing()})
+    def everybody(self, what: str, seconds: float) -> "Deferred[Any]":
+        """Ask all workers that serve, and say how the crew stands, within `seconds`."""
+        return self._ask(what, ALL_SHARE * seconds).addCallback(
+            lambda answers: {"workers": answers, "crew": self._standing()}
+        )
 
     def control(self, word: bytes) -> "Mapping[str, object] | Deferred[Mapping[str, object]]":
         """Answer a word of the control socket for all workers."""
@@ -52,9 +55,9 @@ class Asking:
         message = f"The server takes no new calls, and stops within {self._seconds:g} s; live calls: {live}"
         return {**answer, "message": message}
 
-    def _ask(self, what: str) -> "Deferred[dict[str, Any]]":
+    def _ask(self, what: str, seconds: float = ANSWER_SECONDS) -> "Deferred[dict[str, Any]]":
         # One that starts has nothing to say yet, but is told all the same.
-        asked = {name: worker.channel.ask(what) for name, worker in self.workers.items()}
+        asked = {name: worker.channel.ask(what, seconds) for name, worker in self.workers.items()}
         serving = [name for name in asked if self._phase(name) is not Phase.STARTING]
         answered = gatherResults([asked[name] for name in serving])
         return answered.addCallback(lambda answers: dict(zip(serving, answers, strict=True)))

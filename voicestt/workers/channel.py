@@ -12,7 +12,10 @@ from twisted.python.failure import Failure
 from voicestt.workers.wire import BadChannelMessage, ChannelReply, Message, Messages, Question, encoded
 
 ANSWER_SECONDS: Final = 2.0
-"""Patience with one worker; whoever asks all has a little more, so that the others' answers come."""
+"""Patience with one worker."""
+
+ALL_SHARE: Final = 0.8
+"""Of the patience of whoever asks all: the patience with each, so that the others' answers come in time."""
 
 
 class ChannelReceiver(Protocol):
@@ -22,8 +25,8 @@ class ChannelReceiver(Protocol):
         """Take a message that is no question."""
         ...
 
-    def answer(self, what: str) -> object:
-        """Answer a question, with what JSON can hold, or with a Deferred of it."""
+    def answer(self, what: str, seconds: float) -> object:
+        """Answer a question within `seconds`, with what JSON can hold, or with a Deferred of it."""
         ...
 
 
@@ -55,7 +58,7 @@ class Channel:
         asked.addTimeout(seconds, self._clock, lambda _failure, _seconds: None)
         asked.addBoth(partial(self._forget, number))
         if self._is_open:
-            self.say(Question(number, what))
+            self.say(Question(number, what, seconds))
         else:
             asked.callback(None)
         return asked
@@ -85,7 +88,7 @@ class Channel:
             if isinstance(message, ChannelReply):
                 self._replied(message)
             elif isinstance(message, Question):
-                answering = maybeDeferred(self._receiver.answer, message.what)
+                answering = maybeDeferred(self._receiver.answer, message.what, message.seconds)
                 answering.addErrback(self._failed, message.what)
                 answering.addCallback(lambda answer: self.say(ChannelReply(message.number, answer)))
                 answering.addErrback(self._failed, message.what)

@@ -18,13 +18,13 @@ from twisted.python.failure import Failure
 from voicestt.runtime.clock import Timer
 from voicestt.runtime.reactor import SocketReactor
 from voicestt.workers.board import LoadBoard
-from voicestt.workers.channel import ANSWER_SECONDS, Channel
+from voicestt.workers.channel import ALL_SHARE, ANSWER_SECONDS, Channel
 from voicestt.workers.fair_accept import FairAccept
 from voicestt.workers.sockets import inherited
 from voicestt.workers.start import WorkerStart
 from voicestt.workers.wire import HasDied, IsReady, Leaves, Message, Order, Relayed, Told
 
-ALL_SECONDS: Final = ANSWER_SECONDS + 0.5
+ALL_SECONDS: Final = ANSWER_SECONDS / ALL_SHARE
 """Patience with the supervisor, which has patience with each worker."""
 
 NEW_SECONDS: Final = 0.25
@@ -122,7 +122,7 @@ class WorkerLink:
             case Relayed(kind=kind, news=news) if server is not None:
                 server.relayed(kind, news)
 
-    def answer(self, what: str) -> object:
+    def answer(self, what: str, _seconds: float) -> object:
         """Answer a question of the supervisor's."""
         return None if self._server is None else self._server.answer(what)
 

@@ -212,9 +212,9 @@ class Supervisor(Service):
                 for worker in self._asking.all_but(name):
                     worker.channel.say(message)
 
-    def asked(self, what: str) -> "Deferred[object]":
-        """Ask all workers what one wants to know."""
-        return self._asking.everybody(what)
+    def asked(self, what: str, seconds: float) -> "Deferred[object]":
+        """Ask all workers what one wants to know within `seconds`."""
+        return self._asking.everybody(what, seconds)
 
     def _tell(self, name: str, order: Order) -> None:
         worker = self._asking.workers.get(name)

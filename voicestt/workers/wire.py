@@ -56,10 +56,11 @@ class Relayed(msgspec.Struct, frozen=True, tag="relayed"):
 
 
 class Question(msgspec.Struct, frozen=True, tag="question"):
-    """A question, which has a number of whoever asks."""
+    """A question, which has a number of whoever asks, and who waits for so many `seconds`."""
 
     number: int
     what: str
+    seconds: float = 2.0
 
 
 class ChannelReply(msgspec.Struct, frozen=True, tag="reply"):

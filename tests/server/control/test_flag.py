@@ -85,6 +85,12 @@ def test_the_fleets_order_wins_and_clearing_it_gives_the_process_its_own_flag(lo
     assert "2 live calls leave" in switch.turn(is_on=False, by="voicestt flag")
 
 
+def test_a_flag_that_was_cleared_before_this_process_started_is_nothing_to_tell(logged: Logged) -> None:
+    calls = Calls(1, is_on=True)
+    calls.switch.follow(order(None))
+    assert (calls.way, logged.lines) == ("streaming", [])
+
+
 def test_while_redis_is_away_the_process_can_be_turned_and_follows_again_when_it_is_back() -> None:
     calls, is_up = Calls(2, is_on=True), [True]
     switch = FlagSwitch(calls.flag, calls.active_calls, lambda: is_up[0])

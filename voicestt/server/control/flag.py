@@ -81,7 +81,9 @@ class FlagSwitch:
 
     def follow(self, order: FlagOrder) -> None:
         """Follow an order of the fleet; one that was cleared gives this process its own flag back."""
-        self._order = order
+        before, self._order = self._order, order
+        if order.is_on is None and (before is None or before.is_on is None):
+            return  # as it was: a process that starts long after the fleet's flag was cleared says nothing of it
         self._turn(self._own if order.is_on is None else order.is_on, order.words)
 
     def fleet_is_back(self) -> None:
