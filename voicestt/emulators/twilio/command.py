@@ -4,6 +4,7 @@ import os
 import sys
 import wave
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
@@ -15,7 +16,8 @@ from voicestt.config.readers import several
 from voicestt.emulators.twilio.bad_input import described, parse_bad
 from voicestt.emulators.twilio.call_values import AnsweredBy, Callee, CallOptions, CallReport, ServerTarget
 from voicestt.emulators.twilio.caller import place_call
-from voicestt.emulators.twilio.clip import BadClip, clip_files, read_clip
+from voicestt.emulators.twilio.clip import BadClip, clip_files, read_both, read_clip
+from voicestt.emulators.twilio.own_twiml import call_with_both_tracks
 from voicestt.emulators.twilio.rest_api import TwilioRestApi
 from voicestt.emulators.twilio.running import run_with_reactor
 from voicestt.emulators.twilio.schedule import (
@@ -152,6 +154,11 @@ _AT_LEAST_0 = click.FloatRange(min=0)
     show_default=True,
     help="With --answer: who picks up, for those who ask.",
 )
+@click.option(
+    "--both-tracks",
+    is_flag=True,
+    help="Stream both sides, as TwiML of one's own does; CLIP is stereo, the caller on the left.",
+)
 @click.option("--fallback", help='The URL asked where the webhook fails ("Primary handler fails").')
 @click.option(
     "--callee",
@@ -181,6 +188,7 @@ def call(
     api: int | None,
     answer: bool,
     answered_by: AnsweredBy,
+    both_tracks: bool,
     fallback: str | None,
     callee: Callee,
     no_status: bool,
@@ -208,7 +216,7 @@ def call(
         fallback_url=fallback,
     )
     try:
-        clips = [(file, read_clip(file)) for file in clip_files(clip)]
+        clips = [(file, *_sides(file, both=both_tracks)) for file in clip_files(clip)]
     except BadClip as error:
         raise click.ClickException(str(error)) from error
     try:
@@ -216,6 +224,10 @@ def call(
     except CannotListenError as error:
         raise click.ClickException(f"the REST API cannot listen on port {api}: {error.socketError}") from error
     sys.exit(0 if all(report.ok for report in reports) else 1)
+
+
+def _sides(file: Path, *, both: bool) -> tuple[bytes, bytes | None]:
+    return read_both(file) if both else (read_clip(file), None)
 
 
 def _savings(clip: Path, save: Path | None) -> Callable[[Path], Path | None]:
@@ -228,7 +240,7 @@ def _savings(clip: Path, save: Path | None) -> Callable[[Path], Path | None]:
 
 def _run(
     target: ServerTarget,
-    clips: list[tuple[Path, bytes]],
+    clips: list[tuple[Path, bytes, bytes | None]],
     options: CallOptions,
     savings: Callable[[Path], Path | None],
     port: int | None,
@@ -241,11 +253,14 @@ def _run(
             api.listen(reactor, port or 0)
             click.echo(f"Twilio's REST API is at TWILIO_API_URL={api.url}")
         reports = []
-        for file, audio in clips:
+        for file, audio, other in clips:
             if len(clips) > 1:
                 click.echo(f"--- {file.name}")
             control = await api.next_placed() if answers else api.new_call()
-            report = await place_call(reactor, target, audio, options, click.echo, control=control)
+            if other is not None:
+                control = call_with_both_tracks(target)
+            own = replace(options, other=other)
+            report = await place_call(reactor, target, audio, own, click.echo, control=control)
             click.echo("\n".join(report_lines(report)))
             reports.append(report)
             heard = savings(file)
