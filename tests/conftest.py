@@ -21,16 +21,19 @@ hypothesis.settings.register_profile("voicestt", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("voicestt")
 
 
-class _TwoProcesses(LoadScopeScheduling):  # type: ignore[misc]
-    """With `-n 2`: what runs in real time goes one by one in one process, the rest, file by file, in the other."""
+class _ThreeProcesses(LoadScopeScheduling):  # type: ignore[misc]
+    """With `-n 3`: what runs in real time, and mostly waits, goes one by one in one process; what runs in the
+    browser is one piece of work, and the rest is so file by file.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
-        is_real_time = nodeid.startswith(("tests/end_to_end/", "tests/page/browser/"))
-        return "in real time" if is_real_time else nodeid.partition("::")[0]
+        if nodeid.startswith("tests/end_to_end/"):
+            return "in real time"
+        return "in the browser" if nodeid.startswith("tests/page/browser/") else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
-    return _TwoProcesses(config, log)
+    return _ThreeProcesses(config, log)
 
 
 def pytest_collection_finish() -> None:

@@ -140,15 +140,15 @@ class Said(Event, frozen=True, kw_only=True, tag="said"):
 
 
 class CallIncident(TrackEvent, frozen=True, kw_only=True, tag="incident"):
-    """Something in the recognition that costs no words; `kind` says what.
+    """Something in the recognition that costs no words; `incident` says what.
 
     "rotated": the recogniser's stream was replaced before its limit (a seam). "restarted": it failed, was
     replaced, and its audio is sent again. "held": no audio came for `seconds`, from `start` to `end`: the line was
     on hold. "refused": the recogniser refused what a handler asked for by `recognise`, and goes on as before.
-    There may be more kinds one day. `start` and `end` are null where it is about no stretch of the audio.
+    There may be more one day. `start` and `end` are null where it is about no stretch of the audio.
     """
 
-    kind: str
+    incident: str
     why: str
     seconds: Seconds = 0.0
     start: Seconds | None = None

@@ -169,7 +169,7 @@ def _story(number: int, words: list[str], chance: random.Random) -> Iterator[tup
     if number % 100 == 3:
         yield events.Degraded, {"why": "UNAVAILABLE", "seconds": 1.0}
     else:
-        yield events.CallIncident, {"kind": "rotated", "why": "before its limit"}
+        yield events.CallIncident, {"incident": "rotated", "why": "before its limit"}
     if number % 500 == 3:
         yield events.Unrecognised, {"why": "UNAVAILABLE", "seconds": 2.0}
     else:

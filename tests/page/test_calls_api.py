@@ -80,7 +80,7 @@ async def write(journals: Journals, call: Call) -> None:
         Said(**call.next(), text="במה אפשר לעזור", seconds=2.0, start=0.0, end=1.5, cleared=True),
         call.final("המספר 0501234567", start=0.5, end=3.0, words=words, confidence=0.9, delay=0.4),
         Dtmf(**call.next(), digit="5"),
-        CallIncident(**call.next(), kind="rotated", why="before its limit"),
+        CallIncident(**call.next(), incident="rotated", why="before its limit"),
         Unrecognised(**call.next(), why="UNAVAILABLE", seconds=1.5, start=4.0, end=5.5),
         call.ended(),
     ]

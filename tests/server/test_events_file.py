@@ -60,22 +60,32 @@ def test_each_event_is_a_line_with_five_fields_more(tmp_path: Path) -> None:
         observer = publisher(events)
         observer.tell(CallStarted(CALL))
         observer.tell(Partial(CALL, 1, "שלום", 0.5))
-        observer.tell(Happened(CALL, "restarted", "only the log tells of this"))
+        observer.tell(Happened(CALL, "restarted", "UNAVAILABLE: gone"))
+        observer.tell(Happened(CALL, "whatever", "only the log tells of this"))
         observer.tell(Happened(CALL, "degraded", "UNAVAILABLE: gone", 1.5))
         observer.tell(Final(CALL, 1, "שלום לך\n", 0.9, end=1.5, delay=0.3))
         observer.tell(CallEnded(CALL, "stop", 1.0, 50, 8_000, {}))
     after = time.monotonic()
     found = lines(path)
-    assert [line["kind"] for line in found] == ["call_started", "partial", "degraded", "final", "call_ended"]
-    assert [line["text"] for line in found] == ["", "שלום", "", "שלום לך\n", ""]
-    assert before <= found[0]["t"] <= found[3]["t"] <= after
-    assert at - 1 <= found[0]["at"] <= found[3]["at"] <= time.time() + 1
+    kinds = ["call_started", "partial", "incident", "degraded", "final", "call_ended"]
+    assert [line["kind"] for line in found] == kinds
+    assert [line["text"] for line in found] == ["", "שלום", "", "", "שלום לך\n", ""]
+    assert before <= found[0]["t"] <= found[4]["t"] <= after
+    assert at - 1 <= found[0]["at"] <= found[4]["at"] <= time.time() + 1
     for line, raw in zip(found, path.read_text().splitlines(), strict=True):
         event = decode(raw)
         assert (line["call"], line["kind"]) == (event.call_sid, type_of(event)) == ("CA1", line["type"])
         assert raw.count('"text":') == 1
-    assert found[3].items() >= {"utterance": 1, "confidence": 0.9, "end": 1.5}.items()
-    assert found[2]["why"] == "UNAVAILABLE: gone"
+    assert found[2]["incident"] == "restarted"
+    assert found[3]["why"] == "UNAVAILABLE: gone"
+    assert found[4].items() >= {"utterance": 1, "confidence": 0.9, "end": 1.5}.items()
+
+
+@pytest.mark.parametrize("text", ["שלום", None])
+def test_what_the_server_said_has_one_text(text: str | None) -> None:
+    line = _line_of(events.Said(**EVENT, text=text, seconds=1.0, start=0.0, end=1.0), 1.0, 2.0)
+    assert line.count(b'"text":') == 1
+    assert json.loads(line)["text"] == (text or "")
 
 
 @given(st.text())

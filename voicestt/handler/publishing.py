@@ -234,7 +234,7 @@ def _incident(fact: facts.Happened) -> _Made:
         case "resumed":
             return events.Resumed, {"why": fact.why}
         case _:
-            return events.CallIncident, {"kind": fact.kind, **_stretch(fact)}
+            return events.CallIncident, {"incident": fact.kind, **_stretch(fact)}
 
 
 def _stretch(fact: facts.Happened) -> dict[str, Any]:

@@ -108,7 +108,7 @@ def _add(summary: CallSummary, event: AnyEvent) -> None:
         case Degraded() | Interrupted():
             summary.incidents += 1
             summary.degraded += 1
-        case CallIncident(kind="restarted"):
+        case CallIncident(incident="restarted"):
             summary.incidents += 1
 
 

@@ -100,7 +100,7 @@ class CallView:
     def _add_incident(self, event: AnyEvent) -> None:
         if not isinstance(event, _Incident):
             return
-        kind = event.kind if isinstance(event, CallIncident) else type_of(event)
+        kind = event.incident if isinstance(event, CallIncident) else type_of(event)
         start = getattr(event, "start", None)
         at = self._ms_of(event) if start is None else _ms(start)
         length = _ms(getattr(event, "seconds", 0.0))

@@ -60,8 +60,8 @@ class LiveCard:
             self.caption(msgspec.json.decode(partial), is_final=False)
 
     def mark(self, event: Mapping[str, Any], text: str) -> None:
-        """Add a mark, of the event's type."""
-        self.marks.append({"kind": event["type"], "at": event["timestamp"], "text": text})
+        """Add a mark, of the event's type, or of what an incident is."""
+        self.marks.append({"kind": event.get("incident", event["type"]), "at": event["timestamp"], "text": text})
 
 
 class LiveCalls:

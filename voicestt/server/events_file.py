@@ -12,12 +12,14 @@ from queue import Empty, SimpleQueue
 from typing import Final as Constant
 
 import msgspec
+from msgspec import structs
 from twisted.logger import Logger
 
 from voicestt.events import (
     Event,
     Final,
     Partial,
+    Said,
     encode,
     type_of,
 )
@@ -227,6 +229,8 @@ _encoder = msgspec.json.Encoder()
 
 def _line_of(event: Event, t: float, at: float) -> bytes:
     more: dict[str, object] = {"call": event.call_sid, "kind": type_of(event), "t": t, "at": at}
-    if not isinstance(event, Partial | Final):  # these have a text of their own
+    if isinstance(event, Said):
+        event = structs.replace(event, text=event.text or "")
+    elif not isinstance(event, Partial | Final):  # these have a text of their own
         more["text"] = ""
     return _encoder.encode(more)[:-1] + b"," + encode(event)[1:] + b"\n"

@@ -647,7 +647,7 @@ def test_a_handler_is_told_what_the_caller_heard_of_what_it_said() -> None:
             heard.append((event.text, round(event.end - event.start, 2), event.cleared))
 
         def on_incident(self, call: Call, event: events.CallIncident) -> None:
-            kinds.append(event.kind)
+            kinds.append(event.incident)
 
     with simulated_call(Narrator) as call:
         call.final("one")

@@ -145,7 +145,7 @@ class SimulatedCall:
 
     def incident(self, kind: str = "rotated", why: str = "before its limit", **fields: Any) -> None:
         """Play an incident that costs no words; `fields` are more of `voicestt.events.CallIncident`."""
-        self.send(events.CallIncident, kind=kind, why=why, **fields)
+        self.send(events.CallIncident, incident=kind, why=why, **fields)
 
     def send(self, kind: type[events.Event], /, **fields: Any) -> None:
         """Play an event of any type, with its own fields.

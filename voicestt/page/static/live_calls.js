@@ -44,7 +44,7 @@ export class LiveCalls {
     else if (type === "partial" || type === "final") this._caption(call, event, type === "final");
     else if (type === "dtmf") this._add(call, mark("key", event.timestamp, event.digit));
     else if (type === "said") this._add(call, { ...mark("said", event.timestamp, event.text), ms: event.text ? 0 : 1000 * event.seconds });
-    else if (type === "incident") this._add(call, mark(event.kind, event.timestamp, ""));
+    else if (type === "incident") this._add(call, mark(event.incident, event.timestamp, ""));
     else if (type === "call_ended") call.endedAt = Date.now();
     else if (type in MODES || type === "unrecognised") this._incident(call, event, type);
     else return null;
