@@ -117,6 +117,14 @@ def test_what_is_refused(speech: Any, first: Any, words: str) -> None:
     assert words in answer.words
 
 
+@pytest.mark.parametrize("model", ["latest_long", "latest_short", "chirp", "chirp_2", "medical_dictation", "long"])
+def test_models_that_google_takes_in_english(google: LocalGoogle, speech: Any, model: str) -> None:
+    recognition = config(model=model, language_codes=["en-US"])
+    answers = stream(speech, [begin(recognition), audio(bytes(16_000))])
+    assert not isinstance(answers, Refused), answers
+    assert google.streams[-1].model == model
+
+
 def test_time_is_over_in_the_words_of_v2() -> None:
     done = threading.Event()
 

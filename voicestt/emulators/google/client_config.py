@@ -37,7 +37,21 @@ _MODELS = frozenset(
     }
 )
 _HEBREW_MODELS = frozenset({"default", "command_and_search"})
-_V2_MODELS = frozenset({"long", "short", "telephony", "telephony_short", "chirp_2", "chirp_3"})
+_V2_MODELS = frozenset(
+    {
+        "long",
+        "short",
+        "latest_long",
+        "latest_short",
+        "telephony",
+        "telephony_short",
+        "medical_dictation",
+        "medical_conversation",
+        "chirp",
+        "chirp_2",
+        "chirp_3",
+    }
+)
 _V2_HEBREW_MODELS = frozenset({"chirp_3"})
 _RECOGNISER = re.compile(r"projects/[^/]+/locations/[^/]+/recognizers/_")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
