@@ -237,6 +237,7 @@ class Fleet:
             "TWILIO_API_URL": self.api.url,
             "TWIML_RECONNECT": "true",
             "VOICESTT_SOCKET": str(folder / "control"),
+            "WHISPER_MODEL": "off",  # the audio's words are for the scripted service only
         }
 
 
