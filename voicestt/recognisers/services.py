@@ -260,10 +260,8 @@ def _unless_health_changes(
             health.forget(look)
 
     def look() -> None:
-        is_back = not all(health.is_open for health in before)
-        if (service.health.is_open or is_back) and not answer.called:
-            unavailable = RecogniserError("UNAVAILABLE", service.health.reason)
-            answer.errback(_PreferredIsBack() if is_back else unavailable)
+        if (why := _why_it_is_left(service, before)) is not None and not answer.called:
+            answer.errback(why)
             leave()
 
     def pass_on(outcome: object) -> None:
@@ -275,6 +273,12 @@ def _unless_health_changes(
         health.watch(look)
     request.addBoth(pass_on)
     return answer
+
+
+def _why_it_is_left(service: Service, before: Sequence[CircuitBreaker]) -> Exception | None:
+    if not all(health.is_open for health in before):
+        return _PreferredIsBack()
+    return RecogniserError("UNAVAILABLE", service.health.reason) if service.health.is_open else None
 
 
 def _to_be_asked(services: Sequence[Service]) -> Service | None:
