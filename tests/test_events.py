@@ -41,6 +41,8 @@ OF_A_FIELD: dict[str, st.SearchStrategy[Any]] = {
     "called": st.none() | st.text(),
     "parameters": st.dictionaries(st.text(), st.text(), max_size=3),
     "cleared": st.booleans(),
+    "track": st.sampled_from(["caller", "callee"]),
+    "callee_audio": st.none() | audio,
     "recovered": st.booleans(),
     "audio": audio,
     "added_partial_delay_ms": latency,

@@ -11,6 +11,7 @@ _COMMANDS = {
     "calls": ("voicestt.ops.journal.calls", "calls"),
     "deliveries": ("voicestt.ops.journal.deliveries", "deliveries"),
     "demo": ("voicestt.ops.demo.command", "demo"),
+    "dial": ("voicestt.ops.dial", "dial"),
     "drain": ("voicestt.ops.drain", "drain"),
     "erase": ("voicestt.ops.journal.erase", "erase"),
     "events-schema": ("voicestt.ops.schema", "events_schema"),

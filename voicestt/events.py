@@ -17,14 +17,13 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 from msgspec import Meta
 
+from voicestt.event_parts import Audio, EventPart, Latency, Seconds
+
+__all__ = ["Audio", "Latency"]  # parts of the events, under their names here
+
 VERSION = 1
 
 Sequence1 = Annotated[int, Meta(ge=1, description="Counts the events of a session without a gap.")]
-Seconds = Annotated[float, Meta(ge=0)]
-
-
-class _EventPart(msgspec.Struct, frozen=True, kw_only=True):
-    pass
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -37,6 +36,12 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     timestamp: Annotated[str, Meta(description="RFC 3339, UTC, microseconds.")]
     call_sid: str
     stream_sid: str
+
+
+class TrackEvent(Event, frozen=True, kw_only=True):
+    """The field common to the events of one side of a call: `callee` is the outbound track of a stream of both."""
+
+    track: Literal["caller", "callee"] = "caller"
 
 
 class CallStarted(Event, frozen=True, kw_only=True, tag="call_started"):
@@ -54,7 +59,7 @@ class CallStarted(Event, frozen=True, kw_only=True, tag="call_started"):
     recorded: str = "off"
 
 
-class Partial(Event, frozen=True, kw_only=True, tag="partial"):
+class Partial(TrackEvent, frozen=True, kw_only=True, tag="partial"):
     """An interim transcript, replaced by the next partial or the final of the same utterance."""
 
     utterance: Sequence1
@@ -62,7 +67,7 @@ class Partial(Event, frozen=True, kw_only=True, tag="partial"):
     stability: Annotated[float, Meta(ge=0, le=1, description="0 where it is not given.")] = 0.0
 
 
-class Word(_EventPart, frozen=True, kw_only=True):
+class Word(EventPart, frozen=True, kw_only=True):
     """One word of a final, with its times. `confidence` and `speaker` are null where they were not asked for."""
 
     text: str
@@ -72,14 +77,14 @@ class Word(_EventPart, frozen=True, kw_only=True):
     speaker: str | None = None
 
 
-class Alternative(_EventPart, frozen=True, kw_only=True):
+class Alternative(EventPart, frozen=True, kw_only=True):
     """Another reading of a final."""
 
     text: str
     confidence: Annotated[float, Meta(ge=0, le=1)] | None = None
 
 
-class Final(Event, frozen=True, kw_only=True, tag="final"):
+class Final(TrackEvent, frozen=True, kw_only=True, tag="final"):
     """The final transcript of an utterance. Fields that are null were not given by the recogniser."""
 
     utterance: Sequence1
@@ -98,7 +103,7 @@ class Final(Event, frozen=True, kw_only=True, tag="final"):
     language: Annotated[str | None, Meta(description="The BCP-47 code that the recogniser says it heard.")] = None
 
 
-class UtteranceEnd(Event, frozen=True, kw_only=True, tag="utterance_end"):
+class UtteranceEnd(TrackEvent, frozen=True, kw_only=True, tag="utterance_end"):
     """The caller's turn is over: `silence` seconds of silence since `end`, after the final of `utterance`."""
 
     utterance: Sequence1
@@ -134,7 +139,7 @@ class Said(Event, frozen=True, kw_only=True, tag="said"):
     cleared: bool = False
 
 
-class CallIncident(Event, frozen=True, kw_only=True, tag="incident"):
+class CallIncident(TrackEvent, frozen=True, kw_only=True, tag="incident"):
     """Something in the recognition that costs no words; `incident` says what.
 
     "rotated": the recogniser's stream was replaced before its limit (a seam). "restarted": it failed, was
@@ -150,33 +155,33 @@ class CallIncident(Event, frozen=True, kw_only=True, tag="incident"):
     end: Seconds | None = None
 
 
-class Degraded(Event, frozen=True, kw_only=True, tag="degraded"):
+class Degraded(TrackEvent, frozen=True, kw_only=True, tag="degraded"):
     """No more partials: each utterance is recognised as a whole. `seconds` of audio are recognised again."""
 
     why: str
     seconds: Seconds = 0.0
 
 
-class Recovered(Event, frozen=True, kw_only=True, tag="recovered"):
+class Recovered(TrackEvent, frozen=True, kw_only=True, tag="recovered"):
     """Streaming works again for this call, and partials come again."""
 
     why: str
 
 
-class Interrupted(Event, frozen=True, kw_only=True, tag="interrupted"):
+class Interrupted(TrackEvent, frozen=True, kw_only=True, tag="interrupted"):
     """The recogniser is away: no transcripts for now. `seconds` of audio wait, and further audio is kept."""
 
     why: str
     seconds: Seconds = 0.0
 
 
-class Resumed(Event, frozen=True, kw_only=True, tag="resumed"):
+class Resumed(TrackEvent, frozen=True, kw_only=True, tag="resumed"):
     """The recogniser is back: partials come again, and the finals of the audio that was kept."""
 
     why: str
 
 
-class Unrecognised(Event, frozen=True, kw_only=True, tag="unrecognised"):
+class Unrecognised(TrackEvent, frozen=True, kw_only=True, tag="unrecognised"):
     """The words of `seconds` of audio could not be recognised. `start` and `end` are null if not known."""
 
     why: str
@@ -185,35 +190,12 @@ class Unrecognised(Event, frozen=True, kw_only=True, tag="unrecognised"):
     end: Seconds | None = None
 
 
-class Audio(_EventPart, frozen=True, kw_only=True):
-    """The call's audio by its outcome, in bytes of mu-law (8,000 a second).
-
-    received = recognised + passed_over + given_up + uncovered.
-    """
-
-    received: int = 0
-    recognised: int = 0
-    passed_over: int = 0
-    given_up: int = 0
-    uncovered: int = 0
-    sent_again: int = 0
-
-
-class Latency(_EventPart, frozen=True, kw_only=True):
-    """Latencies in milliseconds; null if none was measured."""
-
-    count: int = 0
-    p50: float | None = None
-    p95: float | None = None
-    p99: float | None = None
-    max: float | None = None
-
-
 class CallEnded(Event, frozen=True, kw_only=True, tag="call_ended"):
     """The call is over, and all of its transcripts have been reported.
 
     `recovered` marks a call whose server was killed: another closed it, and only `reason` is known. Latencies are
-    those of `GET /healthz`. `google_seconds` of audio were sent to Google.
+    those of `GET /healthz`. `google_seconds` of audio were sent to Google. `callee_audio` is null where only the
+    caller was recognised.
     """
 
     reason: str
@@ -222,6 +204,7 @@ class CallEnded(Event, frozen=True, kw_only=True, tag="call_ended"):
     partials: int = 0
     finals: int = 0
     audio: Audio = Audio()
+    callee_audio: Audio | None = None
     added_partial_delay_ms: Latency = Latency()
     final_delay_ms: Latency = Latency()
     restarts: int = 0

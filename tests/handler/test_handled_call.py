@@ -3,6 +3,7 @@ from collections.abc import Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from tests.handler.fakes import Events
 from voicestt.events import (
@@ -45,6 +46,17 @@ def test_a_newer_partial_takes_the_place_of_a_waiting_one_at_the_end() -> None:
     newest = made.partial("hello")
     events.put(newest)
     assert taken(events) == [key, newest]
+
+
+def test_the_partials_of_the_two_tracks_do_not_replace_one_another() -> None:
+    made, events = Events(), WaitingEvents(10)
+    caller = made.partial("he", 1)
+    callee = structs.replace(made.partial("ha", 2), track="callee")
+    final = structs.replace(made.final("ha!", 2), track="callee")
+    events.put(caller)
+    events.put(callee)
+    events.put(final)
+    assert taken(events) == [caller, final]
 
 
 def test_a_final_takes_the_partial_of_its_utterance_out_and_not_that_of_the_next() -> None:

@@ -19,7 +19,9 @@ from voicestt.server.media_factory import media_resource
 from voicestt.server.metrics.page import MetricsPage
 from voicestt.server.root import Root
 from voicestt.server.routes import Routes
+from voicestt.twilio.placing import placed_call_url
 from voicestt.twilio.signatures import SignatureCheck
+from voicestt.twilio.twiml import HANG_UP
 
 INCOMING = "/webhook/incoming_call"
 STATUS = "/webhook/stream_status"
@@ -62,6 +64,32 @@ def test_the_call_and_its_numbers_are_remembered(server: Server, logged: Logged)
     assert (record.announced, record.caller, record.called) == (True, "+972501234567", "+972771234567")
     assert logged.matching("Incoming call announced.") != []
     assert logged.matching("972") == []
+
+
+PLACED = {"CallSid": "CA1", "From": "+972771234567", "To": "+972501234567", "Direction": "outbound-api"}
+LEAVES_MACHINES = placed_call_url(HOST, leaves_machines=True).removeprefix(f"https://{HOST}")
+
+
+@pytest.mark.parametrize("who", ["human", "unknown", "", None])
+def test_a_call_that_we_placed_is_announced_when_it_is_picked_up(
+    server: Server, logged: Logged, who: str | None
+) -> None:
+    form = PLACED if who is None else PLACED | {"AnsweredBy": who}
+    assert post(server, LEAVES_MACHINES, form).body == WANTED
+    record = server.registry.find("CA1")
+    assert (record.announced, record.caller, record.called) == (True, "+972771234567", "+972501234567")
+    by = f" by {who}" if who else ""
+    assert logged.matching(f"A call that we placed is answered{by}.") != []
+    assert logged.matching("972") == []
+
+
+@pytest.mark.parametrize("who", ["machine_start", "machine_end_beep", "fax"])
+def test_a_call_that_is_not_for_machines_ends_where_one_picks_it_up(server: Server, who: str) -> None:
+    form = PLACED | {"AnsweredBy": who}
+    answer = post(server, LEAVES_MACHINES, form)
+    assert (answer.status, answer.body) == (200, HANG_UP)
+    assert not server.registry.find("CA1").announced
+    assert post(server, INCOMING, form).body == WANTED, "and nobody else's"
 
 
 def test_a_get_is_read_from_its_query(server: Server) -> None:

@@ -1,6 +1,7 @@
 import socket
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -11,6 +12,7 @@ from tests.handler.twilio_api import TOKEN, Asked, TwilioApi
 from voicestt.twilio.rest import (
     BadNumber,
     CallAlreadyEnded,
+    CallOrder,
     TwilioCalls,
     TwilioRefused,
     dial,
@@ -25,7 +27,7 @@ def calls(twilio_api: TwilioApi) -> TwilioCalls:
     return TwilioCalls(TOKEN, twilio_api.url)
 
 
-def refused(action: Callable[[], None]) -> str:
+def refused(action: Callable[[], object]) -> str:
     """The words of its refusal."""
     with pytest.raises(TwilioRefused) as caught:
         action()
@@ -71,6 +73,54 @@ def test_what_is_no_question_of_the_token_is_asked_once(twilio_api: TwilioApi) -
     calls = TwilioCalls("old", twilio_api.url, others=("new",))
     refused(lambda: calls.hang_up("AC1", "CA1"))
     assert len(twilio_api.asked) == 1
+
+
+def test_a_call_is_placed(calls: TwilioCalls, twilio_api: TwilioApi) -> None:
+    twilio_api.status = 201
+    twilio_api.body = b'{"sid": "CA7", "status": "queued"}'
+    order = CallOrder("AC1", NUMBER, "+972771234567", "https://voice.example.com/hook", ring_seconds=20)
+    assert calls.create(order) == "CA7"
+    assert calls.create(replace(order, detects_machines=True)) == "CA7"
+    assert calls.create(replace(order, url=None, twiml="<Response/>")) == "CA7"
+    numbers = {"To": NUMBER, "From": "+972771234567", "Timeout": "20"}
+    by_url = {**numbers, "Url": "https://voice.example.com/hook", "Method": "POST"}
+    assert {asked.path for asked in twilio_api.asked} == {"/2010-04-01/Accounts/AC1/Calls.json"}
+    assert [asked.form for asked in twilio_api.asked] == [
+        by_url,
+        {**by_url, "MachineDetection": "Enable"},
+        {**numbers, "Twiml": "<Response/>"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words"),
+    [
+        (400, 21215, "21215 (it did not accept the request): the account may not call this country"),
+        (400, 21210, "--from is none of the account's numbers"),
+        (404, 20404, "it knows no such account"),
+        (401, 20003, "TWILIO_AUTH_TOKEN is not"),
+    ],
+)
+def test_a_call_that_is_not_placed_is_refused_in_words_without_numbers(
+    calls: TwilioCalls, twilio_api: TwilioApi, status: int, code: int, words: str
+) -> None:
+    twilio_api.status, twilio_api.code = status, code
+    order = CallOrder("AC1", NUMBER, "+972771234567", "https://voice.example.com/hook")
+    said = refused(lambda: calls.create(order))
+    assert words.split(" (", maxsplit=1)[0] in said
+    assert words.rsplit(": ", maxsplit=1)[-1] in said
+    assert "972" not in said + repr(order)
+
+
+def test_nothing_is_asked_for_a_number_or_an_account_that_is_none(
+    calls: TwilioCalls, twilio_api: TwilioApi
+) -> None:
+    with pytest.raises(BadNumber):
+        calls.create(CallOrder("AC1", "0501234567", NUMBER, "https://voice.example.com/hook"))
+    with pytest.raises(BadNumber):
+        calls.create(CallOrder("AC1", NUMBER, "", "https://voice.example.com/hook"))
+    assert "account" in refused(lambda: calls.create(CallOrder("", NUMBER, NUMBER, "https://x.example")))
+    assert twilio_api.asked == []
 
 
 def test_a_call_that_has_ended_is_hung_up_already(calls: TwilioCalls, twilio_api: TwilioApi) -> None:

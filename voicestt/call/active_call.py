@@ -9,24 +9,24 @@ from math import inf
 from voicestt.audio import mulaw
 from voicestt.audio.batching import Batcher
 from voicestt.audio.ledger import AudioTotals
+from voicestt.call.both_tracks import SharedByTracks
 from voicestt.call.call_audio import CallAudio, NoAudio, TakesAudio
 from voicestt.call.facts import (
-    Alternative,
     CallDescription,
     CallEnded,
     CallObserver,
     CallStarted,
-    Final,
     Happened,
     KeyPressed,
     MarkReached,
     Partial,
     SaidToCaller,
+    Track,
     TurnEnded,
-    Word,
 )
 from voicestt.call.hearing import HeardAudio
 from voicestt.call.turns import TurnWatch
+from voicestt.call.wording import final_of
 from voicestt.config.recognition_options import RecognitionOptions
 from voicestt.recognisers.port import CallListener, CallRecogniser, CallSession, Incident, Result
 from voicestt.runtime.clock import Clock, Unchanged
@@ -44,10 +44,11 @@ _ARRIVALS_KEPT = 4_096  # batches: ten minutes at 150 ms, longer than any stream
 class CallParts:
     """The parts that a call is made with. `over` is called once, when everything has been told.
 
-    `take` is where a frame of the caller's audio goes (mu-law, any length; and Twilio's timestamp of it), by the
-    state the call is in; `audio` is what is known of the audio, and `active_call` is set when the call begins.
-    `metrics` measures the call. A silence of `turn_silence` bytes ends the caller's turn, and a gap of `gap_looks`
-    times LOOK_SECONDS without a frame ends what was said (0: never). `show` is where a partial goes.
+    `take` is where a frame of the audio goes (mu-law, any length; and Twilio's timestamp of it), by the state the
+    call is in; `audio` is what is known of it, and `active_call` is set when the call begins. `metrics` measures
+    the call. A silence of `turn_silence` bytes ends a turn, and a gap of `gap_looks` times LOOK_SECONDS without a
+    frame ends what was said (0: never). `show` is where a partial goes. `track` is the side that is heard, and
+    `shared` what it has in common with the other.
     """
 
     clock: Clock
@@ -60,6 +61,8 @@ class CallParts:
     gap_looks: int = 6
     ignored: Counter[str] = field(default_factory=Counter)
     metrics: CallMetrics = field(default_factory=CallMetrics)
+    track: Track = "caller"
+    shared: SharedByTracks = field(default_factory=SharedByTracks)
     audio: CallAudio = field(default_factory=NoAudio)
     active_call: "ActiveCall" = field(init=False)
     take: TakesAudio = field(init=False)
@@ -105,13 +108,13 @@ class ActiveCall:
         self._arrivals: deque[tuple[int, float]] = deque(maxlen=_ARRIVALS_KEPT)
         self._handed = 0
         self._frames = 0
-        self._utterance = call.utterances + 1
+        self._utterance: int | None = None
+        self._last = parts.shared.utterances = max(parts.shared.utterances, call.utterances)
         self._reason = ""
         self._is_finishing = False
         self._stillness = Unchanged()
-        self._began = 0.0
         self._held_from: float | None = None
-        self._time = MediaTime()
+        self._time = MediaTime(parts.shared.origin)
         self._turns = TurnWatch(parts.clock, parts.turn_silence, self._turn_over)
         parts.observer.tell(CallStarted(call))
 
@@ -142,8 +145,6 @@ class ActiveCall:
 
     def take_after_gap(self, audio: bytes, timestamp: object = None, /) -> None:
         """Take the first frame, or the first one after a gap."""
-        if not self._frames:
-            self._began = self._parts.clock.seconds()
         self._parts.take = self.take
         before = self._time.of_end(self._received)
         self._tell_time(self._received, timestamp)
@@ -191,12 +192,13 @@ class ActiveCall:
         if not result.is_final:
             self._turns.partial()
             self._parts.metrics.delivered_partial(result.stamps)
-            self._parts.observer.tell(Partial(self.call, self._utterance, text, result.stability))
+            self._parts.observer.tell(Partial(self.call, self._number, text, result.stability, self._parts.track))
             return
-        final = self._final(text, result)
+        delay = self._delay_since(result.end) if result.end else None
+        final = final_of(self.call, self._number, text, result, self._time, delay, self._parts.track)
         self._parts.metrics.delivered_final(final.delay)
         self._parts.observer.tell(final)
-        self._utterance += 1
+        self._last, self._utterance = final.utterance, None
         self._turns.final(result.end)
 
     def end(self) -> None:
@@ -221,7 +223,9 @@ class ActiveCall:
         self._parts.metrics.happened(incident.kind)
         start = None if incident.start is None else self._time.of_start(incident.start)
         end = None if incident.end is None else self._time.of_end(incident.end)
-        self._parts.observer.tell(Happened(self.call, incident.kind, incident.why, incident.seconds, start, end))
+        self._parts.observer.tell(
+            Happened(self.call, incident.kind, incident.why, incident.seconds, start, end, self._parts.track)
+        )
 
     def press(self, digit: str) -> None:
         """Tell the observer a key."""
@@ -234,7 +238,8 @@ class ActiveCall:
     def caller_heard(self, heard: HeardAudio) -> None:
         """Tell the observer what the caller heard of what was said; its times become those of the call."""
         # Before the first frame the call's own time has not begun.
-        began = self._began if self._frames else heard.end
+        origin = self._parts.shared.origin.clock
+        began = heard.end if origin is None else origin
         start, end = (max(0.0, at - began) for at in (heard.start, heard.end))
         self._parts.observer.tell(
             SaidToCaller(self.call, heard.text, heard.seconds, round(start, 3), round(end, 3), heard.cleared)
@@ -247,11 +252,18 @@ class ActiveCall:
         self.pass_on(Incident("unrecognised", why, mulaw.seconds(account.uncovered), start, account.received))
 
     @property
+    def _number(self) -> int:
+        """The number of the utterance that is being said, which it gets with its first words."""
+        if self._utterance is None:
+            self._utterance = self._parts.shared.next_utterance()
+        return self._utterance
+
+    @property
     def _received(self) -> int:
         return self._handed + self._parts.batch_bytes - self._batcher.missing
 
     def _tell_time(self, position: int, timestamp: object) -> None:
-        self._time.frame(position, timestamp, self._parts.clock.seconds() - self._began)
+        self._time.frame(position, timestamp, self._parts.shared.origin.elapsed(self._parts.clock.seconds()))
 
     def _tell_hold(self, before: float) -> None:
         """Tell the observer of a long gap that is over now; `before` is its start in the call's own time."""
@@ -259,7 +271,9 @@ class ActiveCall:
         seconds = 0.0 if held_from is None else self._parts.clock.seconds() - held_from
         if seconds >= HELD_SECONDS:
             after, why = self._time.of_start(self._received), "no audio came"
-            self._parts.observer.tell(Happened(self.call, "held", why, round(seconds, 3), before, after))
+            self._parts.observer.tell(
+                Happened(self.call, "held", why, round(seconds, 3), before, after, self._parts.track)
+            )
 
     def _hand_over_the_rest(self, came_before: float = 0.0) -> None:
         rest = self._batcher.flush()
@@ -274,21 +288,8 @@ class ActiveCall:
 
     def _turn_over(self, end: int) -> None:
         self._parts.observer.tell(
-            TurnEnded(self.call, self._utterance - 1, self._time.of_end(end), self._turns.silent_for)
+            TurnEnded(self.call, self._last, self._time.of_end(end), self._turns.silent_for, self._parts.track)
         )
-
-    def _final(self, text: str, result: Result) -> Final:
-        time = self._time
-        end = time.of_end(result.end) if result.end else None
-        delay = self._delay_since(result.end) if result.end else None
-        start = None if result.start is None else time.of_start(result.start)
-        words = tuple(
-            Word(word.text, time.of_start(word.start), time.of_end(word.end), word.confidence, word.speaker)
-            for word in result.words
-        )
-        others = tuple(Alternative(each.text, each.confidence) for each in result.others)
-        heard = text, result.confidence, end, delay, start, words, result.source, others, result.language
-        return Final(self.call, self._utterance, *heard)
 
     def _delay_since(self, position: int) -> float | None:
         index = bisect_left(self._arrivals, (position, -inf))

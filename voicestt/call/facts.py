@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from voicestt.audio.ledger import AudioTotals
 from voicestt.config.numbers_file import NO_PLAN, CallPlan
 from voicestt.config.recognition_options import RecognitionOptions
 from voicestt.runtime.metrics import Summary
+
+Track = Literal["caller", "callee"]
+"""The side of a call that speaks: the inbound track of its stream, or the outbound one, whom the caller hears."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +19,8 @@ class CallDescription:
 
     `continues` is the session of its former stream, None for a new call; then `utterances` is the number of its
     last utterance, and `memory` what its handler left, as JSON. `plan` is what the file of numbers says for it,
-    and `options` the recognition options that follow from that and from its parameters.
+    and `options` the recognition options that follow from that and from its parameters. `listens_in`: it is a
+    stream of `<Start>`, beside TwiML of somebody else's, into which nothing can be said.
     """
 
     call_sid: str
@@ -30,6 +34,7 @@ class CallDescription:
     memory: str | None = field(default=None, repr=False)
     plan: CallPlan = field(default=NO_PLAN, repr=False, compare=False)
     options: RecognitionOptions | None = field(default=None, repr=False)
+    listens_in: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,7 @@ class Partial:
     utterance: int
     text: str
     stability: float = 0.0
+    track: Track = "caller"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,7 @@ class Final:
     recogniser: str = ""
     alternatives: Sequence[Alternative] = ()
     language: str = ""
+    track: Track = "caller"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +111,7 @@ class TurnEnded:
     utterance: int
     end: float
     silence: float
+    track: Track = "caller"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +159,10 @@ class DeliveryCounts:
 
 @dataclass(frozen=True, slots=True)
 class CallEnded:
-    """The end of the call: every word that there will be has been told; `figures` are its metrics."""
+    """The end of the call: every word that there will be has been told; `figures` are its metrics.
+
+    `callee` are the totals of the callee's audio, None where that was not recognised.
+    """
 
     call: CallDescription
     reason: str
@@ -162,6 +173,7 @@ class CallEnded:
     account: AudioTotals = field(default_factory=AudioTotals)
     delivered: DeliveryCounts = DeliveryCounts()
     figures: Summary = field(default_factory=Summary)
+    callee: AudioTotals | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +191,7 @@ class Happened:
     seconds: float = 0.0
     start: float | None = None
     end: float | None = None
+    track: Track = "caller"
 
 
 Event = CallStarted | Partial | Final | TurnEnded | KeyPressed | MarkReached | SaidToCaller | Happened | CallEnded

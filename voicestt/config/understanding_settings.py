@@ -118,6 +118,13 @@ class UnderstandingSettings:
         read.one_of(*ENDPOINTING),
         "How soon `chirp_3` ends an utterance: `short` suits sentences, `supershort` single words.",
     )
+    both_tracks: str = setting(
+        "BOTH_TRACKS",
+        "caller",
+        read.one_of("caller", "both"),
+        'Of a stream that has both tracks (`track="both_tracks"` in TwiML of your own): `caller` recognises who '
+        "called, and drops the other track; `both` recognises each by itself, and costs twice.",
+    )
     denoise: bool = setting(
         "GCP_STT_DENOISE", "false", read.flag, "Noise is removed before `chirp_3` hears the caller."
     )

@@ -32,9 +32,9 @@ class Put(Enum):
 class WaitingEvents:
     """A queue of at most `most` events, put by one thread and taken by another.
 
-    A newer partial takes the place of a waiting one, at the end of the queue: what it corrects is past. A final
-    takes the waiting partial of its utterance, or of an earlier one, out of the queue. Finals and a call's start
-    and end are taken whatever waits.
+    A newer partial takes the place of a waiting one of its track, at the end of the queue: what it corrects is
+    past. A final takes the waiting partial of its utterance, or of an earlier one, out of the queue. Finals and a
+    call's start and end are taken whatever waits.
 
     Its lock is held for a few operations on memory and never while anything else is done.
     """
@@ -44,7 +44,7 @@ class WaitingEvents:
         self._lock = Lock()
         self._events: OrderedDict[int, Event] = OrderedDict()
         self._put = 0
-        self._partial: int | None = None
+        self._partials: dict[str, int] = {}
         self._is_awaited = False
         self._is_closed = False
 
@@ -77,9 +77,9 @@ class WaitingEvents:
             if not self._events:
                 self._is_awaited = True
                 return None
-            number, event = self._events.popitem(last=False)
-            if number == self._partial:
-                self._partial = None
+            _, event = self._events.popitem(last=False)
+            if isinstance(event, Partial):
+                self._partials.pop(event.track, None)
             return event
 
     def close(self) -> None:
@@ -93,25 +93,24 @@ class WaitingEvents:
             self._is_closed = True
             forgotten = len(self._events)
             self._events.clear()
-            self._partial = None
+            self._partials.clear()
             return forgotten
 
     def _make_place(self, event: Event) -> None:
-        if self._partial is None:
+        if not isinstance(event, Partial | Final) or event.track not in self._partials:
             return
-        if isinstance(event, Partial) or (isinstance(event, Final) and self._waits_before(event)):
-            del self._events[self._partial]
-            self._partial = None
+        if isinstance(event, Partial) or self._waits_before(event):
+            del self._events[self._partials.pop(event.track)]
 
     def _waits_before(self, final: Final) -> bool:
-        partial = self._events[self._partial] if self._partial is not None else None
+        partial = self._events[self._partials[final.track]]
         return isinstance(partial, Partial) and partial.utterance <= final.utterance
 
     def _append(self, event: Event) -> None:
         self._put += 1
         self._events[self._put] = event
         if isinstance(event, Partial):
-            self._partial = self._put
+            self._partials[event.track] = self._put
 
 
 TOO_SLOW: Constant = "its handler is too slow"

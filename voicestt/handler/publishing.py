@@ -165,6 +165,7 @@ def _partial(fact: facts.Partial) -> _Made:
         "utterance": fact.utterance,
         "text": fact.text,
         "stability": _unit(fact.stability),
+        "track": fact.track,
     }
 
 
@@ -183,6 +184,7 @@ def _final(fact: facts.Final) -> _Made:
             for each in fact.alternatives
         ],
         "language": fact.language or None,
+        "track": fact.track,
     }
 
 
@@ -194,7 +196,8 @@ def _word(word: facts.Word) -> events.Word:
 
 
 def _turn_ended(fact: facts.TurnEnded) -> _Made:
-    return events.UtteranceEnd, {"utterance": fact.utterance, "end": fact.end, "silence": fact.silence}
+    values = {"utterance": fact.utterance, "end": fact.end, "silence": fact.silence, "track": fact.track}
+    return events.UtteranceEnd, values
 
 
 def _key_pressed(fact: facts.KeyPressed) -> _Made:
@@ -216,6 +219,11 @@ def _said(fact: facts.SaidToCaller) -> _Made:
 
 
 def _happened(fact: facts.Happened) -> _Made:
+    kind, values = _incident(fact)
+    return kind, {**values, "track": fact.track}
+
+
+def _incident(fact: facts.Happened) -> _Made:
     match fact.kind:
         case "degraded":
             return events.Degraded, {"why": fact.why, "seconds": fact.seconds}
@@ -236,19 +244,20 @@ def _stretch(fact: facts.Happened) -> dict[str, Any]:
 
 
 def _ended(fact: facts.CallEnded) -> _Made:
-    figures = fact.figures
+    figures, google = fact.figures, fact.account.google_bytes + (fact.callee.google_bytes if fact.callee else 0)
     return events.CallEnded, {
         "reason": fact.reason,
         "duration": fact.seconds,
         "partials": fact.delivered.partials,
         "finals": fact.delivered.finals,
         "audio": _audio(fact.account),
+        "callee_audio": None if fact.callee is None else _audio(fact.callee),
         "added_partial_delay_ms": _latency(figures.added),
         "final_delay_ms": _latency(figures.final),
         "restarts": figures.restarts,
         "rotations": figures.rotations,
         "fallbacks": figures.fallbacks,
-        "google_seconds": mulaw.seconds(fact.account.google_bytes),
+        "google_seconds": mulaw.seconds(google),
     }
 
 

@@ -92,7 +92,7 @@ class CallView:
         values = {"text": final.text, "confidence": final.confidence, "words": words or None}
         values["language"] = final.language
         where = _stretch(final.start, final.end)
-        self._add_line("caller", final, {**where, **values, "utterance": final.utterance})
+        self._add_line(final.track, final, {**where, **values, "utterance": final.utterance})
         if final.delay is not None:
             at = self._ms_of(final) if final.end is None else _ms(final.end)
             self.delays.append({"at_ms": at, "ms": _ms(final.delay), "final": True})

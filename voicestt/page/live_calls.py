@@ -47,7 +47,9 @@ class LiveCard:
         if is_over and not is_final:
             return
         at = event["timestamp"]
-        self.captions[number] = {"utterance": number, "text": event["text"], "final": is_final, "at": at}
+        track = event.get("track", "caller")
+        caption = {"utterance": number, "text": event["text"], "final": is_final, "at": at, "track": track}
+        self.captions[number] = caption
         while len(self.captions) > CAPTIONS:
             self.captions.popitem(last=False)
 

@@ -64,9 +64,9 @@ class ActiveCalls:
         match event:
             case CallStarted(call=call):
                 self._streaming[_key(call)] = self._flag.is_on
-            case Happened(call=call, kind="degraded" | "interrupted"):
+            case Happened(call=call, kind="degraded" | "interrupted", track="caller"):
                 self._streaming[_key(call)] = False
-            case Happened(call=call, kind="recovered" | "resumed"):
+            case Happened(call=call, kind="recovered" | "resumed", track="caller"):
                 self._streaming[_key(call)] = True
             case CallEnded(call=call):
                 self._streaming.pop(_key(call), None)

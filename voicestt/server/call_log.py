@@ -5,6 +5,7 @@ from statistics import median
 from twisted.logger import Logger, LogLevel
 
 from voicestt.audio import mulaw
+from voicestt.audio.ledger import AudioTotals
 from voicestt.call.facts import (
     CallEnded,
     CallStarted,
@@ -41,10 +42,10 @@ class CallLog:
             case Partial():
                 if self._partials:
                     about = _about(event, "partial", session)
-                    self._log.info("🟡 Partial: {text}", text=self._said(event.text), **about)
+                    self._log.info("🟡 Partial{by}: {text}", by=_by(event), text=self._said(event.text), **about)
             case Final():
                 about = _about(event, "final", session)
-                self._log.info("🟢 Final: {text}", text=self._said(event.text), **about)
+                self._log.info("🟢 Final{by}: {text}", by=_by(event), text=self._said(event.text), **about)
             case Happened():
                 self._tell_incident(event, session)
             case CallEnded():
@@ -66,6 +67,10 @@ class CallLog:
         level, words = _INCIDENTS.get(event.kind, (LogLevel.info, "{event}: {why}."))
         about = _about(event, event.kind, session)
         self._log.emit(level, words, why=escaped(event.why), seconds=event.seconds, **about)
+
+
+def _by(words: Partial | Final) -> str:
+    return "" if words.track == "caller" else f" of the {words.track}"
 
 
 def _about(event: Event, kind: str, session: str | None) -> dict[str, str | None]:
@@ -117,13 +122,21 @@ def _summary(event: CallEnded, statuses: list[str]) -> str:
     account = event.account
     if account.sent_again:
         parts.append(f"{account.sent_again} bytes sent again")
-    if account.given_up or account.uncovered:
-        parts.append(f"NOT RECOGNISED: {mulaw.seconds(account.given_up + account.uncovered):.2f} s")
+    parts.extend(_lost(account, ""))
+    if event.callee is not None:
+        parts.append(f"of the callee {mulaw.seconds(event.callee.received):.2f} s")
+        parts.extend(_lost(event.callee, " of the callee"))
     if event.ignored:
         parts.append("ignored: " + ", ".join(f"{count} {what}" for what, count in sorted(event.ignored.items())))
     if statuses:
         parts.append("Twilio's statuses: " + ", ".join(statuses))
     return "; ".join(parts + _measured(event.figures))
+
+
+def _lost(account: AudioTotals, whose: str) -> list[str]:
+    """Say of how many seconds there are no words; nothing where there are none."""
+    lost = account.given_up + account.uncovered
+    return [f"NOT RECOGNISED{whose}: {mulaw.seconds(lost):.2f} s"] if lost else []
 
 
 def _measured(figures: Summary) -> list[str]:

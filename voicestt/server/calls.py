@@ -1,44 +1,35 @@
 """The live calls: made here, watched for silence, and stopped in order."""
 
-import time
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from math import ceil
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from voicestt.audio import mulaw
 from voicestt.audio.ledger import AudioTotals, total
-from voicestt.call.active_call import LOOK_SECONDS, CallParts
 from voicestt.call.facts import CallObserver
 from voicestt.call.line import Line
-from voicestt.call.machine import new_call
-from voicestt.call.observers import Debounced, DeliveryStats, ObserverGroup
 from voicestt.config.settings import Settings
 from voicestt.fleet.call_leases import DirectoryCounts
 from voicestt.handler.handled_call import TOO_SLOW
 from voicestt.handler.leaving import HUNG_UP
-from voicestt.handler.publishing import new_session
 from voicestt.journal.former import FormerStream
 from voicestt.recognisers.port import CallRecogniser
 from voicestt.recording.recorder import AudioRecorder
 from voicestt.runtime.clock import Timer
 from voicestt.runtime.idle import Idle
-from voicestt.runtime.metrics import CallMetrics, RollingMetrics
+from voicestt.runtime.metrics import RollingMetrics
 from voicestt.runtime.timer_grid import TimerGrid
 from voicestt.server.admission import Admission
-from voicestt.server.call_counts import CallCounts
+from voicestt.server.call_maker import CallMaker
 from voicestt.server.call_registry import CallRecord, CallRegistry
 from voicestt.server.call_watch import NO_AUDIO, CallWatch
 from voicestt.server.fleet_calls import FleetStreams
 from voicestt.server.former_streams import FormerLookup
 from voicestt.server.live_call import LiveCall
-from voicestt.server.media_line import MediaLine
 from voicestt.server.moving import MoveCounts
 from voicestt.server.numbers import Numbers
-from voicestt.server.recorded_call import live_call
 from voicestt.server.refusals import Refusals
 from voicestt.server.starts import Refused, describe, must_be_known
 from voicestt.twilio.media_stream import Start
@@ -76,13 +67,10 @@ class Calls:
     ) -> None:
         self._numbers, self._former, self._fleet = numbers or Numbers(settings), former, fleet
         self.recorder = recorder
-        self._clock, self._grid = clock, TimerGrid(clock)
+        self._clock = clock
         self._settings = settings
         self._registry = registry
         self.recogniser = recogniser
-        self._observer = observer
-        self._greeting = greeting
-        self._observer_of = observer_of
         self._live: set[LiveCall] = set()
         self.refusals = Refusals(clock)
         self.admission = Admission(clock, settings.max_calls, settings.max_lag_ms / 1000)
@@ -90,6 +78,7 @@ class Calls:
         self._cutting = Timer(clock)
         self.watch = CallWatch(clock, settings.idle_seconds, settings.no_media_seconds, lambda: self._live)
         self.figures = RollingMetrics()
+        self._maker = CallMaker(clock, settings, self.figures, observer, observer_of, greeting, TimerGrid(clock))
         self._audio_before = AudioTotals()
         self.taken = 0
         self.starts_refused = 0
@@ -150,21 +139,7 @@ class Calls:
 
         `hang_up` closes that socket, saying why; `send` sends a text message on it, as long as it is open.
         """
-        session = new_session(time.time())
-        recording = None if self.recorder is None else self.recorder.new(session)
-        line = MediaLine(self._clock, send, self._greeting, recording)
-        parts = CallParts(
-            clock=self._clock,
-            observer=self._observer_of_one_call(line, session),
-            recogniser=self.recogniser,
-            batch_bytes=self._settings.batch_ms * mulaw.BYTES_PER_SECOND // 1000,
-            drain_seconds=self._settings.drain_seconds,
-            over=lambda: self._over(call),
-            gap_looks=ceil(self._settings.gap_ms / 1000 / LOOK_SECONDS),
-            turn_silence=self._settings.utterance_end_ms * mulaw.BYTES_PER_SECOND // 1000,
-            metrics=CallMetrics(self.figures),
-        )
-        call = live_call(new_call(parts), parts, hang_up, line, recording)
+        call = self._maker.make(self.recogniser, self.recorder, hang_up, send, self._over)
         self._live.add(call)
         self.taken += 1
         return call
@@ -274,13 +249,6 @@ class Calls:
         """Raise Refused if there is no room for a call that no webhook of this server announced."""
         if not self.admission.takes_unannounced(len(self._live) - 1):  # its own socket is among them
             raise Refused("the server is busy, and no webhook of its own announced this call")
-
-    def _observer_of_one_call(self, line: Line, session: str) -> CallObserver:
-        everybody = self._observer
-        if self._observer_of is not None:
-            everybody = ObserverGroup([self._observer, self._observer_of(line, session)])
-        stats = DeliveryStats(self._clock, CallCounts(self.figures, everybody))
-        return Debounced(self._grid, self._settings.partial_debounce_ms / 1000, stats)
 
     def _over(self, call: LiveCall) -> None:
         self._live.discard(call)

@@ -5,7 +5,7 @@ from typing import Final
 
 from twisted.logger import Logger
 
-from voicestt.audio.ledger import AudioTotals
+from voicestt.audio.ledger import AudioTotals, total
 from voicestt.call.active_call import CallParts
 from voicestt.call.facts import CallDescription
 from voicestt.call.hearing import HeardAudio
@@ -13,14 +13,19 @@ from voicestt.call.machine import CallInputs
 from voicestt.config.recognition_options import RecognitionOptions
 from voicestt.runtime.clock import Unchanged
 from voicestt.runtime.histogram import Percentiles
+from voicestt.server.callee import OUTBOUND, Callee
 from voicestt.server.media_line import MediaLine
 
 MOVED: Final = "moved"
 """The reason of the end of a stream whose call goes on in another process."""
 
+_NOBODY: Final = CallDescription("", "")
+
 
 class LiveCall:
     """A call, its socket and its line. `activity` counts the signs of life, pongs too.
+
+    `callee` takes the other track of a stream that has both, where BOTH_TRACKS=both.
 
     `is_being_moved` while Twilio is asked to open the call's next stream elsewhere, and after it has agreed.
     """
@@ -28,13 +33,20 @@ class LiveCall:
     _log = Logger()
 
     def __init__(
-        self, inputs: CallInputs, parts: CallParts, hang_up: Callable[[str], None], line: MediaLine
+        self,
+        inputs: CallInputs,
+        parts: CallParts,
+        hang_up: Callable[[str], None],
+        line: MediaLine,
+        callee: Callee | None = None,
     ) -> None:
         self.inputs = inputs
         self.line = line
         self.activity = 0
         self._parts = parts
         self._hang_up = hang_up
+        self._callee = callee
+        self._description = _NOBODY
         self._reason = ""
         self._silence = Unchanged()
         self._hold = Unchanged()
@@ -48,12 +60,13 @@ class LiveCall:
     def begin(self, call: CallDescription) -> None:
         """Start the call after a good `start` of Twilio's. The greeting leaves before anybody else can speak.
 
-        A call that goes on has heard it.
+        A call that goes on has heard it, and into a stream of `<Start>` nothing can be said.
         """
         self.stream_sid = call.stream_sid
         self.account_sid = call.account_sid
         self.call_sid = call.call_sid
-        self.line.open(call.stream_sid, greets=call.continues is None)
+        self._description = call
+        self.line.open(call.stream_sid, greets=call.continues is None and not call.listens_in)
         self.inputs.started(call)
 
     def warn_of_another(self, other: CallDescription) -> None:
@@ -90,15 +103,29 @@ class LiveCall:
         """Take a frame of the caller's audio: mu-law, any length, with Twilio's timestamp."""
         self._parts.take(audio, timestamp)
 
+    def other_media(self, track: object, audio: bytes, timestamp: object = None) -> None:
+        """Take a frame of a track that is not the caller's: the callee's, if both are recognised."""
+        if self._callee is None or track != OUTBOUND or not self.has_started:
+            self.inputs.ignored("media of another track")
+        else:
+            self._callee.media(self._description, audio, timestamp)
+
+    @property
+    def can_be_moved(self) -> bool:
+        """True if its TwiML is this server's own: other TwiML is not replaced, which would part those who talk."""
+        return not self._description.listens_in
+
     @property
     def missing(self) -> int:
         """The bytes of audio that must come before any is processed; 0 if that is not known."""
-        return self._parts.audio.missing
+        other = None if self._callee is None else self._callee.missing
+        return self._parts.audio.missing if other is None else min(self._parts.audio.missing, other)
 
     @property
     def account(self) -> AudioTotals:
-        """Totals of the caller's audio so far."""
-        return self._parts.audio.account
+        """Totals of the call's audio so far, of both tracks."""
+        caller, callee = self._parts.audio.account, None if self._callee is None else self._callee.account
+        return caller if callee is None else total([caller, callee])
 
     @property
     def added_delay(self) -> Percentiles:
@@ -112,6 +139,8 @@ class LiveCall:
     def look_for_gap(self) -> None:
         """Check whether frames have stopped coming; called every LOOK_SECONDS."""
         self._parts.audio.look()
+        if self._callee is not None:
+            self._callee.look()
 
     def mark_reached(self, name: str, cleared: bool) -> None:
         """Report that a mark of the application's was played, or was cleared."""
@@ -131,18 +160,29 @@ class LiveCall:
         """End the call's audio, in both directions."""
         self._has_finished = True
         self.line.close()
-        self.inputs.finish(MOVED if self.is_being_moved else self._reason or how)
+        why = MOVED if self.is_being_moved else self._reason or how
+        if self._callee is not None:
+            self._callee.finish(why)
+        self.inputs.finish(why)
 
     def wait_at_most(self, seconds: float) -> None:
         """Shorten the time that the call waits for its last words once it has ended."""
         self._parts.drain_seconds = min(self._parts.drain_seconds, seconds)
+        if self._callee is not None:
+            self._callee.wait_at_most(seconds)
 
     def cut(self) -> None:
         """End the call's audio if it has not ended, and wait no longer for its last words."""
         self.finish(self._reason)
         self._parts.audio.give_up()
         self.inputs.time_is_up()
+        if self._callee is not None:
+            self._callee.cut()
 
     def look(self) -> tuple[int, int]:
         """Count the looks in a row without a sign of life, and those without audio."""
-        return self._silence.look(self.activity), self._hold.look(self._parts.audio.frames)
+        return self._silence.look(self.activity), self._hold.look(self._frames)
+
+    @property
+    def _frames(self) -> int:
+        return self._parts.audio.frames + (0 if self._callee is None else self._callee.frames)

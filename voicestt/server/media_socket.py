@@ -158,7 +158,7 @@ class MediaStreamProtocol(FastFrameProtocol):
             case Media() if message.is_inbound:
                 call.media(message.media.payload, message.media.timestamp)
             case Media():
-                call.inputs.ignored("media of another track")
+                call.other_media(message.media.track, message.media.payload, message.media.timestamp)
             case Connected():
                 pass
 

@@ -6,6 +6,7 @@ from voicestt.call.active_call import CallParts
 from voicestt.call.facts import CallDescription
 from voicestt.call.machine import CallInputs
 from voicestt.recording.recorder import StreamRecording
+from voicestt.server.callee import Callee
 from voicestt.server.live_call import LiveCall
 from voicestt.server.media_line import MediaLine
 
@@ -20,8 +21,9 @@ class RecordedCall(LiveCall):
         hang_up: Callable[[str], None],
         line: MediaLine,
         recording: StreamRecording,
+        callee: Callee | None = None,
     ) -> None:
-        super().__init__(inputs, parts, hang_up, line)
+        super().__init__(inputs, parts, hang_up, line, callee)
         self._recording = recording
 
     def begin(self, call: CallDescription) -> None:
@@ -47,8 +49,9 @@ def live_call(
     hang_up: Callable[[str], None],
     line: MediaLine,
     recording: StreamRecording | None,
+    callee: Callee | None = None,
 ) -> LiveCall:
     """Make a live call, which is recorded if there is a `recording`."""
     if recording is None:
-        return LiveCall(inputs, parts, hang_up, line)
-    return RecordedCall(inputs, parts, hang_up, line, recording)
+        return LiveCall(inputs, parts, hang_up, line, callee)
+    return RecordedCall(inputs, parts, hang_up, line, recording, callee)

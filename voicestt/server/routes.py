@@ -29,6 +29,7 @@ from voicestt.server.http_answers import answer as http_answer
 from voicestt.server.http_answers import asks_for_websocket, headers_of, json_answer, text_answer, upgrade_required
 from voicestt.server.metrics.page import MetricsPage
 from voicestt.server.page_port import BrowserPage
+from voicestt.server.placed_calls import LEAVES, announcement, leaves_machine
 from voicestt.server.returns import Returns
 from voicestt.server.siblings import Siblings
 from voicestt.twilio import twiml
@@ -104,6 +105,8 @@ class Routes:
         if returns is not None:
             answered = self._returns.answer(returns, first(form, "CallSid") or "")
             return answered.addCallback(lambda answer: self._answer_call(request, form, answer))
+        if leaves_machine(request.uri, form):
+            return self._answer_call(request, form, LEAVES)
         if not self._calls.takes(first(form, "CallSid") or ""):
             return self._answer_call(request, form, self._busy_of(first(form, "To")) or self._busy)
         return self._answer_call(request, form, self._returns.first)
@@ -114,10 +117,10 @@ class Routes:
             numbers = first(form, "From"), first(form, "To")
             account_sid = first(form, "AccountSid")
             self._registry.announce(call_sid, *numbers, account_sid=account_sid, comes_back=answer.comes_back)
-            words = "A call comes back." if answer.comes_back else "Incoming call announced."
+            words = announcement(form, comes_back=answer.comes_back)
             if self._announced is not None:
                 self._announced(call_sid, comes_back=answer.comes_back)
-            self._log.info(words, log_system=escaped(call_sid, _LONGEST_SID))
+            self._log.info("{words}", words=words, log_system=escaped(call_sid, _LONGEST_SID))
         body = http_answer(request, answer.code, answer.content_type, answer.body)
         return self._registry.told(body) if answer.connects else body
 

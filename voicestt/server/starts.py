@@ -37,6 +37,7 @@ def describe(details: StartDetails, record: CallRecord, former: FormerStream | N
         continues=past.session or None,
         utterances=past.utterances,
         memory=past.memory,
+        listens_in="outbound" in details.tracks,
     )
 
 

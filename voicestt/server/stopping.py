@@ -92,7 +92,13 @@ class Shutdown:
         if self._move is None:
             return None
         cross = self._reactor.callFromThread
-        mover = Mover(self._reactor, lambda: calls.live, self._move, cross, calls.moves)
+        mover = Mover(
+            self._reactor,
+            lambda: [call for call in calls.live if call.can_be_moved],
+            self._move,
+            cross,
+            calls.moves,
+        )
         mover.start(MOVING_SHARE * self.seconds_left)
         return mover
 

@@ -6,17 +6,15 @@ there are three messages with exactly these fields; anything more or less is its
 """
 
 import json
-import math
 from collections.abc import Mapping
-from typing import Any, TypeGuard
+from typing import Any
 
 import msgspec
 
 from voicestt.audio import mulaw
+from voicestt.twilio.json_fields import JsonFields, number_of, writable
 
 ENCODING = "audio/x-mulaw"
-
-_DEEPEST = 8  # levels of lists and objects in a parameter: deeper ones could not be written as JSON again
 
 
 class BadMessage(ValueError):
@@ -61,7 +59,10 @@ class MediaFormat(msgspec.Struct, frozen=True):
 
 
 class StartDetails(msgspec.Struct, frozen=True):
-    """The details of a `start`: all but the CallSid may be missing; `odd` are fields of a wrong type."""
+    """The details of a `start`: all but the CallSid may be missing; `odd` are fields of a wrong type.
+
+    `tracks` are those that will come: "inbound" is the caller, "outbound" whoever the caller hears.
+    """
 
     call_sid: str
     stream_sid: str = ""
@@ -69,6 +70,7 @@ class StartDetails(msgspec.Struct, frozen=True):
     media_format: MediaFormat = MediaFormat()
     custom_parameters: Mapping[str, Any] = {}
     odd: tuple[str, ...] = ()
+    tracks: tuple[str, ...] = ()
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -163,7 +165,7 @@ def parse(data: bytes) -> Message:
 def _start_or_unknown(data: bytes, problem: str) -> Start | Unknown:
     try:
         # Python's own parser, which takes what msgspec does not: half of a surrogate pair, numbers of any size.
-        message = json.loads(data.decode("utf-8", "replace"), parse_int=_number)
+        message = json.loads(data.decode("utf-8", "replace"), parse_int=number_of)
     except (ValueError, RecursionError):
         raise BadMessage("not JSON") from None
     event = message.get("event") if isinstance(message, dict) else None
@@ -177,86 +179,23 @@ def _start_or_unknown(data: bytes, problem: str) -> Start | Unknown:
 def _start(message: dict[str, Any]) -> StartDetails:
     """Read the fields of a `start`; optional ones that are missing or make no sense get their defaults."""
     given = message.get("start")
-    fields = _Fields(given if isinstance(given, dict) else {})
+    fields = JsonFields(given if isinstance(given, dict) else {})
     call_sid = fields.text("callSid")
-    stream_sid = fields.text("streamSid") or _Fields(message).text("streamSid")
+    stream_sid = fields.text("streamSid") or JsonFields(message).text("streamSid")
     if not call_sid:
         why = "it has no CallSid" if isinstance(given, dict) else "its `start` is no object"
         raise BadStart(why, call_sid, stream_sid)
-    audio = _Fields(fields.mapping("mediaFormat"), "mediaFormat.")
+    audio = JsonFields(fields.mapping("mediaFormat"), "mediaFormat.")
     audio_format = MediaFormat(
         audio.text("encoding") or ENCODING,
         audio.number("sampleRate", mulaw.BYTES_PER_SECOND),
         audio.number("channels", 1),
     )
     account_sid = fields.text("accountSid")
-    parameters = _writable(fields.mapping("customParameters"))
+    parameters = writable(fields.mapping("customParameters"))
     odd = (*fields.odd, *audio.odd)
-    return StartDetails(call_sid, stream_sid, account_sid, audio_format, parameters, odd)
-
-
-class _Fields:
-    """Reads the fields of a JSON object; `odd` are the names of fields of a wrong type."""
-
-    def __init__(self, fields: Mapping[str, Any], place: str = "") -> None:
-        self._fields = fields
-        self._place = place
-        self.odd: list[str] = []
-
-    def text(self, name: str) -> str:
-        """Return a field as a string, "" if it is none."""
-        value = self._fields.get(name)
-        if isinstance(value, str):
-            return _encodable(value)
-        self._note(name, value)
-        return ""
-
-    def number(self, name: str, default: float) -> float:
-        """Return a field that is a number or a string of one, else the default."""
-        value = self._fields.get(name)
-        try:
-            number = float(value) if _is_scalar(value) else math.nan
-        except ValueError:
-            number = math.nan
-        if math.isfinite(number):
-            return number
-        self._note(name, value)
-        return default
-
-    def mapping(self, name: str) -> Mapping[str, Any]:
-        """Return a field that is an object, else an empty one."""
-        value = self._fields.get(name)
-        if isinstance(value, dict):
-            return value
-        self._note(name, value)
-        return {}
-
-    def _note(self, name: str, value: object) -> None:
-        if value is not None:
-            self.odd.append(self._place + name)
-
-
-def _is_scalar(value: object) -> TypeGuard[float | str]:
-    return isinstance(value, int | float | str) and not isinstance(value, bool)
-
-
-def _number(digits: str) -> float:
-    return int(digits) if len(digits) < 20 else float(digits)
-
-
-def _writable(value: Any, depth: int = 0) -> Any:
-    """Return a JSON value that can be written as JSON again, in UTF-8; what is too deep becomes null."""
-    if isinstance(value, str):
-        return _encodable(value)
-    if depth >= _DEEPEST:
-        return None
-    if isinstance(value, dict):
-        return {_encodable(name): _writable(each, depth + 1) for name, each in value.items()}
-    return [_writable(each, depth + 1) for each in value] if isinstance(value, list) else value
-
-
-def _encodable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()
+    tracks = tuple(each for each in fields.items("tracks") if isinstance(each, str))
+    return StartDetails(call_sid, stream_sid, account_sid, audio_format, parameters, odd, tracks)
 
 
 class _Payload(_MessagePart, frozen=True):

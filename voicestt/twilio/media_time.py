@@ -7,6 +7,7 @@ would have had, so they are no gap.
 
 from bisect import bisect_left, bisect_right
 from collections import deque
+from dataclasses import dataclass
 from typing import Final
 
 from voicestt.audio import mulaw
@@ -17,11 +18,28 @@ _AHEAD: Final = 5.0  # seconds: a timestamp that is further ahead of our own clo
 _KEPT: Final = 4_096
 
 
-class MediaTime:
-    """The time of one call, in seconds since its first byte; it never goes back."""
+@dataclass(slots=True)
+class TimeOrigin:
+    """The zero of a call's time, common to its tracks: that of the first frame of either.
 
-    def __init__(self) -> None:
-        self._origin: int | None = None
+    `position` is by Twilio's timestamp, in bytes, `clock` by our own, in seconds; None before there is one.
+    """
+
+    position: int | None = None
+    clock: float | None = None
+
+    def elapsed(self, now: float) -> float:
+        """Return the seconds since the first frame, of whichever track; the first call sets it."""
+        if self.clock is None:
+            self.clock = now
+        return now - self.clock
+
+
+class MediaTime:
+    """The time of one track, in seconds since the call's `origin`; it never goes back."""
+
+    def __init__(self, origin: TimeOrigin | None = None) -> None:
+        self._origin = origin or TimeOrigin()
         self._gaps = deque([0], maxlen=_KEPT)  # the positions after the gaps
         self._missing = deque([0], maxlen=_KEPT)  # the bytes missing up to each of them
 
@@ -35,9 +53,9 @@ class MediaTime:
             said = int(timestamp) * _BYTES_PER_MS - position  # type: ignore[call-overload]
         except (TypeError, ValueError, OverflowError):
             return
-        if self._origin is None:
-            self._origin = said
-        missing = said - self._origin
+        if self._origin.position is None:
+            self._origin.position = said
+        missing = said - self._origin.position
         latest = (elapsed + _AHEAD) * mulaw.BYTES_PER_SECOND
         if self._missing[-1] + _JITTER < missing <= latest - position:
             self._gaps.append(position)

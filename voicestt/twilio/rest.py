@@ -1,12 +1,14 @@
-"""Twilio's REST API, used to hang up, to transfer and to move a call, which a stream cannot do.
+"""Twilio's REST API, used to place, hang up, transfer and move a call, which a stream cannot do.
 
-Source: Twilio's "Call resource" (update: `Status`, `Twiml`, `Url`) and "TwiML Voice: <Dial>".
+Source: Twilio's "Call resource" (create: `To`, `From`, `Url`, `Twiml`, `MachineDetection`; update: `Status`,
+`Twiml`, `Url`) and "TwiML Voice: <Dial>".
 """
 
 import logging
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from twilio.twiml.voice_response import VoiceResponse  # type: ignore[import-untyped]
@@ -20,6 +22,7 @@ _SID = re.compile(r"[A-Za-z0-9]{1,64}")
 _NOT_IN_PROGRESS: Final = 21220
 _UNAUTHORISED: Final = 401
 _NOT_FOUND: Final = 404
+_NUMBERS: Final = "a call goes to a number such as +972501234567, or to an address such as sip:desk@example.com"
 _SILENT = logging.Logger("voicestt.twilio", logging.CRITICAL)
 """Logger that drops twilio-python's own lines: those of a transfer hold the number."""
 
@@ -36,6 +39,37 @@ class BadNumber(ValueError):
     """A text is neither a phone number nor a SIP address; the message does not repeat it."""
 
 
+@dataclass(frozen=True, slots=True)
+class CallOrder:
+    """A call to place: whom it rings, and our number that they see (E.164, or SIP), of the account `account_sid`.
+
+    When it is picked up, Twilio asks `url` for TwiML by POST, or follows `twiml`, whichever there is. It rings for
+    `ring_seconds` at most (Twilio's default 60). `detects_machines`: the request to `url` waits until Twilio knows
+    who picked up, and says so (`AnsweredBy`).
+    """
+
+    account_sid: str
+    to: str = field(repr=False)
+    number: str = field(repr=False)
+    url: str | None = None
+    twiml: str | None = field(default=None, repr=False)
+    ring_seconds: int = 60
+    detects_machines: bool = False
+
+    @property
+    def form(self) -> dict[str, Any]:
+        """Return what Twilio is asked for, in the words of twilio-python.
+
+        Raises:
+            BadNumber: if one of the numbers is none.
+        """
+        if not all(is_number(each) or is_sip(each) for each in (self.to, self.number)):
+            raise BadNumber(_NUMBERS)
+        course = {"twiml": self.twiml} if self.url is None else {"url": self.url, "method": "POST"}
+        machine = {"machine_detection": "Enable"} if self.detects_machines else {}
+        return {"to": self.to, "from_": self.number, "timeout": self.ring_seconds, **course, **machine}
+
+
 def dial(destination: str) -> str:
     """Return TwiML that dials `destination`: an E.164 number ("+" and up to 15 digits), or a SIP address.
 
@@ -49,9 +83,7 @@ def dial(destination: str) -> str:
     elif is_sip(destination):
         dialled.sip(destination)
     else:
-        raise BadNumber(
-            "a call goes to a number such as +972501234567, or to an address such as sip:desk@example.com"
-        )
+        raise BadNumber(_NUMBERS)
     return str(response)
 
 
@@ -72,7 +104,24 @@ class TwilioCalls:
 
     def prepare(self) -> None:
         """Import twilio-python's client, which takes 0.2 s, before a caller waits for it."""
-        self._call("AC0", "CA0", self._tokens[0])
+        self._calls("AC0", self._tokens[0])
+
+    def create(self, order: CallOrder) -> str:
+        """Place a call and return its CallSid; it rings from now on.
+
+        Raises:
+            TwilioRefused: if that failed; BadNumber: if a number of the order is none.
+        """
+        if not _SID.fullmatch(order.account_sid):
+            raise TwilioRefused(
+                "the account's SID is none: it is on the first page of the Twilio console, AC and 32 letters"
+            )
+        form = order.form
+        try:
+            placed = self._with_any_token(order.account_sid, lambda calls: calls.create(**form))
+        except Exception as problem:  # noqa: BLE001 - twilio-python has no type for all that it raises
+            raise TwilioRefused(_words_of_order(problem, self._seconds)) from None
+        return str(placed.sid)
 
     def hang_up(self, account_sid: str, call_sid: str) -> None:
         """End the call; also if it has ended before.
@@ -103,7 +152,7 @@ class TwilioCalls:
         if not _SID.fullmatch(account_sid) or not _SID.fullmatch(call_sid):
             raise TwilioRefused("the stream's start did not say which call of which account it is")
         try:
-            self._update_with_any(account_sid, call_sid, change)
+            self._with_any_token(account_sid, lambda calls: calls(call_sid).update(**change))
         except Exception as problem:  # noqa: BLE001 - twilio-python has no type for all that it raises
             is_over = getattr(problem, "code", None) == _NOT_IN_PROGRESS
             if is_over and change.get("status") == "completed":
@@ -111,25 +160,24 @@ class TwilioCalls:
             kind = CallAlreadyEnded if is_over or getattr(problem, "status", None) == _NOT_FOUND else TwilioRefused
             raise kind(_words(problem, self._seconds)) from None
 
-    def _update_with_any(self, account_sid: str, call_sid: str, change: dict[str, str]) -> None:
+    def _with_any_token(self, account_sid: str, do: Callable[[Any], Any]) -> Any:
         """Ask with one token after the other, as long as they are refused: subaccounts have their own."""
-        for token in self._tokens:
+        for token in self._tokens[:-1]:
             try:
-                self._call(account_sid, call_sid, token).update(**change)
+                return do(self._calls(account_sid, token))
             except Exception as problem:
-                if token == self._tokens[-1] or getattr(problem, "status", None) != _UNAUTHORISED:
+                if getattr(problem, "status", None) != _UNAUTHORISED:
                     raise
-            else:
-                return
+        return do(self._calls(account_sid, self._tokens[-1]))
 
-    def _call(self, account_sid: str, call_sid: str, token: str) -> Any:
+    def _calls(self, account_sid: str, token: str) -> Any:
         # Slow to import, and a server without a handler does not need it.
         from twilio.rest import Client  # type: ignore[import-untyped]  # noqa: PLC0415
 
         client = Client(account_sid, token, http_client=self._http_client())
         if self._url is not None:
             client.api.base_url = self._url
-        return client.api.v2010.account.calls(call_sid)
+        return client.api.v2010.account.calls
 
     def _http_client(self) -> Any:
         """Return this thread's HTTP client, which keeps a connection and is not safe for several threads."""
@@ -159,3 +207,25 @@ def _words(problem: Exception, seconds: float) -> str:
     if "Connection" in type(problem).__name__:
         return "Twilio's API cannot be reached"
     return f"asking Twilio failed with {type(problem).__name__}"
+
+
+_ORDERS: Final = {
+    13223: "the number to call is none that it dials",
+    21201: "the number to call is missing",
+    21205: "it does not take the URL: is PUBLIC_HOST a name that it reaches?",
+    21210: "--from is none of the account's numbers, and not verified",
+    21211: "the number to call is none",
+    21212: "--from is no number",
+    21214: "the number to call cannot be reached",
+    21215: "the account may not call this country: the console's Geo Permissions",
+    21216: "the account may not call this number",
+    21219: "a trial account calls verified numbers only",
+}
+
+
+def _words_of_order(problem: Exception, seconds: float) -> str:
+    """Describe why a call was not placed: as `_words`, with what each of the usual errors means."""
+    meaning = _ORDERS.get(getattr(problem, "code", None) or 0)
+    if getattr(problem, "status", None) == _NOT_FOUND:
+        meaning = "it knows no such account"
+    return _words(problem, seconds) + (f": {meaning}" if meaning else "")

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from voicestt.audio import mulaw
-from voicestt.emulators.twilio.clip import BadClip, read_clip, voiced_span
+from voicestt.emulators.twilio.clip import BadClip, read_both, read_clip, voiced_span
 
 TONE = (8000 * np.sin(np.arange(1600) * 2 * np.pi * 440 / 8000)).astype(np.int16)
 
@@ -129,3 +129,29 @@ class TestVoicedSpan:
 
     def test_less_than_a_frame_is_taken_whole(self) -> None:
         assert voiced_span(b"\x00" * 100) == (0, 100)
+
+
+def write_stereo(path: Path, channels: int = 2, width: int = 2) -> Path:
+    left, right = np.full(8_000, 8_000, "<i2"), np.full(8_000, -8_000, "<i2")
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(width)
+        file.setframerate(8_000)
+        file.writeframes(np.stack([left, right], axis=1).tobytes())
+    return path
+
+
+def test_a_stereo_recording_is_two_sides(tmp_path: Path) -> None:
+    left, right = read_both(write_stereo(tmp_path / "both.wav"))
+    assert len(left) == len(right) == 8_000
+    assert mulaw.TABLE[left[4_000]] > 7_000
+    assert mulaw.TABLE[right[4_000]] < -7_000
+
+
+def test_what_is_not_stereo_is_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(BadClip, match="two channels of 16 bits"):
+        read_both(write_stereo(tmp_path / "mono.wav", channels=1))
+    with pytest.raises(BadClip, match="two channels of 16 bits"):
+        read_both(write_stereo(tmp_path / "bytes.wav", width=1))
+    with pytest.raises(BadClip, match="no WAV file"):
+        read_both(tmp_path / "gone.wav")

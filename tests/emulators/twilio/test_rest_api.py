@@ -15,8 +15,9 @@ from twisted.internet.threads import deferToThread
 from tests.emulators.twilio.answering import STREAM, Answering, Server, Socket, response, with_reactor
 from voicestt.emulators.twilio.call_values import CallOptions, CallReport, ServerTarget
 from voicestt.emulators.twilio.caller import CallControl, place_call
+from voicestt.emulators.twilio.placed import problem_with_order
 from voicestt.emulators.twilio.rest_api import REFUSALS, TwilioRestApi
-from voicestt.twilio.rest import TwilioCalls, TwilioRefused
+from voicestt.twilio.rest import CallOrder, TwilioCalls, TwilioRefused
 
 TOKEN = "12345678901234567890123456789012"
 CLIP = b"\x10\x90" * 240_000
@@ -152,6 +153,73 @@ async def test_a_call_can_be_looked_at_before_and_after(target: ServerTarget, ap
     assert (before["sid"], before["account_sid"]) == (sids.call, sids.account)
     await calling(target, control, 0.1)
     assert (await deferToThread(ask, api, sids.account, sids.call))["status"] == "completed"
+
+
+OURS, THEIRS = "+15555550142", "+15555550143"
+
+
+@with_reactor
+async def test_a_call_that_is_placed_is_answered_and_asks_its_url(
+    answering: Answering, target: ServerTarget, api: TwilioRestApi
+) -> None:
+    order = CallOrder("AC7", THEIRS, OURS, "https://demo.example/webhook/picked-up", detects_machines=True)
+    sid = await deferToThread(client(api).create, order)
+    assert (await deferToThread(ask, api, "AC7", sid))["status"] == "queued"
+    control = await api.next_placed()
+    assert control.call_sid == sid
+    report = await calling(target, control, 0.1)
+    assert report.ok, report.problems
+    path, _, form = answering.posts[0]
+    assert path == "/webhook/picked-up"
+    shown = {name: form[name] for name in ("AccountSid", "CallSid", "CallStatus", "Direction", "AnsweredBy")}
+    assert shown == {
+        "AccountSid": "AC7",
+        "CallSid": sid,
+        "CallStatus": "in-progress",
+        "Direction": "outbound-api",
+        "AnsweredBy": "human",
+    }
+    assert (form["From"], form["To"], form["Caller"], form["Called"]) == (OURS, THEIRS, OURS, THEIRS)
+    after = await deferToThread(ask, api, "AC7", sid)
+    assert (after["status"], after["direction"], after["to"]) == ("completed", "outbound-api", THEIRS)
+
+
+@with_reactor
+async def test_a_call_that_is_placed_with_its_twiml_asks_for_none(
+    answering: Answering, target: ServerTarget, api: TwilioRestApi
+) -> None:
+    await deferToThread(client(api).create, CallOrder("AC7", THEIRS, OURS, twiml=CONNECT))
+    report = await calling(target, await api.next_placed(), 0.1)
+    assert (report.ok, report.verbs) == (True, ("Connect",)), report.problems
+    assert {form.get("StreamEvent") for _, _, form in answering.posts} == {"stream-started", "stream-stopped"}
+
+
+@pytest.mark.parametrize(
+    ("form", "code"),
+    [
+        ({"From": OURS, "Url": "https://x.example"}, 21201),
+        ({"To": THEIRS, "Url": "https://x.example"}, 21213),
+        ({"To": "0501", "From": OURS, "Url": "https://x.example"}, 21211),
+        ({"To": THEIRS, "From": "me", "Url": "https://x.example"}, 21212),
+        ({"To": THEIRS, "From": OURS}, 21205),
+        ({"To": THEIRS, "From": OURS, "Url": "ftp://x.example"}, 21205),
+        ({"To": THEIRS, "From": OURS, "Url": "https://x.example", "Twiml": "<Response/>"}, 20001),
+    ],
+)
+def test_orders_that_twilio_refuses(form: dict[str, str], code: int) -> None:
+    problem = problem_with_order(form)
+    assert problem is not None
+    assert (problem.status, problem.code) == (400, code)
+
+
+@with_reactor
+async def test_an_order_is_refused_as_any_request(api: TwilioRestApi) -> None:
+    order = CallOrder("AC7", THEIRS, OURS, "https://x.example")
+    assert "20003" in await refusal(deferToThread(client(api, "x" * 32).create, order))
+    api.refuse(503)
+    assert "503" in await refusal(deferToThread(client(api).create, order))
+    api.hold()
+    assert "did not answer" in await refusal(deferToThread(client(api, seconds=0.2).create, order))
 
 
 @with_reactor

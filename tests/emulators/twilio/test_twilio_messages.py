@@ -96,3 +96,15 @@ def test_sequence_numbers_can_be_made_to_jump() -> None:
         "weather": {"sky": "blue"},
         "streamSid": "MZ1",
     }
+
+
+def test_each_track_counts_its_own_chunks_and_time() -> None:
+    messages = StreamMessages(Sids())
+    start = json.loads(messages.start({}, ("inbound", "outbound")))
+    assert start["start"]["tracks"] == ["inbound", "outbound"]
+    tracks = ["inbound", "outbound", "inbound", "outbound", "outbound"]
+    told = [json.loads(messages.media(bytes(160), track)) for track in tracks]
+    assert [each["media"]["track"] for each in told] == tracks
+    assert [each["media"]["chunk"] for each in told] == ["1", "1", "2", "2", "3"]
+    assert [int(each["media"]["timestamp"]) - 52 for each in told] == [0, 0, 20, 20, 40]
+    assert [each["sequenceNumber"] for each in told] == ["2", "3", "4", "5", "6"]

@@ -114,3 +114,26 @@ def test_the_verbs_of_a_document_come_in_order() -> None:
 def test_a_length_that_is_no_number_is_refused(length: str) -> None:
     with pytest.raises(CallRefused, match="no whole number"):
         parse_document(XML, document(f'<Pause length="{length}"/>'))
+
+
+@pytest.mark.parametrize(
+    ("track", "tracks"),
+    [
+        ("inbound_track", ("inbound",)),
+        ("outbound_track", ("outbound",)),
+        ("both_tracks", ("inbound", "outbound")),
+    ],
+)
+def test_a_stream_of_start_carries_the_tracks_that_it_names(track: str, tracks: tuple[str, ...]) -> None:
+    body = f'<Response><Start><Stream url="wss://demo.example/x" track="{track}"/></Start></Response>'
+    (verb,) = parse_document("text/xml", body.encode())
+    assert isinstance(verb, Connect)
+    assert verb.stream.tracks == tracks
+
+
+@pytest.mark.parametrize(("verb", "track"), [("Start", "all"), ("Connect", "both_tracks")])
+def test_a_track_that_a_stream_cannot_have_is_refused(verb: str, track: str) -> None:
+    body = f'<Response><{verb}><Stream url="wss://demo.example/x" track="{track}"/></{verb}></Response>'
+    with pytest.raises(CallRefused) as caught:
+        parse_document("text/xml", body.encode())
+    assert caught.value.problem.code == 31941

@@ -12,6 +12,7 @@ from voicestt.emulators.twilio.schedule import EVERY_20_MS, Insert, Schedule
 from voicestt.emulators.twilio.twiml import Fetch
 
 Callee = Literal["completed", "busy", "no-answer", "failed"]
+AnsweredBy = Literal["human", "machine_start", "fax", "unknown"]
 EndedBy = Literal["caller", "server", "api", "twiml"]
 WEBHOOK_PATH = "/webhook/incoming_call"
 
@@ -59,8 +60,10 @@ class CallOptions:
     without any goodbye, `subprotocol` offers audio.twilio.com as some test clients do (Twilio does not).
     `schedule` has the length of the frames and the pauses between them, `inserts` what is said in between (keys,
     bad input). A `slow_reader` takes nothing of what the server sends until the call is over. `callee` is how a
-    `<Dial>` goes (Twilio's DialCallStatus; completed: somebody picks up), `fallback_url` is asked for TwiML where
-    the webhook fails ("Primary handler fails").
+    `<Dial>` goes (Twilio's DialCallStatus; completed: somebody picks up), `answered_by` who picks up a
+    call that the server placed, if it asked (Twilio's AnsweredBy), `fallback_url` is asked for TwiML where the
+    webhook fails ("Primary handler fails"). `other` is what the caller hears (mu-law), the second
+    track of a stream of both.
     """
 
     silence: float = 1.5
@@ -73,6 +76,8 @@ class CallOptions:
     inserts: tuple[Insert, ...] = ()
     slow_reader: bool = False
     callee: Callee = "completed"
+    answered_by: str = "human"
+    other: bytes | None = field(default=None, repr=False)
     fallback_url: str | None = None
 
 
@@ -89,6 +94,8 @@ class CallUpdate:
 class Speech:
     """All the audio of a call, mu-law, and the span of the voice in it (bytes, at whole frames).
 
+    `other` is what the caller hears meanwhile, from its beginning on; empty where nothing is known of it.
+
     The last frame is filled up with silence, as a telephone line does: every frame has `frame_bytes`, and the
     silence counts as sent.
     """
@@ -97,6 +104,7 @@ class Speech:
     voice_begins: int
     voice_ends: int
     frame_bytes: int = BYTES_PER_FRAME
+    other: bytes = field(default=b"", repr=False)
 
     @classmethod
     def of(cls, clip: bytes, options: CallOptions) -> "Speech":
@@ -105,7 +113,11 @@ class Speech:
         first, last = voiced_span(clip)
         audio = before + clip + SILENCE * (-len(clip) % BYTES_PER_FRAME) + _silence(options.silence)
         size = options.schedule.frame_bytes
-        return cls(audio + SILENCE * (-len(audio) % size), len(before) + first, len(before) + last, size)
+        other = b"" if options.other is None else before + options.other
+        audio += SILENCE * max(0, len(other) - len(audio))
+        audio += SILENCE * (-len(audio) % size)
+        other += SILENCE * (len(audio) - len(other) if other else 0)
+        return cls(audio, len(before) + first, len(before) + last, size, other)
 
     @property
     def frames(self) -> int:
@@ -115,6 +127,10 @@ class Speech:
     def frame(self, number: int) -> bytes:
         """Return the audio of one frame, counted from 0."""
         return self.audio[number * self.frame_bytes : (number + 1) * self.frame_bytes]
+
+    def other_frame(self, number: int) -> bytes:
+        """Return what the caller hears during that frame."""
+        return self.other[number * self.frame_bytes : (number + 1) * self.frame_bytes]
 
 
 def _silence(seconds: float) -> bytes:

@@ -6,11 +6,14 @@ webhook POST -> TwiML -> its verbs in order, <Connect><Stream> among them:
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from voicestt.emulators.twilio.call_values import CallOptions, CallReport, CallUpdate, ServerTarget, Speech
+from voicestt.emulators.twilio.placed import PlacedCall
 from voicestt.emulators.twilio.simulated_caller import SimulatedCaller
 from voicestt.emulators.twilio.stream import CallSetting, Clocks
 from voicestt.emulators.twilio.twilio_messages import Sids
+from voicestt.emulators.twilio.webhook_forms import INBOUND, Parties
 from voicestt.emulators.twilio.webhooks import WebhookClient
 from voicestt.runtime.reactor import FullReactor
 
@@ -18,11 +21,13 @@ from voicestt.runtime.reactor import FullReactor
 class CallControl:
     """Twilio's hold on one call: the REST API updates or ends it while the caller still speaks.
 
-    To be used in the reactor's thread. `status` is that of the call resource: queued, in-progress, completed.
+    To be used in the reactor's thread. `placed` is the order of a call that the server placed. `status` is that of
+    the call resource: queued, in-progress, completed.
     """
 
-    def __init__(self) -> None:
-        self.sids = Sids()
+    def __init__(self, sids: Sids | None = None, placed: PlacedCall | None = None) -> None:
+        self.sids = sids or Sids()
+        self._placed = placed
         self.status = "queued"
         self._update: CallUpdate | None = None
         self._call: SimulatedCaller | None = None
@@ -31,6 +36,19 @@ class CallControl:
     def call_sid(self) -> str:
         """The CallSid, known before the call is placed."""
         return self.sids.call
+
+    @property
+    def parties(self) -> Parties:
+        """The two ends of the call."""
+        return INBOUND if self._placed is None else self._placed.parties
+
+    def webhooks(self, reactor: FullReactor, target: ServerTarget, answered_by: str) -> WebhookClient:
+        """Make what sends the call's forms; `answered_by` is who picks up a call that was placed."""
+        placed = self._placed
+        if placed is None:
+            return WebhookClient(reactor, target, self.sids)
+        says = answered_by if placed.detects_machines else None
+        return WebhookClient(reactor, target, self.sids, replace(placed.parties, answered_by=says), placed.course)
 
     def hang_up(self) -> None:
         """Send `stop` and close; a call not yet placed then sends no audio between `start` and `stop`."""
@@ -72,6 +90,6 @@ async def place_call(
     step. `control`, one for each call, can update and end it. What went wrong is in the report's `problems`.
     """
     chosen, governed = options or CallOptions(), control or CallControl()
-    webhooks = WebhookClient(reactor, target, governed.sids)
+    webhooks = governed.webhooks(reactor, target, chosen.answered_by)
     setting = CallSetting(reactor, target, chosen, clocks or Clocks(), webhooks)
     return await governed.run(SimulatedCaller(setting, governed.sids, Speech.of(clip, chosen), progress))

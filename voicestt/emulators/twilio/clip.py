@@ -1,5 +1,6 @@
 """Reads recordings for a caller to play: finds the files, converts them to mu-law, finds the voice in them."""
 
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from voicestt.audio.transcode import (
 CLIP_SUFFIXES = SUFFIXES | {".raw"}
 _RAW_RATE = 16_000  # Debian's headerless recordings
 _VOICED = 0.1
+_SIDES = (0, 1)
+_BYTES = 2
 
 
 class BadClip(Exception):
@@ -33,6 +36,20 @@ def read_clip(path: Path) -> bytes:
     if not audio:
         raise BadClip(f"the recording {path.name} holds no audio")
     return audio
+
+
+def read_both(path: Path) -> tuple[bytes, bytes]:
+    """Read a stereo WAV (16 bits) as mu-law: the caller (left) and the callee (right); raise `BadClip`."""
+    try:
+        with wave.open(str(path)) as file:
+            form = file.getnchannels(), file.getsampwidth(), file.getframerate()
+            samples = np.frombuffer(file.readframes(file.getnframes()), "<i2") if form[1] == _BYTES else None
+    except (OSError, EOFError, wave.Error) as error:
+        raise BadClip(f"the recording {path.name} is no WAV file that can be read: {error}") from error
+    if samples is None or form[0] != len(_SIDES) or not len(samples):
+        raise BadClip(f"the recording {path.name} has to be a WAV file of two channels of 16 bits")
+    left, right = (to_mulaw(samples[side :: len(_SIDES)].tobytes(), "pcm16", form[2]) for side in _SIDES)
+    return left, right
 
 
 def clip_files(path: Path) -> list[Path]:

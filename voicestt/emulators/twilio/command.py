@@ -4,6 +4,7 @@ import os
 import sys
 import wave
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
@@ -13,9 +14,10 @@ from twisted.internet.error import CannotListenError
 
 from voicestt.config.readers import several
 from voicestt.emulators.twilio.bad_input import described, parse_bad
-from voicestt.emulators.twilio.call_values import Callee, CallOptions, CallReport, ServerTarget
+from voicestt.emulators.twilio.call_values import AnsweredBy, Callee, CallOptions, CallReport, ServerTarget
 from voicestt.emulators.twilio.caller import place_call
-from voicestt.emulators.twilio.clip import BadClip, clip_files, read_clip
+from voicestt.emulators.twilio.clip import BadClip, clip_files, read_both, read_clip
+from voicestt.emulators.twilio.own_twiml import call_with_both_tracks
 from voicestt.emulators.twilio.rest_api import TwilioRestApi
 from voicestt.emulators.twilio.running import run_with_reactor
 from voicestt.emulators.twilio.schedule import (
@@ -142,6 +144,21 @@ _AT_LEAST_0 = click.FloatRange(min=0)
     type=click.IntRange(0, 65_535),
     help="Be Twilio's REST API too, on this port of 127.0.0.1 (0: any that is free): the server's TWILIO_API_URL.",
 )
+@click.option(
+    "--answer", is_flag=True, help="Answer calls that `voicestt dial` places by --api, instead of calling."
+)
+@click.option(
+    "--answered-by",
+    type=click.Choice(get_args(AnsweredBy)),
+    default="human",
+    show_default=True,
+    help="With --answer: who picks up, for those who ask.",
+)
+@click.option(
+    "--both-tracks",
+    is_flag=True,
+    help="Stream both sides, as TwiML of one's own does; CLIP is stereo, the caller on the left.",
+)
 @click.option("--fallback", help='The URL asked where the webhook fails ("Primary handler fails").')
 @click.option(
     "--callee",
@@ -169,6 +186,9 @@ def call(
     bad: tuple[tuple[Insert, ...], ...],
     slow_reader: bool,
     api: int | None,
+    answer: bool,
+    answered_by: AnsweredBy,
+    both_tracks: bool,
     fallback: str | None,
     callee: Callee,
     no_status: bool,
@@ -192,17 +212,22 @@ def call(
         inserts=tuple(chain(*dtmf, *bad)),
         slow_reader=slow_reader,
         callee=callee,
+        answered_by=answered_by,
         fallback_url=fallback,
     )
     try:
-        clips = [(file, read_clip(file)) for file in clip_files(clip)]
+        clips = [(file, *_sides(file, both=both_tracks)) for file in clip_files(clip)]
     except BadClip as error:
         raise click.ClickException(str(error)) from error
     try:
-        reports = _run(target, clips, options, _savings(clip, save), api)
+        reports = _run(target, clips, options, _savings(clip, save), api, answers=answer)
     except CannotListenError as error:
         raise click.ClickException(f"the REST API cannot listen on port {api}: {error.socketError}") from error
     sys.exit(0 if all(report.ok for report in reports) else 1)
+
+
+def _sides(file: Path, *, both: bool) -> tuple[bytes, bytes | None]:
+    return read_both(file) if both else (read_clip(file), None)
 
 
 def _savings(clip: Path, save: Path | None) -> Callable[[Path], Path | None]:
@@ -215,21 +240,27 @@ def _savings(clip: Path, save: Path | None) -> Callable[[Path], Path | None]:
 
 def _run(
     target: ServerTarget,
-    clips: list[tuple[Path, bytes]],
+    clips: list[tuple[Path, bytes, bytes | None]],
     options: CallOptions,
     savings: Callable[[Path], Path | None],
     port: int | None,
+    *,
+    answers: bool,
 ) -> list[CallReport]:
     async def place(reactor: TcpReactor) -> list[CallReport]:
         api = TwilioRestApi(target.auth_token)
-        if port is not None:
-            api.listen(reactor, port)
+        if port is not None or answers:
+            api.listen(reactor, port or 0)
             click.echo(f"Twilio's REST API is at TWILIO_API_URL={api.url}")
         reports = []
-        for file, audio in clips:
+        for file, audio, other in clips:
             if len(clips) > 1:
                 click.echo(f"--- {file.name}")
-            report = await place_call(reactor, target, audio, options, click.echo, control=api.new_call())
+            control = await api.next_placed() if answers else api.new_call()
+            if other is not None:
+                control = call_with_both_tracks(target)
+            own = replace(options, other=other)
+            report = await place_call(reactor, target, audio, own, click.echo, control=control)
             click.echo("\n".join(report_lines(report)))
             reports.append(report)
             heard = savings(file)

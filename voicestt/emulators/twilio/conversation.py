@@ -148,7 +148,8 @@ class CallerSide:
             self._note_unsent(number)
         else:
             begins = number * self._speech.frame_bytes
-            self._stream.say_frame(self._speech.frame(number), begins, self._held_just_before(number))
+            sounds = self._speech.frame(number), self._speech.other_frame(number)
+            self._stream.say_frame(sounds[0], begins, self._held_just_before(number), sounds[1])
             self.frames_sent += 1
         self._frames_spoken = number + 1
         self._tell_progress()

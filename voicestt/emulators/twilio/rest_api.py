@@ -1,4 +1,4 @@
-"""Twilio's REST API for the calls of this process: shows a call, and updates or ends a live one.
+"""Twilio's REST API for the calls of this process: places a call, shows one, and updates or ends a live one.
 
 Source: Twilio's "Call resource" (`Url`, `Method`, `FallbackUrl`, `Twiml`, `Status`), "Twilio API requests"
 (basic authentication with account SID and auth token), errors 20003, 20404, 20429, 21205, 21220.
@@ -8,37 +8,26 @@ import hmac
 import json
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, cast
-from urllib.parse import urlsplit
 
 from klein import Klein
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredQueue
 from twisted.web.http import Request
 from twisted.web.server import Site
 
 from voicestt.emulators.twilio.call_values import CallUpdate
 from voicestt.emulators.twilio.caller import CallControl
-from voicestt.emulators.twilio.twiml import Fetch
-from voicestt.emulators.twilio.webhook_forms import CALLED, CALLER
+from voicestt.emulators.twilio.placed import ApiError, course_of, ordered, problem_with_course, problem_with_order
+from voicestt.emulators.twilio.twilio_messages import Sids
 from voicestt.runtime.reactor import TcpReactor
 
 _CALL: Final = "/2010-04-01/Accounts/<account_sid>/Calls/<call_sid>.json"
-
-
-@dataclass(frozen=True, slots=True)
-class ApiError:
-    """An error of Twilio's: the HTTP status, Twilio's number and its message."""
-
-    status: int
-    code: int
-    message: str
+_CALLS: Final = "/2010-04-01/Accounts/<account_sid>/Calls.json"
 
 
 _UNAUTHORISED: Final = ApiError(401, 20003, "Authenticate")
 _NOT_IN_PROGRESS: Final = ApiError(400, 21220, "Call is not in-progress. Cannot redirect.")
-_NO_URL: Final = ApiError(400, 21205, "Url is not a valid URL")
-_BOTH: Final = ApiError(400, 20001, "Url and Twiml are mutually exclusive")
 REFUSALS: Final[Mapping[int, ApiError]] = {
     401: _UNAUTHORISED,
     404: ApiError(404, 20404, "The requested resource was not found"),
@@ -51,12 +40,12 @@ REFUSALS: Final[Mapping[int, ApiError]] = {
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """A request that came: its method, the SIDs of its path, and its form."""
+    """A request that came: its method, the SIDs of its path (no call's for a call to place), and its form."""
 
     method: str
     account_sid: str
     call_sid: str
-    form: Mapping[str, str]
+    form: Mapping[str, str] = field(repr=False)
 
 
 class TwilioRestApi:
@@ -74,6 +63,7 @@ class TwilioRestApi:
         self._calls: dict[str, CallControl] = {}
         self._refusals: deque[ApiError] = deque()
         self._holds = False
+        self._placed: DeferredQueue[CallControl] = DeferredQueue()
         self._reactor: TcpReactor | None = None
         self._port: Any = None
         self.requests: list[ApiRequest] = []
@@ -99,6 +89,10 @@ class TwilioRestApi:
         self._calls[control.call_sid] = control
         return control
 
+    def next_placed(self) -> "Deferred[CallControl]":
+        """Await the next call that somebody places here; it rings until it is run."""
+        return self._placed.get()
+
     def refuse(self, status: int, count: int = 1) -> None:
         """Answer the next `count` requests with an error of `REFUSALS`."""
         self._refusals.extend([REFUSALS[status]] * count)
@@ -123,11 +117,30 @@ class TwilioRestApi:
             self._reactor.callLater(0, control.update, update)  # Twilio answers first and acts then
         return _resource(request, control)
 
-    def _refused(self, request: Request, asked: ApiRequest, control: CallControl | None) -> ApiError | None:
+    @app.route(_CALLS, methods=["POST"])
+    def create(self, request: Request, account_sid: str) -> bytes | Deferred[bytes]:
+        """Place a call, which whoever awaits `next_placed` answers."""
+        asked = ApiRequest("POST", account_sid, "", _form(request))
+        self.requests.append(asked)
+        if self._holds:
+            return Deferred()
+        error = self._refused_at_all(request, asked) or problem_with_order(asked.form)
+        if error is not None:
+            return _answer(request, error)
+        control = CallControl(Sids(account=account_sid), ordered(asked.form))
+        self._calls[control.call_sid] = control
+        self._placed.put(control)
+        return _resource(request, control, 201)
+
+    def _refused_at_all(self, request: Request, asked: ApiRequest) -> ApiError | None:
         if self._refusals:
             return self._refusals.popleft()
-        if not self._is_authorised(request, asked.account_sid):
-            return _UNAUTHORISED
+        return None if self._is_authorised(request, asked.account_sid) else _UNAUTHORISED
+
+    def _refused(self, request: Request, asked: ApiRequest, control: CallControl | None) -> ApiError | None:
+        at_all = self._refused_at_all(request, asked)
+        if at_all is not None:
+            return at_all
         if control is None or control.sids.account != asked.account_sid:
             return REFUSALS[404]
         return self._refused_update(asked.form, control) if asked.method == "POST" else None
@@ -135,11 +148,7 @@ class TwilioRestApi:
     def _refused_update(self, form: Mapping[str, str], control: CallControl) -> ApiError | None:
         if control.status == "completed":
             return _NOT_IN_PROGRESS if self._keeps_calls else REFUSALS[404]
-        if "Url" in form and "Twiml" in form:
-            return _BOTH
-        if "Url" in form and urlsplit(form["Url"]).scheme not in {"http", "https"}:
-            return _NO_URL
-        return None
+        return problem_with_course(form)
 
     def _is_authorised(self, request: Request, account_sid: str) -> bool:
         user, password = request.getUser(), request.getPassword()
@@ -158,27 +167,21 @@ def _update(form: Mapping[str, str]) -> CallUpdate | None:
         return CallUpdate()
     if "Url" not in form and "Twiml" not in form:
         return None
-    return CallUpdate(
-        _fetch(form, "Url", "Method"), form.get("Twiml"), _fetch(form, "FallbackUrl", "FallbackMethod")
-    )
+    return course_of(form)
 
 
-def _fetch(form: Mapping[str, str], url: str, method: str) -> Fetch | None:
-    return Fetch(form[url], form.get(method, "POST").upper()) if url in form else None
-
-
-def _resource(request: Request, control: CallControl) -> bytes:
+def _resource(request: Request, control: CallControl, status: int = 200) -> bytes:
     sids = control.sids
     return _json(
         request,
-        200,
+        status,
         {
             "sid": sids.call,
             "account_sid": sids.account,
             "api_version": "2010-04-01",
-            "direction": "inbound",
-            "from": CALLER,
-            "to": CALLED,
+            "direction": control.parties.direction,
+            "from": control.parties.caller,
+            "to": control.parties.called,
             "status": control.status,
             "uri": f"/2010-04-01/Accounts/{sids.account}/Calls/{sids.call}.json",
         },

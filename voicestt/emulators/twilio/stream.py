@@ -87,7 +87,7 @@ class CallerStream:
         socket.read(not setting.options.slow_reader)
         self._tell_status("stream-started")
         socket.say(twilio_messages.CONNECTED)
-        socket.say(self.messages.start(self._noun.parameters))
+        socket.say(self.messages.start(self._noun.parameters, self._noun.tracks))
         self.opened_at = setting.clocks.monotonic()
 
     @property
@@ -95,10 +95,15 @@ class CallerStream:
         """True until the connection is lost."""
         return self.socket.is_up
 
-    def say_frame(self, audio: bytes, begins: int, pause: float) -> None:
-        """Say a frame of the call's audio, from byte `begins` on, after a pause of so many seconds."""
+    def say_frame(self, audio: bytes, begins: int, pause: float, other: bytes = b"") -> None:
+        """Say a frame of the call's audio, from byte `begins` on, after a pause of so many seconds.
+
+        `other` is what the caller hears meanwhile, for a stream that carries it; nothing of a track that is empty.
+        """
         self.messages.hold(pause)
-        self.socket.say(self.messages.media(audio))
+        for track, sound in (("inbound", audio), ("outbound", other)):
+            if track in self._noun.tracks and sound:
+                self.socket.say(self.messages.media(sound, track))
         self.sent = (self.sent[0] if self.sent else begins, begins + len(audio))
 
     def leave(self) -> None:

@@ -7,7 +7,8 @@ timestamp is "52": a receiver must not expect a stream to begin at 0.
 
 import json
 from base64 import b64encode
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
@@ -42,8 +43,8 @@ class StreamMessages:
     def __init__(self, sids: Sids) -> None:
         self._sids = sids
         self._sequence = 0
-        self._chunk = 0
-        self._audio_bytes = 0
+        self._chunks: Counter[str] = Counter()
+        self._audio_bytes: Counter[str] = Counter()
         self._held_ms = 0
 
     def hold(self, seconds: float) -> None:
@@ -54,26 +55,26 @@ class StreamMessages:
         """Shift the next sequence number by `count`, as Twilio never do."""
         self._sequence = max(0, self._sequence + count)
 
-    def start(self, parameters: Mapping[str, str]) -> str:
+    def start(self, parameters: Mapping[str, str], tracks: Sequence[str] = ("inbound",)) -> str:
         """Build the first numbered message; `parameters` are the `<Parameter>`s of the TwiML."""
         start = {
             "accountSid": self._sids.account,
             "streamSid": self._sids.stream,
             "callSid": self._sids.call,
-            "tracks": ["inbound"],
+            "tracks": list(tracks),
             "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
             "customParameters": dict(parameters),
         }
         return self._numbered("start", start)
 
-    def media(self, audio: bytes) -> str:
+    def media(self, audio: bytes, track: str = "inbound") -> str:
         """Build one frame of mu-law audio: 160 bytes for 20 ms, but any length is reported truthfully."""
-        self._chunk += 1
-        elapsed_ms = self._audio_bytes * 1000 // BYTES_PER_SECOND
-        self._audio_bytes += len(audio)
+        self._chunks[track] += 1
+        elapsed_ms = self._audio_bytes[track] * 1000 // BYTES_PER_SECOND
+        self._audio_bytes[track] += len(audio)
         media = {
-            "track": "inbound",
-            "chunk": str(self._chunk),
+            "track": track,
+            "chunk": str(self._chunks[track]),
             "timestamp": str(FIRST_TIMESTAMP_MS + self._held_ms + elapsed_ms),
             "payload": b64encode(audio).decode("ascii"),
         }

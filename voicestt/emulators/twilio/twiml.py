@@ -15,6 +15,11 @@ from voicestt.emulators.twilio.problems import CallRefused
 
 NO_STREAM: Final = "the TwiML has no <Connect><Stream>: the caller would hear nothing and be hung up on"
 _NUMBER: Final = re.compile(r"[0-9]{1,6}")
+_TRACKS: Final = {
+    "inbound_track": ("inbound",),
+    "outbound_track": ("outbound",),
+    "both_tracks": ("inbound", "outbound"),
+}
 _XML_TYPES = {"text/xml", "application/xml"}
 CHARACTERS_A_SECOND: Final = 15
 """The speed of a `<Say>`: that of a calm voice."""
@@ -28,12 +33,13 @@ RING_SECONDS: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class StreamNoun:
-    """A `<Connect><Stream>`: the URLs for audio and status, exactly as written, and its parameters."""
+    """A `<Stream>`: the URLs for audio and status, exactly as written, its parameters, and the tracks it has."""
 
     url: str
     status_callback: str | None = None
     name: str | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
+    tracks: tuple[str, ...] = ("inbound",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,10 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """`<Connect><Stream>`: lasts as long as its stream; `action`, if there is one, is asked for what follows."""
+    """`<Connect><Stream>`: lasts as long as its stream; `action`, if there is one, is asked for what follows.
+
+    A `<Start><Stream>` is simulated as one too: what stands behind it is performed when its stream is over.
+    """
 
     stream: StreamNoun
     action: Fetch | None = None
@@ -118,13 +127,27 @@ def _connect(element: ET.Element) -> Verb:
     if stream is None:
         return UnknownVerb(element.tag)
     _check_track(stream.get("track"))
-    noun = StreamNoun(
+    return Connect(_stream(stream, ("inbound",)), _action(element))
+
+
+def _start(element: ET.Element) -> Verb:
+    stream = element.find("Stream")
+    if stream is None:
+        return UnknownVerb(element.tag)
+    track = stream.get("track", "inbound_track")
+    if track not in _TRACKS:
+        raise CallRefused(f"<Start><Stream> takes the tracks {', '.join(_TRACKS)}, not {track!r}", 31941)
+    return Connect(_stream(stream, _TRACKS[track]))
+
+
+def _stream(stream: ET.Element, tracks: tuple[str, ...]) -> StreamNoun:
+    return StreamNoun(
         url=_checked_url(stream.get("url")),
         status_callback=stream.get("statusCallback"),
         name=stream.get("name"),
         parameters={item.get("name", ""): item.get("value", "") for item in stream.iter("Parameter")},
+        tracks=tracks,
     )
-    return Connect(noun, _action(element))
 
 
 def _say(element: ET.Element) -> Verb:
@@ -153,6 +176,7 @@ def _hang_up(element: ET.Element) -> Verb:
 
 _VERBS: Final[Mapping[str, Callable[[ET.Element], Verb]]] = {
     "Connect": _connect,
+    "Start": _start,
     "Say": _say,
     "Play": _play,
     "Pause": _pause,

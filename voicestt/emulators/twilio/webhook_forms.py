@@ -3,6 +3,7 @@
 The numbers are of the 555-01xx kind that belongs to nobody.
 """
 
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from voicestt.emulators.twilio.twilio_messages import Sids
@@ -11,12 +12,25 @@ CALLER = "+15555550100"
 CALLED = "+15555550199"
 
 
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """The two ends of a call, and who rang: inbound, or outbound-api; `answered_by` is Twilio's `AnsweredBy`."""
+
+    caller: str = field(default=CALLER, repr=False)
+    called: str = field(default=CALLED, repr=False)
+    direction: str = "inbound"
+    answered_by: str | None = None
+
+
+INBOUND = Parties()
+
+
 def incoming_call(sids: Sids) -> dict[str, str]:
     """Make the fields of the first webhook."""
     return call_form(sids, "ringing")
 
 
-def call_form(sids: Sids, status: str) -> dict[str, str]:
+def call_form(sids: Sids, status: str, parties: Parties = INBOUND) -> dict[str, str]:
     """Make the fields that every webhook of a call has; empty ones, as for many callers, are sent and signed too.
 
     `status` is the call's: ringing, in-progress, completed.
@@ -26,17 +40,18 @@ def call_form(sids: Sids, status: str) -> dict[str, str]:
         "ApiVersion": "2010-04-01",
         "CallSid": sids.call,
         "CallStatus": status,
-        "Called": CALLED,
-        "Caller": CALLER,
+        "Called": parties.called,
+        "Caller": parties.caller,
         "CallerCity": "",
         "CallerCountry": "US",
-        "Direction": "inbound",
-        "From": CALLER,
+        "Direction": parties.direction,
+        "From": parties.caller,
         "FromCity": "",
         "FromCountry": "US",
-        "To": CALLED,
+        "To": parties.called,
         "ToCity": "",
         "ToCountry": "US",
+        **({} if parties.answered_by is None else {"AnsweredBy": parties.answered_by}),
     }
 
 

@@ -21,11 +21,12 @@ from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
 from voicestt.emulators.twilio import webhook_forms
-from voicestt.emulators.twilio.call_values import ServerTarget
+from voicestt.emulators.twilio.call_values import CallUpdate, ServerTarget
 from voicestt.emulators.twilio.problems import CallRefused
 from voicestt.emulators.twilio.signatures import signed_headers
 from voicestt.emulators.twilio.twilio_messages import Sids
 from voicestt.emulators.twilio.twiml import Fetch, StreamNoun, Verb, parse_document
+from voicestt.emulators.twilio.webhook_forms import INBOUND, Parties
 from voicestt.runtime.reactor import FullReactor
 
 CONNECT_SECONDS = 5
@@ -165,27 +166,42 @@ async def given_document(url: str, twiml: str) -> TwimlDocument:
 
 
 class WebhookClient:
-    """Sends the signed forms of one call: signed over the public URLs, sent to the server's address."""
+    """Sends the signed forms of one call: signed over the public URLs, sent to the server's address.
 
-    def __init__(self, reactor: FullReactor, target: ServerTarget, sids: Sids) -> None:
+    `course` is what a call that was placed follows when it is picked up; another asks the target's webhook.
+    """
+
+    def __init__(
+        self,
+        reactor: FullReactor,
+        target: ServerTarget,
+        sids: Sids,
+        parties: Parties = INBOUND,
+        course: CallUpdate | None = None,
+    ) -> None:
         self._reactor = reactor
+        self._parties = parties
+        self._course = course
         self._target = target
         self._sids = sids
         self._agent = web_agent(reactor)
         self.first_status = 0
 
     async def incoming_call(self) -> TwimlDocument:
-        """Announce the call; raise `CallRefused` where Twilio would not go on."""
-        return await self._document(
-            self._target.public_url, "POST", webhook_forms.call_form(self._sids, "ringing")
-        )
+        """Announce the call, or that it was picked up; raise `CallRefused` where Twilio would not go on."""
+        here, course = self._target.public_url, self._course
+        if course is None:
+            return await self._document(here, "POST", self._form("ringing"))
+        if course.fetch is None:
+            return await given_document(here, course.twiml or "")
+        return await self.follow(here, course.fetch)
 
     async def follow(self, base: str, fetch: Fetch) -> TwimlDocument:
         """Ask for the next document of the live call; `base` is the URL of the document that named it.
 
         Raises `CallRefused` as `incoming_call` does.
         """
-        form = webhook_forms.call_form(self._sids, "in-progress") | dict(fetch.fields)
+        form = self._form("in-progress") | dict(fetch.fields)
         return await self._document(urljoin(base, fetch.url), fetch.method, form)
 
     async def stream_status(self, stream: StreamNoun, sids: Sids, event: str, unix_ns: int) -> int:
@@ -198,6 +214,9 @@ class WebhookClient:
         if answer.status >= 400:
             raise CallRefused(f"the status callback {event} was answered with {answer.status}", 15003)
         return answer.status
+
+    def _form(self, status: str) -> dict[str, str]:
+        return webhook_forms.call_form(self._sids, status, self._parties)
 
     async def _document(self, public_url: str, method: str, form: Mapping[str, str]) -> TwimlDocument:
         answer = await self._send(public_url, method, form)

@@ -52,6 +52,11 @@ class SpokenStream:
     lines: Sequence[TranscriptLine] = field(default_factory=list)
     continues: str | None = None
 
+    def speaker(self, final: Final) -> str:
+        """Return who said the final, as it stands before the words: nothing where only the caller was heard."""
+        has_both = any(isinstance(line.event, Final) and line.event.track == "callee" for line in self.lines)
+        return f"{final.track}: " if has_both else ""
+
 
 def spoken_in(connection: Connection, call_sid: str) -> list[SpokenStream]:
     """Read all streams of the call whose CallSid is, or begins with, `call_sid`; the earliest first.

@@ -27,7 +27,7 @@ def subtitles(streams: Sequence[SpokenStream], kind: str) -> str:
         offset = stream.row.started_at - streams[0].row.started_at
         for line in stream.lines:
             if isinstance(line.event, Final):
-                file.append(_cue(line, line.event.text, offset, kind))
+                file.append(_cue(line, stream.speaker(line.event) + line.event.text, offset, kind))
             elif isinstance(line.event, Said) and line.event.text:
                 file.append(_cue(line, f"– {line.event.text}", offset, kind))
     text: str = file.to_string(kind, keep_ssa_tags=True)

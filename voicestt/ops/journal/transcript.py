@@ -72,7 +72,7 @@ def _further_lines(stream: SpokenStream, offset: float, why: str | None) -> Iter
     ended = "still going on" if row.ended_at is None else f"ended: {plain(row.reason or '')}"
     yield f"[{length(offset)}] (goes on with another stream: {plain(why or 'the first one was lost')}; {ended})"
     for line in stream.lines:
-        yield f"[{length(offset + line.start)}] {_said(line)}"
+        yield f"[{length(offset + line.start)}] {_said(stream, line)}"
 
 
 def _text_lines(stream: SpokenStream) -> Iterator[str]:
@@ -81,13 +81,13 @@ def _text_lines(stream: SpokenStream) -> Iterator[str]:
     took = "" if row.duration is None else f", {length(row.duration)} long"
     yield f"Call {plain(row.call_sid)}, {moment(row.started_at)}{took}, {ended}"
     for line in stream.lines:
-        yield f"[{length(line.start)}] {_said(line)}"
+        yield f"[{length(line.start)}] {_said(stream, line)}"
 
 
-def _said(line: TranscriptLine) -> str:
+def _said(stream: SpokenStream, line: TranscriptLine) -> str:
     event = line.event
     if isinstance(event, Final):
-        return plain(event.text) or NOT_KEPT
+        return stream.speaker(event) + (plain(event.text) or NOT_KEPT)
     if isinstance(event, Dtmf):
         return f"(key {plain(event.digit)})" if event.digit else f"(a key, {NOT_KEPT[1:]}"
     if isinstance(event, Said):
@@ -131,6 +131,7 @@ def _line(line: TranscriptLine) -> dict[str, Any]:
         return {
             **base,
             "utterance": event.utterance,
+            "track": event.track,
             "text": event.text,
             "confidence": event.confidence,
             "recogniser": event.recogniser,

@@ -223,6 +223,7 @@ class Card extends Component {
 
 export function Captions({ items }) {
   return html`<ol>${items.map((item) => item.kind === "caption"
-    ? html`<li class=${item.final ? "final" : "partial"} dir="auto" key=${`u${item.utterance}`}>${item.text}</li>`
+    ? html`<li class=${item.final ? "final" : "partial"} dir="auto" key=${`u${item.utterance}`}>${
+      item.track === "callee" && html`<span class="chip">${t("call.who.callee")}</span> `}${item.text}</li>`
     : html`<li class="marks" key=${item.kind + item.at + item.text}><${Mark} kind=${item.kind} text=${item.text} lost=${item.ms} /></li>`)}</ol>`;
 }

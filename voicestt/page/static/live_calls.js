@@ -93,7 +93,8 @@ export class LiveCalls {
   }
 
   _caption(call, event, final) {
-    const caption = { kind: "caption", utterance: event.utterance, text: event.text, final, at: event.timestamp };
+    const { utterance, text, track, timestamp: at } = event;
+    const caption = { kind: "caption", utterance, text, track, final, at };
     for (let i = call.items.length - 1; i >= 0; i--) {
       const item = call.items[i];
       if (item.kind !== "caption" || item.utterance !== event.utterance) continue;

@@ -104,6 +104,7 @@ export default {
   "call.confidence": "Confidence {n}",
   "call.cleared": "Interrupted by the caller",
   "call.who.caller": "Caller",
+  "call.who.callee": "Callee",
   "call.who.us": "We",
   "call.play_from": "Play from {at}",
   "call.recording": "Recording of the call",

@@ -104,6 +104,7 @@ export default {
   "call.confidence": "ודאות {n}",
   "call.cleared": "נקטע בידי המתקשר",
   "call.who.caller": "המתקשר",
+  "call.who.callee": "הצד השני",
   "call.who.us": "אנחנו",
   "call.play_from": "ניגון החל מ-{at}",
   "call.recording": "הקלטת השיחה",
