@@ -32,9 +32,16 @@ class NoPostgres(AssertionError):
 
 
 class Cluster:
-    """One PostgreSQL server. It can be stopped and started again, at the same address."""
+    """One PostgreSQL server. It can be stopped and started again, at the same address.
 
-    def __init__(self, settings: Sequence[str] = _FAST) -> None:
+    `settings` are its own, `within` begins its command line.
+    """
+
+    def __init__(
+        self, settings: Sequence[str] = _FAST, *, address: str = "127.0.0.1", within: Sequence[str] = ()
+    ) -> None:
+        self.address = address
+        self._within = within
         self._settings = settings
         self._programs = _find_programs()
         self._folder = Path(tempfile.mkdtemp(prefix="voicestt-pg-"))
@@ -46,6 +53,8 @@ class Cluster:
         if os.geteuid() == 0:
             shutil.chown(self._folder, _USER)
         self._do("initdb", "-D", self._data, "-U", _USER, "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C")
+        with (self._data / "pg_hba.conf").open("a") as rules:
+            rules.write("host all all 198.18.0.0/16 trust\n")  # the namespaces of tests/bench/hosts.py
         self.start()
 
     @property
@@ -55,7 +64,7 @@ class Cluster:
 
     def url(self, database: str) -> str:
         """The database's URL, as JOURNAL_URL has it."""
-        return f"postgresql+psycopg://{_USER}:a-secret@127.0.0.1:{self.port}/{database}"
+        return f"postgresql+psycopg://{_USER}:a-secret@{self.address}:{self.port}/{database}"
 
     def new_database(self, locale: str | None = None) -> str:
         """The URL of a new, empty database; its locale is C, or another."""
@@ -77,10 +86,10 @@ class Cluster:
     def start(self) -> None:
         """Returns when it answers."""
         settings = [argument for setting in self._settings for argument in ("-c", setting)]
-        where = ("-D", self._data, "-h", "127.0.0.1", "-p", self.port, "-k", self._folder)
+        where = ("-D", self._data, "-h", self.address, "-p", self.port, "-k", self._folder)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*as_postgres(), self._programs["postgres"], *map(str, where), *settings],
+                [*self._within, *as_postgres(), self._programs["postgres"], *map(str, where), *settings],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

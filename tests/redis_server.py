@@ -73,31 +73,43 @@ def _pass_on(one: socket.socket, other: socket.socket) -> None:
 
 class RedisServer:
     """Keeps its port from start to start. With `keeps` it writes every change to the disk, and a kill loses
-    nothing; without, a kill loses everything. `options` are redis-server's own.
+    nothing; without, a kill loses everything. `options` are redis-server's own, `within` begins its command line.
     """
 
-    def __init__(self, folder: Path, *, keeps: bool = True, options: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        keeps: bool = True,
+        options: Sequence[str] = (),
+        address: str = "127.0.0.1",
+        within: Sequence[str] = (),
+    ) -> None:
         self._folder = folder
         self._keeps = keeps
         self._options = options
+        self._address = address
+        self._within = within
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
         self.socket = folder / "redis.sock"
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"redis://{self._address}:{self.port}/0"
 
     def client(self, **options: Any) -> Any:
         """A client that does not try again."""
-        return Redis(port=self.port, socket_timeout=5, retry=Retry(NoBackoff(), 0), protocol=2, **options)
+        return Redis(
+            self._address, self.port, socket_timeout=5, retry=Retry(NoBackoff(), 0), protocol=2, **options
+        )
 
     def start(self) -> "RedisServer":
         """Returns when it answers."""
         keeping = ["--appendonly", "yes", "--appendfsync", "always"] if self._keeps else ["--appendonly", "no"]
-        where = ["--bind", "127.0.0.1", "--port", str(self.port), "--unixsocket", str(self.socket)]
+        where = ["--bind", self._address, "--port", str(self.port), "--unixsocket", str(self.socket)]
         files = ["--dir", str(self._folder), "--logfile", "redis.log", "--save", ""]
-        self._process = subprocess.Popen([program(), *where, *files, *keeping, *self._options])
+        self._process = subprocess.Popen([*self._within, program(), *where, *files, *keeping, *self._options])
         self._await_answer()
         return self
 

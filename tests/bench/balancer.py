@@ -51,12 +51,13 @@ class _Side(Protocol):
 
 
 class Balancer(Factory):
-    """Listens on a port of 127.0.0.1 for backends on other ports of it; a backend that refuses is passed over."""
+    """Listens on a port of 127.0.0.1 for backends on ports of their addresses; one that refuses is passed over."""
 
     noisy = False
 
-    def __init__(self, reactor: Any, backends: Sequence[int]) -> None:
+    def __init__(self, reactor: Any, backends: Sequence[int], addresses: Sequence[str] = ()) -> None:
         self._reactor = reactor
+        self._address = dict(zip(backends, addresses or ["127.0.0.1"] * len(backends), strict=True))
         self._turn = count()
         self._look = LoopingCall(self._look_at_all)
         self._looking: set[int] = set()
@@ -82,7 +83,7 @@ class Balancer(Factory):
     async def _connect(self, side: _Side) -> None:
         for port in self._in_turn():
             try:
-                endpoint = TCP4ClientEndpoint(self._reactor, "127.0.0.1", port, _PATIENCE)
+                endpoint = TCP4ClientEndpoint(self._reactor, self._address[port], port, _PATIENCE)
                 other = await connectProtocol(endpoint, _Side())
             except Exception:  # noqa: BLE001 - whatever it is: the next one
                 self.is_ready[port] = False
@@ -101,15 +102,16 @@ class Balancer(Factory):
         for port in self.is_ready:
             if port not in self._looking:
                 self._looking.add(port)
-                deferToThread(_is_ready, port).addCallback(self._looked, port)
+                deferToThread(answers_ready, self._address[port], port).addCallback(self._looked, port)
 
     def _looked(self, is_ready: bool, port: int) -> None:
         self._looking.discard(port)
         self.is_ready[port] = is_ready
 
 
-def _is_ready(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_PATIENCE)
+def answers_ready(address: str, port: int) -> bool:
+    """True if /readyz says that it takes calls."""
+    connection = http.client.HTTPConnection(address, port, timeout=_PATIENCE)
     try:
         connection.request("GET", "/readyz")
         return connection.getresponse().status == http.HTTPStatus.OK

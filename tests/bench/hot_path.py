@@ -11,7 +11,7 @@ import io
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -129,6 +129,9 @@ class _Journal:
         self._queue.put(entry)
 
     def remember(self, _session: str, _memory: str) -> None:
+        raise NotImplementedError
+
+    def address(self, _session: str, _receivers: Collection[str]) -> None:
         raise NotImplementedError
 
     def turn(self) -> None:

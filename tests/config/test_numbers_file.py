@@ -161,3 +161,22 @@ def test_a_file_that_is_not_there_or_no_text(tmp_path: Path) -> None:
     (tmp_path / "numbers.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(BadNumbers, match="no text that can be read"):
         load_numbers(str(tmp_path / "numbers.toml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ('"crm"', ("webhook:crm",)),
+        ('["webhook", "crm", "webhook:b"]', ("webhook", "webhook:crm", "webhook:b")),
+        ("false", ()),
+    ],
+)
+def test_a_number_chooses_its_receivers(text: str, names: tuple[str, ...]) -> None:
+    assert parse_numbers(f'["+12"]\nwebhook = {text}\n').plan_of("+12").webhook == names
+
+
+@pytest.mark.parametrize("text", ["true", "[]", '""', "7", '["crm", 7]', "{ name = 'crm' }"])
+def test_what_chooses_no_receivers_is_a_problem_with_its_line(text: str) -> None:
+    with pytest.raises(BadNumbers) as bad:
+        parse_numbers(f'["+12"]\nwebhook = {text}\n')
+    assert bad.value.problems == ("line 2: webhook is no receiver's name, no list of names, and not false",)

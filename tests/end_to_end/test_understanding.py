@@ -13,9 +13,11 @@ import pytest_twisted  # type: ignore[import-untyped]
 from twisted.internet.defer import Deferred
 
 from tests.end_to_end.clips import as_mulaw, speech
-from tests.end_to_end.rig import Server, running_server, scripted_google
+from tests.end_to_end.receivers import WebhookReceiver
+from tests.end_to_end.rig import Server, running_server, scripted_google, until
 from tests.recognisers.on_reactor import reactor
 from voicestt.emulators.google.recording import StreamRecord
+from voicestt.emulators.google.service import LocalGoogle
 from voicestt.emulators.twilio.call_values import CallOptions, CallReport
 from voicestt.emulators.twilio.caller import place_call
 from voicestt.emulators.twilio.webhook_forms import CALLED
@@ -43,6 +45,7 @@ max_alternatives = 2
 handler = "tests.end_to_end.linguist:Linguist"
 greeting = "off"
 busy = "all lines are busy"
+webhook = "crm"
 
 ["*"]
 language = "en-US"
@@ -56,6 +59,8 @@ class Understood:
     server: Server
     report: CallReport
     streams: tuple[StreamRecord, ...]
+    first: WebhookReceiver
+    crm: WebhookReceiver
 
     @property
     def finals(self) -> list[dict[str, Any]]:
@@ -73,13 +78,22 @@ def understood(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Understood]
         "GCP_STT_MODEL": "default",
         "PYTHONPATH": str(ROOT),
     }
-    with scripted_google(SAID) as google, running_server(folder, google.port, **settings) as server:
-        clip = as_mulaw(speech(7, 8.4, *PLACES))
-        calling = place_call(reactor, server.target, clip, CallOptions(silence=1.0))
-        report: CallReport = pytest_twisted.blockon(Deferred.fromCoroutine(calling))
-        server.wait_for("Call ended:")
-        yield Understood(server, report, google.streams)
-        assert "Traceback" not in server.output
+    with WebhookReceiver() as first, WebhookReceiver() as crm, scripted_google(SAID) as google:
+        places = [each.settings["EVENTS_WEBHOOK_URL"] for each in (first, crm)]
+        settings |= first.settings | {"EVENTS_WEBHOOK_URL": f"{' '.join(places)}#crm"}
+        with running_server(folder, google.port, **settings) as server:
+            yield called(server, google, first, crm)
+            assert "Traceback" not in server.output
+
+
+def called(server: Server, google: LocalGoogle, first: WebhookReceiver, crm: WebhookReceiver) -> Understood:
+    """Place the call, and wait until it is over and delivered."""
+    clip = as_mulaw(speech(7, 8.4, *PLACES))
+    calling = place_call(reactor, server.target, clip, CallOptions(silence=1.0))
+    report: CallReport = pytest_twisted.blockon(Deferred.fromCoroutine(calling))
+    server.wait_for("Call ended:")
+    until(lambda: any(event["type"] == "call_ended" for event in crm.events), "its end has arrived")
+    return Understood(server, report, google.streams, first, crm)
 
 
 def test_the_call_is_recognised_as_its_number_says(understood: Understood) -> None:
@@ -101,6 +115,12 @@ def test_in_a_change_of_language_every_word_is_heard_once(understood: Understood
     assert languages == ["iw-il", "en-us", "iw-il", "en-us"]
     totals = next(event for event in understood.server.journal() if event["type"] == "call_ended")["audio"]
     assert totals["given_up"] == totals["uncovered"] == 0
+
+
+def test_its_events_go_to_the_receiver_that_its_number_names_and_to_no_other(understood: Understood) -> None:
+    written = [event["id"] for event in understood.server.journal() if event["type"] != "partial"]
+    assert list(dict.fromkeys(event["id"] for event in understood.crm.events)) == written
+    assert understood.first.posts == []
 
 
 def test_a_change_is_a_seam_and_no_failure(understood: Understood) -> None:

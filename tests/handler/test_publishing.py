@@ -1,5 +1,5 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 
 import jsonschema
@@ -22,6 +22,7 @@ from voicestt.call.facts import (
     Word,
 )
 from voicestt.call.line import Line
+from voicestt.config.numbers_file import CallPlan
 from voicestt.config.recognition_options import RecognitionOptions
 from voicestt.handler.publishing import Publishing, new_session, timestamp
 from voicestt.runtime.histogram import Percentiles
@@ -62,12 +63,17 @@ class Heard:
     begun: list[events.CallStarted] = field(default_factory=list)
     told: list[events.Event] = field(default_factory=list)
     remembered: list[tuple[str, str]] = field(default_factory=list)
+    addressed: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
 
     def put(self, event: events.Event | None, fact: object) -> None:
         self.put_there.append((event, fact))
 
     def remember(self, session: str, memory: str) -> None:
         self.remembered.append((session, memory))
+
+    def address(self, session: str, receivers: Collection[str]) -> None:
+        assert not self.put_there, "an address is said before the first event"
+        self.addressed.append((session, tuple(receivers)))
 
     def begin(
         self,
@@ -132,6 +138,15 @@ def test_a_call_that_goes_on_says_what_it_continues_and_its_handler_s_memory_goe
     Publishing(again, again, lambda: NOW).of_call(NoLine()).tell(CallStarted(call))
     assert again.begun[0].continues == "s1"
     assert again.remembered == [(again.begun[0].session, 'after "so far"')]
+
+
+def test_the_receivers_that_the_number_names_are_said_before_the_first_event(heard: Heard) -> None:
+    assert heard.addressed == []
+    for chosen in [(), ("webhook:crm",)]:
+        again = Heard()
+        told = Publishing(again, again, lambda: NOW).of_call(NoLine())
+        told.tell(CallStarted(replace(CALL, plan=CallPlan(webhook=chosen))))
+        assert again.addressed == [(again.begun[0].session, chosen)]
 
 
 def test_every_fact_is_put_in_order_with_its_event(heard: Heard) -> None:

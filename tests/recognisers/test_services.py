@@ -130,6 +130,24 @@ def test_a_request_under_way_is_left_when_the_breaker_opens(desk: Desk) -> None:
     assert desk.outcomes == [WORD]
 
 
+def test_a_second_service_is_left_when_the_first_is_back_and_is_not_blamed_for_it(desk: Desk) -> None:
+    desk.health["first"].doubt("away")
+    desk.ask()
+    desk.clock.advance(PREFERENCE_SECONDS)
+    (name, slow) = desk.asked[-1]
+    assert name == "second"
+    desk.health["first"].succeeded(desk.clock.seconds())
+    assert [name for name, _ in desk.asked] == ["second", "first"]
+    assert slow.called, "it is called off"
+    for _ in range(4):
+        desk.answer(BAD)
+        desk.health["first"].succeeded(desk.clock.seconds())  # it answers others meanwhile
+        desk.clock.advance(1.0)
+    assert desk.answer(WORD) == "second", "it can be asked once more"
+    assert desk.outcomes == [WORD]
+    assert not desk.health["second"].is_open
+
+
 def test_while_nobody_can_be_asked_it_waits_and_spends_nothing(desk: Desk) -> None:
     for health in desk.health.values():
         health.doubt("away")

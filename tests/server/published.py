@@ -1,5 +1,6 @@
 """An observer whose facts reach a file as events, without a journal."""
 
+from collections.abc import Collection
 from typing import Any
 
 from tests.handler.test_publishing import NoLine
@@ -15,6 +16,9 @@ class _Forgets:
         """Keep nothing."""
 
     def remember(self, session: str, memory: str) -> None:
+        """Keep nothing."""
+
+    def address(self, session: str, receivers: Collection[str]) -> None:
         """Keep nothing."""
 
 

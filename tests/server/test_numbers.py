@@ -128,3 +128,29 @@ def test_what_google_has_otherwise_is_said_when_the_file_is_read(file: Path, log
     assert len(lines) == 2
     assert "Google refuses phone_call with iw-IL: default is used" in lines[0]
     assert "the denoiser will not be asked for with default" in lines[1]
+
+
+WEBHOOKS = {
+    "EVENTS_WEBHOOK_URL": "https://first.example/in https://crm.example/in#crm",
+    "EVENTS_WEBHOOK_SECRET": "whsec_" + "A" * 44,
+}
+
+
+def test_a_webhook_that_is_no_receiver_is_said_at_the_start_with_its_line(file: Path) -> None:
+    file.write_text(
+        '["+12"]\nwebhook = "crm"\n["+13"]\nwebhook = ["webhook", "sales"]\n["+14"]\nwebhook = false\n', "utf-8"
+    )
+    (problem,) = problems_of_numbers(settings_of(file, **WEBHOOKS))
+    assert "line 4: webhook: there is no receiver webhook:sales in EVENTS_WEBHOOK_URL" in problem
+    assert "which has webhook, webhook:crm." in problem
+    assert len(problems_of_numbers(settings_of(file))) == 3  # there are no receivers at all
+    reading = read_settings({**PLAIN, **WEBHOOKS, "NUMBERS_FILE": str(file), "EVENTS_WEBHOOK_URL": "ftp://x"})
+    assert not any("there is no receiver" in problem for problem in problems_of(reading))
+
+
+def test_the_receivers_of_a_call_are_those_of_its_number(file: Path) -> None:
+    file.write_text('["+12"]\nwebhook = "crm"\n["+13"]\nwebhook = false\n["*"]\nlanguage = "en-US"\n', "utf-8")
+    numbers = Numbers(settings_of(file, **WEBHOOKS))
+    numbers.load(None)
+    found = [numbers.describe(call(called)).plan.webhook for called in ("+12", "+13", "+14", None)]
+    assert found == [("webhook:crm",), (), None, None]

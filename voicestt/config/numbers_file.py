@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from voicestt.config import readers as read
 from voicestt.config.hints import BadHints, make_classes
+from voicestt.config.receivers import chosen_receivers
 from voicestt.config.recognition_options import (
     NOTHING_SAID,
     OPTION_NAMES,
@@ -38,7 +39,8 @@ class CallPlan:
 
     `handler` is `package.module:Name`, `greeting` and `busy` are as the variables of these names; with
     `recording` False no audio is kept where RECORD keeps that of calls. `lines` has the line of each key in the
-    file, and of the table itself under "".
+    file, and of the table itself under "". `webhook` are the destinations' names of the receivers that get the
+    events, None for all of them.
     """
 
     options: RecognitionOptions = NOTHING_SAID
@@ -46,6 +48,7 @@ class CallPlan:
     recording: bool | None = None
     handler: str | None = None
     busy: str | None = field(default=None, repr=False)
+    webhook: tuple[str, ...] | None = None
     lines: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
 
 
@@ -219,7 +222,15 @@ class _Parsing:
         if not isinstance(recording, bool | None):
             self._complain((name, "recording"), "recording is neither true nor false")
             recording = None
-        return CallPlan(options, **values, recording=recording, lines=lines)
+        webhook = self._read_webhook(name, given.get("webhook"))
+        return CallPlan(options, **values, recording=recording, webhook=webhook, lines=lines)
+
+    def _read_webhook(self, name: str, given: object) -> tuple[str, ...] | None:
+        try:
+            return None if given is None else chosen_receivers(given)
+        except ValueError as problem:
+            self._complain((name, "webhook"), f"webhook {problem}")
+            return None
 
     def _read_options(
         self, where: tuple[str, ...], given: Mapping[str, Any], known: Sequence[str]
@@ -267,4 +278,4 @@ _TEXTS: Final[Mapping[str, Callable[[str], str]]] = {
     "handler": read.matching(read.ATTRIBUTE, "package.module:Name"),
     "busy": read.busy,
 }
-_SECTION_KEYS: Final = (*OPTION_NAMES, *_TEXTS, "recording", "profiles")
+_SECTION_KEYS: Final = (*OPTION_NAMES, *_TEXTS, "recording", "webhook", "profiles")

@@ -36,6 +36,21 @@ def receivers(text: str) -> tuple[Receiver, ...]:
     return found
 
 
+def chosen_receivers(given: object) -> tuple[str, ...]:
+    """Read a choice of receivers, a name or a list of names or False, as the names of their destinations.
+
+    `crm` and `webhook:crm` are the address with #crm, `webhook` is the first one where it has no name.
+    """
+    if given is False:
+        return ()
+    all_given = given if isinstance(given, list) else [given]
+    names = [each for each in all_given if isinstance(each, str) and each]
+    if not names or len(names) < len(all_given):
+        raise ValueError("is no receiver's name, no list of names, and not false")
+    prefix = f"{WEBHOOK}:"
+    return tuple(each if each == WEBHOOK or each.startswith(prefix) else prefix + each for each in names)
+
+
 def _name_of(address: str, *, is_first: bool) -> str:
     """Return a receiver's name: its #NAME, `webhook` for the first, else a hash of host and path.
 

@@ -30,7 +30,7 @@ def destinations_of(settings: Settings) -> list[Destination]:
     types = settings.events_webhook_types
     partials = settings.events_webhook_partials or "partial" in types
     destinations = [
-        Destination(receiver.name, partials=partials, types=frozenset(types) or None)
+        Destination(receiver.name, partials=partials, types=frozenset(types) or None, is_receiver=True)
         for receiver in settings.events_webhooks or ()
     ]
     if settings.redis_url is not None:

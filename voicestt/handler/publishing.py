@@ -104,6 +104,8 @@ class _CallPublisher:
         event = self._event_of(fact)
         if event is not None and self._file is not None:
             self._file.tell(event)
+        if isinstance(event, events.CallStarted) and fact.call.plan.webhook is not None:
+            self._writer.address(self._session, fact.call.plan.webhook)
         self._writer.put(event, fact)
         if isinstance(event, events.CallStarted) and self._handlers is not None:
             keep = partial(self._writer.remember, self._session)

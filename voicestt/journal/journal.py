@@ -81,6 +81,7 @@ class Journal(Generic[Fact]):
         self._memories: dict[str, Entry[Fact]] = {}
         self._threads: JournalThreads[Fact] | None = None
         self._is_closed = self._is_through = False
+        self.address = self._settings.addresses.say
         self.write_delay = self._lateness.delay
 
     @property

@@ -132,7 +132,8 @@ class Maintenance:
         if failures == _QUIET_FAILURES + 1:
             self._log.warn(
                 "The journal ({name}): {chore} failed {count} times in a row ({problem}), and is tried again. "
-                "Events are written all the same. What to do, where it lasts: {advice}.",
+                "The writing of events is apart from this: where it fails too, the log says so. "
+                "What to do, where it lasts: {advice}.",
                 name=self._database.name,
                 chore=_NAMES[chore.__name__],
                 count=failures,

@@ -4,7 +4,7 @@ Readers are told of events at once.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import islice
 from typing import Generic
 
@@ -55,6 +55,9 @@ class NoJournal(Generic[Fact]):
         if not self._group:
             self._clock.callLater(0, self._tell)
         self._group.append(Written(None if event is None else self._record(event), fact))
+
+    def address(self, session: str, receivers: Collection[str]) -> None:
+        """Do nothing: without a journal nothing is delivered."""
 
     def remember(self, session: str, memory: str) -> None:
         """Do nothing: no call can go on elsewhere."""

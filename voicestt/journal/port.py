@@ -5,7 +5,7 @@ of the journal's own.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Generic, Protocol, TypeVar
 
 import msgspec
@@ -19,6 +19,9 @@ Fact = TypeVar("Fact")
 _Put_contra = TypeVar("_Put_contra", contravariant=True)
 
 
+Address = frozenset[str] | None
+"""The receivers that the events of a session go to, by their destinations' names; None for all of them."""
+
 NOWHERE: Final = -1
 
 
@@ -28,7 +31,8 @@ class Record:
 
     `number` is its place in the journal: it ascends in the order that a process writes in. `payload` is the event
     as JSON, as it is to be delivered. `cursor` is the number that a listener may go on after when it has this one,
-    if that is another (`NOWHERE`: it is in no journal of this process).
+    if that is another (`NOWHERE`: it is in no journal of this process). `addressed` is there where it was
+    just written.
     """
 
     number: int
@@ -38,6 +42,7 @@ class Record:
     call_sid: str
     payload: bytes
     cursor: int | None = None
+    addressed: Address = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +104,10 @@ class Writer(Protocol[_Put_contra]):
         """Queue a handler's memory, JSON, to be kept beside the session, whose start was put before."""
         ...
 
+    def address(self, session: str, receivers: Collection[str]) -> None:
+        """Let events of the session, of which none was put yet, go to these receivers only."""
+        ...
+
 
 class FormerStreams(Protocol):
     """The former streams of calls that come back."""
@@ -115,12 +124,19 @@ class FormerStreams(Protocol):
 class Destination:
     """A place that events are delivered to, by a name that stays the same over restarts.
 
-    `partials`: partials too. `types` are the other events' types, None for all.
+    `partials`: partials too. `types` are the other events' types, None for all. `is_receiver`: sessions that have
+    an address have their events delivered here only if it names this place.
     """
 
     name: str
     partials: bool
     types: frozenset[str] | None = None
+    is_receiver: bool = False
+
+    def takes(self, kind: str, addressed: Address) -> bool:
+        """Return True if events of this type, of a session with this address, are delivered there."""
+        is_named = addressed is None or not self.is_receiver or self.name in addressed
+        return is_named and self.wants(kind)
 
     def wants(self, kind: str) -> bool:
         """Return True if events of this type are delivered there."""

@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from voicestt.events import (
     BadEvent,
     Event,
     Partial,
     decode,
 )
+from voicestt.journal.addresses import Addresses
 from voicestt.journal.payloads import Redact, payload_or_none
 
 MOST_BYTES: Final = 256 * 1024 * 1024
@@ -58,12 +61,15 @@ class Spill:
     `count` is the number of events in it, `left_out` that of the partials for which there was no room.
     """
 
-    def __init__(self, place: Place, redact: Redact, most: int = MOST_BYTES) -> None:
+    def __init__(
+        self, place: Place, redact: Redact, most: int = MOST_BYTES, *, addresses: Addresses | None = None
+    ) -> None:
         self.count = 0
         self.left_out = 0
         self._place = place
         self._redact = redact
         self._most = most
+        self._addresses = Addresses() if addresses is None else addresses
         self._owner = _new_owner()
         self._file: int | None = None
         self._size = 0
@@ -84,7 +90,11 @@ class Spill:
         """
         file = self._opened()
         kept = [event for event in events if self._has_room_for(event)]
-        payloads = [payload for event in kept if (payload := payload_or_none(self._redact(event))) is not None]
+        payloads = [
+            self._addresses.marked(event.session, payload)
+            for event in kept
+            if (payload := payload_or_none(self._redact(event))) is not None
+        ]
         lines = b"".join(payload + b"\n" for payload in payloads)
         if self._others + self._size + len(lines) > self._most:
             raise SpillFull(f"the spill files have {self._most // 1_000_000} MB already")
@@ -104,7 +114,7 @@ class Spill:
         file, self._file = self._file, None
         if file is None:
             return None
-        found = SpillFile(self.path, self._owner, file)
+        found = SpillFile(self.path, self._owner, file, self._addresses)
         self._owner = _new_owner()
         self.count = self._size = 0
         return found
@@ -114,7 +124,8 @@ class Spill:
         for path in self._place.all():
             file = _locked(path)
             if file is not None:
-                yield SpillFile(path, path.name.removesuffix(".jsonl").rpartition("-")[2], file)
+                owner = path.name.removesuffix(".jsonl").rpartition("-")[2]
+                yield SpillFile(path, owner, file, self._addresses)
 
     def close(self) -> None:
         """Close the file, which stays on the disk."""
@@ -142,14 +153,16 @@ class Spill:
 class SpillFile:
     """A spill file that is locked for reading.
 
-    `owner` is the process that wrote it; `bad` counts the lines that were no events.
+    `owner` is the process that wrote it; `bad` counts the lines that were no events. The addresses of
+    their sessions are said to `addresses`.
     """
 
-    def __init__(self, path: Path, owner: str, file: int) -> None:
+    def __init__(self, path: Path, owner: str, file: int, addresses: Addresses) -> None:
         self.path = path
         self.owner = owner
         self.bad = 0
         self._file = file
+        self._addresses = addresses
 
     @property
     def unread(self) -> Path:
@@ -193,10 +206,12 @@ class SpillFile:
         if not line.endswith(b"\n"):
             return None
         try:
-            return decode(line)
-        except BadEvent:
+            event = decode(line)
+            self._addresses.read_mark(event.session, line)
+        except (BadEvent, msgspec.DecodeError):
             self.bad += 1
             return None
+        return event
 
 
 def _new_owner() -> str:

@@ -62,10 +62,12 @@ sessions = Table(
     Column("lost_ms", Integer),
     Column("incidents", Integer),
     Column("language", Text),
+    Column("addressed", Text),
 )
 """Media streams of calls. `owner` is the instance that delivers its events (null: any may take it). The
 columns from `ended_at` on are null until the call ends; `memory` is the handler's, as JSON. `summary` is the
-version of the code that made what follows it (`voicestt.journal.summaries`), null until that is done."""
+version of the code that made what follows it (`voicestt.journal.summaries`), null until that is done. `addressed`
+are the receivers that its events go to, as a JSON array of names; null for all of them."""
 
 events = Table(
     "voicestt_events",

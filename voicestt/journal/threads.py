@@ -4,7 +4,7 @@ Each has its own connection.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic
@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from voicestt.events import Event
+from voicestt.journal.addresses import Addresses
 from voicestt.journal.database import Database
 from voicestt.journal.leases import Lease, this_process
 from voicestt.journal.maintenance import Maintenance, Pace
@@ -39,6 +40,7 @@ class JournalOptions:
     """The configuration of a journal.
 
     `days` is JOURNAL_DAYS, `redact` JOURNAL_REDACT and `spill_dir` JOURNAL_SPILL_DIR.
+    `addresses` are those of sessions that are not written yet.
     """
 
     url: str
@@ -47,6 +49,7 @@ class JournalOptions:
     redact: str
     spill_dir: str | None
     pace: Pace
+    addresses: Addresses = field(default_factory=Addresses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +90,8 @@ class JournalThreads(Generic[Fact]):
         self._maintenance = _maintenance(settings, lease, callbacks)
         self._reader = ReaderThread(Database(settings.url), callbacks.answered)
         redact = redaction(settings.redact)
-        writer = EventWriter(database, lease.id, settings.destinations, redact, whole)
-        self.spill = Spill(_place(settings, database), redact)
+        writer = EventWriter(database, lease.id, settings.destinations, redact, whole, settings.addresses)
+        self.spill = Spill(_place(settings, database), redact, addresses=settings.addresses)
         parts = JournalParts(
             database,
             waiting,

@@ -71,7 +71,7 @@ class Undelivered:
     def wrote(self, records: Sequence[Record]) -> None:
         """Record events that are in the database now."""
         for destination in self._destinations:
-            wanted = [each.session for each in records if destination.wants(each.type)]
+            wanted = [each.session for each in records if destination.takes(each.type, each.addressed)]
             self._backlogs[destination.name].wrote(wanted, self._clock.seconds())
 
     async def record(self, mark: Mark) -> None:

@@ -6,7 +6,7 @@ it.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from math import ceil
 
@@ -93,6 +93,9 @@ class _ToBrowser:
 
     def remember(self, _session: str, _memory: str) -> None:
         """Keep nothing: there is no handler."""
+
+    def address(self, _session: str, _receivers: Collection[str]) -> None:
+        """Do nothing: events of a try go to no receiver."""
 
 
 class _NoEar(PlayoutLine):

@@ -3,8 +3,9 @@
 A request for one utterance is repeated until a service answers or all have refused it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred, DeferredSemaphore
@@ -29,6 +30,8 @@ _QUOTA_BACKOFF: Final = 2.0
 _SILENCE: Final = mulaw.SILENCE * (mulaw.BYTES_PER_SECOND // 5)
 _PROBE_PATIENCE: Final = 5.0
 _WHISPER_PROBE_SECONDS: Final = 10.0
+
+_Ask = Callable[[], "Deferred[Result | None]"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +134,19 @@ class ServicesHealth:
         request.addCallbacks(lambda _: answer(True), failed)
 
 
+class _PreferredIsBack(Exception):
+    """A service that is preferred to the asked one answers again."""
+
+
 class Persistent:
     """A Recognise over services in their order of preference.
 
     An utterance that a working service fails to recognise is asked for `_ATTEMPTS` times, then the next service is
     asked; RESOURCE_EXHAUSTED is asked again as long as it takes. A service whose breaker is open is not asked, and
     a request under way when it opens is left. A later service is asked when those before it have been away for
-    PREFERENCE_SECONDS, or have refused the utterance. While none can be asked, the utterance waits. It fails with
-    RecogniserError when every service has refused it for good; cancelling the Deferred ends the wait.
+    PREFERENCE_SECONDS, or have refused the utterance; it is left as soon as one that was away is back. While none
+    can be asked, the utterance waits. It fails with RecogniserError when every service has refused it for good;
+    cancelling the Deferred ends the wait.
     """
 
     def __init__(self, clock: Clock, services: Sequence[Service]) -> None:
@@ -158,7 +166,11 @@ class Persistent:
             is_again = is_again or left[0].health.is_open
             service = await self._first_that_works(left)
             try:
-                return await self._ask_one(service, audio, options, is_again=is_again)
+                before = [each.health for each in left[: left.index(service)]]
+                ask = partial(_unless_health_changes, service, before, audio, options)
+                return await self._ask_one(service, ask, is_again=is_again)
+            except _PreferredIsBack:
+                pass
             except RecogniserError as error:
                 if not service.health.is_open:
                     left.remove(service)
@@ -166,15 +178,12 @@ class Persistent:
             is_again = True
         raise _as_one(refusals)
 
-    async def _ask_one(
-        self, service: Service, audio: bytes, options: RecognitionOptions | None, *, is_again: bool
-    ) -> Result | None:
+    async def _ask_one(self, service: Service, ask: _Ask, *, is_again: bool) -> Result | None:
         """Ask one service until it answers, refuses for good, or its breaker opens."""
         attempts = 0
         while True:
             try:
-                ask = self._in_turn if is_again else self._once
-                return await ask(service, audio, options)
+                return await (self._in_turn if is_again else self._once)(service, ask)
             except RecogniserError as error:
                 is_quota = error.status == "RESOURCE_EXHAUSTED"
                 attempts += not is_quota
@@ -186,17 +195,17 @@ class Persistent:
             if service.health.is_open:
                 raise RecogniserError("UNAVAILABLE", service.health.reason)
 
-    async def _in_turn(self, service: Service, audio: bytes, options: RecognitionOptions | None) -> Result | None:
+    async def _in_turn(self, service: Service, ask: _Ask) -> Result | None:
         await self._again.acquire()
         try:
-            return await self._once(service, audio, options)
+            return await self._once(service, ask)
         finally:
             self._again.release()
 
-    async def _once(self, service: Service, audio: bytes, options: RecognitionOptions | None) -> Result | None:
+    async def _once(self, service: Service, ask: _Ask) -> Result | None:
         began = self._clock.seconds()
         try:
-            result = await _unless_it_opens(service, audio, options)
+            result = await ask()
         except RecogniserError as error:
             service.health.failed(error, began)
             raise
@@ -231,30 +240,45 @@ class Persistent:
         return changed
 
 
-def _unless_it_opens(
-    service: Service, audio: bytes, options: RecognitionOptions | None
+def _unless_health_changes(
+    service: Service, before: Sequence[CircuitBreaker], audio: bytes, options: RecognitionOptions | None
 ) -> "Deferred[Result | None]":
-    """Return the service's answer; fail with UNAVAILABLE as soon as its breaker opens."""
+    """Return the service's answer; fail with UNAVAILABLE as soon as its breaker opens.
+
+    Fail with _PreferredIsBack as soon as a breaker of `before` closes: a later service may be slow, and have many
+    utterances to do.
+    """
     request = service.ask(audio, options)
     answer: Deferred[Result | None] = Deferred(lambda _: leave())
 
     def leave() -> None:
-        service.health.forget(look)
+        forget()
         request.cancel()
 
+    def forget() -> None:
+        for health in (service.health, *before):
+            health.forget(look)
+
     def look() -> None:
-        if service.health.is_open and not answer.called:
-            answer.errback(RecogniserError("UNAVAILABLE", service.health.reason))
+        if (why := _why_it_is_left(service, before)) is not None and not answer.called:
+            answer.errback(why)
             leave()
 
     def pass_on(outcome: object) -> None:
-        service.health.forget(look)
+        forget()
         if not answer.called:
             answer.callback(outcome)  # type: ignore[arg-type]  # a Failure is passed on as one
 
-    service.health.watch(look)
+    for health in (service.health, *before):
+        health.watch(look)
     request.addBoth(pass_on)
     return answer
+
+
+def _why_it_is_left(service: Service, before: Sequence[CircuitBreaker]) -> Exception | None:
+    if not all(health.is_open for health in before):
+        return _PreferredIsBack()
+    return RecogniserError("UNAVAILABLE", service.health.reason) if service.health.is_open else None
 
 
 def _to_be_asked(services: Sequence[Service]) -> Service | None:

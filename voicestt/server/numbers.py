@@ -25,6 +25,7 @@ from voicestt.server.busy import CallAnswer, busy_answer
 
 Speak = Callable[[str], bytes]
 _LONGEST_PROFILE = 64
+_LONGEST_NAME = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +158,11 @@ def problems_of_numbers(settings: Settings, *, may_import: bool = True) -> list[
 def problems_with(
     settings: Settings, file: NumbersFile, speak: Speak | None, *, may_import: bool = True
 ) -> Iterator[str]:
-    """Yield what is wrong with the plans of a file, in words with lines: handlers, greetings, recordings."""
+    """Yield what is wrong with the plans of a file, in words with lines."""
     for plan in file.plans:
         if plan.recording and settings.record == "off":
             yield f"{_line(plan, 'recording')}: recording = true needs RECORD=caller or RECORD=both"
+        yield from _of_webhook(settings, plan)
         if plan.greeting is not None:
             yield from _of_greeting(settings, plan, plan.greeting, speak)
         if plan.handler is not None and may_import:
@@ -186,6 +188,17 @@ def _of_greeting(settings: Settings, plan: CallPlan, greeting: str, speak: Speak
         yield f"{_line(plan, 'greeting')}: greeting {problem}"
     except _SpokenAtStart:
         pass
+
+
+def _of_webhook(settings: Settings, plan: CallPlan) -> Iterator[str]:
+    known = [each.name for each in settings.events_webhooks or ()]
+    for name in plan.webhook or ():
+        if name not in known:
+            yield (
+                f"{_line(plan, 'webhook')}: webhook: there is no receiver {escaped(name, _LONGEST_NAME)} in "
+                f"EVENTS_WEBHOOK_URL, which has {', '.join(known) or 'none'}. What to do: put #NAME behind its "
+                "address there, and that NAME here"
+            )
 
 
 def _of_handler(plan: CallPlan, handler: str) -> Iterator[str]:

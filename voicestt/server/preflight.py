@@ -55,9 +55,8 @@ def problems_of(reading: Reading, *, may_import: bool = True) -> list[str]:
     """
     checks = [each for each in _CHECKS if may_import or each.find is not _handler]
     usable = [each for each in checks if not each.variables & reading.unusable]
-    numbers = (
-        [] if "NUMBERS_FILE" in reading.unusable else problems_of_numbers(reading.settings, may_import=may_import)
-    )
+    is_unusable = bool(reading.unusable & {"NUMBERS_FILE", "EVENTS_WEBHOOK_URL"})
+    numbers = [] if is_unusable else problems_of_numbers(reading.settings, may_import=may_import)
     return [*reading.problems, *_problems(usable, reading.settings), *numbers]
 
 

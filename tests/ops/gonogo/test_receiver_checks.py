@@ -56,6 +56,21 @@ async def test_a_server_without_receivers_is_ok(tmp_path: Path) -> None:
 
 
 @on_reactor
+async def test_a_receiver_that_no_number_of_the_trial_names_is_not_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "numbers.toml"
+    for text, outcome in (('["*"]\nwebhook = false\n', OK), ('["+9725"]\nwebhook = false\n', FAILED)):
+        file.write_text(text, "utf-8")
+        here = run_context(
+            tmp_path,
+            address=f"127.0.0.1:{free_port()}",
+            EVENTS_WEBHOOK_URL="https://x.example/",
+            EVENTS_WEBHOOK_SECRET=SECRET,
+            NUMBERS_FILE=str(file),
+        )
+        assert (await findings_of([delivery_check(here)]))["delivery.arrives"].outcome is outcome
+
+
+@on_reactor
 async def test_a_receiver_is_reached_and_sent_nothing(tmp_path: Path) -> None:
     Seen.data = []
     port = reactor.listenTCP(0, Factory.forProtocol(Seen), interface="127.0.0.1")

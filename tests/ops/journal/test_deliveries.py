@@ -296,6 +296,19 @@ def test_replay_delivers_arrived_events_again(desk: Desk, call: Call) -> None:
     assert "There is no destination 'elsewhere'" in refused("deliveries", "--replay", "--all", "--to", "elsewhere")
 
 
+def test_a_replay_sends_nothing_to_a_receiver_that_the_number_did_not_name(desk: Desk, call: Call) -> None:
+    do(desk, """UPDATE voicestt_sessions SET addressed = '["webhook:crm"]'""")
+    do(desk, "DELETE FROM voicestt_outbox")
+    for other in ("webhook", "webhook:CRM"):
+        assert "kept from this receiver" in refused(
+            "deliveries", "--replay", event_id(call.session, 3), "--to", other
+        )
+    assert run("deliveries", "--replay", "--all", "--to", "webhook:crm").endswith("id that it had before.\n")
+    assert run("deliveries", "--replay", "--all", "--to", "redis").startswith(
+        "Deliveries that are made once more: 3."
+    )
+
+
 def test_partials_are_replayed_where_they_are_named(desk: Desk) -> None:
     call = Call()
     desk.write(call.started(), call.partial(), call.final())

@@ -49,7 +49,7 @@ class ApiRequest:
 
 
 class TwilioRestApi:
-    """The API on a port of 127.0.0.1; without an `auth_token` every password is right.
+    """The API on a port of its own; without an `auth_token` every password is right.
 
     `requests` are all that came, in order. A call that is over is answered with 404 (20404), or with 400 (21220),
     which Twilio documents for it too, if `keeps_calls`.
@@ -68,15 +68,16 @@ class TwilioRestApi:
         self._port: Any = None
         self.requests: list[ApiRequest] = []
 
-    def listen(self, reactor: TcpReactor, port: int = 0) -> None:
+    def listen(self, reactor: TcpReactor, port: int = 0, interface: str = "127.0.0.1") -> None:
         """Begin to listen; port 0 is any that is free. Raises twisted's CannotListenError."""
         self._reactor = reactor
-        self._port = reactor.listenTCP(port, cast("Any", Site(self.app.resource())), interface="127.0.0.1")
+        self._port = reactor.listenTCP(port, cast("Any", Site(self.app.resource())), interface=interface)
 
     @property
     def url(self) -> str:
         """The value of the server's TWILIO_API_URL."""
-        return f"http://127.0.0.1:{self._port.getHost().port}"
+        here = self._port.getHost()
+        return f"http://{here.host}:{here.port}"
 
     async def close(self) -> None:
         """Stop listening."""

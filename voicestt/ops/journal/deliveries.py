@@ -126,7 +126,10 @@ def _nothing(selection: Selection, action: str) -> str:
             return "Nothing is dead-lettered."
         return f"{selection.event!r} is not dead-lettered. `voicestt deliveries --dead-lettered` lists what is."
     if action == "replay":
-        return "No such event is in the journal that is not pending there already, or dead-lettered."
+        return (
+            "No such event is in the journal that is not pending there already, or dead-lettered. (What a "
+            "number's `webhook` in NUMBERS_FILE kept from this receiver is not sent to it.)"
+        )
     return "Nothing of that waits. `voicestt deliveries` lists what there is."
 
 

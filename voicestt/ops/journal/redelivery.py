@@ -11,6 +11,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, delete, exists, func, select, tuple_, update
 
+from voicestt.delivery.destinations import REDIS
+from voicestt.journal.addresses import is_addressed_to
 from voicestt.journal.database import Database
 from voicestt.journal.outbox import note_change
 from voicestt.journal.tables import (
@@ -52,9 +54,14 @@ class Redelivery:
         return self._change(self._rows(*[_is_dead_lettered] * dead_lettered_only), outbox, _discard)
 
     def replay(self, destination: str) -> int:
-        """Deliver events again that are neither pending nor dead-lettered there; partials only where named."""
+        """Deliver events again that are neither pending nor dead-lettered there; partials only where named.
+
+        A receiver gets those of calls whose number names it, or none.
+        """
         is_there = exists().where(outbox.c.number == events.c.number, outbox.c.destination == destination)
         wanted = [] if "partial" in self._selection.types else [events.c.type != "partial"]
+        if destination != REDIS:
+            wanted.append(events.c.session.in_(select(sessions.c.session).where(is_addressed_to(destination))))
         those = select(events.c.number, events.c.session).where(self._selection.of_events(), ~is_there, *wanted)
         return self._change(those, events, partial(self._replay, destination=destination))
 
