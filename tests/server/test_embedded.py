@@ -17,11 +17,12 @@ from tests.recognisers.on_reactor import (
     on_reactor,
     soon,
 )
+from voicestt.config.settings import read_settings
 from voicestt.emulators.google.scripted import ScriptEngine
 from voicestt.recognisers import whisper
 from voicestt.recognisers.google.channels import GoogleTarget
 from voicestt.recognisers.google.client import GoogleRecogniser
-from voicestt.server.embedded import EmbeddedGoogle
+from voicestt.server.embedded import EmbeddedGoogle, embedded_of, languages_of_numbers
 
 Make = Callable[[str, str | None], EmbeddedGoogle]
 
@@ -96,6 +97,22 @@ async def test_it_is_loaded_and_listens_and_hears(
     assert ear.finals == [FIRST.format(5)]
     embedded.stop()
     assert loader.engine.is_closed
+
+
+@on_reactor
+async def test_the_languages_of_the_numbers_are_loaded_at_the_start(loader: Loader, tmp_path: Path) -> None:
+    file = tmp_path / "numbers.toml"
+    variables = {"PUBLIC_HOST": "h", "STT_ENGINE": "embedded", "NUMBERS_FILE": str(file)}
+    text = '[profile.english]\nlanguage = "en-US"\n["+12"]\nlanguage = "ar-IL"\n["*"]\nbusy = "we are busy"\n'
+    file.write_text(text, "utf-8")
+    settings = read_settings({**variables, "GCP_STT_LANGUAGE": "he-IL"}).settings
+    embedded = embedded_of(settings)
+    assert embedded is not None
+    await soon(embedded.start())
+    embedded.stop()
+    assert loader.engine.languages == ["he-IL", "ar-IL", "en-US"]
+    file.write_text("no TOML", "utf-8")
+    assert list(languages_of_numbers(settings)) == []
 
 
 @on_reactor

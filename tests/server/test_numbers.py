@@ -11,6 +11,8 @@ from voicestt.config.recognition_options import RecognitionOptions
 from voicestt.config.settings import Settings, read_settings
 from voicestt.server.numbers import Numbers, problems_of_numbers
 from voicestt.server.preflight import problems_of
+from voicestt.tts.engines import synthesiser_of
+from voicestt.tts.port import SpeechError
 
 PLAIN = {"PUBLIC_HOST": "h", "TWILIO_VALIDATE": "false", "STT_ENGINE": "embedded"}
 FILE = """
@@ -119,6 +121,28 @@ def test_a_greeting_that_is_a_text_is_spoken_at_the_start_only(file: Path) -> No
     assert numbers.greeting_of(numbers.describe(call("+12"))) == b"hello there" * 100
     with pytest.raises(BadNumbers):
         numbers_of(file)
+
+
+LANGUAGES = {"+12": "he-IL", "+13": "en-US"}
+
+
+def test_a_greeting_that_is_a_text_is_spoken_in_the_language_of_its_number(file: Path) -> None:
+    lines = (f'["{called}"]\nlanguage = "{language}"\ngreeting = "9876"' for called, language in LANGUAGES.items())
+    file.write_text("\n".join(lines), "utf-8")
+    espeak = {"TTS_ENGINE": "espeak-ng", "GREETING_MAX_MS": "9000"}
+    hebrew, english = (
+        synthesiser_of(settings_of(file, **espeak, TTS_LANGUAGE=language)) for language in LANGUAGES.values()
+    )
+    assert english is not None
+    assert hebrew is not None
+    numbers = Numbers(settings_of(file, **espeak, TTS_LANGUAGE="en-US"))
+    numbers.load(english.speak)
+    found = [numbers.greeting_of(numbers.describe(call(called))) for called in LANGUAGES]
+    assert found == [hebrew.speak("9876"), english.speak("9876")]
+    assert found[0] != found[1]
+    file.write_text('["+12"]\nlanguage = "xx-XX"\ngreeting = "9876"\n', "utf-8")
+    with pytest.raises(SpeechError, match=r"NUMBERS_FILE line 3: greeting: espeak-ng .* language xx-XX"):
+        numbers.load(english.speak)
 
 
 def test_what_google_has_otherwise_is_said_when_the_file_is_read(file: Path, logged: Logged) -> None:

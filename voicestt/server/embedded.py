@@ -1,7 +1,8 @@
 """STT_ENGINE=embedded: the Google-compatible service inside this process, reached as Google is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,19 +10,24 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 
+from voicestt.config.numbers_file import BadNumbers, load_numbers
 from voicestt.config.settings import Settings
 from voicestt.emulators.google.service import LocalGoogle
 from voicestt.recognisers.whisper.engine.port import Engine
 
 
 class EmbeddedGoogle:
-    """The local service over Whisper, loaded for `language`; `model` is a directory of the user's own."""
+    """The local service over Whisper, loaded for `language`; `model` is a directory of the user's own.
+
+    `others` gives further languages to load, such as those of NUMBERS_FILE; it may block.
+    """
 
     _log = Logger()
 
-    def __init__(self, language: str, model: str | None) -> None:
+    def __init__(self, language: str, model: str | None, others: Callable[[], Iterable[str]] = tuple) -> None:
         self._language = language
         self._model = model
+        self._others = others
         self._engine: Future[Engine] = Future()
         self._stops: list[Callable[[], object]] = []
 
@@ -44,7 +50,7 @@ class EmbeddedGoogle:
 
         engine = whisper.load(Path(self._model) if self._model else None, self._warn)
         self._stops.append(engine.close)
-        engine.preload([self._language])
+        engine.preload(list(dict.fromkeys([self._language, *self._others()])))
         service = LocalGoogle(engine)
         self._stops.append(service.stop)
         service.start()
@@ -59,4 +65,17 @@ class EmbeddedGoogle:
 def embedded_of(settings: Settings) -> EmbeddedGoogle | None:
     """Make the service that `settings` ask for; None where the recogniser is Google."""
     is_asked_for = settings.engine == "embedded"
-    return EmbeddedGoogle(settings.language, settings.whisper_model) if is_asked_for else None
+    if not is_asked_for:
+        return None
+    return EmbeddedGoogle(settings.language, settings.whisper_model, lambda: languages_of_numbers(settings))
+
+
+def languages_of_numbers(settings: Settings) -> Iterator[str]:
+    """Yield the languages that NUMBERS_FILE names; blocks. What is wrong with it is said where it is used."""
+    if settings.numbers_file is None:
+        return
+    with suppress(BadNumbers):
+        file = load_numbers(settings.numbers_file)
+        for options in (*(plan.options for plan in file.plans), *file.profiles.values()):
+            if options.language is not None:
+                yield options.language

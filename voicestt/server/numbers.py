@@ -22,6 +22,8 @@ from voicestt.handler.loading import BadHandler, load_handler
 from voicestt.recognisers.google.request import choice_for, not_asked
 from voicestt.runtime.escaping import escaped
 from voicestt.server.busy import CallAnswer, busy_answer
+from voicestt.tts.engines import synthesiser_of
+from voicestt.tts.port import SpeechError
 
 Speak = Callable[[str], bytes]
 _LONGEST_PROFILE = 64
@@ -33,7 +35,7 @@ class _Prepared:
     """A file that was read and checked, the sound of its greetings, and its answers to refused calls."""
 
     file: NumbersFile = field(default_factory=NumbersFile)
-    greetings: Mapping[str, bytes] = field(default_factory=dict)
+    greetings: Mapping[tuple[str, str | None], bytes] = field(default_factory=dict)
     busy: Mapping[str, CallAnswer] = field(default_factory=dict)
 
 
@@ -72,7 +74,8 @@ class Numbers:
 
     def greeting_of(self, call: CallDescription) -> bytes | None:
         """Return the greeting of the called number in mu-law, None for that of all calls."""
-        return None if call.plan.greeting is None else self._now.greetings.get(call.plan.greeting)
+        plan = call.plan
+        return None if plan.greeting is None else self._now.greetings.get((plan.greeting, plan.options.language))
 
     def busy_of(self, called: str | None) -> CallAnswer | None:
         """Return the answer to a refused call of this number, None for that of all calls."""
@@ -100,12 +103,15 @@ class Numbers:
         if settings.numbers_file is None:
             return _Prepared()
         file = load_numbers(settings.numbers_file)
-        problems = list(problems_with(settings, file, self._speak))
+        voices = _Voices(settings, self._speak)
+        problems = list(problems_with(settings, file, voices.of))
         if problems:
             raise BadNumbers(problems)
         plans = file.plans
         greetings = {
-            each.greeting: greeting_of(each.greeting, settings.greeting_max_ms, self._speak)
+            (each.greeting, each.options.language): greeting_of(
+                each.greeting, settings.greeting_max_ms, voices.of(each)
+            )
             for each in plans
             if each.greeting is not None
         }
@@ -138,6 +144,36 @@ class Numbers:
         )
 
 
+class _Voices:
+    """The voices in which greetings that are texts are spoken: each number's in its own language.
+
+    `speak` is that of TTS_LANGUAGE and TTS_VOICE, None where nothing speaks.
+    """
+
+    def __init__(self, settings: Settings, speak: Speak | None) -> None:
+        self._settings = settings
+        self._speak = speak
+        self._others: dict[str, Speak | None] = {}
+
+    def of(self, plan: CallPlan) -> Speak | None:
+        """Return the voice of a number's language.
+
+        Raises:
+            SpeechError: where TTS_ENGINE has none, with the line.
+        """
+        settings, language = self._settings, plan.options.language
+        usual = settings.tts_language or settings.language
+        if self._speak is None or plan.greeting is None or language is None or language == usual:
+            return self._speak
+        if language not in self._others:
+            try:
+                voice = synthesiser_of(replace(settings, tts_language=language, tts_voice=None))
+            except SpeechError as problem:
+                raise SpeechError(f"NUMBERS_FILE {_line(plan, 'greeting')}: greeting: {problem}") from problem
+            self._others[language] = None if voice is None else voice.speak
+        return self._others[language]
+
+
 async def _nothing() -> None: ...
 
 
@@ -151,20 +187,24 @@ def problems_of_numbers(settings: Settings, *, may_import: bool = True) -> list[
         problems = list(bad.problems)
     else:
         speak = None if settings.tts_engine == "off" else _speak_later
-        problems = list(problems_with(settings, file, speak, may_import=may_import))
+        problems = list(problems_with(settings, file, lambda _plan: speak, may_import=may_import))
     return [f"NUMBERS_FILE={settings.numbers_file}: {each}" for each in problems]
 
 
 def problems_with(
-    settings: Settings, file: NumbersFile, speak: Speak | None, *, may_import: bool = True
+    settings: Settings,
+    file: NumbersFile,
+    voice_of: Callable[[CallPlan], Speak | None],
+    *,
+    may_import: bool = True,
 ) -> Iterator[str]:
-    """Yield what is wrong with the plans of a file, in words with lines."""
+    """Yield what is wrong with the plans of a file, in words with lines; `voice_of` gives the voice of a plan."""
     for plan in file.plans:
         if plan.recording and settings.record == "off":
             yield f"{_line(plan, 'recording')}: recording = true needs RECORD=caller or RECORD=both"
         yield from _of_webhook(settings, plan)
         if plan.greeting is not None:
-            yield from _of_greeting(settings, plan, plan.greeting, speak)
+            yield from _of_greeting(settings, plan, plan.greeting, voice_of(plan))
         if plan.handler is not None and may_import:
             yield from _of_handler(plan, plan.handler)
 
