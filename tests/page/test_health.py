@@ -100,7 +100,7 @@ async def test_a_worker_s_page_says_how_all_workers_are(server: PageServer) -> N
     class Link:
         name = "1"
 
-        def ask_all(self, _what: str) -> Any:
+        def ask_all(self, _what: str, _seconds: float = 1.0) -> Any:
             one = {**server.report.json, "feed": {}}
             other = {**one, "status": "failing", "reasons": ["words were lost"], "live_calls": 7}
             crew = {"wanted": 2, "phases": {"1": "ready", "2": "ready"}}

@@ -61,7 +61,6 @@ def test_each_event_is_a_line_with_five_fields_more(tmp_path: Path) -> None:
         observer.tell(CallStarted(CALL))
         observer.tell(Partial(CALL, 1, "שלום", 0.5))
         observer.tell(Happened(CALL, "restarted", "UNAVAILABLE: gone"))
-        observer.tell(Happened(CALL, "whatever", "only the log tells of this"))
         observer.tell(Happened(CALL, "degraded", "UNAVAILABLE: gone", 1.5))
         observer.tell(Final(CALL, 1, "שלום לך\n", 0.9, end=1.5, delay=0.3))
         observer.tell(CallEnded(CALL, "stop", 1.0, 50, 8_000, {}))

@@ -68,8 +68,8 @@ class UnderstandingSettings:
         "STT_HINTS_FILE",
         None,
         hints_file,
-        "A text file of phrases that callers are likely to say, one in each line, `| 12` behind one for a boost "
-        "of up to 20. Names, products and `$MONEY` help most. At most 5,000 phrases of 100 letters, 100,000 "
+        "A text file of phrases that callers are likely to say, one in each line; a vertical bar and a number "
+        "behind one is its boost, up to 20. Names, products and `$MONEY` help most. At most 5,000 phrases of 100 letters, 100,000 "
         "letters in all.",
     )
     alternative_languages: tuple[str, ...] = setting(
