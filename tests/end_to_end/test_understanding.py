@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 from tests.end_to_end.clips import as_mulaw, speech
 from tests.end_to_end.receivers import WebhookReceiver
 from tests.end_to_end.rig import Server, running_server, scripted_google, until
+from tests.end_to_end.twilio_line import TwilioLine
 from tests.recognisers.on_reactor import reactor
 from voicestt.emulators.google.recording import StreamRecord
 from voicestt.emulators.google.service import LocalGoogle
@@ -49,6 +50,10 @@ webhook = "crm"
 
 ["*"]
 language = "en-US"
+profiles = ["arabic"]
+
+[profile.arabic]
+language = "ar-IL"
 """
 
 
@@ -59,6 +64,7 @@ class Understood:
     server: Server
     report: CallReport
     streams: tuple[StreamRecord, ...]
+    google: LocalGoogle
     first: WebhookReceiver
     crm: WebhookReceiver
 
@@ -74,6 +80,7 @@ def understood(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Understood]
     file.write_text(NUMBERS, "utf-8")
     settings = {
         "NUMBERS_FILE": str(file),
+        "NUMBERS_PARAMETER": "menu",
         "GCP_STT_LANGUAGE": "en-US",
         "GCP_STT_MODEL": "default",
         "PYTHONPATH": str(ROOT),
@@ -93,7 +100,7 @@ def called(server: Server, google: LocalGoogle, first: WebhookReceiver, crm: Web
     report: CallReport = pytest_twisted.blockon(Deferred.fromCoroutine(calling))
     server.wait_for("Call ended:")
     until(lambda: any(event["type"] == "call_ended" for event in crm.events), "its end has arrived")
-    return Understood(server, report, google.streams, first, crm)
+    return Understood(server, report, google.streams, google, first, crm)
 
 
 def test_the_call_is_recognised_as_its_number_says(understood: Understood) -> None:
@@ -130,6 +137,23 @@ def test_a_change_is_a_seam_and_no_failure(understood: Understood) -> None:
     assert understood.server.saying("The stream failed") == []
 
 
+@pytest.mark.parametrize(("menu", "language"), [("arabic", "ar-IL"), ("klingon", "en-US")])
+def test_a_parameter_of_the_twiml_chooses_a_profile_that_the_file_allows(
+    understood: Understood, menu: str, language: str
+) -> None:
+    server, google = understood.server, understood.google
+    before, ended = len(google.streams), len(server.saying("Call ended:"))
+    with TwilioLine(server.target) as line:
+        line.begin(menu=menu)
+        line.speak(as_mulaw(speech(11, 1.5, (0.3, 1.2))))
+        until(lambda: len(google.streams) > before, "it is recognised")
+        line.hang_up()
+    server.wait_for("Call ended:", count=ended + 1)
+    assert {stream.language for stream in google.streams[before:]} == {language}
+    if menu == "klingon":
+        server.wait_for("asks for the profile klingon, which NUMBERS_FILE does not allow")
+
+
 def test_sighup_reads_the_file_again_and_keeps_the_old_one_if_it_is_wrong(understood: Understood) -> None:
     server = understood.server
     file = Path(server.environment["NUMBERS_FILE"])
@@ -140,6 +164,6 @@ def test_sighup_reads_the_file_again_and_keeps_the_old_one_if_it_is_wrong(unders
     file.write_text('["+1*"]\nlanguage = "en-US"\n', "utf-8")
     os.kill(server.process.pid, signal.SIGHUP)
     lines = server.wait_for("numbers and patterns", count=2)
-    assert re.search("2 numbers and patterns, 0 profiles", lines[0])
+    assert re.search("2 numbers and patterns, 1 profiles", lines[0])
     assert re.search("1 numbers and patterns, 0 profiles", lines[1])
     assert CALLED not in server.output

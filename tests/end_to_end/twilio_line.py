@@ -73,10 +73,10 @@ class TwilioLine:
     def __exit__(self, *_exception: object) -> None:
         self.socket.close()
 
-    def begin(self) -> None:
-        """`connected` and `start`."""
+    def begin(self, **parameters: str) -> None:
+        """`connected` and `start`, with the `<Parameter>`s of the TwiML."""
         self.say(CONNECTED)
-        self.say(self._messages.start({}))
+        self.say(self._messages.start(parameters))
 
     def media(self, audio: bytes) -> list[bytes]:
         """The messages that carry `audio`, 20 ms each, not yet sent."""

@@ -33,6 +33,10 @@ Told = Awaitable[None] | None
 """What a handler's method returns: nothing, now (a plain function) or when awaited (`async def`)."""
 
 
+class Unhandled:
+    """The handler of a call that has none: it has no methods."""
+
+
 class Handler(Protocol):
     """All methods that a handler can have. Subclassing it helps type checkers, and is not required."""
 

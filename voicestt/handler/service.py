@@ -20,7 +20,7 @@ from voicestt.handler.handled_call import HandledCall, WaitingEvents
 from voicestt.handler.leaving import CallHandover, CallRestControl
 from voicestt.handler.loading import BadHandler, load_handler, misspelt
 from voicestt.handler.memory import CallMemory
-from voicestt.handler.protocol import METHODS, Handler, methods_of
+from voicestt.handler.protocol import METHODS, Unhandled, methods_of
 from voicestt.handler.speaking import Speak, Speaking
 from voicestt.handler.stalls import LoopWatchdog
 from voicestt.handler.worker import HandlerWorker, Traced, not_traced
@@ -261,7 +261,7 @@ class Handlers:
         return True
 
     def _announce(self) -> None:
-        if self._factory is Handler:
+        if self._factory is Unhandled:
             self._log.info("[CFG] Calls have the handlers of NUMBERS_FILE, and the others none.")
             return
         self._log.info(

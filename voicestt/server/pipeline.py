@@ -23,7 +23,7 @@ from voicestt.delivery.live.hub import EventHub
 from voicestt.fleet.port import FleetLink, NoFleet
 from voicestt.handler.counts import Counts
 from voicestt.handler.loading import BadHandler, load_handler
-from voicestt.handler.protocol import Handler
+from voicestt.handler.protocol import Unhandled
 from voicestt.handler.publishing import Publishing
 from voicestt.handler.service import Handlers
 from voicestt.journal.journal import CLOSE_SECONDS, Journal
@@ -224,7 +224,7 @@ class EventPipeline:
         tokens = settings.twilio_auth_tokens
         return Handlers(
             self._reactor,
-            Handler if path is None else _handler(path),
+            Unhandled if path is None else _handler(path),
             queue=settings.handler_queue,
             overflow=settings.handler_overflow,
             threads=settings.handler_threads,
