@@ -69,8 +69,8 @@ class UnderstandingSettings:
         None,
         hints_file,
         "A text file of phrases that callers are likely to say, one in each line; a vertical bar and a number "
-        "behind one is its boost, up to 20. Names, products and `$MONEY` help most. At most 5,000 phrases of 100 letters, 100,000 "
-        "letters in all.",
+        "behind one is its boost, up to 20. Names, products and `$MONEY` help most. At most 5,000 phrases of 100 "
+        "letters, 100,000 letters in all.",
     )
     alternative_languages: tuple[str, ...] = setting(
         "GCP_STT_ALTERNATIVE_LANGUAGES",
