@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Iterator
 from typing import Any
+from zlib import crc32
 
 import coverage
 import hypothesis
@@ -17,23 +18,38 @@ from zope.interface import implementer
 from tests.recognisers.fakes import Ear, ScriptedRecogniser
 from tests.server.fakes import Collected
 
+_IN_REAL_TIME, _IN_THE_BROWSER = "tests/end_to_end/", "tests/page/browser/"
+
 hypothesis.settings.register_profile("voicestt", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("voicestt")
 
 
-class _ThreeProcesses(LoadScopeScheduling):  # type: ignore[misc]
-    """With `-n 3`: what runs in real time, and mostly waits, goes one by one in one process; what runs in the
-    browser is one piece of work, and the rest is so file by file.
+class _FourProcesses(LoadScopeScheduling):  # type: ignore[misc]
+    """With `-n 4`: what runs in real time, and mostly waits, goes one by one in each of two processes.
+
+    What runs in the browser is one piece of work, and the rest is so file by file, in the order of collection.
     """
 
+    def __init__(self, config: pytest.Config, log: Producer) -> None:
+        config.option.loadscopereorder = False
+        super().__init__(config, log)
+
     def _split_scope(self, nodeid: str) -> str:
-        if nodeid.startswith("tests/end_to_end/"):
-            return "in real time"
-        return "in the browser" if nodeid.startswith("tests/page/browser/") else nodeid.partition("::")[0]
+        file = nodeid.partition("::")[0]
+        if file.startswith(_IN_REAL_TIME):
+            return f"in real time, {crc32(file.encode()) % 2}"
+        return "in the browser" if file.startswith(_IN_THE_BROWSER) else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
-    return _ThreeProcesses(config, log)
+    return _FourProcesses(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def later(item: pytest.Item) -> tuple[bool, bool]:
+        return not item.nodeid.startswith(_IN_REAL_TIME), not item.nodeid.startswith(_IN_THE_BROWSER)
+
+    items.sort(key=later)  # what takes longest begins first
 
 
 def pytest_collection_finish() -> None:
