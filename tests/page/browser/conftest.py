@@ -1,6 +1,7 @@
 """One server and one browser for all tests of the page in a browser."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +17,38 @@ NewVisitor = Callable[..., Visitor]
 expect.set_options(timeout=EXPECT_MS)
 
 
-@pytest.fixture(scope="package")
+_in_use = ExitStack()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> Generator[None, None, None]:
+    """Stop the server and the browser after the last of these tests.
+
+    Playwright's event loop is the running one of this thread until then, and other tests have loops of their own.
+    """
+    try:
+        yield
+    finally:
+        if nextitem is None or not nextitem.nodeid.startswith("tests/page/browser/"):
+            _in_use.close()
+
+
+@pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("page")
 
 
-@pytest.fixture(scope="package")
-def stage(folder: Path) -> Iterator[PageStage]:
-    with staged(folder) as made:
-        yield made
+@pytest.fixture(scope="session")
+def stage(folder: Path) -> PageStage:
+    return _in_use.enter_context(staged(folder))
 
 
-@pytest.fixture(scope="package")
-def browser(folder: Path) -> Iterator[Browser]:
+@pytest.fixture(scope="session")
+def browser(folder: Path) -> Browser:
     heard = write_wav(folder / "microphone.wav", speech(5, 6.0, (0.4, 2.8), (3.4, 4.8)))
-    with sync_playwright() as playwright:
-        made = launched(playwright, heard)
-        yield made
-        made.close()
+    made = launched(_in_use.enter_context(sync_playwright()), heard)
+    _in_use.callback(made.close)
+    return made
 
 
 @pytest.fixture
@@ -51,7 +66,7 @@ def visitor(stage: PageStage, browser: Browser) -> Iterator[NewVisitor]:
     assert [problem for each in opened for problem in each.problems] == []
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def watched(stage: PageStage, browser: Browser) -> Watched:
     """Two calls that were watched live; other tests find them in the journal."""
     window = Visitor(stage, browser)

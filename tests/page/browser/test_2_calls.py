@@ -4,6 +4,7 @@ import json
 import sqlite3
 from contextlib import closing
 from datetime import datetime, timedelta
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -91,12 +92,15 @@ def test_a_call_of_yesterday_is_found_by_a_part_of_a_word(
     expect(page.locator(".conversation")).to_contain_text(HEBREW.format(key=CALLER))
 
 
-def test_only_the_degraded_calls_are_shown_when_asked_for(watched: Watched, visitor: NewVisitor) -> None:
+def test_only_the_degraded_calls_are_shown_when_asked_for(
+    stage: PageStage, watched: Watched, visitor: NewVisitor
+) -> None:
     page = visitor().log_in(view="calls")
+    listed = f"{stage.url}page/api/calls?query={quote(WORRIER_SAYS)}"
+    until(lambda: page.context.request.get(listed).json()["calls"], "the degraded call is over, and listed")
     page.locator("input[name=degraded]").check()
-    found = found_by(page, "שלום")
-    assert watched.worrier in found
-    assert watched.caller not in found
+    assert found_by(page, WORRIER_SAYS) == [watched.worrier]
+    assert watched.caller not in found_by(page, f"שלום {CALLER},")
 
 
 def test_a_call_shows_both_sides_its_incidents_and_its_account(yesterdays: str, visitor: NewVisitor) -> None:

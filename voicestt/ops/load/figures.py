@@ -47,7 +47,8 @@ class Usage:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
         status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
         cpu = (int(fields[11]) + int(fields[12])) / _TICKS  # utime and stime: proc(5)
-        return cls(time.monotonic(), cpu, int(status["VmRSS"].split()[0]), int(status["Threads"]))
+        rss = status.get("VmRSS", "0 kB")  # a process that has ended, and is not waited for yet, has none
+        return cls(time.monotonic(), cpu, int(rss.split()[0]), int(status["Threads"]))
 
 
 def _children(pid: int) -> list[int]:
