@@ -103,7 +103,8 @@ def test_the_webhook_and_redis_have_names_that_stay(clock: Any, partials: bool) 
         REDIS_URL="redis://127.0.0.1",
         EVENTS_WEBHOOK_PARTIALS=str(partials),
     )
-    expected = [Destination("webhook", partials=partials), Destination("redis", partials=True)]
+    hook = Destination("webhook", partials=partials, is_receiver=True)
+    expected = [hook, Destination("redis", partials=True)]
     assert destinations_of(settings) == expected
     deliverers = deliverers_of(clock, settings, MemoryOutbox(clock.seconds))
     assert [each.destination for each in deliverers] == expected

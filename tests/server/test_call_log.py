@@ -70,8 +70,9 @@ def test_each_line_has_the_callsid_and_none_a_number(log: CallLog, logged: Logge
     registry.announce(CALL.call_sid, CALL.caller, CALL.called)
     for event in EVERYTHING:
         log.tell(event)
-    assert [event["log_system"] for event in logged.events] == ["CA1"] * len(EVERYTHING)
-    for event in logged.events:
+    told = [event for event in logged.events if event["log_namespace"].startswith("voicestt.server.call_log")]
+    assert [event["log_system"] for event in told] == ["CA1"] * len(EVERYTHING)
+    for event in told:
         assert "+972" not in repr(event)
 
 

@@ -30,6 +30,7 @@ from voicestt.server.former_streams import FormerLookup
 from voicestt.server.live_call import LiveCall
 from voicestt.server.moving import MoveCounts
 from voicestt.server.numbers import Numbers
+from voicestt.server.open_sockets import OpenSockets
 from voicestt.server.refusals import Refusals
 from voicestt.server.starts import Refused, describe, must_be_known
 from voicestt.twilio.media_stream import Start
@@ -72,6 +73,7 @@ class Calls:
         self._registry = registry
         self.recogniser = recogniser
         self._live: set[LiveCall] = set()
+        self.sockets = OpenSockets()
         self.refusals = Refusals(clock)
         self.admission = Admission(clock, settings.max_calls, settings.max_lag_ms / 1000)
         self._all_ended = Idle(lambda: not self._live)

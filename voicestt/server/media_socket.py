@@ -72,6 +72,7 @@ class MediaStreamProtocol(FastFrameProtocol):
         self._producer = None if transport is None else PausedReads(transport)
         self._log.info("📞 WebSocket connected: {path}", path=twiml.MEDIA)
         call = self._call = self._calls.new(self._hang_up, self._say)
+        self._calls.sockets.add(self)
         self.unregisterProducer()  # the HTTP channel that this connection was
         self._room = Room(call.line, self._answer_ping)
         self.registerProducer(self._room, True)
@@ -115,6 +116,7 @@ class MediaStreamProtocol(FastFrameProtocol):
         self._leave_visitors()
         self._room = Room()
         super().connectionLost(reason)
+        self._calls.sockets.remove(self)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803
         """Take one message of Twilio's; one that cannot be understood is counted, and the call goes on."""

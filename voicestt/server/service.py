@@ -37,6 +37,7 @@ from voicestt.server.listeners import Listeners
 from voicestt.server.media_factory import media_resource
 from voicestt.server.monitoring import Monitoring
 from voicestt.server.moving import move_of
+from voicestt.server.open_sockets import CLOSING_SECONDS
 from voicestt.server.page_port import BrowserPage, MakePage, ServerParts, no_page
 from voicestt.server.pipeline import EventPipeline
 from voicestt.server.recognition import recognition_of
@@ -54,7 +55,7 @@ from voicestt.twilio.signatures import SignatureCheck
 from voicestt.workers.link import WorkerLink
 
 _NO_FILE = EnvironmentFile(None, {}, {})
-_FOR_LAST_WORDS, _FOR_THREADS = 0.65, 0.5  # of the time that is left to a stop
+_FOR_LAST_WORDS, _FOR_SOCKETS, _FOR_THREADS = 0.65, 0.3, 0.5  # of the time that is left to a stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +190,9 @@ class VoiceService(Service):
         if self._page is not None:
             await self._page.stop()
         if self._started is not None:
-            await self._started.calls.stop(deadline.part(_FOR_LAST_WORDS, self._settings.drain_seconds))
+            calls = self._started.calls
+            await calls.stop(deadline.part(_FOR_LAST_WORDS, self._settings.drain_seconds))
+            await within(self._reactor, deadline.part(_FOR_SOCKETS, CLOSING_SECONDS), calls.sockets.closed())
         await self._recordings.stop(deadline)
         await self._pipeline.stop(deadline)
 
