@@ -5,6 +5,7 @@ from collections import defaultdict
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
 from redis.cluster import RedisCluster
 
 from tests.conftest import Logged
@@ -102,6 +103,8 @@ async def test_where_a_replica_must_confirm_only_calls_of_a_node_with_one_arrive
             assert outcome.why.startswith("NotReplicated: 0 of 1 replicas")
 
 
+# The client's library forgets a connection to a node that is gone; the garbage collector closes it, and says so.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @on_reactor
 async def test_a_cluster_that_is_not_there_is_down_and_found_again(tmp_path: Path) -> None:
     async with streams(f"redis+cluster://127.0.0.1:{free_port()}") as sender:
