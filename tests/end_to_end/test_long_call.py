@@ -1,9 +1,9 @@
 """A call of one hour, with fifteen seams and five faults: nothing is lost, nothing comes twice.
 
-Scaled: all clocks run sixty times as fast, the caller's, the server's (its reactor's: `fast_reactor.py`) and the
+Scaled: all clocks run forty times as fast, the caller's, the server's (its reactor's: `fast_reactor.py`) and the
 Google service's (`--time-scale`). So the call has a whole hour's audio, 28.8 MB of mu-law in 180,000 frames, and
 every limit that is asked of the reactor is in proportion: Google's 305 s, the rotation, the pace of a replay.
-Not scaled: the machine itself. Its delays count sixty times, so the watchdogs are given more time than usual.
+Not scaled: the machine itself. Its delays count forty times, so the watchdogs are given more time than usual.
 """
 
 import contextlib
@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.end_to_end.faults_rig import Plan, Stage, google_that_fails
 from tests.end_to_end.faults_rig import talk as saying
@@ -26,7 +27,7 @@ from voicestt.emulators.twilio.twilio_messages import StreamMessages
 from voicestt.ops.load.raw_call import CLOSE, TEXT, RawCall, masked, open_call
 from voicestt.ops.services import beside_python
 
-SCALE = 60.0
+SCALE = 40.0
 SECONDS = 3_600.0
 FRAMES_A_SECOND = 50
 SAID = saying(12, 0.5, 6.5, repeat=10.0)
@@ -45,7 +46,7 @@ SETTINGS = {
     "STT_RESTARTS": "20",
     "STT_DRAIN_SECONDS": "60",
     "STT_PARTIAL_DEBOUNCE_MS": "10000",
-    "STT_GAP_MS": "10000",  # a sixth of a second of the machine's
+    "STT_GAP_MS": "10000",  # a quarter of a second of the machine's
     "IDLE_SECONDS": "3600",  # the frames are made after the call was taken
 }
 
@@ -102,6 +103,7 @@ def an_hour(folder: Path) -> Iterator[Stage]:
             yield Stage(server, google, SAID, faults_file)
 
 
+@pytest.mark.timeout(300)
 def test_an_hour_with_fifteen_seams_and_some_faults_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
     audio = mulaw.encode(np.frombuffer(clip_of(SAID, 1, SECONDS), "<i2"))
     assert len(audio) == 28_800_000
