@@ -137,7 +137,7 @@ def test_without_a_login_and_for_viewers_there_is_none(server: PageServer) -> No
     assert server.browser().get("/page/try", Origin=f"https://{HOST}").status == 426
 
 
-@pytest.mark.parametrize("csrf", ["", "guessed", 7, None])
+@pytest.mark.parametrize("csrf", ["", "guessed", "\ud800", 7, None])
 def test_the_start_must_bring_the_csrf_token(server: PageServer, microphone: Microphone, csrf: Any) -> None:
     microphone.start(csrf=csrf)
     assert microphone.closed[0] == 4001

@@ -13,6 +13,7 @@ from secrets import compare_digest, token_urlsafe
 from typing import Final
 
 from voicestt.config.settings import Settings
+from voicestt.delivery.live.hub import is_same
 from voicestt.page.visit import Role
 from voicestt.runtime.sealing import Seal
 from voicestt.server.connections import place
@@ -69,7 +70,7 @@ class Logins:
     @staticmethod
     def is_csrf_of(login: Login, brought: str | None) -> bool:
         """Return True if `brought` is the login's CSRF token."""
-        return brought is not None and compare_digest(login.csrf.encode(), brought.encode())
+        return is_same(login.csrf, brought)
 
 
 def logins_of(settings: Settings, now: Callable[[], float] = time.time) -> Logins | None:

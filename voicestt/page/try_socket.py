@@ -8,7 +8,6 @@ slowly: the recogniser hears real time.
 
 # ruff: noqa: N802, N803 (camelCase is Autobahn's)
 
-import hmac
 import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -21,6 +20,7 @@ from twisted.web.http import Request
 
 from voicestt.audio import mulaw
 from voicestt.config.recognition_options import BadOptions, read_options
+from voicestt.delivery.live.hub import is_same
 from voicestt.page.try_call import TryCall
 from voicestt.page.try_limits import USED_UP, TryLimits, TryRefused
 from voicestt.runtime.clock import Timer
@@ -107,7 +107,7 @@ class TrySocket(WebSocketServerProtocol):
 
     def _start(self, message: Mapping[str, Any]) -> None:
         brought = message.get("csrf")
-        if not isinstance(brought, str) or not hmac.compare_digest(brought.encode(), self._csrf.encode()):
+        if not isinstance(brought, str) or not is_same(self._csrf, brought):
             self.finish("the CSRF token is missing or wrong: load the page again", _BAD_START)
             return
         try:
