@@ -9,7 +9,6 @@ from voicestt.fleet.port import LuaScript, fleet_key
 
 FLAG_KEY: Final = fleet_key("flag")
 FLAG_CHANNEL: Final = "flag"
-STATES: Final = ("on", "off", "clear")
 _LONGEST_NAME: Final = 80
 
 GIVE_ORDER: Final = LuaScript("""

@@ -6,7 +6,6 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from threading import Lock
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, DeferredList, fail
@@ -91,7 +90,6 @@ class RedisLink:
         self._is_said = self._is_stopping = False
         self._watchers: list[Action] = []
         self._takers: dict[str, list[tuple[Taker, Action]]] = {}
-        self._channels_lock = Lock()
         self._channels: frozenset[str] = frozenset()
         self._commands: CommandThread | None = None
         self._messages: MessageThread | None = None

@@ -19,7 +19,7 @@ _MARKS: Final = 50
 _MOST_CALLS: Final = 10_000
 
 _STREAMING, _SINGLE, _DEGRADED = "streaming", "single-shot", "degraded"
-_INCIDENTS: Final = frozenset({"degraded", "recovered", "interrupted", "resumed", "unrecognised"})
+_INCIDENTS: Final = frozenset({"degraded", "recovered", "interrupted", "resumed", "unrecognised", "incident"})
 
 
 @dataclass(slots=True)
@@ -127,8 +127,6 @@ def _tell(card: LiveCard, event: Mapping[str, Any]) -> None:
     elif kind in _INCIDENTS:
         card.mark(event, str(event.get("why", "")))
         card.mode = _mode_after(event, card.mode)
-    elif kind == "incident":
-        card.mark({**event, "type": event.get("kind", kind)}, str(event.get("why", "")))
     elif kind == "dtmf":
         card.mark(event, str(event.get("digit", "")))
     elif kind in {"mark", "said"}:
