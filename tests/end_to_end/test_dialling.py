@@ -1,6 +1,5 @@
 """Calls that we place: rung by `voicestt dial`, answered by the simulated Twilio, heard as any other."""
 
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from tests.recognisers.on_reactor import reactor
 from voicestt.emulators.twilio.call_values import CallOptions, CallReport
 from voicestt.emulators.twilio.caller import place_call
 from voicestt.emulators.twilio.rest_api import TwilioRestApi
+from voicestt.ops.services import free_port
 
 SAID = {"utterances": [{"text": "שלום אני עונה", "start": 0.6, "end": 1.8}], "final_delay": 0.2}
 OURS, THEIRS = "+15555550142", "+15555550143"
@@ -28,12 +28,6 @@ class Dialled:
     server: Server
     sids: list[str]
     reports: list[CallReport]
-
-
-def free_port() -> int:
-    with socket.socket() as place:
-        place.bind(("127.0.0.1", 0))
-        return int(place.getsockname()[1])
 
 
 async def dialled(server: Server, api: TwilioRestApi, *options: str, by: str = "human") -> tuple[str, CallReport]:

@@ -7,7 +7,6 @@ EVENTS_FILE, which need not wait for a database.
 import secrets
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol
 
@@ -20,6 +19,7 @@ from voicestt.call.line import Line
 from voicestt.events import Event
 from voicestt.journal.port import Writer
 from voicestt.runtime.histogram import Percentiles
+from voicestt.runtime.times import rfc3339
 
 
 class Hears(Protocol):
@@ -139,7 +139,7 @@ def new_session(now: float) -> str:
 
 def timestamp(now: float) -> str:
     """Format seconds since 1970 as RFC 3339 in UTC."""
-    return datetime.fromtimestamp(now, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return rfc3339(now, "microseconds")
 
 
 _Made = tuple[type[Event] | None, dict[str, Any]]

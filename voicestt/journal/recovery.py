@@ -6,7 +6,6 @@ of its own, so that nobody waits, and whoever is killed in between has left noth
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, or_, select, update
@@ -22,6 +21,7 @@ from voicestt.journal.tables import (
     outbox,
     sessions,
 )
+from voicestt.runtime.times import rfc3339
 
 REASON = "the server was killed"
 HURRY_SECONDS = 3.0
@@ -255,7 +255,7 @@ def _end_of(connection: Connection, session: Any) -> CallEnded:
         id=event_id(session.session, sequence),
         session=session.session,
         sequence=sequence,
-        timestamp=datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        timestamp=rfc3339(time.time(), "microseconds"),
         call_sid=session.call_sid,
         stream_sid=session.stream_sid,
         reason=REASON,

@@ -3,10 +3,13 @@
 Times are seconds since 1970. The prefix keeps them apart from others' in a database that is shared.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Double,
     ForeignKey,
     Index,
@@ -150,63 +153,25 @@ has_lost_words = sessions.c.lost_ms > text("0")
 """Conditions with a literal, for the partial indexes of such calls."""
 is_to_be_summarised = sessions.c.ended_at.is_not(None) & sessions.c.summary.is_(None)
 
+
+def _partial_index(name: str, condition: ColumnElement[bool], *columns: Column[Any]) -> None:
+    """Index `columns` of the rows that meet `condition` only."""
+    Index(name, *columns, sqlite_where=condition, postgresql_where=condition)
+
+
 Index("voicestt_sessions_call", sessions.c.call_sid)
 Index("voicestt_sessions_owner", sessions.c.owner)
 Index("voicestt_sessions_started", sessions.c.started_at)
 Index("voicestt_sessions_ended", sessions.c.ended_at)
 Index("voicestt_sessions_caller", sessions.c.caller, sessions.c.started_at)
 Index("voicestt_sessions_called", sessions.c.called, sessions.c.started_at)
-Index(
-    "voicestt_sessions_degraded",
-    sessions.c.started_at,
-    sqlite_where=is_degraded,
-    postgresql_where=is_degraded,
-)
-Index(
-    "voicestt_sessions_lost",
-    sessions.c.started_at,
-    sqlite_where=has_lost_words,
-    postgresql_where=has_lost_words,
-)
-Index(
-    "voicestt_sessions_to_summarise",
-    sessions.c.ended_at,
-    sqlite_where=is_to_be_summarised,
-    postgresql_where=is_to_be_summarised,
-)
+_partial_index("voicestt_sessions_degraded", is_degraded, sessions.c.started_at)
+_partial_index("voicestt_sessions_lost", has_lost_words, sessions.c.started_at)
+_partial_index("voicestt_sessions_to_summarise", is_to_be_summarised, sessions.c.ended_at)
 Index("voicestt_texts_session", texts.c.session)
-Index(
-    "voicestt_events_partials",
-    events.c.written_at,
-    sqlite_where=_is_partial,
-    postgresql_where=_is_partial,
-)
+_partial_index("voicestt_events_partials", _is_partial, events.c.written_at)
 Index("voicestt_events_call", events.c.call_sid, events.c.number)
-Index(
-    "voicestt_events_no_partials",
-    events.c.number,
-    events.c.type,
-    sqlite_where=is_no_partial,
-    postgresql_where=is_no_partial,
-)
-Index(
-    "voicestt_sessions_open",
-    sessions.c.owner,
-    sqlite_where=_is_open,
-    postgresql_where=_is_open,
-)
-Index(
-    "voicestt_outbox_of_session",
-    outbox.c.destination,
-    outbox.c.session,
-    outbox.c.number,
-    sqlite_where=_is_pending,
-    postgresql_where=_is_pending,
-)
-Index(
-    "voicestt_outbox_dead_lettered",
-    outbox.c.destination,
-    outbox.c.number,
-    sqlite_where=_is_dead_lettered,
-    postgresql_where=_is_dead_lettered,
-)
+_partial_index("voicestt_events_no_partials", is_no_partial, events.c.number, events.c.type)
+_partial_index("voicestt_sessions_open", _is_open, sessions.c.owner)
+_partial_index("voicestt_outbox_of_session", _is_pending, outbox.c.destination, outbox.c.session, outbox.c.number)
+_partial_index("voicestt_outbox_dead_lettered", _is_dead_lettered, outbox.c.destination, outbox.c.number)

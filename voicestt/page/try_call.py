@@ -8,11 +8,9 @@ it.
 import time
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from math import ceil
 
-from voicestt.audio import mulaw
 from voicestt.audio.ledger import AudioTotals
-from voicestt.call.active_call import LOOK_SECONDS, CallParts
+from voicestt.call.active_call import LOOK_SECONDS
 from voicestt.call.facts import CallDescription
 from voicestt.call.facts import Event as Fact
 from voicestt.call.machine import new_call
@@ -24,6 +22,7 @@ from voicestt.events import Event, encode
 from voicestt.handler.publishing import Publishing, new_session
 from voicestt.recognisers.port import CallRecogniser
 from voicestt.runtime.clock import Clock, Timer
+from voicestt.server.call_maker import call_parts
 
 
 class TryCall:
@@ -42,16 +41,8 @@ class TryCall:
         session = new_session(time.time())
         publisher = Publishing(_ToBrowser(tell)).of_call(_NoEar(), session)
         stats = DeliveryStats(clock, publisher)
-        self._parts = CallParts(
-            clock=clock,
-            observer=Debounced(clock, settings.partial_debounce_ms / 1000, stats),
-            recogniser=recogniser,
-            batch_bytes=settings.batch_ms * mulaw.BYTES_PER_SECOND // 1000,
-            drain_seconds=settings.drain_seconds,
-            over=self._ended,
-            gap_looks=ceil(settings.gap_ms / 1000 / LOOK_SECONDS),
-            turn_silence=settings.utterance_end_ms * mulaw.BYTES_PER_SECOND // 1000,
-        )
+        observer = Debounced(clock, settings.partial_debounce_ms / 1000, stats)
+        self._parts = call_parts(settings, clock, observer, recogniser, self._ended)
         self._inputs = new_call(self._parts)
         self._call = CallDescription(call_sid=f"TRY{session}", stream_sid=f"TRY{session}")
 

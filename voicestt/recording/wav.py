@@ -7,10 +7,11 @@ as mu-law is no PCM), `LIST` of type `INFO` with `ICRD`, when the audio began, a
 
 import struct
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from voicestt.audio import mulaw
+from voicestt.runtime.times import rfc3339
 
 MULAW: Final = 7
 PCM: Final = 1
@@ -53,7 +54,7 @@ class WavHeader:
         size, moment = self.data_bytes, self.tracks * self.width
         rate = mulaw.BYTES_PER_SECOND
         kind = MULAW if self.width == 1 else PCM
-        date = _date(self.began).encode().ljust(_DATE_BYTES, b"\0")
+        date = rfc3339(self.began, "microseconds").encode().ljust(_DATE_BYTES, b"\0")
         return b"".join(
             (
                 _HEAD.pack(b"RIFF", min(_MOST, HEADER_BYTES - _CHUNK.size + size), b"WAVE"),
@@ -100,8 +101,3 @@ def _is_ours(head: bytes, header: WavHeader) -> bool:
     for at in (4, fact, HEADER_BYTES - 4):
         ours[at : at + 4] = theirs[at : at + 4] = bytes(4)
     return ours == theirs
-
-
-def _date(began: float) -> str:
-    text = datetime.fromtimestamp(began, UTC).isoformat(timespec="microseconds")
-    return text.replace("+00:00", "Z")

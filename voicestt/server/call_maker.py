@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
+from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -19,6 +20,7 @@ from voicestt.config.settings import Settings
 from voicestt.handler.publishing import new_session
 from voicestt.recognisers.port import CallRecogniser
 from voicestt.recording.recorder import AudioRecorder
+from voicestt.runtime.clock import Clock
 from voicestt.runtime.metrics import CallMetrics, RollingMetrics
 from voicestt.runtime.timer_grid import TimerGrid
 from voicestt.server.call_counts import CallCounts
@@ -26,6 +28,28 @@ from voicestt.server.callee import Callee
 from voicestt.server.live_call import LiveCall
 from voicestt.server.media_line import MediaLine
 from voicestt.server.recorded_call import live_call
+
+
+def call_parts(
+    settings: Settings,
+    clock: Clock,
+    observer: CallObserver,
+    recogniser: CallRecogniser,
+    over: Callable[[], None],
+    **more: Any,
+) -> CallParts:
+    """Make the parts of a call as `settings` have it; `more` are further fields of CallParts."""
+    return CallParts(
+        clock=clock,
+        observer=observer,
+        recogniser=recogniser,
+        batch_bytes=settings.batch_ms * mulaw.BYTES_PER_SECOND // 1000,
+        drain_seconds=settings.drain_seconds,
+        over=over,
+        gap_looks=ceil(settings.gap_ms / 1000 / LOOK_SECONDS),
+        turn_silence=settings.utterance_end_ms * mulaw.BYTES_PER_SECOND // 1000,
+        **more,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,41 +77,25 @@ class CallMaker:
         recording = None if recorder is None else recorder.new(session)
         line = MediaLine(self.clock, send, self.greeting, recording)
         tracks = TracksAsOne(self._told(line, session), lambda: over(call))
-        parts = self._parts(recogniser, tracks)
+        parts = self._parts(recogniser, tracks, tracks.caller_over)
         callee = Callee(partial(self._callee, parts, tracks)) if self.settings.both_tracks == "both" else None
         call = live_call(new_call(parts), parts, hang_up, line, recording, callee)
         return call
 
-    def _parts(self, recogniser: CallRecogniser, tracks: TracksAsOne) -> CallParts:
-        settings = self.settings
-        return CallParts(
-            clock=self.clock,
-            observer=self._debounced(tracks),
-            recogniser=recogniser,
-            batch_bytes=settings.batch_ms * mulaw.BYTES_PER_SECOND // 1000,
-            drain_seconds=settings.drain_seconds,
-            over=tracks.caller_over,
-            gap_looks=ceil(settings.gap_ms / 1000 / LOOK_SECONDS),
-            turn_silence=settings.utterance_end_ms * mulaw.BYTES_PER_SECOND // 1000,
-            metrics=CallMetrics(self.figures),
-        )
+    def _parts(
+        self, recogniser: CallRecogniser, observer: CallObserver, over: Callable[[], None], **more: Any
+    ) -> CallParts:
+        metrics = CallMetrics(self.figures)
+        debounced = self._debounced(observer)
+        return call_parts(self.settings, self.clock, debounced, recogniser, over, metrics=metrics, **more)
 
     def _callee(self, caller: CallParts, tracks: TracksAsOne) -> tuple[CallInputs, CallParts]:
         """Make the callee's side, which shares the count of utterances, and the time, with the caller's."""
         tracks.begin_callee()
-        parts = CallParts(
-            clock=self.clock,
-            observer=self._debounced(tracks.of_callee),
-            recogniser=caller.recogniser,
-            batch_bytes=caller.batch_bytes,
-            drain_seconds=caller.drain_seconds,
-            over=tracks.callee_over,
-            gap_looks=caller.gap_looks,
-            turn_silence=caller.turn_silence,
-            metrics=CallMetrics(self.figures),
-            track="callee",
-            shared=caller.shared,
+        parts = self._parts(
+            caller.recogniser, tracks.of_callee, tracks.callee_over, track="callee", shared=caller.shared
         )
+        parts.drain_seconds = caller.drain_seconds  # a stop may have shortened the caller's
         return new_call(parts), parts
 
     def _told(self, line: Line, session: str) -> CallObserver:
