@@ -12,8 +12,9 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
-from tests.postgres import as_postgres, cluster, free_port
+from tests.postgres import as_postgres, cluster
 from voicestt.ops.processes import accepts
+from voicestt.ops.services import free_port
 
 SESSIONS = 2
 """How many sessions of PostgreSQL all its clients share."""

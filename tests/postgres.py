@@ -10,13 +10,14 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
+
+from voicestt.ops.services import free_port
 
 _PATIENCE = 60.0
 _USER = "postgres"
@@ -178,14 +179,6 @@ def _version(folder: Path) -> float:
         return float(folder.parent.name)
     except ValueError:
         return 0.0
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 def empty_database(kind: str, folder: Path) -> str:

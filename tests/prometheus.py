@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
-from tests.redis_server import free_port
+from voicestt.ops.services import free_port
 
 PATIENCE = 40.0
 

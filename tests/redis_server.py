@@ -16,6 +16,8 @@ from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from voicestt.ops.services import free_port
+
 PATIENCE = 20.0
 
 
@@ -25,14 +27,6 @@ def program() -> str:
     if found is None:
         raise AssertionError("redis-server is missing, which this test needs: apt-get install redis-server")
     return found
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Moving:

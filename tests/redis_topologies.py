@@ -1,7 +1,5 @@
 """Several real redis-servers that belong together: a primary with replicas and a Sentinel, and a Redis Cluster."""
 
-import random
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,12 +11,8 @@ from typing import Any
 
 from redis import Redis, RedisError
 
-from tests.redis_server import (
-    PATIENCE,
-    RedisServer,
-    free_port,
-    program,
-)
+from tests.redis_server import PATIENCE, RedisServer, program
+from voicestt.ops.services import free_port
 
 SERVICE = "calls"
 _SLOTS = 16_384
@@ -140,7 +134,7 @@ class Cluster:
 def cluster(folder: Path, *, with_replica: bool = False) -> Iterator[Cluster]:
     """It runs, and every node says that it is well."""
     with ExitStack() as stack:
-        buses = [_bus_port() for _ in range(3 + with_replica)]
+        buses = [free_port() for _ in range(3 + with_replica)]
         nodes = [
             stack.enter_context(RedisServer(_made(folder / f"node{number}"), options=_of_a_cluster(bus)))
             for number, bus in enumerate(buses)
@@ -156,15 +150,6 @@ def cluster(folder: Path, *, with_replica: bool = False) -> Iterator[Cluster]:
         if with_replica:
             _replicate(nodes[3], nodes[0])
         yield Cluster(primaries, nodes[3] if with_replica else None)
-
-
-def _bus_port() -> int:
-    """One that no connection has at its own end before the node listens on it."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with suppress(OSError), socket.socket() as probe:
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 def _first_slot(number: int) -> int:

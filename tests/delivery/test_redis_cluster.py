@@ -21,10 +21,10 @@ from tests.delivery.test_redis_worker import (
     until,
 )
 from tests.recognisers.on_reactor import on_reactor
-from tests.redis_server import free_port
 from tests.redis_topologies import Cluster, cluster
 from voicestt.delivery.redis_streams import RedisStreams, stream_of
 from voicestt.delivery.sender import DeliveryFailed
+from voicestt.ops.services import free_port
 
 
 def entries(servers: Cluster) -> dict[str, list[str]]:

@@ -26,7 +26,7 @@ from tests.delivery.test_redis_worker import (
     until,
 )
 from tests.recognisers.on_reactor import on_reactor
-from tests.redis_server import PATIENCE, RedisServer, free_port
+from tests.redis_server import PATIENCE, RedisServer
 from tests.redis_topologies import (
     SERVICE,
     Guarded,
@@ -34,6 +34,7 @@ from tests.redis_topologies import (
     sentinel,
 )
 from voicestt.delivery.redis_streams import RedisStreams
+from voicestt.ops.services import free_port
 
 Ends = Callable[[Guarded], object]
 

@@ -15,10 +15,11 @@ from twisted.internet.defer import CancelledError, Deferred
 from tests.delivery.fakes import record
 from tests.delivery.receiver import OwnCertificate
 from tests.recognisers.on_reactor import on_reactor, reactor, soon
-from tests.redis_server import Moving, RedisServer, free_port
+from tests.redis_server import Moving, RedisServer
 from voicestt.delivery.redis_streams import RedisStreams, WorkerThread, stream_of
 from voicestt.delivery.sender import CannotDeliver, DeliveryFailed, Outcome
 from voicestt.journal.port import Record
+from voicestt.ops.services import free_port
 
 SHARDS = 4
 SECRET = "a%2Fsecret"

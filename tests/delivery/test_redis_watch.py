@@ -11,7 +11,7 @@ from tests.delivery.fakes import record
 from tests.delivery.test_redis_streams import carry, streams
 from tests.delivery.test_redis_worker import until
 from tests.recognisers.on_reactor import on_reactor
-from tests.redis_server import RedisServer, free_port
+from tests.redis_server import RedisServer
 from tests.redis_topologies import cluster
 from voicestt.delivery.redis_streams import RedisStreams, stream_of
 from voicestt.delivery.redis_watch import (
@@ -20,6 +20,7 @@ from voicestt.delivery.redis_watch import (
     Seen,
     eviction_risk,
 )
+from voicestt.ops.services import free_port
 
 MAXLEN = 200
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.redis_server import free_port
 from voicestt.delivery.webhook import signed
+from voicestt.ops.services import free_port
 
 KEY, OTHER_KEY = b"0123456789abcdef0123456789abcdef", b"an older key, or somebody else's"
 SECRET = "whsec_" + b64encode(KEY).decode()

@@ -165,7 +165,11 @@ def reserved(port: int = 0) -> socket.socket:
     """While it is open, nobody gets this port of 127.0.0.1 but who asks for it by its number, also again."""
     place = socket.socket()
     place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    place.bind(("127.0.0.1", port))
+    try:
+        place.bind(("127.0.0.1", port))
+    except OSError:
+        place.close()
+        raise
     return place
 
 

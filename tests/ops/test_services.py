@@ -1,6 +1,9 @@
 import os
+import socket
 import sys
 from pathlib import Path
+
+import pytest
 
 from voicestt.ops.services import Services, free_port
 
@@ -47,4 +50,18 @@ def test_everybody_has_secrets_and_ports_of_their_own(tmp_path: Path) -> None:
     one, other = Services(tmp_path), Services(tmp_path)
     assert one.auth_token != other.auth_token
     assert one.auth_token not in repr(one)
-    assert 1024 < free_port() < 65_536
+
+
+def test_a_free_port_is_none_that_the_system_gives_to_connections() -> None:
+    ports = [free_port() for _ in range(20)]
+    assert all(1024 < port < 32_768 for port in ports)
+    assert len(set(ports)) > 10
+    for port in ports:
+        socket.create_server(("127.0.0.1", port)).close()
+
+
+def test_where_all_such_ports_are_taken_one_of_the_system_s_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", free_port())) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr("voicestt.ops.services._chance.sample", lambda *_: [port])
+        assert free_port() not in {0, port}

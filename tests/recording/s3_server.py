@@ -12,7 +12,7 @@ from typing import Any
 
 import boto3
 
-from tests.redis_server import free_port
+from voicestt.ops.services import free_port
 
 KEYS = {
     "AWS_ACCESS_KEY_ID": "of-a-test",

@@ -4,20 +4,42 @@ Command lines and environments only: other modules start the processes.
 """
 
 import os
+import random
 import secrets
 import socket
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from voicestt.config.settings import variables
 
 PUBLIC_HOST = "demo.example"
+_FIRST_PORT = 10_240
+_FIRST_EPHEMERAL = 32_768  # Linux's ip_local_port_range; macOS and RFC 6335 begin at 49,152
+_chance = random.SystemRandom()  # a test's seed gives all processes the same port
 
 
 def free_port() -> int:
-    """Find a port of 127.0.0.1 that nobody listens on now."""
+    """Find a port of 127.0.0.1 that nobody uses now, and that the system gives to nobody who connects somewhere.
+
+    Raises:
+        OSError: nearly all are in use.
+    """
+    # Of the system's own ports, the next connection of any process may take one before its server has started.
+    tried = _chance.sample(range(_FIRST_PORT, _FIRST_EPHEMERAL), 1_000)
+    return next(filter(_is_free, tried), None) or _one_of_the_systems()
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe, suppress(OSError):
+        probe.bind(("127.0.0.1", port))
+        return True
+    return False
+
+
+def _one_of_the_systems() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.redis_server import RedisServer, free_port
+from tests.redis_server import RedisServer
 from voicestt.cli import main
 from voicestt.fleet.flag import FLAG_KEY, GIVE_ORDER, order_of
 from voicestt.fleet.membership import ALIVE_KEY, BEAT, MEMBERS_KEY
 from voicestt.ops.fleet import console
+from voicestt.ops.services import free_port
 
 KEYS = [MEMBERS_KEY, ALIVE_KEY, FLAG_KEY]
 STREAMS = {"quota": 9, "in_use": 3, "limit": 4, "waiting": 2, "is_alone": True}

@@ -7,11 +7,12 @@ import pytest
 
 from tests.ops.gonogo.run_contexts import findings_of, run_context
 from tests.recognisers.on_reactor import on_reactor
-from tests.redis_server import RedisServer, free_port
+from tests.redis_server import RedisServer
 from voicestt.fleet.flag import FLAG_KEY, GIVE_ORDER
 from voicestt.ops.gonogo.fleet_check import fleet_check
 from voicestt.ops.gonogo.report import CheckOutcome, Finding
 from voicestt.ops.gonogo.run_context import Where
+from voicestt.ops.services import free_port
 
 
 @pytest.fixture(scope="module")

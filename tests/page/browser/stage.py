@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Playwright
 
 from tests.end_to_end.clips import speech, write_wav
 from tests.end_to_end.faults_rig import google_that_fails
@@ -161,6 +161,8 @@ class Visitor:
         self.page: Page = self.context.new_page()
         self.page.on("console", self._noted)
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.failed: list[str] = []
+        self.page.on("requestfailed", lambda request: self.failed.append(f"{request.url}: {request.failure}"))
 
     def _noted(self, message: ConsoleMessage) -> None:
         # What is refused on purpose, or while a server is away, a browser calls an error too.
@@ -174,7 +176,11 @@ class Visitor:
     def log_in(self, password: str = PASSWORD, view: str = "live") -> Page:
         """Log in by the form, and go to a view."""
         self.page.goto(f"{self.stage.url}#/{view}")
-        self.page.locator("#password").fill(password)
+        try:
+            self.page.locator("#password").fill(password)
+        except Error as error:
+            seen = self.page.content()[-2_000:]
+            raise AssertionError(f"no form to log in; requests that failed: {self.failed}; {seen}") from error
         self.page.locator("form.login button").click()
         self.page.locator("header.top").wait_for()
         return self.page

@@ -5,11 +5,20 @@ import pytest
 from google.cloud.speech_v1 import types
 from google.cloud.speech_v1 import types as v1
 from google.cloud.speech_v2 import types as v2
+from google.rpc.error_details_pb2 import BadRequest
+from google.rpc.status_pb2 import Status
 from hypothesis import given
 from hypothesis import strategies as st
 
 from voicestt.recognisers.google.api import GOOGLE_V1, ApiV2, ApiVersion
-from voicestt.recognisers.google.responses import error_of, position, results_of, utterance_of, words_of
+from voicestt.recognisers.google.responses import (
+    error_of,
+    error_of_ended,
+    position,
+    results_of,
+    utterance_of,
+    words_of,
+)
 from voicestt.recognisers.port import OtherReading, RecognisedWord, RecogniserError, Result
 from voicestt.recognisers.punctuation import unchanged, without_punctuation
 
@@ -167,6 +176,26 @@ class Ended(grpc.RpcError):
 def test_an_error_of_grpc_s_is_its_status_and_the_server_s_words(details: str | None, words: str) -> None:
     error = error_of(Ended(details))
     assert (error.status, error.details) == ("UNAVAILABLE", words)
+
+
+def test_a_call_that_has_ended_names_the_fields_that_google_refuses_as_its_error_does() -> None:
+    refused = Status(code=3, message="Config contains unsupported fields.")
+    field = BadRequest.FieldViolation(field="features.diarization_config", description="not supported")
+    refused.details.add().Pack(BadRequest(field_violations=[field]))
+
+    class EndedCall:
+        async def code(self) -> grpc.StatusCode:
+            return grpc.StatusCode.INVALID_ARGUMENT
+
+        async def details(self) -> str:
+            return "Config contains unsupported fields."
+
+        async def trailing_metadata(self) -> list[tuple[str, bytes]]:
+            return [("x", b"y"), ("grpc-status-details-bin", refused.SerializeToString())]
+
+    error = error_of_ended(EndedCall())
+    words = "Config contains unsupported fields. (features.diarization_config: not supported)"
+    assert (error.status, error.details) == ("INVALID_ARGUMENT", words)
 
 
 @pytest.mark.parametrize("text", ["\u200f", "\u200e\u200f ", "\u2067\u2069", "\u200d", " \u00a0", "\ufeff"])

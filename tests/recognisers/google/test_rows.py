@@ -141,7 +141,8 @@ async def test_v2_names_what_it_does_not_have_and_only_that_is_given_up(
     (error,) = (await a_call(google)).ends
     assert isinstance(error, RecogniserError)
     assert error.status == "ABORTED"
-    assert (await a_call(google)).finals
+    ear = await a_call(google)
+    assert ear.finals, ear.ends
     assert google.features.request.extras == Extras(word_confidence=True, profanity_filter=True)
     assert google.features.request.word_times
     assert "features.diarization_config: Recognizer does not support feature" in "".join(logged.lines)

@@ -98,15 +98,18 @@ def position(duration: Any) -> int:
 
 def error_of(problem: grpc.RpcError) -> RecogniserError:
     """Convert a failed call to a RecogniserError with gRPC's status name and the server's own words."""
-    error = error_from(problem.code(), problem.details())
-    named = "; ".join(_violations(problem))
+    read = getattr(problem, "trailing_metadata", None)
+    return _with_violations(error_from(problem.code(), problem.details()), read() if read is not None else None)
+
+
+def _with_violations(error: RecogniserError, metadata: Iterable[tuple[str, Any]] | None) -> RecogniserError:
+    named = "; ".join(_violations(metadata or ()))
     return RecogniserError(error.status, f"{error.details} ({named[:_LONGEST_WORDS]})") if named else error
 
 
-def _violations(problem: grpc.RpcError) -> Iterator[str]:
+def _violations(metadata: Iterable[tuple[str, Any]]) -> Iterator[str]:
     """Yield what v2 says of each field that it refuses, beside a status whose own words name none."""
-    read = getattr(problem, "trailing_metadata", None)
-    for key, value in (read() if read is not None else None) or ():
+    for key, value in metadata:
         if key != _STATUS_DETAILS:
             continue
         try:
@@ -126,7 +129,8 @@ def error_from(code: grpc.StatusCode, details: str | None) -> RecogniserError:
 
 def error_of_ended(call: Any) -> RecogniserError:
     """Convert the status of an asyncio call that has ended to a RecogniserError."""
-    return error_from(_settled(call.code()), _settled(call.details()))
+    error = error_from(_settled(call.code()), _settled(call.details()))
+    return _with_violations(error, _settled(call.trailing_metadata()))
 
 
 def error_of_key(problem: google.auth.exceptions.GoogleAuthError) -> RecogniserError:
