@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from voicestt.emulators.google.audio_format import bad_config
 from voicestt.emulators.google.limits import Code, Refusal
 
 MOST_PHRASES = 5_000
@@ -42,9 +43,9 @@ def v1_features(config: Any, model: str) -> AskedFeatures:
     _check_phrases([phrase for phrase, _ in hints])
     others = tuple(config.alternative_language_codes)
     if len(others) > MOST_OTHER_LANGUAGES:
-        raise _refused("alternative_language_codes may contain at most 3 codes.")
+        raise bad_config("alternative_language_codes may contain at most 3 codes.")
     if others and model not in _SEVERAL_LANGUAGES_V1:
-        raise _refused(f"alternative_language_codes are not supported for the model {model}.")
+        raise bad_config(f"alternative_language_codes are not supported for the model {model}.")
     _check_alternatives(config.max_alternatives)
     return AskedFeatures(
         hints=tuple(phrase for phrase, _ in hints),
@@ -63,7 +64,7 @@ def v2_features(config: Any, *, streams: bool) -> AskedFeatures:
     phrases = [each for some in config.adaptation.phrase_sets for each in some.inline_phrase_set.phrases]
     for phrase in phrases:
         if not 0 <= phrase.boost <= HIGHEST_BOOST:
-            raise _refused(f"the boost of a phrase must be between 0 and {HIGHEST_BOOST}, not {phrase.boost:g}.")
+            raise bad_config(f"the boost of a phrase must be between 0 and {HIGHEST_BOOST}, not {phrase.boost:g}.")
     items = [item.value for each in config.adaptation.custom_classes for item in each.items]
     _check_phrases([*(phrase.value for phrase in phrases), *items])
     _check_alternatives(config.features.max_alternatives)
@@ -113,19 +114,15 @@ def _adaptation_v1(adaptation: Any) -> Iterator[tuple[str, float]]:
 
 def _check_phrases(phrases: list[str]) -> None:
     if len(phrases) > MOST_PHRASES:
-        raise _refused(
+        raise bad_config(
             f"the request has {len(phrases)} phrases, and at most {MOST_PHRASES} phrases are supported."
         )
     if any(len(phrase) > LONGEST_PHRASE for phrase in phrases):
-        raise _refused(f"a phrase may have at most {LONGEST_PHRASE} characters.")
+        raise bad_config(f"a phrase may have at most {LONGEST_PHRASE} characters.")
     if sum(map(len, phrases)) > MOST_LETTERS:
-        raise _refused(f"the phrases of a request may have at most {MOST_LETTERS} characters together.")
+        raise bad_config(f"the phrases of a request may have at most {MOST_LETTERS} characters together.")
 
 
 def _check_alternatives(count: int) -> None:
     if not 0 <= count <= MOST_ALTERNATIVES:
-        raise _refused(f"max_alternatives must be between 0 and {MOST_ALTERNATIVES}.")
-
-
-def _refused(words: str) -> Refusal:
-    return Refusal(Code.INVALID_ARGUMENT, f"Invalid recognition 'config': {words}")
+        raise bad_config(f"max_alternatives must be between 0 and {MOST_ALTERNATIVES}.")

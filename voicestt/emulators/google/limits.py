@@ -183,4 +183,4 @@ def check_recording(seconds: float, limits: ServiceLimits = GOOGLES) -> None:
 
 def billed_seconds(audio_seconds: float) -> int:
     """Return the seconds that Google bills: a begun second counts as a whole one."""
-    return int(-(-audio_seconds // 1))
+    return int(-(-round(audio_seconds, 6) // 1))  # seconds that were added up are a little more or less

@@ -5,7 +5,7 @@ from concurrent.futures import Executor
 from typing import Any
 
 from voicestt.emulators.google.answers import recognised
-from voicestt.emulators.google.client_config import AudioDecoder
+from voicestt.emulators.google.decoding import ClientRecording
 from voicestt.emulators.google.faults import (
     Due,
     Fault,
@@ -17,7 +17,7 @@ from voicestt.emulators.google.limits import Refusal, check_recording
 from voicestt.emulators.google.recording import CallRecorder
 from voicestt.emulators.google.shared import Shared, engine_failed, set_status
 from voicestt.emulators.google.versions import ServiceVersion
-from voicestt.recognisers.whisper.engine.port import EngineResult
+from voicestt.recognisers.whisper.engine.port import EngineResult, Request
 
 
 class RecogniseCall:
@@ -103,18 +103,24 @@ class RecogniseCall:
         self._recorder.note(config=str(request.config), half_closed=True)
         self._recorder.audio(audio)
         config = self._api.recognise_config(request)
-        self._recorder.note(language=config.language, model=config.model, encoding=config.encoding)
-        seconds = config.seconds(len(audio))
-        check_recording(seconds, self._shared.limits)
-        await self._strike(due, When.AUDIO, seconds)
-        finals = await self._heard(config.request(), AudioDecoder(config.encoding).feed(audio))
+        recording = ClientRecording(audio, config.format)
+        self._recorder.note(language=config.language, model=config.model)
+        self._recorder.note(encoding=recording.format.encoding, rate=recording.format.rate)
+        check_recording(recording.seconds, self._shared.limits)
+        await self._strike(due, When.AUDIO, recording.seconds)
+        finals = await self._heard(config.request(), recording)
         for final in finals:
             self._recorder.final(final.text)
-        return recognised(self._api, finals, config.language, seconds, config.features)
+        return recognised(self._api, finals, config.language, recording.seconds, config.features)
 
-    async def _heard(self, request: Any, pcm: bytes) -> list[EngineResult]:
+    async def _heard(self, request: Request, recording: ClientRecording) -> list[EngineResult]:
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._pool, self._shared.engine.recognise, request, pcm)
+            return await loop.run_in_executor(self._pool, self._recognised, request, recording)
+        except Refusal:
+            raise
         except Exception as error:  # an engine may fail in any way; the client is told
             raise engine_failed(error) from error
+
+    def _recognised(self, request: Request, recording: ClientRecording) -> list[EngineResult]:
+        return self._shared.engine.recognise(request, recording.pcm())

@@ -9,7 +9,8 @@ from typing import Any
 import grpc
 
 from voicestt.emulators.google.answers import ResponseBuilder
-from voicestt.emulators.google.client_config import AcceptedConfig, AudioDecoder
+from voicestt.emulators.google.client_config import AcceptedConfig
+from voicestt.emulators.google.decoding import AudioDecoder
 from voicestt.emulators.google.faults import (
     Due,
     Fault,
@@ -173,20 +174,23 @@ class StreamingCall:
     def _configure(self, message: Any) -> None:
         self._recorder.note(config=str(message))
         config = self._config = self._api.streaming_config(message)
-        self._recorder.note(language=config.language, model=config.model, encoding=config.encoding)
-        self._decoder = AudioDecoder(config.encoding)
+        self._recorder.note(language=config.language, model=config.model, encoding=config.format.encoding)
+        self._decoder = AudioDecoder(config.format)
         self._answers = ResponseBuilder(self._api, config.language, config.features)
         self._activity = SpeechActivity(config.timeouts)
         self._stream = self._shared.engine.open(config.request(), self._results)
 
     def _audio(self, audio: bytes) -> None:
-        seconds = self._config.seconds(len(audio)) if self._config else 0.0
         self._recorder.audio(audio)
-        self._rules.message(MessageKind.AUDIO, len(audio), seconds, self._now())
         pcm = self._decoder.feed(audio) if self._decoder else b""
-        if self._stream:
-            self._stream.write(pcm)
+        seconds = self._decoder.format.seconds(len(audio)) if self._decoder else 0.0
+        self._rules.message(MessageKind.AUDIO, len(audio), seconds, self._now())
+        self._hear(pcm)
         self._strike(When.AUDIO, self._rules.audio_seconds)
+
+    def _hear(self, pcm: bytes) -> None:
+        if self._stream and pcm:
+            self._stream.write(pcm)
         self._activity.feed(pcm)
 
     def _half_close(self) -> None:
@@ -196,7 +200,11 @@ class StreamingCall:
         self._finish()
 
     def _finish(self) -> None:
-        if self._stream and self._refusal is None and not self._is_silenced:
+        if self._stream and self._decoder and self._refusal is None and not self._is_silenced:
+            rest = self._decoder.finish()
+            self._recorder.note(encoding=self._decoder.format.encoding, rate=self._decoder.format.rate)
+            if rest:
+                self._stream.write(rest)
             self._stream.finish()
 
     # -- what goes --

@@ -108,7 +108,7 @@ class ServiceV1(ServiceVersion):
 
     def recognise_config(self, request: Any) -> AcceptedConfig:
         """Read the configuration of a Recognize request; raises `Refusal`."""
-        return client_config.v1(request.config)
+        return client_config.v1(request.config, head=request.audio.content[:4])
 
     def billed(self, response: Any) -> Any:
         """Return the Duration with the billed time of a response."""
