@@ -31,7 +31,7 @@ def test_what_is_asked_for_is_read() -> None:
 
 def test_word_times_are_asked_for_by_one_flag() -> None:
     assert v1(raw(enable_word_time_offsets=True)).request() == Request("iw-IL", False, word_times=True)
-    assert not v1(raw()).word_times
+    assert not v1(raw()).request().word_times
 
 
 @pytest.mark.parametrize("language", ["he-IL", "iw-IL", "HE-IL"])

@@ -15,15 +15,19 @@ from voicestt.emulators.google.asked_features import (
 from voicestt.emulators.google.audio_format import AudioFormat, bad_config, format_of_v1, format_of_v2
 from voicestt.emulators.google.limits import Code, Refusal
 from voicestt.emulators.google.models import language_of, model_of_v1, pair_of_v2
-from voicestt.emulators.google.speech_activity import NO_TIMEOUTS, SpeechTimeouts, timeouts_of
+from voicestt.emulators.google.speech_activity import NO_ACTIVITY, ActivityRequest, activity_of
 from voicestt.recognisers.whisper.engine.port import Request
 
+_OF_ONE_UTTERANCE = "latest_short"
 _RECOGNISER = re.compile(r"projects/[^/]+/locations/([^/]+)/recognizers/_")
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptedConfig:
-    """An accepted configuration; `language` is as Google writes it (`he-IL` became `iw-IL`)."""
+    """An accepted configuration; `language` is as Google writes it (`he-IL` became `iw-IL`).
+
+    A stream that `closes_itself` does so after its single utterance; others wait for the client.
+    """
 
     language: str
     model: str
@@ -31,9 +35,9 @@ class AcceptedConfig:
     interim_results: bool = False
     single_utterance: bool = False
     punctuation: bool = False
-    word_times: bool = False
     features: AskedFeatures = NO_FEATURES
-    timeouts: SpeechTimeouts = NO_TIMEOUTS
+    activity: ActivityRequest = NO_ACTIVITY
+    closes_itself: bool = False
 
     def request(self) -> Request:
         """Return the request for the engine."""
@@ -42,7 +46,7 @@ class AcceptedConfig:
         others = features.other_languages
         once = self.single_utterance
         return Request(
-            self.language, self.interim_results, once, self.word_times, hints, features.alternatives, others
+            self.language, self.interim_results, once, features.words, hints, features.alternatives, others
         )
 
 
@@ -63,7 +67,6 @@ def v1(
         interim_results=interim_results,
         single_utterance=single_utterance,
         punctuation=config.enable_automatic_punctuation,
-        word_times=config.enable_word_time_offsets,
         features=_with_known_languages(v1_features(config, model)),
     )
 
@@ -75,7 +78,13 @@ def v1_streaming(config: Any) -> AcceptedConfig:
         interim_results=config.interim_results,
         single_utterance=config.single_utterance,
     )
-    return replace(accepted, timeouts=timeouts_of(config))
+    if config.single_utterance and not _ends_utterances(accepted.model, config.config):
+        raise bad_config(f"single_utterance is not supported for the model {accepted.model}.")
+    return replace(accepted, activity=activity_of(config))
+
+
+def _ends_utterances(model: str, config: Any) -> bool:
+    return model in {"default", "command_and_search"} or (model == "phone_call" and config.use_enhanced)
 
 
 def v2(recogniser: str, config: Any, *, interim_results: bool = False, streams: bool = False) -> AcceptedConfig:
@@ -91,7 +100,6 @@ def v2(recogniser: str, config: Any, *, interim_results: bool = False, streams: 
         format=layout,
         interim_results=interim_results,
         punctuation=config.features.enable_automatic_punctuation,
-        word_times=config.features.enable_word_time_offsets,
         features=_with_known_languages(v2_features(config, streams=streams)),
     )
 
@@ -102,7 +110,13 @@ def v2_streaming(recogniser: str, config: Any) -> AcceptedConfig:
         recogniser, config.config, interim_results=config.streaming_features.interim_results, streams=True
     )
     check_endpointing(config.streaming_features, accepted.model)
-    return replace(accepted, timeouts=timeouts_of(config.streaming_features))
+    is_short = accepted.model == _OF_ONE_UTTERANCE
+    return replace(
+        accepted,
+        single_utterance=is_short,
+        closes_itself=is_short,
+        activity=activity_of(config.streaming_features),
+    )
 
 
 def _with_known_languages(features: AskedFeatures) -> AskedFeatures:

@@ -1,6 +1,7 @@
 """One Recognize call: takes a recording and returns its words."""
 
 import asyncio
+import secrets
 from concurrent.futures import Executor
 from typing import Any
 
@@ -111,7 +112,9 @@ class RecogniseCall:
         finals = await self._heard(config.request(), recording)
         for final in finals:
             self._recorder.final(final.text)
-        return recognised(self._api, finals, config.language, recording.seconds, config.features)
+        return recognised(
+            self._api, finals, config.language, recording.seconds, config.features, secrets.randbits(62)
+        )
 
     async def _heard(self, request: Request, recording: ClientRecording) -> list[EngineResult]:
         loop = asyncio.get_running_loop()

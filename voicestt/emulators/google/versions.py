@@ -6,6 +6,7 @@ Everything here is raw protobuf (`Type.pb()`): proto-plus wrappers cost ten time
 from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import Any, ClassVar
+from uuid import UUID
 
 from google.cloud.speech_v1.types import cloud_speech as v1
 from google.cloud.speech_v2.types import cloud_speech as v2
@@ -22,6 +23,7 @@ from voicestt.emulators.google.limits import (
     ServiceLimits,
     Wording,
 )
+from voicestt.emulators.google.speech_activity import SpeechEventKind
 
 
 class ServiceVersion(ABC):
@@ -34,7 +36,11 @@ class ServiceVersion(ABC):
     StreamingResponse: ClassVar[Any]
     RecogniseRequest: ClassVar[Any]
     RecogniseResponse: ClassVar[Any]
+    speech_events: ClassVar[frozenset[SpeechEventKind]]
+    words_accumulate: ClassVar[bool]
+    """With diarisation each result has all words of the audio so far."""
     _audio_field: ClassVar[str]
+    _event_field: ClassVar[str]
     _end_field: ClassVar[str]
     _word_fields: ClassVar[tuple[str, str]]
 
@@ -69,10 +75,22 @@ class ServiceVersion(ABC):
         """Return the Duration with the end time of a result."""
         return getattr(result, self._end_field)
 
+    def event_time(self, response: Any) -> Any:
+        """Return the Duration with the time of a response's speech event."""
+        return getattr(response, self._event_field)
+
     def word_times(self, word: Any) -> tuple[Any, Any]:
         """Return the Durations with the start and end times of a word."""
         start, end = self._word_fields
         return getattr(word, start), getattr(word, end)
+
+    def label(self, word: Any, speaker: int) -> None:
+        """Say who spoke a word."""
+        word.speaker_label = str(speaker)
+
+    @abstractmethod
+    def identify(self, response: Any, request_id: int) -> None:
+        """Put the request's id into a response."""
 
     @abstractmethod
     def billed(self, response: Any) -> Any:
@@ -93,7 +111,10 @@ class ServiceV1(ServiceVersion):
     StreamingResponse = v1.StreamingRecognizeResponse.pb()
     RecogniseRequest = v1.RecognizeRequest.pb()
     RecogniseResponse = v1.RecognizeResponse.pb()
+    speech_events = frozenset(SpeechEventKind)
+    words_accumulate = True
     _audio_field = "audio_content"
+    _event_field = "speech_event_time"
     _end_field = "result_end_time"
     _word_fields = ("start_time", "end_time")
 
@@ -109,6 +130,15 @@ class ServiceV1(ServiceVersion):
     def recognise_config(self, request: Any) -> AcceptedConfig:
         """Read the configuration of a Recognize request; raises `Refusal`."""
         return client_config.v1(request.config, head=request.audio.content[:4])
+
+    def label(self, word: Any, speaker: int) -> None:
+        """Say who spoke a word, by the label and by the tag that v1 had before."""
+        super().label(word, speaker)
+        word.speaker_tag = speaker
+
+    def identify(self, response: Any, request_id: int) -> None:
+        """Put the request's id into a response."""
+        response.request_id = request_id
 
     def billed(self, response: Any) -> Any:
         """Return the Duration with the billed time of a response."""
@@ -132,7 +162,10 @@ class ServiceV2(ServiceVersion):
     StreamingResponse = v2.StreamingRecognizeResponse.pb()
     RecogniseRequest = v2.RecognizeRequest.pb()
     RecogniseResponse = v2.RecognizeResponse.pb()
+    speech_events = frozenset(SpeechEventKind) - {SpeechEventKind.SPEECH_ACTIVITY_TIMEOUT}
+    words_accumulate = False
     _audio_field = "audio"
+    _event_field = "speech_event_offset"
     _end_field = "result_end_offset"
     _word_fields = ("start_offset", "end_offset")
 
@@ -152,6 +185,10 @@ class ServiceV2(ServiceVersion):
     def recognise_config(self, request: Any) -> AcceptedConfig:
         """Read the configuration of a Recognize request; raises `Refusal`."""
         return client_config.v2(request.recognizer, request.config)
+
+    def identify(self, response: Any, request_id: int) -> None:
+        """Put the request's id into a response; v2's are UUIDs."""
+        response.metadata.request_id = str(UUID(int=request_id))
 
     def billed(self, response: Any) -> Any:
         """Return the Duration with the billed time of a response."""
