@@ -14,6 +14,7 @@ from google.cloud.speech_v2.types import cloud_speech as v2
 from voicestt.emulators.google import client_config
 from voicestt.emulators.google.client_config import AcceptedConfig
 from voicestt.emulators.google.limits import (
+    NO_STORAGE,
     V1_WORDING,
     V2_STREAM_SECONDS,
     V2_WORDING,
@@ -65,7 +66,7 @@ class ServiceVersion(ABC):
 
     @abstractmethod
     def recording(self, request: Any) -> bytes:
-        """Read the audio of a Recognize request."""
+        """Read the audio of a request with a recording; raises `Refusal`."""
 
     @abstractmethod
     def recognise_config(self, request: Any) -> AcceptedConfig:
@@ -123,7 +124,9 @@ class ServiceV1(ServiceVersion):
         return client_config.v1_streaming(message.streaming_config)
 
     def recording(self, request: Any) -> bytes:
-        """Read the audio of a Recognize request."""
+        """Read the audio of a request with a recording; raises `Refusal`."""
+        if request.audio.uri:
+            raise Refusal(Code.UNIMPLEMENTED, NO_STORAGE)
         content: bytes = request.audio.content
         return content
 
@@ -178,7 +181,9 @@ class ServiceV2(ServiceVersion):
         return client_config.v2_streaming(message.recognizer, message.streaming_config)
 
     def recording(self, request: Any) -> bytes:
-        """Read the audio of a Recognize request."""
+        """Read the audio of a request with a recording; raises `Refusal`."""
+        if request.uri:
+            raise Refusal(Code.UNIMPLEMENTED, NO_STORAGE)
         content: bytes = request.content
         return content
 
