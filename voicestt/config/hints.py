@@ -120,10 +120,11 @@ def make_classes(given: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
     problems = []
     classes: dict[str, tuple[str, ...]] = {}
     for name, items in given.items():
-        words = tuple(plain(item) for item in items if isinstance(item, str)) if isinstance(items, list) else ()
+        listed: Sequence[object] = items if isinstance(items, list | tuple) else ()
+        words = tuple(plain(item) for item in listed if isinstance(item, str))
         if not _CLASS_NAME.fullmatch(name):
             problems.append(f"the class {name!r} must have a name of a-z, 0-9 and -, a letter first")
-        elif not words or len(words) < len(items) or not all(words):  # type: ignore[arg-type]  # it is a list then
+        elif not words or len(words) < len(listed) or not all(words):
             problems.append(f"the class {name!r} is no list of words")
         classes[name] = words
     if problems:

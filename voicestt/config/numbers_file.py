@@ -23,6 +23,7 @@ from voicestt.config.recognition_options import (
     RecognitionOptions,
     nearest,
     read_options,
+    said_of,
 )
 from voicestt.config.toml_lines import lines_of_keys
 
@@ -246,7 +247,7 @@ class _Parsing:
         except BadOptions as bad:
             for key, some in bad.problems.items():
                 for each in some:
-                    self._complain((*where, key), f"{key}{each}" if each.startswith(":") else f"{key} {each}")
+                    self._complain((*where, key), said_of(key, each))
             return NOTHING_SAID
 
     def _read_text(self, name: str, key: str, value: object) -> str | None:
