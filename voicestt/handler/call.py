@@ -8,8 +8,8 @@ from voicestt.audio.ledger import AudioTotals
 from voicestt.audio.mulaw import BYTES_PER_SECOND
 from voicestt.audio.transcode import BadSound, Kind, to_mulaw
 from voicestt.call.line import MOST_WAITING_SECONDS
-from voicestt.config.hints import Hints
-from voicestt.config.recognition_options import read_options
+from voicestt.config.hints import BadHints, Hints, make_classes
+from voicestt.config.recognition_options import BadOptions, read_options
 from voicestt.events import CallStarted
 from voicestt.handler.leaving import CallHandover, HungUp
 from voicestt.handler.memory import CallMemory
@@ -178,8 +178,12 @@ class Call:
             BadOptions: (a ValueError) if they are not what they should be, with everything that is wrong.
         """
         given = {"language": language, "model": model, "punctuation": punctuation, **more}
-        given["hints"] = hints if isinstance(hints, Hints | None) else tuple(hints)
-        self._leaving.recognise(read_options(given, classes), at_once=at_once)
+        # A single text or a table is no list of hints, though Python would take either apart.
+        if isinstance(hints, Hints | str | bytes | Mapping) or not isinstance(hints, Iterable):
+            given["hints"] = hints
+        else:
+            given["hints"] = tuple(hints)
+        self._leaving.recognise(read_options(given, _checked(classes)), at_once=at_once)
 
     def hang_up(self) -> Outcome[HungUp]:
         """End the call at once, by Twilio's REST API; to let the caller hear you out, await a mark first.
@@ -198,6 +202,13 @@ class Call:
             BadNumber: (a ValueError) if it is neither.
         """
         return self._leaving.transfer(number)
+
+
+def _checked(classes: Mapping[str, Sequence[str]] | None) -> Mapping[str, Sequence[str]] | None:
+    try:
+        return None if classes is None else make_classes(classes)
+    except BadHints as bad:
+        raise BadOptions({"classes": [f": {each}" for each in bad.problems]}) from None
 
 
 def telephone_audio(audio: bytes, rate: int | None = None, kind: Kind | None = None) -> bytes:

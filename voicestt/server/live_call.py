@@ -14,6 +14,7 @@ from voicestt.config.recognition_options import RecognitionOptions
 from voicestt.runtime.clock import Unchanged
 from voicestt.runtime.histogram import Percentiles
 from voicestt.server.callee import OUTBOUND, Callee
+from voicestt.server.change_remarks import CallChanges
 from voicestt.server.media_line import MediaLine
 
 MOVED: Final = "moved"
@@ -26,6 +27,8 @@ class LiveCall:
     """A call, its socket and its line. `activity` counts the signs of life, pongs too.
 
     `callee` takes the other track of a stream that has both, where BOTH_TRACKS=both.
+
+    `changes` is told how the call's recognition changes.
 
     `is_being_moved` while Twilio is asked to open the call's next stream elsewhere, and after it has agreed.
     """
@@ -55,6 +58,7 @@ class LiveCall:
         self.call_sid = ""
         self.account_sid = ""
         self.stream_sid = ""
+        self.changes: CallChanges | None = None
         line.belong_to(self)
 
     def begin(self, call: CallDescription) -> None:
@@ -140,6 +144,8 @@ class LiveCall:
     def recognise(self, options: RecognitionOptions, *, at_once: bool) -> None:
         """Recognise the caller by other options, from the next final or silence on, or `at_once`."""
         self._parts.audio.recognise(options, at_once=at_once)
+        if self.changes is not None:
+            self.changes.changed(options)
 
     def look_for_gap(self) -> None:
         """Check whether frames have stopped coming; called every LOOK_SECONDS."""
