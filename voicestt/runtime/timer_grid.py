@@ -7,7 +7,7 @@ late are rounded up to the next point of the grid, which is the same for all gri
 
 from collections.abc import Callable
 from functools import partial
-from math import ceil
+from math import ceil, floor
 from typing import Final
 
 from twisted.logger import Logger
@@ -18,6 +18,11 @@ STEP: Final = 0.02
 """Seconds from one point of the grid to the next: no timer is later than this."""
 
 _ROUNDING = 1e-6  # of a step: a timer that is due at a point of the grid is not put off to the next for a rounding
+
+
+def until_next_point(now: float) -> float:
+    """Return the seconds from `now` to the next point of the grid."""
+    return (floor(now / STEP) + 1) * STEP - now
 
 
 class GridCall:
