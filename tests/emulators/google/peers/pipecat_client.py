@@ -33,16 +33,17 @@ class Listener(FrameProcessor):  # type: ignore[misc]
     def __init__(self, job: dict[str, Any]) -> None:
         super().__init__()
         self._job = job
-        self.finals = asyncio.Semaphore(0)
+        self.signs = asyncio.Semaphore(0)
 
     def say(self, kind: str, text: str) -> None:
         print(json.dumps([self._job["name"], kind, text]), flush=True)
+        if kind != "partial":
+            self.signs.release()
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
         if isinstance(frame, TranscriptionFrame):
             self.say("final", frame.text)
-            self.finals.release()
         elif isinstance(frame, InterimTranscriptionFrame):
             self.say("partial", frame.text)
         await self.push_frame(frame, direction)
@@ -68,12 +69,12 @@ def leap(seconds: float) -> None:
 async def speak(worker: Any, job: dict[str, Any], listener: Listener) -> None:
     audio, rate = await asyncio.to_thread(Path(job["audio"]).read_bytes), job["rate"]
     size = rate // 25
-    for finals in job["rounds"]:
+    for signs in job["rounds"]:
         for start in range(0, len(audio), size):
             frame = InputAudioRawFrame(audio=audio[start : start + size], sample_rate=rate, num_channels=1)
             await worker.queue_frame(frame)
-        for _ in range(finals):
-            await listener.finals.acquire()
+        for _ in range(signs):
+            await listener.signs.acquire()
         leap(job["leap"])
 
 

@@ -12,8 +12,15 @@ from typing import Any
 
 from google.cloud import speech_v1, speech_v2
 
-RECOGNIZER = "projects/a-project/locations/global/recognizers/_"
+RECOGNIZER = "projects/a-project/locations/{location}/recognizers/_"
 EVENTS = {2: "speech begins", 3: "speech ends"}
+
+
+def v2_client(job: dict[str, Any]) -> Any:
+    if job["location"] == "global":
+        return speech_v2.SpeechClient()
+    options = {"api_endpoint": f"{job['location']}-speech.googleapis.com"}
+    return speech_v2.SpeechClient(client_options=options)
 
 
 def messages(job: dict[str, Any]) -> Iterator[bytes]:
@@ -32,7 +39,7 @@ def v2_requests(job: dict[str, Any]) -> Iterator[Any]:
     streaming = speech_v2.StreamingRecognitionConfig(
         config=v2_config(job), streaming_features=speech_v2.StreamingRecognitionFeatures(**job["streaming"])
     )
-    yield speech_v2.StreamingRecognizeRequest(recognizer=RECOGNIZER, streaming_config=streaming)
+    yield speech_v2.StreamingRecognizeRequest(recognizer=RECOGNIZER.format_map(job), streaming_config=streaming)
     yield from (speech_v2.StreamingRecognizeRequest(audio=audio) for audio in messages(job))
 
 
@@ -51,10 +58,12 @@ def responses(job: dict[str, Any]) -> Any:
     """Return the responses of the API, one after the other."""
     is_v2, content = job["version"] == "v2", Path(job["audio"]).read_bytes()
     if job["stream"]:
-        return speech_v2.SpeechClient().streaming_recognize(v2_requests(job)) if is_v2 else v1_stream(job)
+        return v2_client(job).streaming_recognize(v2_requests(job)) if is_v2 else v1_stream(job)
     if is_v2:
-        request = speech_v2.RecognizeRequest(recognizer=RECOGNIZER, config=v2_config(job), content=content)
-        return [speech_v2.SpeechClient().recognize(request)]
+        request = speech_v2.RecognizeRequest(
+            recognizer=RECOGNIZER.format_map(job), config=v2_config(job), content=content
+        )
+        return [v2_client(job).recognize(request)]
     recording = speech_v1.RecognitionAudio(content=content)
     return [speech_v1.SpeechClient().recognize(config=v1_config(job), audio=recording)]
 

@@ -6,6 +6,7 @@ import pytest
 
 from tests.emulators.google.peers.rig import (
     FIVE_MINUTES,
+    HEBREW,
     LIVEKIT,
     SAID,
     TELEPHONE,
@@ -14,6 +15,7 @@ from tests.emulators.google.peers.rig import (
     Heard,
     Job,
     grows,
+    wait_for_streams,
 )
 from voicestt.emulators.google.service import LocalGoogle
 
@@ -21,7 +23,15 @@ FIRST_TRY = "as one begins"
 LIVEKITS = (
     Job(FIRST_TRY, WIDEBAND),
     Job("v1 on the telephone", options={"sample_rate": TELEPHONE, "min_confidence_threshold": 0.0}),
-    Job("v2", WIDEBAND, options={"model": "chirp_2", "min_confidence_threshold": 0.0}),
+    Job(
+        "v2 in a region",
+        options={
+            "sample_rate": TELEPHONE,
+            "model": "chirp_2",
+            "location": "us-central1",
+            "min_confidence_threshold": 0.0,
+        },
+    ),
     Job(
         "v2 on the telephone",
         options={
@@ -32,11 +42,30 @@ LIVEKITS = (
             "keywords": [["loaves", 10.0]],
         },
     ),
-    Job("v2 with an ear for the end", WIDEBAND, options={"model": "chirp_3", "speech_end_timeout": 30.0}),
+    Job(
+        "v2 with all of the newest",
+        WIDEBAND,
+        options={
+            "model": "chirp_3",
+            "location": "us",
+            "speech_start_timeout": 30.0,
+            "speech_end_timeout": 30.0,
+            "endpointing_sensitivity": "ENDPOINTING_SENSITIVITY_SHORT",
+            "keywords": [["loaves", 10.0]],
+        },
+    ),
     Job("a recording", WIDEBAND, stream=False),
     Job("a recording for v2", stream=False, options={"model": "telephony"}),
     Job("activity", WIDEBAND, options={"enable_voice_activity_events": True}),
-    Job("on and on", rounds=(2, 1, 2), leap=FIVE_MINUTES, options={"sample_rate": TELEPHONE}),
+    Job(
+        "in Hebrew", options={"sample_rate": TELEPHONE, "model": "chirp_3", "location": "us", "languages": "iw-IL"}
+    ),
+    Job(
+        "on and on",
+        rounds=(2, 1, 2),
+        leap=FIVE_MINUTES,
+        options={"sample_rate": TELEPHONE, "model": "latest_short"},
+    ),
 )
 
 
@@ -64,7 +93,12 @@ def test_livekit_is_told_of_speech(livekit: Heard) -> None:
     assert livekit.order("activity", *TWO_SPURTS) == TWO_SPURTS
 
 
-def test_livekit_goes_on_in_another_stream_at_its_own_limit(livekit: Heard) -> None:
+def test_livekit_hears_hebrew(livekit: Heard) -> None:
+    assert livekit.texts("in Hebrew") == HEBREW
+
+
+def test_livekit_goes_on_in_another_stream_at_its_own_limit(livekit: Heard, google: LocalGoogle) -> None:
     finals = livekit.texts("on and on")
     assert finals[:3] == [*SAID, SAID[0]]
     assert finals[3:5] == SAID
+    wait_for_streams(google, "latest_short", 2)

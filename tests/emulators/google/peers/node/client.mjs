@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 
 import speech from "@google-cloud/speech";
 
-const RECOGNIZER = "projects/a-project/locations/global/recognizers/_";
+const recognizer = (job) => `projects/a-project/locations/${job.location}/recognizers/_`;
 const EVENTS = { SPEECH_ACTIVITY_BEGIN: "speech begins", SPEECH_ACTIVITY_END: "speech ends" };
 
 const say = (job, kind, text) => console.log(JSON.stringify([job.name, kind, text]));
@@ -32,7 +32,7 @@ const streams = {
   v2: (job, client) => {
     const stream = client._streamingRecognize(); // the name that its own samples call: v2 has no other
     const streamingConfig = { config: configs.v2(job), streamingFeatures: job.streaming };
-    stream.write({ recognizer: RECOGNIZER, streamingConfig });
+    stream.write({ recognizer: recognizer(job), streamingConfig });
     return stream;
   },
 };
@@ -53,11 +53,12 @@ function listen(job, client, audio) {
 
 const requests = {
   v1: (job, audio) => ({ config: configs.v1(job), audio: { content: audio.toString("base64") } }),
-  v2: (job, content) => ({ recognizer: RECOGNIZER, config: configs.v2(job), content }),
+  v2: (job, content) => ({ recognizer: recognizer(job), config: configs.v2(job), content }),
 };
 
 for (const job of JSON.parse(process.argv[2])) {
-  const client = new speech[job.version].SpeechClient();
+  const elsewhere = { apiEndpoint: `${job.location}-speech.googleapis.com` };
+  const client = new speech[job.version].SpeechClient(job.location === "global" ? {} : elsewhere);
   const audio = readFileSync(job.audio);
   try {
     if (job.stream) await listen(job, client, audio);
