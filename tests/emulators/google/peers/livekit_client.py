@@ -40,6 +40,8 @@ def say(job: dict[str, Any], kind: str, text: str) -> None:
 def tell(job: dict[str, Any], event: Any) -> None:
     if kind := KINDS.get(event.type):
         say(job, kind, event.alternatives[0].text if event.alternatives else "")
+    if kind == "final":
+        say(job, "times", f"{event.alternatives[0].start_time:.1f} {event.alternatives[0].end_time:.1f}")
 
 
 def leap(seconds: float) -> None:

@@ -40,6 +40,7 @@ SCRIPT = Script(
     ),
     repeat=SECONDS,
 )
+TIMES = [f"{each.start:.1f} {each.end:.1f}" for each in SCRIPT.utterances]
 TWO_SPURTS = ["speech begins", "speech ends"] * 2
 FIVE_MINUTES = 300.0
 

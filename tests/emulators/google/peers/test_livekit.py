@@ -10,6 +10,7 @@ from tests.emulators.google.peers.rig import (
     LIVEKIT,
     SAID,
     TELEPHONE,
+    TIMES,
     TWO_SPURTS,
     WIDEBAND,
     Heard,
@@ -77,6 +78,11 @@ def livekit(google: LocalGoogle, folder: Path) -> Heard:
 @pytest.mark.parametrize("job", [job.name for job in LIVEKITS[:5]])
 def test_livekit_hears_what_is_said(livekit: Heard, job: str) -> None:
     assert livekit.texts(job) == SAID
+
+
+@pytest.mark.parametrize("job", [FIRST_TRY, "v1 on the telephone", "v2 on the telephone"])
+def test_livekit_is_told_when_words_were_said(livekit: Heard, job: str) -> None:
+    assert livekit.texts(job, "times") == TIMES
 
 
 @pytest.mark.parametrize("job", ["a recording", "a recording for v2"])
