@@ -65,7 +65,7 @@ LIVEKITS = (
         "on and on",
         rounds=(2, 1, 2),
         leap=FIVE_MINUTES,
-        options={"sample_rate": TELEPHONE, "model": "latest_short"},
+        options={"sample_rate": TELEPHONE, "model": "phone_call"},
     ),
 )
 
@@ -107,4 +107,4 @@ def test_livekit_goes_on_in_another_stream_at_its_own_limit(livekit: Heard, goog
     finals = livekit.texts("on and on")
     assert finals[:3] == [*SAID, SAID[0]]
     assert finals[3:5] == SAID
-    wait_for_streams(google, "latest_short", 2)
+    wait_for_streams(google, "phone_call", 2)

@@ -35,7 +35,7 @@ def v2(name: str, rate: int = TELEPHONE, streaming: dict[str, Any] = INTERIM, **
 OFFICIAL = (
     v1("stream", model="phone_call"),
     v2("stream", model="latest_long"),
-    v1("recording", streaming={}, model="latest_short"),
+    v1("recording", streaming={}, model="latest_long"),
     v2("recording", streaming={}, model="long"),
     replace(v2("stream of a region", model="chirp_2"), location="us-central1"),
     v1("stream of 16 kHz", WIDEBAND),

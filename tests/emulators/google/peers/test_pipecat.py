@@ -28,7 +28,7 @@ PIPECATS = (
         "with everything",
         settings={
             "languages": ["en-GB"],
-            "model": "latest_short",
+            "model": "latest_long",
             "enable_word_time_offsets": True,
             "enable_word_confidence": True,
             "enable_voice_activity_events": True,
