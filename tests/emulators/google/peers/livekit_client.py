@@ -15,7 +15,7 @@ from livekit.agents import APIError
 from livekit.agents.stt import SpeechEventType
 from livekit.plugins import google
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 KINDS = {
     SpeechEventType.INTERIM_TRANSCRIPT: "partial",
     SpeechEventType.FINAL_TRANSCRIPT: "final",

@@ -24,7 +24,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.google.stt import GoogleSTTService
 from pipecat.workers.runner import WorkerRunner
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 class Listener(FrameProcessor):  # type: ignore[misc]
