@@ -17,10 +17,13 @@ from voicestt.emulators.google.limits import GOOGLES, LARGEST_REQUEST, ServiceLi
 from voicestt.emulators.google.recording import Recorder, StreamRecord
 from voicestt.emulators.google.relay import Relay
 from voicestt.emulators.google.shared import Shared
+from voicestt.emulators.google.tls_certificate import server_context
+from voicestt.emulators.google.tls_front import TlsFront
 from voicestt.recognisers.whisper.engine.port import Engine
 
 STREAMS_PER_CONNECTION = 100
 LOOK_AT_FAULTS = 0.1
+_HERE = "127.0.0.1"
 
 
 class CannotListen(OSError):
@@ -33,8 +36,9 @@ class LocalGoogle:
     `host` and `port` say where it listens (port 0: a free one), in plaintext. `time_scale` lets its clock run so
     many times as fast: all limits in seconds pass sooner, audio may come so many times as fast; audio itself
     stays as long as it is. `recorder` keeps what came. `faults` (see `fault_parser.py`, "" for none yet) or
-    `faults_file` make it able to fail; without either `set_faults` is refused. The engine stays the caller's:
-    it is not closed. Raises `BadFaults`.
+    `faults_file` make it able to fail; without either `set_faults` is refused. With `tls`, a folder, the same
+    port speaks TLS as well, and is a proxy to itself (see `tls_front.py`); the certificate is written to the
+    folder. The engine stays the caller's: it is not closed. Raises `BadFaults`, and OSError for the folder.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class LocalGoogle:
         recorder: Recorder | None = None,
         faults: str | None = None,
         faults_file: Path | None = None,
+        tls: Path | None = None,
         complain: Callable[[str], None] = lambda words: print(words, file=sys.stderr),
     ) -> None:
         self.recorder = recorder or Recorder()
@@ -58,6 +63,8 @@ class LocalGoogle:
         self._can_fail = faults is not None or faults_file is not None
         self._shared = Shared(engine, limits, time_scale, self._faults, self._connection)
         self._max_streams = max_streams_per_connection
+        self._tls = None if tls is None else server_context(tls)
+        self._front: TlsFront | None = None
         self._relay: Relay | None = None
         self._handlers: RpcHandlers | None = None
         self._ready = threading.Event()
@@ -154,15 +161,26 @@ class LocalGoogle:
         await server.stop(0)
         if self._relay is not None:
             await self._relay.close()
+        if self._front is not None:
+            await self._front.close()
 
     async def _listen(self, server: Any) -> int:
-        if not self._can_fail:
-            return _bound(server, self.target)
-        self._relay = Relay(_bound(server, "127.0.0.1:0"))
+        if self._tls is None:
+            return await self._listen_in_plaintext(server, self.host, self.port)
+        self._front = TlsFront(await self._listen_in_plaintext(server, _HERE, 0), self._tls)
         try:
-            return await self._relay.listen(self.host, self.port)
+            return await self._front.listen(self.host, self.port)
         except OSError as error:
             raise _cannot_listen(self.target) from error
+
+    async def _listen_in_plaintext(self, server: Any, host: str, port: int) -> int:
+        if not self._can_fail:
+            return _bound(server, f"{host}:{port}")
+        self._relay = Relay(_bound(server, f"{_HERE}:0"))
+        try:
+            return await self._relay.listen(host, port)
+        except OSError as error:
+            raise _cannot_listen(f"{host}:{port}") from error
 
     async def _until_stopped(self, stopping: asyncio.Event) -> None:
         if self._file is None:
