@@ -34,9 +34,10 @@ def speech(austen: dict[str, bytes], rate: int) -> bytes:
 
 
 def dashwood(results: Any, field: str) -> float:
-    """When the name was said, in seconds."""
+    """The second of the audio at which the name was said."""
     words = [word for result in results for word in result.alternatives[0].words]
-    return next(getattr(word, field).total_seconds() for word in words if word.word.lower().startswith("dashwood"))
+    word = next(word for word in words if word.word.lower().startswith("dashwood"))
+    return float(getattr(word, field).total_seconds())
 
 
 def test_a_stream_of_16_khz_has_events_and_words_in_their_own_time(
