@@ -63,8 +63,8 @@ class Job:
     """One stream, or one recording, and what the client is asked for with it.
 
     A recording that `is_long` is asked for as an operation. A model that `global` has not is asked for in another
-    `location`, at the endpoint there. The audio is said once for each of `rounds`, when so many finals (errors too,
-    of Pipecat) of the one before have come; in between the client's clock is set forward by `leap` seconds.
+    `location`, at the endpoint there. The audio is said once for each of `rounds`, when so many finals (of Pipecat
+    errors too) of the one before have come; in between the client's clock is set forward by `leap` seconds.
     """
 
     name: str
