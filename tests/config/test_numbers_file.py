@@ -1,14 +1,16 @@
 """The file of numbers: which table holds for a call, and everything that is wrong with one at once."""
 
 import contextlib
+import re
 from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from voicestt.config.call_plan import NO_PLAN, CallProfile
 from voicestt.config.hints import Hint
-from voicestt.config.numbers_file import NO_PLAN, BadNumbers, load_numbers, parse_numbers
+from voicestt.config.numbers_file import BadNumbers, load_numbers, parse_numbers
 from voicestt.config.recognition_options import RecognitionOptions
 
 FILE = """
@@ -74,7 +76,7 @@ def test_a_table_says_all_that_may_differ() -> None:
 
 def test_a_profile_can_be_chosen_only_where_the_number_allows_it() -> None:
     file = parse_numbers(FILE)
-    assert file.chosen("+97231234567", "english") == RecognitionOptions(language="en-US")
+    assert file.chosen("+97231234567", "english") == CallProfile(RecognitionOptions(language="en-US"))
     assert file.chosen("+97239999999", "english") is None
     assert file.chosen("+97231234567", "french") is None
 
@@ -88,9 +90,23 @@ def test_no_number_is_in_what_may_be_logged() -> None:
 
 
 @pytest.mark.parametrize(
+    "second", ['["+97231234567"]', "['+97231234567']", '["+97231234567".more]\n["+97231234567"]']
+)
+def test_a_number_that_has_two_tables_is_not_in_what_may_be_logged_either(second: str) -> None:
+    with pytest.raises(BadNumbers) as bad:
+        parse_numbers(f'["+97231234567"]\nlanguage = "he-IL"\n{second}\n')
+    assert "1234567" not in str(bad.value)
+    assert re.search(r"it is no TOML: .*the same table.* \(at line \d", str(bad.value))
+
+
+@pytest.mark.parametrize(
     ("text", "problem"),
     [
         ('["+1"]\nlangauge = "he-IL"', "line 2: langauge is no key of the file: did you mean language?"),
+        ('["+1".callee]\nlangauge = "he-IL"', "line 2: langauge is no key of the file: did you mean language?"),
+        ('["+1"]\ncallee = 1', "line 2: this key is no table"),
+        ('["+1"]\ncallee = { greeting = "hi" }', "line 2: greeting is no key of the file"),
+        ('[profile.a.callee]\nlanguage = 1', "line 2: language is no BCP-47 code such as he-IL"),
         ('["+1"]\nlanguage = "Hebrew!"', "line 2: language is no BCP-47 code such as he-IL"),
         ('["+1"]\nlanguage = 7', "line 2: language is no BCP-47 code such as he-IL"),
         ('["+1"]\nmodel = "a b"', "line 2: model is no model's name such as default"),
@@ -104,7 +120,7 @@ def test_no_number_is_in_what_may_be_logged() -> None:
         ('["+1"]\nbusy = "+0 1"', "line 2: busy looks like a telephone number"),
         ('["+1"]\ngreeting = 3', "line 2: greeting is no text"),
         ('["+1"]\nrecording = "no"', "line 2: recording is neither true nor false"),
-        ('["+1"]\n\nhints_file = "/nowhere"', "line 3: hints_file: the file of hints /nowhere is no text"),
+        ('["+1"]\n\nhints_file = "/nowhere"', "line 3: hints_file: the file of hints /nowhere is not there"),
         ('["+1"]\nhints = "Shure"', "line 2: hints: hints are a list of phrases"),
         ('["+1"]\nprofiles = ["englsh"]\n[profile.english]', "line 2: profiles: there is no [profile.englsh]"),
         ('["+1"]\nprofiles = "english"', "line 2: profiles is no list of names"),
@@ -180,3 +196,45 @@ def test_what_chooses_no_receivers_is_a_problem_with_its_line(text: str) -> None
     with pytest.raises(BadNumbers) as bad:
         parse_numbers(f'["+12"]\nwebhook = {text}\n')
     assert bad.value.problems == ("line 2: webhook is no receiver's name, no list of names, and not false",)
+
+
+CALLEES = """
+[profile.agents]
+language = "en-US"
+[profile.agents.callee]
+language = "ru-RU"
+
+["*"]
+language = "he-IL"
+callee = { language = "ar-IL", hints = ["Shure"] }
+profiles = ["agents"]
+"""
+
+
+def test_the_callee_s_options_are_over_the_caller_s() -> None:
+    plan = parse_numbers(CALLEES).plan_of(None)
+    caller, callee = plan.options_with(CallProfile())
+    assert caller == RecognitionOptions(language="he-IL")
+    assert callee.language == "ar-IL"
+    assert callee.hints is not None
+    same = parse_numbers('["*"]\nlanguage = "he-IL"\n').plan_of(None).options_with(CallProfile())
+    assert same[0] == same[1]
+
+
+def test_a_profile_s_callee_wins_over_the_number_s() -> None:
+    file = parse_numbers(CALLEES)
+    profile = file.chosen(None, "agents")
+    assert profile is not None
+    caller, callee = file.plan_of(None).options_with(profile)
+    assert (caller.language, callee.language) == ("en-US", "ru-RU")
+    assert callee.hints is not None
+
+
+def test_all_that_may_be_asked_for_is_listed_with_its_place() -> None:
+    wanted = [(place, options.language) for place, options in parse_numbers(CALLEES).wanted()]
+    assert wanted == [
+        ("line 7", "he-IL"),
+        ("line 7, callee", "ar-IL"),
+        ("[profile.agents]", "en-US"),
+        ("[profile.agents], callee", "ru-RU"),
+    ]

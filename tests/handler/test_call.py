@@ -119,13 +119,25 @@ def test_other_options_cross_to_the_line_as_they_were_meant() -> None:
     assert none == RecognitionOptions()
 
 
+def test_the_callee_s_recognition_is_another_track_s() -> None:
+    line = FakeLine()
+    call_on(line).recognise(language="en-US", track="callee")
+    assert line.asked == [("recognise", RecognitionOptions(language="en-US"), False, "callee")]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        ({"track": "agent"}, "track is neither caller nor callee"),
         ({"language": "Hebrew!"}, "language is no BCP-47 code"),
         ({"langauge": "he-IL"}, r"langauge is no option: did you mean language\?"),
         ({"hints": ["x" * 200]}, "has 200 letters, and Google takes 100"),
         ({"hints": ["${nobody}"]}, "there is no such class"),
+        ({"hints": "Shure"}, "hints: hints are a list of phrases"),
+        ({"hints": {"Shure": 15}}, "hints: hints are a list of phrases"),
+        ({"hints": 15}, "hints: hints are a list of phrases"),
+        ({"hints": ["${dishes}"], "classes": {"dishes": "falafel"}}, "classes: the class 'dishes' is no list"),
+        ({"hints": ["${dishes}"], "classes": {"dishes": [5]}}, "classes: the class 'dishes' is no list"),
     ],
 )
 def test_options_that_cannot_be_are_an_error_for_the_handler(options: dict[str, Any], words: str) -> None:

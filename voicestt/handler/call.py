@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from voicestt.audio.ledger import AudioTotals
 from voicestt.audio.mulaw import BYTES_PER_SECOND
 from voicestt.audio.transcode import BadSound, Kind, to_mulaw
+from voicestt.call.facts import Track
 from voicestt.call.line import MOST_WAITING_SECONDS
-from voicestt.config.hints import Hints
-from voicestt.config.recognition_options import read_options
+from voicestt.config.hints import BadHints, Hints, make_classes
+from voicestt.config.recognition_options import BadOptions, read_options
 from voicestt.events import CallStarted
 from voicestt.handler.leaving import CallHandover, HungUp
 from voicestt.handler.memory import CallMemory
@@ -164,22 +165,32 @@ class Call:
         punctuation: bool | None = None,
         classes: Mapping[str, Sequence[str]] | None = None,
         at_once: bool = False,
+        track: Track = "caller",
         **more: Any,
     ) -> None:
-        """Recognise the caller by other options from the next final or silence on; no word is lost by the change.
+        """Recognise one side by other options from its next final or silence on; no word is lost by the change.
 
         What is not said stays as it is; without any option those of the call's start are restored. `hints` are
         phrases, (phrase, boost) pairs, or `voicestt.config.hints.make_hints` of them, which is worth keeping where
         there are many; `classes` the lists of words that phrases name as `${name}`. `more` are the other options
         of `voicestt.config.recognition_options`, as in NUMBERS_FILE. `at_once`: an utterance under way is
-        recognised by them too, as a whole. What the recogniser refuses is taken back, and said in the log.
+        recognised by them too, as a whole. `track`: the caller, or the callee of a call with both tracks
+        (BOTH_TRACKS=both), before their first word too. What the recogniser refuses is taken back, and said in the
+        log.
 
         Raises:
             BadOptions: (a ValueError) if they are not what they should be, with everything that is wrong.
         """
         given = {"language": language, "model": model, "punctuation": punctuation, **more}
-        given["hints"] = hints if isinstance(hints, Hints | None) else tuple(hints)
-        self._leaving.recognise(read_options(given, classes), at_once=at_once)
+        # A single text or a table is no list of hints, though Python would take either apart.
+        if isinstance(hints, Hints | str | bytes | Mapping) or not isinstance(hints, Iterable):
+            given["hints"] = hints
+        else:
+            given["hints"] = tuple(hints)
+        options = read_options(given, _checked(classes))
+        if track not in get_args(Track):
+            raise BadOptions({"track": ["is neither caller nor callee"]})
+        self._leaving.recognise(options, at_once=at_once, track=track)
 
     def hang_up(self) -> Outcome[HungUp]:
         """End the call at once, by Twilio's REST API; to let the caller hear you out, await a mark first.
@@ -198,6 +209,13 @@ class Call:
             BadNumber: (a ValueError) if it is neither.
         """
         return self._leaving.transfer(number)
+
+
+def _checked(classes: Mapping[str, Sequence[str]] | None) -> Mapping[str, Sequence[str]] | None:
+    try:
+        return None if classes is None else make_classes(classes)
+    except BadHints as bad:
+        raise BadOptions({"classes": [f": {each}" for each in bad.problems]}) from None
 
 
 def telephone_audio(audio: bytes, rate: int | None = None, kind: Kind | None = None) -> bytes:

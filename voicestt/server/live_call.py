@@ -7,13 +7,14 @@ from twisted.logger import Logger
 
 from voicestt.audio.ledger import AudioTotals, total
 from voicestt.call.active_call import CallParts
-from voicestt.call.facts import CallDescription
+from voicestt.call.facts import CallDescription, Track
 from voicestt.call.hearing import HeardAudio
 from voicestt.call.machine import CallInputs
 from voicestt.config.recognition_options import RecognitionOptions
 from voicestt.runtime.clock import Unchanged
 from voicestt.runtime.histogram import Percentiles
-from voicestt.server.callee import OUTBOUND, Callee
+from voicestt.server.callee import NO_CALLEE, OUTBOUND, Callee
+from voicestt.server.change_remarks import CallChanges
 from voicestt.server.media_line import MediaLine
 
 MOVED: Final = "moved"
@@ -26,6 +27,8 @@ class LiveCall:
     """A call, its socket and its line. `activity` counts the signs of life, pongs too.
 
     `callee` takes the other track of a stream that has both, where BOTH_TRACKS=both.
+
+    `changes` is told how the call's recognition changes.
 
     `is_being_moved` while Twilio is asked to open the call's next stream elsewhere, and after it has agreed.
     """
@@ -55,6 +58,7 @@ class LiveCall:
         self.call_sid = ""
         self.account_sid = ""
         self.stream_sid = ""
+        self.changes: CallChanges | None = None
         line.belong_to(self)
 
     def begin(self, call: CallDescription) -> None:
@@ -137,9 +141,16 @@ class LiveCall:
         """The delays that the server has added to the call's partials so far."""
         return self._parts.metrics.added
 
-    def recognise(self, options: RecognitionOptions, *, at_once: bool) -> None:
-        """Recognise the caller by other options, from the next final or silence on, or `at_once`."""
-        self._parts.audio.recognise(options, at_once=at_once)
+    def recognise(self, options: RecognitionOptions, *, at_once: bool, track: Track = "caller") -> None:
+        """Recognise one side by other options, from its next final or silence on, or `at_once`."""
+        if track == "caller":
+            self._parts.audio.recognise(options, at_once=at_once)
+            if self.changes is not None:
+                self.changes.changed(options)
+        elif self._callee is not None:
+            self._callee.recognise(options, at_once=at_once)
+        else:
+            self._log.warn(NO_CALLEE, log_system=self.call_sid)
 
     def look_for_gap(self) -> None:
         """Check whether frames have stopped coming; called every LOOK_SECONDS."""

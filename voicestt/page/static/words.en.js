@@ -109,7 +109,7 @@ export default {
   "call.play_from": "Play from {at}",
   "call.recording": "Recording of the call",
   "call.mono": "The caller's side.",
-  "call.stereo": "Both sides: the caller left, we right.",
+  "call.stereo": "Both sides: the caller left, what they heard right.",
   "call.click_word": "Click on a word to go there.",
   "call.no_audio": "The recording cannot be played.",
   "call.timeline": "Time line",

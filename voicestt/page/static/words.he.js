@@ -109,7 +109,7 @@ export default {
   "call.play_from": "ניגון החל מ-{at}",
   "call.recording": "הקלטת השיחה",
   "call.mono": "הצד של המתקשר.",
-  "call.stereo": "שני הצדדים: המתקשר משמאל, אנחנו מימין.",
+  "call.stereo": "שני הצדדים: המתקשר משמאל, מה שנשמע לו מימין.",
   "call.click_word": "לחיצה על מילה עוברת אליה.",
   "call.no_audio": "אי אפשר לנגן את ההקלטה.",
   "call.timeline": "ציר הזמן",
