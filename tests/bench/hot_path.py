@@ -112,6 +112,7 @@ def instructions_in(work: Callable[[], object]) -> int:
 class _QuietLog(CallLog):
     """The log of calls as the server writes it, into memory."""
 
+    __module__ = CallLog.__module__  # the log's lines have the module's name
     _log = Logger(namespace="voicestt.server.call_log", observer=log_observer(io.StringIO(), "text", "info"))
 
 

@@ -60,6 +60,7 @@ def test_classes_go_with_the_phrases_that_use_them() -> None:
         ([" \u200f"], "no phrase with letters"),
         ([7], "no phrase with letters"),
         ([{"phrase": "x", "bost": 1}], "a hint has no 'bost'"),
+        (["from ${dishes"], "has a ${ without a }"),
         (["${nobody}"], "there is no such class"),
         ([f"name {number}" for number in range(7_000)], "there are 7000 phrases.* Google takes 5000 in a request"),
         ([f"{number:05}" + "x" * 90 for number in range(1_500)], "142500 letters together, and Google takes 1000"),
@@ -93,8 +94,26 @@ def test_a_file_has_a_phrase_in_each_line(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BadHints, match="is no text that can be read"):
+    with pytest.raises(BadHints, match="nowhere is not there"):
         read_hints_file(str(tmp_path / "nowhere"))
+    with pytest.raises(BadHints, match="is no text in UTF-8 that can be read"):
+        read_hints_file(str(tmp_path))
     (tmp_path / "bad").write_text("x | much\n")
     with pytest.raises(BadHints, match=r"line 1: what follows the \| is no number"):
         read_hints_file(str(tmp_path / "bad"))
+
+
+def test_each_line_of_a_file_that_is_wrong_is_said_at_once_with_its_number(tmp_path: Path) -> None:
+    file = tmp_path / "hints.txt"
+    file.write_text(f"Shure | 25\nNeumann\nRode | nan\nAKG |\n| 5\n{'x' * 101}\n", "utf-8")
+    with pytest.raises(BadHints) as bad:
+        read_hints_file(str(file))
+    lines = [problem.removeprefix(f"{file} line ")[0] for problem in bad.value.problems]
+    assert lines == ["1", "3", "4", "5", "6"]
+
+
+def test_of_thousands_of_problems_the_first_are_said_and_how_many_more_there_are() -> None:
+    with pytest.raises(BadHints) as bad:
+        make_hints(["x" * 101] * 3_000)
+    assert len(bad.value.problems) == 21
+    assert bad.value.problems[-1] == "and 2980 more like these"

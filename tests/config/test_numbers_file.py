@@ -1,6 +1,7 @@
 """The file of numbers: which table holds for a call, and everything that is wrong with one at once."""
 
 import contextlib
+import re
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,16 @@ def test_no_number_is_in_what_may_be_logged() -> None:
 
 
 @pytest.mark.parametrize(
+    "second", ['["+97231234567"]', "['+97231234567']", '["+97231234567".more]\n["+97231234567"]']
+)
+def test_a_number_that_has_two_tables_is_not_in_what_may_be_logged_either(second: str) -> None:
+    with pytest.raises(BadNumbers) as bad:
+        parse_numbers(f'["+97231234567"]\nlanguage = "he-IL"\n{second}\n')
+    assert "1234567" not in str(bad.value)
+    assert re.search(r"it is no TOML: .*the same table.* \(at line \d", str(bad.value))
+
+
+@pytest.mark.parametrize(
     ("text", "problem"),
     [
         ('["+1"]\nlangauge = "he-IL"', "line 2: langauge is no key of the file: did you mean language?"),
@@ -109,7 +120,7 @@ def test_no_number_is_in_what_may_be_logged() -> None:
         ('["+1"]\nbusy = "+0 1"', "line 2: busy looks like a telephone number"),
         ('["+1"]\ngreeting = 3', "line 2: greeting is no text"),
         ('["+1"]\nrecording = "no"', "line 2: recording is neither true nor false"),
-        ('["+1"]\n\nhints_file = "/nowhere"', "line 3: hints_file: the file of hints /nowhere is no text"),
+        ('["+1"]\n\nhints_file = "/nowhere"', "line 3: hints_file: the file of hints /nowhere is not there"),
         ('["+1"]\nhints = "Shure"', "line 2: hints: hints are a list of phrases"),
         ('["+1"]\nprofiles = ["englsh"]\n[profile.english]', "line 2: profiles: there is no [profile.englsh]"),
         ('["+1"]\nprofiles = "english"', "line 2: profiles is no list of names"),

@@ -133,6 +133,11 @@ def test_the_callee_s_recognition_is_another_track_s() -> None:
         ({"langauge": "he-IL"}, r"langauge is no option: did you mean language\?"),
         ({"hints": ["x" * 200]}, "has 200 letters, and Google takes 100"),
         ({"hints": ["${nobody}"]}, "there is no such class"),
+        ({"hints": "Shure"}, "hints: hints are a list of phrases"),
+        ({"hints": {"Shure": 15}}, "hints: hints are a list of phrases"),
+        ({"hints": 15}, "hints: hints are a list of phrases"),
+        ({"hints": ["${dishes}"], "classes": {"dishes": "falafel"}}, "classes: the class 'dishes' is no list"),
+        ({"hints": ["${dishes}"], "classes": {"dishes": [5]}}, "classes: the class 'dishes' is no list"),
     ],
 )
 def test_options_that_cannot_be_are_an_error_for_the_handler(options: dict[str, Any], words: str) -> None:

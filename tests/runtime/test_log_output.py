@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.interfaces import IReactorFromThreads
-from twisted.logger import Logger, LogLevel, formatTime
+from twisted.logger import Logger, LogLevel, formatEventAsClassicLogText, formatTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -70,6 +70,25 @@ def test_a_line_of_no_call_has_its_source_and_level() -> None:
 def test_a_line_of_another_package_is_left_as_it_is() -> None:
     theirs = of_call(level=LogLevel.warn, log_namespace="twisted.web")
     assert after_time(format_text(theirs)) == f"[{CALL}] Call started.\n"
+
+
+class Unprintable:
+    def __format__(self, spec: str) -> str:
+        raise ValueError(spec)
+
+
+TEMPLATES = [
+    "🟡 Partial{by}: {said}", "{seconds:.1f} s", "{said!r:>30}", "{said}{{}}", "no field", "", "{missing}", "{}",
+    "{0}", "{said.real}", "{by[0]}", "{by()}", "{seconds:{said}}", "{", "{said!x}", "{seconds:x}", None, 7,
+    b"{said}",
+]  # fmt: skip
+
+
+@given(st.sampled_from(TEMPLATES), st.text() | st.integers() | st.none() | st.builds(Unprintable), st.floats())
+def test_the_quick_way_formats_as_twisted_does(template: Any, said: object, seconds: float) -> None:
+    given_event = of_call(said=said, seconds=seconds, by=lambda: "them") | {"log_format": template}
+    theirs = formatEventAsClassicLogText(given_event, lambda when: formatTime(int(when or 0)))
+    assert format_text(given_event) == theirs
 
 
 def test_json_has_the_fields_that_alerts_are_made_of() -> None:

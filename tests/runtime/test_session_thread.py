@@ -33,6 +33,36 @@ async def test_actions_cross_in_both_directions_in_order(sessions: Sessions) -> 
 
 
 @on_reactor
+async def test_what_is_handed_back_at_leisure_comes_soon_and_before_what_is_handed_back_after_it(
+    sessions: Sessions,
+) -> None:
+    back: list[str] = []
+    alone: Deferred[None] = Deferred()
+    sessions.thread.do(lambda: sessions.thread.hand_back_at_leisure(lambda: alone.callback(None)))
+    await soon(alone)
+
+    crossed: Deferred[None] = Deferred()
+
+    def go() -> None:
+        sessions.thread.hand_back_at_leisure(lambda: back.append("first"))
+        sessions.thread.hand_back_at_leisure(lambda: back.append("second"))
+        sessions.thread.hand_back(lambda: back.append("third"))
+        sessions.thread.hand_back(lambda: crossed.callback(None))
+
+    sessions.thread.do(go)
+    await soon(crossed)
+    assert back == ["first", "second", "third"]
+
+
+@on_reactor
+async def test_what_is_handed_back_at_leisure_at_the_end_is_not_lost(sessions: Sessions) -> None:
+    back: list[str] = []
+    sessions.thread.do(lambda: sessions.thread.hand_back_at_leisure(lambda: back.append("last")))
+    await soon(sessions.thread.stop())
+    assert back == ["last"]
+
+
+@on_reactor
 async def test_many_coroutines_run_in_one_thread(sessions: Sessions) -> None:
     thread = sessions.thread
     all_met: Deferred[None] = Deferred()

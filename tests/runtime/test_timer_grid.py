@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from tests.conftest import Logged
-from voicestt.runtime.timer_grid import STEP, TimerGrid
+from voicestt.runtime.timer_grid import STEP, TimerGrid, until_next_point
 
 
 @given(start=st.floats(0, 1_000_000), delays=st.lists(st.floats(0.001, 2), min_size=1, max_size=20))
@@ -84,3 +84,8 @@ def test_nothing_is_left_of_timers_that_were_cancelled() -> None:
     assert not clock.getDelayedCalls()
     grid.callLater(0.1, lambda: None)
     assert len(clock.getDelayedCalls()) == 1
+
+
+@given(st.floats(0, 1e9))
+def test_the_next_point_is_after_now_and_at_most_a_step_away(now: float) -> None:
+    assert 0 < until_next_point(now) <= STEP * 1.001

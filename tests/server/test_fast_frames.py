@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from twisted.internet.task import Clock
 from twisted.test.iosim import FakeTransport
 
 from tests.server.test_media_factory import twilios_request
-from voicestt.server.fast_frames import FRAMES_AT_ONCE, FastFrameProtocol, unmasked
+from voicestt.server.fast_frames import FRAMES_AT_ONCE, FastFrameProtocol, text_spans, unmasked
 
 LARGEST = 70_000
 TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 1, 2, 0, 8, 9, 10
@@ -173,7 +174,75 @@ def test_data_that_comes_during_a_hold_waits_in_order(autobahn_clock: Clock) -> 
     server.connectionLost(connectionDone)
 
 
-@given(st.binary(max_size=400), st.binary(min_size=4, max_size=4))
-def test_unmasking_is_by_the_rfc(payload: bytes, mask: bytes) -> None:
-    assert unmasked(payload, mask) == bytes(byte ^ mask[place % 4] for place, byte in enumerate(payload))
-    assert unmasked(unmasked(payload, mask), mask) == payload
+WHOLE = b"".join(frame(TEXT, b"%d" % number) for number in range(9))
+
+
+def acting_at(third: Any) -> Any:
+    """A server that does something at its third message."""
+
+    class Acting(OURS):  # type: ignore[misc,valid-type]
+        def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803
+            super().onMessage(payload, isBinary)
+            if payload == b"2":
+                third(self)
+
+    return Acting
+
+
+def test_what_came_with_a_message_that_holds_the_rest_waits(autobahn_clock: Clock) -> None:
+    server, _ = opened(acting_at(OURS.hold_the_rest))
+    server.dataReceived(WHOLE)
+    assert [payload for payload, _ in server.kept] == [b"0", b"1", b"2"]
+    server.go_on()
+    assert [payload for payload, _ in server.kept] == [b"%d" % number for number in range(9)]
+    server.connectionLost(connectionDone)
+
+
+def test_what_is_let_go_on_at_once_comes_once_and_in_order(autobahn_clock: Clock) -> None:
+    def hold_and_go_on(server: Any) -> None:
+        server.hold_the_rest()
+        server.go_on()
+
+    server, _ = opened(acting_at(hold_and_go_on))
+    server.dataReceived(WHOLE + frame(TEXT, b"9", fin=False))
+    server.dataReceived(frame(CONTINUATION, b"9"))
+    assert [payload for payload, _ in server.kept] == [b"%d" % number for number in range(9)] + [b"99"]
+    server.connectionLost(connectionDone)
+
+
+def test_after_a_message_that_closes_the_socket_the_rest_is_autobahn_s(autobahn_clock: Clock) -> None:
+    kept = []
+    for kind in (OURS, AUTOBAHNS):
+
+        class Closing(kind):  # type: ignore[misc,valid-type]
+            def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803
+                super().onMessage(payload, isBinary)
+                self.sendClose(1000)
+
+        server, transport = opened(Closing)
+        server.dataReceived(WHOLE + frame(CLOSE, b""))
+        kept.append((server.kept, transport.getOutBuffer(), server.state))
+        server.connectionLost(connectionDone)
+    assert kept[0] == kept[1]
+
+
+PAYLOADS = st.lists(st.tuples(st.binary(max_size=400), st.binary(min_size=4, max_size=4)), min_size=1, max_size=9)
+
+
+@given(PAYLOADS)
+def test_unmasking_is_by_the_rfc(frames: list[tuple[bytes, bytes]]) -> None:
+    data = b"".join(frame(TEXT, payload, mask=mask) for payload, mask in frames)
+    spans = text_spans(data, 64, LARGEST)
+    assert unmasked(data, spans) == [payload for payload, _ in frames]
+
+
+@given(PAYLOADS, st.integers(1, 9), st.integers(0, 400), st.binary(max_size=20))
+def test_so_many_whole_frames_are_found_and_no_longer_ones(
+    frames: list[tuple[bytes, bytes]], most: int, largest: int, more: bytes
+) -> None:
+    whole = [frame(TEXT, payload, mask=mask) for payload, mask in frames]
+    spans = text_spans(b"".join(whole) + frame(BINARY, more), most, largest)
+    short = list(takewhile(lambda each: len(each[0]) <= largest, frames))
+    assert [end - start for start, end in spans] == [len(payload) for payload, _ in short][:most]
+    cut_off = text_spans(b"".join(whole)[:-1], most, largest)
+    assert cut_off == spans[: len(whole) - 1]

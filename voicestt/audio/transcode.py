@@ -232,7 +232,7 @@ def _other(content: bytes, longest: float, without: str = _NO_SOUNDFILE) -> byte
     except ImportError as error:
         raise BadSound(f"{without}: pip install '.[embedded]' in voicestt's folder, or soundfile alone") from error
     try:
-        with soundfile.SoundFile(_InMemory(content)) as file:
+        with soundfile.SoundFile(InMemory(content)) as file:
             if file.frames >= _UNKNOWN:
                 raise BadSound("does not say how long it lasts, as files written to a pipe do not")
             _check(file.frames, file.samplerate, file.channels, longest)
@@ -242,13 +242,14 @@ def _other(content: bytes, longest: float, without: str = _NO_SOUNDFILE) -> byte
         raise BadSound(f"is of no kind that can be read: {why}") from error
 
 
-class _InMemory(BytesIO):
+class InMemory(BytesIO):
     """File in memory that ignores a seek to an impossible place, which broken headers ask for.
 
     Raised in a callback of libsndfile it would be a traceback on the terminal, and nothing else.
     """
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Move to a place, if it is one, and return where the file is."""
         try:
             return super().seek(offset, whence)
         except (ValueError, OverflowError):

@@ -28,6 +28,11 @@ class CallAudio(Protocol):
         ...
 
     @property
+    def received(self) -> int:
+        """The number of bytes received."""
+        ...
+
+    @property
     def account(self) -> AudioTotals:
         """Totals of the caller's audio so far."""
         ...
@@ -51,6 +56,7 @@ class NoAudio:
 
     frames: int = 0
     missing: int = 0
+    received: int = 0
     account: AudioTotals = field(default_factory=AudioTotals)
 
     def look(self) -> None:

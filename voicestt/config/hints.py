@@ -16,20 +16,23 @@ MOST_PHRASES: Final = 5_000
 MOST_LETTERS: Final = 100_000
 LONGEST_PHRASE: Final = 100
 HIGHEST_BOOST: Final = 20.0
+MOST_TOLD: Final = 20
 
 _CLASS_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _USES_CLASS: Final = re.compile(r"\$\{([^}]*)\}")
 _POINTS: Final = re.compile("[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7]")
 _AS_TYPED: Final = {"\u05f3": "'", "\u05f4": '"', "\u2019": "'", "\u201d": '"', "\u05be": " "}
+_NOT_CLOSED: Final = re.compile(r"\$\{[^}]*$")
 _BOOST_BEHIND: Final = re.compile(r"(.*?)\s*\|\s*([^|]*)")
 
 
 class BadHints(ValueError):
-    """Hints that cannot be used; the message is in words, one sentence for each problem."""
+    """Hints that cannot be used; the message is in words, one sentence for each problem, the first 20 of them."""
 
     def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("; ".join(problems))
-        self.problems = tuple(problems)
+        more = len(problems) - MOST_TOLD
+        self.problems = (*problems[:MOST_TOLD], *([f"and {more} more like these"] if more > 0 else []))
+        super().__init__("; ".join(self.problems))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,7 @@ def make_hints(given: Iterable[object], classes: Mapping[str, Sequence[str]] | N
     phrases = tuple(Hint(phrase, boost) for phrase, boost in boosts.items())
     used, unknown = _used_classes(phrases, classes or {})
     hints = Hints(phrases, used)
-    problems += [*unknown, *_beyond_limits(hints)]
+    problems = [*_beyond_limits(hints), *problems, *unknown]
     if problems:
         raise BadHints(problems)
     return hints
@@ -117,10 +120,11 @@ def make_classes(given: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
     problems = []
     classes: dict[str, tuple[str, ...]] = {}
     for name, items in given.items():
-        words = tuple(plain(item) for item in items if isinstance(item, str)) if isinstance(items, list) else ()
+        listed: Sequence[object] = items if isinstance(items, list | tuple) else ()
+        words = tuple(plain(item) for item in listed if isinstance(item, str))
         if not _CLASS_NAME.fullmatch(name):
             problems.append(f"the class {name!r} must have a name of a-z, 0-9 and -, a letter first")
-        elif not words or len(words) < len(items) or not all(words):  # type: ignore[arg-type]  # it is a list then
+        elif not words or len(words) < len(listed) or not all(words):
             problems.append(f"the class {name!r} is no list of words")
         classes[name] = words
     if problems:
@@ -128,30 +132,45 @@ def make_classes(given: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
     return classes
 
 
-def read_hints_file(path: str) -> list[object]:
+def read_hints_file(path: str) -> list[Hint]:
     """Read the hints of a text file: a phrase in each line, behind it `| 12` for a boost; `#` begins a comment.
 
     Raises:
-        BadHints: where the file cannot be read, or a boost is no number.
+        BadHints: with all that is wrong, each with its line.
     """
-    try:
-        text = Path(path).read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError, ValueError):
-        raise BadHints([f"the file of hints {path} is no text that can be read"]) from None
-    hints: list[object] = []
+    hints: list[Hint] = []
     problems = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(_text_of(path).splitlines(), 1):
         phrase = line.strip()
         if not phrase or phrase.startswith("#"):
             continue
-        boosted = _BOOST_BEHIND.fullmatch(phrase)
         try:
-            hints.append((boosted[1], float(boosted[2])) if boosted else phrase)
-        except ValueError:
-            problems.append(f"{path} line {number}: what follows the | is no number")
+            hints.append(_hint_in(phrase))
+        except ValueError as problem:
+            problems.append(f"{path} line {number}: {problem}")
     if problems:
         raise BadHints(problems)
     return hints
+
+
+def _text_of(path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8-sig")
+    except FileNotFoundError:
+        raise BadHints([f"the file of hints {path} is not there"]) from None
+    except (OSError, UnicodeDecodeError, ValueError):
+        raise BadHints([f"the file of hints {path} is no text in UTF-8 that can be read"]) from None
+
+
+def _hint_in(line: str) -> Hint:
+    boosted = _BOOST_BEHIND.fullmatch(line)
+    if boosted is None:
+        return _hint(line)
+    try:
+        boost = float(boosted[2])
+    except ValueError:
+        raise ValueError("what follows the | is no number") from None
+    return _hint((boosted[1], boost))
 
 
 def _hint(given: object) -> Hint:
@@ -163,6 +182,8 @@ def _hint(given: object) -> Hint:
         raise ValueError(
             f"the hint {text[:20]!r}… has {len(text)} letters, and Google takes {LONGEST_PHRASE} in a phrase"
         )
+    if _NOT_CLOSED.search(text):
+        raise ValueError(f"the hint {text[:20]!r} has a ${{ without a }} behind it")
     if isinstance(boost, bool) or not isinstance(boost, int | float) or not 0 <= boost <= HIGHEST_BOOST:
         raise ValueError(f"the boost of {text!r} is no number from 0 to {HIGHEST_BOOST:g}")
     return Hint(text, float(boost))

@@ -25,6 +25,7 @@ from voicestt.config.recognition_options import (
     RecognitionOptions,
     nearest,
     read_options,
+    said_of,
 )
 from voicestt.config.toml_lines import lines_of_keys
 
@@ -32,6 +33,7 @@ _PROFILES, _CLASSES, _CALLEE = "profile", "classes", "callee"
 _BETWEEN: Final = re.compile(r"(?<=[\d+*])[ ().-]+(?=[\d(*])")
 _PATTERN: Final = re.compile(r"\*|\+?[0-9*]{1,40}|sips?:[^\s\"<>]{1,255}", re.IGNORECASE)
 _PROFILE_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_KEYS_TOLD: Final = re.compile(r"\(['\"].*\)(?= )")
 _MOST_BYTES: Final = 10_000_000
 
 
@@ -124,7 +126,9 @@ def parse_numbers(text: str) -> NumbersFile:
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as problem:
-        raise BadNumbers([f"it is no TOML: {problem}"]) from None
+        # Python's reader tells the keys of a table that comes twice, and those are numbers.
+        words = _KEYS_TOLD.sub("the same table", str(problem))
+        raise BadNumbers([f"it is no TOML: {words}"]) from None
     return _Parsing(content, lines_of_keys(text)).file()
 
 
@@ -238,7 +242,7 @@ class _Parsing:
         except BadOptions as bad:
             for key, some in bad.problems.items():
                 for each in some:
-                    self._complain((*where, key), f"{key}{each}" if each.startswith(":") else f"{key} {each}")
+                    self._complain((*where, key), said_of(key, each))
             return NOTHING_SAID
 
     def _read_text(self, name: str, key: str, value: object) -> str | None:

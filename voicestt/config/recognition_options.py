@@ -23,7 +23,7 @@ class BadOptions(ValueError):
     """Options that cannot be used; `problems` maps each key to a sentence that follows its name."""
 
     def __init__(self, problems: Mapping[str, Sequence[str]]) -> None:
-        super().__init__("; ".join(f"{key} {each}" for key, some in problems.items() for each in some))
+        super().__init__("; ".join(said_of(key, each) for key, some in problems.items() for each in some))
         self.problems = problems
 
 
@@ -92,6 +92,11 @@ def read_options(
     if problems:
         raise BadOptions(problems)
     return RecognitionOptions(**values)  # type: ignore[arg-type]  # each was read by its reader
+
+
+def said_of(key: str, problem: str) -> str:
+    """Return the sentence about a key: a problem that is one by itself begins with a colon."""
+    return f"{key}{problem}" if problem.startswith(":") else f"{key} {problem}"
 
 
 def nearest(key: str, known: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from voicestt.audio.mulaw import BYTES_PER_SECOND
 from voicestt.audio.transcode import BadSound, Kind, to_mulaw
 from voicestt.call.facts import Track
 from voicestt.call.line import MOST_WAITING_SECONDS
-from voicestt.config.hints import Hints
+from voicestt.config.hints import BadHints, Hints, make_classes
 from voicestt.config.recognition_options import BadOptions, read_options
 from voicestt.events import CallStarted
 from voicestt.handler.leaving import CallHandover, HungUp
@@ -182,8 +182,12 @@ class Call:
             BadOptions: (a ValueError) if they are not what they should be, with everything that is wrong.
         """
         given = {"language": language, "model": model, "punctuation": punctuation, **more}
-        given["hints"] = hints if isinstance(hints, Hints | None) else tuple(hints)
-        options = read_options(given, classes)
+        # A single text or a table is no list of hints, though Python would take either apart.
+        if isinstance(hints, Hints | str | bytes | Mapping) or not isinstance(hints, Iterable):
+            given["hints"] = hints
+        else:
+            given["hints"] = tuple(hints)
+        options = read_options(given, _checked(classes))
         if track not in get_args(Track):
             raise BadOptions({"track": ["is neither caller nor callee"]})
         self._leaving.recognise(options, at_once=at_once, track=track)
@@ -205,6 +209,13 @@ class Call:
             BadNumber: (a ValueError) if it is neither.
         """
         return self._leaving.transfer(number)
+
+
+def _checked(classes: Mapping[str, Sequence[str]] | None) -> Mapping[str, Sequence[str]] | None:
+    try:
+        return None if classes is None else make_classes(classes)
+    except BadHints as bad:
+        raise BadOptions({"classes": [f": {each}" for each in bad.problems]}) from None
 
 
 def telephone_audio(audio: bytes, rate: int | None = None, kind: Kind | None = None) -> bytes:

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from string import Formatter
 from threading import Lock
 from typing import Any, TextIO
 
@@ -31,6 +32,7 @@ _OURS = "voicestt"
 _STDOUT = "-"
 _NO_WORDS = "(LOG_TEXTS=false leaves out what it says)"
 _WORSE = frozenset(each for each in LogLevel.iterconstants() if each > LogLevel.info)
+_HANDLED_BY_TWISTED = frozenset({"log_failure", "log_flattened"})
 _DEFAULT_FILE = "twistd.log"  # twistd's own, where it daemonises and no file is named
 
 
@@ -40,10 +42,44 @@ def format_text(event: LogEvent) -> str | None:
     `[CA…] Call started` and `[CA…#warn] The stream failed`; lines of no call have theirs anyway:
     `[voicestt.server.service#info]`.
     """
+    call = _call_of(event)
+    if call is None:
+        return formatEventAsClassicLogText(event, _time_of)
     level: Any = event.get("log_level")
-    if level in _WORSE and _call_of(event) is not None:
-        event = event | {"log_system": f"{event['log_system']}#{level.name}"}
-    return formatEventAsClassicLogText(event, _time_of)
+    system = f"{call}#{level.name}" if level in _WORSE else call
+    text = _plain_text(event)
+    if text is None:
+        return formatEventAsClassicLogText(event | {"log_system": system}, _time_of)
+    indented = text.replace("\n", "\n\t")
+    return f"{_time_of(event.get('log_time'))} [{system}] {indented}\n" if text else None
+
+
+def _plain_text(event: LogEvent) -> str | None:
+    """Format an event whose fields are plain names, as Twisted would, in a twentieth of the time; None for others.
+
+    Twisted's own formatter, in Python, is half of what a partial's way through the reactor costs.
+    """
+    template = event.get("log_format")
+    if (
+        not isinstance(template, str)
+        or not _HANDLED_BY_TWISTED.isdisjoint(event)
+        or not _has_plain_fields(template)
+    ):
+        return None
+    try:
+        return template.format_map(event)
+    except Exception:  # noqa: BLE001 - Twisted says in the log what cannot be formatted, and why
+        return None
+
+
+@lru_cache(maxsize=1_024)
+def _has_plain_fields(template: str) -> bool:
+    """Return True if all fields are plain names, such as `{why}` and `{seconds:.1f}`, but not `{name()}`."""
+    try:
+        fields = list(Formatter().parse(template))
+    except ValueError:
+        return False
+    return all(name is None or (name.isidentifier() and "{" not in (spec or "")) for _, name, spec, _ in fields)
 
 
 def _time_of(when: float | None) -> str:
@@ -61,7 +97,7 @@ def format_json(event: LogEvent) -> str | None:
     `time` is UTC in ISO 8601; `call`, `session` and `event` are null where the line is about no call; a failure
     has its `traceback` besides.
     """
-    text = formatEvent(event)
+    text = formatEvent(event) if (plain := _plain_text(event)) is None else plain
     if not text and "log_failure" not in event:
         return None
     line = {

@@ -25,6 +25,7 @@ from voicestt.server.admission import Admission
 from voicestt.server.call_maker import CallMaker
 from voicestt.server.call_registry import CallRecord, CallRegistry
 from voicestt.server.call_watch import NO_AUDIO, CallWatch
+from voicestt.server.change_remarks import ChangeRemarks
 from voicestt.server.fleet_calls import FleetStreams
 from voicestt.server.former_streams import FormerLookup
 from voicestt.server.live_call import LiveCall
@@ -67,6 +68,7 @@ class Calls:
         recorder: AudioRecorder | None = None,
     ) -> None:
         self._numbers, self._former, self._fleet = numbers or Numbers(settings), former, fleet
+        self._remarks = ChangeRemarks(settings)
         self.recorder = recorder
         self._clock = clock
         self._settings = settings
@@ -228,6 +230,7 @@ class Calls:
         if others and self._fleet is None:
             others[0].warn_of_another(description)
         call.line.greet_with(self._numbers.greeting_of(description))
+        call.changes = self._remarks.of(description)
         call.begin(description)
 
     def _is_to_be_known(self, call: LiveCall, record: CallRecord) -> bool:

@@ -1,23 +1,31 @@
 """A fast path for the usual frames of a call: whole, masked, unfragmented text.
 
 Autobahn takes every frame through a dozen hooks that can cut it anywhere, which is most of what a call costs.
-Ninety-nine in a hundred of Twilio's frames are whole when they are read: those are unmasked and handed on here.
+Ninety-nine in a hundred of Twilio's frames are whole when they are read, several at once: those are unmasked
+together and handed on here.
 All other data (control frames, fragments, half a frame, errors) is left to Autobahn, untouched.
 
 A socket gets at most FRAMES_AT_ONCE frames of the reactor's turn: the rest waits, unread and uncopied, while other
 sockets have theirs. Twilio sends fifty frames a second; a client that sends thousands delays only itself.
 """
 
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
+import numpy as np
 from autobahn.twisted.websocket import WebSocketServerProtocol
 
 # FIN, no reserved bit, text; masked, and a length in two bytes: RFC 6455 section 5.2
 _TEXT, _USUAL = b"\x81", b"\x81\xfe"
 _MASKED = 0x80
 _IN_TWO_BYTES = 126  # the shortest length that is written so
+_SHORT_HEAD, _LONG_HEAD, _MASK = 6, 8, 4  # bytes; the mask is the head's end
 FRAMES_AT_ONCE = 64
 FRAMES_PER_SECOND = 1_000  # in a flood: twenty times what a call sends
+
+Span = tuple[int, int]
+"""Start and end of a frame's payload."""
 
 
 class FastFrameProtocol(WebSocketServerProtocol):
@@ -65,35 +73,67 @@ class FastFrameProtocol(WebSocketServerProtocol):
         self._is_held = True  # and nothing more
 
     def processData(self) -> bool:  # noqa: N802
-        """Take one frame from the buffered data; True if there may be another."""
+        """Take frames from the buffered data; True if there may be another."""
         if self._frames_left <= 0:
             if not self._is_held:
                 self._is_held = True
                 self.hold(FRAMES_AT_ONCE / FRAMES_PER_SECOND)
             return False
+        if not (self.current_frame or self.inside_message or self.state != self.STATE_OPEN):
+            spans = text_spans(self.data, self._frames_left, self.maxFramePayloadSize)
+            if spans:
+                return self._take_run(spans)
         self._frames_left -= 1
+        return bool(super().processData())
+
+    def _take_run(self, spans: Sequence[Span]) -> bool:
+        """Take the text frames at `spans`, as far as nobody who gets one says otherwise."""
         data = self.data
-        start, end = text_span(data)
-        is_whole = 0 < end <= len(data) and end - start <= self.maxFramePayloadSize
-        if not is_whole or self.current_frame or self.inside_message or self.state != self.STATE_OPEN:
-            return bool(super().processData())
-        self.data = data[end:]
-        self.onMessage(unmasked(data[start:end], data[start - 4 : start]), False)
-        return end < len(data)
+        for (_, end), payload in zip(spans, unmasked(data, spans), strict=True):
+            self._frames_left -= 1
+            self.data = rest = data[end:]
+            self.onMessage(payload, False)
+            # Whoever gets a message may let the rest wait, have let it go on by now, or have closed the socket.
+            if self._frames_left <= 0 or self.data is not rest or self.state != self.STATE_OPEN:
+                break
+        return bool(self.data)
 
 
-def text_span(data: bytes) -> tuple[int, int]:
-    """Return where the payload of an unfragmented text frame starts and ends; zeros for all other frames."""
-    if data.startswith(_USUAL):
-        length = int.from_bytes(data[2:4])
-        return (8, 8 + length) if length >= _IN_TWO_BYTES else (0, 0)
-    if data.startswith(_TEXT) and len(data) > 1 and _MASKED <= data[1] < _MASKED + _IN_TWO_BYTES:
-        return 6, 6 + data[1] - _MASKED
-    return 0, 0
+def text_spans(data: bytes, most: int, largest: int) -> list[Span]:
+    """Return where the payloads of the whole, unfragmented text frames at the start of `data` begin and end.
+
+    At most `most`, up to the first frame that is another, is not whole, or is longer than `largest` bytes.
+    """
+    spans: list[Span] = []
+    at, size = 0, len(data)
+    while len(spans) < most:
+        if data[at : at + 2] == _USUAL and at + _LONG_HEAD <= size:
+            start = at + _LONG_HEAD
+            length = data[at + 2] << 8 | data[at + 3]
+            if length < _IN_TWO_BYTES:
+                break
+        elif data[at : at + 1] == _TEXT and at + 1 < size and _MASKED <= data[at + 1] < _MASKED + _IN_TWO_BYTES:
+            start, length = at + _SHORT_HEAD, data[at + 1] - _MASKED
+        else:
+            break
+        at = start + length
+        if at > size or length > largest:
+            break
+        spans.append((start, at))
+    return spans
 
 
-def unmasked(payload: bytes, mask: bytes) -> bytes:
-    """XOR `payload` with the repeated four bytes of `mask` (RFC 6455 section 5.3): one long number, no loop."""
-    length = len(payload)
-    repeated = (mask * (length // 4 + 1))[:length]
-    return (int.from_bytes(payload, "little") ^ int.from_bytes(repeated, "little")).to_bytes(length, "little")
+def unmasked(data: bytes, spans: Sequence[Span]) -> list[bytes]:
+    """XOR the payload at each of `spans` with the four bytes before it, repeated.
+
+    Source: RFC 6455 section 5.3. All are XORed at once: for one frame numpy's start costs more than the work.
+    """
+    payloads = [data[start:end] for start, end in spans]
+    masks = [_repeated(data[start - _MASK : start], end - start) for start, end in spans]
+    plain = np.bitwise_xor(np.frombuffer(b"".join(payloads), "u1"), np.frombuffer(b"".join(masks), "u1")).tobytes()
+    ends = accumulate(map(len, payloads), initial=0)
+    return [plain[start:end] for start, end in pairwise(ends)]
+
+
+def _repeated(mask: bytes, length: int) -> bytes:
+    return (mask * (length // _MASK + 1))[:length]

@@ -14,6 +14,7 @@ from voicestt.config.recognition_options import RecognitionOptions
 from voicestt.runtime.clock import Unchanged
 from voicestt.runtime.histogram import Percentiles
 from voicestt.server.callee import NO_CALLEE, OUTBOUND, Callee
+from voicestt.server.change_remarks import CallChanges
 from voicestt.server.media_line import MediaLine
 
 MOVED: Final = "moved"
@@ -26,6 +27,8 @@ class LiveCall:
     """A call, its socket and its line. `activity` counts the signs of life, pongs too.
 
     `callee` takes the other track of a stream that has both, where BOTH_TRACKS=both.
+
+    `changes` is told how the call's recognition changes.
 
     `is_being_moved` while Twilio is asked to open the call's next stream elsewhere, and after it has agreed.
     """
@@ -55,6 +58,7 @@ class LiveCall:
         self.call_sid = ""
         self.account_sid = ""
         self.stream_sid = ""
+        self.changes: CallChanges | None = None
         line.belong_to(self)
 
     def begin(self, call: CallDescription) -> None:
@@ -123,6 +127,11 @@ class LiveCall:
         return self._parts.audio.missing if other is None else min(self._parts.audio.missing, other)
 
     @property
+    def received(self) -> int:
+        """The bytes of the caller's audio so far."""
+        return self._parts.audio.received
+
+    @property
     def account(self) -> AudioTotals:
         """Totals of the call's audio so far, of both tracks."""
         caller, callee = self._parts.audio.account, None if self._callee is None else self._callee.account
@@ -137,6 +146,8 @@ class LiveCall:
         """Recognise one side by other options, from its next final or silence on, or `at_once`."""
         if track == "caller":
             self._parts.audio.recognise(options, at_once=at_once)
+            if self.changes is not None:
+                self.changes.changed(options)
         elif self._callee is not None:
             self._callee.recognise(options, at_once=at_once)
         else:

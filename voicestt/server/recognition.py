@@ -46,7 +46,8 @@ def recognition_of(
     """Make the recognition that `settings` ask for, in `threads`; `flag` says whether calls are streamed, `quota`
     how many of them may be."""
     request_for = lru_cache(maxsize=_REQUESTS_KEPT)(partial(request_of, settings))
-    google = GoogleRecogniser(threads, target, request_of(settings), request_for)
+    throttle = settings.partial_debounce_ms / 1000
+    google = GoogleRecogniser(threads, target, request_of(settings), request_for, throttle)
     health = ServicesHealth(reactor, google, whisper, google.recognise, whisper)
     persistent = Persistent(reactor, health.services)
     single_shot = SingleShot(persistent, lambda action: reactor.callLater(0, action), persistent)

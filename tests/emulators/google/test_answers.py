@@ -2,6 +2,7 @@ from typing import Any
 
 from voicestt.emulators.google.answers import ResponseBuilder, recognised, split
 from voicestt.emulators.google.limits import Code
+from voicestt.emulators.google.speech_activity import SpeechEvent, SpeechEventKind
 from voicestt.emulators.google.versions import ServiceV1, ServiceV2
 from voicestt.recognisers.whisper.engine.port import EngineResult, TimedWord
 
@@ -75,7 +76,9 @@ def test_the_last_response_bills() -> None:
 
 
 def test_responses_without_results() -> None:
-    assert ResponseBuilder(ServiceV1(), "en-US").end_of_utterance().speech_event_type == 1
+    event = SpeechEvent(SpeechEventKind.END_OF_SINGLE_UTTERANCE, 12_000)
+    (ended,) = ResponseBuilder(ServiceV1(), "en-US").say([event])
+    assert (ended.speech_event_type, ended.speech_event_time.ToMilliseconds()) == (1, 1_500)
     error = ServiceV1().in_band_error(Code.UNAVAILABLE, "later").error
     assert (error.code, error.message) == (14, "later")
 

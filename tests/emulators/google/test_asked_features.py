@@ -8,9 +8,6 @@ from google.cloud.speech_v2 import types as v2
 
 from voicestt.emulators.google.asked_features import UNSUPPORTED, check_endpointing, v1_features, v2_features
 from voicestt.emulators.google.limits import Refusal
-from voicestt.emulators.google.speech_activity import SpeechActivity, SpeechIsOver, SpeechTimeouts, timeouts_of
-
-LOUD, QUIET = b"\x00\x20" * 800, b"\x00\x00" * 800
 
 
 def of_v1(model: str = "default", **fields: Any) -> Any:
@@ -90,23 +87,3 @@ def test_endpointing_is_of_chirp_3() -> None:
     check_endpointing(features, "chirp_3")
     with pytest.raises(Refusal, match="unsupported fields"):
         check_endpointing(features, "long")
-
-
-def test_time_outs_need_the_events() -> None:
-    config = v1.StreamingRecognitionConfig.pb()()
-    config.voice_activity_timeout.speech_end_timeout.FromMilliseconds(1_500)
-    assert timeouts_of(config) == SpeechTimeouts()
-    config.enable_voice_activity_events = True
-    assert timeouts_of(config) == SpeechTimeouts(end=1.5)
-
-
-def test_speech_is_over_after_its_time_out_and_not_before_it_has_begun() -> None:
-    activity = SpeechActivity(SpeechTimeouts(start=1.0, end=0.2))
-    for part in (*[QUIET] * 9, LOUD, QUIET):
-        activity.feed(part)
-    with pytest.raises(SpeechIsOver):
-        activity.feed(QUIET)
-    silent = SpeechActivity(SpeechTimeouts(start=0.2))
-    silent.feed(QUIET)
-    with pytest.raises(SpeechIsOver):
-        silent.feed(QUIET)

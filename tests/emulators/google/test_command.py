@@ -40,6 +40,7 @@ def folder(tmp_path: Path) -> Path:
 def process(script_file: Path, folder: Path) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-c", "from voicestt.cli import main; main()", "google-local"]
     options = ["--script", str(script_file), "--record", str(folder), "--record-audio"]
+    options += ["--tls", str(folder.parent)]
     with subprocess.Popen(command + options, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         yield running
         running.kill()
@@ -50,6 +51,10 @@ def test_it_says_where_it_listens_serves_and_ends_quietly(process: subprocess.Po
     line = process.stdout.readline()
     said = re.fullmatch(r"google-local: listening on (127\.0\.0\.1:\d+) \(script\)\n", line)
     assert said, line
+    roots = folder.parent / "certificate.pem"
+    proxy = f"grpc_proxy=http://{said[1]} GRPC_DEFAULT_SSL_ROOTS_FILE_PATH={roots}"
+    assert process.stdout.readline() == f"google-local: for Google's clients: {proxy}\n"
+    assert roots.read_text().startswith("-----BEGIN CERTIFICATE-----")
     with transport(said[1]) as speech:
         responses = stream(speech, [begin(), *[audio(SILENCE)] * 4])
         assert isinstance(responses, list)
@@ -91,8 +96,9 @@ def test_files_that_cannot_be_used_are_named(script_file: Path, tmp_path: Path) 
     trouble.write_text("next: rubbish")
     said = refused("--script", str(script_file), "--faults", str(trouble))
     assert "trouble: line 1: 'rubbish' is no fault" in said
-    said = refused("--script", str(script_file), "--record", str(trouble / "records"))
-    assert "records cannot be used: Not a directory" in said
+    for option in ("--record", "--tls"):
+        said = refused("--script", str(script_file), option, str(trouble / "records"))
+        assert "records cannot be used: Not a directory" in said
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

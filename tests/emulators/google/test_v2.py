@@ -104,7 +104,11 @@ def test_recognize(speech: Any) -> None:
     ("first", "words"),
     [
         (begin(config(model="telephony")), 'language "iw-IL" is not supported by the model "telephony"'),
-        (begin(config(model="phone_call")), "Incorrect model specified"),
+        (begin(config(model="phone_call")), 'The model "phone_call" does not exist in the location named "eu".'),
+        (
+            begin(recogniser=RECOGNISER.replace("eu", "global")),
+            '"chirp_3" does not exist in the location named "global"',
+        ),
         (begin(config(language_codes=["iw-IL"] * 5)), "one to four language"),
         (begin(recogniser="mine"), "recognizers/_"),
         (audio(SILENCE), "Malordered"),

@@ -21,7 +21,7 @@ from voicestt.ops.services import PUBLIC_HOST, beside_python
 CHROMIUM = "/usr/bin/chromium"
 PASSWORD = "the-page's-password"
 VIEW_PASSWORD = "only-to-look-at-it"
-EXPECT_MS = 30_000.0
+EXPECT_MS = 60_000.0
 SCREENSHOTS = Path(__file__).parents[3] / ".screenshots"
 """The folder of the views' pictures; git ignores the folder."""
 
@@ -174,6 +174,7 @@ class Visitor:
         self.page.on("console", self._noted)
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.failed: list[str] = []
+        self.page.on("crash", lambda _page: self.failed.append("the page crashed"))
         self.page.on("requestfailed", lambda request: self.failed.append(f"{request.url}: {request.failure}"))
 
     def _noted(self, message: ConsoleMessage) -> None:

@@ -21,7 +21,7 @@ SAID = {
 BASE = {"PUBLIC_HOST": "x.example", "TWILIO_VALIDATE": "false", "GOOGLE_APPLICATION_CREDENTIALS": ""}
 V1 = {"GCP_STT_LANGUAGE": "en-US", "GCP_STT_MODEL": "default", "GCP_STT_API": "v1"}
 V2 = {"GCP_STT_LANGUAGE": "en-US", "GCP_STT_MODEL": "long", "GCP_STT_API": "v2", "GCP_PROJECT": "p"}
-CHIRP = {"GCP_STT_MODEL": "chirp_3"}
+CHIRP = {"GCP_STT_MODEL": "chirp_3", "GCP_STT_LOCATION": "eu"}
 
 
 class Row(NamedTuple):

@@ -168,7 +168,7 @@ async def test_a_refused_model_is_replaced_once_with_one_loud_line(
     assert service.streams[-1].model == "long"
     (line,) = logged.matching("GCP_STT_MODEL=phone_call")
     assert "long is used from here on" in line
-    assert "Incorrect model specified" in line
+    assert 'The model "phone_call" does not exist in the location named "eu"' in line
 
 
 @on_reactor

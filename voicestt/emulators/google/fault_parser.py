@@ -10,7 +10,7 @@
 
 WHICH is `all`; `next` or `next N`, the calls that begin after the file was read; `stream N` or `streams` with
 numbers and ranges, counted from 1 as in the records; `running`, the calls that run when the file is read. Behind
-it `streaming` or `recognize` narrows it to one method.
+it `streaming`, `recognize` or `long-running` narrows it to one method.
 
 WHAT is
     error CODE "words"      the call ends with this status (the words may be left out: then Google's usual ones)
@@ -70,7 +70,7 @@ class BadFaults(ValueError):
 _COMMENT = re.compile(r"\s*(#.*)?")
 _WHICH = re.compile(
     r"(?P<which>all|running|next(?: (?P<count>\d+))?|streams? (?P<numbers>[\d ,-]+?))"
-    r"(?: (?P<method>streaming|recognize))?"
+    r"(?: (?P<method>streaming|recognize|long-running))?"
 )
 _SECONDS = r"\d+(?:\.\d+)?(?:e[-+]?\d+)?"
 _WHAT = re.compile(

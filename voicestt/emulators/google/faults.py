@@ -37,6 +37,7 @@ class Method(enum.Enum):
     ANY = ""
     STREAMING = "streaming"
     RECOGNIZE = "recognize"
+    LONG_RUNNING = "long-running"
 
     def is_a(self, other: "Method") -> bool:
         """Tell whether `other` covers this method."""

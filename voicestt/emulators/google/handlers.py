@@ -9,12 +9,16 @@ from functools import partial
 from typing import Any
 
 import grpc
+from google.longrunning.operations_pb2 import Operation
 
 from voicestt.emulators.google.limits import Code, Refusal
+from voicestt.emulators.google.long_running import LongRunningCall, LongRunningRequest
+from voicestt.emulators.google.operations import Operations
 from voicestt.emulators.google.recognising import RecogniseCall
 from voicestt.emulators.google.recording import CallRecorder, Recorder, StreamRecord
 from voicestt.emulators.google.shared import Shared
 from voicestt.emulators.google.streaming import StreamingCall
+from voicestt.emulators.google.unary_methods import OperationMethods, resource_methods
 from voicestt.emulators.google.versions import API_VERSIONS, ServiceVersion
 
 
@@ -38,11 +42,13 @@ class RpcHandlers:
         self._refresh = refresh
         self._numbers = itertools.count(1)
         self._calls: set[StreamingCall | RecogniseCall] = set()
+        loop = asyncio.get_running_loop()
+        self._operations = Operations(lambda: loop.time() * shared.scale)
         self._pool = ThreadPoolExecutor(4, "google-local-recognise")
 
     def generic(self) -> tuple[Any, ...]:
-        """Make one generic handler for each version of the API."""
-        return tuple(self._of(api) for api in API_VERSIONS)
+        """Make one generic handler for each version of the API, and one for operations."""
+        return (*(self._of(api) for api in API_VERSIONS), OperationMethods(self._operations).generic())
 
     def suffer(self) -> None:
         """Apply changed faults to the running calls that they name."""
@@ -57,6 +63,7 @@ class RpcHandlers:
             if not self._calls:
                 break
             await asyncio.sleep(0.01)
+        self._operations.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _of(self, api: ServiceVersion) -> Any:
@@ -70,9 +77,18 @@ class RpcHandlers:
             request_deserializer=api.RecogniseRequest.FromString,
             response_serializer=api.RecogniseResponse.SerializeToString,
         )
+        others = self._only_v1(api) if api.version == "v1" else resource_methods()
         return grpc.method_handlers_generic_handler(
-            api.service, {"StreamingRecognize": streaming, "Recognize": recognise}
+            api.service, {"StreamingRecognize": streaming, "Recognize": recognise, **others}
         )
+
+    def _only_v1(self, api: ServiceVersion) -> dict[str, Any]:
+        long_running = grpc.unary_unary_rpc_method_handler(
+            _method(self._recognise_long, api),
+            request_deserializer=LongRunningRequest.FromString,
+            response_serializer=Operation.SerializeToString,
+        )
+        return {"LongRunningRecognize": long_running}
 
     async def _streaming(self, api: ServiceVersion, _requests: Any, context: Any) -> None:
         recorder = self._begin("StreamingRecognize", api, context)
@@ -84,6 +100,13 @@ class RpcHandlers:
         recorder = self._begin("Recognize", api, context)
         faults = self._shared.faults.of_new_call(recorder.record.number, RecogniseCall.method)
         call = RecogniseCall(self._shared, api, context, recorder, faults, self._pool)
+        return await self._carry(call, recorder, call.run(request))
+
+    async def _recognise_long(self, api: ServiceVersion, request: Any, context: Any) -> Any:
+        recorder = self._begin("LongRunningRecognize", api, context)
+        faults = self._shared.faults.of_new_call(recorder.record.number, LongRunningCall.method)
+        parts = (self._shared, api, context, recorder, faults, self._pool)
+        call = LongRunningCall(*parts, operations=self._operations)
         return await self._carry(call, recorder, call.run(request))
 
     async def _carry(

@@ -19,6 +19,11 @@ AUDIO_TIMEOUT = (
 TOO_FAST = "Audio data is being streamed too fast. Please stream audio data approximately at real time."
 SYNC_TOO_LONG = "Sync input too long. For audio longer than 1 min use LongRunningRecognize with a 'uri' parameter."
 
+INLINE_TOO_LONG = "Inline audio exceeds duration limit. Please use a GCS URI."
+NO_STORAGE = "This local service has no Cloud Storage: send the audio itself, as content, and get the words back."
+LARGEST_REQUEST = 10_485_760
+REQUEST_TOO_LARGE = f"Request payload size exceeds the limit: {LARGEST_REQUEST} bytes."
+
 
 class Code(enum.IntEnum):
     """The status codes of gRPC, by their numbers on the wire."""
@@ -173,14 +178,14 @@ class StreamRules:
         return Refusal(self.wording.code, self.wording.duration.format(self.limits.stream_seconds))
 
 
-def check_recording(seconds: float, limits: ServiceLimits = GOOGLES) -> None:
-    """Raise `Refusal` for a recording that Recognize does not take."""
+def check_recording(seconds: float, limits: ServiceLimits = GOOGLES, too_long: str = SYNC_TOO_LONG) -> None:
+    """Raise `Refusal` for a recording that is not taken, with the words for one that is too long."""
     if seconds == 0:
         raise Refusal(Code.INVALID_ARGUMENT, "RecognitionAudio not set.")
     if seconds > limits.recording_seconds:
-        raise Refusal(Code.INVALID_ARGUMENT, SYNC_TOO_LONG)
+        raise Refusal(Code.INVALID_ARGUMENT, too_long)
 
 
 def billed_seconds(audio_seconds: float) -> int:
     """Return the seconds that Google bills: a begun second counts as a whole one."""
-    return int(-(-audio_seconds // 1))
+    return int(-(-round(audio_seconds, 6) // 1))  # seconds that were added up are a little more or less

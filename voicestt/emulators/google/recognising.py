@@ -1,11 +1,14 @@
 """One Recognize call: takes a recording and returns its words."""
 
 import asyncio
+import secrets
+from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Any
+from typing import Any, TypeVar
 
 from voicestt.emulators.google.answers import recognised
-from voicestt.emulators.google.client_config import AudioDecoder
+from voicestt.emulators.google.client_config import AcceptedConfig
+from voicestt.emulators.google.decoding import ClientRecording
 from voicestt.emulators.google.faults import (
     Due,
     Fault,
@@ -13,17 +16,27 @@ from voicestt.emulators.google.faults import (
     What,
     When,
 )
-from voicestt.emulators.google.limits import Refusal, check_recording
+from voicestt.emulators.google.limits import (
+    LARGEST_REQUEST,
+    REQUEST_TOO_LARGE,
+    SYNC_TOO_LONG,
+    Code,
+    Refusal,
+    check_recording,
+)
 from voicestt.emulators.google.recording import CallRecorder
 from voicestt.emulators.google.shared import Shared, engine_failed, set_status
 from voicestt.emulators.google.versions import ServiceVersion
-from voicestt.recognisers.whisper.engine.port import EngineResult
+from voicestt.recognisers.whisper.engine.port import EngineResult, Request
+
+Result = TypeVar("Result")
 
 
 class RecogniseCall:
     """One Recognize call, carried from start to end by `run`; the engine works in `pool`."""
 
     method = Method.RECOGNIZE
+    too_long = SYNC_TOO_LONG
 
     def __init__(
         self,
@@ -49,7 +62,7 @@ class RecogniseCall:
             self._recorder.response()
         except Refusal as refusal:
             self._recorder.note(how=set_status(self._context, refusal))
-            return self._api.RecogniseResponse()
+            return self._nothing()
         except asyncio.CancelledError:
             self._recorder.note(how="cancelled by the client")
             raise
@@ -57,6 +70,10 @@ class RecogniseCall:
             work.cancel()
             self._refused.cancel()
         return response
+
+    def _nothing(self) -> Any:
+        """Return the empty response that goes with a refusal."""
+        return self._api.RecogniseResponse()
 
     def refuse(self, refusal: Refusal) -> None:
         """End the call with this status; on the loop."""
@@ -99,22 +116,36 @@ class RecogniseCall:
             self._shared.connection(self._context.peer(), fault.what)
 
     async def _recording(self, request: Any, due: Due) -> Any:
+        self._check(request)
         audio = self._api.recording(request)
         self._recorder.note(config=str(request.config), half_closed=True)
         self._recorder.audio(audio)
         config = self._api.recognise_config(request)
-        self._recorder.note(language=config.language, model=config.model, encoding=config.encoding)
-        seconds = config.seconds(len(audio))
-        check_recording(seconds, self._shared.limits)
-        await self._strike(due, When.AUDIO, seconds)
-        finals = await self._heard(config.request(), AudioDecoder(config.encoding).feed(audio))
+        recording = ClientRecording(audio, config.format)
+        self._recorder.note(language=config.language, model=config.model)
+        self._recorder.note(encoding=recording.format.encoding, rate=recording.format.rate)
+        check_recording(recording.seconds, self._shared.limits, self.too_long)
+        await self._strike(due, When.AUDIO, recording.seconds)
+        return await self._answer(config, recording)
+
+    def _check(self, request: Any) -> None:
+        if request.ByteSize() > LARGEST_REQUEST:
+            raise Refusal(Code.INVALID_ARGUMENT, REQUEST_TOO_LARGE)
+
+    async def _answer(self, config: AcceptedConfig, recording: ClientRecording) -> Any:
+        finals = await self._in_pool(self._recognised, config.request(), recording)
         for final in finals:
             self._recorder.final(final.text)
-        return recognised(self._api, finals, config.language, seconds, config.features)
+        request_id = secrets.randbits(62)
+        return recognised(self._api, finals, config.language, recording.seconds, config.features, request_id)
 
-    async def _heard(self, request: Any, pcm: bytes) -> list[EngineResult]:
-        loop = asyncio.get_running_loop()
+    def _recognised(self, request: Request, recording: ClientRecording) -> list[EngineResult]:
+        return self._shared.engine.recognise(request, recording.pcm())
+
+    async def _in_pool(self, work: Callable[..., Result], *args: Any) -> Result:
         try:
-            return await loop.run_in_executor(self._pool, self._shared.engine.recognise, request, pcm)
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
+        except Refusal:
+            raise
         except Exception as error:  # an engine may fail in any way; the client is told
             raise engine_failed(error) from error

@@ -29,6 +29,7 @@ class StreamRecord:
     language: str = ""
     model: str = ""
     encoding: str = ""
+    rate: int = 0
     config: str = ""
     audio_bytes: int = 0
     sha256: str = hashlib.sha256(b"").hexdigest()

@@ -1,10 +1,11 @@
-"""A queue that brings an engine's results, from any thread, to the service's loop, in order."""
+"""A queue that brings an engine's results, and speech events, from any thread, to the service's loop, in order."""
 
 import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
 
+from voicestt.emulators.google.speech_activity import SpeechEvent
 from voicestt.recognisers.whisper.engine.port import EngineResult
 
 
@@ -20,20 +21,20 @@ class ResultQueue:
         self._wake = wake
         self.delay = delay
         self._late: deque[Callable[[], None]] = deque()
-        self._heard: list[EngineResult] = []
+        self._heard: list[EngineResult | SpeechEvent] = []
         self.is_over = False
         self.error: Exception | None = None
 
-    def heard(self, heard: EngineResult) -> None:
-        """Queue a partial or a final."""
+    def heard(self, heard: EngineResult | SpeechEvent) -> None:
+        """Queue a partial, a final or a speech event."""
         self._on_loop(lambda: self._heard.append(heard))
 
     def ended(self, error: Exception | None) -> None:
         """Queue the end of the results."""
         self._on_loop(lambda: self._over(error))
 
-    def take(self) -> list[EngineResult]:
-        """Return the results since the last call."""
+    def take(self) -> list[EngineResult | SpeechEvent]:
+        """Return the results and events since the last call."""
         heard, self._heard = self._heard, []
         return heard
 

@@ -19,7 +19,9 @@ client with that phrase among its hints; `others` are other readings, for a clie
 
     {"text": "I am calling from sure", "start": 1, "end": 3,
      "texts": {"he": "אני מתקשר מחברת שור"}, "hinted": {"Shure": "I am calling from Shure"},
-     "others": ["I am calling from shore"]}
+     "others": ["I am calling from shore"], "speaker": 2}
+
+`speaker` (default 1) is who spoke, for a client that wants speakers told apart.
 
 `start` and `end` are seconds of audio. The words of an utterance lie evenly between them; a word is heard when
 all of its audio has come, so partials grow word by word. The final comes `final_delay` (default 0.5) seconds of
@@ -63,6 +65,7 @@ class Utterance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hinted: dict[str, str] = {}
     others: tuple[str, ...] = ()
     language: str = ""
+    speaker: int = 1
 
     def heard_with(self, languages: Sequence[str], hints: Container[str]) -> "Utterance":
         """Return the utterance as a client hears it that asks for these languages, the first first, and hints."""

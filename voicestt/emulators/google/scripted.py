@@ -212,7 +212,12 @@ class ScriptStream:
         first = self._hearing.index - len(self._hearing.heard)
         place = self._span.offset_of
         return tuple(
-            TimedWord(self._text(spoken, [word]), place(spoken.word_start(at)), place(spoken.word_end(at)))
+            TimedWord(
+                self._text(spoken, [word]),
+                place(spoken.word_start(at)),
+                place(spoken.word_end(at)),
+                spoken.speaker,
+            )
             for at, word in enumerate(self._hearing.heard, first)
         )
 

@@ -13,15 +13,17 @@ import grpc.aio
 from voicestt.emulators.google.fault_parser import FaultFile, parse
 from voicestt.emulators.google.faults import Faults, What
 from voicestt.emulators.google.handlers import RpcHandlers
-from voicestt.emulators.google.limits import GOOGLES, ServiceLimits
+from voicestt.emulators.google.limits import GOOGLES, LARGEST_REQUEST, ServiceLimits
 from voicestt.emulators.google.recording import Recorder, StreamRecord
 from voicestt.emulators.google.relay import Relay
 from voicestt.emulators.google.shared import Shared
+from voicestt.emulators.google.tls_certificate import server_context
+from voicestt.emulators.google.tls_front import TlsFront
 from voicestt.recognisers.whisper.engine.port import Engine
 
 STREAMS_PER_CONNECTION = 100
-LARGEST_REQUEST = 10_485_760
 LOOK_AT_FAULTS = 0.1
+_HERE = "127.0.0.1"
 
 
 class CannotListen(OSError):
@@ -34,8 +36,9 @@ class LocalGoogle:
     `host` and `port` say where it listens (port 0: a free one), in plaintext. `time_scale` lets its clock run so
     many times as fast: all limits in seconds pass sooner, audio may come so many times as fast; audio itself
     stays as long as it is. `recorder` keeps what came. `faults` (see `fault_parser.py`, "" for none yet) or
-    `faults_file` make it able to fail; without either `set_faults` is refused. The engine stays the caller's:
-    it is not closed. Raises `BadFaults`.
+    `faults_file` make it able to fail; without either `set_faults` is refused. With `tls`, a folder, the same
+    port speaks TLS as well, and is a proxy to itself (see `tls_front.py`); the certificate is written to the
+    folder. The engine stays the caller's: it is not closed. Raises `BadFaults`, and OSError for the folder.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class LocalGoogle:
         recorder: Recorder | None = None,
         faults: str | None = None,
         faults_file: Path | None = None,
+        tls: Path | None = None,
         complain: Callable[[str], None] = lambda words: print(words, file=sys.stderr),
     ) -> None:
         self.recorder = recorder or Recorder()
@@ -59,6 +63,8 @@ class LocalGoogle:
         self._can_fail = faults is not None or faults_file is not None
         self._shared = Shared(engine, limits, time_scale, self._faults, self._connection)
         self._max_streams = max_streams_per_connection
+        self._tls = None if tls is None else server_context(tls)
+        self._front: TlsFront | None = None
         self._relay: Relay | None = None
         self._handlers: RpcHandlers | None = None
         self._ready = threading.Event()
@@ -155,15 +161,26 @@ class LocalGoogle:
         await server.stop(0)
         if self._relay is not None:
             await self._relay.close()
+        if self._front is not None:
+            await self._front.close()
 
     async def _listen(self, server: Any) -> int:
-        if not self._can_fail:
-            return _bound(server, self.target)
-        self._relay = Relay(_bound(server, "127.0.0.1:0"))
+        if self._tls is None:
+            return await self._listen_in_plaintext(server, self.host, self.port)
+        self._front = TlsFront(await self._listen_in_plaintext(server, _HERE, 0), self._tls)
         try:
-            return await self._relay.listen(self.host, self.port)
+            return await self._front.listen(self.host, self.port)
         except OSError as error:
             raise _cannot_listen(self.target) from error
+
+    async def _listen_in_plaintext(self, server: Any, host: str, port: int) -> int:
+        if not self._can_fail:
+            return _bound(server, f"{host}:{port}")
+        self._relay = Relay(_bound(server, f"{_HERE}:0"))
+        try:
+            return await self._relay.listen(host, port)
+        except OSError as error:
+            raise _cannot_listen(f"{host}:{port}") from error
 
     async def _until_stopped(self, stopping: asyncio.Event) -> None:
         if self._file is None:
@@ -189,7 +206,7 @@ class LocalGoogle:
 def _options(max_streams: int) -> list[tuple[str, int]]:
     return [
         ("grpc.max_concurrent_streams", max_streams),
-        ("grpc.max_receive_message_length", LARGEST_REQUEST),
+        ("grpc.max_receive_message_length", 2 * LARGEST_REQUEST),  # ours to refuse, in Google's words
         ("grpc.so_reuseport", 0),  # a port that is taken is an error, not a second server on it
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 1_000),

@@ -1,35 +1,64 @@
-"""The time-outs of speech: a stream ends by itself when nobody has begun to speak, or has spoken on.
+"""Where speech begins and ends in a stream: the events of voice activity, and the time-outs that end a stream.
 
-Source: StreamingRecognitionConfig.VoiceActivityTimeout of v1's and v2's cloud_speech.proto. Voice is whatever is
-louder than a quiet line.
+Sources: StreamingRecognitionConfig and SpeechEventType in v1's cloud_speech.proto, StreamingRecognitionFeatures in
+v2's. Voice is whatever is louder than a quiet line for 60 ms; it has ended when nothing was for 400 ms. An event's
+time is where the voice began or ended, and it is told 60 ms or 400 ms of audio later, before the results of what
+follows.
 """
 
+import enum
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 _LOUD = 500
 _RATE = 8_000
+_FRAME = 160
+_FRAMES_OF_VOICE = 3
+_PAUSE = 3_200
+
+
+class SpeechEventKind(enum.IntEnum):
+    """The speech events, by their numbers on the wire; v2 has no time-out among them."""
+
+    END_OF_SINGLE_UTTERANCE = 1
+    SPEECH_ACTIVITY_BEGIN = 2
+    SPEECH_ACTIVITY_END = 3
+    SPEECH_ACTIVITY_TIMEOUT = 4
 
 
 @dataclass(frozen=True, slots=True)
-class SpeechTimeouts:
-    """Seconds of audio without speech at the start, and after speech, that end a stream; 0: none do."""
+class SpeechEvent:
+    """One event, at sample `at` (8 kHz) of the stream."""
 
+    kind: SpeechEventKind
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityRequest:
+    """The events and time-outs that a client wants.
+
+    `start` and `end` are seconds of audio without speech at the beginning, and after speech; 0: for ever.
+    """
+
+    events: bool = False
     start: float = 0.0
     end: float = 0.0
 
 
-NO_TIMEOUTS = SpeechTimeouts()
+NO_ACTIVITY = ActivityRequest()
 
 
-def timeouts_of(features: Any) -> SpeechTimeouts:
-    """Read the time-outs of a message with `voice_activity_timeout`; without the events they have no effect."""
+def activity_of(features: Any) -> ActivityRequest:
+    """Read a message with `voice_activity_timeout`; without the events the time-outs have no effect."""
     if not features.enable_voice_activity_events:
-        return NO_TIMEOUTS
+        return NO_ACTIVITY
     asked = features.voice_activity_timeout
-    return SpeechTimeouts(_seconds(asked.speech_start_timeout), _seconds(asked.speech_end_timeout))
+    return ActivityRequest(True, _seconds(asked.speech_start_timeout), _seconds(asked.speech_end_timeout))
 
 
 class SpeechIsOver(Exception):
@@ -37,24 +66,73 @@ class SpeechIsOver(Exception):
 
 
 class SpeechActivity:
-    """Watches the audio of one stream for speech."""
+    """Finds the speech in the audio of one stream."""
 
-    def __init__(self, timeouts: SpeechTimeouts = NO_TIMEOUTS) -> None:
-        self._timeouts = timeouts
+    def __init__(self, request: ActivityRequest = NO_ACTIVITY) -> None:
+        self._request = request
+        self._rest: npt.NDArray[np.int16] = np.empty(0, np.int16)
+        self._frames = 0
+        self._loud_frames = 0
+        self._is_speaking = False
         self._has_begun = False
-        self._silent = 0
+        self._first_loud = self._loud_end = 0
 
-    def feed(self, pcm: bytes) -> None:
-        """Take LINEAR16 at 8 kHz; raise SpeechIsOver at a time-out."""
-        if self._timeouts == NO_TIMEOUTS:
+    def split(self, pcm: bytes) -> Iterator[bytes | SpeechEvent]:
+        """Yield LINEAR16 at 8 kHz as it came, cut where events are told, and those; a time-out ends it."""
+        if not self._request.events:
+            yield pcm
             return
-        loud = np.flatnonzero(np.abs(np.frombuffer(pcm, "<i2").astype(np.int32)) > _LOUD)
-        samples = len(pcm) // 2
-        self._silent = samples - 1 - int(loud[-1]) if len(loud) else self._silent + samples
-        self._has_begun = self._has_begun or bool(len(loud))
-        limit = self._timeouts.end if self._has_begun else self._timeouts.start
-        if limit and self._silent >= limit * _RATE:
-            raise SpeechIsOver
+        samples = np.concatenate((self._rest, np.frombuffer(pcm, "<i2")))
+        given = len(self._rest)
+        whole = len(samples) // _FRAME * _FRAME
+        self._rest = samples[whole:]
+        loud = np.abs(samples[:whole].astype(np.int32)).reshape(-1, _FRAME) > _LOUD
+        for number, frame in enumerate(loud, 1):
+            for event in self._judge(frame):
+                yield samples[given : number * _FRAME].tobytes()
+                given = number * _FRAME
+                yield event
+                if event.kind is SpeechEventKind.SPEECH_ACTIVITY_TIMEOUT:
+                    return
+        yield samples[given:].tobytes()
+
+    def finish(self) -> Iterator[SpeechEvent]:
+        """Yield the end of a voice that the audio's end cut off."""
+        if self._is_speaking:
+            yield self._ended()
+
+    def _judge(self, frame: npt.NDArray[np.bool_]) -> Iterator[SpeechEvent]:
+        start = self._frames * _FRAME
+        self._frames += 1
+        places = np.flatnonzero(frame)
+        if len(places):
+            if not self._loud_frames:
+                self._first_loud = start + int(places[0])
+            self._loud_frames += 1
+            if self._is_speaking or self._loud_frames >= _FRAMES_OF_VOICE:
+                self._loud_end = start + int(places[-1]) + 1
+                yield from self._speech()
+        else:
+            self._loud_frames = 0
+            yield from self._silence(start + _FRAME)
+
+    def _speech(self) -> Iterator[SpeechEvent]:
+        if not self._is_speaking:
+            self._is_speaking = self._has_begun = True
+            yield SpeechEvent(SpeechEventKind.SPEECH_ACTIVITY_BEGIN, self._first_loud)
+
+    def _silence(self, now: int) -> Iterator[SpeechEvent]:
+        limit = self._request.end if self._has_begun else self._request.start
+        silent = now - self._loud_end
+        is_over = bool(limit) and silent >= limit * _RATE
+        if self._is_speaking and (is_over or silent >= _PAUSE):
+            yield self._ended()
+        if is_over:
+            yield SpeechEvent(SpeechEventKind.SPEECH_ACTIVITY_TIMEOUT, now)
+
+    def _ended(self) -> SpeechEvent:
+        self._is_speaking = False
+        return SpeechEvent(SpeechEventKind.SPEECH_ACTIVITY_END, self._loud_end)
 
 
 def _seconds(duration: Any) -> float:

@@ -4,12 +4,15 @@ The engine's results come from any thread; a queue brings them to the service's 
 """
 
 import asyncio
+import secrets
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
 
 from voicestt.emulators.google.answers import ResponseBuilder
-from voicestt.emulators.google.client_config import AcceptedConfig, AudioDecoder
+from voicestt.emulators.google.client_config import AcceptedConfig
+from voicestt.emulators.google.decoding import AudioDecoder
 from voicestt.emulators.google.faults import (
     Due,
     Fault,
@@ -21,7 +24,12 @@ from voicestt.emulators.google.limits import MessageKind, Refusal, StreamRules
 from voicestt.emulators.google.recording import CallRecorder
 from voicestt.emulators.google.result_queue import ResultQueue
 from voicestt.emulators.google.shared import Shared, engine_failed, set_status
-from voicestt.emulators.google.speech_activity import SpeechActivity, SpeechIsOver
+from voicestt.emulators.google.speech_activity import (
+    SpeechActivity,
+    SpeechEvent,
+    SpeechEventKind,
+    SpeechIsOver,
+)
 from voicestt.emulators.google.versions import ServiceVersion
 from voicestt.recognisers.whisper.engine.port import EngineResult, EngineStream
 
@@ -47,14 +55,15 @@ class StreamingCall:
         self._rules = StreamRules(api.limits(shared.limits), api.wording)
         self._wake = asyncio.Event()
         self._results = ResultQueue(self._loop, self._wake.set)
-        self._answers = ResponseBuilder(api, "")
+        self._request_id = secrets.randbits(62)
+        self._answers = ResponseBuilder(api, "", request_id=self._request_id)
         self._config: AcceptedConfig | None = None
         self._decoder: AudioDecoder | None = None
         self._stream: EngineStream | None = None
         self._activity = SpeechActivity()
         self._refusal: Refusal | None = None
         self._in_band: Fault | None = None
-        self._utterance_over = False
+        self._utterance_over = self._is_closed = False
         self._is_silenced = False
         self._reader: asyncio.Task[None] | None = None
         self._watcher: asyncio.TimerHandle | None = None
@@ -173,21 +182,28 @@ class StreamingCall:
     def _configure(self, message: Any) -> None:
         self._recorder.note(config=str(message))
         config = self._config = self._api.streaming_config(message)
-        self._recorder.note(language=config.language, model=config.model, encoding=config.encoding)
-        self._decoder = AudioDecoder(config.encoding)
-        self._answers = ResponseBuilder(self._api, config.language, config.features)
-        self._activity = SpeechActivity(config.timeouts)
+        self._recorder.note(language=config.language, model=config.model, encoding=config.format.encoding)
+        self._decoder = AudioDecoder(config.format)
+        self._answers = ResponseBuilder(self._api, config.language, config.features, self._request_id)
+        self._activity = SpeechActivity(config.activity)
         self._stream = self._shared.engine.open(config.request(), self._results)
 
     def _audio(self, audio: bytes) -> None:
-        seconds = self._config.seconds(len(audio)) if self._config else 0.0
         self._recorder.audio(audio)
-        self._rules.message(MessageKind.AUDIO, len(audio), seconds, self._now())
         pcm = self._decoder.feed(audio) if self._decoder else b""
-        if self._stream:
-            self._stream.write(pcm)
+        seconds = self._decoder.format.seconds(len(audio)) if self._decoder else 0.0
+        self._rules.message(MessageKind.AUDIO, len(audio), seconds, self._now())
+        self._hear(pcm)
         self._strike(When.AUDIO, self._rules.audio_seconds)
-        self._activity.feed(pcm)
+
+    def _hear(self, pcm: bytes) -> None:
+        for part in self._activity.split(pcm):
+            if isinstance(part, SpeechEvent):
+                self._results.heard(part)
+                if part.kind is SpeechEventKind.SPEECH_ACTIVITY_TIMEOUT:
+                    raise SpeechIsOver
+            elif self._stream and part:
+                self._stream.write(part)
 
     def _half_close(self) -> None:
         self._recorder.note(half_closed=True)
@@ -196,7 +212,13 @@ class StreamingCall:
         self._finish()
 
     def _finish(self) -> None:
-        if self._stream and self._refusal is None and not self._is_silenced:
+        if self._stream and self._decoder and self._refusal is None and not self._is_silenced:
+            rest = self._decoder.finish()
+            self._recorder.note(encoding=self._decoder.format.encoding, rate=self._decoder.format.rate)
+            if rest:
+                self._stream.write(rest)
+            for event in self._activity.finish():
+                self._results.heard(event)
             self._stream.finish()
 
     # -- what goes --
@@ -214,7 +236,7 @@ class StreamingCall:
             raise engine_failed(self._results.error)
 
     def _is_over(self) -> bool:
-        is_said = self._results.is_over or self._in_band is not None
+        is_said = self._results.is_over or self._is_closed or self._in_band is not None
         return self._refusal is not None or (is_said and not self._is_silenced)
 
     async def _send(self, responses: list[Any]) -> None:
@@ -228,20 +250,24 @@ class StreamingCall:
     def _responses(self) -> list[Any]:
         if self._is_silenced:
             return []
-        responses: list[Any] = self._answers.say([one for one in self._results.take() if self._is_wanted(one)])
-        if self._utterance_over and responses:
-            responses.insert(len(responses) - 1, self._answers.end_of_utterance())
+        heard = [each for one in self._results.take() for each in self._wanted(one)]
+        responses = self._answers.say(heard)
         if self._in_band:
             return [*responses, self._api.in_band_error(self._in_band.code, self._in_band.details)]
-        if self._results.is_over and not self._refusal:
+        if (self._results.is_over or self._is_closed) and not self._refusal:
             return self._answers.billed(responses, self._rules.audio_seconds)
         return responses
 
-    def _is_wanted(self, heard: EngineResult) -> bool:
+    def _wanted(self, heard: EngineResult | SpeechEvent) -> Iterator[EngineResult | SpeechEvent]:
+        """Yield what of a result or event is told, with the end of a single utterance before its final."""
         if self._config is None or self._utterance_over:
-            return False
-        if heard.is_final:
+            return
+        if isinstance(heard, EngineResult) and heard.is_final:
             self._recorder.final(heard.text)
-            self._utterance_over = self._config.single_utterance
-            return True
-        return self._config.interim_results
+            if self._config.single_utterance:
+                self._utterance_over = True
+                self._is_closed = self._config.closes_itself
+                self._wake.set()
+                yield SpeechEvent(SpeechEventKind.END_OF_SINGLE_UTTERANCE, heard.end)
+        if isinstance(heard, SpeechEvent) or heard.is_final or self._config.interim_results:
+            yield heard

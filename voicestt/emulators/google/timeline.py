@@ -24,6 +24,7 @@ class ScriptedUtterance:
     end: int
     others: tuple[str, ...] = ()
     language: str = ""
+    speaker: int = 1
 
     def word_end(self, index: int) -> int:
         """Return the sample at which word `index` ends."""
@@ -75,7 +76,9 @@ def samples(seconds: float) -> int:
 def _placed(utterance: Utterance, number: int, turn: int, offset: int) -> ScriptedUtterance:
     words = tuple(utterance.text.split())
     start, end = offset + samples(utterance.start), offset + samples(utterance.end)
-    return ScriptedUtterance(number, turn, words, start, end, utterance.others, utterance.language)
+    return ScriptedUtterance(
+        number, turn, words, start, end, utterance.others, utterance.language, utterance.speaker
+    )
 
 
 def clip_of(script: Script, number: int, seconds: float) -> bytes:

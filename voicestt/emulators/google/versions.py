@@ -6,6 +6,7 @@ Everything here is raw protobuf (`Type.pb()`): proto-plus wrappers cost ten time
 from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import Any, ClassVar
+from uuid import UUID
 
 from google.cloud.speech_v1.types import cloud_speech as v1
 from google.cloud.speech_v2.types import cloud_speech as v2
@@ -13,6 +14,7 @@ from google.cloud.speech_v2.types import cloud_speech as v2
 from voicestt.emulators.google import client_config
 from voicestt.emulators.google.client_config import AcceptedConfig
 from voicestt.emulators.google.limits import (
+    NO_STORAGE,
     V1_WORDING,
     V2_STREAM_SECONDS,
     V2_WORDING,
@@ -22,6 +24,7 @@ from voicestt.emulators.google.limits import (
     ServiceLimits,
     Wording,
 )
+from voicestt.emulators.google.speech_activity import SpeechEventKind
 
 
 class ServiceVersion(ABC):
@@ -34,7 +37,11 @@ class ServiceVersion(ABC):
     StreamingResponse: ClassVar[Any]
     RecogniseRequest: ClassVar[Any]
     RecogniseResponse: ClassVar[Any]
+    speech_events: ClassVar[frozenset[SpeechEventKind]]
+    words_accumulate: ClassVar[bool]
+    """With diarisation each result has all words of the audio so far."""
     _audio_field: ClassVar[str]
+    _event_field: ClassVar[str]
     _end_field: ClassVar[str]
     _word_fields: ClassVar[tuple[str, str]]
 
@@ -59,7 +66,7 @@ class ServiceVersion(ABC):
 
     @abstractmethod
     def recording(self, request: Any) -> bytes:
-        """Read the audio of a Recognize request."""
+        """Read the audio of a request with a recording; raises `Refusal`."""
 
     @abstractmethod
     def recognise_config(self, request: Any) -> AcceptedConfig:
@@ -69,10 +76,22 @@ class ServiceVersion(ABC):
         """Return the Duration with the end time of a result."""
         return getattr(result, self._end_field)
 
+    def event_time(self, response: Any) -> Any:
+        """Return the Duration with the time of a response's speech event."""
+        return getattr(response, self._event_field)
+
     def word_times(self, word: Any) -> tuple[Any, Any]:
         """Return the Durations with the start and end times of a word."""
         start, end = self._word_fields
         return getattr(word, start), getattr(word, end)
+
+    def label(self, word: Any, speaker: int) -> None:
+        """Say who spoke a word."""
+        word.speaker_label = str(speaker)
+
+    @abstractmethod
+    def identify(self, response: Any, request_id: int) -> None:
+        """Put the request's id into a response."""
 
     @abstractmethod
     def billed(self, response: Any) -> Any:
@@ -93,7 +112,10 @@ class ServiceV1(ServiceVersion):
     StreamingResponse = v1.StreamingRecognizeResponse.pb()
     RecogniseRequest = v1.RecognizeRequest.pb()
     RecogniseResponse = v1.RecognizeResponse.pb()
+    speech_events = frozenset(SpeechEventKind)
+    words_accumulate = True
     _audio_field = "audio_content"
+    _event_field = "speech_event_time"
     _end_field = "result_end_time"
     _word_fields = ("start_time", "end_time")
 
@@ -102,13 +124,24 @@ class ServiceV1(ServiceVersion):
         return client_config.v1_streaming(message.streaming_config)
 
     def recording(self, request: Any) -> bytes:
-        """Read the audio of a Recognize request."""
+        """Read the audio of a request with a recording; raises `Refusal`."""
+        if request.audio.uri:
+            raise Refusal(Code.UNIMPLEMENTED, NO_STORAGE)
         content: bytes = request.audio.content
         return content
 
     def recognise_config(self, request: Any) -> AcceptedConfig:
         """Read the configuration of a Recognize request; raises `Refusal`."""
-        return client_config.v1(request.config)
+        return client_config.v1(request.config, head=request.audio.content[:4])
+
+    def label(self, word: Any, speaker: int) -> None:
+        """Say who spoke a word, by the label and by the tag that v1 had before."""
+        super().label(word, speaker)
+        word.speaker_tag = speaker
+
+    def identify(self, response: Any, request_id: int) -> None:
+        """Put the request's id into a response."""
+        response.request_id = request_id
 
     def billed(self, response: Any) -> Any:
         """Return the Duration with the billed time of a response."""
@@ -132,7 +165,10 @@ class ServiceV2(ServiceVersion):
     StreamingResponse = v2.StreamingRecognizeResponse.pb()
     RecogniseRequest = v2.RecognizeRequest.pb()
     RecogniseResponse = v2.RecognizeResponse.pb()
+    speech_events = frozenset(SpeechEventKind) - {SpeechEventKind.SPEECH_ACTIVITY_TIMEOUT}
+    words_accumulate = False
     _audio_field = "audio"
+    _event_field = "speech_event_offset"
     _end_field = "result_end_offset"
     _word_fields = ("start_offset", "end_offset")
 
@@ -145,13 +181,19 @@ class ServiceV2(ServiceVersion):
         return client_config.v2_streaming(message.recognizer, message.streaming_config)
 
     def recording(self, request: Any) -> bytes:
-        """Read the audio of a Recognize request."""
+        """Read the audio of a request with a recording; raises `Refusal`."""
+        if request.uri:
+            raise Refusal(Code.UNIMPLEMENTED, NO_STORAGE)
         content: bytes = request.content
         return content
 
     def recognise_config(self, request: Any) -> AcceptedConfig:
         """Read the configuration of a Recognize request; raises `Refusal`."""
         return client_config.v2(request.recognizer, request.config)
+
+    def identify(self, response: Any, request_id: int) -> None:
+        """Put the request's id into a response; v2's are UUIDs."""
+        response.metadata.request_id = str(UUID(int=request_id))
 
     def billed(self, response: Any) -> Any:
         """Return the Duration with the billed time of a response."""

@@ -22,6 +22,7 @@ from voicestt.recognisers.google.channels import ChannelPool, GoogleTarget
 from voicestt.recognisers.google.negotiation import FeatureNegotiation
 from voicestt.recognisers.google.request import RecognitionRequest
 from voicestt.recognisers.google.responses import error_of, error_of_ended, error_of_key
+from voicestt.recognisers.google.results_back import ResultsBack
 from voicestt.recognisers.google.single_requests import ask
 from voicestt.recognisers.port import RecogniserError, Result, ResultListener
 from voicestt.runtime.loop_thread import SessionThread
@@ -44,8 +45,9 @@ class _Line:
 class GoogleRecogniser:
     """Google's recogniser over some session threads: a Recogniser of streams, and single requests.
 
-    `request_for` makes the request of a call's own options. `features` has the server's request, without what
-    Google has refused; `open_streams` is the number of streams that have begun and not ended.
+    `request_for` makes the request of a call's own options. Partials are told every `partial_seconds`. `features`
+    has the server's request, without what Google has refused; `open_streams` is the number of streams that have
+    begun and not ended.
     """
 
     def __init__(
@@ -54,11 +56,13 @@ class GoogleRecogniser:
         target: GoogleTarget,
         request: RecognitionRequest,
         request_for: Callable[[RecognitionOptions], RecognitionRequest] | None = None,
+        partial_seconds: float = 0.0,
     ) -> None:
         self._all_lines = [_Line(thread, target) for thread in threads]
         self._lines = cycle(self._all_lines)
         self._request = request
         self._request_for = request_for
+        self.partial_seconds = partial_seconds
         self.features = FeatureNegotiation(request)
         self.open_streams = 0
 
@@ -168,6 +172,7 @@ class _GrpcStream:
         self._channel: grpc.aio.Channel | None = None
         self._began = time.monotonic()
         self._status: RecogniserError | None = None
+        self._back = ResultsBack(line.thread, owner.partial_seconds)
         self.sent = 0  # read by the reactor's thread, written by this one only
 
     def write(self, audio: bytes, arrived: float) -> None:
@@ -230,7 +235,7 @@ class _GrpcStream:
                     received = time.monotonic()
                     self._line.channels.heard(channel)
                     stamps = Stamps(received, self._hand_off, tuple(self._hand_offs))
-                    self._pass_on(self._request.results_of(response, stamps))
+                    self._pass_on(self._request.results_of(response, stamps), received)
             self._line.channels.heard(channel)
 
     def _keep_status(self, call: Any) -> None:
@@ -241,10 +246,10 @@ class _GrpcStream:
         # https://github.com/grpc/grpc/issues/36066. The status was right when the call was first done.
         return self._status if self._status is not None and error.details == _WORDS_OF_CORE else error
 
-    def _pass_on(self, results: Sequence[Result]) -> None:
+    def _pass_on(self, results: Sequence[Result], received: float) -> None:
         if results:
             self._hand_offs.clear()
-            self._line.thread.hand_back(lambda: self._session.heard(results))
+            self._back.hand(results, received, lambda: self._session.heard(results))
 
     async def _requests(self) -> AsyncIterator[bytes]:
         api = self._request.api

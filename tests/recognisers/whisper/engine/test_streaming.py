@@ -7,6 +7,7 @@ import pytest
 
 from voicestt.audio.endpointing import Endpointer
 from voicestt.recognisers.whisper.engine.decoder import DecodeJob, Text
+from voicestt.recognisers.whisper.engine.first_words import BeginningText, WordReading
 from voicestt.recognisers.whisper.engine.port import EngineResult, Request
 from voicestt.recognisers.whisper.engine.streaming import WhisperStream
 from voicestt.recognisers.whisper.engine.workers import Workers
@@ -43,6 +44,11 @@ class CountingDecoder:
         self.mute = False
         self.error: Exception | None = None
         self.quick_calls = 0
+        self.likely = 1.0
+
+    def beginning(self, spoken: DecodeJob) -> BeginningText:
+        words = self.quick(spoken).text.split()
+        return BeginningText(tuple(WordReading(word, self.likely) for word in words), 0.0)
 
     def quick(self, spoken: DecodeJob) -> Text:
         self.quick_calls += 1
@@ -148,6 +154,37 @@ def test_what_has_no_word_yet_is_read_again_sooner(
         assert decoder.asked.wait(10)
     stream.abort()
     assert listener.heard_ == []
+
+
+def test_an_unlikely_first_partial_is_held_back_until_there_is_enough_to_judge(
+    workers: Workers, decoder: CountingDecoder, listener: Listener
+) -> None:
+    decoder.likely = 0.1
+    stream = opened(workers, decoder, listener)
+    for _ in range(6):
+        decoder.asked.clear()
+        stream.write(FRAME * 10)
+        assert decoder.asked.wait(10)
+    assert listener.heard_ == []
+    stream.write(FRAME * 20)
+    assert listener.something.wait(10)
+    stream.abort()
+    assert not listener.heard_[0].is_final
+
+
+def test_every_utterance_begins_to_be_judged_anew(
+    workers: Workers, decoder: CountingDecoder, listener: Listener
+) -> None:
+    stream = opened(workers, decoder, listener)
+    stream.write(FRAME * 10)
+    assert listener.something.wait(10)
+    decoder.likely = 0.1
+    stream.write(FRAME * 10 + SILENCE * 40)
+    stream.write(FRAME * 10)
+    stream.finish()
+    assert listener.over.wait(10)
+    partials_behind = [heard for heard in listener.heard_ if heard.end > 60 * 160 and not heard.is_final]
+    assert (partials_behind, len(listener.finals)) == ([], 2)
 
 
 def test_no_interim_results_when_none_are_asked_for(

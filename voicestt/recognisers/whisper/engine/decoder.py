@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import ctranslate2  # type: ignore[import-untyped]
+import numpy as np
 from tokenizers import Tokenizer
 
+from voicestt.recognisers.whisper.engine.first_words import BeginningText, WordReading
 from voicestt.recognisers.whisper.engine.mel import FRAMES_PER_SECOND, SAMPLES_PER_SECOND, log_mel
 from voicestt.recognisers.whisper.engine.weights import Weights
 
@@ -86,6 +88,16 @@ class WhisperModel:
         self._end = self._token("<|endoftext|>")
         self._first_timestamp = self._token("<|notimestamps|>") + 1
 
+    def beginning(self, spoken: DecodeJob) -> BeginningText:
+        """Decode the first words of an utterance: as `quick`, with how likely each of them is."""
+        result = self._generate(spoken, _short_window(spoken), with_logits=True)
+        if _is_silence(result):
+            return BeginningText((), result.no_speech_prob)
+        inside = self._inside(result.sequences_ids[0], spoken)
+        words = self._words(inside, result.logits[0])
+        once = without_repeat([word.text for word in words])
+        return BeginningText(tuple(words[: len(once)]), result.no_speech_prob)
+
     def quick(self, spoken: DecodeJob) -> Text:
         """Decode a partial: in the short window, whatever its quality."""
         return _text_of(self._attempt(spoken, _short_window(spoken)))
@@ -104,33 +116,51 @@ class WhisperModel:
         self._prompt(language)
 
     def _attempt(self, spoken: DecodeJob, window: float) -> _Attempt:
+        result = self._generate(spoken, window)
+        if _is_silence(result):
+            return _Attempt("", 0.0, repaired=False)
+        return self._read(result.sequences_ids[0], spoken, math.exp(min(0.0, result.scores[0])))
+
+    def _generate(self, spoken: DecodeJob, window: float, *, with_logits: bool = False) -> Any:
         mel = log_mel(spoken.pcm, round(window * FRAMES_PER_SECOND), self._model.n_mels)
-        limit = _most_tokens(spoken)
         before = self._before(spoken.prompt)
-        result = self._model.generate(
+        return self._model.generate(
             ctranslate2.StorageView.from_array(mel),
             [[*before, *self._prompt(spoken.language)]],
             beam_size=1,
             # ctranslate2 generates half of it and leaves the rest to a prompt
-            max_length=min(_MOST_TOKENS, 2 * max(limit, len(before))),
+            max_length=min(_MOST_TOKENS, 2 * max(_most_tokens(spoken), len(before))),
             return_scores=True,
+            return_logits_vocab=with_logits,
             return_no_speech_prob=True,
         )[0]
-        if result.no_speech_prob > 0.6 and result.scores[0] < -1.0:
-            return _Attempt("", 0.0, repaired=False)
-        return self._read(result.sequences_ids[0], limit, spoken, math.exp(min(0.0, result.scores[0])))
 
-    def _read(self, ids: Sequence[int], limit: int, spoken: DecodeJob, confidence: float) -> _Attempt:
-        last = spoken.speech_end / SAMPLES_PER_SECOND - _NEAR_THE_END
-        inside = self._until(ids, last)
+    def _read(self, ids: Sequence[int], spoken: DecodeJob, confidence: float) -> _Attempt:
+        inside = self._inside(ids, spoken)
         words = self._tokenizer.decode([token for token in inside if token < self._end]).split()
         once = without_repeat(words)
-        repaired = len(once) < len(words) or len(inside) >= limit
+        repaired = len(once) < len(words) or len(inside) >= _most_tokens(spoken)
         text = " ".join(once)
         return _Attempt(text if any(map(str.isalnum, text)) else "", confidence, repaired)
 
-    def _until(self, ids: Sequence[int], seconds: float) -> Sequence[int]:
-        """Return the tokens before the first timestamp at or past `seconds`."""
+    def _words(self, ids: Sequence[int], logits: Sequence[Any]) -> list[WordReading]:
+        """Return the words of tokens, given each token's logits; a word begins where a space does."""
+        spelt: list[tuple[list[int], float]] = []
+        for token, chances in zip(ids, logits, strict=False):
+            if token >= self._end:
+                continue
+            letters = self._tokenizer.decode([token])
+            if letters.startswith(" ") or not spelt:
+                spelt.append(([], 1.0))
+            tokens, probability = spelt[-1]
+            # a token can be half a letter of Hebrew, which no decoder knows
+            is_mark = not any(letter.isalnum() or letter == "\N{REPLACEMENT CHARACTER}" for letter in letters)
+            spelt[-1] = ([*tokens, token], probability * (1.0 if is_mark else _probability(token, chances)))
+        return [WordReading(self._tokenizer.decode(tokens).strip(), chance) for tokens, chance in spelt]
+
+    def _inside(self, ids: Sequence[int], spoken: DecodeJob) -> Sequence[int]:
+        """Return the tokens before the first timestamp at or past the end of the speech."""
+        seconds = spoken.speech_end / SAMPLES_PER_SECOND - _NEAR_THE_END
         earliest = self._first_timestamp + max(1.0, seconds * _TIMESTAMPS_PER_SECOND)
         past = (at for at, token in enumerate(ids) if at > 0 and token >= earliest)
         return ids[: next(past, len(ids))]
@@ -170,6 +200,17 @@ def without_repeat(words: list[str]) -> list[str]:
         if plain[at:] == plain[: len(plain) - at]:
             return words[:at]
     return words
+
+
+def _is_silence(result: Any) -> bool:
+    """Tell of a result of ctranslate2 whether nobody speaks in the audio, and the text is made up."""
+    return bool(result.no_speech_prob > 0.6 and result.scores[0] < -1.0)
+
+
+def _probability(token: int, logits: Any) -> float:
+    """Return the probability of `token` among all that `logits` (of the whole vocabulary) tell of."""
+    chances = np.array(logits)
+    return float(1.0 / np.exp(chances - chances[token]).sum())
 
 
 def _short_window(spoken: DecodeJob) -> float:

@@ -13,11 +13,12 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class TimedWord:
-    """One word with its start and end in samples (8 kHz) from the stream's start."""
+    """One word with its start and end in samples (8 kHz) from the stream's start, and who spoke: 1, 2, …"""
 
     text: str
     start: int
     end: int
+    speaker: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from typing import Final, Protocol
 
 from voicestt.audio.endpointing import Endpointer, Segment
 from voicestt.recognisers.whisper.engine.decoder import DecodeJob, Text
+from voicestt.recognisers.whisper.engine.first_words import BeginningText, FirstWords
+from voicestt.recognisers.whisper.engine.mel import SAMPLES_PER_SECOND
 from voicestt.recognisers.whisper.engine.port import EngineListener, EngineResult, Request, prompt_of
 from voicestt.recognisers.whisper.engine.voicing import words_in
 from voicestt.recognisers.whisper.engine.workers import Workers
@@ -31,6 +33,10 @@ Ended = Callable[["WhisperStream"], None]
 
 class Reader(Protocol):
     """The methods of a decoder that a stream needs."""
+
+    def beginning(self, spoken: DecodeJob) -> BeginningText:
+        """Decode the first words of an utterance, with how likely they are."""
+        ...
 
     def quick(self, spoken: DecodeJob) -> Text:
         """Decode an utterance that still goes on."""
@@ -89,6 +95,7 @@ class WhisperStream:
         self._telling = RLock()
         self._over = False
         self._last_words: list[str] = []
+        self._first_words = FirstWords()
 
     def write(self, pcm: bytes) -> None:
         """Take more audio; that after the final of a single utterance is ignored."""
@@ -188,19 +195,24 @@ class WhisperStream:
     def _decode(self, utterance: UtteranceAudio) -> None:
         decoder = self._decoder()
         spoken = DecodeJob(utterance.pcm, utterance.speech_end, self._language, self._prompt)
-        text = decoder.careful(spoken) if utterance.is_final else decoder.quick(spoken)
-        if text.text:
-            self._tell(self._heard(utterance, text))
-        if utterance.is_final:
-            self._last_words = []
+        if not utterance.is_final:
+            self._decode_partial(utterance, spoken, decoder)
+            return
+        if (text := decoder.careful(spoken)).text:
+            self._tell(self._final(utterance, text))
+        self._last_words = []
+        self._first_words = FirstWords()
 
-    def _heard(self, utterance: UtteranceAudio, text: Text) -> EngineResult:
-        if utterance.is_final:
-            return self._final(utterance, text)
-        words = text.text.split()
-        stability = _stability(self._last_words, words)
-        self._last_words = words
-        return EngineResult(text.text, is_final=False, end=utterance.end, stability=stability)
+    def _decode_partial(self, utterance: UtteranceAudio, spoken: DecodeJob, decoder: Reader) -> None:
+        if self._last_words:
+            text = decoder.quick(spoken).text
+        else:
+            text = self._first_words.shown(decoder.beginning(spoken), spoken.speech_end / SAMPLES_PER_SECOND)
+        if text:
+            words = text.split()
+            stability = _stability(self._last_words, words)
+            self._last_words = words
+            self._tell(EngineResult(text, is_final=False, end=utterance.end, stability=stability))
 
     def _final(self, utterance: UtteranceAudio, text: Text) -> EngineResult:
         speech = utterance.pcm[: 2 * utterance.speech_end]
