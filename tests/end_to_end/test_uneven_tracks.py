@@ -1,7 +1,6 @@
 """Calls by `voicestt call` whose two tracks are not alike: no fault, and every word under its own track."""
 
 import re
-import wave
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.end_to_end.clips import RATE, speech
+from tests.end_to_end.clips import RATE, speech, write_wav
 from tests.end_to_end.rig import Server, call_process, running_server, scripted_google
 
 SECONDS = 4.4
@@ -68,13 +67,8 @@ def stereo(folder: Path, number: int, call: Uneven) -> Path:
     right = np.frombuffer(speech(number + 100, SECONDS, *SPOKEN), "<i2")
     if call.is_silent:
         right = np.frombuffer(speech(number + 100, SILENCE + SECONDS), "<i2")[SILENCE * RATE :]
-    path = folder / f"{number}.wav"
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(2)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes(np.column_stack([left, right]).astype("<i2").tobytes())
-    return path
+    both = np.column_stack([left, right]).astype("<i2").tobytes()
+    return write_wav(folder / f"{number}.wav", both, channels=2)
 
 
 @pytest.fixture(scope="module")

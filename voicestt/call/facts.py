@@ -181,6 +181,7 @@ class CallEnded:
     delivered: DeliveryCounts = DeliveryCounts()
     figures: Summary = field(default_factory=Summary)
     callee: AudioTotals | None = None
+    callee_figures: Summary | None = None
 
 
 @dataclass(frozen=True, slots=True)

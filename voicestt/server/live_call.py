@@ -64,13 +64,14 @@ class LiveCall:
     def begin(self, call: CallDescription) -> None:
         """Start the call after a good `start` of Twilio's. The greeting leaves before anybody else can speak.
 
-        A call that goes on has heard it, and into a stream of `<Start>` nothing can be said.
+        A call that goes on has heard it; into a stream of `<Start>` nothing can be said, so its line stays closed.
         """
         self.stream_sid = call.stream_sid
         self.account_sid = call.account_sid
         self.call_sid = call.call_sid
         self._description = call
-        self.line.open(call.stream_sid, greets=call.continues is None and not call.listens_in)
+        if not call.listens_in:
+            self.line.open(call.stream_sid, greets=call.continues is None)
         self.inputs.started(call)
 
     def warn_of_another(self, other: CallDescription) -> None:

@@ -145,6 +145,8 @@ export default {
   "figures.google_seconds": "Sent to Google",
   "figures.added_partial_delay_ms": "Added delay of partials (50, 95, 99 of 100)",
   "figures.final_delay_ms": "Delay of finals (50, 95, 99 of 100)",
+  "figures.callee_added_partial_delay_ms": "Added delay of the callee's partials (50, 95, 99 of 100)",
+  "figures.callee_final_delay_ms": "Delay of the callee's finals (50, 95, 99 of 100)",
   "deliveries.event": "Event",
   "deliveries.destination": "To",
   "deliveries.state": "State",

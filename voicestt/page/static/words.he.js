@@ -145,6 +145,8 @@ export default {
   "figures.google_seconds": "נשלח לגוגל",
   "figures.added_partial_delay_ms": "השהיה שנוספה לחלקיים (50, 95, 99 מתוך 100)",
   "figures.final_delay_ms": "השהיית הסופיים (50, 95, 99 מתוך 100)",
+  "figures.callee_added_partial_delay_ms": "השהיה שנוספה לחלקיים של הצד השני (50, 95, 99 מתוך 100)",
+  "figures.callee_final_delay_ms": "השהיית הסופיים של הצד השני (50, 95, 99 מתוך 100)",
   "deliveries.event": "אירוע",
   "deliveries.destination": "אל",
   "deliveries.state": "מצב",
