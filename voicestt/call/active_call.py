@@ -133,11 +133,6 @@ class ActiveCall:
         """The number of bytes that the next batch lacks."""
         return self._batcher.missing
 
-    @property
-    def received(self) -> int:
-        """The number of bytes received."""
-        return self._handed + self._parts.batch_bytes - self._batcher.missing
-
     def take(self, audio: bytes, timestamp: object = None, /) -> None:
         """Take audio from the line, and pass whole batches to the recogniser."""
         self._frames += 1
@@ -146,13 +141,13 @@ class ActiveCall:
             for batch in batches:
                 self._hand_over(batch)
             self._parts.metrics.batch(timestamp, self._session.backlog)
-            self._tell_time(self.received - len(audio), timestamp)
+            self._tell_time(self._received - len(audio), timestamp)
 
     def take_after_gap(self, audio: bytes, timestamp: object = None, /) -> None:
         """Take the first frame, or the first one after a gap."""
         self._parts.take = self.take
-        before = self._time.of_end(self.received)
-        self._tell_time(self.received, timestamp)
+        before = self._time.of_end(self._received)
+        self._tell_time(self._received, timestamp)
         self._tell_hold(before)
         self.take(audio, timestamp)
 
@@ -263,6 +258,10 @@ class ActiveCall:
             self._utterance = self._parts.shared.next_utterance()
         return self._utterance
 
+    @property
+    def _received(self) -> int:
+        return self._handed + self._parts.batch_bytes - self._batcher.missing
+
     def _tell_time(self, position: int, timestamp: object) -> None:
         self._time.frame(position, timestamp, self._parts.shared.origin.elapsed(self._parts.clock.seconds()))
 
@@ -271,7 +270,7 @@ class ActiveCall:
         held_from, self._held_from = self._held_from, None
         seconds = 0.0 if held_from is None else self._parts.clock.seconds() - held_from
         if seconds >= HELD_SECONDS:
-            after, why = self._time.of_start(self.received), "no audio came"
+            after, why = self._time.of_start(self._received), "no audio came"
             self._parts.observer.tell(
                 Happened(self.call, "held", why, round(seconds, 3), before, after, self._parts.track)
             )

@@ -28,11 +28,6 @@ class CallAudio(Protocol):
         ...
 
     @property
-    def received(self) -> int:
-        """The number of bytes received."""
-        ...
-
-    @property
     def account(self) -> AudioTotals:
         """Totals of the caller's audio so far."""
         ...
@@ -56,7 +51,6 @@ class NoAudio:
 
     frames: int = 0
     missing: int = 0
-    received: int = 0
     account: AudioTotals = field(default_factory=AudioTotals)
 
     def look(self) -> None:

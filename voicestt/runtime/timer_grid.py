@@ -2,7 +2,7 @@
 
 A reactor that wakes for one timer pays for the wake-up, for caches that others have filled meanwhile, and for the
 interpreter's lock: measured at a hundred calls, that was a fifth of what a call costs. Timers that may be a step
-late are rounded up to the next point of the grid, which is the same for all grids over a clock of the same step.
+late are rounded up to the next point of the grid, which is the same for all grids over a clock.
 """
 
 from collections.abc import Callable
@@ -59,16 +59,15 @@ class _Point:
 
 
 class TimerGrid:
-    """A Clock over `clock` with timers at points `step` seconds apart; those without a delay go to `clock` itself.
+    """A Clock over `clock` with timers at the points of the grid; those without a delay go to `clock` itself.
 
     Timers of one point run in the order in which they were set.
     """
 
     _log = Logger()
 
-    def __init__(self, clock: Clock, step: float = STEP) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._step = step
         self._points: dict[int, _Point] = {}
 
     def seconds(self) -> float:
@@ -80,10 +79,10 @@ class TimerGrid:
         if delay <= 0:
             return self._clock.callLater(0, action)
         now = self._clock.seconds()
-        place = ceil((now + delay) / self._step - _ROUNDING)
+        place = ceil((now + delay) / STEP - _ROUNDING)
         point = self._points.get(place)
         if point is None:
-            brings = self._clock.callLater(max(0.0, place * self._step - now), partial(self._fire, place))
+            brings = self._clock.callLater(max(0.0, place * STEP - now), partial(self._fire, place))
             point = self._points[place] = _Point(brings)
         call = GridCall(action, partial(self._forget, place, point))
         point.calls.append(call)

@@ -3,8 +3,8 @@
 Reads are coalesced: sockets are not read until a batch can be full, so the reactor wakes once for many frames. A
 call's audio is handed on 150 ms at a time, but comes in fifty frames a second; reading each as it comes wakes
 the reactor seven times for one batch, which is more than half of what a call costs. After a batch has gone the
-kernel keeps the next frames, and they are read together when the one has come that fills the batch, on a grid that
-all calls share. That makes a batch 5 ms later than it could be on average, and a call cost half as much.
+kernel keeps the next frames, and they are read together when the batch can be full, on a grid that all calls
+share. That makes a batch 15 ms later than it could be, by measurement, and a call cost half as much.
 
 Writes wait for room in the transport: a caller who reads nothing must not make the server keep much.
 """
@@ -15,13 +15,12 @@ from typing import Protocol
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
+from voicestt.audio import mulaw
 from voicestt.runtime.clock import Clock
-from voicestt.runtime.timer_grid import STEP, TimerGrid
-from voicestt.server.arrivals import FrameArrivals
+from voicestt.runtime.timer_grid import TimerGrid
 
-_LONGEST = 0.16  # a `stop`, a key or a closed socket is noticed at most so much later, and a step of the grid
-_SHORTEST = 0.002  # of less a timer costs more than the read that it saves
-_STEP = STEP / 2  # so much later than it could be is a batch at most, and half of it on average
+_LONGEST = 0.15  # a `stop`, a key or a closed socket is noticed at most so much later, and a step of the grid
+_MARGIN = 0.01  # before the batch can be full; the grid's rounding up adds as much on average
 
 
 class Reads(Protocol):
@@ -77,30 +76,14 @@ class ReadCoalescer:
     """Pauses transports, and resumes them together."""
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._grid = TimerGrid(clock, _STEP)
+        self._grid = TimerGrid(clock)
 
-    def reads_of(self, transport: Reads) -> "CoalescedReads":
-        """Return the reads of one call's `transport`."""
-        return CoalescedReads(self._clock, self._grid, transport)
-
-
-class CoalescedReads:
-    """The reads of one call's transport."""
-
-    def __init__(self, clock: Clock, grid: TimerGrid, transport: Reads) -> None:
-        self._clock = clock
-        self._grid = grid
-        self._transport = transport
-        self._arrivals = FrameArrivals()
-
-    def rest(self, missing: int, received: int) -> None:
-        """Pause until the frame has come that brings the `missing` bytes of mu-law; `received` came so far."""
-        if missing:
-            seconds = min(self._arrivals.until(missing, received, self._clock.seconds()), _LONGEST)
-            if seconds > _SHORTEST:
-                self._transport.pauseProducing()
-                self._grid.callLater(seconds, self._transport.resumeProducing)
+    def rest(self, transport: Reads, missing: int) -> None:
+        """Pause `transport` until about when `missing` bytes of mu-law can have come."""
+        seconds = min(mulaw.seconds(missing) - _MARGIN, _LONGEST)
+        if seconds > 0:
+            transport.pauseProducing()
+            self._grid.callLater(seconds, transport.resumeProducing)
 
 
 @implementer(IPushProducer)

@@ -127,11 +127,6 @@ class LiveCall:
         return self._parts.audio.missing if other is None else min(self._parts.audio.missing, other)
 
     @property
-    def received(self) -> int:
-        """The bytes of the caller's audio so far."""
-        return self._parts.audio.received
-
-    @property
     def account(self) -> AudioTotals:
         """Totals of the call's audio so far, of both tracks."""
         caller, callee = self._parts.audio.account, None if self._callee is None else self._callee.account

@@ -16,7 +16,7 @@ from voicestt.runtime.escaping import escaped
 from voicestt.server.calls import Calls
 from voicestt.server.connections import UNKNOWN, Visitor
 from voicestt.server.fast_frames import FastFrameProtocol
-from voicestt.server.flow_control import CoalescedReads, PausedReads, ReadCoalescer, Room
+from voicestt.server.flow_control import PausedReads, ReadCoalescer, Room
 from voicestt.server.live_call import LiveCall
 from voicestt.server.starts import Refused
 from voicestt.twilio import twiml
@@ -58,7 +58,6 @@ class MediaStreamProtocol(FastFrameProtocol):
         self._calls = calls
         self._resting = resting
         self._producer: PausedReads | None = None
-        self._reads: CoalescedReads | None = None
         self._call: LiveCall | None = None
         self._complained = False
         self._begin_without: Callable[[], None] | None = None
@@ -70,9 +69,7 @@ class MediaStreamProtocol(FastFrameProtocol):
     def onOpen(self) -> None:  # noqa: N802
         """Make a call for the new socket, and limit the time until its `start`."""
         transport = IPushProducer(self.transport, None)
-        if transport is not None:
-            self._producer = PausedReads(transport)
-            self._reads = self._resting.reads_of(self._producer.because("resting"))
+        self._producer = None if transport is None else PausedReads(transport)
         self._log.info("📞 WebSocket connected: {path}", path=twiml.MEDIA)
         call = self._call = self._calls.new(self._hang_up, self._say)
         self._calls.sockets.add(self)
@@ -84,8 +81,8 @@ class MediaStreamProtocol(FastFrameProtocol):
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         """Take data from the transport, then pause reading until there can be enough for a batch."""
         super().dataReceived(data)
-        if self._reads is not None and self._call is not None:
-            self._reads.rest(self._call.missing, self._call.received)
+        if self._producer is not None and self._call is not None:
+            self._resting.rest(self._producer.because("resting"), self._call.missing)
 
     def hold(self, seconds: float) -> None:
         """Pause reading for `seconds`: more frames came at once than any call has."""
