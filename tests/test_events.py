@@ -47,6 +47,7 @@ OF_A_FIELD: dict[str, st.SearchStrategy[Any]] = {
     "audio": audio,
     "added_partial_delay_ms": latency,
     "final_delay_ms": latency,
+    **dict.fromkeys(("callee_added_partial_delay_ms", "callee_final_delay_ms"), st.none() | latency),
     **dict.fromkeys(("end", "silence", "seconds", "duration", "google_seconds"), seconds),
     **dict.fromkeys(("partials", "finals", "restarts", "rotations", "fallbacks"), counts),
 }

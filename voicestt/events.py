@@ -194,8 +194,8 @@ class CallEnded(Event, frozen=True, kw_only=True, tag="call_ended"):
     """The call is over, and all of its transcripts have been reported.
 
     `recovered` marks a call whose server was killed: another closed it, and only `reason` is known. Latencies are
-    those of `GET /healthz`. `google_seconds` of audio were sent to Google. `callee_audio` is null where only the
-    caller was recognised.
+    those of `GET /healthz`. `google_seconds` of audio were sent to Google. What is the callee's is null where only
+    the caller was recognised; delays without it are the caller's, and all counts are of both.
     """
 
     reason: str
@@ -207,6 +207,8 @@ class CallEnded(Event, frozen=True, kw_only=True, tag="call_ended"):
     callee_audio: Audio | None = None
     added_partial_delay_ms: Latency = Latency()
     final_delay_ms: Latency = Latency()
+    callee_added_partial_delay_ms: Latency | None = None
+    callee_final_delay_ms: Latency | None = None
     restarts: int = 0
     rotations: int = 0
     fallbacks: int = 0

@@ -5,11 +5,12 @@ import pytest
 from voicestt.audio.ledger import AudioTotals
 from voicestt.call.both_tracks import SharedByTracks, TracksAsOne
 from voicestt.call.facts import CallDescription, CallEnded, CallStarted, Event, Final
+from voicestt.runtime.metrics import Summary
 from voicestt.twilio.media_time import MediaTime, TimeOrigin
 
 CALL = CallDescription("CA1", "MZ1")
 END = CallEnded(CALL, "stop", 1.0, 50, 8_000, {})
-CALLEE_END = CallEnded(CALL, "stop", 1.0, 50, 8_000, {}, AudioTotals(received=320))
+CALLEE_END = CallEnded(CALL, "stop", 1.0, 50, 8_000, {}, AudioTotals(received=320), figures=Summary(restarts=1))
 
 
 class Told:
@@ -52,6 +53,8 @@ def test_the_end_waits_for_the_callee_s_last_words_and_carries_their_account(tol
     assert told.events[:-1] == [last]
     assert isinstance(end, CallEnded)
     assert end.callee == AudioTotals(received=320)
+    assert end.callee_figures == Summary(restarts=1)
+    assert end.figures.restarts == 1
     assert told.overs == 1
 
 

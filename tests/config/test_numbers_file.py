@@ -8,8 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from voicestt.config.call_plan import NO_PLAN, CallProfile
 from voicestt.config.hints import Hint
-from voicestt.config.numbers_file import NO_PLAN, BadNumbers, load_numbers, parse_numbers
+from voicestt.config.numbers_file import BadNumbers, load_numbers, parse_numbers
 from voicestt.config.recognition_options import RecognitionOptions
 
 FILE = """
@@ -75,7 +76,7 @@ def test_a_table_says_all_that_may_differ() -> None:
 
 def test_a_profile_can_be_chosen_only_where_the_number_allows_it() -> None:
     file = parse_numbers(FILE)
-    assert file.chosen("+97231234567", "english") == RecognitionOptions(language="en-US")
+    assert file.chosen("+97231234567", "english") == CallProfile(RecognitionOptions(language="en-US"))
     assert file.chosen("+97239999999", "english") is None
     assert file.chosen("+97231234567", "french") is None
 
@@ -102,6 +103,10 @@ def test_a_number_that_has_two_tables_is_not_in_what_may_be_logged_either(second
     ("text", "problem"),
     [
         ('["+1"]\nlangauge = "he-IL"', "line 2: langauge is no key of the file: did you mean language?"),
+        ('["+1".callee]\nlangauge = "he-IL"', "line 2: langauge is no key of the file: did you mean language?"),
+        ('["+1"]\ncallee = 1', "line 2: this key is no table"),
+        ('["+1"]\ncallee = { greeting = "hi" }', "line 2: greeting is no key of the file"),
+        ('[profile.a.callee]\nlanguage = 1', "line 2: language is no BCP-47 code such as he-IL"),
         ('["+1"]\nlanguage = "Hebrew!"', "line 2: language is no BCP-47 code such as he-IL"),
         ('["+1"]\nlanguage = 7', "line 2: language is no BCP-47 code such as he-IL"),
         ('["+1"]\nmodel = "a b"', "line 2: model is no model's name such as default"),
@@ -191,3 +196,45 @@ def test_what_chooses_no_receivers_is_a_problem_with_its_line(text: str) -> None
     with pytest.raises(BadNumbers) as bad:
         parse_numbers(f'["+12"]\nwebhook = {text}\n')
     assert bad.value.problems == ("line 2: webhook is no receiver's name, no list of names, and not false",)
+
+
+CALLEES = """
+[profile.agents]
+language = "en-US"
+[profile.agents.callee]
+language = "ru-RU"
+
+["*"]
+language = "he-IL"
+callee = { language = "ar-IL", hints = ["Shure"] }
+profiles = ["agents"]
+"""
+
+
+def test_the_callee_s_options_are_over_the_caller_s() -> None:
+    plan = parse_numbers(CALLEES).plan_of(None)
+    caller, callee = plan.options_with(CallProfile())
+    assert caller == RecognitionOptions(language="he-IL")
+    assert callee.language == "ar-IL"
+    assert callee.hints is not None
+    same = parse_numbers('["*"]\nlanguage = "he-IL"\n').plan_of(None).options_with(CallProfile())
+    assert same[0] == same[1]
+
+
+def test_a_profile_s_callee_wins_over_the_number_s() -> None:
+    file = parse_numbers(CALLEES)
+    profile = file.chosen(None, "agents")
+    assert profile is not None
+    caller, callee = file.plan_of(None).options_with(profile)
+    assert (caller.language, callee.language) == ("en-US", "ru-RU")
+    assert callee.hints is not None
+
+
+def test_all_that_may_be_asked_for_is_listed_with_its_place() -> None:
+    wanted = [(place, options.language) for place, options in parse_numbers(CALLEES).wanted()]
+    assert wanted == [
+        ("line 7", "he-IL"),
+        ("line 7, callee", "ar-IL"),
+        ("[profile.agents]", "en-US"),
+        ("[profile.agents], callee", "ru-RU"),
+    ]

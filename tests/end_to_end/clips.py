@@ -33,10 +33,10 @@ def as_mulaw(pcm: bytes) -> bytes:
     return mulaw.encode(np.frombuffer(pcm, "<i2"))
 
 
-def write_wav(path: Path, pcm: bytes) -> Path:
+def write_wav(path: Path, pcm: bytes, channels: int = 1) -> Path:
     """A recording in a file."""
     with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
+        file.setnchannels(channels)
         file.setsampwidth(2)
         file.setframerate(RATE)
         file.writeframes(pcm)

@@ -80,6 +80,7 @@ def test_the_ledger_accounts_for_each(heard: Heard) -> None:
     for audio in (end["audio"], end["callee_audio"]):
         assert audio["received"] == heard.reports[0].bytes_sent
         assert audio["uncovered"] == audio["given_up"] == 0
+    assert end["callee_final_delay_ms"]["count"] == end["final_delay_ms"]["count"] == 1
     assert end["google_seconds"] > end["audio"]["received"] / 8_000 * 1.5
     assert heard.events(MISSING)[-1]["callee_audio"] is None
 
@@ -98,7 +99,8 @@ def test_transcripts_and_subtitles_and_the_log_say_who_spoke(heard: Heard) -> No
     text = heard.server.asked("transcript", sid)
     assert "caller: מספר 0 מדבר" in text
     assert "callee: מספר 100 מדבר" in text
-    assert "callee: מספר 100 מדבר" in heard.server.asked("transcript", sid, "--format", "srt")
+    for form in ("srt", "vtt"):
+        assert "callee: מספר 100 מדבר" in heard.server.asked("transcript", sid, "--format", form)
     lines = json.loads(heard.server.asked("transcript", sid, "--format", "json"))["streams"][0]["lines"]
     assert {line["track"] for line in lines} == {"caller", "callee"}
     assert "caller: " not in heard.server.asked("transcript", heard.reports[MISSING].call_sid)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.end_to_end.clips import as_mulaw, speech
 from tests.end_to_end.rig import running_again, running_server, scripted_google, until
@@ -52,3 +53,26 @@ def test_what_was_recorded_before_a_kill_is_kept_and_joined_with_what_came_after
     assert (joined[: len(first)] == first).all()
     assert (joined[-len(second) :] == second).all()
     assert "Traceback" not in server.output + again.output
+
+
+@pytest.mark.parametrize("recognised", ["both", "caller"])
+def test_of_a_stream_of_both_tracks_the_callee_is_on_the_right_recognised_or_not(
+    tmp_path: Path, recognised: str
+) -> None:
+    folder = RecordingFolder(tmp_path / "recordings")
+    settings = {"RECORD": "both", "RECORD_DIR": str(folder.path), "GREETING": "default", "BOTH_TRACKS": recognised}
+    sides = [as_mulaw(speech(number, 1.6, (0.3, 1.2))) for number in (43, 44)]
+    with scripted_google(SAID) as google, running_server(tmp_path, google.port, **settings) as server:
+        with TwilioLine(server.target) as line:
+            line.begin("inbound", "outbound")
+            line.speak_both(*sides)
+            server.wait_for_final(line.sids.call)
+            line.hang_up()
+        server.wait_for("Call ended")
+        (path,) = until(lambda: list(folder.whole()), "its recording")
+        server.asked("recording", line.sids.call, "--save", str(tmp_path / "call.wav"))
+        tracks = {event["track"] for event in server.journal() if event["type"] == "final"}
+    assert (played(path) == sound(*sides)).all()
+    assert (played(tmp_path / "call.wav") == sound(*sides)).all()
+    assert tracks == ({"caller", "callee"} if recognised == "both" else {"caller"})
+    assert "Traceback" not in server.output

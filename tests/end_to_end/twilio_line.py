@@ -7,6 +7,7 @@ import ssl
 import struct
 import time
 from base64 import b64encode
+from itertools import zip_longest
 
 from tests.bench.raw_calls import (
     CLOSE,
@@ -73,15 +74,15 @@ class TwilioLine:
     def __exit__(self, *_exception: object) -> None:
         self.socket.close()
 
-    def begin(self, **parameters: str) -> None:
-        """`connected` and `start`, with the `<Parameter>`s of the TwiML."""
+    def begin(self, *tracks: str, **parameters: str) -> None:
+        """`connected` and `start`, with the `<Parameter>`s of the TwiML; the inbound track if none is named."""
         self.say(CONNECTED)
-        self.say(self._messages.start(parameters))
+        self.say(self._messages.start(parameters, tracks or ("inbound",)))
 
-    def media(self, audio: bytes) -> list[bytes]:
+    def media(self, audio: bytes, track: str = "inbound") -> list[bytes]:
         """The messages that carry `audio`, 20 ms each, not yet sent."""
         pieces = [audio[at : at + BYTES_PER_FRAME] for at in range(0, len(audio), BYTES_PER_FRAME)]
-        return [self._messages.media(piece).encode() for piece in pieces]
+        return [self._messages.media(piece, track).encode() for piece in pieces]
 
     def say(self, text: str | bytes) -> None:
         """One text message in one frame."""
@@ -90,6 +91,12 @@ class TwilioLine:
     def speak(self, audio: bytes) -> None:
         """All of `audio` at once."""
         self.socket.sendall(b"".join(frame(TEXT, message) for message in self.media(audio)))
+
+    def speak_both(self, caller: bytes, callee: bytes) -> None:
+        """All audio of both tracks at once, a frame of each in turn."""
+        pairs = zip_longest(self.media(caller), self.media(callee, "outbound"), fillvalue=b"")
+        messages = [message for pair in pairs for message in pair if message]
+        self.socket.sendall(b"".join(frame(TEXT, message) for message in messages))
 
     def hang_up(self) -> int | None:
         """`stop` and a close frame; the server's close code."""

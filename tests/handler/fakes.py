@@ -12,6 +12,7 @@ from zope.interface import implementer
 from tests.recognisers.on_reactor import reactor, soon
 from voicestt import events
 from voicestt.audio.ledger import AudioTotals
+from voicestt.call.facts import Track
 from voicestt.config.recognition_options import RecognitionOptions
 from voicestt.handler.handled_call import HandledCall
 from voicestt.handler.service import Handlers, Patience
@@ -119,8 +120,8 @@ class FakeLine:
         self.marks.append(reached)
         self._ask("mark", name)
 
-    def recognise(self, options: RecognitionOptions, *, at_once: bool) -> None:
-        self._ask("recognise", options, at_once)
+    def recognise(self, options: RecognitionOptions, *, at_once: bool, track: Track = "caller") -> None:
+        self._ask("recognise", options, at_once, *([] if track == "caller" else [track]))
 
     def end(self, reason: str) -> None:
         self._ask("end", reason)

@@ -119,9 +119,16 @@ def test_other_options_cross_to_the_line_as_they_were_meant() -> None:
     assert none == RecognitionOptions()
 
 
+def test_the_callee_s_recognition_is_another_track_s() -> None:
+    line = FakeLine()
+    call_on(line).recognise(language="en-US", track="callee")
+    assert line.asked == [("recognise", RecognitionOptions(language="en-US"), False, "callee")]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        ({"track": "agent"}, "track is neither caller nor callee"),
         ({"language": "Hebrew!"}, "language is no BCP-47 code"),
         ({"langauge": "he-IL"}, r"langauge is no option: did you mean language\?"),
         ({"hints": ["x" * 200]}, "has 200 letters, and Google takes 100"),

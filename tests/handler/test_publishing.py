@@ -18,11 +18,12 @@ from voicestt.call.facts import (
     Final,
     Happened,
     Partial,
+    Track,
     TurnEnded,
     Word,
 )
 from voicestt.call.line import Line
-from voicestt.config.numbers_file import CallPlan
+from voicestt.config.call_plan import CallPlan
 from voicestt.config.recognition_options import RecognitionOptions
 from voicestt.handler.publishing import Publishing, new_session, timestamp
 from voicestt.runtime.histogram import Percentiles
@@ -48,7 +49,7 @@ class NoLine:
     def mark(self, name: str, reached: Callable[[bool], None]) -> None:
         raise NotImplementedError
 
-    def recognise(self, options: RecognitionOptions, *, at_once: bool) -> None:
+    def recognise(self, options: RecognitionOptions, *, at_once: bool, track: Track = "caller") -> None:
         raise NotImplementedError
 
     def end(self, reason: str) -> None:

@@ -163,10 +163,11 @@ async def test_one_call_has_both_sides_its_incidents_delays_and_deliveries(asked
         ("rotated", 0, 0),
         ("unrecognised", 4000, 1500),
     ]
-    assert found["delays"] == [{"at_ms": 3000, "ms": 400, "final": True}]
+    assert found["delays"] == [{"at_ms": 3000, "ms": 400, "final": True, "who": "caller"}]
     assert found["call"]["custom"] == {"shop": "7"}
     assert (found["call"]["reason"], found["call"]["ended"]) == ("stop", "2026-11-23T07:00:00.000Z")
     assert found["account"]["received"] == 0
+    assert found["callee_account"] is None
     first, *others = found["deliveries"]
     assert (first["state"], first["attempts"], first["tries"][0]["answer"]) == ("delivered", 1, ANSWER)
     assert {each["state"] for each in others} == {"pending"}

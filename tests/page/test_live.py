@@ -90,6 +90,15 @@ def test_incidents_and_keys_are_marks_and_the_mode_follows(server: PageServer) -
     assert live(server)["calls"][0]["mode"] == "single-shot"
 
 
+def test_what_befalls_the_callee_is_a_mark_of_the_callee_and_no_mode_of_the_call(server: PageServer) -> None:
+    tell = Telling(server)
+    tell(tell.call.started())
+    tell(DegradedEvent(**tell.call.next(), why="away", track="callee"))
+    (card,) = live(server)["calls"]
+    assert card["mode"] == "streaming"
+    assert [(mark["kind"], mark["track"]) for mark in card["marks"]] == [("degraded", "callee")]
+
+
 def test_what_a_call_waits_for_is_measured_in_this_process(server: PageServer) -> None:
     caller = server.join()
     caller.say(CONNECTED, start())

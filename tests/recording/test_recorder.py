@@ -74,6 +74,42 @@ def test_a_call_is_recorded_as_it_was_heard_on_both_sides(clock: Clock, folder: 
     assert (recorder.begun, recorder.live, recorder.dropped_seconds, recorder.trouble) == (1, 0, 0.0, "")
 
 
+def talk_of_two(clock: Clock, recorder: AudioRecorder) -> list[bytes]:
+    """A call of which a stream of `<Start>` brings both sides, while a handler speaks into it; its channels."""
+    recorder.start()
+    recording = recorder.new(session())
+    recording.begin("CA1", hears_callee=True)
+    playout = Playout(clock, recording.beside(Twilio()))
+    playout.say(tone(8_000, 40))
+    sides = [b"", mulaw.SILENCE * 1_600]
+    for n in range(50):
+        recording.caller(tone(160, n), str(52 + n * 20))
+        sides[0] += tone(160, n)
+        if n >= 10:
+            recording.callee(tone(160, n + 50), str(52 + n * 20))
+            sides[1] += tone(160, n + 50)
+        if n == 30:
+            playout.clear()
+        clock.advance(0.02)
+    recording.end()
+    recorder.stop()
+    return sides
+
+
+def test_of_a_stream_of_both_tracks_the_callee_is_recorded_and_nothing_that_nobody_hears(
+    clock: Clock, folder: RecordingFolder
+) -> None:
+    sides = talk_of_two(clock, AudioRecorder(folder, 2, clock))
+    (path,) = folder.whole()
+    assert (played(path) == sound(*sides)).all()
+
+
+def test_where_only_the_caller_is_recorded_the_callee_is_not(clock: Clock, folder: RecordingFolder) -> None:
+    sides = talk_of_two(clock, AudioRecorder(folder, 1, clock))
+    (path,) = folder.whole()
+    assert (played(path) == sound(sides[0])).all()
+
+
 def test_what_was_sent_when_the_call_ended_and_not_heard_is_not_recorded(
     clock: Clock, folder: RecordingFolder
 ) -> None:

@@ -99,3 +99,17 @@ def test_no_track_ever_overlaps_itself(acts: list[tuple[str, float, int, bool]])
         if piece is not None:
             assert piece.start >= ends[piece.track]
             ends[piece.track] = piece.start + len(piece.audio)
+
+
+def test_the_callee_lies_in_the_place_of_what_we_play_by_the_time_of_the_call() -> None:
+    timeline = CallTimeline()
+    frames(timeline, 50)
+    late = [timeline.callee(1.0 + n * 0.02, tone(FRAME), n * FRAME, str(1000 + n * 20)) for n in range(3)]
+    assert [(piece.track, piece.start) for piece in late] == [(OURS, SECOND + n * FRAME) for n in range(3)]
+
+
+def test_a_callee_who_comes_first_begins_the_time_of_the_call() -> None:
+    timeline = CallTimeline()
+    assert timeline.callee(5.0, tone(FRAME), 0, "52").start == 0
+    assert timeline.caller(7.0, tone(FRAME), 0, "2052").start == 2 * SECOND
+    assert timeline.zero == 5.0

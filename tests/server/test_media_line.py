@@ -9,6 +9,7 @@ from zope.interface.verify import verifyObject
 
 from tests.conftest import Logged
 from voicestt.audio.ledger import AudioTotals
+from voicestt.call.facts import Track
 from voicestt.call.hearing import HeardAudio
 from voicestt.call.line import MOST_WAITING_SECONDS, Line, TooMuchAudio
 from voicestt.config.recognition_options import RecognitionOptions
@@ -32,7 +33,7 @@ class Call:
     def caller_heard(self, heard: HeardAudio) -> None:
         self.heard.append(heard)
 
-    def recognise(self, options: RecognitionOptions, *, at_once: bool) -> None:
+    def recognise(self, options: RecognitionOptions, *, at_once: bool, track: Track = "caller") -> None:
         raise NotImplementedError
 
     def end(self, reason: str) -> None:

@@ -178,3 +178,13 @@ def test_the_receivers_of_a_call_are_those_of_its_number(file: Path) -> None:
     numbers.load(None)
     found = [numbers.describe(call(called)).plan.webhook for called in ("+12", "+13", "+14", None)]
     assert found == [("webhook:crm",), (), None, None]
+
+
+def test_the_callee_has_options_of_its_own(file: Path, logged: Logged) -> None:
+    file.write_text('["+12"]\nlanguage = "he-IL"\ncallee = { language = "en-US" }\n["+13"]\nlanguage = "ar-IL"\n')
+    numbers = numbers_of(file)
+    own, same = (numbers.describe(call(number)) for number in ("+12", "+13"))
+    assert own.options == RecognitionOptions(language="he-IL")
+    assert own.for_callee.options == RecognitionOptions(language="en-US")
+    assert same.for_callee.options == same.options == RecognitionOptions(language="ar-IL")
+    assert logged.matching("options of the callee, whom BOTH_TRACKS=caller does not recognise")

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from voicestt.audio.ledger import AudioTotals
 from voicestt.call.facts import CallEnded, CallObserver, CallStarted, Event
 from voicestt.twilio.media_time import TimeOrigin
 
@@ -32,7 +31,7 @@ class TracksAsOne:
         self._observer = observer
         self._over = over
         self._end: CallEnded | None = None
-        self._callee: AudioTotals | None = None
+        self._callee: CallEnded | None = None
         self._callee_is_live = False
         self._caller_is_over = False
         self.of_callee = _Callee(self)
@@ -48,12 +47,12 @@ class TracksAsOne:
         elif self._callee_is_live:
             self._end = event
         else:
-            self._observer.tell(event if self._callee is None else replace(event, callee=self._callee))
+            self._observer.tell(event if self._callee is None else _with_callee(event, self._callee))
 
     def tell_of_callee(self, event: Event) -> None:
         """Pass on what the callee's track tells."""
         if isinstance(event, CallEnded):
-            self._callee, self._callee_is_live = event.account, False
+            self._callee, self._callee_is_live = event, False
             end, self._end = self._end, None
             if end is not None:
                 self.tell(end)
@@ -69,6 +68,18 @@ class TracksAsOne:
         """Note that the callee's track is over: the call is, if the caller's is too."""
         if self._caller_is_over and not self._callee_is_live:
             self._over()
+
+
+def _with_callee(end: CallEnded, callee: CallEnded) -> CallEnded:
+    """Return the caller's end with the callee's account and delays, and what befell either counted together."""
+    own, other = end.figures, callee.figures
+    figures = replace(
+        own,
+        restarts=own.restarts + other.restarts,
+        rotations=own.rotations + other.rotations,
+        fallbacks=own.fallbacks + other.fallbacks,
+    )
+    return replace(end, figures=figures, callee=callee.account, callee_figures=other)
 
 
 class _Callee:

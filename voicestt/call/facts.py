@@ -1,11 +1,11 @@
 """The facts of a call, as values, and the port of their observers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 from voicestt.audio.ledger import AudioTotals
-from voicestt.config.numbers_file import NO_PLAN, CallPlan
+from voicestt.config.call_plan import NO_PLAN, CallPlan
 from voicestt.config.recognition_options import RecognitionOptions
 from voicestt.runtime.metrics import Summary
 
@@ -19,7 +19,8 @@ class CallDescription:
 
     `continues` is the session of its former stream, None for a new call; then `utterances` is the number of its
     last utterance, and `memory` what its handler left, as JSON. `plan` is what the file of numbers says for it,
-    and `options` the recognition options that follow from that and from its parameters. `listens_in`: it is a
+    and `options` the recognition options that follow from that and from its parameters, `callee_options` those of
+    the callee, None if they are the same. `listens_in`: it is a
     stream of `<Start>`, beside TwiML of somebody else's, into which nothing can be said.
     """
 
@@ -34,7 +35,13 @@ class CallDescription:
     memory: str | None = field(default=None, repr=False)
     plan: CallPlan = field(default=NO_PLAN, repr=False, compare=False)
     options: RecognitionOptions | None = field(default=None, repr=False)
+    callee_options: RecognitionOptions | None = field(default=None, repr=False)
     listens_in: bool = False
+
+    @property
+    def for_callee(self) -> "CallDescription":
+        """The same call as the callee's track has it, with the callee's options."""
+        return self if self.callee_options is None else replace(self, options=self.callee_options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +181,7 @@ class CallEnded:
     delivered: DeliveryCounts = DeliveryCounts()
     figures: Summary = field(default_factory=Summary)
     callee: AudioTotals | None = None
+    callee_figures: Summary | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from voicestt.audio.ledger import AudioTotals
+from voicestt.call.facts import Track
 from voicestt.config.recognition_options import RecognitionOptions
 
 MOST_WAITING_SECONDS = 600
@@ -54,8 +55,8 @@ class Line(Protocol):
         """Set a mark; `reached` is called once: False if all said before was played, True if it was cleared."""
         ...
 
-    def recognise(self, options: RecognitionOptions, *, at_once: bool) -> None:
-        """Recognise the caller by other options, from the next final or silence on, or `at_once`.
+    def recognise(self, options: RecognitionOptions, *, at_once: bool, track: Track = "caller") -> None:
+        """Recognise one side by other options, from its next final or silence on, or `at_once`.
 
         What they do not say stays; ones that say nothing restore those of the call's start.
         """

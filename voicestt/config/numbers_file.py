@@ -2,18 +2,20 @@
 
 A table for each number or pattern (`["+97231234567"]`, `["+9723*"]`, `["*"]`), of which one holds for a call: the
 number itself, else the pattern with the most letters. What it does not say is as the settings have it.
-`[profile.NAME]` are options that a TwiML `<Parameter>` may choose where a number's `profiles` allow it, and
-`[classes]` lists of words for hints. No problem repeats a number: it may go to a log.
+`[profile.NAME]` are options that a TwiML `<Parameter>` may choose where a number's `profiles` allow it; `callee`
+in either are those of the other track. `[classes]` are lists of words for hints. No problem repeats a number: it
+may go to a log.
 """
 
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from voicestt.config import readers as read
+from voicestt.config.call_plan import NO_PLAN, CallPlan, CallProfile
 from voicestt.config.hints import BadHints, make_classes
 from voicestt.config.receivers import chosen_receivers
 from voicestt.config.recognition_options import (
@@ -27,34 +29,12 @@ from voicestt.config.recognition_options import (
 )
 from voicestt.config.toml_lines import lines_of_keys
 
-_PROFILES, _CLASSES = "profile", "classes"
+_PROFILES, _CLASSES, _CALLEE = "profile", "classes", "callee"
 _BETWEEN: Final = re.compile(r"(?<=[\d+*])[ ().-]+(?=[\d(*])")
 _PATTERN: Final = re.compile(r"\*|\+?[0-9*]{1,40}|sips?:[^\s\"<>]{1,255}", re.IGNORECASE)
 _PROFILE_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _KEYS_TOLD: Final = re.compile(r"\(['\"].*\)(?= )")
 _MOST_BYTES: Final = 10_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class CallPlan:
-    """The part of the file that holds for a call: None, or NOTHING_SAID, is "as the settings have it".
-
-    `handler` is `package.module:Name`, `greeting` and `busy` are as the variables of these names; with
-    `recording` False no audio is kept where RECORD keeps that of calls. `lines` has the line of each key in the
-    file, and of the table itself under "". `webhook` are the destinations' names of the receivers that get the
-    events, None for all of them.
-    """
-
-    options: RecognitionOptions = NOTHING_SAID
-    greeting: str | None = None
-    recording: bool | None = None
-    handler: str | None = None
-    busy: str | None = field(default=None, repr=False)
-    webhook: tuple[str, ...] | None = None
-    lines: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
-
-
-NO_PLAN: Final = CallPlan()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +68,7 @@ class NumbersFile:
     """A file of numbers. Without sections nothing differs from the settings."""
 
     def __init__(
-        self, sections: Sequence[_Section] = (), profiles: Mapping[str, RecognitionOptions] | None = None
+        self, sections: Sequence[_Section] = (), profiles: Mapping[str, CallProfile] | None = None
     ) -> None:
         self._sections = sorted(sections, key=lambda each: each.weight)
         self.profiles = dict(profiles or {})
@@ -98,13 +78,20 @@ class NumbersFile:
         """The plans of all numbers."""
         return [each.plan for each in self._sections]
 
+    def wanted(self) -> Iterator[tuple[str, RecognitionOptions]]:
+        """Yield what may be asked of the recogniser, and where the file says it: a line, or a profile's name."""
+        for plan in self.plans:
+            yield from _of_both(f"line {plan.lines.get('', 0)}", plan.options, plan.callee)
+        for name, profile in self.profiles.items():
+            yield from _of_both(f"[{_PROFILES}.{name}]", profile.options, profile.callee)
+
     def plan_of(self, called: str | None) -> CallPlan:
         """Return the plan for a called number, or None for one that is not known."""
         section = self._section_of(called)
         return NO_PLAN if section is None else section.plan
 
-    def chosen(self, called: str | None, profile: str) -> RecognitionOptions | None:
-        """Return the options of a profile that a call's parameter names; None if the file does not allow it."""
+    def chosen(self, called: str | None, profile: str) -> CallProfile | None:
+        """Return the profile that a call's parameter names; None if the file does not allow it."""
         section = self._section_of(called)
         return self.profiles[profile] if section is not None and profile in section.profiles else None
 
@@ -192,12 +179,14 @@ class _Parsing:
                 classes[name] = ()
         return classes
 
-    def _read_profiles(self) -> Iterator[tuple[str, RecognitionOptions]]:
+    def _read_profiles(self) -> Iterator[tuple[str, CallProfile]]:
         for name in self._table(_PROFILES):
             where = (_PROFILES, name)
             if not _PROFILE_NAME.fullmatch(name):
                 self._complain(where, "a profile's name is letters, digits, - and _")
-            yield name, self._read_options(where, self._table(*where), OPTION_NAMES)
+            given = self._table(*where)
+            options = self._read_options(where, given, (*OPTION_NAMES, _CALLEE))
+            yield name, CallProfile(options, self._read_callee(where, given))
 
     def _read_sections(self, profiles: Mapping[str, Any]) -> Iterator[_Section]:
         seen: set[str] = set()
@@ -227,7 +216,13 @@ class _Parsing:
             self._complain((name, "recording"), "recording is neither true nor false")
             recording = None
         webhook = self._read_webhook(name, given.get("webhook"))
-        return CallPlan(options, **values, recording=recording, webhook=webhook, lines=lines)
+        callee = self._read_callee((name,), given)
+        return CallPlan(options, **values, recording=recording, webhook=webhook, callee=callee, lines=lines)
+
+    def _read_callee(self, where: tuple[str, ...], given: Mapping[str, Any]) -> RecognitionOptions:
+        if _CALLEE not in given:
+            return NOTHING_SAID
+        return self._read_options((*where, _CALLEE), self._table(*where, _CALLEE), OPTION_NAMES)
 
     def _read_webhook(self, name: str, given: object) -> tuple[str, ...] | None:
         try:
@@ -272,6 +267,14 @@ class _Parsing:
         return tuple(allowed)
 
 
+def _of_both(
+    place: str, options: RecognitionOptions, callee: RecognitionOptions
+) -> Iterator[tuple[str, RecognitionOptions]]:
+    yield place, options
+    if callee.said:
+        yield f"{place}, {_CALLEE}", callee.over(options)
+
+
 def _bare(number: str) -> str:
     """Return a number without what people put between digits, as Twilio gives it."""
     return _BETWEEN.sub("", number.strip()).replace(")", "")
@@ -282,4 +285,4 @@ _TEXTS: Final[Mapping[str, Callable[[str], str]]] = {
     "handler": read.matching(read.ATTRIBUTE, "package.module:Name"),
     "busy": read.busy,
 }
-_SECTION_KEYS: Final = (*OPTION_NAMES, *_TEXTS, "recording", "webhook", "profiles")
+_SECTION_KEYS: Final = (*OPTION_NAMES, *_TEXTS, "recording", "webhook", _CALLEE, "profiles")

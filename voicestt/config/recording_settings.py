@@ -25,8 +25,8 @@ class RecordingSettings:
         "RECORD",
         "off",
         read.one_of("off", "caller", "both"),
-        "Whether the audio of calls is kept, as it was: `caller` keeps what the caller said, `both` also what was "
-        "played to the caller, on the right channel. Mind the law before you switch it on: docs/recording.md.",
+        "Whether the audio of calls is kept, as it was: `caller` keeps what the caller said, `both` also what the "
+        "caller heard, on the right channel. Mind the law before you switch it on: docs/recording.md.",
     )
     record_dir: str = setting(
         "RECORD_DIR",

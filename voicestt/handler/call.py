@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from voicestt.audio.ledger import AudioTotals
 from voicestt.audio.mulaw import BYTES_PER_SECOND
 from voicestt.audio.transcode import BadSound, Kind, to_mulaw
+from voicestt.call.facts import Track
 from voicestt.call.line import MOST_WAITING_SECONDS
 from voicestt.config.hints import BadHints, Hints, make_classes
 from voicestt.config.recognition_options import BadOptions, read_options
@@ -164,15 +165,18 @@ class Call:
         punctuation: bool | None = None,
         classes: Mapping[str, Sequence[str]] | None = None,
         at_once: bool = False,
+        track: Track = "caller",
         **more: Any,
     ) -> None:
-        """Recognise the caller by other options from the next final or silence on; no word is lost by the change.
+        """Recognise one side by other options from its next final or silence on; no word is lost by the change.
 
         What is not said stays as it is; without any option those of the call's start are restored. `hints` are
         phrases, (phrase, boost) pairs, or `voicestt.config.hints.make_hints` of them, which is worth keeping where
         there are many; `classes` the lists of words that phrases name as `${name}`. `more` are the other options
         of `voicestt.config.recognition_options`, as in NUMBERS_FILE. `at_once`: an utterance under way is
-        recognised by them too, as a whole. What the recogniser refuses is taken back, and said in the log.
+        recognised by them too, as a whole. `track`: the caller, or the callee of a call with both tracks
+        (BOTH_TRACKS=both), before their first word too. What the recogniser refuses is taken back, and said in the
+        log.
 
         Raises:
             BadOptions: (a ValueError) if they are not what they should be, with everything that is wrong.
@@ -183,7 +187,10 @@ class Call:
             given["hints"] = hints
         else:
             given["hints"] = tuple(hints)
-        self._leaving.recognise(read_options(given, _checked(classes)), at_once=at_once)
+        options = read_options(given, _checked(classes))
+        if track not in get_args(Track):
+            raise BadOptions({"track": ["is neither caller nor callee"]})
+        self._leaving.recognise(options, at_once=at_once, track=track)
 
     def hang_up(self) -> Outcome[HungUp]:
         """End the call at once, by Twilio's REST API; to let the caller hear you out, await a mark first.

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, Protocol
 
 from twisted.logger import Logger
 
+from voicestt.call.facts import Track
 from voicestt.call.line import Line
 from voicestt.config.recognition_options import RecognitionOptions
 from voicestt.events import CallStarted
@@ -76,9 +77,9 @@ class CallHandover:
         asked.add_done_callback(lambda future: self._cross(partial(self._hung_up, outcome, future)))
         return outcome
 
-    def recognise(self, options: RecognitionOptions, *, at_once: bool) -> None:
-        """Recognise the caller by other options."""
-        self._cross(partial(self._line.recognise, options, at_once=at_once))
+    def recognise(self, options: RecognitionOptions, *, at_once: bool, track: Track = "caller") -> None:
+        """Recognise one side by other options."""
+        self._cross(partial(self._line.recognise, options, at_once=at_once, track=track))
 
     def transfer(self, destination: str) -> Outcome[None]:
         """Transfer the caller to `destination`.

@@ -244,6 +244,7 @@ def _stretch(fact: facts.Happened) -> dict[str, Any]:
 
 
 def _ended(fact: facts.CallEnded) -> _Made:
+    callee = fact.callee_figures
     figures, google = fact.figures, fact.account.google_bytes + (fact.callee.google_bytes if fact.callee else 0)
     return events.CallEnded, {
         "reason": fact.reason,
@@ -254,6 +255,8 @@ def _ended(fact: facts.CallEnded) -> _Made:
         "callee_audio": None if fact.callee is None else _audio(fact.callee),
         "added_partial_delay_ms": _latency(figures.added),
         "final_delay_ms": _latency(figures.final),
+        "callee_added_partial_delay_ms": None if callee is None else _latency(callee.added),
+        "callee_final_delay_ms": None if callee is None else _latency(callee.final),
         "restarts": figures.restarts,
         "rotations": figures.rotations,
         "fallbacks": figures.fallbacks,

@@ -27,6 +27,7 @@ from voicestt.journal.call_list import ListedCall
 from voicestt.journal.one_call import CallInJournal, DeliveryOfEvent
 from voicestt.ops.journal.words import iso
 
+_LATENCIES = ("added_partial_delay_ms", "final_delay_ms", "callee_added_partial_delay_ms", "callee_final_delay_ms")
 _Incident = Degraded | Recovered | Interrupted | Resumed | Unrecognised | CallIncident
 
 
@@ -62,6 +63,7 @@ class CallView:
     delays: list[dict[str, Any]] = field(default_factory=list)
     custom: Mapping[str, Any] | None = None
     account: Mapping[str, int] | None = None
+    callee_account: Mapping[str, int] | None = None
     figures: Mapping[str, Any] | None = None
 
     def add(self, event: AnyEvent) -> None:
@@ -95,7 +97,7 @@ class CallView:
         self._add_line(final.track, final, {**where, **values, "utterance": final.utterance})
         if final.delay is not None:
             at = self._ms_of(final) if final.end is None else _ms(final.end)
-            self.delays.append({"at_ms": at, "ms": _ms(final.delay), "final": True})
+            self.delays.append({"at_ms": at, "ms": _ms(final.delay), "final": True, "who": final.track})
 
     def _add_incident(self, event: AnyEvent) -> None:
         if not isinstance(event, _Incident):
@@ -104,16 +106,16 @@ class CallView:
         start = getattr(event, "start", None)
         at = self._ms_of(event) if start is None else _ms(start)
         length = _ms(getattr(event, "seconds", 0.0))
-        self.incidents.append({"kind": kind, "at": event.timestamp, "at_ms": at, "ms": length, "text": event.why})
+        where = {"at": event.timestamp, "at_ms": at, "ms": length}
+        self.incidents.append({"kind": kind, **where, "text": event.why, "who": event.track})
 
     def _add_end(self, end: CallEnded) -> None:
         if end.recovered:
             return
         self.account = msgspec.to_builtins(end.audio)
+        self.callee_account = msgspec.to_builtins(end.callee_audio)
         names = ("partials", "finals", "restarts", "rotations", "fallbacks", "google_seconds")
-        delays = {
-            name: msgspec.to_builtins(getattr(end, name)) for name in ("added_partial_delay_ms", "final_delay_ms")
-        }
+        delays = {name: msgspec.to_builtins(getattr(end, name)) for name in _LATENCIES}
         self.figures = {**{name: getattr(end, name) for name in names}, **delays}
 
     def _ms_of(self, event: Event) -> int:
@@ -138,6 +140,7 @@ def one_call(
         "conversation": view.conversation,
         "incidents": view.incidents,
         "account": view.account,
+        "callee_account": view.callee_account,
         "figures": view.figures,
         "delays": view.delays,
         "deliveries": deliveries(row.session, call.deliveries, has_answers=has_custom),

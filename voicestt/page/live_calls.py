@@ -61,7 +61,8 @@ class LiveCard:
 
     def mark(self, event: Mapping[str, Any], text: str) -> None:
         """Add a mark, of the event's type, or of what an incident is."""
-        self.marks.append({"kind": event.get("incident", event["type"]), "at": event["timestamp"], "text": text})
+        kind, track = event.get("incident", event["type"]), event.get("track", "caller")
+        self.marks.append({"kind": kind, "at": event["timestamp"], "text": text, "track": track})
 
 
 class LiveCalls:
@@ -134,6 +135,9 @@ def _tell(card: LiveCard, event: Mapping[str, Any]) -> None:
 
 
 def _mode_after(event: Mapping[str, Any], mode: str) -> str:
+    """Return the card's mode after an incident: it is the caller's, and what befalls the callee is a mark."""
+    if event.get("track") == "callee":
+        return mode
     match event["type"]:
         case "recovered" | "resumed":
             return _STREAMING

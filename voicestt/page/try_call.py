@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from voicestt.audio.ledger import AudioTotals
 from voicestt.call.active_call import LOOK_SECONDS
-from voicestt.call.facts import CallDescription
+from voicestt.call.facts import CallDescription, Track
 from voicestt.call.facts import Event as Fact
 from voicestt.call.machine import new_call
 from voicestt.call.observers import Debounced, DeliveryStats
@@ -94,7 +94,7 @@ class _NoEar(PlayoutLine):
 
     account = AudioTotals()
 
-    def recognise(self, options: RecognitionOptions, *, at_once: bool) -> None:
+    def recognise(self, options: RecognitionOptions, *, at_once: bool, track: Track = "caller") -> None:
         """Do nothing: no handler hears of a try."""
 
     def end(self, reason: str) -> None:

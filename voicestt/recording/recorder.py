@@ -45,7 +45,7 @@ class CallerSink(Protocol):
 
 
 class AudioRecorder:
-    """Records the calls of a process into `folder`: the caller alone, or on two `tracks` what is played too.
+    """Records the calls of a process into `folder`: the caller alone, or on two `tracks` what they hear too.
 
     `clock` is the reactor's; `now` gives epoch seconds.
     """
@@ -173,12 +173,16 @@ class StreamRecording:
         self.wall = 0.0
         """Epoch seconds less those of the recorder's clock, at the stream's start."""
         self._recorder = recorder
-        self._position = 0
-        self._is_on = False
+        self._position = self._callee_position = 0
+        self._is_on = self._hears_callee = False
 
-    def begin(self, call_sid: str) -> None:
-        """Begin: the stream has said which call it is of."""
+    def begin(self, call_sid: str, *, hears_callee: bool = False) -> None:
+        """Begin: the stream has said which call it is of.
+
+        `hears_callee`: it brings what the caller hears, which is recorded then; what we send is not heard.
+        """
         self.call_sid = call_sid
+        self._hears_callee = hears_callee
         self.wall = self._recorder.begin()
         self._is_on = True
 
@@ -188,14 +192,20 @@ class StreamRecording:
             self._recorder.hand(self, "caller", audio, self._position, timestamp)
             self._position += len(audio)
 
+    def callee(self, audio: bytes, timestamp: object = None) -> None:
+        """Take a frame of the callee's, with Twilio's timestamp."""
+        if self._is_on and self._hears_callee and self._recorder.tracks > 1:
+            self._recorder.hand(self, "callee", audio, self._callee_position, timestamp)
+            self._callee_position += len(audio)
+
     def ours(self, audio: bytes) -> None:
         """Take audio that is sent to the caller now."""
-        if self._is_on and self._recorder.tracks > 1:
+        if self._is_on and not self._hears_callee and self._recorder.tracks > 1:
             self._recorder.hand(self, "ours", audio)
 
     def clear(self) -> None:
         """Note that what was sent and has not been heard is not heard any more."""
-        if self._is_on and self._recorder.tracks > 1:
+        if self._is_on and not self._hears_callee and self._recorder.tracks > 1:
             self._recorder.hand(self, "cut")
 
     def end(self) -> None:

@@ -1,19 +1,21 @@
 """The time line of a recorded call: where audio lies, in samples since the caller's audio began. Pure.
 
 The caller's audio lies where the words of the call's events say that it is: counted in audio, and by Twilio's
-timestamps where frames are missing. What we play lies where the caller's audio was when it was sent: behind what
-was sent before it, and cut off where it was cleared. Our clock and the line's are not the same: the smallest delay
-of a frame that was seen tells how far they are apart, and may grow by a hair each second, as clocks drift.
+timestamps where frames are missing; so does the callee's, in a stream of both tracks. What we play lies where the
+caller's audio was when it was sent: behind what was sent before it, and cut off where it was cleared. Our clock
+and the line's are not the same: the smallest delay of a frame that was seen tells how far they are apart, and may
+grow by a hair each second, as clocks drift.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
 from voicestt.audio import mulaw
-from voicestt.twilio.media_time import MediaTime
+from voicestt.twilio.media_time import MediaTime, TimeOrigin
 
 CALLER: Final = 0
 OURS: Final = 1
+"""The channel of what the caller hears: what we play, or the callee."""
 _DRIFT: Final = 100e-6  # of a second in a second, more than any two clocks of telephone lines differ by
 
 
@@ -30,9 +32,10 @@ class CallTimeline:
     """Places the audio of one call; all times `at` are seconds of one clock that never goes back."""
 
     def __init__(self) -> None:
-        self._time = MediaTime()
-        self._first = self._zero = self._looked = 0.0
-        self._has_caller = self._has_any = False
+        self._origin = TimeOrigin()
+        self._times = {CALLER: MediaTime(self._origin), OURS: MediaTime(self._origin)}
+        self._zero = self._looked = 0.0
+        self._has_frames = self._has_any = False
         self._ours_end = 0
 
     @property
@@ -42,12 +45,11 @@ class CallTimeline:
 
     def caller(self, at: float, audio: bytes, position: int, timestamp: object) -> Piece:
         """Place a frame of the caller's; `position` are the caller's bytes before it, `timestamp` is Twilio's."""
-        if not self._has_caller:
-            self._first = at
-        self._time.frame(position, timestamp, at - self._first)
-        start = self._time.of_start(position)
-        self._see(at, start)
-        return Piece(CALLER, round(start * mulaw.BYTES_PER_SECOND), audio)
+        return self._frame(CALLER, at, audio, position, timestamp)
+
+    def callee(self, at: float, audio: bytes, position: int, timestamp: object) -> Piece:
+        """Place a frame of the callee's, as one of the caller's, in the place of what we play."""
+        return self._frame(OURS, at, audio, position, timestamp)
 
     def ours(self, at: float, audio: bytes) -> Piece:
         """Place audio that is sent to the caller, who hears it after what was sent before."""
@@ -62,6 +64,13 @@ class CallTimeline:
         self._ours_end = min(self._ours_end, start)
         return Piece(OURS, start, mulaw.SILENCE * length) if length > 0 else None
 
+    def _frame(self, track: int, at: float, audio: bytes, position: int, timestamp: object) -> Piece:
+        time = self._times[track]
+        time.frame(position, timestamp, self._origin.elapsed(at))
+        start = time.of_start(position)
+        self._see(at, start)
+        return Piece(track, round(start * mulaw.BYTES_PER_SECOND), audio)
+
     def _now(self, at: float) -> int:
         """Return the sample that the line is at."""
         if not self._has_any:
@@ -71,8 +80,8 @@ class CallTimeline:
 
     def _see(self, at: float, start: float) -> None:
         zero = at - start
-        if self._has_caller:
+        if self._has_frames:
             zero = min(zero, self._zero + _DRIFT * (at - self._looked))
         self._zero = zero
         self._looked = at
-        self._has_caller = self._has_any = True
+        self._has_frames = self._has_any = True

@@ -11,15 +11,15 @@ from voicestt.recording.audio_file import RecordingFile
 from voicestt.recording.folder import RecordingFolder
 from voicestt.recording.timeline import CallTimeline, Piece
 
-Act = Literal["caller", "ours", "cut", "finish"]
+Act = Literal["caller", "callee", "ours", "cut", "finish"]
 
 
 class Handed(NamedTuple):
     """Something of a stream's, handed to the thread at the time `at` of the recorder's clock.
 
-    `caller`: a frame of the caller's, `position` bytes after the first, with Twilio's `timestamp`. `ours`: audio
-    that was sent to the caller. `cut`: what was sent and not heard yet is not heard. `finish`: the stream is over.
-    `wall` is epoch seconds less those of the clock.
+    `caller`, `callee`: a frame of theirs, `position` bytes after the first, with Twilio's `timestamp`. `ours`:
+    audio that was sent to the caller. `cut`: what was sent and not heard yet is not heard. `finish`: the stream is
+    over. `wall` is epoch seconds less those of the clock.
     """
 
     session: str
@@ -74,6 +74,8 @@ class RecordingWriter:
         match handed.act:
             case "caller":
                 piece = timeline.caller(handed.at, handed.audio, handed.position, handed.timestamp)
+            case "callee":
+                piece = timeline.callee(handed.at, handed.audio, handed.position, handed.timestamp)
             case "ours":
                 piece = timeline.ours(handed.at, handed.audio)
             case "cut":

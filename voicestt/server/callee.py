@@ -7,9 +7,16 @@ from voicestt.audio.ledger import AudioTotals
 from voicestt.call.active_call import CallParts
 from voicestt.call.facts import CallDescription
 from voicestt.call.machine import CallInputs
+from voicestt.config.recognition_options import NOTHING_SAID, RecognitionOptions
 
 OUTBOUND: Final = "outbound"
 """Twilio's name of the track that the caller hears."""
+
+NO_CALLEE: Final = (
+    "⚠️ The handler says how the callee is to be recognised, and nobody recognises the callee: nothing changes. "
+    'What to do: set BOTH_TRACKS=both, or leave track="callee" out.'
+)
+"""The warning of a change for a side that is not recognised."""
 
 
 class Callee:
@@ -22,6 +29,8 @@ class Callee:
         self._make = make
         self._made: tuple[CallInputs, CallParts] | None = None
         self._is_over = False
+        self._change = NOTHING_SAID
+        self._is_at_once = False
 
     def media(self, call: CallDescription, audio: bytes, timestamp: object) -> None:
         """Take a frame of the callee's audio; the first one opens a recogniser."""
@@ -29,8 +38,18 @@ class Callee:
             if self._is_over:
                 return
             self._made = self._make()
-            self._made[0].started(call)
+            self._made[0].started(call.for_callee)
+            if self._change.said:
+                self._made[1].audio.recognise(self._change, at_once=self._is_at_once)
         self._made[1].take(audio, timestamp)
+
+    def recognise(self, options: RecognitionOptions, *, at_once: bool) -> None:
+        """Recognise by other options, from a final or silence on, or `at_once`; kept until the track comes."""
+        if self._made is not None:
+            self._made[1].audio.recognise(options, at_once=at_once)
+        else:
+            self._change = options.over(self._change) if options.said else NOTHING_SAID
+            self._is_at_once = at_once
 
     @property
     def account(self) -> AudioTotals | None:

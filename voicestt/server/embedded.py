@@ -76,6 +76,6 @@ def languages_of_numbers(settings: Settings) -> Iterator[str]:
         return
     with suppress(BadNumbers):
         file = load_numbers(settings.numbers_file)
-        for options in (*(plan.options for plan in file.plans), *file.profiles.values()):
+        for _, options in file.wanted():
             if options.language is not None:
                 yield options.language

@@ -7,13 +7,13 @@ from twisted.logger import Logger
 
 from voicestt.audio.ledger import AudioTotals, total
 from voicestt.call.active_call import CallParts
-from voicestt.call.facts import CallDescription
+from voicestt.call.facts import CallDescription, Track
 from voicestt.call.hearing import HeardAudio
 from voicestt.call.machine import CallInputs
 from voicestt.config.recognition_options import RecognitionOptions
 from voicestt.runtime.clock import Unchanged
 from voicestt.runtime.histogram import Percentiles
-from voicestt.server.callee import OUTBOUND, Callee
+from voicestt.server.callee import NO_CALLEE, OUTBOUND, Callee
 from voicestt.server.change_remarks import CallChanges
 from voicestt.server.media_line import MediaLine
 
@@ -64,13 +64,14 @@ class LiveCall:
     def begin(self, call: CallDescription) -> None:
         """Start the call after a good `start` of Twilio's. The greeting leaves before anybody else can speak.
 
-        A call that goes on has heard it, and into a stream of `<Start>` nothing can be said.
+        A call that goes on has heard it; into a stream of `<Start>` nothing can be said, so its line stays closed.
         """
         self.stream_sid = call.stream_sid
         self.account_sid = call.account_sid
         self.call_sid = call.call_sid
         self._description = call
-        self.line.open(call.stream_sid, greets=call.continues is None and not call.listens_in)
+        if not call.listens_in:
+            self.line.open(call.stream_sid, greets=call.continues is None)
         self.inputs.started(call)
 
     def warn_of_another(self, other: CallDescription) -> None:
@@ -141,11 +142,16 @@ class LiveCall:
         """The delays that the server has added to the call's partials so far."""
         return self._parts.metrics.added
 
-    def recognise(self, options: RecognitionOptions, *, at_once: bool) -> None:
-        """Recognise the caller by other options, from the next final or silence on, or `at_once`."""
-        self._parts.audio.recognise(options, at_once=at_once)
-        if self.changes is not None:
-            self.changes.changed(options)
+    def recognise(self, options: RecognitionOptions, *, at_once: bool, track: Track = "caller") -> None:
+        """Recognise one side by other options, from its next final or silence on, or `at_once`."""
+        if track == "caller":
+            self._parts.audio.recognise(options, at_once=at_once)
+            if self.changes is not None:
+                self.changes.changed(options)
+        elif self._callee is not None:
+            self._callee.recognise(options, at_once=at_once)
+        else:
+            self._log.warn(NO_CALLEE, log_system=self.call_sid)
 
     def look_for_gap(self) -> None:
         """Check whether frames have stopped coming; called every LOOK_SECONDS."""

@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from voicestt.audio.ledger import AudioTotals
+from voicestt.call.facts import Track
 from voicestt.call.hearing import HeardAudio
 from voicestt.call.playout import Playout, PlayoutLine
 from voicestt.config.recognition_options import RecognitionOptions
@@ -34,8 +35,8 @@ class SpokenTo(Protocol):
         """Report what the caller heard of what was said."""
         ...
 
-    def recognise(self, options: RecognitionOptions, *, at_once: bool) -> None:
-        """Recognise the caller by other options."""
+    def recognise(self, options: RecognitionOptions, *, at_once: bool, track: Track = "caller") -> None:
+        """Recognise one side by other options."""
         ...
 
     def end(self, reason: str) -> None:
@@ -100,10 +101,10 @@ class MediaLine(PlayoutLine):
         """Set a mark; `reached` is called once: False if all said before was played, True if it was cleared."""
         super().mark(name, partial(self._reach, reached))
 
-    def recognise(self, options: RecognitionOptions, *, at_once: bool) -> None:
-        """Recognise the caller by other options, from the next final or silence on, or `at_once`."""
+    def recognise(self, options: RecognitionOptions, *, at_once: bool, track: Track = "caller") -> None:
+        """Recognise one side by other options, from its next final or silence on, or `at_once`."""
         if self._call is not None and not self._is_over:
-            self._call.recognise(options, at_once=at_once)
+            self._call.recognise(options, at_once=at_once, track=track)
 
     def end(self, reason: str) -> None:
         """Close the stream; Twilio goes on with what follows `<Connect>` in the TwiML."""

@@ -15,8 +15,9 @@ from twisted.python.failure import Failure
 
 from voicestt.audio.greeting import BadGreeting, greeting_of
 from voicestt.call.facts import CallDescription
-from voicestt.config.numbers_file import BadNumbers, CallPlan, NumbersFile, load_numbers
-from voicestt.config.recognition_options import NOTHING_SAID, RecognitionOptions
+from voicestt.config.call_plan import CallPlan, CallProfile
+from voicestt.config.numbers_file import BadNumbers, NumbersFile, load_numbers
+from voicestt.config.recognition_options import RecognitionOptions
 from voicestt.config.settings import Settings
 from voicestt.handler.loading import BadHandler, load_handler
 from voicestt.recognisers.google.request import choice_for, not_asked
@@ -68,9 +69,10 @@ class Numbers:
     def describe(self, call: CallDescription) -> CallDescription:
         """Return the call with its plan and its own options."""
         plan = self._now.file.plan_of(call.called)
-        options = self._chosen_by_parameter(call).over(plan.options)
-        own = options if options.said else None
-        return call if plan.lines == {} and own is None else replace(call, plan=plan, options=own)
+        caller, callee = plan.options_with(self._chosen_by_parameter(call))
+        if plan.lines == {} and not callee.said:
+            return call
+        return replace(call, plan=plan, options=caller if caller.said else None, callee_options=callee)
 
     def greeting_of(self, call: CallDescription) -> bytes | None:
         """Return the greeting of the called number in mu-law, None for that of all calls."""
@@ -82,11 +84,11 @@ class Numbers:
         busy = self._now.file.plan_of(called).busy
         return None if busy is None else self._now.busy.get(busy)
 
-    def _chosen_by_parameter(self, call: CallDescription) -> RecognitionOptions:
+    def _chosen_by_parameter(self, call: CallDescription) -> CallProfile:
         name = self._settings.numbers_parameter
         profile = None if name is None else call.parameters.get(name)
         if profile is None:
-            return NOTHING_SAID
+            return CallProfile()
         chosen = self._now.file.chosen(call.called, str(profile))
         if chosen is None:
             self._log.warn(
@@ -96,7 +98,7 @@ class Numbers:
                 profile=escaped(str(profile), _LONGEST_PROFILE),
                 log_system=call.call_sid,
             )
-        return chosen or NOTHING_SAID
+        return chosen or CallProfile()
 
     def _prepare(self) -> _Prepared:
         settings = self._settings
@@ -124,15 +126,18 @@ class Numbers:
         self._now = prepared
         if self._settings.numbers_file is None:
             return
+        wanted = list(prepared.file.wanted())
         self._log.info(
             "[CFG] NUMBERS_FILE={path}: {numbers} numbers and patterns, {profiles} profiles.",
             path=self._settings.numbers_file,
             numbers=len(prepared.file.plans),
             profiles=len(prepared.file.profiles),
         )
-        for plan in prepared.file.plans:
-            for remark in remarks_on(self._settings, plan.options):
-                self._log.warn("⚠️ NUMBERS_FILE line {line}: {remark}", line=plan.lines.get("", 0), remark=remark)
+        if self._settings.both_tracks != "both" and any(place.endswith("callee") for place, _ in wanted):
+            self._log.warn("⚠️ NUMBERS_FILE has options of the callee, whom BOTH_TRACKS=caller does not recognise.")
+        for place, options in wanted:
+            for remark in remarks_on(self._settings, options):
+                self._log.warn("⚠️ NUMBERS_FILE {place}: {remark}", place=place, remark=remark)
 
     def _keep(self, failure: Failure) -> None:
         problem = failure.value

@@ -6,13 +6,13 @@ from voicestt.call.active_call import CallParts
 from voicestt.call.facts import CallDescription
 from voicestt.call.machine import CallInputs
 from voicestt.recording.recorder import StreamRecording
-from voicestt.server.callee import Callee
+from voicestt.server.callee import OUTBOUND, Callee
 from voicestt.server.live_call import LiveCall
 from voicestt.server.media_line import MediaLine
 
 
 class RecordedCall(LiveCall):
-    """A LiveCall that hands the caller's audio to `recording` too, from its start to its end."""
+    """A LiveCall that hands the audio of its tracks to `recording` too, from its start to its end."""
 
     def __init__(
         self,
@@ -29,13 +29,22 @@ class RecordedCall(LiveCall):
     def begin(self, call: CallDescription) -> None:
         """Begin the recording before the greeting is said, unless the called number has `recording = false`."""
         if call.plan.recording is not False:
-            self._recording.begin(call.call_sid)
+            self._recording.begin(call.call_sid, hears_callee=call.listens_in)
         super().begin(call)
 
     def media(self, audio: bytes, timestamp: object = None) -> None:
         """Take a frame of the caller's audio, and record it."""
         self._recording.caller(audio, timestamp)
         super().media(audio, timestamp)
+
+    def other_media(self, track: object, audio: bytes, timestamp: object = None) -> None:
+        """Take a frame of the callee's, and record it, whether it is recognised or not.
+
+        Where it is not, the call's time begins with the caller: nothing of the callee lies before it.
+        """
+        if track == OUTBOUND and (self._callee is not None or self._parts.audio.frames):
+            self._recording.callee(audio, timestamp)
+        super().other_media(track, audio, timestamp)
 
     def finish(self, how: str) -> None:
         """End the call's audio, and its recording."""

@@ -52,7 +52,7 @@ def stream_v1(
 ) -> list[Any]:
     """All responses of v1's streaming_recognize, called as Google's samples call it."""
     streaming = speech_v1.StreamingRecognitionConfig(
-        config=config or config_v1(), **{"interim_results": True, **settings}
+        config=config_v1() if config is None else config, **{"interim_results": True, **settings}
     )
     requests = (speech_v1.StreamingRecognizeRequest(audio_content=piece) for piece in pieces)
     with_helpers: Any = client  # its types are those of the generated part
@@ -68,7 +68,7 @@ def stream_v2(
 ) -> list[Any]:
     """All responses of v2's streaming_recognize."""
     streaming = speech_v2.StreamingRecognitionConfig(
-        config=config or config_v2(),
+        config=config_v2() if config is None else config,
         streaming_features=speech_v2.StreamingRecognitionFeatures(**{"interim_results": True, **features}),
     )
 
@@ -82,12 +82,13 @@ def stream_v2(
 def recognise_v1(client: speech_v1.SpeechClient, content: bytes, config: Any = None) -> Any:
     """The response of v1's recognize."""
     audio = speech_v1.RecognitionAudio(content=content)
-    return client.recognize(config=config or config_v1(), audio=audio, timeout=20)
+    return client.recognize(config=config_v1() if config is None else config, audio=audio, timeout=20)
 
 
 def recognise_v2(
     client: speech_v2.SpeechClient, content: bytes, config: Any = None, recognizer: str = RECOGNIZER
 ) -> Any:
     """The response of v2's recognize."""
-    request = speech_v2.RecognizeRequest(recognizer=recognizer, config=config or config_v2(), content=content)
+    asked = config_v2() if config is None else config
+    request = speech_v2.RecognizeRequest(recognizer=recognizer, config=asked, content=content)
     return client.recognize(request=request, timeout=20)

@@ -1,3 +1,4 @@
+import contextlib
 import sys
 
 import numpy as np
@@ -120,3 +121,21 @@ def test_flac_without_soundfile_is_refused_in_words(monkeypatch: pytest.MonkeyPa
 def test_recordings_of_other_kinds_are_refused(content: bytes) -> None:
     with pytest.raises(Refusal):
         ClientRecording(content, DETECTED)
+
+
+LAYOUTS = [DETECTED, AudioFormat(), AudioFormat("MULAW", 16_000), AudioFormat("LINEAR16", 44_100, 3)]
+HEADS = [b"RIFF", wav(b""), wav(b"12", 8_000, kind=7, bits=8), wav(b"")[:20], b"fLaC", b"fLaC\x00\x00\x00\x22"]
+
+
+@given(st.sampled_from(LAYOUTS), st.sampled_from(HEADS), st.lists(st.binary(max_size=60), max_size=5))
+def test_whatever_bytes_come_are_decoded_or_refused(layout: AudioFormat, head: bytes, tail: list[bytes]) -> None:
+    for pieces in ([head, *tail], tail):
+        with contextlib.suppress(Refusal):
+            decoder = AudioDecoder(layout)
+            for piece in pieces:
+                assert len(decoder.feed(piece)) % 2 == 0
+            decoder.finish()
+        with contextlib.suppress(Refusal):
+            recording = ClientRecording(b"".join(pieces), layout)
+            if recording.seconds < 60:
+                recording.pcm()

@@ -110,7 +110,7 @@ def test_recognize(speech: Any) -> None:
             '"chirp_3" does not exist in the location named "global"',
         ),
         (begin(config(language_codes=["iw-IL"] * 5)), "one to four language"),
-        (begin(recogniser="mine"), "recognizers/_"),
+        (begin(recogniser="mine"), "recognizers/RECOGNIZER"),
         (audio(SILENCE), "Malordered"),
     ],
 )

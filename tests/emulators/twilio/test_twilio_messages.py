@@ -108,3 +108,11 @@ def test_each_track_counts_its_own_chunks_and_time() -> None:
     assert [each["media"]["chunk"] for each in told] == ["1", "1", "2", "2", "3"]
     assert [int(each["media"]["timestamp"]) - 52 for each in told] == [0, 0, 20, 20, 40]
     assert [each["sequenceNumber"] for each in told] == ["2", "3", "4", "5", "6"]
+
+
+def test_the_time_of_a_track_goes_on_where_it_has_no_frames() -> None:
+    messages = StreamMessages(SIDS)
+    messages.leave_out(160, "outbound")
+    messages.media(b"\xff" * 160)
+    late = read(messages.media(b"\xff" * 160, "outbound"))["media"]
+    assert (late["chunk"], late["timestamp"]) == ("1", "72")

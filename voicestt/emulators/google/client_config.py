@@ -1,6 +1,5 @@
 """Reads a client's configuration from the API's messages, or refuses it as Google does."""
 
-import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,13 +12,11 @@ from voicestt.emulators.google.asked_features import (
     v2_features,
 )
 from voicestt.emulators.google.audio_format import AudioFormat, bad_config, format_of_v1, format_of_v2
-from voicestt.emulators.google.limits import Code, Refusal
 from voicestt.emulators.google.models import language_of, model_of_v1, pair_of_v2
 from voicestt.emulators.google.speech_activity import NO_ACTIVITY, ActivityRequest, activity_of
 from voicestt.recognisers.whisper.engine.port import Request
 
 _OF_ONE_UTTERANCE = "latest_short"
-_RECOGNISER = re.compile(r"projects/[^/]+/locations/([^/]+)/recognizers/_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +84,8 @@ def _ends_utterances(model: str, config: Any) -> bool:
     return model in {"default", "command_and_search"} or (model == "phone_call" and config.use_enhanced)
 
 
-def v2(recogniser: str, config: Any, *, interim_results: bool = False, streams: bool = False) -> AcceptedConfig:
-    """Read a `google.cloud.speech.v2.RecognitionConfig` (the raw message) for a recogniser; raises `Refusal`."""
-    location = _location_of(recogniser)
+def v2(location: str, config: Any, *, interim_results: bool = False, streams: bool = False) -> AcceptedConfig:
+    """Read a `google.cloud.speech.v2.RecognitionConfig` (the raw message) in a location; raises `Refusal`."""
     layout = format_of_v2(config)
     if not 1 <= len(config.language_codes) <= 1 + MOST_OTHER_LANGUAGES:
         raise bad_config("this local service takes one to four language codes.")
@@ -104,31 +100,13 @@ def v2(recogniser: str, config: Any, *, interim_results: bool = False, streams: 
     )
 
 
-def v2_streaming(recogniser: str, config: Any) -> AcceptedConfig:
-    """Read a `google.cloud.speech.v2.StreamingRecognitionConfig` for a recogniser; raises `Refusal`."""
-    accepted = v2(
-        recogniser, config.config, interim_results=config.streaming_features.interim_results, streams=True
-    )
-    check_endpointing(config.streaming_features, accepted.model)
+def v2_streaming(location: str, config: Any, features: Any) -> AcceptedConfig:
+    """Read a RecognitionConfig and StreamingRecognitionFeatures of v2 in a location; raises `Refusal`."""
+    accepted = v2(location, config, interim_results=features.interim_results, streams=True)
+    check_endpointing(features, accepted.model)
     is_short = accepted.model == _OF_ONE_UTTERANCE
-    return replace(
-        accepted,
-        single_utterance=is_short,
-        closes_itself=is_short,
-        activity=activity_of(config.streaming_features),
-    )
+    return replace(accepted, single_utterance=is_short, closes_itself=is_short, activity=activity_of(features))
 
 
 def _with_known_languages(features: AskedFeatures) -> AskedFeatures:
     return replace(features, other_languages=tuple(map(language_of, features.other_languages)))
-
-
-def _location_of(recogniser: str) -> str:
-    named = _RECOGNISER.fullmatch(recogniser)
-    if named is None:
-        raise Refusal(
-            Code.INVALID_ARGUMENT,
-            f"Invalid resource field value in the request: {recogniser!r} is not "
-            "projects/PROJECT/locations/LOCATION/recognizers/_ (this local service keeps no other recognizers).",
-        )
-    return named[1]

@@ -15,11 +15,13 @@ from voicestt.emulators.google.limits import Code, Refusal
 from voicestt.emulators.google.long_running import LongRunningCall, LongRunningRequest
 from voicestt.emulators.google.operations import Operations
 from voicestt.emulators.google.recognising import RecogniseCall
+from voicestt.emulators.google.recognizer_methods import RecognizerMethods
+from voicestt.emulators.google.recognizers import Recognizers
 from voicestt.emulators.google.recording import CallRecorder, Recorder, StreamRecord
 from voicestt.emulators.google.shared import Shared
 from voicestt.emulators.google.streaming import StreamingCall
-from voicestt.emulators.google.unary_methods import OperationMethods, resource_methods
-from voicestt.emulators.google.versions import API_VERSIONS, ServiceVersion
+from voicestt.emulators.google.unary_methods import OperationMethods
+from voicestt.emulators.google.versions import ServiceV1, ServiceV2, ServiceVersion
 
 
 class RpcHandlers:
@@ -42,13 +44,15 @@ class RpcHandlers:
         self._refresh = refresh
         self._numbers = itertools.count(1)
         self._calls: set[StreamingCall | RecogniseCall] = set()
+        self._recognizers = Recognizers()
         loop = asyncio.get_running_loop()
         self._operations = Operations(lambda: loop.time() * shared.scale)
         self._pool = ThreadPoolExecutor(4, "google-local-recognise")
 
     def generic(self) -> tuple[Any, ...]:
         """Make one generic handler for each version of the API, and one for operations."""
-        return (*(self._of(api) for api in API_VERSIONS), OperationMethods(self._operations).generic())
+        versions = (ServiceV1(), ServiceV2(self._recognizers))
+        return (*(self._of(api) for api in versions), OperationMethods(self._operations).generic())
 
     def suffer(self) -> None:
         """Apply changed faults to the running calls that they name."""
@@ -77,7 +81,7 @@ class RpcHandlers:
             request_deserializer=api.RecogniseRequest.FromString,
             response_serializer=api.RecogniseResponse.SerializeToString,
         )
-        others = self._only_v1(api) if api.version == "v1" else resource_methods()
+        others = self._only_v1(api) if api.version == "v1" else self._only_v2()
         return grpc.method_handlers_generic_handler(
             api.service, {"StreamingRecognize": streaming, "Recognize": recognise, **others}
         )
@@ -89,6 +93,9 @@ class RpcHandlers:
             response_serializer=Operation.SerializeToString,
         )
         return {"LongRunningRecognize": long_running}
+
+    def _only_v2(self) -> dict[str, Any]:
+        return RecognizerMethods(self._recognizers, self._operations).by_name()
 
     async def _streaming(self, api: ServiceVersion, _requests: Any, context: Any) -> None:
         recorder = self._begin("StreamingRecognize", api, context)

@@ -60,6 +60,15 @@ class Operations:
         kept.task = asyncio.get_running_loop().create_task(self._carry(kept, work))
         return kept.operation
 
+    def ended(self, response: Any, metadata: Any, parent: str) -> Any:
+        """Return an operation that was over at once; `parent` is the beginning of its name."""
+        self._forget()
+        kept = _Kept(Operation(name=f"{parent}/operations/{secrets.randbits(62)}"))
+        kept.operation.metadata.Pack(metadata)
+        self._kept[kept.operation.name] = kept
+        self._end(kept, response=response)
+        return kept.operation
+
     def get(self, name: str) -> Any:
         """Return an operation as of now; raises `Refusal`."""
         return self._find(name).operation

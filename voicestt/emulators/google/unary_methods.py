@@ -7,20 +7,9 @@ import grpc
 from google.longrunning import operations_pb2
 from google.protobuf.empty_pb2 import Empty
 
-from voicestt.emulators.google.limits import NO_STORAGE, Code, Refusal
+from voicestt.emulators.google.limits import Code, Refusal
 from voicestt.emulators.google.operations import Operations
 from voicestt.emulators.google.shared import set_status
-
-_NOT_KEPT = "This local service keeps no recognizers, phrase sets and custom classes."
-_VERBS = ("Create", "Get", "List", "Update", "Delete", "Undelete")
-_OF_RESOURCES = (
-    *(f"{verb}{noun}" for verb in _VERBS for noun in ("Recognizer", "PhraseSet", "CustomClass")),
-    "ListRecognizers",
-    "ListPhraseSets",
-    "ListCustomClasses",
-    "GetConfig",
-    "UpdateConfig",
-)
 
 Answer = Callable[[Any], Awaitable[Any]]
 
@@ -40,19 +29,13 @@ def unary(answer: Answer, request: Any, response: Any) -> Any:
     )
 
 
-def unimplemented(details: str = _NOT_KEPT) -> Any:
+def unimplemented(details: str) -> Any:
     """Make a gRPC method that refuses every request with UNIMPLEMENTED."""
 
     async def refuse(_message: Any) -> Any:
         raise Refusal(Code.UNIMPLEMENTED, details)
 
     return unary(refuse, Empty, Empty)  # an Empty reads any message
-
-
-def resource_methods() -> dict[str, Any]:
-    """Make the methods of v2 that manage what Google keeps: all are refused."""
-    refused = dict.fromkeys(_OF_RESOURCES, unimplemented())
-    return {**refused, "BatchRecognize": unimplemented(NO_STORAGE)}
 
 
 class OperationMethods:

@@ -24,6 +24,7 @@ from voicestt.emulators.google.limits import (
     ServiceLimits,
     Wording,
 )
+from voicestt.emulators.google.recognizers import Recognizers, location_of
 from voicestt.emulators.google.speech_activity import SpeechEventKind
 
 
@@ -156,7 +157,7 @@ class ServiceV1(ServiceVersion):
 
 
 class ServiceV2(ServiceVersion):
-    """The version `google.cloud.speech.v2`, with the recogniser `_` and a configuration in the request."""
+    """The version `google.cloud.speech.v2`, whose requests name a recognizer of those that are kept, or `_`."""
 
     version = "v2"
     service = "google.cloud.speech.v2.Speech"
@@ -172,13 +173,18 @@ class ServiceV2(ServiceVersion):
     _end_field = "result_end_offset"
     _word_fields = ("start_offset", "end_offset")
 
+    def __init__(self, recognizers: Recognizers | None = None) -> None:
+        self._recognizers = recognizers or Recognizers()
+
     def limits(self, limits: ServiceLimits) -> ServiceLimits:
         """Apply this version's own limits to `limits`."""
         return replace(limits, stream_seconds=min(limits.stream_seconds, V2_STREAM_SECONDS))
 
     def streaming_config(self, message: Any) -> AcceptedConfig:
         """Read a stream's configuration; raises `Refusal`."""
-        return client_config.v2_streaming(message.recognizer, message.streaming_config)
+        asked = message.streaming_config
+        config = self._recognizers.config_of(message.recognizer, asked.config, asked.config_mask)
+        return client_config.v2_streaming(location_of(message.recognizer), config, asked.streaming_features)
 
     def recording(self, request: Any) -> bytes:
         """Read the audio of a request with a recording; raises `Refusal`."""
@@ -189,7 +195,8 @@ class ServiceV2(ServiceVersion):
 
     def recognise_config(self, request: Any) -> AcceptedConfig:
         """Read the configuration of a Recognize request; raises `Refusal`."""
-        return client_config.v2(request.recognizer, request.config)
+        config = self._recognizers.config_of(request.recognizer, request.config, request.config_mask)
+        return client_config.v2(location_of(request.recognizer), config)
 
     def identify(self, response: Any, request_id: int) -> None:
         """Put the request's id into a response; v2's are UUIDs."""
@@ -198,6 +205,3 @@ class ServiceV2(ServiceVersion):
     def billed(self, response: Any) -> Any:
         """Return the Duration with the billed time of a response."""
         return response.metadata.total_billed_duration
-
-
-API_VERSIONS: tuple[ServiceVersion, ...] = (ServiceV1(), ServiceV2())

@@ -9,6 +9,7 @@ from voicestt.audio.mulaw import BYTES_PER_FRAME, BYTES_PER_SECOND, SILENCE
 from voicestt.emulators.twilio.clip import voiced_span
 from voicestt.emulators.twilio.problems import CallProblem
 from voicestt.emulators.twilio.schedule import EVERY_20_MS, Insert, Schedule
+from voicestt.emulators.twilio.tracks import TrackSpan
 from voicestt.emulators.twilio.twiml import Fetch
 
 Callee = Literal["completed", "busy", "no-answer", "failed"]
@@ -63,7 +64,7 @@ class CallOptions:
     `<Dial>` goes (Twilio's DialCallStatus; completed: somebody picks up), `answered_by` who picks up a
     call that the server placed, if it asked (Twilio's AnsweredBy), `fallback_url` is asked for TwiML where the
     webhook fails ("Primary handler fails"). `other` is what the caller hears (mu-law), the second
-    track of a stream of both.
+    track of a stream of both, and `spans` are when either track has frames, where it has none at other times.
     """
 
     silence: float = 1.5
@@ -79,6 +80,7 @@ class CallOptions:
     answered_by: str = "human"
     other: bytes | None = field(default=None, repr=False)
     fallback_url: str | None = None
+    spans: tuple[TrackSpan, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,8 @@ class CallReport:
     """The result of a call; times `*_at` are CLOCK_MONOTONIC seconds, None if it did not come so far.
 
     `voice_began_at` is when the first voiced frame was due, `voice_ended_at` is 20 ms after the last one was.
-    `latest_frame_ms` says how late a frame ever was. A status of 0 means that no answer came. `inserted` are the
+    `latest_frame_ms` says how late a frame ever was. `bytes_sent` are the caller's, `other_bytes_sent` those of
+    what the caller hears, in a stream of both tracks. A status of 0 means that no answer came. `inserted` are the
     keys and the kinds of bad input that were sent.
 
     `received_audio` is all that the server sent, `heard_audio` what the caller heard, from the first frame to the
@@ -175,6 +178,7 @@ class CallReport:
     call_sid: str
     stream_sid: str
     bytes_sent: int = 0
+    other_bytes_sent: int = 0
     frames_sent: int = 0
     seconds: float = 0.0
     first_frame_at: float | None = None

@@ -27,6 +27,7 @@ from voicestt.emulators.twilio.schedule import (
     parse_dtmf,
     parse_pause,
 )
+from voicestt.emulators.twilio.tracks import TrackSpan, parse_span
 from voicestt.runtime.reactor import TcpReactor
 
 
@@ -44,6 +45,7 @@ def report_lines(report: CallReport) -> list[str]:
     return [
         f"sent      {report.bytes_sent} bytes in {report.frames_sent} frames, {report.seconds:.2f} s; "
         f"the latest frame {report.latest_frame_ms:.0f} ms late",
+        *([f"callee    {report.other_bytes_sent} bytes"] if report.other_bytes_sent else []),
         f"received  {len(report.received_audio)} bytes, {len(report.marks_returned)} marks",
         *_hearing(report),
         *([f"between   {', '.join(report.inserted)}"] if report.inserted else []),
@@ -159,6 +161,13 @@ _AT_LEAST_0 = click.FloatRange(min=0)
     is_flag=True,
     help="Stream both sides, as TwiML of one's own does; CLIP is stereo, the caller on the left.",
 )
+@click.option(
+    "--track",
+    "spans",
+    type=Parsed("SIDE@FROM:UNTIL", parse_span),
+    multiple=True,
+    help="With --both-tracks: the caller or the callee has frames between these seconds only; callee@0:0: none.",
+)
 @click.option("--fallback", help='The URL asked where the webhook fails ("Primary handler fails").')
 @click.option(
     "--callee",
@@ -189,6 +198,7 @@ def call(
     answer: bool,
     answered_by: AnsweredBy,
     both_tracks: bool,
+    spans: tuple[TrackSpan, ...],
     fallback: str | None,
     callee: Callee,
     no_status: bool,
@@ -214,6 +224,7 @@ def call(
         callee=callee,
         answered_by=answered_by,
         fallback_url=fallback,
+        spans=spans,
     )
     try:
         clips = [(file, *_sides(file, both=both_tracks)) for file in clip_files(clip)]

@@ -1,5 +1,6 @@
 """Speaks the caller's side of a call in real time, over whichever stream is open, and returns marks."""
 
+from collections import Counter
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall
@@ -10,6 +11,7 @@ from voicestt.emulators.twilio.playback import Playback
 from voicestt.emulators.twilio.schedule import Insert, Pacer
 from voicestt.emulators.twilio.server_messages import AudioToPlay, parse_server_message
 from voicestt.emulators.twilio.stream import CallerStream
+from voicestt.emulators.twilio.tracks import INBOUND, OUTBOUND, has_frames
 from voicestt.runtime.reactor import FullReactor
 
 _PROGRESS_SECONDS = 5.0
@@ -34,6 +36,7 @@ class CallerSide:
         self._speech = speech
         self._schedule = options.schedule
         self._drop_at = options.drop_at
+        self._spans = options.spans
         self._inserts = options.schedule.before_frames(options.inserts, speech.frames)
         self._progress = progress
         self._pacer = Pacer(reactor, monotonic, options.schedule.due)
@@ -47,6 +50,8 @@ class CallerSide:
         self._is_stopped = False
         self.first_frame_at: float | None = None
         self.frames_sent = 0
+        self.bytes_sent: Counter[str] = Counter()
+        """By the track, inbound or outbound."""
         self.marks: list[str] = []
         self.inserted: list[str] = []
 
@@ -147,12 +152,16 @@ class CallerSide:
         if self._stream is None:
             self._note_unsent(number)
         else:
-            begins = number * self._speech.frame_bytes
-            sounds = self._speech.frame(number), self._speech.other_frame(number)
-            self._stream.say_frame(sounds[0], begins, self._held_just_before(number), sounds[1])
+            size = self._speech.frame_bytes
+            sounds = {INBOUND: self._speech.frame(number), OUTBOUND: self._speech.other_frame(number)}
+            come = {track: audio for track, audio in sounds.items() if audio and self._comes(track, number)}
+            self.bytes_sent += self._stream.say_frame(come, number * size, size, self._held_just_before(number))
             self.frames_sent += 1
         self._frames_spoken = number + 1
         self._tell_progress()
+
+    def _comes(self, track: str, number: int) -> bool:
+        return has_frames(self._spans, track, number * self._schedule.frame_seconds)
 
     def _note_unsent(self, number: int) -> None:
         size = self._speech.frame_bytes

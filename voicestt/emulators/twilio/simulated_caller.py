@@ -16,6 +16,7 @@ from voicestt.emulators.twilio.conversation import CallerSide
 from voicestt.emulators.twilio.problems import CallProblem, CallRefused, CallTroubles
 from voicestt.emulators.twilio.schedule import Wait
 from voicestt.emulators.twilio.stream import CallerStream, CallSetting
+from voicestt.emulators.twilio.tracks import INBOUND, OUTBOUND
 from voicestt.emulators.twilio.twilio_messages import Sids
 from voicestt.emulators.twilio.twiml import (
     NO_STREAM,
@@ -266,7 +267,8 @@ class SimulatedCaller:
         return CallReport(
             call_sid=self._sids.call,
             stream_sid=legs[0].stream_sid if legs else self._sids.stream,
-            bytes_sent=said.frames_sent * self._speech.frame_bytes,
+            bytes_sent=said.bytes_sent[INBOUND],
+            other_bytes_sent=said.bytes_sent[OUTBOUND],
             frames_sent=said.frames_sent,
             seconds=said.frames_sent * self._options.schedule.frame_seconds,
             first_frame_at=said.first_frame_at,

@@ -1,7 +1,8 @@
 """One media stream of a call: handshake, `connected` and `start`, status callbacks, and its end."""
 
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -95,16 +96,21 @@ class CallerStream:
         """True until the connection is lost."""
         return self.socket.is_up
 
-    def say_frame(self, audio: bytes, begins: int, pause: float, other: bytes = b"") -> None:
-        """Say a frame of the call's audio, from byte `begins` on, after a pause of so many seconds.
+    def say_frame(self, sounds: Mapping[str, bytes], begins: int, size: int, pause: float) -> Counter[str]:
+        """Say `size` bytes of the call, from byte `begins` on, after a pause of so many seconds.
 
-        `other` is what the caller hears meanwhile, for a stream that carries it; nothing of a track that is empty.
+        `sounds` are the frames by their tracks: those that the stream carries are sent. Return the bytes of each.
         """
         self.messages.hold(pause)
-        for track, sound in (("inbound", audio), ("outbound", other)):
-            if track in self._noun.tracks and sound:
-                self.socket.say(self.messages.media(sound, track))
-        self.sent = (self.sent[0] if self.sent else begins, begins + len(audio))
+        sent: Counter[str] = Counter()
+        for track in self._noun.tracks:
+            if track in sounds:
+                self.socket.say(self.messages.media(sounds[track], track))
+                sent[track] = len(sounds[track])
+            else:
+                self.messages.leave_out(size, track)
+        self.sent = (self.sent[0] if self.sent else begins, begins + size)
+        return sent
 
     def leave(self) -> None:
         """Say `stop` and close properly; do nothing where the server was first."""

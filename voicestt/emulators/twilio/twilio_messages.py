@@ -51,6 +51,10 @@ class StreamMessages:
         """Move the timestamps on by a pause of `seconds` without frames, as Twilio's do."""
         self._held_ms += round(seconds * 1000)
 
+    def leave_out(self, size: int, track: str) -> None:
+        """Move the timestamps of a track on by a frame of `size` bytes that it does not have."""
+        self._audio_bytes[track] += size
+
     def jump(self, count: int) -> None:
         """Shift the next sequence number by `count`, as Twilio never do."""
         self._sequence = max(0, self._sequence + count)

@@ -6,6 +6,7 @@ from typing import Final
 
 from voicestt.audio import mulaw
 from voicestt.audio.ledger import AudioTotals
+from voicestt.call.facts import Track
 from voicestt.call.hearing import HeardAudio
 from voicestt.call.playout import Playout, PlayoutLine
 from voicestt.config.recognition_options import RecognitionOptions
@@ -134,7 +135,7 @@ class EarLine(PlayoutLine):
         self._cut()
         super().clear()
 
-    def recognise(self, options: RecognitionOptions, *, at_once: bool) -> None:
+    def recognise(self, options: RecognitionOptions, *, at_once: bool, track: Track = "caller") -> None:
         """Do nothing: a test's words are its script's."""
 
     def end(self, reason: str) -> None:

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from voicestt.config.numbers_file import NumbersFile, load_numbers
-from voicestt.config.recognition_options import RecognitionOptions
+from voicestt.config.numbers_file import load_numbers
 from voicestt.ops.gonogo.examination import Check
 from voicestt.ops.gonogo.report import Found, failed, ok, unseen
 from voicestt.ops.gonogo.run_context import RunContext
@@ -26,7 +25,7 @@ async def _numbers(context: RunContext) -> Found:
     settings = context.settings
     if settings.engine == "embedded":
         return unseen("not checked: STT_ENGINE=embedded", "Whisper takes every language and hint that it can.")
-    wanted = dict(_wanted(load_numbers(settings.numbers_file or "")))
+    wanted = dict(load_numbers(settings.numbers_file or "").wanted())
     tried: dict[RecognitionRequest, TriedRequest] = {}
     refused = []
     for place, options in list(wanted.items())[:_MOST]:
@@ -42,14 +41,6 @@ async def _numbers(context: RunContext) -> Found:
         advice = f"{'; '.join(refused)[:800]}. docs/speech.md says which models have what."
         return failed(f"{len(refused)} refused", advice)
     return ok(f"{len(wanted)} numbers and profiles, {len(tried)} different requests")
-
-
-def _wanted(file: NumbersFile) -> Iterator[tuple[str, RecognitionOptions]]:
-    """Yield the options of each number, by its line, and of each profile, by its name."""
-    for plan in file.plans:
-        yield f"line {plan.lines.get('', 0)}", plan.options
-    for name, options in file.profiles.items():
-        yield f"[profile.{name}]", options
 
 
 def _refused(request: RecognitionRequest, tried: TriedRequest) -> Iterator[str]:

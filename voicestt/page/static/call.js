@@ -94,7 +94,7 @@ export class CallView extends Component {
           <${Timeline} conversation=${this.items} incidents=${found.incidents} length=${call.duration_s ?? 0}
             started=${call.started} play=${play} head=${recording ? head : null} />
           <${Delays} delays=${found.delays} />
-          <${Account} account=${found.account} />
+          <${Account} caller=${found.account} callee=${found.callee_account} />
           <${Figures} figures=${found.figures} />
         </div>
       </div>
@@ -145,6 +145,12 @@ function Actions({ session, mayAct, recording, erase }) {
     </p>`;
 }
 
+const LINES = [
+  { who: "caller", final: false, colour: "--plot-1" },
+  { who: "caller", final: true, colour: "--plot-2" },
+  { who: "callee", final: true, colour: "--plot-3" },
+];
+
 class Delays extends Component {
   shouldComponentUpdate(next) {
     return next.delays !== this.props.delays;
@@ -153,36 +159,44 @@ class Delays extends Component {
   render({ delays }) {
     if (!delays?.length) return null;
     const ordered = [...delays].sort((one, other) => one.at_ms - other.at_ms);
-    const all = [
-      { label: t("call.delay_partial"), final: false, colour: "--plot-1" },
-      { label: t("call.delay_final"), final: true, colour: "--plot-2" },
-    ];
-    const shown = all.filter(({ final }) => ordered.some((each) => each.final === final));
-    const series = shown.map((each) => ({ ...each, values: ordered.map(({ final, ms: late }) => (final === each.final ? late : null)) }));
+    const isOf = (line) => (each) => each.final === line.final && each.who === line.who;
+    const shown = LINES.filter((line) => ordered.some(isOf(line)));
+    const both = shown.some(({ who }) => who === "callee");
+    const label = (line) => t(line.final ? "call.delay_final" : "call.delay_partial") + (both ? ` · ${t(`call.who.${line.who}`)}` : "");
+    const series = shown.map((line) => ({
+      ...line, label: label(line), values: ordered.map((each) => (isOf(line)(each) ? each.ms : null)),
+    }));
     return html`<${Plot} title=${t("call.delays")} unit="ms" x=${ordered.map((each) => each.at_ms / 1000)} points=${true}
       format=${duration} series=${series} />`;
   }
 }
 
-function Account({ account }) {
-  if (!account || !Object.keys(account).length) return null;
-  const shown = [...FATES.filter((name) => name in account), ...Object.keys(account).filter((name) => !FATES.includes(name))];
+function Account({ caller, callee }) {
+  if (!caller || !Object.keys(caller).length) return null;
+  const sides = Object.entries({ caller, callee }).filter(([, account]) => account);
+  const shown = [...FATES.filter((name) => name in caller), ...Object.keys(caller).filter((name) => !FATES.includes(name))];
+  const isGrave = (name) => (name === "given_up" || name === "uncovered") && sides.some(([, account]) => account[name]);
   return html`
     <section aria-labelledby="account-title">
       <h2 id="account-title">${t("call.account")}</h2>
-      <table class="small">
-        <thead><tr><th scope="col">${t("account.fate")}</th><th scope="col">${t("account.bytes")}</th><th scope="col">${t("account.time")}</th></tr></thead>
+      <table class="small account">
+        <thead>
+          ${callee && html`<tr><td></td>${sides.map(([who]) => html`<th scope="colgroup" colspan="2" key=${who}>${t(`call.who.${who}`)}</th>`)}</tr>`}
+          <tr><th scope="col">${t("account.fate")}</th>${sides.map(() => html`
+            <th scope="col">${t("account.bytes")}</th><th scope="col">${t("account.time")}</th>`)}</tr>
+        </thead>
         <tbody>${shown.map((name) => html`
-          <tr key=${name} class=${(name === "given_up" || name === "uncovered") && account[name] ? "grave" : ""}>
+          <tr key=${name} class=${isGrave(name) ? "grave" : ""}>
             <th scope="row">${known(`account.${name}`, name)}</th>
-            <td class="number">${number(account[name])}</td><td class="number">${seconds(account[name] / BYTES_A_SECOND)}</td>
+            ${sides.map(([who, account]) => html`
+              <td class="number" data-who=${who}>${number(account[name])}</td><td class="number">${seconds(account[name] / BYTES_A_SECOND)}</td>`)}
           </tr>`)}</tbody>
       </table>
     </section>`;
 }
 
 const COUNTS = ["partials", "finals", "rotations", "restarts", "fallbacks"];
-const LATENCIES = ["added_partial_delay_ms", "final_delay_ms"];
+const LATENCIES = ["added_partial_delay_ms", "final_delay_ms", "callee_added_partial_delay_ms", "callee_final_delay_ms"];
 
 function Figures({ figures }) {
   if (!figures) return null;

@@ -222,8 +222,14 @@ class Card extends Component {
 }
 
 export function Captions({ items }) {
+  const both = items.some((item) => item.track === "callee"); // where one speaks, nobody asks who
   return html`<ol>${items.map((item) => item.kind === "caption"
-    ? html`<li class=${item.final ? "final" : "partial"} dir="auto" key=${`u${item.utterance}`}>${
-      item.track === "callee" && html`<span class="chip">${t("call.who.callee")}</span> `}${item.text}</li>`
-    : html`<li class="marks" key=${item.kind + item.at + item.text}><${Mark} kind=${item.kind} text=${item.text} lost=${item.ms} /></li>`)}</ol>`;
+    ? html`<li class=${item.final ? "final" : "partial"} dir="auto" data-who=${item.track ?? "caller"} key=${`u${item.utterance}`}>${
+      both && html`<${Who} track=${item.track} /> `}${item.text}</li>`
+    : html`<li class="marks" key=${item.kind + item.at + item.text}>${
+      item.track === "callee" && html`<${Who} track="callee" /> `}<${Mark} kind=${item.kind} text=${item.text} lost=${item.ms} /></li>`)}</ol>`;
+}
+
+function Who({ track }) {
+  return html`<bdi class="chip">${t(`call.who.${track ?? "caller"}`)}</bdi>`;
 }

@@ -9,8 +9,8 @@ function blank(session, callSid) {
   };
 }
 
-function mark(kind, at, text) {
-  return { kind, at, text: text ?? "" };
+function mark(kind, at, text, track) {
+  return { kind, at, text: text ?? "", track };
 }
 
 /** All live calls by their session. */
@@ -44,7 +44,7 @@ export class LiveCalls {
     else if (type === "partial" || type === "final") this._caption(call, event, type === "final");
     else if (type === "dtmf") this._add(call, mark("key", event.timestamp, event.digit));
     else if (type === "said") this._add(call, { ...mark("said", event.timestamp, event.text), ms: event.text ? 0 : 1000 * event.seconds });
-    else if (type === "incident") this._add(call, mark(event.incident, event.timestamp, ""));
+    else if (type === "incident") this._add(call, mark(event.incident, event.timestamp, "", event.track));
     else if (type === "call_ended") call.endedAt = Date.now();
     else if (type in MODES || type === "unrecognised") this._incident(call, event, type);
     else return null;
@@ -89,7 +89,7 @@ export class LiveCalls {
 
   _marks(said) {
     const shown = (said.marks ?? []).filter(({ kind }) => kind !== "mark");
-    return shown.map((each) => mark(each.kind, each.at, each.text));
+    return shown.map((each) => mark(each.kind, each.at, each.text, each.track));
   }
 
   _caption(call, event, final) {
@@ -107,9 +107,9 @@ export class LiveCalls {
   }
 
   _incident(call, event, type) {
-    call.mode = MODES[type] ?? call.mode;
+    if (event.track !== "callee") call.mode = MODES[type] ?? call.mode; // the card's mode is the caller's
     call.trouble = true;
-    this._add(call, mark(type, event.timestamp, event.why));
+    this._add(call, mark(type, event.timestamp, event.why, event.track));
   }
 
   _add(call, item) {

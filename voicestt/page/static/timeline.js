@@ -5,7 +5,7 @@ import { Mark, markName, weight } from "./marks.js";
 import { html } from "./ui.js";
 
 const WIDTH = 1000;
-const LANES = { caller: 4, us: 24 };
+const LANES = { caller: 4, callee: 24, us: 24 }; // nothing is said into a call of two sides
 
 export function Timeline({ conversation, incidents, length, started, play, head }) {
   const began = Date.parse(started);
@@ -35,7 +35,7 @@ export function Timeline({ conversation, incidents, length, started, play, head 
       </div>
       <ol class="incidents" tabindex="0" aria-label=${t("call.incidents_label")}>${placed.map((each) => html`
         <li key=${each.kind + each.at}><span class="at" dir="ltr">${duration(each.offset / 1000)}</span>
-          <${Mark} kind=${each.kind} text=${each.text} lost=${each.ms} /></li>`)}
+          ${each.who === "callee" && html`<span class="chip">${t("call.who.callee")}</span> `}<${Mark} kind=${each.kind} text=${each.text} lost=${each.ms} /></li>`)}
         ${!placed.length && html`<li class="quiet">${t("call.no_incidents")}</li>`}</ol>
     </section>`;
 }

@@ -65,6 +65,8 @@ def responses(job: dict[str, Any]) -> Any:
         )
         return [v2_client(job).recognize(request)]
     recording = speech_v1.RecognitionAudio(content=content)
+    if job["is_long"]:
+        return [speech_v1.SpeechClient().long_running_recognize(config=v1_config(job), audio=recording).result(20)]
     return [speech_v1.SpeechClient().recognize(config=v1_config(job), audio=recording)]
 
 

@@ -37,6 +37,7 @@ OFFICIAL = (
     v2("stream", model="latest_long"),
     v1("recording", streaming={}, model="latest_long"),
     v2("recording", streaming={}, model="long"),
+    replace(v1("recording as an operation", WIDEBAND, streaming={}), is_long=True),
     replace(v2("stream of a region", model="chirp_2"), location="us-central1"),
     v1("stream of 16 kHz", WIDEBAND),
     v2("stream of 16 kHz", WIDEBAND, model="telephony"),

@@ -56,13 +56,19 @@ const requests = {
   v2: (job, content) => ({ recognizer: recognizer(job), config: configs.v2(job), content }),
 };
 
+async function recognised(job, client, request) {
+  if (!job.is_long) return (await client.recognize(request))[0];
+  const [operation] = await client.longRunningRecognize(request);
+  return (await operation.promise())[0];
+}
+
 for (const job of JSON.parse(process.argv[2])) {
   const elsewhere = { apiEndpoint: `${job.location}-speech.googleapis.com` };
   const client = new speech[job.version].SpeechClient(job.location === "global" ? {} : elsewhere);
   const audio = readFileSync(job.audio);
   try {
     if (job.stream) await listen(job, client, audio);
-    else told(job, (await client.recognize(requests[job.version](job, audio)))[0]);
+    else told(job, await recognised(job, client, requests[job.version](job, audio)));
   } catch (error) {
     say(job, "error", String(error));
   }
