@@ -1,6 +1,7 @@
 """A call's options change in the middle of it: every word is heard once, by the old options or by the new ones."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from voicestt.recognisers.streaming import Endless, StreamLimits
 from voicestt.recognisers.tuning import Tuning
 
 ENGLISH, HEBREW = RecognitionOptions(language="en-US"), RecognitionOptions(language="he-IL")
+ARABIC = RecognitionOptions(language="ar-IL")
 LONG = StreamLimits(soft=240.0, hard=285.0, hold=2.0, silent=30.0, queue=2.0, drain=1.5, window=10.0)
 REFUSED = RecogniserError("INVALID_ARGUMENT", "there is no such language")
 
@@ -138,10 +140,75 @@ def test_what_has_been_answered_to_is_not_taken_back() -> None:
     assert tuning.options == ENGLISH
 
 
+def storm(talk: TunedConversation, seconds: float, every: int = SECOND * 3 // 10) -> None:
+    """Change the options in the middle of whatever is said, again and again, while the caller speaks."""
+    for turn in range(round(seconds * SECOND / every)):
+        talk.change(ENGLISH if turn % 2 == 0 else HEBREW, at_once=True)
+        talk.speak(every)
+
+
+def test_changes_in_quick_succession_do_not_keep_words_back_after_the_service_was_mute() -> None:
+    talk = TunedConversation(replace(LONG, silent=3.0))
+    talk.speak(2 * SECOND)
+    talk.world.manner = DEAF
+    talk.fail(0, RecogniserError("UNAVAILABLE", "no route"))
+    storm(talk, 10)
+    before = len(numbers_in(talk.heard.finals))
+    talk.world.manner = Manner()
+    storm(talk, 12)
+    assert len(numbers_in(talk.heard.finals)) > before + 20, "they are not kept until the call ends"
+    talk.hang_up()
+    talk.settle()
+    talk.check()
+
+
+def test_changes_in_quick_succession_do_not_hide_that_the_service_is_mute() -> None:
+    talk = TunedConversation(replace(LONG, silent=3.0))
+    talk.speak(2 * SECOND)
+    talk.world.manner = DEAF
+    talk.fail(0, RecogniserError("UNAVAILABLE", "no route"))
+    talk.heard.incidents.clear()
+    storm(talk, 15)
+    assert any("no answer" in incident.why for incident in talk.heard.incidents), talk.heard.incidents
+    talk.abort()
+
+
+def test_changes_in_quick_succession_open_few_streams() -> None:
+    talk = TunedConversation(LONG)
+    speak_until_a_partial(talk)
+    for turn in range(50):
+        talk.change(RecognitionOptions(model=f"m{turn}"), at_once=turn % 2 == 0)
+    talk.speak(SECOND)
+    assert len(talk.world.options) <= 3
+    assert talk.world.options[-1].model == "m49"
+    talk.speak(8 * SECOND)
+    talk.hang_up()
+    talk.check()
+
+
+@pytest.mark.parametrize("latency", [0.1, 1.5])  # the refusal comes before the successor takes charge, and after
+def test_the_refusal_of_a_change_that_another_has_replaced_does_not_end_the_streams(latency: float) -> None:
+    talk = TunedConversation(LONG)
+    speak_until_a_partial(talk)
+    talk.world.next_manners = [Manner(latency=latency, fails_after=1, error=REFUSED)]
+    talk.change(ENGLISH, at_once=True)
+    while len(talk.world.options) < 2:
+        talk.speak(400)
+    talk.change(ARABIC, at_once=True)
+    talk.speak(8 * SECOND)
+    talk.hang_up()
+    talk.check()
+    assert talk.heard.ends == [None]
+    assert talk.world.options[2:] == [ARABIC], "it comes at once, and is not taken back"
+
+
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("speak"), st.integers(400, 3 * SECOND)),
-        st.tuples(st.just("change"), st.tuples(st.sampled_from([ENGLISH, HEBREW, NOTHING_SAID]), st.booleans())),
+        st.tuples(
+            st.just("change"), st.tuples(st.sampled_from([ENGLISH, ARABIC, HEBREW, NOTHING_SAID]), st.booleans())
+        ),
+        st.tuples(st.just("refuse"), st.sampled_from([ENGLISH, ARABIC])),
         st.tuples(st.just("wait"), st.floats(0.0, 1.0)),
         st.tuples(st.just("pause"), st.floats(0.0, 3.0)),
         st.tuples(st.just("fail"), st.integers(0, 1)),
@@ -161,6 +228,8 @@ def test_whatever_changes_and_whatever_fails_every_word_is_heard_once(steps: lis
                 talk.speak(size)
             case "change", (RecognitionOptions() as options, bool(at_once)):
                 talk.change(options, at_once=at_once)
+            case "refuse", RecognitionOptions() as options:
+                talk.world.refuses = options
             case "wait", float(seconds):
                 talk.pass_time(seconds)
             case "pause", float(seconds):

@@ -25,6 +25,8 @@ from voicestt.recognisers.tuning import Tuning
 from voicestt.runtime.clock import Clock, Timer
 
 _LAST_WORD = mulaw.BYTES_PER_SECOND  # it may have been cut by a network that stood still
+_SPEECH = 0.2  # seconds that something can be answered to
+_UNANSWERED = 2.0  # times as long as it takes to find a hung stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class StreamChain:
         self._hangs = hangs
         self._told = ToldFinals()
         self._no_successor_before = 0.0
+        self._changed_at: float | None = None
         self._is_urgent = self._is_resting = False
 
     @property
@@ -67,7 +70,7 @@ class StreamChain:
         state, limits = self.state, self._parts.limits
         if not isinstance(state, Live) or self._parts.clock.seconds() < self._no_successor_before:
             return False
-        age, is_outdated = state.attempt.age, self._is_outdated(state.attempt)
+        age, is_outdated = state.attempt.age, self._is_to_change(state.attempt)
         if age >= limits.hard or (is_outdated and self._is_urgent):
             return True
         return (is_outdated or age >= limits.soft) and not state.is_speaking
@@ -79,11 +82,15 @@ class StreamChain:
     def change(self, *, at_once: bool) -> bool:
         """Note that the call's options have changed; return True if a stream lives that has the former ones.
 
-        `at_once`: it is replaced in the middle of an utterance, which its successor recognises as a whole.
+        `at_once`: it is replaced in the middle of an utterance, which its successor recognises as a whole. A
+        successor that is catching up takes charge first: changes in quick succession would keep it from that.
         """
-        self._is_urgent = at_once
+        state = self.state
+        newest = state.successor if isinstance(state, CatchingUp) else getattr(state, "attempt", None)
+        # An urgent change that has not come yet stays urgent, whatever is changed besides.
+        waits = newest is not None and newest.tuned < self._parts.tuning.changes - 1
+        self._is_urgent = at_once or (self._is_urgent and waits)
         self._no_successor_before = 0.0
-        state = self.without_successor()
         return isinstance(state, Live) and self._is_outdated(state.attempt)
 
     def answered(self, attempt: StreamAttempt) -> None:
@@ -96,7 +103,13 @@ class StreamChain:
 
         Returns `error`, or ABORTED, which another attempt can mend.
         """
-        if attempt is None or self._is_outdated(attempt) or not self._parts.tuning.take_back(error):
+        if attempt is None:
+            return error
+        if self._is_outdated(attempt) and error.is_fatal:
+            return RecogniserError(
+                "ABORTED", f"what the call asked for was refused, and is changed again: {error}"
+            )
+        if self._is_outdated(attempt) or not self._parts.tuning.take_back(error):
             return error
         if isinstance(self.state, Live):
             self.state.attempt.tuned = self._parts.tuning.changes
@@ -142,6 +155,7 @@ class StreamChain:
         if not state.is_speaking:
             self.let_go_of_silence(state)
         self._hangs.stop()
+        self._changed_at = self._parts.clock.seconds() if self._is_outdated(state.attempt) else None
         successor = self._attempt(hurries=False)
         self.state = CatchingUp(state.attempt, state.is_speaking, successor, Timer(self._parts.clock))
         return successor
@@ -157,7 +171,8 @@ class StreamChain:
     def successor_ended(self, state: CatchingUp, error: RecogniserError | None) -> None:
         """Go on with the stream in charge; another successor is tried, at once after ABORTED."""
         self._go_on_with(state.attempt, state)
-        wait = 0.0 if error is not None and error.status == "ABORTED" else self._parts.limits.backoff.longest
+        is_mended = error is not None and error.status == "ABORTED"
+        wait = 0.0 if is_mended or self._is_outdated(state.successor) else self._parts.limits.backoff.longest
         self._no_successor_before = self._parts.clock.seconds() + wait
 
     def without_successor(self) -> State:
@@ -227,6 +242,19 @@ class StreamChain:
         attempt = StreamAttempt(number, *to_ledger, self._owner, self._parts.pace, self._told, hurries=hurries)
         attempt.tuned = self._parts.tuning.changes
         return attempt
+
+    def _is_to_change(self, attempt: StreamAttempt) -> bool:
+        """Return True if the stream has former options, and was given the time to answer by those.
+
+        One that a change has put in charge, and that has speech to answer to, is given it: else it would not be
+        noticed that the service is mute.
+        """
+        if not self._is_outdated(attempt) or self._changed_at is None or attempt.answered_to > attempt.start:
+            return self._is_outdated(attempt)
+        if self._parts.clock.seconds() >= self._changed_at + _UNANSWERED * self._parts.limits.silent:
+            return True
+        given = self._hangs.voices.seconds_of_speech(self._hangs.wordless_until(), self._ledger.received)
+        return given < _SPEECH
 
     def _is_outdated(self, attempt: StreamAttempt) -> bool:
         return attempt.tuned != self._parts.tuning.changes
