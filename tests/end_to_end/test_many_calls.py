@@ -56,8 +56,8 @@ def test_each_of_twenty_calls_gets_its_own_words_only(tmp_path: Path) -> None:
         calls = talked(server, 20, 4.0)
         for call in calls:
             texts = [event["text"] for event in server.events(call.sids.call)]
-            assert {text.split()[0] for text in texts} == {call.key}
-            assert server.wait_for_final(call.sids.call) == [f"{call.key} 0 three four five six seven eight"]
+            assert {text.split()[0] for text in texts} == {str(call.number)}
+            assert server.wait_for_final(call.sids.call) == [f"{call.number} 0 three four five six seven eight"]
         assert {event["call"] for event in server.events()} == {call.sids.call for call in calls}
 
 
@@ -116,4 +116,4 @@ def test_every_byte_of_a_hundred_calls_arrives_once_and_in_its_place(tmp_path: P
         assert server.health()["calls_taken"] == len(calls)
         for call in calls:
             texts = {event["text"].split()[0] for event in server.events(call.sids.call)}
-            assert texts == {call.key}
+            assert texts == {str(call.number)}

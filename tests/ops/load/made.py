@@ -5,6 +5,7 @@ from typing import Any
 
 from voicestt.audio import mulaw
 from voicestt.emulators.twilio.twilio_messages import Sids
+from voicestt.ops.load.raw_call import CALLEES_FROM, TrackVoice
 from voicestt.ops.load.said import audio_of
 
 
@@ -12,10 +13,20 @@ class Call:
     """The attributes of a `RawCall` that are looked at."""
 
     def __init__(self, number: int, frames: int = 500) -> None:
-        self.number, self.key, self.sids = number, str(number), Sids()
+        self.number, self.sids = number, Sids()
         self.audio = audio_of(number, frames)
         self.frames = [b""] * frames
         self.close_code: int | None = 1000
+        self.voices = [TrackVoice(number, self.audio)]
+
+
+class CallOfTwo(Call):
+    """A call of both tracks."""
+
+    def __init__(self, number: int, frames: int = 500) -> None:
+        super().__init__(number, frames)
+        other = number + CALLEES_FROM
+        self.voices.append(TrackVoice(other, audio_of(other, frames), "callee"))
 
 
 def record(audio: bytes, *finals: str, started: float = 0.0, encoding: str = "LINEAR16") -> dict[str, Any]:

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from tests.ops.load.made import Call, record
+from tests.ops.load.made import Call, CallOfTwo, record
 from voicestt.ops.load.accounts import (
     BytesAccount,
     account,
@@ -11,6 +11,7 @@ from voicestt.ops.load.accounts import (
     faults,
     json_lines,
 )
+from voicestt.ops.load.raw_call import voices_of
 
 AUDIO = Call(3).audio
 
@@ -59,9 +60,16 @@ def test_streams_find_their_calls_by_their_words_and_without_words_by_their_byte
         record(b""),
         record(b"\xff" * 800, "3 0") | {"method": "Recognize"},
     ]
-    found = accounts(calls, records)
+    found = accounts(voices_of(calls), records)
     assert [each.words for each in found] == ["", "", "-160 bytes", "no stream has it"]
     assert faults(calls, records) == ["call 2: -160 bytes", "call 3: no stream has it"]
+
+
+def test_each_voice_of_a_call_has_an_account_of_its_own() -> None:
+    call: Any = CallOfTwo(3, 100)
+    caller, callee = call.voices
+    records = [record(caller.audio, "3 0 three"), record(callee.audio[:-160], "30003 0 three")]
+    assert faults([call], records) == ["call 30003: -160 bytes"]
 
 
 def test_a_file_that_is_not_there_has_no_lines(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     seen: list[Any] = []
 
     @contextmanager
-    def own_server(folder: Path) -> Iterator[Server]:
+    def own_server(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[Server]:
         assert folder.is_dir()
-        yield Server(ServerTarget("http://own.example"))
+        yield Server(ServerTarget("http://both.example" if settings else "http://own.example"))
 
-    def load(server: Server, count: int, seconds: float, *, together: bool) -> LoadResult:
+    def load(server: Server, count: int, seconds: float, *, together: bool, both_tracks: bool) -> LoadResult:
+        assert both_tracks == (server.target.url == "http://both.example")
         seen.append((server.target.url, server.pid, count, seconds, together))
         return figures(count, *(["call 0: -2 bytes"] if count == 13 else []))
 
@@ -58,6 +59,14 @@ def test_a_fault_is_exit_code_1(asked: list[Any]) -> None:
     result = run("--calls", "13")
     assert result.exit_code == 1
     assert "FAULT, 13 calls: call 0: -2 bytes" in result.output
+
+
+def test_calls_of_both_tracks_have_a_server_that_hears_both(asked: list[Any]) -> None:
+    assert run("--both-tracks", "--calls", "2").exit_code == 0
+    assert asked == [("http://both.example", None, 2, 20.0, False)]
+    refused = run("--both-tracks", "--calls", "2", "--api", "0")
+    assert refused.exit_code == 2
+    assert "not for --both-tracks" in refused.output
 
 
 def test_another_server_is_called_by_its_url(asked: list[Any]) -> None:
@@ -134,6 +143,16 @@ def test_three_real_calls_lose_nothing(tmp_path: Path) -> None:
     events = [json.loads(line) for line in (tmp_path / "3" / "events.jsonl").read_text().splitlines()]
     words = [event for event in events if event["kind"] in {"partial", "final"}]
     assert {event["text"].split()[0] for event in words} >= {"0", "1", "2"}
+
+
+def test_two_voices_in_each_call_are_each_told_under_their_own_track() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.load", "--calls", "3", "--seconds", "5", "--both-tracks"],
+        capture_output=True, text=True, timeout=90, check=False, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[0].endswith("CPU ms per track-s")
+    assert "under its own track" in done.stdout
 
 
 def test_a_webhook_that_refuses_is_twilios_number(tmp_path: Path) -> None:

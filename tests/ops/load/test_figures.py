@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.ops.load.made import Call
+from tests.ops.load.made import Call, CallOfTwo
 from voicestt.ops.load import said
 from voicestt.ops.load.accounts import BytesAccount
 from voicestt.ops.load.figures import (
@@ -15,6 +15,7 @@ from voicestt.ops.load.figures import (
     Usage,
     delays,
     judge,
+    missing_words,
     percentile,
 )
 from voicestt.ops.load.table import (
@@ -56,6 +57,34 @@ def test_a_final_that_the_end_of_the_call_brings_counts_no_delay() -> None:
     call: Any = Call(5, 100)
     found = delays([call], talked(1, 100), [event(call, "final", "5 0", 102.0)])
     assert (found.finals, found.counted) == ([], 1)
+
+
+def test_each_word_of_two_voices_is_looked_for_under_its_own_track() -> None:
+    call: Any = CallOfTwo(5)
+    said_by = {
+        voice.track: " ".join(said.words_within(voice.number, 0, len(voice.audio))) for voice in call.voices
+    }
+    right = [event(call, "final", words, 109.0) | {"track": track} for track, words in said_by.items()]
+    assert missing_words([call], right) == []
+    assert delays([call], talked(1), right).strays == 0
+    crossed = [{**each, "track": "caller"} for each in right]
+    assert missing_words([call], crossed) == [
+        "call 5: of the caller's 22 words the finals have 44",
+        "call 5: of the callee's 22 words the finals have 0",
+    ]
+    assert delays([call], talked(1), crossed).strays == 1
+    swapped = [right[0] | {"text": said_by["caller"].replace("three four", "four three")}, right[1]]
+    assert missing_words([call], swapped) == ["call 5: of the caller's 22 words the finals have 22"]
+
+
+def test_the_cost_of_a_track_is_told_where_calls_have_two() -> None:
+    one = judge([Call(1)], talked(1), Cost(3.0, 1.0, 9), None, [BytesAccount()])  # type: ignore[list-item]
+    two = judge([CallOfTwo(1)], talked(1), Cost(5.0, 1.0, 9), None, [BytesAccount()] * 2)  # type: ignore[list-item]
+    assert "track-s" not in "".join(report([one]))
+    lines = report([one, two])
+    assert lines[0].endswith("CPU ms per track-s")
+    assert [line.split()[-1] for line in lines[1:3]] == ["3.00", "2.50"]
+    assert "Every word of every voice was told once, in order, under its own track." in lines
 
 
 def test_cost_is_per_call_second_and_beyond_the_idle_server() -> None:

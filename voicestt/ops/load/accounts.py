@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from voicestt.audio import mulaw
-from voicestt.ops.load.raw_call import RawCall
+from voicestt.ops.load.raw_call import RawCall, TrackVoice, voices_of
 
 _REPLAY_SECONDS = 60
 _STEP_MS = 10
@@ -19,7 +19,7 @@ Record = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class BytesAccount:
-    """One call's mu-law bytes: `lost` never arrived, `doubled` came twice in a stream (or are nobody's).
+    """One voice's mu-law bytes: `lost` never arrived, `doubled` came twice in a stream (or are nobody's).
 
     `again` were sent to a second stream too, as is right when streams change; `words` say what is wrong, "" if
     nothing is.
@@ -36,8 +36,8 @@ def json_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def accounts(calls: Sequence[RawCall], records: Iterable[Record]) -> list[BytesAccount]:
-    """Make an account for each call; a stream belongs to the call whose key its finals begin with."""
+def accounts(voices: Sequence[TrackVoice], records: Iterable[Record]) -> list[BytesAccount]:
+    """Make an account for each voice; a stream belongs to the voice whose key its finals begin with."""
     by_key: dict[str, list[Record]] = {}
     by_hash: dict[str, Record] = {}
     for record in records:
@@ -45,17 +45,18 @@ def accounts(calls: Sequence[RawCall], records: Iterable[Record]) -> list[BytesA
             by_hash[record["sha256"]] = record
             for key in {text.split()[0] for text in record["finals"] if text}:
                 by_key.setdefault(key, []).append(record)
-    return [account(call.audio, _streams_of(call, by_key, by_hash)) for call in calls]
+    return [account(voice.audio, _streams_of(voice, by_key, by_hash)) for voice in voices]
 
 
 def faults(calls: Sequence[RawCall], records: Iterable[Record]) -> list[str]:
     """Describe the fault of every call whose audio did not arrive as it was sent."""
-    told = zip(calls, accounts(calls, records), strict=True)
-    return [f"call {call.number}: {each.words}" for call, each in told if each.words]
+    voices = voices_of(calls)
+    told = zip(voices, accounts(voices, records), strict=True)
+    return [f"call {voice.number}: {each.words}" for voice, each in told if each.words]
 
 
 def account(audio: bytes, streams: Sequence[Record]) -> BytesAccount:
-    """Lay one call's streams, in the order of their start, along its mu-law and account for the bytes."""
+    """Lay one voice's streams, in the order of their start, along its mu-law and account for the bytes."""
     if not streams:
         return BytesAccount(lost=len(audio), words="no stream has it")
     reached = again = 0
@@ -70,10 +71,14 @@ def account(audio: bytes, streams: Sequence[Record]) -> BytesAccount:
     return BytesAccount(lost, 0, again, f"{-lost} bytes" if lost else "")
 
 
-def _streams_of(call: RawCall, by_key: Mapping[str, list[Record]], by_hash: Mapping[str, Record]) -> list[Record]:
-    found = by_key.get(call.key)
+def _streams_of(
+    voice: TrackVoice, by_key: Mapping[str, list[Record]], by_hash: Mapping[str, Record]
+) -> list[Record]:
+    found = by_key.get(voice.key)
     if found is None:  # too short for a word
-        whole = [by_hash.get(hashlib.sha256(data).hexdigest()) for data in (mulaw.decode(call.audio), call.audio)]
+        whole = [
+            by_hash.get(hashlib.sha256(data).hexdigest()) for data in (mulaw.decode(voice.audio), voice.audio)
+        ]
         return [record for record in whole if record is not None][:1]
     return sorted(found, key=lambda record: float(record["started"]))
 

@@ -34,6 +34,9 @@ _FILES_BESIDES = 50
 @click.option("--pid", type=int, help="The process of --to, if it is on this machine.")
 @click.option("--together", is_flag=True, help="All calls in step, within 20 ms: the worst case.")
 @click.option(
+    "--both-tracks", is_flag=True, help="Both sides of each call speak; a server of --to needs BOTH_TRACKS=both."
+)
+@click.option(
     "--api",
     type=click.IntRange(0, 65_535),
     help="Be Twilio's REST API on this port of 127.0.0.1 (0: any), for calls that are moved: one N only.",
@@ -56,6 +59,7 @@ def load_command(
     to: str | None,
     pid: int | None,
     together: bool,
+    both_tracks: bool,
     api: int | None,
     move_at: float | None,
     events: tuple[Path, ...],
@@ -70,19 +74,23 @@ def load_command(
 
     With --api the calls may be moved, by the server (TWILIO_API_URL=http://127.0.0.1:PORT) or --move-at: the table
     says how many were, for how many milliseconds they had no stream, and what became of their words.
+
+    With --both-tracks each call is a stream of TwiML that is not the server's, and has two voices: every word must
+    be told once, in order, and under its own track, and the cost is that of a second of one track too.
     """
     numbers = (*counts, *more_counts) or ((50,) if api is not None else (10, 100))
     _check(numbers, seconds, picture)
     if api is not None:
-        if len(numbers) > 1:
-            raise click.UsageError("--api is for one number of calls.")
+        if len(numbers) > 1 or both_tracks:
+            raise click.UsageError("--api is for one number of calls, and not for --both-tracks.")
         _load_moving(MovingPlan(numbers[0], seconds, api or free_port(), together, move_at), to, pid, keep, events)
     loads: list[LoadResult] = []
     try:
         for number in numbers:
-            with _server(to, pid, keep / str(number) if keep else None) as server:
+            folder = keep / str(number) if keep else None
+            with _server(to, pid, folder, {"BOTH_TRACKS": "both"} if both_tracks else None) as server:
                 click.echo(f"{number} calls for {seconds:g} s ...", err=True)
-                loads.append(load(server, number, seconds, together=together))
+                loads.append(load(server, number, seconds, together=together, both_tracks=both_tracks))
     except (LoadFailed, ProcessNotStarted) as error:
         raise click.ClickException(str(error)) from error
     click.echo("\n".join(report(loads)))

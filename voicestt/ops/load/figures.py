@@ -6,15 +6,17 @@ The usage (CPU time, memory, threads) is read from /proc (Linux).
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from voicestt.audio.mulaw import BYTES_PER_FRAME
 from voicestt.ops.load import said
 from voicestt.ops.load.accounts import BytesAccount
-from voicestt.ops.load.raw_call import RawCall
+from voicestt.ops.load.raw_call import RawCall, TrackVoice, voices_of
 from voicestt.ops.load.talking import Talked
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -90,42 +92,63 @@ class Delays:
     strays: int = 0
     counted: int = 0
 
-    def add(self, call: RawCall, index: int, talked: Talked, events: Sequence[Mapping[str, Any]]) -> None:
-        """Add one call's events, in the order of their delivery; their `t` is CLOCK_MONOTONIC."""
+    def add(self, voice: TrackVoice, sent: Callable[[int], float], events: Sequence[Mapping[str, Any]]) -> None:
+        """Add one voice's events, in the order of their delivery; their `t` is CLOCK_MONOTONIC.
+
+        `sent` says when a frame was.
+        """
         number, is_new = 0, True
         for event in events:
             if event["kind"] not in {"partial", "final"}:
                 continue  # other events have no words
             self.counted += 1
-            self.strays += event["text"].split()[0] != call.key
+            self.strays += event["text"].split()[0] != voice.key
             if event["kind"] == "final":
-                self._note(self.finals, call, index, talked, said.final_frame(number), event["t"])
+                self._note(self.finals, voice, sent, said.final_frame(number), event["t"])
                 number, is_new = number + 1, True
             elif is_new:
-                self._note(self.partials, call, index, talked, said.first_partial_frame(number), event["t"])
+                self._note(self.partials, voice, sent, said.first_partial_frame(number), event["t"])
                 is_new = False
 
     @staticmethod
-    def _note(kept: list[float], call: RawCall, index: int, talked: Talked, frame: int, at: float) -> None:
-        if frame < len(call.frames):  # otherwise the end of the call brings it, not a frame
-            kept.append(at - talked.sent_at(index, frame))
+    def _note(kept: list[float], voice: TrackVoice, sent: Callable[[int], float], frame: int, at: float) -> None:
+        if frame < len(voice.audio) // BYTES_PER_FRAME:  # otherwise the end of the call brings it, not a frame
+            kept.append(at - sent(frame))
 
 
 def delays(calls: Sequence[RawCall], talked: Talked, events: Sequence[Mapping[str, Any]]) -> Delays:
     """Compute the delays of all calls together."""
-    by_call: dict[str, list[Mapping[str, Any]]] = {call.sids.call: [] for call in calls}
+    by_voice: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for event in events:
-        if event["call"] in by_call:
-            by_call[event["call"]].append(event)
+        by_voice.setdefault((event["call"], event.get("track", "caller")), []).append(event)
     result = Delays()
     for index, call in enumerate(calls):
-        result.add(call, index, talked, by_call[call.sids.call])
+        for voice in call.voices:
+            result.add(voice, partial(talked.sent_at, index), by_voice.get((call.sids.call, voice.track), []))
     return result
+
+
+def missing_words(calls: Sequence[RawCall], events: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Describe each voice whose finals are not its words, each once and in order."""
+    faults = []
+    for call in calls:
+        finals = [event for event in events if event["call"] == call.sids.call and event["kind"] == "final"]
+        for voice in call.voices:
+            told = [word for event in finals if event["track"] == voice.track for word in event["text"].split()]
+            words = said.words_within(voice.number, 0, len(voice.audio))
+            if told != words:
+                faults.append(
+                    f"call {call.number}: of the {voice.track}'s {len(words)} words the finals have {len(told)}"
+                )
+    return faults
 
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """The result of one load; None for what was not measured: a server elsewhere shows no cost or records."""
+    """The result of one load; None for what was not measured: a server elsewhere shows no cost or records.
+
+    `tracks` is the number of voices in each call.
+    """
 
     calls: int
     closed: int
@@ -134,6 +157,7 @@ class LoadResult:
     delays: Delays | None = None
     bytes: BytesAccount | None = None
     faults: tuple[str, ...] = ()
+    tracks: int = 1
 
 
 def judge(
@@ -146,8 +170,8 @@ def judge(
     """Compute the figures of a load, with its faults in words."""
     faults = [f"call {call.number}: closed with {call.close_code}" for call in calls if not _closed(call)]
     if accounts is not None:
-        told = zip(calls, accounts, strict=True)
-        faults += [f"call {call.number}: {account.words}" for call, account in told if account.words]
+        told = zip(voices_of(calls), accounts, strict=True)
+        faults += [f"call {voice.number}: {account.words}" for voice, account in told if account.words]
     if heard is not None and heard.strays:
         faults.append(f"{heard.strays} results came in the wrong call")
     return LoadResult(
@@ -158,6 +182,7 @@ def judge(
         delays=heard,
         bytes=None if accounts is None else total(accounts),
         faults=tuple(faults),
+        tracks=len(calls[0].voices) if calls else 1,
     )
 
 

@@ -10,16 +10,20 @@ import ssl
 import struct
 import time
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 from urllib.parse import SplitResult, urlencode, urlsplit
 
 from voicestt.audio.mulaw import BYTES_PER_FRAME
+from voicestt.call.facts import Track
 from voicestt.emulators.twilio import webhook_forms
 from voicestt.emulators.twilio.call_values import ServerTarget
 from voicestt.emulators.twilio.media_socket import USER_AGENT
+from voicestt.emulators.twilio.own_twiml import both_tracks_twiml
 from voicestt.emulators.twilio.problems import CallRefused
 from voicestt.emulators.twilio.signatures import signed_headers
+from voicestt.emulators.twilio.tracks import INBOUND, OUTBOUND
 from voicestt.emulators.twilio.twilio_messages import CONNECTED, Sids, StreamMessages
 from voicestt.emulators.twilio.twiml import StreamNoun, parse_twiml
 from voicestt.ops.load import said
@@ -59,11 +63,29 @@ ANSWER_SECONDS = 15
 _LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
+CALLEES_FROM: Final = 30_000
+"""The callee of call 7 says that he is 30007: the audio knows numbers up to 65535."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackVoice:
+    """One side of a call: whoever speaks in its `track` (caller, callee), and the mu-law of what they say."""
+
+    number: int
+    audio: bytes
+    track: Track = "caller"
+
+    @property
+    def key(self) -> str:
+        """The word by which a scripted recogniser names the voice: the first of each result."""
+        return str(self.number)
+
+
 @dataclass(slots=True)
 class RawCall:
-    """One call; `frames` are bytes for the wire, `audio` is the mu-law in them.
+    """One call; `frames` are bytes for the wire, `audio` is the caller's mu-law in them, `callee` the other side.
 
-    `key` is the word by which a scripted recogniser names the call, `close_code` the server's.
+    `close_code` is the server's.
     """
 
     number: int
@@ -77,11 +99,13 @@ class RawCall:
     outbox: bytearray = field(default_factory=bytearray)
     closed: bool = False
     close_code: int | None = None
+    callee: TrackVoice | None = None
 
     @property
-    def key(self) -> str:
-        """The first word of every result in this call."""
-        return str(self.number)
+    def voices(self) -> list[TrackVoice]:
+        """All who speak in the call."""
+        caller = TrackVoice(self.number, self.audio)
+        return [caller] if self.callee is None else [caller, self.callee]
 
     def send(self, data: bytes) -> None:
         """Send what the socket takes and keep the rest."""
@@ -117,6 +141,11 @@ class RawCall:
                 self.close_code = int.from_bytes(payload[:2], "big") if payload else 1005
 
 
+def voices_of(calls: Iterable[RawCall]) -> list[TrackVoice]:
+    """Return all who speak in `calls`, call by call."""
+    return [voice for call in calls for voice in call.voices]
+
+
 def post(target: ServerTarget, public_url: str, form: Mapping[str, str]) -> tuple[int, str | None, bytes]:
     """Post a signed form: status, content type and body; raise OSError or HTTPException without an answer."""
     here = urlsplit(target.reached_at(public_url))
@@ -134,41 +163,64 @@ def post(target: ServerTarget, public_url: str, form: Mapping[str, str]) -> tupl
         connection.close()
 
 
-def open_call(target: ServerTarget, number: int, frames: int) -> RawCall:
+def open_call(target: ServerTarget, number: int, frames: int, *, both_tracks: bool = False) -> RawCall:
     """Place call `number` of `frames` frames up to its `start`: webhook, handshake, status callback.
+
+    With `both_tracks` the TwiML is the user's own and the webhook is not asked; each tick has a frame of each.
 
     Raises `CallRefused` where Twilio would not go on, OSError and HTTPException where nothing answers.
     """
     sids = Sids()
-    status, content_type, body = post(target, target.public_url, webhook_forms.incoming_call(sids))
-    if status != 200:
-        raise CallRefused(f"the webhook {target.webhook_path} answered {status}", 11200)
-    stream = parse_twiml(content_type, body)
+    stream = _stream_of_both(target) if both_tracks else _stream_of(target, sids)
     line = _shaken_hands(target, stream)
     messages = StreamMessages(sids)
-    line.sendall(masked(TEXT, CONNECTED.encode()) + masked(TEXT, messages.start(stream.parameters).encode()))
+    audio = said.audio_of(number, frames)
+    callee = _callee_of(number, frames) if both_tracks else None
+    sides = {INBOUND: audio} if callee is None else {INBOUND: audio, OUTBOUND: callee.audio}
+    opening = messages.start(stream.parameters, tuple(sides)).encode()
+    line.sendall(masked(TEXT, CONNECTED.encode()) + masked(TEXT, opening))
     tell_status(target, stream, sids, "stream-started")
     line.setblocking(False)
-    audio = said.audio_of(number, frames)
     return RawCall(
         number=number,
         sids=sids,
         audio=audio,
-        frames=[masked(TEXT, messages.media(piece).encode()) for piece in _pieces(audio)],
+        frames=[_tick(messages, sides, at) for at in range(0, len(audio), BYTES_PER_FRAME)],
         last_words=masked(TEXT, messages.stop().encode()) + masked(CLOSE, struct.pack("!H", 1000)),
         socket=line,
         stream=stream,
+        callee=callee,
     )
+
+
+def _callee_of(number: int, frames: int) -> TrackVoice:
+    other = number + CALLEES_FROM
+    return TrackVoice(other, said.audio_of(other, frames), "callee")
+
+
+def _tick(messages: StreamMessages, sides: Mapping[str, bytes], at: int) -> bytes:
+    """Encode the frames of all sides that begin at that byte of theirs."""
+    pieces = ((track, audio[at : at + BYTES_PER_FRAME]) for track, audio in sides.items())
+    return b"".join(masked(TEXT, messages.media(piece, track).encode()) for track, piece in pieces)
+
+
+def _stream_of(target: ServerTarget, sids: Sids) -> StreamNoun:
+    """Ask the webhook for the stream."""
+    status, content_type, body = post(target, target.public_url, webhook_forms.incoming_call(sids))
+    if status != 200:
+        raise CallRefused(f"the webhook {target.webhook_path} answered {status}", 11200)
+    return parse_twiml(content_type, body)
+
+
+def _stream_of_both(target: ServerTarget) -> StreamNoun:
+    """Return the stream of TwiML that is the user's own."""
+    return parse_twiml("text/xml", both_tracks_twiml(target).encode())
 
 
 def tell_status(target: ServerTarget, stream: StreamNoun, sids: Sids, event: str) -> None:
     """Post the status callback, if the TwiML names one."""
     if stream.status_callback:
         post(target, stream.status_callback, webhook_forms.stream_status(sids, event, None, time.time_ns()))
-
-
-def _pieces(audio: bytes) -> list[bytes]:
-    return [audio[at : at + BYTES_PER_FRAME] for at in range(0, len(audio), BYTES_PER_FRAME)]
 
 
 def _shaken_hands(target: ServerTarget, stream: StreamNoun) -> socket.socket:

@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from http.client import HTTPException
+from pathlib import Path
 
 from voicestt.emulators.twilio.problems import CallRefused
 from voicestt.ops.load import accounts, figures
 from voicestt.ops.load.accounts import BytesAccount, json_lines
 from voicestt.ops.load.figures import Cost, LoadResult, Usage
 from voicestt.ops.load.own_server import Server
-from voicestt.ops.load.raw_call import RawCall, open_call, tell_status
+from voicestt.ops.load.raw_call import RawCall, open_call, tell_status, voices_of
 from voicestt.ops.load.said import FRAMES_A_SECOND, ROUND
 from voicestt.ops.load.talking import (
     SLOTS,
@@ -29,17 +31,20 @@ class LoadFailed(Exception):
     """The calls could not be placed; the message says why."""
 
 
-def load(server: Server, count: int, seconds: float, *, together: bool = False) -> LoadResult:
+def load(
+    server: Server, count: int, seconds: float, *, together: bool = False, both_tracks: bool = False
+) -> LoadResult:
     """Place `count` calls of `seconds` each and measure them; raise `LoadFailed` when they are not taken.
 
     They begin spread over four seconds (or over a quarter of a shorter call), as independent callers would;
-    `together` they all begin within 20 ms, and everything happens to all of them at once.
+    `together` they all begin within 20 ms, and everything happens to all of them at once. With `both_tracks` each
+    call has two voices, and every word of each is looked for under its own track.
     """
     _warm_up(server)
     idle = _usage(server)
     frames = round(seconds * FRAMES_A_SECOND)
     phases = in_step(count) if together else spread(count, min(ROUND, seconds / 4))
-    calls = _opened(server, range(count), frames)
+    calls = _opened(server, range(count), frames, both_tracks=both_tracks)
     seen: list[Usage | None] = []
     settled = min(max(phases) // SLOTS + _SETTLED_FRAMES, frames // 2)
     talked = talk(calls, dict.fromkeys((settled, frames - 1), lambda: seen.append(_usage(server))), phases)
@@ -54,9 +59,9 @@ def _warm_up(server: Server) -> None:
     time.sleep(0.5)
 
 
-def _opened(server: Server, numbers: range, frames: int) -> list[RawCall]:
+def _opened(server: Server, numbers: range, frames: int, *, both_tracks: bool = False) -> list[RawCall]:
     try:
-        return [open_call(server.target, number, frames) for number in numbers]
+        return [open_call(server.target, number, frames, both_tracks=both_tracks) for number in numbers]
     except CallRefused as refused:
         raise LoadFailed(str(refused)) from refused
     except (OSError, HTTPException) as error:
@@ -74,10 +79,20 @@ def _cost(count: int, seen: Sequence[Usage | None]) -> Cost | None:
 
 def _judged(server: Server, calls: Sequence[RawCall], talked: Talked, cost: Cost | None) -> LoadResult:
     kept = _accounts(server, calls)
-    heard = None
-    if server.events_file is not None:
-        heard = figures.delays(calls, talked, json_lines(server.events_file))
-    return figures.judge(calls, talked, cost, heard, kept)
+    if server.events_file is None:
+        return figures.judge(calls, talked, cost, None, kept)
+    missing = _missing_words(server.events_file, calls) if len(voices_of(calls)) > len(calls) else []
+    heard = figures.delays(calls, talked, json_lines(server.events_file))
+    result = figures.judge(calls, talked, cost, heard, kept)
+    return replace(result, faults=(*result.faults, *missing))
+
+
+def _missing_words(events: Path, calls: Sequence[RawCall]) -> list[str]:
+    """Wait for the last finals, which come when the calls are over."""
+    give_up = time.monotonic() + _RECORDS_SECONDS
+    while (missing := figures.missing_words(calls, json_lines(events))) and time.monotonic() < give_up:
+        time.sleep(0.5)
+    return missing
 
 
 def _accounts(server: Server, calls: Sequence[RawCall]) -> list[BytesAccount] | None:
@@ -86,7 +101,7 @@ def _accounts(server: Server, calls: Sequence[RawCall]) -> list[BytesAccount] | 
         return None
     give_up = time.monotonic() + _RECORDS_SECONDS
     while True:
-        kept = accounts.accounts(calls, json_lines(server.streams_file))
+        kept = accounts.accounts(voices_of(calls), json_lines(server.streams_file))
         if not any(account.words for account in kept) or time.monotonic() > give_up:
             return kept
         time.sleep(0.5)

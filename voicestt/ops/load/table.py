@@ -44,6 +44,10 @@ def cells(figures: LoadResult) -> tuple[str, ...]:
     )
 
 
+def _of_a_track(figures: LoadResult) -> str:
+    return f"{figures.cost.cpu_ms / figures.tracks:.2f}" if figures.cost else _UNKNOWN
+
+
 def milliseconds(values: Sequence[float], *shares: float) -> str:
     """Format percentiles of seconds in milliseconds."""
     found = [percentile(values, share) for share in shares]
@@ -52,8 +56,13 @@ def milliseconds(values: Sequence[float], *shares: float) -> str:
 
 def report(loads: Sequence[LoadResult]) -> list[str]:
     """Format all lines; the last ones are the verdict."""
+    headings: tuple[str, ...] = HEADINGS
+    rows = [cells(figures) for figures in loads]
+    if any(figures.tracks > 1 for figures in loads):
+        headings = (*headings, "CPU ms per track-s")
+        rows = [(*row, _of_a_track(figures)) for row, figures in zip(rows, loads, strict=True)]
     return [
-        *table(HEADINGS, [cells(figures) for figures in loads], right=True),
+        *table(headings, rows, right=True),
         "",
         *LEGEND,
         "",
@@ -71,4 +80,6 @@ def verdict(loads: Sequence[LoadResult]) -> list[str]:
         return ["Every call was closed properly. What became of its bytes only the server there knows."]
     again = sum(figures.bytes.again for figures in loads if figures.bytes)
     seams = [f"{again} bytes were sent to a second stream too, when streams changed."] if again else []
+    if any(figures.tracks > 1 for figures in loads):
+        seams.append("Every word of every voice was told once, in order, under its own track.")
     return [*seams, "Every byte of every call arrived once and in its place; every call was closed properly."]
