@@ -79,8 +79,6 @@ def test_a_call_is_one_in_the_whole_fleet_wherever_its_webhook_its_socket_and_it
         stream(one) as listener,
         stream(one, "?scope=process") as local,
         TwilioLine(two.target) as line,
-        TwilioLine(one.target, line.sids) as replayed,
-        TwilioLine(one.target) as unknown,
     ):
         announce(one, line)
         says(line, 81)
@@ -89,10 +87,11 @@ def test_a_call_is_one_in_the_whole_fleet_wherever_its_webhook_its_socket_and_it
         begun = of_call(listener, call)[0]
         assert (begun["type"], begun["from"], begun["to"]) == ("call_started", CALLER, CALLED)
 
-        replayed.begin()
-        assert replayed.close_code() == REFUSED
-        unknown.begin()
-        assert unknown.close_code() == REFUSED
+        with TwilioLine(one.target, line.sids) as replayed, TwilioLine(one.target) as unknown:
+            replayed.begin()
+            assert replayed.close_code() == REFUSED
+            unknown.begin()
+            assert unknown.close_code() == REFUSED
         assert one.saying("this CallSid has a live stream in the fleet already")
         assert one.saying("no webhook in the fleet announced this CallSid")
 
