@@ -93,6 +93,11 @@ class Server:
         lines = json_lines(self.services.events_file)
         return [line for line in lines if call in {None, line["call"]} and line["kind"] in _ABOUT_WORDS]
 
+    def has_ended(self, call: str) -> bool:
+        """True when the end of a call is in EVENTS_FILE, which has a thread of its own."""
+        lines = json_lines(self.services.events_file)
+        return any((line["call"], line["kind"]) == (call, "call_ended") for line in lines)
+
     def texts(self, kind: str, call: str | None = None) -> list[str]:
         """The texts of the partials or the finals."""
         return [event["text"] for event in self.events(call) if event["kind"] == kind]

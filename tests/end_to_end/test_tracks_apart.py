@@ -70,6 +70,7 @@ def ended(server: Server, line: TwilioLine) -> None:
     """Hang up, and wait until all is told."""
     assert line.hang_up() == 1000
     server.wait_for("Call ended:")
+    until(lambda: server.has_ended(line.sids.call), "the call's end is in EVENTS_FILE, behind all its words")
 
 
 def test_a_stream_of_the_callee_that_fails_is_made_good_and_the_caller_s_goes_on(

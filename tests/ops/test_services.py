@@ -55,7 +55,7 @@ def test_everybody_has_secrets_and_ports_of_their_own(tmp_path: Path) -> None:
 def test_a_free_port_is_none_that_the_system_gives_to_connections() -> None:
     ports = [free_port() for _ in range(20)]
     assert all(1024 < port < 32_768 for port in ports)
-    assert len(set(ports)) > 10
+    assert len(set(ports)) == len(ports), "none is handed out twice, though nobody listens yet"
     for port in ports:
         socket.create_server(("127.0.0.1", port)).close()
 

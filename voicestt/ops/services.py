@@ -18,6 +18,7 @@ from voicestt.config.settings import variables
 PUBLIC_HOST = "demo.example"
 _FIRST_PORT = 10_240
 _FIRST_EPHEMERAL = 32_768  # Linux's ip_local_port_range; macOS and RFC 6335 begin at 49,152
+_handed_out: set[int] = set()
 _chance = random.SystemRandom()  # a test's seed gives all processes the same port
 
 
@@ -29,10 +30,14 @@ def free_port() -> int:
     """
     # Of the system's own ports, the next connection of any process may take one before its server has started.
     tried = _chance.sample(range(_FIRST_PORT, _FIRST_EPHEMERAL), 1_000)
-    return next(filter(_is_free, tried), None) or _one_of_the_systems()
+    port = next(filter(_is_free, tried), None) or _one_of_the_systems()
+    _handed_out.add(port)
+    return port
 
 
 def _is_free(port: int) -> bool:
+    if port in _handed_out:  # whoever got it may not listen yet
+        return False
     with socket.socket() as probe, suppress(OSError):
         probe.bind(("127.0.0.1", port))
         return True
