@@ -73,13 +73,24 @@ def ended(server: Server, line: TwilioLine) -> None:
     until(lambda: server.has_ended(line.sids.call), "the call's end is in EVENTS_FILE, behind all its words")
 
 
+def caller_first(server: Server, google: LocalGoogle, line: TwilioLine, number: int) -> Talk:
+    """A call whose caller has the first stream, before the callee says anything."""
+    talk = Talk(server, line, number)
+    talk.up_to(1.9, 0.0)
+    until(lambda: streams(google) == 1, "the caller's stream")
+    return talk
+
+
+def assert_all_recognised(end: dict[str, Any]) -> None:
+    for account in (end["audio"], end["callee_audio"]):
+        assert account["uncovered"] == account["given_up"] == 0
+
+
 def test_a_stream_of_the_callee_that_fails_is_made_good_and_the_caller_s_goes_on(
     server: Server, google: LocalGoogle
 ) -> None:
     with TwilioLine(server.target) as line:
-        talk = Talk(server, line, 31)
-        talk.up_to(1.9, 0.0)
-        until(lambda: streams(google) == 1, "the caller's stream")
+        talk = caller_first(server, google, line, 31)
         google.set_faults("stream 2: error INTERNAL after 1.2 s of audio")
         talk.up_to(1.9)
         until(lambda: streams(google) >= 3, "a stream in the place of the callee's")
@@ -90,17 +101,14 @@ def test_a_stream_of_the_callee_that_fails_is_made_good_and_the_caller_s_goes_on
     assert {each["track"] for each in incidents} == {"callee"}, incidents
     end = talk.of("call_ended")[0]
     assert end["audio"]["received"] == end["callee_audio"]["received"] == int(LENGTH * RATE)
-    for account in (end["audio"], end["callee_audio"]):
-        assert account["uncovered"] == account["given_up"] == 0
+    assert_all_recognised(end)
 
 
 def test_a_callee_who_is_not_streamed_any_more_is_recognised_by_requests_alone(
     server: Server, google: LocalGoogle
 ) -> None:
     with TwilioLine(server.target) as line:
-        talk = Talk(server, line, 32)
-        talk.up_to(1.9, 0.0)
-        until(lambda: streams(google) == 1, "the caller's stream")
+        talk = caller_first(server, google, line, 32)
         google.set_faults("streams 2-99 streaming: error PERMISSION_DENIED")
         talk.up_to(4.4)
         until(lambda: talk.of("degraded"), f"the callee's fall\n{server.output}")
@@ -109,8 +117,7 @@ def test_a_callee_who_is_not_streamed_any_more_is_recognised_by_requests_alone(
     talk.check()
     assert {each["track"] for each in talk.of("degraded")} == {"callee"}
     end = talk.of("call_ended")[0]
-    for account in (end["audio"], end["callee_audio"]):
-        assert account["uncovered"] == account["given_up"] == 0
+    assert_all_recognised(end)
 
 
 def test_the_flag_in_mid_call_takes_both_tracks_along_and_brings_both_back(

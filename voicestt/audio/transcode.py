@@ -45,7 +45,7 @@ MOST_SAMPLES_PER_SECOND = 400_000
 _BLOCK = 262_144  # samples of all channels: a megabyte of floating point
 _UNKNOWN = 2**63 - 1  # what libsndfile says of a length that is not in the header
 _EXTENSIBLE = 0xFFFE
-_ALAW, _MULAW = 6, 7
+WAV_PCM, _ALAW, WAV_MULAW = 1, 6, 7
 
 
 class BadSound(ValueError):
@@ -124,7 +124,9 @@ def _one_line(samples: Samples) -> Samples:
 
 
 @dataclass(frozen=True, slots=True)
-class _Layout:
+class WavLayout:
+    """The `fmt ` chunk of a WAV file: the number of its encoding, and the form of its samples."""
+
     kind: int
     channels: int
     rate: int
@@ -133,7 +135,7 @@ class _Layout:
 
 def _wav(content: bytes, longest: float) -> bytes:
     chunks = _chunks(content)
-    layout = _layout(chunks.get(b"fmt ", memoryview(b"")))
+    layout = wav_layout(chunks.get(b"fmt ", memoryview(b"")))
     if (layout.kind, layout.bits) == (_ALAW, 8):
         return _other(content, longest, "is in A-law, and soundfile, which reads that, is missing")
     read = _READERS.get((layout.kind, layout.bits))
@@ -145,7 +147,7 @@ def _wav(content: bytes, longest: float) -> bytes:
     data = chunks.get(b"data", memoryview(b""))
     size = layout.channels * layout.bits // 8
     _check(len(data) // size, layout.rate, layout.channels, longest)
-    if (layout.kind, layout.channels, layout.rate) == (_MULAW, 1, BYTES_PER_SECOND):
+    if (layout.kind, layout.channels, layout.rate) == (WAV_MULAW, 1, BYTES_PER_SECOND):
         return bytes(data)
     return _encoded(_mixed(data, read, size, layout.channels), layout.rate)
 
@@ -170,13 +172,14 @@ def _chunks(content: bytes) -> dict[bytes, memoryview]:
     return found
 
 
-def _layout(chunk: memoryview) -> _Layout:
+def wav_layout(chunk: bytes | memoryview) -> WavLayout:
+    """Read a `fmt ` chunk; raises `BadSound` for one that is too short."""
     if len(chunk) < 16:
         raise BadSound("is a WAV file that does not say what is in it")
     kind, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", chunk)
     if kind == _EXTENSIBLE and len(chunk) >= 26:
         (kind,) = struct.unpack_from("<H", chunk, 24)
-    return _Layout(kind, channels, rate, bits)
+    return WavLayout(kind, channels, rate, bits)
 
 
 def _linear(data: memoryview | bytes, numbers: str) -> Samples:
@@ -216,7 +219,7 @@ _READERS: Mapping[tuple[int, int], Reader] = {
     (1, 32): lambda data: _linear(data, "<i4"),
     (3, 32): _floating("<f4"),
     (3, 64): _floating("<f8"),
-    (_MULAW, 8): _telephone,
+    (WAV_MULAW, 8): _telephone,
 }
 """By the format's number and its bits."""
 

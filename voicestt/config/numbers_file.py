@@ -78,6 +78,13 @@ class NumbersFile:
         """The plans of all numbers."""
         return [each.plan for each in self._sections]
 
+    @property
+    def names_callee(self) -> bool:
+        """True if it has options of a callee."""
+        return any(plan.callee.said for plan in self.plans) or any(
+            profile.callee.said for profile in self.profiles.values()
+        )
+
     def wanted(self) -> Iterator[tuple[str, RecognitionOptions]]:
         """Yield what may be asked of the recogniser, and where the file says it: a line, or a profile's name."""
         for plan in self.plans:

@@ -126,16 +126,15 @@ class Numbers:
         self._now = prepared
         if self._settings.numbers_file is None:
             return
-        wanted = list(prepared.file.wanted())
         self._log.info(
             "[CFG] NUMBERS_FILE={path}: {numbers} numbers and patterns, {profiles} profiles.",
             path=self._settings.numbers_file,
             numbers=len(prepared.file.plans),
             profiles=len(prepared.file.profiles),
         )
-        if self._settings.both_tracks != "both" and any(place.endswith("callee") for place, _ in wanted):
+        if self._settings.both_tracks != "both" and prepared.file.names_callee:
             self._log.warn("⚠️ NUMBERS_FILE has options of the callee, whom BOTH_TRACKS=caller does not recognise.")
-        for place, options in wanted:
+        for place, options in prepared.file.wanted():
             for remark in remarks_on(self._settings, options):
                 self._log.warn("⚠️ NUMBERS_FILE {place}: {remark}", place=place, remark=remark)
 

@@ -1,6 +1,5 @@
 """Google's own clients send audio of every rate and kind, and hear it in its own time."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,8 +8,6 @@ from google.cloud import speech_v1, speech_v2
 
 from tests.emulators.google.client import cut
 from tests.emulators.google.official import (
-    client_v1,
-    client_v2,
     config_v1,
     config_v2,
     recognise_v1,
@@ -21,30 +18,11 @@ from tests.emulators.google.official import (
 from tests.emulators.google.sounds import flac, tone, wav
 from voicestt.audio import mulaw
 from voicestt.emulators.google import script
-from voicestt.emulators.google.scripted import ScriptEngine
 from voicestt.emulators.google.service import LocalGoogle
 
 SCRIPT = script.parse('{"utterances": [{"text": "one two", "start": 0.5, "end": 1.5}], "quirks": false}')
 RATES = [8_000, 16_000, 24_000, 44_100, 48_000]
 KINDS = [(rate, encoding) for rate in RATES for encoding in ("LINEAR16", "MULAW")]
-
-
-@pytest.fixture(scope="module")
-def google() -> Iterator[LocalGoogle]:
-    with LocalGoogle(ScriptEngine(SCRIPT)) as service:
-        yield service
-
-
-@pytest.fixture(scope="module")
-def first(google: LocalGoogle) -> Iterator[speech_v1.SpeechClient]:
-    with client_v1(google.target) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def second(google: LocalGoogle) -> Iterator[speech_v2.SpeechClient]:
-    with client_v2(google.target) as client:
-        yield client
 
 
 def sound(rate: int, encoding: str = "LINEAR16", seconds: float = 2.0) -> bytes:
@@ -66,16 +44,16 @@ HEARD = [("one", 0.5, 1.0), ("two", 1.0, 1.5)]
 
 @pytest.mark.parametrize(("rate", "encoding"), KINDS)
 def test_v1_streams_any_rate_in_its_own_time(
-    google: LocalGoogle, first: speech_v1.SpeechClient, rate: int, encoding: str
+    scripted: LocalGoogle, first: speech_v1.SpeechClient, rate: int, encoding: str
 ) -> None:
     config = config_v1(rate, encoding, enable_word_time_offsets=True)
-    before = len(google.streams)
+    before = len(scripted.streams)
     responses = stream_v1(first, cut(sound(rate, encoding), 12_800), config)
     finals = [result for response in responses for result in response.results if result.is_final]
     assert times(finals, "v1") == HEARD
     assert [result.result_end_time.total_seconds() for result in finals] == [1.5]
     assert responses[-1].total_billed_time.total_seconds() == 2
-    record = google.wait_for_streams(before + 1)[-1]
+    record = scripted.wait_for_streams(before + 1)[-1]
     assert (record.encoding, record.rate) == (encoding, rate)
 
 
@@ -102,16 +80,16 @@ def test_recordings_of_any_rate(
 
 
 def test_files_say_themselves_what_they_are(
-    google: LocalGoogle, first: speech_v1.SpeechClient, second: speech_v2.SpeechClient
+    scripted: LocalGoogle, first: speech_v1.SpeechClient, second: speech_v2.SpeechClient
 ) -> None:
     file = wav(sound(44_100), 44_100)
     unsaid = speech_v1.RecognitionConfig(language_code="en-US")
     assert recognise_v1(first, file, unsaid).results[0].alternatives[0].transcript == "one two"
     assert recognise_v2(second, file, config_v2(0)).results[0].alternatives[0].transcript == "one two"
-    before = len(google.streams)
+    before = len(scripted.streams)
     responses = stream_v2(second, cut(file, 25_600), config_v2(0))
     assert responses[-1].results[-1].alternatives[0].transcript == "one two"
-    record = google.wait_for_streams(before + 1)[-1]
+    record = scripted.wait_for_streams(before + 1)[-1]
     assert (record.encoding, record.rate) == ("LINEAR16", 44_100)
 
 

@@ -9,8 +9,6 @@ from google.cloud import speech_v1, speech_v2
 
 from tests.emulators.google.client import cut
 from tests.emulators.google.official import (
-    client_v1,
-    client_v2,
     config_v1,
     config_v2,
     stream_v1,
@@ -18,8 +16,6 @@ from tests.emulators.google.official import (
 )
 from tests.emulators.google.sounds import tone
 from voicestt.emulators.google import script
-from voicestt.emulators.google.scripted import ScriptEngine
-from voicestt.emulators.google.service import LocalGoogle
 
 SCRIPT = script.parse(
     """{"utterances": [{"text": "one two", "start": 0.5, "end": 1.5}, {"text": "three", "start": 2.5, "end": 3.0}],
@@ -32,18 +28,6 @@ SPEECH = (
 """Words from 0.5 s to 1.5 s, and from 2.5 s to 3.0 s; four seconds in all."""
 
 V1, V2 = speech_v1.StreamingRecognitionConfig, speech_v2.StreamingRecognitionFeatures
-
-
-@pytest.fixture(scope="module")
-def first() -> Iterator[speech_v1.SpeechClient]:
-    with LocalGoogle(ScriptEngine(SCRIPT)) as service, client_v1(service.target) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def second() -> Iterator[speech_v2.SpeechClient]:
-    with LocalGoogle(ScriptEngine(SCRIPT)) as service, client_v2(service.target) as client:
-        yield client
 
 
 def story(responses: Iterable[Any], field: str) -> list[Any]:

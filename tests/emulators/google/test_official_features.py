@@ -1,7 +1,6 @@
 """Google's own clients get what they ask for beyond a transcript, or are refused in Google's words."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,8 +10,6 @@ from google.cloud import speech_v1, speech_v2
 from tests.emulators.google.client import cut
 from tests.emulators.google.official import (
     RECOGNIZER,
-    client_v1,
-    client_v2,
     config_v1,
     config_v2,
     recognise_v1,
@@ -21,8 +18,6 @@ from tests.emulators.google.official import (
     stream_v2,
 )
 from voicestt.emulators.google import script
-from voicestt.emulators.google.scripted import ScriptEngine
-from voicestt.emulators.google.service import LocalGoogle
 
 SCRIPT = script.parse(
     json.dumps(
@@ -37,18 +32,6 @@ SCRIPT = script.parse(
 )
 AUDIO = bytes(16_000 * 4)
 IN_EUROPE = RECOGNIZER.replace("global", "eu")
-
-
-@pytest.fixture(scope="module")
-def first() -> Iterator[speech_v1.SpeechClient]:
-    with LocalGoogle(ScriptEngine(SCRIPT)) as service, client_v1(service.target) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def second() -> Iterator[speech_v2.SpeechClient]:
-    with LocalGoogle(ScriptEngine(SCRIPT)) as service, client_v2(service.target) as client:
-        yield client
 
 
 def finals(responses: list[Any]) -> list[Any]:

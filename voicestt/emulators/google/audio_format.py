@@ -5,10 +5,10 @@ itself what it is. The sentences are those users of the real service quote, as f
 """
 
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from voicestt.audio.transcode import WAV_MULAW, WAV_PCM, BadSound, wav_layout
 from voicestt.emulators.google.limits import Code, Refusal
 
 LOWEST_RATE, HIGHEST_RATE = 8_000, 48_000
@@ -19,12 +19,10 @@ _BYTES_PER_SAMPLE = {"LINEAR16": 2, "MULAW": 1}
 _OURS = (
     "this local service takes LINEAR16, MULAW, WAV files of the two, and FLAC; Google itself takes more encodings."
 )
-_PCM, _MULAW, _EXTENSIBLE = 1, 7, 0xFFFE
+_SAYS_NOTHING = "the WAV header does not say what is in it."
 _LONGEST_HEADER = 65_536
 _ENDLESS = frozenset({0, 0xFFFF_FFFF, 0x7FFF_FFFF})
 """What programs that write to a pipe say of the audio's length."""
-
-Words = Callable[[str], Refusal]
 
 
 def bad_config(words: str) -> Refusal:
@@ -121,7 +119,7 @@ def read_wav_header(head: bytes) -> WavStart | None:
         body = at + 8
         if name == b"data":
             if layout is None:
-                raise bad_config("the WAV header does not say what is in it.")
+                raise bad_config(_SAYS_NOTHING)
             return WavStart(layout, body, None if size in _ENDLESS else size)
         if name == b"fmt " and body + size <= len(head):
             layout = _layout(head[body : body + size])
@@ -132,19 +130,18 @@ def read_wav_header(head: bytes) -> WavStart | None:
 
 
 def _layout(chunk: bytes) -> AudioFormat:
-    if len(chunk) < 16:
-        raise bad_config("the WAV header does not say what is in it.")
-    kind, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", chunk)
-    if kind == _EXTENSIBLE and len(chunk) >= 26:
-        (kind,) = struct.unpack_from("<H", chunk, 24)
-    encoding = {(_PCM, 16): "LINEAR16", (_MULAW, 8): "MULAW"}.get((kind, bits))
+    try:
+        layout = wav_layout(chunk)
+    except BadSound as error:
+        raise bad_config(_SAYS_NOTHING) from error
+    encoding = {(WAV_PCM, 16): "LINEAR16", (WAV_MULAW, 8): "MULAW"}.get((layout.kind, layout.bits))
     if encoding is None:
-        raise bad_config(f"the WAV header says format {kind} of {bits} bits; {_OURS}")
-    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise bad_config(f"the WAV header says format {layout.kind} of {layout.bits} bits; {_OURS}")
+    if not LOWEST_RATE <= layout.rate <= HIGHEST_RATE:
         raise bad_config("bad sample rate hertz.")
-    if not 1 <= channels <= MOST_CHANNELS:
+    if not 1 <= layout.channels <= MOST_CHANNELS:
         raise bad_config("Invalid audio channel count")
-    return AudioFormat(encoding, rate, channels)
+    return AudioFormat(encoding, layout.rate, layout.channels)
 
 
 def agreed(asked: AudioFormat, found: AudioFormat, header: str = "WAV") -> AudioFormat:

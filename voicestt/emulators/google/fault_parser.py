@@ -43,24 +43,7 @@ from voicestt.emulators.google.faults import (
     When,
     Which,
 )
-from voicestt.emulators.google.limits import Code
-
-USUAL_WORDS = {
-    Code.CANCELLED: "The operation was cancelled.",
-    Code.INVALID_ARGUMENT: "Request contains an invalid argument.",
-    Code.DEADLINE_EXCEEDED: "Deadline Exceeded",
-    Code.PERMISSION_DENIED: "The caller does not have permission",
-    Code.RESOURCE_EXHAUSTED: "Resource has been exhausted (e.g. check quota).",
-    Code.ABORTED: "Max duration of 5 minutes reached for stream.",
-    Code.OUT_OF_RANGE: "Exceeded maximum allowed stream duration of 305 seconds.",
-    Code.INTERNAL: "Internal error encountered.",
-    Code.UNAVAILABLE: "The service is currently unavailable.",
-    Code.UNAUTHENTICATED: (
-        "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other "
-        "valid authentication credential. See "
-        "https://developers.google.com/identity/sign-in/web/devconsole-project."
-    ),
-}
+from voicestt.emulators.google.limits import USUAL_WORDS, Code
 
 
 class BadFaults(ValueError):

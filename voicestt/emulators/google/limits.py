@@ -47,6 +47,24 @@ class Code(enum.IntEnum):
     UNAUTHENTICATED = 16
 
 
+USUAL_WORDS = {
+    Code.CANCELLED: "The operation was cancelled.",
+    Code.INVALID_ARGUMENT: "Request contains an invalid argument.",
+    Code.DEADLINE_EXCEEDED: "Deadline Exceeded",
+    Code.PERMISSION_DENIED: "The caller does not have permission",
+    Code.RESOURCE_EXHAUSTED: "Resource has been exhausted (e.g. check quota).",
+    Code.ABORTED: "Max duration of 5 minutes reached for stream.",
+    Code.OUT_OF_RANGE: "Exceeded maximum allowed stream duration of 305 seconds.",
+    Code.INTERNAL: "Internal error encountered.",
+    Code.UNAVAILABLE: "The service is currently unavailable.",
+    Code.UNAUTHENTICATED: (
+        "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other "
+        "valid authentication credential. See "
+        "https://developers.google.com/identity/sign-in/web/devconsole-project."
+    ),
+}
+
+
 class Refusal(Exception):
     """The status that ends a stream: `code` and `details` go to the client, and `violations` beside them.
 

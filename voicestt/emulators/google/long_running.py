@@ -1,20 +1,18 @@
 """One LongRunningRecognize call of v1: takes a recording and returns an operation, which gets its words."""
 
-import secrets
 from functools import partial
 from typing import Any
 
 from google.cloud.speech_v1.types import cloud_speech as v1
 from google.longrunning.operations_pb2 import Operation
-from google.protobuf.timestamp_pb2 import Timestamp
 
-from voicestt.emulators.google.answers import recognised
 from voicestt.emulators.google.client_config import AcceptedConfig
 from voicestt.emulators.google.decoding import ClientRecording
 from voicestt.emulators.google.faults import Method
 from voicestt.emulators.google.limits import INLINE_TOO_LONG, NO_STORAGE, Code, Refusal
 from voicestt.emulators.google.operations import Operations
 from voicestt.emulators.google.recognising import RecogniseCall
+from voicestt.emulators.google.resources import now
 
 LongRunningRequest = v1.LongRunningRecognizeRequest.pb()
 _Response = v1.LongRunningRecognizeResponse.pb()
@@ -41,24 +39,17 @@ class LongRunningCall(RecogniseCall):
 
     async def _answer(self, config: AcceptedConfig, recording: ClientRecording) -> Any:
         pcm = await self._in_pool(recording.pcm)  # the operation keeps no more than this: a megabyte at most
-        metadata = _Metadata(start_time=_now(), last_update_time=_now())
+        metadata = _Metadata(start_time=now(), last_update_time=now())
         return self._operations.begin(partial(self._recognise, config, recording.seconds, pcm, metadata), metadata)
 
     async def _recognise(
         self, config: AcceptedConfig, seconds: float, pcm: bytes, metadata: Any, operation: Any
     ) -> Any:
         finals = await self._in_pool(self._shared.engine.recognise, config.request(), pcm)
-        request_id = secrets.randbits(62)
-        answer = recognised(self._api, finals, config.language, seconds, config.features, request_id)
+        answer = self._response(config, finals, seconds)
         metadata.progress_percent = 100
-        metadata.last_update_time.CopyFrom(_now())
+        metadata.last_update_time.CopyFrom(now())
         operation.metadata.Pack(metadata)
         return _Response(
             results=answer.results, total_billed_time=answer.total_billed_time, request_id=answer.request_id
         )
-
-
-def _now() -> Any:
-    moment = Timestamp()
-    moment.GetCurrentTime()
-    return moment

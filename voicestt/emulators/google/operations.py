@@ -9,17 +9,16 @@ import contextlib
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 from google.longrunning.operations_pb2 import Operation
 
 from voicestt.emulators.google.limits import Code, Refusal
+from voicestt.emulators.google.resources import not_found, page_of, usual_refusal
 
 MOST_RUNNING = 64
 MOST_KEPT = 1_000
 KEPT_SECONDS = 3_600.0
-_LARGEST_PAGE = 100
 
 
 @dataclass(slots=True)
@@ -52,7 +51,7 @@ class Operations:
         """
         self._forget()
         if sum(not kept.operation.done for kept in self._kept.values()) >= self._most_running:
-            raise Refusal(Code.RESOURCE_EXHAUSTED, "Resource has been exhausted (e.g. check quota).")
+            raise usual_refusal(Code.RESOURCE_EXHAUSTED)
         kept = _Kept(Operation(name=str(secrets.randbits(62))))
         if metadata is not None:
             kept.operation.metadata.Pack(metadata)
@@ -77,18 +76,15 @@ class Operations:
         """Return operations in the order of their beginning, and the token of the next page; raises `Refusal`."""
         self._forget()
         if token and not token.isdecimal():
-            raise Refusal(Code.INVALID_ARGUMENT, "Request contains an invalid argument.")
-        start = int(token or 0)
-        end = start + (min(size, _LARGEST_PAGE) if size > 0 else _LARGEST_PAGE)
-        operations = [kept.operation for kept in islice(self._kept.values(), start, end)]
-        return operations, str(end) if end < len(self._kept) else ""
+            raise usual_refusal(Code.INVALID_ARGUMENT)
+        return page_of([kept.operation for kept in self._kept.values()], size, token)
 
     def cancel(self, name: str) -> None:
         """End an operation that runs with CANCELLED; raises `Refusal`."""
         kept = self._find(name)
         if kept.task is not None and not kept.operation.done:
             kept.task.cancel()
-            self._end(kept, error=Refusal(Code.CANCELLED, "The operation was cancelled."))
+            self._end(kept, error=usual_refusal(Code.CANCELLED))
 
     def delete(self, name: str) -> None:
         """Forget an operation; one that runs goes on, and nobody learns of it. Raises `Refusal`."""
@@ -127,7 +123,7 @@ class Operations:
         self._forget()
         kept = self._kept.get(name)
         if kept is None:
-            raise Refusal(Code.NOT_FOUND, "Requested entity was not found.")
+            raise not_found()
         return kept
 
     def _forget(self) -> None:

@@ -136,8 +136,11 @@ class RecogniseCall:
         finals = await self._in_pool(self._recognised, config.request(), recording)
         for final in finals:
             self._recorder.final(final.text)
+        return self._response(config, finals, recording.seconds)
+
+    def _response(self, config: AcceptedConfig, finals: list[EngineResult], seconds: float) -> Any:
         request_id = secrets.randbits(62)
-        return recognised(self._api, finals, config.language, recording.seconds, config.features, request_id)
+        return recognised(self._api, finals, config.language, seconds, config.features, request_id)
 
     def _recognised(self, request: Request, recording: ClientRecording) -> list[EngineResult]:
         return self._shared.engine.recognise(request, recording.pcm())

@@ -8,13 +8,12 @@ import re
 from typing import Any, NoReturn
 
 from google.cloud.speech_v2.types import cloud_speech as v2
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from voicestt.emulators.google.limits import Code, Refusal
+from voicestt.emulators.google.resources import not_found, now, page_of, usual_refusal
 
 MOST_RECOGNIZERS = 100
 LARGEST_RECOGNIZER = 1_048_576
-_LARGEST_PAGE = 100
 _PATH = re.compile(r"(projects/[^/]+/locations/([^/]+))/recognizers/([^/]+)")
 _PARENT = re.compile(r"projects/[^/]+/locations/[^/]+")
 _ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -51,11 +50,11 @@ class Recognizers:
         if name in self._kept:
             raise Refusal(Code.ALREADY_EXISTS, "Requested entity already exists")
         if len(self._kept) >= self._most or recognizer.ByteSize() > LARGEST_RECOGNIZER:
-            raise Refusal(Code.RESOURCE_EXHAUSTED, "Resource has been exhausted (e.g. check quota).")
+            raise usual_refusal(Code.RESOURCE_EXHAUSTED)
         kept = Recognizer()
         kept.CopyFrom(recognizer)
         kept.name, kept.state = name, int(v2.Recognizer.State.ACTIVE)
-        kept.create_time.CopyFrom(_now())
+        kept.create_time.CopyFrom(now())
         kept.update_time.CopyFrom(kept.create_time)
         if not only_check:
             self._kept[name] = kept
@@ -66,7 +65,7 @@ class Recognizers:
         _path(name)
         kept = self._kept.get(name)
         if kept is None:
-            raise Refusal(Code.NOT_FOUND, "Requested entity was not found.")
+            raise not_found()
         return kept
 
     def page(self, parent: str, size: int, token: str) -> tuple[list[Any], str]:
@@ -74,9 +73,7 @@ class Recognizers:
         if not _PARENT.fullmatch(parent) or (token and not token.isdecimal()):
             _invalid()
         kept = [each for name, each in self._kept.items() if name.startswith(f"{parent}/")]
-        start = int(token or 0)
-        end = start + (min(size, _LARGEST_PAGE) if size > 0 else _LARGEST_PAGE)
-        return kept[start:end], str(end) if end < len(kept) else ""
+        return page_of(kept, size, token)
 
     def delete(self, name: str, *, may_be_missing: bool = False, only_check: bool = False) -> Any:
         """Forget a recognizer, and return it; raises `Refusal`."""
@@ -133,9 +130,3 @@ def _override_masked(target: Any, source: Any, mask: Any) -> None:
 
 def _invalid() -> NoReturn:
     raise Refusal(Code.INVALID_ARGUMENT, "Invalid resource field value in the request.")
-
-
-def _now() -> Any:
-    moment = Timestamp()
-    moment.GetCurrentTime()
-    return moment

@@ -51,7 +51,12 @@ def accounts(voices: Sequence[TrackVoice], records: Iterable[Record]) -> list[By
 def faults(calls: Sequence[RawCall], records: Iterable[Record]) -> list[str]:
     """Describe the fault of every call whose audio did not arrive as it was sent."""
     voices = voices_of(calls)
-    told = zip(voices, accounts(voices, records), strict=True)
+    return in_words(voices, accounts(voices, records))
+
+
+def in_words(voices: Sequence[TrackVoice], kept: Sequence[BytesAccount]) -> list[str]:
+    """Describe what is wrong in the accounts of `voices`."""
+    told = zip(voices, kept, strict=True)
     return [f"call {voice.number}: {each.words}" for voice, each in told if each.words]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from voicestt.audio.mulaw import BYTES_PER_FRAME
 from voicestt.ops.load import said
-from voicestt.ops.load.accounts import BytesAccount
+from voicestt.ops.load.accounts import BytesAccount, in_words
 from voicestt.ops.load.raw_call import RawCall, TrackVoice, voices_of
 from voicestt.ops.load.talking import Talked
 
@@ -118,9 +118,7 @@ class Delays:
 
 def delays(calls: Sequence[RawCall], talked: Talked, events: Sequence[Mapping[str, Any]]) -> Delays:
     """Compute the delays of all calls together."""
-    by_voice: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for event in events:
-        by_voice.setdefault((event["call"], event.get("track", "caller")), []).append(event)
+    by_voice = _by_voice(events)
     result = Delays()
     for index, call in enumerate(calls):
         for voice in call.voices:
@@ -128,13 +126,22 @@ def delays(calls: Sequence[RawCall], talked: Talked, events: Sequence[Mapping[st
     return result
 
 
+def _by_voice(events: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], list[Mapping[str, Any]]]:
+    """Sort events by their call and track, each voice's in their order."""
+    found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for event in events:
+        found.setdefault((event["call"], event.get("track", "caller")), []).append(event)
+    return found
+
+
 def missing_words(calls: Sequence[RawCall], events: Sequence[Mapping[str, Any]]) -> list[str]:
     """Describe each voice whose finals are not its words, each once and in order."""
+    by_voice = _by_voice(events)
     faults = []
     for call in calls:
-        finals = [event for event in events if event["call"] == call.sids.call and event["kind"] == "final"]
         for voice in call.voices:
-            told = [word for event in finals if event["track"] == voice.track for word in event["text"].split()]
+            own = by_voice.get((call.sids.call, voice.track), [])
+            told = [word for event in own if event["kind"] == "final" for word in event["text"].split()]
             words = said.words_within(voice.number, 0, len(voice.audio))
             if told != words:
                 faults.append(
@@ -170,8 +177,7 @@ def judge(
     """Compute the figures of a load, with its faults in words."""
     faults = [f"call {call.number}: closed with {call.close_code}" for call in calls if not _closed(call)]
     if accounts is not None:
-        told = zip(voices_of(calls), accounts, strict=True)
-        faults += [f"call {voice.number}: {account.words}" for voice, account in told if account.words]
+        faults += in_words(voices_of(calls), accounts)
     if heard is not None and heard.strays:
         faults.append(f"{heard.strays} results came in the wrong call")
     return LoadResult(
