@@ -3,6 +3,7 @@
 A request for one utterance is repeated until a service answers or all have refused it.
 """
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +20,7 @@ from voicestt.recognisers.port import Recogniser, RecogniserError, Result
 from voicestt.recognisers.probe import Probe
 from voicestt.recognisers.single_shot import Recognise
 from voicestt.recognisers.tuning import RecogniseWith
-from voicestt.runtime.backoff import Backoff
+from voicestt.runtime.backoff import Backoff, Chance
 from voicestt.runtime.clock import Clock, Timer
 
 PREFERENCE_SECONDS: Final = 8.0  # so long the better words of the first service are waited for
@@ -75,15 +76,19 @@ class ServicesHealth:
         whisper: Recognise,
         google_with: RecogniseWith | None = None,
         whisper_with: RecogniseWith | None = None,
+        *,
+        jitter: Chance = random.random,
     ) -> None:
         self._with_options, self._whisper_with = google_with, whisper_with
         self._clock = clock
         self._google = google
         self._whisper = whisper
         remake = google.remake_channels
-        self.streaming = CircuitBreaker("Google's streaming", clock, self._probe_streaming, remake=remake)
-        self.requests = CircuitBreaker("Google's recognize", clock, self._probe_requests)
-        self.whisper = CircuitBreaker("Whisper", clock, self._probe_whisper, probe_seconds=_WHISPER_PROBE_SECONDS)
+        self.streaming = CircuitBreaker("Google's streaming", clock, self._probe_streaming, remake=remake, jitter=jitter)
+        self.requests = CircuitBreaker("Google's recognize", clock, self._probe_requests, jitter=jitter)
+        self.whisper = CircuitBreaker(
+            "Whisper", clock, self._probe_whisper, jitter=jitter, probe_seconds=_WHISPER_PROBE_SECONDS
+        )
         self.streaming.watch(self._streaming_changed)
         self.requests.watch(self._requests_changed)
 
