@@ -84,11 +84,10 @@ class ServicesHealth:
         self._google = google
         self._whisper = whisper
         remake = google.remake_channels
-        self.streaming = CircuitBreaker("Google's streaming", clock, self._probe_streaming, remake=remake, jitter=jitter)
-        self.requests = CircuitBreaker("Google's recognize", clock, self._probe_requests, jitter=jitter)
-        self.whisper = CircuitBreaker(
-            "Whisper", clock, self._probe_whisper, jitter=jitter, probe_seconds=_WHISPER_PROBE_SECONDS
-        )
+        breaker = partial(CircuitBreaker, clock=clock, jitter=jitter)
+        self.streaming = breaker("Google's streaming", send_probe=self._probe_streaming, remake=remake)
+        self.requests = breaker("Google's recognize", send_probe=self._probe_requests)
+        self.whisper = breaker("Whisper", send_probe=self._probe_whisper, probe_seconds=_WHISPER_PROBE_SECONDS)
         self.streaming.watch(self._streaming_changed)
         self.requests.watch(self._requests_changed)
 
