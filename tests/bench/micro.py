@@ -26,11 +26,13 @@ from tests.server.in_memory import (
 )
 from voicestt.audio import mulaw
 from voicestt.audio.batching import Batcher
+from voicestt.call.call_audio import AudioFrame
 from voicestt.ops import tables
 from voicestt.ops.load.raw_call import TEXT, masked
 from voicestt.twilio.media_stream import parse
 
 FRAME = bytes(range(160))
+ONE = AudioFrame(FRAME)
 MESSAGE = media(FRAME)
 FRAMES_A_ROUND = 15  # two batches of 150 ms
 ROUND = FRAME * FRAMES_A_ROUND
@@ -124,7 +126,7 @@ class InMemory:
 
     def take_frame(self) -> None:
         """One frame that has been understood already."""
-        self.live.media(FRAME)
+        self.live.media((ONE,))
         self.written.clear()
 
 

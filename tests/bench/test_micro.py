@@ -1,4 +1,5 @@
 from tests.bench import micro
+from voicestt.call.call_audio import AudioFrame
 from voicestt.ops.load.raw_call import TEXT, masked
 
 
@@ -12,7 +13,7 @@ def test_every_part_has_a_figure_and_those_with_a_plain_way_a_ratio() -> None:
 def test_the_whole_path_reaches_the_recogniser() -> None:
     call = micro.live_call()
     for _ in range(15):
-        call.live.media(micro.FRAME)
+        call.live.media((AudioFrame(micro.FRAME),))
     assert b"".join(call.written) == micro.ROUND
     call.written.clear()
     call.protocol.dataReceived(masked(TEXT, micro.MESSAGE) * 15)

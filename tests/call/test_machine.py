@@ -1,5 +1,6 @@
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import pytest
 from automat import NoTransition
@@ -12,6 +13,7 @@ from tests.server.fakes import CALL, Collected
 from voicestt.audio import mulaw
 from voicestt.audio.ledger import AudioTotals
 from voicestt.call.active_call import LOOK_SECONDS, CallParts
+from voicestt.call.call_audio import AudioFrame
 from voicestt.call.facts import (
     CallEnded,
     CallStarted,
@@ -56,6 +58,10 @@ class Line:
     def _count_over(self) -> None:
         self.times_over += 1
 
+    def take(self, audio: bytes, timestamp: object = None) -> None:
+        """A frame comes."""
+        self.parts.take((AudioFrame(audio, timestamp),))
+
     @property
     def session(self) -> ScriptedSession:
         return self.recogniser.session
@@ -75,7 +81,7 @@ class Line:
     def begin(self, frames: int = 0) -> "Line":
         self.call.started(CALL)
         for _ in range(frames):
-            self.parts.take(FRAME)
+            self.take(FRAME)
         return self
 
 
@@ -114,10 +120,10 @@ def test_the_turn_ends_when_silence_follows_the_final(line: Line) -> None:
     line.session.final("שלום לך", end=1_600)
     silence = mulaw.SILENCE * 160
     for _ in range(20):
-        line.parts.take(silence)
+        line.take(silence)
     assert not line.turns
     for _ in range(20):
-        line.parts.take(silence)
+        line.take(silence)
     (turn,) = line.turns
     assert turn.utterance == 1
     assert turn.silence == pytest.approx(0.7, abs=0.15)
@@ -173,11 +179,11 @@ def test_words_after_a_gap_are_where_twilio_s_timestamps_say(line: Line) -> None
     line.begin()
     for frame in range(20):
         line.clock.advance(0.02)
-        line.parts.take(FRAME, str(52 + frame * 20))
+        line.take(FRAME, str(52 + frame * 20))
     still(line, 5.0)
     for frame in range(20):
         line.clock.advance(0.02)
-        line.parts.take(FRAME, str(5_452 + frame * 20))
+        line.take(FRAME, str(5_452 + frame * 20))
     words = (recogniser.RecognisedWord("a", 1_600, 3_200), recogniser.RecognisedWord("b", 3_200, 4_800))
     line.call.heard(Result("a b", True, 4_800, start=1_600, words=words))
     (final,) = (event for event in line.observer.events if isinstance(event, Final))
@@ -192,10 +198,10 @@ def test_frames_that_come_late_all_at_once_are_no_gap_in_time(line: Line) -> Non
     line.begin()
     for frame in range(20):
         line.clock.advance(0.02)
-        line.parts.take(FRAME, str(52 + frame * 20))
+        line.take(FRAME, str(52 + frame * 20))
     still(line, 2.0)
     for frame in range(20, 120):
-        line.parts.take(FRAME, str(52 + frame * 20))
+        line.take(FRAME, str(52 + frame * 20))
     line.call.heard(Result("a", True, 19_200, start=3_200))
     (final,) = (event for event in line.observer.events if isinstance(event, Final))
     assert (final.start, final.end) == (0.4, 2.4)
@@ -203,11 +209,40 @@ def test_frames_that_come_late_all_at_once_are_no_gap_in_time(line: Line) -> Non
     assert line.session.audio == FRAME * 120
 
 
+@given(st.lists(st.integers(1, 160), min_size=1, max_size=60), st.lists(st.integers(0, 60), max_size=6))
+def test_frames_that_come_together_are_handed_on_as_those_that_come_alone(
+    sizes: list[int], cuts: list[int]
+) -> None:
+    frames = [AudioFrame(FRAME[:size]) for size in sizes]
+    together, alone = Line().begin(), Line().begin()
+    ends = sorted({0, len(frames), *(cut for cut in cuts if cut < len(frames))})
+    for start, end in pairwise(ends):
+        together.parts.take(frames[start:end])
+    for frame in frames:
+        alone.parts.take([frame])
+    for line in (together, alone):
+        line.call.finish("stop")
+        line.session.end()
+    assert together.session.written == alone.session.written
+    assert replace(together.observer.end, figures=alone.observer.end.figures) == alone.observer.end
+
+
+def test_a_frame_that_is_missing_among_those_that_came_together_is_found(line: Line) -> None:
+    line.begin()
+    times = [*range(0, 400, 20), *range(900, 1_700, 20)]
+    line.parts.take([AudioFrame(FRAME, str(at)) for at in times])
+    line.clock.advance(1.7)
+    line.parts.take([AudioFrame(FRAME, "1700")])
+    line.call.finish("stop")
+    line.session.end()
+    assert line.observer.end.seconds == pytest.approx(1.72, abs=0.001)
+
+
 def test_before_the_first_frame_and_after_the_last_there_is_no_gap(line: Line) -> None:
     line.begin()
     still(line, 5.0)
     assert line.session.pauses == 0
-    line.parts.take(FRAME)
+    line.take(FRAME)
     line.call.finish("stop")
     still(line, 5.0)
     assert line.session.pauses == 0
@@ -218,7 +253,7 @@ def test_a_process_that_stood_still_takes_nothing_for_a_gap(line: Line) -> None:
     look(line)
     line.clock.advance(60.0)
     look(line)
-    line.parts.take(FRAME)
+    line.take(FRAME)
     look(line)
     assert line.session.pauses == 0
 
@@ -242,7 +277,7 @@ def test_what_the_caller_heard_is_told_in_the_call_s_own_time(line: Line) -> Non
     line.call.started(CALL)
     line.call.caller_heard(HeardAudio("Greeting", 1.0, 0.0, 1.0, cleared=False))  # before the first frame
     line.clock.advance(5.0)
-    line.parts.take(FRAME)
+    line.take(FRAME)
     line.clock.advance(3.0)
     now = line.clock.seconds()
     line.call.caller_heard(HeardAudio("Hello", 1.5, now - 2.0, now - 1.0, cleared=True))
@@ -260,7 +295,7 @@ def test_a_long_hold_is_told_when_it_is_over(line: Line) -> None:
         for _ in range(round(seconds * 10)):
             line.clock.advance(0.1)
             look(line)
-        line.parts.take(FRAME)
+        line.take(FRAME)
     held = [event for event in line.observer.events if isinstance(event, Happened)]
     assert [(event.kind, event.start, event.end) for event in held] == [("held", 0.4, 0.4)]
     assert held[0].seconds == pytest.approx(2.5, abs=0.2)
@@ -286,7 +321,7 @@ def test_whatever_the_frames_every_byte_arrives_once(frames: list[bytes]) -> Non
     line = Line()
     line.begin()
     for frame in frames:
-        line.parts.take(frame)
+        line.take(frame)
     line.call.finish("stop")
     line.session.end()
     assert line.session.audio == b"".join(frames)
@@ -358,7 +393,7 @@ def test_the_delay_is_from_the_arrival_of_the_last_audio_of_the_words(line: Line
     line.begin()
     for _ in range(30):  # four batches, at 0.14, 0.30, 0.44 and 0.60 s
         line.clock.advance(0.02)
-        line.parts.take(FRAME)
+        line.take(FRAME)
     line.clock.advance(0.4)
     line.session.final("first", end=BATCH)
     line.session.final("second", end=BATCH + 1)
@@ -370,16 +405,16 @@ def test_the_delay_is_from_the_arrival_of_the_last_audio_of_the_words(line: Line
 
 
 def test_messages_at_a_wrong_moment_are_counted(line: Line) -> None:
-    line.parts.take(FRAME)
+    line.take(FRAME)
     line.call.ignored("binary messages")
     line.begin(frames=1)
     line.call.started(CALL)
     line.call.finish("stop")
-    line.parts.take(FRAME)
+    line.take(FRAME)
     line.call.started(CALL)
     line.call.ignored("binary messages")
     line.session.end()
-    line.parts.take(FRAME)
+    line.take(FRAME)
     assert line.ignored == {"media out of turn": 3, "binary messages": 2, "start out of turn": 2}
     assert line.observer.end.ignored == {"media out of turn": 2, "binary messages": 2, "start out of turn": 2}
     assert line.session.audio == FRAME
@@ -457,8 +492,8 @@ def test_every_input_in_every_state(state: str, name: str) -> None:
 @pytest.mark.parametrize("state", STATES)
 def test_audio_is_taken_while_the_call_listens_and_counted_otherwise(state: Callable[[], Line]) -> None:
     line = state()
-    line.parts.take(FRAME)
-    line.parts.take(FRAME)
+    line.take(FRAME)
+    line.take(FRAME)
     is_listening = state is listening
     assert line.ignored.get("media out of turn", 0) == (0 if is_listening else 2)
     line.call.finish("stop")

@@ -226,6 +226,40 @@ def test_after_a_message_that_closes_the_socket_the_rest_is_autobahn_s(autobahn_
     assert kept[0] == kept[1]
 
 
+def taking_together(*lengths: int) -> Any:
+    """A server that takes as many messages together as one of `lengths` says, and others one by one."""
+
+    class Together(OURS):  # type: ignore[misc,valid-type]
+        def onMessages(self, payloads: Sequence[bytes]) -> bool:  # noqa: N802
+            if len(payloads) not in lengths:
+                return False
+            self.kept += [(b"together", False), *[(payload, False) for payload in payloads]]
+            return True
+
+    return Together
+
+
+def test_what_came_together_can_be_taken_together(autobahn_clock: Clock) -> None:
+    server, _ = opened(taking_together(9))
+    server.dataReceived(WHOLE + WHOLE[:3])
+    assert [payload for payload, _ in server.kept[:10]] == [b"together", *[b"%d" % number for number in range(9)]]
+    server.kept.clear()
+    server.dataReceived(WHOLE[3:40])
+    assert b"together" not in [payload for payload, _ in server.kept], "there were fewer, and each came alone"
+    assert [payload for payload, _ in server.kept][-1] == b"4"
+    server.connectionLost(connectionDone)
+
+
+def test_messages_taken_together_count_towards_a_turn(autobahn_clock: Clock) -> None:
+    server, _ = opened(taking_together(FRAMES_AT_ONCE))
+    server.dataReceived(b"".join(frame(TEXT, b"%d" % number) for number in range(FRAMES_AT_ONCE + 3)))
+    assert len(server.kept) == FRAMES_AT_ONCE + 1
+    assert server.held == 1
+    server.go_on()
+    assert [payload for payload, _ in server.kept[1:]] == [b"%d" % number for number in range(FRAMES_AT_ONCE + 3)]
+    server.connectionLost(connectionDone)
+
+
 PAYLOADS = st.lists(st.tuples(st.binary(max_size=400), st.binary(min_size=4, max_size=4)), min_size=1, max_size=9)
 
 

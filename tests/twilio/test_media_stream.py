@@ -25,6 +25,7 @@ from voicestt.twilio.media_stream import (
     Stop,
     Unknown,
     clear_message,
+    inbound_frames,
     mark_message,
     media_message,
     parse,
@@ -196,6 +197,29 @@ def test_the_problem_holds_nothing_of_what_was_sent() -> None:
         with pytest.raises(BadMessage) as caught:
             read(message)
         assert secret not in str(caught.value)
+
+
+MESSAGES = [
+    *BAD.values(),
+    *(json.dumps(message).encode() for message in (START, MEDIA, MEDIA, MEDIA)),
+    json.dumps(changed(MEDIA, "media", "track", to="outbound")).encode(),
+    json.dumps(changed(MEDIA, "media", "track", to=5)).encode(),
+    json.dumps({"event": "mark", "mark": {"name": "a"}}).encode(),
+    json.dumps({**MEDIA, "more": [1]}).encode(),
+    json.dumps(MEDIA).encode() + b",",
+]
+
+
+@given(st.lists(st.sampled_from(MESSAGES), min_size=1, max_size=4))
+def test_frames_that_come_together_are_those_that_come_alone(messages: list[bytes]) -> None:
+    frames = []
+    for message in messages:
+        try:
+            one = parse(message)
+        except BadMessage:
+            one = Unknown("bad")
+        frames.append(one.media if isinstance(one, Media) and one.media.track == "inbound" else None)
+    assert inbound_frames(messages) == (None if None in frames else frames)
 
 
 def parses_or_is_bad(data: bytes) -> None:

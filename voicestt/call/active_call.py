@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
@@ -10,7 +10,7 @@ from voicestt.audio import mulaw
 from voicestt.audio.batching import Batcher
 from voicestt.audio.ledger import AudioTotals
 from voicestt.call.both_tracks import SharedByTracks
-from voicestt.call.call_audio import CallAudio, NoAudio, TakesAudio
+from voicestt.call.call_audio import CallAudio, Frame, NoAudio, TakesAudio
 from voicestt.call.facts import (
     CallDescription,
     CallEnded,
@@ -37,6 +37,7 @@ LOOK_SECONDS = 0.1
 HELD_SECONDS = 2.0
 """Gaps in the audio of at least that length are told as incidents: shorter ones are a carrier's pauses."""
 
+_TOGETHER = 8  # frames: where one is missing is known to a batch
 _ARRIVALS_KEPT = 4_096  # batches: ten minutes at 150 ms, longer than any stream of Google's
 
 
@@ -44,11 +45,10 @@ _ARRIVALS_KEPT = 4_096  # batches: ten minutes at 150 ms, longer than any stream
 class CallParts:
     """The parts that a call is made with. `over` is called once, when everything has been told.
 
-    `take` is where a frame of the audio goes (mu-law, any length; and Twilio's timestamp of it), by the state the
-    call is in; `audio` is what is known of it, and `active_call` is set when the call begins. `metrics` measures
-    the call. A silence of `turn_silence` bytes ends a turn, and a gap of `gap_looks` times LOOK_SECONDS without a
-    frame ends what was said (0: never). `show` is where a partial goes. `track` is the side that is heard, and
-    `shared` what it has in common with the other.
+    `take` is where frames of the audio go, by the state the call is in; `audio` is what is known of it, and
+    `active_call` is set when the call begins. `metrics` measures the call. A silence of `turn_silence` bytes ends
+    a turn, a gap of `gap_looks` times LOOK_SECONDS without a frame what was said (0: never). `show` is where a
+    partial goes. `track` is the side that is heard, and `shared` what it has in common with the other.
     """
 
     clock: Clock
@@ -87,8 +87,8 @@ class CallParts:
         """Ignore partials from here on."""
         self.show = self._show_nobody
 
-    def _count_media(self, _audio: bytes, _timestamp: object = None, /) -> None:
-        self.ignored["media out of turn"] += 1
+    def _count_media(self, frames: Sequence[Frame], /) -> None:
+        self.ignored["media out of turn"] += len(frames)
 
     def _show_nobody(self, _partial: Result) -> None:
         pass
@@ -133,23 +133,26 @@ class ActiveCall:
         """The number of bytes that the next batch lacks."""
         return self._batcher.missing
 
-    def take(self, audio: bytes, timestamp: object = None, /) -> None:
-        """Take audio from the line, and pass whole batches to the recogniser."""
-        self._frames += 1
-        batches = self._batcher.add(audio)
-        if batches:
+    def take(self, frames: Sequence[Frame], /) -> None:
+        """Take frames from the line, and pass whole batches to the recogniser."""
+        self._frames += len(frames)
+        for at in range(0, len(frames), _TOGETHER):
+            together = frames[at : at + _TOGETHER]
+            batches = self._batcher.add(b"".join([frame.payload for frame in together]))
             for batch in batches:
                 self._hand_over(batch)
-            self._parts.metrics.batch(timestamp, self._session.backlog)
-            self._tell_time(self._received - len(audio), timestamp)
+            if batches:
+                newest = together[-1]
+                self._parts.metrics.batch(newest.timestamp, self._session.backlog)
+                self._tell_time(self._received - len(newest.payload), newest.timestamp)
 
-    def take_after_gap(self, audio: bytes, timestamp: object = None, /) -> None:
-        """Take the first frame, or the first one after a gap."""
+    def take_after_gap(self, frames: Sequence[Frame], /) -> None:
+        """Take the first frames, or the first ones after a gap."""
         self._parts.take = self.take
         before = self._time.of_end(self._received)
-        self._tell_time(self._received, timestamp)
+        self._tell_time(self._received, frames[0].timestamp)
         self._tell_hold(before)
-        self.take(audio, timestamp)
+        self.take(frames)
 
     def look(self) -> None:
         """Check whether frames have stopped coming without `stop`; called every LOOK_SECONDS.
@@ -276,8 +279,7 @@ class ActiveCall:
             )
 
     def _hand_over_the_rest(self, came_before: float = 0.0) -> None:
-        rest = self._batcher.flush()
-        if rest:
+        if rest := self._batcher.flush():
             self._hand_over(rest, came_before)
 
     def _hand_over(self, batch: bytes, came_before: float = 0.0) -> None:
@@ -295,5 +297,4 @@ class ActiveCall:
         index = bisect_left(self._arrivals, (position, -inf))
         if index == len(self._arrivals):
             return None
-        arrived = self._arrivals[index][1]
-        return max(0.0, self._parts.clock.seconds() - arrived)
+        return max(0.0, self._parts.clock.seconds() - self._arrivals[index][1])

@@ -1,5 +1,6 @@
-"""The port to the audio of a call: where a frame goes, and what is known of those that came."""
+"""The port to the audio of a call: where frames go, and what is known of those that came."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -7,11 +8,33 @@ from voicestt.audio.ledger import AudioTotals
 from voicestt.config.recognition_options import RecognitionOptions
 
 
+class Frame(Protocol):
+    """A frame of one track, as it came."""
+
+    @property
+    def payload(self) -> bytes:
+        """The audio, mu-law, of any length."""
+        ...
+
+    @property
+    def timestamp(self) -> object:
+        """Twilio's timestamp, not checked; None if there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFrame:
+    """A frame that did not come as a message of Twilio's."""
+
+    payload: bytes
+    timestamp: object = None
+
+
 class TakesAudio(Protocol):
     """Receiver of frames."""
 
-    def __call__(self, audio: bytes, timestamp: object = None, /) -> None:
-        """Take one frame, mu-law; `timestamp` is Twilio's, as it came."""
+    def __call__(self, frames: Sequence[Frame], /) -> None:
+        """Take frames that came together, one or more, in order."""
 
 
 class CallAudio(Protocol):

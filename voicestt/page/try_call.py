@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from voicestt.audio.ledger import AudioTotals
 from voicestt.call.active_call import LOOK_SECONDS
+from voicestt.call.call_audio import AudioFrame
 from voicestt.call.facts import CallDescription, Track
 from voicestt.call.facts import Event as Fact
 from voicestt.call.machine import new_call
@@ -53,7 +54,7 @@ class TryCall:
 
     def take(self, audio: bytes) -> None:
         """Take mu-law, any length."""
-        self._parts.take(audio)
+        self._parts.take((AudioFrame(audio),))
 
     def finish(self, reason: str) -> None:
         """End the audio: the last words come, then `over` is called. Later calls have no effect."""

@@ -5,6 +5,7 @@ from typing import Final
 
 from voicestt.audio.ledger import AudioTotals
 from voicestt.call.active_call import CallParts
+from voicestt.call.call_audio import Frame
 from voicestt.call.facts import CallDescription
 from voicestt.call.machine import CallInputs
 from voicestt.config.recognition_options import NOTHING_SAID, RecognitionOptions
@@ -32,7 +33,7 @@ class Callee:
         self._change = NOTHING_SAID
         self._is_at_once = False
 
-    def media(self, call: CallDescription, audio: bytes, timestamp: object) -> None:
+    def media(self, call: CallDescription, frame: Frame) -> None:
         """Take a frame of the callee's audio; the first one opens a recogniser."""
         if self._made is None:
             if self._is_over:
@@ -41,7 +42,7 @@ class Callee:
             self._made[0].started(call.for_callee)
             if self._change.said:
                 self._made[1].audio.recognise(self._change, at_once=self._is_at_once)
-        self._made[1].take(audio, timestamp)
+        self._made[1].take((frame,))
 
     def recognise(self, options: RecognitionOptions, *, at_once: bool) -> None:
         """Recognise by other options, from a final or silence on, or `at_once`; kept until the track comes."""

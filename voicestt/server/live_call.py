@@ -1,12 +1,13 @@
 """A live call: its state machine, its socket and its line."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from twisted.logger import Logger
 
 from voicestt.audio.ledger import AudioTotals, total
 from voicestt.call.active_call import CallParts
+from voicestt.call.call_audio import Frame
 from voicestt.call.facts import CallDescription, Track
 from voicestt.call.hearing import HeardAudio
 from voicestt.call.machine import CallInputs
@@ -104,16 +105,16 @@ class LiveCall:
         """Return True if this is a live stream of that call, one that still has its socket."""
         return self.call_sid == call_sid and not self._has_finished
 
-    def media(self, audio: bytes, timestamp: object = None) -> None:
-        """Take a frame of the caller's audio: mu-law, any length, with Twilio's timestamp."""
-        self._parts.take(audio, timestamp)
+    def media(self, frames: Sequence[Frame]) -> None:
+        """Take frames of the caller's audio that came together."""
+        self._parts.take(frames)
 
-    def other_media(self, track: object, audio: bytes, timestamp: object = None) -> None:
+    def other_media(self, track: object, frame: Frame) -> None:
         """Take a frame of a track that is not the caller's: the callee's, if both are recognised."""
         if self._callee is None or track != OUTBOUND or not self.has_started:
             self.inputs.ignored("media of another track")
         else:
-            self._callee.media(self._description, audio, timestamp)
+            self._callee.media(self._description, frame)
 
     @property
     def can_be_moved(self) -> bool:

@@ -1,6 +1,6 @@
 """Twilio's socket: turns Autobahn's callbacks into inputs of a call. It decides nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from autobahn.websocket.types import ConnectionRequest
@@ -31,6 +31,7 @@ from voicestt.twilio.media_stream import (
     Start,
     Stop,
     Unknown,
+    inbound_frames,
     parse,
 )
 
@@ -129,12 +130,19 @@ class MediaStreamProtocol(FastFrameProtocol):
         except BadMessage as problem:
             self._not_understood(call, problem)
             return
-        if type(message) is Media and message.media.track == "inbound":
-            call.media(message.media.payload, message.media.timestamp)
-        elif isBinary:
+        if isBinary and not (isinstance(message, Media) and message.is_inbound):
             self._ignore(call, "binary messages", "Twilio sends text")
         else:
             self._take(call, message)
+
+    def onMessages(self, payloads: Sequence[bytes]) -> bool:  # noqa: N802
+        """Take frames of the caller's together; False, before any is taken, if there is another message."""
+        call, frames = self._call, inbound_frames(payloads)
+        if call is None or frames is None:
+            return False
+        call.activity += len(frames)
+        call.media(frames)
+        return True
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:  # noqa: N802, N803
         """End the call, because the socket is gone, with or without a `stop` before."""
@@ -145,6 +153,10 @@ class MediaStreamProtocol(FastFrameProtocol):
 
     def _take(self, call: LiveCall, message: Message) -> None:
         match message:
+            case Media(media=frame) if message.is_inbound:
+                call.media((frame,))
+            case Media(media=frame):
+                call.other_media(frame.track, frame)
             case Start():
                 self._start(call, message)
             case Stop():
@@ -157,10 +169,6 @@ class MediaStreamProtocol(FastFrameProtocol):
                     self._ignore(call, "marks never sent", "a mark that was never sent")
             case Unknown(event=event):
                 self._ignore(call, "messages of an unknown kind", f"event {event!r}")
-            case Media() if message.is_inbound:
-                call.media(message.media.payload, message.media.timestamp)
-            case Media():
-                call.other_media(message.media.track, message.media.payload, message.media.timestamp)
             case Connected():
                 pass
 

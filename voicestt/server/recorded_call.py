@@ -1,8 +1,9 @@
 """A live call whose audio is recorded."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from voicestt.call.active_call import CallParts
+from voicestt.call.call_audio import Frame
 from voicestt.call.facts import CallDescription
 from voicestt.call.machine import CallInputs
 from voicestt.recording.recorder import StreamRecording
@@ -32,19 +33,20 @@ class RecordedCall(LiveCall):
             self._recording.begin(call.call_sid, hears_callee=call.listens_in)
         super().begin(call)
 
-    def media(self, audio: bytes, timestamp: object = None) -> None:
-        """Take a frame of the caller's audio, and record it."""
-        self._recording.caller(audio, timestamp)
-        super().media(audio, timestamp)
+    def media(self, frames: Sequence[Frame]) -> None:
+        """Take frames of the caller's audio, and record them."""
+        for frame in frames:
+            self._recording.caller(frame.payload, frame.timestamp)
+        super().media(frames)
 
-    def other_media(self, track: object, audio: bytes, timestamp: object = None) -> None:
+    def other_media(self, track: object, frame: Frame) -> None:
         """Take a frame of the callee's, and record it, whether it is recognised or not.
 
         Where it is not, the call's time begins with the caller: nothing of the callee lies before it.
         """
         if track == OUTBOUND and (self._callee is not None or self._parts.audio.frames):
-            self._recording.callee(audio, timestamp)
-        super().other_media(track, audio, timestamp)
+            self._recording.callee(frame.payload, frame.timestamp)
+        super().other_media(track, frame)
 
     def finish(self, how: str) -> None:
         """End the call's audio, and its recording."""

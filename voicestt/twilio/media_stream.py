@@ -6,7 +6,7 @@ there are three messages with exactly these fields; anything more or less is its
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -141,6 +141,7 @@ Message = Connected | Start | Media | DtmfMessage | MarkMessage | Stop | Unknown
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(
     Connected | Media | DtmfMessage | MarkMessage | Stop
 )
+_media_decoder = msgspec.json.Decoder(Media)
 _KNOWN = frozenset({"connected", "media", "dtmf", "mark", "stop"})
 
 
@@ -160,6 +161,18 @@ def parse(data: bytes) -> Message:
         if isinstance(message, Unknown):
             raise BadMessage(f"not JSON: {problem}") from None
         return message
+
+
+def inbound_frames(messages: Sequence[bytes]) -> list[MediaDetails] | None:
+    """Parse messages that are all frames of the caller's; None if any is not, or is not as Twilio writes it."""
+    try:
+        frames = [_media_decoder.decode(message).media for message in messages]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    for frame in frames:
+        if frame.track != "inbound":
+            return None
+    return frames
 
 
 def _start_or_unknown(data: bytes, problem: str) -> Start | Unknown:
