@@ -35,6 +35,7 @@ ENDED_AS_ASKED = {0, -signal.SIGTERM}
 _T = TypeVar("_T")
 _PREFIX = re.compile(r"^\d{4}-\S+ \[[^\]]*\] ")
 _ABOUT_WORDS = {"partial", "final", "degraded", "recovered", "interrupted", "resumed", "unrecognised"}
+_END_SHOWN = re.compile(r"^\d{4}-\S+ \[(CA\w+)\] .*Call ended: ", re.MULTILINE)
 _FINAL_SHOWN = re.compile(r"^\d{4}-\S+ \[(CA\w+)\] 🟢 Final: (.*)\n", re.MULTILINE)
 
 
@@ -89,12 +90,17 @@ class Server:
         )
 
     def events(self, call: str | None = None) -> list[dict[str, Any]]:
-        """The events of words and of their recognition in EVENTS_FILE, of one call or all."""
+        """The events of words and of their recognition in EVENTS_FILE, of one call or all.
+
+        The file has a thread of its own: of a call whose end the log shows, the last words are waited for.
+        """
+        with contextlib.suppress(AssertionError):  # a server that was killed has not written them
+            until(lambda: all(map(self.has_ended, _END_SHOWN.findall(self.output))), "all ends", seconds=2.0)
         lines = json_lines(self.services.events_file)
         return [line for line in lines if call in {None, line["call"]} and line["kind"] in _ABOUT_WORDS]
 
     def has_ended(self, call: str) -> bool:
-        """True when the end of a call is in EVENTS_FILE, which has a thread of its own."""
+        """True when the end of a call is in EVENTS_FILE."""
         lines = json_lines(self.services.events_file)
         return any((line["call"], line["kind"]) == (call, "call_ended") for line in lines)
 

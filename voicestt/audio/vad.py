@@ -9,15 +9,11 @@ itself is asked instead, see `recognisers.hang_detection`.
 
 from collections.abc import Callable, Iterator
 
-import numpy as np
-import numpy.typing as npt
-
 from voicestt.audio import mulaw
 from voicestt.audio.endpointing import BYTES_PER_FRAME, webrtc_voicing
 from voicestt.audio.source import AudioSource
 
 _LENIENT, _STRICT = 0, 3
-_STEP, _INAUDIBLE = 0x7F, 0x7C  # mu-law without its sign: from this step on 24 of 32,768 at most, -63 dBFS
 _FRAME = mulaw.BYTES_PER_FRAME
 _PRE_ROLL = mulaw.BYTES_PER_SECOND // 2
 _WARM_UP = mulaw.BYTES_PER_SECOND // 2
@@ -119,17 +115,7 @@ def _voiced_frames(audio: bytes, mode: int) -> Iterator[bool]:
 
 
 def _judged(is_voiced: Callable[[bytes], bool], audio: bytes) -> Iterator[bool]:
-    """Judge each whole frame of mu-law `audio`, in order; those that nobody could hear are not asked about."""
+    """Judge each whole frame of mu-law `audio`, in order."""
     pcm = mulaw.decode(audio)
-    places = enumerate(_are_audible(audio))
-    return (
-        is_audible and is_voiced(pcm[at * BYTES_PER_FRAME : (at + 1) * BYTES_PER_FRAME])
-        for at, is_audible in places
-    )
-
-
-def _are_audible(audio: bytes) -> list[bool]:
-    whole = len(audio) // _FRAME * _FRAME
-    steps = np.frombuffer(audio, np.uint8, whole) & _STEP
-    audible: npt.NDArray[np.bool_] = np.any((steps < _INAUDIBLE).reshape(-1, _FRAME), axis=1)
-    return [bool(each) for each in audible.tolist()]
+    whole = len(pcm) - len(pcm) % BYTES_PER_FRAME
+    return (is_voiced(pcm[at : at + BYTES_PER_FRAME]) for at in range(0, whole, BYTES_PER_FRAME))
