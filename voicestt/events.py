@@ -12,6 +12,7 @@ The JSON Schema is `voicestt/events.schema.json`, made of this file by `voicestt
 """
 
 from collections.abc import Mapping, Sequence
+from inspect import cleandoc
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
@@ -275,6 +276,9 @@ def event_id(session: str, sequence: int) -> str:
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of all events of this version."""
     (schema,), components = msgspec.json.schema_components([AnyEvent], ref_template="#/$defs/{name}")
+    for each in components.values():
+        if "description" in each:  # a docstring, which Python strips of its margin from 3.13 on
+            each["description"] = cleandoc(each["description"])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "voicestt events, version 1",

@@ -176,7 +176,7 @@ BAD = {
     "a payload that is a number": b'{"event":"media","media":{"payload":7}}',
     "start without a call": b'{"event":"start","start":{"streamSid":"MZ1"}}',
     "nested without end": b'{"event":"x","a":' + b"[" * 100_000,
-    "nested too deep": b'{"event":"x","a":' + b"[" * 5_000 + b"]" * 5_000 + b"}",
+    "nested too deep": b'{"event":"x","a":' + b"[" * 200_000 + b"]" * 200_000 + b"}",
 }
 
 
