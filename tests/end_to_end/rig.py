@@ -95,14 +95,14 @@ class Server:
         The file has a thread of its own: of a call whose end the log shows, the last words are waited for.
         """
         with contextlib.suppress(AssertionError):  # a server that was killed has not written them
-            until(lambda: all(map(self.has_ended, _END_SHOWN.findall(self.output))), "all ends", seconds=2.0)
+            until(lambda: self.ended >= set(_END_SHOWN.findall(self.output)), "all ends", seconds=2.0)
         lines = json_lines(self.services.events_file)
         return [line for line in lines if call in {None, line["call"]} and line["kind"] in _ABOUT_WORDS]
 
-    def has_ended(self, call: str) -> bool:
-        """True when the end of a call is in EVENTS_FILE."""
-        lines = json_lines(self.services.events_file)
-        return any((line["call"], line["kind"]) == (call, "call_ended") for line in lines)
+    @property
+    def ended(self) -> set[str]:
+        """The calls whose end is in EVENTS_FILE."""
+        return {line["call"] for line in json_lines(self.services.events_file) if line["kind"] == "call_ended"}
 
     def texts(self, kind: str, call: str | None = None) -> list[str]:
         """The texts of the partials or the finals."""

@@ -70,7 +70,7 @@ def ended(server: Server, line: TwilioLine) -> None:
     """Hang up, and wait until all is told."""
     assert line.hang_up() == 1000
     server.wait_for("Call ended:")
-    until(lambda: server.has_ended(line.sids.call), "the call's end is in EVENTS_FILE, behind all its words")
+    until(lambda: line.sids.call in server.ended, "the call's end is in EVENTS_FILE, behind all its words")
 
 
 def caller_first(server: Server, google: LocalGoogle, line: TwilioLine, number: int) -> Talk:
