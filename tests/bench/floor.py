@@ -29,24 +29,23 @@ from voicestt.audio import mulaw
 from voicestt.ops import tables
 from voicestt.ops.load.own_server import google, scripted_services
 from voicestt.ops.load.said import BATCH_BYTES, audio_of
-from voicestt.recognisers.google.api import ApiV1
+from voicestt.ops.load.talking import spread
+from voicestt.recognisers.google.api import GOOGLE_V1
+from voicestt.runtime.timer_grid import STEP
 
 BATCH_SECONDS = mulaw.seconds(BATCH_BYTES)
-STEP = 0.02
-SETTLING = 2.0
-"""Seconds of the beginning that are not measured: connections are made."""
+SETTLING, ENDING = 2.0, 0.5
+"""Seconds of the beginning and of the end that are not measured: connections are made, and closed."""
 
-API = ApiV1()
-OPENING = API.opening(API.config("en-US", "phone_call", punctuation=False, word_times=False))
+OPENING = GOOGLE_V1.opening(GOOGLE_V1.config("en-US", "phone_call", punctuation=False, word_times=False))
 
 
-def messages(call: int, seconds: float) -> list[tuple[float, bytes]]:
+def messages(call: int, phase: float, seconds: float) -> list[tuple[float, bytes]]:
     """The messages of a call, and the seconds after the start at which each is due; the opening is the first."""
     audio = audio_of(call, int(seconds * mulaw.BYTES_PER_SECOND) // mulaw.BYTES_PER_FRAME)
     batches = [mulaw.decode(audio[at : at + BATCH_BYTES]) for at in range(0, len(audio), BATCH_BYTES)]
-    phase = call * 0.618034 % 1 * BATCH_SECONDS
     places = [round((phase + number * BATCH_SECONDS) / STEP) * STEP for number in range(len(batches))]
-    return [(0.0, OPENING), *zip(places, map(API.audio, batches), strict=True)]
+    return [(0.0, OPENING), *zip(places, map(GOOGLE_V1.audio, batches), strict=True)]
 
 
 async def _stream(channel: grpc.aio.Channel, start: float, due: list[tuple[float, bytes]]) -> int:
@@ -55,7 +54,7 @@ async def _stream(channel: grpc.aio.Channel, start: float, due: list[tuple[float
             await asyncio.sleep(max(0.0, start + after - time.monotonic()))
             yield message
 
-    method: Any = channel.stream_stream(API.stream_method, response_deserializer=API.response)
+    method: Any = channel.stream_stream(GOOGLE_V1.stream_method, response_deserializer=GOOGLE_V1.response)
     return len([response async for response in method(said())])
 
 
@@ -78,7 +77,7 @@ def by_threads(endpoint: str, start: float, calls: list[list[tuple[float, bytes]
         answers.append(len(list(method(said(due)))))
 
     with grpc.insecure_channel(endpoint) as channel:
-        method: Any = channel.stream_stream(API.stream_method, response_deserializer=API.response)
+        method: Any = channel.stream_stream(GOOGLE_V1.stream_method, response_deserializer=GOOGLE_V1.response)
         threads = [threading.Thread(target=stream, args=(method, due)) for due in calls]
         for thread in threads:
             thread.start()
@@ -89,10 +88,11 @@ def by_threads(endpoint: str, start: float, calls: list[list[tuple[float, bytes]
 
 def measure(way: str, endpoint: str, calls: int, seconds: float, told: Any) -> None:
     """Run one way in this process; send the CPU of the measured time in seconds, and the number of answers."""
-    due = [messages(call, seconds) for call in range(calls)]
+    phases = spread(calls, BATCH_SECONDS)
+    due = [messages(call, phase / 1_000, seconds) for call, phase in enumerate(phases)]
     start = time.monotonic() + 0.2
     spent: list[float] = []
-    for after in (SETTLING, seconds - 0.5):
+    for after in (SETTLING, seconds - ENDING):
         timer = threading.Timer(0.2 + after, lambda: spent.append(time.process_time()))
         timer.start()
     run = by_threads if way == "threads" else lambda *given: asyncio.run(by_asyncio(*given))
@@ -111,7 +111,7 @@ def one(way: str, calls: int, seconds: float) -> tuple[float, int]:
             process.start()
             cpu, answers = ours.recv()
             process.join()
-    return cpu / calls / (seconds - 0.5 - SETTLING) * 1_000, answers
+    return cpu / calls / (seconds - SETTLING - ENDING) * 1_000, answers
 
 
 def main() -> None:

@@ -1,5 +1,4 @@
 from tests.bench import micro
-from voicestt.call.call_audio import AudioFrame
 from voicestt.ops.load.raw_call import TEXT, masked
 
 
@@ -13,7 +12,7 @@ def test_every_part_has_a_figure_and_those_with_a_plain_way_a_ratio() -> None:
 def test_the_whole_path_reaches_the_recogniser() -> None:
     call = micro.live_call()
     for _ in range(15):
-        call.live.media((AudioFrame(micro.FRAME),))
+        call.live.media((micro.ONE,))
     assert b"".join(call.written) == micro.ROUND
     call.written.clear()
     call.protocol.dataReceived(masked(TEXT, micro.MESSAGE) * 15)

@@ -226,12 +226,12 @@ def test_after_a_message_that_closes_the_socket_the_rest_is_autobahn_s(autobahn_
     assert kept[0] == kept[1]
 
 
-def taking_together(*lengths: int) -> Any:
-    """A server that takes as many messages together as one of `lengths` says, and others one by one."""
+def taking_together(count: int) -> Any:
+    """A server that takes so many messages together, and others one by one."""
 
     class Together(OURS):  # type: ignore[misc,valid-type]
         def onMessages(self, payloads: Sequence[bytes]) -> bool:  # noqa: N802
-            if len(payloads) not in lengths:
+            if len(payloads) != count:
                 return False
             self.kept += [(b"together", False), *[(payload, False) for payload in payloads]]
             return True

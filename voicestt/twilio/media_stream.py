@@ -165,13 +165,15 @@ def parse(data: bytes) -> Message:
 
 def inbound_frames(messages: Sequence[bytes]) -> list[MediaDetails] | None:
     """Parse messages that are all frames of the caller's; None if any is not, or is not as Twilio writes it."""
+    frames = []
     try:
-        frames = [_media_decoder.decode(message).media for message in messages]
+        for message in messages:
+            frame = _media_decoder.decode(message).media
+            if frame.track != "inbound":
+                return None  # at once: where both tracks come, all are parsed again, one by one
+            frames.append(frame)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    for frame in frames:
-        if frame.track != "inbound":
-            return None
     return frames
 
 
